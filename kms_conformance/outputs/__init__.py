@@ -1,0 +1,1 @@
+"""One module per report format; each takes the run and writes one thing."""

@@ -1,0 +1,1 @@
+"""Report templates, and where a run's reports land."""

@@ -1,0 +1,1 @@
+"""Cases: one function per documented sequence."""
