@@ -1,0 +1,210 @@
+"""The client: sends a request, returns the live answer and the redacted exchange.
+
+It follows no redirect, so a token never goes to another host, and reads at most a bounded body in a bounded time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from kms_conformance import __version__
+from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.iam import Tokens
+from kms_conformance.pace import Pace
+from kms_conformance.redaction import Redactor, describe
+from kms_conformance.transport import DEADLINE, DeadlineTransport
+
+if TYPE_CHECKING:
+    from kms_conformance.target import Target
+
+LARGEST_BODY = 8 * 1024 * 1024
+LONGEST_TEXT = 2000
+_TOO_MANY = 429
+_PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request before it is sent. ``token`` overrides the identity's own; ``None`` there means no header at all."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: JSON = None
+    raw: bytes | None = None
+    identity: str = "manager"
+    token: str | None = ""
+    operation: str | None = None
+    step: str = ""
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The live answer: what a case needs to go on. Never stored."""
+
+    status: int
+    headers: httpx.Headers
+    body: JSON
+    content: bytes
+
+
+class Client:
+    """Sends requests to one target; safe between threads."""
+
+    def __init__(self, target: Target, redactor: Redactor, prefix: str = "x") -> None:
+        self.target, self.redactor, self._prefix = target, redactor, prefix
+        self._http = httpx.Client(transport=DeadlineTransport(), follow_redirects=False, trust_env=False)
+        self.tokens = Tokens(target, self._http, redactor)
+        self._pace = Pace(target.requests_per_second)
+        self._numbers = itertools.count(1)
+        for value, label in target.secrets().items():
+            redactor.remember(value, label)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
+        """Send a request; the reply is ``None`` when no complete answer came.
+
+        A 429 is waited out as its ``Retry-After`` says, at most three times; the last answer counts.
+        """
+        for attempt in itertools.count(1):
+            reply, exchange = self._once(request, case)
+            if reply is None or reply.status != _TOO_MANY or attempt > _PATIENCE:
+                break
+            after = reply.headers.get("retry-after", "")
+            if not after.isdigit():
+                break
+            time.sleep(min(int(after), 30))
+        return reply, exchange
+
+    def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
+        headers = {
+            "accept": "application/json",
+            "user-agent": f"kms-conformance/{__version__} ({case})",
+            "correlation-id": str(uuid.uuid4()),
+            **request.headers,
+        }
+        token = self.tokens.of(request.identity) if request.token == "" else request.token  # noqa: PLC1901 - None differs
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}" if request.token == "" else token  # noqa: PLC1901 - None differs
+        content = request.raw
+        if content is None and request.body is not None:
+            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        built = self._http.build_request(
+            request.method, (request.base_url or self.target.base_url) + request.path, headers=headers, params=request.params or None, content=content
+        )
+        self._pace.take()
+        started, begun = time.time(), time.perf_counter()
+        DEADLINE.at = time.monotonic() + self.target.timeout
+        try:
+            reply, trouble = self._read(built), ""
+        except httpx.TimeoutException:
+            reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL) as wrong:
+            reply, trouble = None, _trouble(wrong)
+        exchange = self._evidence(request, headers, built, case, reply, trouble, started, time.perf_counter() - begun)
+        return reply, exchange
+
+    def _read(self, built: httpx.Request) -> Reply:
+        answer = self._http.send(built, stream=True)
+        try:
+            chunks, size = [], 0
+            for chunk in answer.iter_bytes():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > LARGEST_BODY:
+                    raise httpx.ReadError(f"an answer of more than {LARGEST_BODY} bytes", request=built)
+        finally:
+            answer.close()
+        content = b"".join(chunks)
+        body: JSON = None
+        if content:
+            try:
+                body = json.loads(content)
+            except (ValueError, RecursionError):
+                body = None
+        return Reply(answer.status_code, answer.headers, body, content)
+
+    def _evidence(
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        built: httpx.Request,
+        case: str,
+        reply: Reply | None,
+        trouble: str,
+        started: float,
+        duration: float,
+    ) -> Exchange:
+        redactor = self.redactor
+        shown = {name.lower(): value for name, value in headers.items()}
+        secret: set[str] = set()
+        if "authorization" in shown:
+            scheme, _, credential = shown["authorization"].rpartition(" ")
+            redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
+            shown["authorization"] = f"{scheme} {redactor.scrub(credential)}".strip()
+            secret |= redactor.tokens_of([credential])
+        body = redactor.request(request.body)
+        secret |= redactor.tokens_of(redactor.guarded(request.body))
+        sent = Sent(
+            method=request.method,
+            url=redactor.scrub(str(built.url)),
+            path=built.url.path,
+            headers=shown,
+            body=body,
+            text=None if request.raw is None else self._shown(request.raw),
+            secrets=frozenset(secret),
+        )
+        answer = None
+        if reply is not None:
+            answer = Received(
+                status=reply.status,
+                headers=redactor.headers(reply.headers.multi_items()),
+                body=redactor.reply(reply.body),
+                is_json=bool(reply.content) and (reply.body is not None or reply.content.strip() == b"null"),
+                size=len(reply.content),
+                kind="" if reply.body is not None or not reply.content else describe(reply.content, reply.headers),
+            )
+        return Exchange(
+            id=f"{self._prefix}{next(self._numbers):05d}",
+            case=case,
+            step=request.step,
+            operation=request.operation,
+            identity=request.identity,
+            sent=sent,
+            answer=answer,
+            trouble=redactor.scrub(trouble),
+            started=started,
+            duration=duration,
+        )
+
+    def _shown(self, raw: bytes) -> str:
+        """Return a hand-made body as text where it is short text, else its length."""
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            text = ""
+        if text and len(text) <= LONGEST_TEXT:
+            return self.redactor.scrub(text)
+        return f"<{len(raw)} bytes>"
+
+
+def _trouble(wrong: Exception) -> str:
+    """Say what happened to the connection, in the words of the field."""
+    if isinstance(wrong, httpx.ConnectError):
+        return f"no connection ({wrong})"
+    if isinstance(wrong, httpx.RemoteProtocolError):
+        return f"an answer that is not HTTP ({wrong})"
+    return f"a broken connection ({wrong or type(wrong).__name__})"

@@ -1,0 +1,132 @@
+"""The three ways to wait.
+
+``ControlledClock``: the endpoint's own clock is moved, which costs nothing. ``RealClock``: time passes, and the waits
+of different cases overlap, because each waiting case has a thread of its own. ``NoClock``: nobody waits, and cases
+that would are not tested.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Protocol
+
+import httpx
+
+from kms_conformance.errors import UnreachableError
+from kms_conformance.transport import DEADLINE
+
+if TYPE_CHECKING:
+    from kms_conformance.target import Target
+
+_OK = 200
+
+
+class Cancelled(BaseException):
+    """The run is being stopped while a case waits; it is not an ``Exception``, so no case swallows it."""
+
+
+class TooLong(Exception):  # noqa: N818 - a reason, not an error
+    """The wait is longer than the operator allows."""
+
+
+class Clock(Protocol):
+    """Something that lets an instance's time pass."""
+
+    overlaps: bool
+
+    def wait(self, instance: str, seconds: float) -> None:
+        """Let ``seconds`` pass for an instance; raise :class:`TooLong` or :class:`Cancelled`."""
+
+    def now(self, instance: str) -> datetime:
+        """Return the instance's time, as far as it is known."""
+
+    def cancel(self) -> None:
+        """End every wait that is under way."""
+
+
+class ControlledClock:
+    """Moves the endpoint's clock by the control protocol."""
+
+    overlaps = False
+
+    def __init__(self, target: Target) -> None:
+        self._url, self._timeout = target.control_url, target.timeout
+        self._http = httpx.Client(trust_env=False, follow_redirects=False, timeout=target.timeout)
+
+    def wait(self, instance: str, seconds: float) -> None:
+        """Advance the instance's clock."""
+        self._advance(instance, seconds)
+
+    def now(self, instance: str) -> datetime:
+        """Ask the instance for its time."""
+        return self._advance(instance, 0)
+
+    def cancel(self) -> None:
+        """Nothing is ever under way."""
+
+    def _advance(self, instance: str, seconds: float) -> datetime:
+        DEADLINE.at = time.monotonic() + self._timeout
+        url = f"{self._url}/instances/{instance}/clock"
+        try:
+            answer = self._http.post(url, json={"advance_seconds": seconds})
+            told = answer.json()["now"] if answer.status_code == _OK else None
+            return datetime.fromisoformat(told)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as wrong:
+            raise UnreachableError(url, f"the control protocol did not move the clock ({type(wrong).__name__})") from None
+
+
+class RealClock:
+    """Lets real time pass; a wait can be cancelled at any moment."""
+
+    overlaps = True
+
+    def __init__(self, target: Target) -> None:
+        self._longest = target.max_wait
+        self._stop = threading.Event()
+        self._ahead = 0.0
+
+    def learn(self, date: str | None) -> None:
+        """Take the endpoint's clock skew from the ``Date`` header of an answer."""
+        try:
+            skew = parsedate_to_datetime(date or "").timestamp() - time.time()
+        except (TypeError, ValueError):
+            return
+        # The header has whole seconds, so less than two of difference is no skew at all.
+        self._ahead = skew if abs(skew) >= 2 else 0.0  # noqa: PLR2004
+
+    def wait(self, instance: str, seconds: float) -> None:  # noqa: ARG002 - one signature for all clocks
+        """Wait."""
+        if seconds > self._longest:
+            raise TooLong
+        if self._stop.wait(seconds):
+            raise Cancelled
+
+    def now(self, instance: str) -> datetime:  # noqa: ARG002 - one signature for all clocks
+        """Return this machine's time, corrected by the endpoint's skew."""
+        return datetime.fromtimestamp(time.time() + self._ahead, UTC)
+
+    def cancel(self) -> None:
+        """End every wait that is under way."""
+        self._stop.set()
+
+
+class NoClock(RealClock):
+    """Refuses every wait (``--max-wait 0``)."""
+
+    overlaps = False
+
+    def wait(self, instance: str, seconds: float) -> None:
+        """Refuse."""
+        raise TooLong
+
+
+def choose_clock(target: Target) -> ControlledClock | RealClock:
+    """Return the clock that the target allows: none, the endpoint's own, or the real one."""
+    if target.max_wait == 0:
+        return NoClock(target)
+    if target.control_url:
+        return ControlledClock(target)
+    return RealClock(target)

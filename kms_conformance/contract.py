@@ -1,0 +1,306 @@
+"""The promises of one documented system, read from ``contracts/<id>/``.
+
+The engine knows systems only through these objects; a new system is a new folder and a small adapter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from kms_conformance.errors import ContractError
+from kms_conformance.verdict import Row, Verdict
+
+CONTRACTS = "kms_conformance.contracts"
+_METHODS = {"get", "put", "post", "delete", "patch", "head"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCode:
+    """One reason code of the catalogue: what an answer that carries it must look like."""
+
+    code: str
+    statuses: tuple[int, ...]
+    messages: tuple[str, ...]
+    detail: bool
+    target: tuple[str, str] | None
+    sections: tuple[str, ...]
+    documented: bool
+    in_body: bool
+    evidence: str
+    source: str
+    provoke: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One promise. Field names as in ``schemas/requirements.schema.json``."""
+
+    id: str
+    section: str
+    text: str
+    level: str
+    evidence: str
+    title: str = ""
+    code: str | None = None
+    waits: float = 0
+    impact: str = ""
+    identity: tuple[str, ...] = ()
+    excluded: str = ""
+    accepts: tuple[Mapping[str, Any], ...] = ()
+    editions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> Verdict:
+        """What a deviation does to a case: level and evidence decide.
+
+        ``documented`` and ``observed`` promises fail when they are a MUST and warn otherwise; ``reported`` ones warn;
+        ``unspecified`` ones are recorded, which costs nothing.
+        """
+        if self.evidence in {"documented", "observed"}:
+            return Verdict.FAILED if self.level == "MUST" else Verdict.WARNED
+        return Verdict.WARNED if self.evidence == "reported" else Verdict.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the OpenAPI document.
+
+    ``schemas`` maps a success status to the name of the schema of its body; ``secret_paths`` are the members of a
+    success that may carry secret material.
+    """
+
+    id: str
+    method: str
+    path: str
+    schemas: Mapping[int, str]
+    statuses: tuple[int, ...]
+    secret_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A system's contract.
+
+    Raises :class:`ContractError` from :func:`load_contract` when a file is missing or is not what its schema says.
+    """
+
+    id: str
+    about: Mapping[str, Any]
+    codes: Mapping[str, ReasonCode]
+    requirements: Mapping[str, Requirement]
+    sha256: str
+
+    @property
+    def title(self) -> str:
+        """The name of the system."""
+        return str(self.about["title"])
+
+    @property
+    def edition(self) -> str:
+        """The date of the source page."""
+        return str(self.about["edition"])
+
+    @property
+    def editions(self) -> tuple[str, ...]:
+        """The editions a run may choose."""
+        return tuple(self.about.get("editions", ("page",)))
+
+    @property
+    def envelope(self) -> str:
+        """The schema of an error answer."""
+        return str(self.about.get("envelope", "")).removesuffix(".schema.json")
+
+    def link(self, section: str) -> str:
+        """Return the address of a section of the source page, or ``""`` for rows that no page holds."""
+        page = str(self.about.get("page_url", ""))
+        anchors = self.sections
+        return f"{page}#{anchors[section]['anchor']}" if section in anchors else ""
+
+    @cached_property
+    def sections(self) -> Mapping[str, Mapping[str, Any]]:
+        """The sections of the source page by anchor and by short anchor."""
+        known: dict[str, Mapping[str, Any]] = {}
+        for section in self.about.get("sections", ()):
+            anchor = str(section["anchor"])
+            known[anchor] = section
+            known[short_anchor(anchor)] = section
+        return known
+
+    def requirement(self, row_id: str) -> Requirement:
+        """Return a row by id; raise :class:`ContractError` with a suggestion when there is none."""
+        try:
+            return self.requirements[row_id]
+        except KeyError:
+            raise ContractError(f"{self.id}/requirements.yaml", f"it has no row {row_id!r}") from None
+
+    def rows(self) -> tuple[Row, ...]:
+        """Return every row as the outputs need it."""
+        return tuple(
+            Row(
+                id=row.id,
+                contract=self.id,
+                section=row.section,
+                level=row.level,
+                evidence=row.evidence,
+                text=row.text,
+                reason_code=row.code,
+                excluded=row.excluded,
+                link=self.link(row.section),
+                every_exchange=row.section == "wire",
+            )
+            for row in self.requirements.values()
+        )
+
+    @cached_property
+    def operations(self) -> Mapping[str, Operation]:
+        """The operations of the OpenAPI document by id (read on first use)."""
+        return {operation.id: operation for operation in _operations(_read(self.id, "openapi.yaml"))}
+
+    @cached_property
+    def _routes(self) -> tuple[tuple[str, re.Pattern[str], str], ...]:
+        routes = []
+        for operation in self.operations.values():
+            pattern = re.compile(re.sub(r"\\{[^/]+?\\}", "[^/]+", re.escape(operation.path)) + r"/?\Z")
+            routes.append((operation.method, pattern, operation.id))
+        # A literal segment binds tighter than a parameter: /keys/registrations is not a key id.
+        routes.sort(key=lambda route: route[1].pattern.count("[^/]+"))
+        return tuple(routes)
+
+    def operation_of(self, method: str, path: str) -> str | None:
+        """Return the id of the operation that a request addresses, or ``None``."""
+        for known, pattern, operation in self._routes:
+            if known == method and pattern.search(path):
+                return operation
+        return None
+
+
+def short_anchor(anchor: str) -> str:
+    """Return an anchor without the prefix that all sections share, with hyphens: the id of its main row."""
+    return anchor.removeprefix("error-messages-").removeprefix("error-").replace("_", "-")
+
+
+@cache
+def load_contract(contract_id: str) -> Contract:
+    """Read a contract; raise :class:`ContractError` when it is not there or is broken."""
+    about = _read(contract_id, "contract.yaml")
+    codes = _read(contract_id, "reason_codes.yaml")["codes"]
+    rows = _read(contract_id, "requirements.yaml")["requirements"]
+    try:
+        return Contract(
+            id=contract_id,
+            about=about,
+            codes={code["code"]: _reason_code(code) for code in codes},
+            requirements={row["id"]: _requirement(row) for row in rows},
+            sha256=_digest(contract_id),
+        )
+    except (KeyError, TypeError) as wrong:
+        raise ContractError(contract_id, f"a row is incomplete: {wrong!r}") from wrong
+
+
+def known_contracts() -> tuple[str, ...]:
+    """Return the ids of the contracts that are installed."""
+    root = files(CONTRACTS)
+    return tuple(sorted(entry.name for entry in root.iterdir() if (entry / "contract.yaml").is_file()))
+
+
+def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
+    target = row.get("target")
+    status = row["status"]
+    return ReasonCode(
+        code=row["code"],
+        statuses=tuple(status) if isinstance(status, list) else (status,),
+        messages=tuple(row.get("messages", ())),
+        detail=bool(row.get("detail")),
+        target=(target["type"], target["name"]) if target else None,
+        sections=tuple(row.get("sections", ())),
+        documented=bool(row.get("documented")),
+        in_body=row.get("in_body", True),
+        evidence=row.get("evidence", "documented"),
+        source=str(row.get("source", "")),
+        provoke=row.get("provoke", ""),
+        answer=row.get("answer", ""),
+    )
+
+
+def _requirement(row: Mapping[str, Any]) -> Requirement:
+    identity = row.get("identity", ())
+    return Requirement(
+        id=row["id"],
+        section=row["section"],
+        text=row["text"],
+        level=row["level"],
+        evidence=row["evidence"],
+        title=row.get("title", ""),
+        code=row.get("code"),
+        waits=row.get("waits", 0),
+        impact=row.get("impact", ""),
+        identity=(identity,) if isinstance(identity, str) else tuple(identity),
+        excluded=row.get("excluded", ""),
+        accepts=tuple(row.get("accepts", ())),
+        editions=row.get("editions", {}),
+    )
+
+
+def _operations(document: Mapping[str, Any]) -> list[Operation]:
+    found = []
+    for path, item in document["paths"].items():
+        for method, body in item.items():
+            if method not in _METHODS:
+                continue
+            responses = {int(status): answer for status, answer in body["responses"].items() if str(status).isdigit()}
+            found.append(
+                Operation(
+                    id=body["operationId"],
+                    method=method.upper(),
+                    path=path,
+                    schemas={status: name for status, answer in responses.items() if (name := _schema_name(document, answer))},
+                    statuses=tuple(responses),
+                    secret_paths=tuple(body.get("x-secret-response", ())),
+                )
+            )
+    return found
+
+
+def _schema_name(document: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Return the name of the schema file that a response's body refers to, or ``""``."""
+    if "$ref" in answer:
+        answer = document["components"]["responses"][answer["$ref"].rsplit("/", 1)[-1]]
+    for media in answer.get("content", {}).values():
+        schema = media.get("schema", {})
+        reference = str(schema.get("$ref", ""))
+        if reference.startswith("#/components/schemas/"):
+            reference = str(document["components"]["schemas"][reference.rsplit("/", 1)[-1]].get("$ref", ""))
+        if reference.endswith(".schema.json"):
+            return reference.rsplit("/", 1)[-1].removesuffix(".schema.json")
+    return ""
+
+
+def _read(contract_id: str, name: str) -> Mapping[str, Any]:
+    try:
+        text = (files(CONTRACTS) / contract_id / name).read_text(encoding="utf-8")
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+    except (OSError, yaml.YAMLError) as wrong:
+        raise ContractError(f"{contract_id}/{name}", str(wrong).splitlines()[0]) from wrong
+
+
+def _digest(contract_id: str) -> str:
+    """Return the SHA-256 over the contract's files, each preceded by its name."""
+    from hashlib import sha256  # noqa: PLC0415 - needed once a run
+
+    total = sha256()
+    for entry in sorted((files(CONTRACTS) / contract_id).iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".yaml"):
+            total.update(entry.name.encode() + b"\0" + entry.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+# libyaml where it is there: ten times as fast, and every run starts by reading the contract.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

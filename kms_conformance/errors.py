@@ -1,0 +1,165 @@
+"""What can go wrong before a verdict, one class per thing.
+
+Step of a run -> error -> exit code::
+
+    read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
+    reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
+    read the contract        ContractError                                                               5
+    write a case             AuthorError                                                                 5
+
+Each says one sentence with the offending value (never a secret) and carries a hint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What ``kms-conformance run`` returns to the shell."""
+
+    CONFORMANT = 0
+    NON_CONFORMANT = 1
+    USAGE = 2
+    NOT_VERIFIED = 3
+    UNREACHABLE = 4
+    SUITE_ERROR = 5
+
+
+class SuiteError(Exception):
+    """The root of every error that a user is meant to read.
+
+    A field is written once. (A frozen dataclass would also refuse the traceback
+    that Python itself stores on an exception.)
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.SUITE_ERROR
+    says: ClassVar[str]
+    advises: ClassVar[str]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Accept each field once, and whatever Python itself stores."""
+        if not name.startswith("__") and name in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}.{name} is already set")
+        super().__setattr__(name, value)
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with the offending value."""
+        return self.says.format(**self.__dict__)
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return self.advises.format(**self.__dict__)
+
+    def __str__(self) -> str:
+        """Give the sentence and, on a line of its own, the hint."""
+        return f"{self.sentence}\n  hint: {self.hint}"
+
+
+@dataclass(eq=False)
+class TargetFileError(SuiteError):
+    """The target file cannot be read or is not TOML."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The target file {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "`kms-conformance serve --write-target target.toml` writes a complete example."
+
+
+@dataclass(eq=False)
+class UnknownTargetKeyError(SuiteError):
+    """The target file holds a key that the suite does not know."""
+
+    path: str
+    key: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The target file {path!r} has an unknown key {key!r}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class BadValueError(SuiteError):
+    """A value of the target, of a flag or of the environment has the wrong form."""
+
+    name: str
+    value: str
+    why: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "{name} is {value!r}: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class MissingSecretError(SuiteError):
+    """An identity has no usable token or API key."""
+
+    identity: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The identity {identity!r} has no token: {why}."
+    advises: ClassVar[str] = (
+        "give [identities.{identity}] an api_key_env, token_env, api_key_file or token_file, "
+        "or use --token or --api-key (KMS_TOKEN, KMS_API_KEY)."
+    )
+
+
+@dataclass(eq=False)
+class UnreachableError(SuiteError):
+    """Nothing answers at the target's address, or not in time."""
+
+    url: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
+    says: ClassVar[str] = "The endpoint {url} cannot be judged: {why}."
+    advises: ClassVar[str] = "check base_url, the network between here and there, and that the server is up."
+
+
+@dataclass(eq=False)
+class PreflightRefusedError(SuiteError):
+    """Something answers, but it does not speak the API or does not let us in."""
+
+    url: str
+    why: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
+    says: ClassVar[str] = "The endpoint {url} cannot be judged: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class TokenRefusedError(SuiteError):
+    """The token issuer did not give a token for an identity's API key."""
+
+    identity: str
+    url: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
+    says: ClassVar[str] = "The token issuer {url} gave no token for the identity {identity!r}: {why}."
+    advises: ClassVar[str] = "check [iam] url, and that the API key belongs to this issuer and is not locked."
+
+
+@dataclass(eq=False)
+class ContractError(SuiteError):
+    """A contract file is missing or contradicts itself."""
+
+    path: str
+    why: str
+    says: ClassVar[str] = "The contract file {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "the installation may be damaged; `make test` checks every contract file."
+
+
+@dataclass(eq=False)
+class AuthorError(SuiteError):
+    """A case breaks a rule of authorship: the suite is at fault, not the endpoint."""
+
+    case: str
+    why: str
+    says: ClassVar[str] = "The case {case} is not well written: {why}."
+    advises: ClassVar[str] = "docs/author.md tells how a case is built."

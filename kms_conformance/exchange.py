@@ -1,0 +1,126 @@
+"""One request and its answer, redacted: the unit of evidence.
+
+An exchange is immutable and holds no secret: ``redaction`` has replaced each by a stable token
+before the exchange exists. Everything the judge knows about the wire, it knows from here, so that
+a stored transcript can be judged again by somebody who was not there.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+JSON: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it left, redacted.
+
+    ``body`` is the redacted JSON document, or ``None``; ``text`` holds a body that is not JSON.
+    ``secrets`` are the tokens that stand for secrets of this request: an answer may not repeat them.
+    """
+
+    method: str
+    url: str
+    path: str
+    headers: Mapping[str, str]
+    body: JSON = None
+    text: str | None = None
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An answer as it came, redacted.
+
+    ``is_json`` is true when the body parsed; ``size`` is the body's length in bytes on the wire;
+    ``kind`` says in a few words what a body that is not JSON looks like ("an HTML page").
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: JSON = None
+    is_json: bool = False
+    size: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and what became of it.
+
+    ``answer`` is ``None`` when no complete answer came; ``trouble`` then says why.
+    ``started`` is seconds since the epoch, ``duration`` seconds.
+    """
+
+    id: str
+    case: str
+    step: str
+    operation: str | None
+    identity: str
+    sent: Sent
+    answer: Received | None
+    trouble: str = ""
+    started: float = 0.0
+    duration: float = 0.0
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        """The answer in a few words: status and reason code, or the trouble."""
+        if self.answer is None:
+            return self.trouble or "no answer"
+        code = reason_code(self.answer.body)
+        if code:
+            return f"{self.answer.status} {code}"
+        if not self.answer.is_json and self.answer.size:
+            return f"{self.answer.status} with {self.answer.kind}"
+        return str(self.answer.status)
+
+    def curl(self) -> str:
+        """Return a shell line that sends this request again, with ``$KMS_TOKEN`` for the token."""
+        parts = ["curl -sS -i"]
+        if self.sent.method == "HEAD":
+            parts.append("--head")
+        elif self.sent.method != "GET":
+            parts.append(f"-X {self.sent.method}")
+        parts.append(shlex.quote(self.sent.url))
+        for name, value in self.sent.headers.items():
+            if name in {"user-agent", "accept-encoding", "connection", "host", "content-length", "correlation-id"}:
+                continue
+            if name == "authorization" and "<" in value:
+                parts.append('-H "authorization: Bearer $KMS_TOKEN"')
+            else:
+                parts.append(f"-H {shlex.quote(f'{name}: {value}')}")
+        if self.sent.body is not None:
+            parts.append(f"-d {shlex.quote(json.dumps(self.sent.body, ensure_ascii=False))}")
+        elif self.sent.text:
+            parts.append(f"-d {shlex.quote(self.sent.text)}")
+        return " ".join(parts)
+
+
+def reason_code(body: JSON) -> str | None:
+    """Return the first reason's code of an error envelope, or ``None`` where there is none."""
+    reason = first_reason(body)
+    code = reason.get("code") if reason else None
+    return code if isinstance(code, str) else None
+
+
+def first_reason(body: JSON) -> Mapping[str, JSON] | None:
+    """Return the first reason object of an error envelope, or ``None`` where there is none."""
+    match body:
+        case {"resources": [{"reasons": [dict() as reason, *_]}, *_]}:
+            return reason
+    return None
+
+
+def error_message(body: JSON) -> str | None:
+    """Return ``errorMsg`` of an error envelope, or ``None`` where there is none."""
+    match body:
+        case {"resources": [{"errorMsg": str() as text}, *_]}:
+            return text
+    return None

@@ -1,0 +1,114 @@
+"""What a case expects of one exchange, as data.
+
+An expectation is built by a case, judged by ``judge`` and stored with the transcript: it holds no code,
+so that anybody can judge the same exchange again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kms_conformance.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One answer that is allowed.
+
+    ``code`` is the reason code, ``None`` where the answer carries no reasons (a success, or an envelope with
+    ``errorMsg`` alone). ``messages`` are accepted texts (none: any); with ``detail`` more may follow each.
+    ``target`` is ``(type, name)`` where the reason must name what was wrong. ``schema`` names a file of ``schemas/``.
+    """
+
+    statuses: tuple[int, ...]
+    code: str | None = None
+    messages: tuple[str, ...] = ()
+    detail: bool = False
+    target: tuple[str, str] | None = None
+    schema: str | None = None
+    source: str = ""
+
+    def told(self) -> str:
+        """Return the outcome in a few words."""
+        status = " or ".join(str(status) for status in self.statuses)
+        return f"{status} {self.code}" if self.code else status
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A statement about one member of the answer's body.
+
+    ``path`` is dotted (``resources.0.id``; ``resources.*.id`` collects); ``check`` is one of ``equals``, ``differs``,
+    ``present``, ``absent``, ``contains``, ``lacks``, ``at-most``, ``length``, ``at-most-long``, ``header``.
+    ``value`` is redacted like the exchange: a secret is its token.
+    """
+
+    path: str
+    check: str
+    value: Any = None
+
+    def told(self) -> str:
+        """Return the statement in words."""
+        words = {
+            "equals": f"{self.path} = {self.value!r}",
+            "differs": f"{self.path} other than {self.value!r}",
+            "present": f"a member {self.path}",
+            "absent": f"no member {self.path}",
+            "contains": f"{self.path} with {self.value!r}",
+            "lacks": f"{self.path} without {self.value!r}",
+            "at-most": f"{self.path} <= {self.value!r}",
+            "length": f"{self.value} at {self.path}",
+            "at-most-long": f"at most {self.value} at {self.path}",
+            "header": f"header {self.path}" + ("" if self.value is None else f" = {self.value!r}"),
+        }
+        return words[self.check]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Which outcomes of one exchange a requirement allows, and what its body must hold.
+
+    ``severity`` is what a deviation does to the case: the requirement's level and evidence have decided it.
+    """
+
+    exchange: str
+    requirement: str
+    severity: Verdict
+    outcomes: tuple[Outcome, ...]
+    members: tuple[Member, ...] = ()
+    setup: bool = False
+
+    def told(self) -> str:
+        """Return the expectation in a few words."""
+        parts = [" or ".join(dict.fromkeys(outcome.told() for outcome in self.outcomes))]
+        parts += [member.told() for member in self.members]
+        return ", ".join(part for part in parts if part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the expectation as a JSON document."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Expectation:
+        """Read an expectation back from what :meth:`to_json` wrote."""
+        return cls(
+            exchange=document["exchange"],
+            requirement=document["requirement"],
+            severity=Verdict(document["severity"]),
+            outcomes=tuple(
+                Outcome(
+                    statuses=tuple(outcome["statuses"]),
+                    code=outcome["code"],
+                    messages=tuple(outcome["messages"]),
+                    detail=outcome["detail"],
+                    target=tuple(outcome["target"]) if outcome["target"] else None,
+                    schema=outcome["schema"],
+                    source=outcome["source"],
+                )
+                for outcome in document["outcomes"]
+            ),
+            members=tuple(Member(member["path"], member["check"], member["value"]) for member in document["members"]),
+            setup=document["setup"],
+        )

@@ -1,0 +1,69 @@
+"""Tokens: fetched with an API key, kept until shortly before they end, never shown."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from kms_conformance.errors import MissingSecretError, TokenRefusedError
+from kms_conformance.redaction import Redactor, Secret
+from kms_conformance.transport import DEADLINE
+
+if TYPE_CHECKING:
+    from kms_conformance.target import Target
+
+_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
+_EARLY = 60.0
+_OK = 200
+
+
+class Tokens:
+    """Gives the current token of an identity; safe between threads."""
+
+    def __init__(self, target: Target, http: httpx.Client, redactor: Redactor) -> None:
+        self._target, self._http, self._redactor = target, http, redactor
+        self._held: dict[str, tuple[Secret, float]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, name: str) -> Secret:
+        """Return the token of an identity; raise :class:`MissingSecretError` or :class:`TokenRefusedError`."""
+        identity = self._target.identities.get(name)
+        if identity is None:
+            raise MissingSecretError(name, "the target does not name this identity")
+        if identity.token is not None:
+            return identity.token
+        with self._lock:
+            token, until = self._held.get(name, (Secret(""), 0.0))
+            if time.time() >= until:
+                token, until = self._fetch(name, identity.api_key or Secret(""))
+                self._held[name] = (token, until)
+        return token
+
+    def _fetch(self, name: str, api_key: Secret) -> tuple[Secret, float]:
+        url = self._target.iam_url
+        DEADLINE.at = time.monotonic() + self._target.timeout
+        try:
+            answer = self._http.post(
+                url,
+                data={"grant_type": _GRANT, "apikey": str(api_key)},
+                headers={"accept": "application/json"},
+            )
+        except httpx.HTTPError as wrong:
+            raise TokenRefusedError(name, url, f"no answer ({type(wrong).__name__})") from None
+        try:
+            document = answer.json()
+        except ValueError:
+            document = None
+        token = document.get("access_token") if isinstance(document, dict) else None
+        if answer.status_code != _OK or not isinstance(token, str) or not token:
+            code = document.get("errorCode") if isinstance(document, dict) else None
+            told = f"status {answer.status_code}" + (f" {self._redactor.scrub(code)}" if isinstance(code, str) else "")
+            raise TokenRefusedError(name, url, told) from None
+        self._redactor.remember(token, "token")
+        life = document.get("expires_in")
+        seconds = float(life) if isinstance(life, int | float) and not isinstance(life, bool) else _EARLY
+        # A token that is already at its end is still used once: a case may be about just that.
+        return Secret(token), time.time() + max(seconds - _EARLY, 5.0)

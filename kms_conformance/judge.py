@@ -1,0 +1,168 @@
+"""The judge: does an exchange fulfil an expectation?
+
+Pure. The same exchange and expectation give the same finding, today and years later, here and elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from kms_conformance.exchange import JSON, Exchange, Received, first_reason
+from kms_conformance.expectation import Expectation, Member, Outcome
+from kms_conformance.messages import says
+from kms_conformance.verdict import Finding
+
+MISSING = object()
+
+
+class Schemas(Protocol):
+    """Something that checks a document against a named schema."""
+
+    def complaint(self, schema: str, document: JSON) -> str | None:
+        """Return the first complaint, or ``None`` when the document is valid."""
+
+
+def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> Finding | None:
+    """Return what deviates from the expectation, or ``None`` when the exchange fulfils it."""
+    got = mismatch(expectation, exchange, schemas)
+    if got is None:
+        return None
+    return Finding(
+        requirement=expectation.requirement,
+        severity=expectation.severity,
+        expected=expectation.told(),
+        got=got,
+        exchange=exchange.id,
+        curl=exchange.curl(),
+        step=exchange.step,
+    )
+
+
+def mismatch(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> str | None:
+    """Return the deviation in words, or ``None``."""
+    answer = exchange.answer
+    if answer is None:
+        return exchange.outcome
+    complaints: list[str] = []
+    for outcome in expectation.outcomes:
+        complaint = _outcome_mismatch(outcome, answer, schemas)
+        if complaint is None:
+            break
+        complaints.append(complaint)
+    else:
+        if complaints:
+            return _closest(expectation.outcomes, complaints, answer, exchange)
+    for member in expectation.members:
+        complaint = _member_mismatch(member, answer)
+        if complaint is not None:
+            return complaint
+    return None
+
+
+def _closest(outcomes: Sequence[Outcome], complaints: list[str], answer: Received, exchange: Exchange) -> str:
+    """Return the complaint of the outcome that shares the answer's status, else the answer itself."""
+    for outcome, complaint in zip(outcomes, complaints, strict=True):
+        if answer.status in outcome.statuses:
+            return complaint
+    return exchange.outcome
+
+
+def _outcome_mismatch(outcome: Outcome, answer: Received, schemas: Schemas) -> str | None:
+    if answer.status not in outcome.statuses:
+        return str(answer.status)
+    if outcome.schema:
+        complaint = schemas.complaint(outcome.schema, answer.body)
+        if complaint:
+            return f"{answer.status} with a body that is not a {outcome.schema}: {complaint}"
+    if outcome.code is None:
+        return None
+    reason = first_reason(answer.body)
+    if reason is None:
+        return f"{answer.status} without reasons"
+    if reason.get("code") != outcome.code:
+        return f"{answer.status} with code {reason.get('code')!r}"
+    return _message_mismatch(outcome, reason.get("message")) or _target_mismatch(outcome, reason.get("target"))
+
+
+def _message_mismatch(outcome: Outcome, message: JSON) -> str | None:
+    if not outcome.messages:
+        return None
+    if not isinstance(message, str):
+        return f"{outcome.code} without a message"
+    if any(says(message, text, detail=outcome.detail) for text in outcome.messages):
+        return None
+    return f"{outcome.code} with message {message!r}, documented is {outcome.messages[0]!r}"
+
+
+def _target_mismatch(outcome: Outcome, target: JSON) -> str | None:
+    if outcome.target is None:
+        return None
+    kind, name = outcome.target
+    if isinstance(target, dict) and (target.get("type"), target.get("name")) == (kind, name):
+        return None
+    return f"{outcome.code} with target {target!r}, documented is {{'type': {kind!r}, 'name': {name!r}}}"
+
+
+def _member_mismatch(member: Member, answer: Received) -> str | None:
+    if member.check == "header":
+        return _header_mismatch(member, answer)
+    value = pick(answer.body, member.path)
+    if _holds(member, value):
+        return None
+    if value is MISSING:
+        return f"{answer.status} without {member.path}"
+    return f"{answer.status} with {member.path} = {value!r}"
+
+
+def _header_mismatch(member: Member, answer: Received) -> str | None:
+    value = answer.headers.get(member.path)
+    if value is None:
+        return f"no header {member.path}"
+    if member.value is not None and value != str(member.value):
+        return f"header {member.path} = {value!r}"
+    return None
+
+
+def _holds(member: Member, value: object) -> bool:
+    match member.check:
+        case "equals":
+            return value is not MISSING and type(value) is type(member.value) and value == member.value
+        case "differs":
+            return value is not MISSING and value != member.value
+        case "present":
+            return value is not MISSING
+        case "absent":
+            return value is MISSING
+        case "contains":
+            return isinstance(value, list) and member.value in value
+        case "lacks":
+            return value is MISSING or (isinstance(value, list) and member.value not in value)
+        case "at-most":
+            return isinstance(value, int | float | str) and isinstance(value, type(member.value)) and value <= member.value
+        case "length":
+            return isinstance(value, list) and len(value) == member.value
+        case "at-most-long":
+            return value is MISSING or (isinstance(value, list) and len(value) <= member.value)
+    raise ValueError(member.check)
+
+
+def pick(document: JSON, path: str) -> JSON:
+    """Return the value at a dotted path, or :data:`MISSING`; ``*`` collects from all entries of a list."""
+    head, _, rest = path.partition(".")
+    if head == "*":
+        if not isinstance(document, list):
+            return MISSING
+        return [value for value in _each(document, rest) if value is not MISSING]
+    if isinstance(document, dict) and head in document:
+        value = document[head]
+    elif isinstance(document, list) and head.isdigit() and int(head) < len(document):
+        value = document[int(head)]
+    else:
+        return MISSING
+    return pick(value, rest) if rest else value
+
+
+def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
+    for entry in entries:
+        yield pick(entry, rest) if rest else entry

@@ -1,0 +1,385 @@
+"""What happens inside one case: requests, expectations, waits, clean-up.
+
+A system's adapter turns its documented requests into methods on top of :class:`CaseRun`; cases call those methods
+and state on each :class:`Answer` what they expect.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from kms_conformance.clock import TooLong
+from kms_conformance.errors import AuthorError
+from kms_conformance.expectation import Expectation, Member, Outcome
+from kms_conformance.judge import MISSING, judge, pick
+from kms_conformance.redaction import Secret
+from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
+from kms_conformance.wire import wire_findings
+
+if TYPE_CHECKING:
+    from kms_conformance.client import Client, Reply, Request
+    from kms_conformance.clock import Clock
+    from kms_conformance.contract import Contract, Requirement
+    from kms_conformance.exchange import JSON, Exchange
+    from kms_conformance.journal import Journal
+    from kms_conformance.redaction import Redactor
+    from kms_conformance.target import Target
+    from kms_conformance.validation import SchemaFiles
+
+_FIRST_ERROR = 400
+
+
+class CaseStopped(Exception):  # noqa: N818 - the root of reasons, not of errors
+    """A case cannot or need not go on; ``verdict`` is what that makes of it."""
+
+    verdict: Verdict
+
+
+class ConformanceFailure(CaseStopped, AssertionError):
+    """The endpoint does not keep a promise."""
+
+    verdict = Verdict.FAILED
+
+
+class Inconclusive(CaseStopped):
+    """A precondition did not hold, so the promise could not be put to the test."""
+
+    verdict = Verdict.INCONCLUSIVE
+
+
+class NotTested(CaseStopped):
+    """The operator gave no identity, permission or time for this case; the text says what to add."""
+
+    verdict = Verdict.NOT_TESTED
+
+
+class NotApplicable(CaseStopped):
+    """The target declares that it lacks the feature."""
+
+    verdict = Verdict.NOT_APPLICABLE
+
+
+@dataclass(frozen=True, slots=True)
+class CaseInfo:
+    """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring."""
+
+    id: str
+    title: str
+    contract: str
+    covers: tuple[str, ...]
+    rule: str = ""
+    identities: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    control: bool = False
+    impact: tuple[str, ...] = ()
+    waits: float = 0.0
+    nodeid: str = ""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cases of a run share."""
+
+    contract: Contract
+    target: Target
+    client: Client
+    clock: Clock
+    journal: Journal
+    redactor: Redactor
+    schemas: SchemaFiles
+    run: str
+    edition: str = "page"
+
+
+@dataclass
+class CaseRun:
+    """One case under way on one instance. Used by one thread only."""
+
+    bench: Bench
+    info: CaseInfo
+    instance: str
+    exchanges: list[Exchange] = field(default_factory=list)
+    expectations: list[Expectation] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    worked: set[str] = field(default_factory=set)
+    open: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    clean_up: list[Callable[[], None]] = field(default_factory=list)
+    started: float = field(default_factory=time.time)
+    waited: float = 0.0
+    cleaning: bool = False
+    stopped: BaseException | None = None
+    finished: float = 0.0
+
+    def send(self, request: Request) -> Answer:
+        """Send a request and keep the evidence; every wire rule is judged at once."""
+        reply, exchange = self.bench.client.send(request, self.info.id)
+        self.exchanges.append(exchange)
+        if not self.cleaning:
+            self.findings += wire_findings(exchange, self.bench.contract, self.bench.schemas)
+            self.open[exchange.id] = exchange.step
+        return Answer(self, reply, exchange)
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Let ``seconds`` pass for this instance. ``why`` goes into the report.
+
+        Raises :class:`NotTested` when the operator does not allow a wait of that length, and :class:`AuthorError`
+        when the case waits longer than it has declared.
+        """
+        if self.waited + seconds > self.info.waits:
+            raise AuthorError(self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})")
+        try:
+            self.bench.clock.wait(self.instance, seconds)
+        except TooLong:
+            raise NotTested(
+                f"needs a wait of {seconds:g} s ({why}): give [control] url, or raise [limits] max_wait"
+            ) from None
+        self.waited += seconds
+
+    def now(self) -> datetime:
+        """Return the instance's time."""
+        return self.bench.clock.now(self.instance)
+
+    def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
+        """Judge an expectation now and keep it for those who judge again."""
+        self.open.pop(exchange.id, None)
+        self.expectations.append(expectation)
+        finding = judge(expectation, exchange, self.bench.schemas)
+        if finding is not None:
+            self.findings.append(finding)
+        return finding
+
+    def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
+        """Return the requirement that an expectation belongs to: named, or covered with this code, or the first."""
+        rows = [self.bench.contract.requirement(covered) for covered in self.info.covers]
+        if row_id is not None:
+            if row_id not in self.info.covers:
+                raise AuthorError(self.info.id, f"it judges {row_id!r}, which it does not cover")
+            return self.bench.contract.requirement(row_id)
+        return next((row for row in rows if code is not None and row.code == code), rows[0])
+
+    def result(self) -> CaseResult:
+        """Return what became of the case."""
+        stopped = self.stopped
+        verdict = worst(finding.severity for finding in self.findings) if self.findings else Verdict.PASSED
+        message, missing = "", ""
+        if isinstance(stopped, CaseStopped):
+            verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
+            message = str(stopped)
+            missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
+        elif stopped is not None:
+            verdict, message = Verdict.ERROR, f"{type(stopped).__name__}: {stopped}"
+        elif self.open:
+            verdict = Verdict.ERROR
+            message = f"the suite built no expectation for {', '.join(self.open.values())}"
+        elif not self.expectations:
+            verdict, message = Verdict.ERROR, "the case judged nothing"
+        if verdict in {Verdict.FAILED, Verdict.WARNED} and self.findings:
+            grave = max(self.findings, key=lambda finding: finding.severity.rank)
+            message = f"{grave.requirement}: expected {grave.expected}, got {grave.got}"
+        return CaseResult(
+            id=self.info.id,
+            title=self.info.title,
+            contract=self.info.contract,
+            verdict=verdict,
+            requirements=self.info.covers,
+            message=self.bench.redactor.scrub(message),
+            missing=missing,
+            started=self.started,
+            duration=(self.finished or time.time()) - self.started,
+            waited=self.waited,
+            checks=len(self.expectations),
+            findings=tuple(self.findings),
+            exchanges=tuple(self.exchanges),
+            expectations=tuple(self.expectations),
+            rule=self.info.rule,
+            nodeid=self.info.nodeid,
+        )
+
+    def finish(self) -> None:
+        """Remove what the case has made, newest first; what cannot be removed stays in the journal."""
+        self.cleaning = True
+        for undo in reversed(self.clean_up):
+            undo()
+        self.finished = time.time()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer on which a case states what it expects. ``answer["resources.0.id"]`` reads a member."""
+
+    case: CaseRun
+    reply: Reply | None
+    exchange: Exchange
+
+    @property
+    def status(self) -> int:
+        """The HTTP status; 0 when no answer came."""
+        return self.reply.status if self.reply else 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request succeeded."""
+        return self.reply is not None and self.reply.status < 300  # noqa: PLR2004 - the class of successes
+
+    @property
+    def body(self) -> JSON:
+        """The live body; ``None`` when it is not JSON."""
+        return self.reply.body if self.reply else None
+
+    def __getitem__(self, path: str) -> Any:
+        """Return a member; raise :class:`Inconclusive` when the answer lacks it."""
+        value = pick(self.body, path)
+        if value is MISSING:
+            raise Inconclusive(f"{self.exchange.step}: the answer ({self.exchange.outcome}) has no member {path}")
+        return Secret(value) if isinstance(value, str) and path.rsplit(".", 1)[-1] in self.case.bench.contract.about.get("secrets", ()) else value
+
+    def succeeds(self, *statuses: int, requirement: str | None = None) -> Self:
+        """Expect success with one of the statuses (none: those that the contract gives the operation)."""
+        row = self.case.row(requirement)
+        severity = row.severity if requirement else Verdict.FAILED
+        self._expect(row, severity, (Outcome(statuses or self._success_statuses()),))
+        self._note_success()
+        return self
+
+    def needed(self, *statuses: int) -> Self:
+        """Require success as a precondition: anything else makes the case inconclusive."""
+        self.case.open.pop(self.exchange.id, None)
+        if self.status not in (statuses or self._success_statuses()):
+            raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
+        self._note_success()
+        return self
+
+    def is_refused(
+        self,
+        code: str,
+        *,
+        target: tuple[str, str] | None = None,
+        message: str | None = None,
+        control: Answer | str | None = None,
+        requirement: str | None = None,
+    ) -> Self:
+        """Expect the refusal with this reason code: status, envelope, message and target come from the contract.
+
+        The positive control is an earlier success of the same operation in this case; ``control`` names another
+        answer, or a case, where that cannot be.
+        """
+        self._demand_control(control)
+        known = self.case.bench.contract.codes[code]
+        row = self.case.row(requirement, code)
+        primary = Outcome(
+            statuses=known.statuses,
+            code=code if known.in_body else None,
+            messages=(message,) if message else known.messages if known.in_body else (),
+            detail=known.detail,
+            target=target or known.target,
+            schema=self.case.bench.contract.envelope,
+        )
+        self._expect(row, row.severity, self._alternatives(row, primary))
+        return self
+
+    def is_refused_somehow(self, *statuses: int, control: Answer | str | None = None, requirement: str | None = None) -> Self:
+        """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx."""
+        self._demand_control(control)
+        row = self.case.row(requirement)
+        primary = Outcome(statuses or tuple(range(400, 500)), schema=self.case.bench.contract.envelope)
+        self._expect(row, row.severity, self._alternatives(row, primary))
+        return self
+
+    def shows(self, path: str, value: Any = MISSING, *, requirement: str | None = None) -> Self:
+        """Expect a member, and its value where one is given."""
+        return self._member(Member(path, "present") if value is MISSING else Member(path, "equals", value), requirement)
+
+    def lacks(self, path: str, *, requirement: str | None = None) -> Self:
+        """Expect that a member is not there."""
+        return self._member(Member(path, "absent"), requirement)
+
+    def differs(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+        """Expect a member with another value."""
+        return self._member(Member(path, "differs", value), requirement)
+
+    def lists(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+        """Expect a value among those collected at a path."""
+        return self._member(Member(path, "contains", value), requirement)
+
+    def lists_not(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+        """Expect that a value is not among those collected at a path."""
+        return self._member(Member(path, "lacks", value), requirement)
+
+    def holds_at_most(self, path: str, number: int, *, requirement: str | None = None) -> Self:
+        """Expect a list of at most ``number`` entries."""
+        return self._member(Member(path, "at-most-long", number), requirement)
+
+    def counts(self, path: str, number: int, *, requirement: str | None = None) -> Self:
+        """Expect a list of exactly ``number`` entries."""
+        return self._member(Member(path, "length", number), requirement)
+
+    def has_header(self, name: str, value: str | None = None, *, requirement: str | None = None) -> Self:
+        """Expect a header, and its value where one is given."""
+        return self._member(Member(name.lower(), "header", value), requirement)
+
+    def _member(self, member: Member, requirement: str | None) -> Self:
+        row = self.case.row(requirement)
+        redacted = Member(member.path, member.check, self._redacted(member.value))
+        self._expect(row, row.severity, (), (redacted,))
+        return self
+
+    def _redacted(self, value: Any) -> Any:
+        tokens = self.case.bench.redactor
+        if isinstance(value, Secret):
+            return tokens.remember(str(value), "secret")
+        return tokens.request(value)
+
+    def _expect(
+        self, row: Requirement, severity: Verdict, outcomes: tuple[Outcome, ...], members: tuple[Member, ...] = ()
+    ) -> None:
+        expectation = Expectation(self.exchange.id, row.id, severity, outcomes, members)
+        finding = self.case.judge(expectation, self.exchange)
+        if finding is not None and severity is Verdict.FAILED:
+            raise ConformanceFailure(f"{row.id}: expected {finding.expected}, got {finding.got}")
+
+    def _demand_control(self, control: Answer | str | None) -> None:
+        if isinstance(control, Answer):
+            if not control.ok:
+                raise Inconclusive(f"the positive control {control.exchange.step}: {control.exchange.outcome}")
+        elif control is None and self.exchange.operation not in self.case.worked:
+            raise AuthorError(self.case.info.id, f"{self.exchange.step} is expected to be refused, but never seen to succeed")
+
+    def _alternatives(self, row: Requirement, primary: Outcome) -> tuple[Outcome, ...]:
+        """Return the outcome of the edition, and what the row tolerates, each with its source."""
+        edition = self.case.bench.edition
+        fixed = row.editions.get(edition)
+        if fixed is not None and fixed.get("code") is None:
+            primary = Outcome((fixed["status"],))
+        tolerated = [
+            self._tolerated(accepted)
+            for accepted in row.accepts
+            if accepted.get("edition", edition) == edition
+        ]
+        return (primary, *tolerated)
+
+    def _tolerated(self, accepted: Mapping[str, Any]) -> Outcome:
+        status = accepted["status"]
+        code = accepted.get("code")
+        known = self.case.bench.contract.codes.get(code) if code else None
+        return Outcome(
+            statuses=(status,),
+            code=code,
+            messages=(accepted["message"],) if "message" in accepted else known.messages if known else (),
+            detail=bool(known and known.detail),
+            schema=self.case.bench.contract.envelope if status >= _FIRST_ERROR else None,
+            source=str(accepted.get("source", "")),
+        )
+
+    def _success_statuses(self) -> tuple[int, ...]:
+        operation = self.case.bench.contract.operations.get(self.exchange.operation or "")
+        known = tuple(status for status in (operation.statuses if operation else ()) if status < 300)  # noqa: PLR2004
+        return known or (200, 201, 202, 204)
+
+    def _note_success(self) -> None:
+        if self.ok and self.exchange.operation:
+            self.case.worked.add(self.exchange.operation)

@@ -1,0 +1,343 @@
+"""The target: which endpoint, who we are there, and what we may do.
+
+Read from a TOML file, overlaid by the environment (``KMS_*``), overlaid by flags; validated by
+``schemas/target.schema.json``. Secrets are taken from the environment or from files; a literal one is accepted
+for loopback addresses only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kms_conformance.errors import BadValueError, MissingSecretError, TargetFileError, UnknownTargetKeyError
+from kms_conformance.redaction import Secret
+from kms_conformance.validation import load_schema
+
+FRESH = "fresh"
+DEFAULT_RATE = 20.0
+DEFAULT_MAX_WAIT = 360.0
+DEFAULT_TIMEOUT = 15.0
+
+# Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
+ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
+    "KMS_BASE_URL": ("base_url",),
+    "KMS_CONTRACT": ("contract",),
+    "KMS_INSTANCE": ("instance",),
+    "KMS_RESCUE_URL": ("rescue_url",),
+    "KMS_IAM_URL": ("iam", "url"),
+    "KMS_CONTROL_URL": ("control", "url"),
+    "KMS_REQUESTS_PER_SECOND": ("limits", "requests_per_second"),
+    "KMS_MAX_WAIT": ("limits", "max_wait"),
+    "KMS_TIMEOUT": ("limits", "timeout"),
+    "KMS_ALLOW": ("allow",),
+    "KMS_CAPABILITIES": ("capabilities",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody the endpoint knows: either an API key to fetch tokens with, or a token."""
+
+    name: str
+    api_key: Secret | None = None
+    token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint to judge. Times are seconds; ``requests_per_second`` ``None`` means unlimited."""
+
+    base_url: str
+    instance: str
+    contract: str = "key_protect"
+    iam_url: str = ""
+    control_url: str = ""
+    rescue_url: str = ""
+    identities: Mapping[str, Identity] = field(default_factory=dict)
+    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    allow: Mapping[str, bool] = field(default_factory=dict)
+    requests_per_second: float | None = None
+    max_wait: float = DEFAULT_MAX_WAIT
+    timeout: float = DEFAULT_TIMEOUT
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    embedded: bool = False
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        return is_loopback(self.base_url)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether each case gets an instance of its own."""
+        return self.instance == FRESH
+
+    def secrets(self) -> dict[str, str]:
+        """Return every secret of the target with a label for its token."""
+        found: dict[str, str] = {}
+        for identity in self.identities.values():
+            if identity.api_key:
+                found[str(identity.api_key)] = "apikey"
+            if identity.token:
+                found[str(identity.token)] = "token"
+        return found
+
+    def public(self) -> dict[str, Any]:
+        """Return what ``results.json`` says about the target: no secret, only names."""
+        return {
+            "base_url": self.base_url,
+            "instance": self.instance,
+            "iam_url": self.iam_url,
+            "control": bool(self.control_url),
+            "identities": sorted(self.identities),
+            "capabilities": dict(self.capabilities),
+            "allow": {name: on for name, on in self.allow.items() if on},
+            "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
+        }
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def read_target(
+    path: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Target:
+    """Read a target from a file, the environment and flags, in this order of growing weight.
+
+    ``flags`` has the shape of the document. Raises :class:`TargetFileError`, :class:`UnknownTargetKeyError`,
+    :class:`BadValueError` or :class:`MissingSecretError`.
+    """
+    document = _read_file(path) if path else {}
+    known = load_schema("target")
+    _refuse_unknown_keys(document, known, known, path or "")
+    document = _overlay(document, _from_environment(environ, known))
+    document = _overlay(document, dict(flags or {}))
+    return build_target(document, environ, where=path or "the target")
+
+
+def build_target(document: Mapping[str, Any], environ: Mapping[str, str] = os.environ, where: str = "the target") -> Target:
+    """Build a target from a document; see :func:`read_target` for the errors raised."""
+    base_url = document.get("base_url")
+    if base_url is None:
+        raise TargetFileError(where, "it has no base_url")
+    base_url = _url("base_url", base_url).rstrip("/")
+    limits = _table(document, "limits")
+    rate = _number("limits.requests_per_second", limits.get("requests_per_second"), low=0, exclusive=True)
+    max_wait = _number("limits.max_wait", limits.get("max_wait"), low=0)
+    timeout = _number("limits.timeout", limits.get("timeout"), low=0, exclusive=True)
+    identities = {
+        name: _identity(name, _check_table(f"identities.{name}", entry), base_url, environ)
+        for name, entry in _table(document, "identities").items()
+    }
+    iam_url = _optional_url(_table(document, "iam"), "url", "iam.url")
+    if not iam_url and any(identity.api_key for identity in identities.values()):
+        raise BadValueError("iam.url", "", "an API key needs a token issuer", "add [iam] url, or --iam-url")
+    return Target(
+        base_url=base_url,
+        instance=_instance(document.get("instance")),
+        contract=str(document.get("contract", "key_protect")),
+        iam_url=iam_url,
+        control_url=_optional_url(_table(document, "control"), "url", "control.url").rstrip("/"),
+        rescue_url=_optional_url(document, "rescue_url", "rescue_url").rstrip("/"),
+        identities=identities,
+        capabilities=_switches(document, "capabilities"),
+        allow=_switches(document, "allow"),
+        requests_per_second=rate if rate is not None else (None if is_loopback(base_url) else DEFAULT_RATE),
+        max_wait=DEFAULT_MAX_WAIT if max_wait is None else max_wait,
+        timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        others={name: _check_table(name, document[name]) for name in ("hpcs_tke", "iks") if name in document},
+    )
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TargetFileError(path, "there is no such file") from None
+    except OSError as wrong:
+        raise TargetFileError(path, wrong.strerror or "it cannot be read") from None
+    except UnicodeDecodeError:
+        raise TargetFileError(path, "it is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as wrong:
+        raise TargetFileError(path, f"it is not TOML ({wrong})") from None
+
+
+def _refuse_unknown_keys(document: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: str, prefix: str = "") -> None:
+    """Refuse the first key that the schema does not know, with the nearest known one as a hint."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    if not isinstance(document, Mapping) or schema.get("type") != "object":
+        return
+    named = schema.get("properties", {})
+    names = [*named, *schema.get("propertyNames", {}).get("enum", [])]
+    closed = schema.get("additionalProperties") is False or "propertyNames" in schema
+    for key, value in document.items():
+        if key not in names and closed:
+            near = difflib.get_close_matches(key, names, n=1)
+            known = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(names)}."
+            raise UnknownTargetKeyError(path, prefix + key, known)
+        if key in named:
+            _refuse_unknown_keys(value, named[key], root, path, f"{prefix}{key}.")
+
+
+def _from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for name, place in ENVIRONMENT.items():
+        if environ.get(name):
+            value: Any = environ[name]
+            if place in {("allow",), ("capabilities",)}:
+                value = {switch.strip().removeprefix("no-"): not switch.strip().startswith("no-") for switch in value.split(",")}
+            elif place[0] == "limits":
+                value = _number(name, value, low=0)
+            _put(document, place, value)
+    for identity in schema["properties"]["identities"]["properties"]:
+        stem = "KMS" if identity == "manager" else f"KMS_{identity.upper()}"
+        for variable, member in ((f"{stem}_API_KEY", "api_key_env"), (f"{stem}_TOKEN", "token_env")):
+            if environ.get(variable):
+                _put(document, ("identities", identity), {member: variable})
+    return document
+
+
+def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    for step in place[:-1]:
+        document = document.setdefault(step, {})
+    document[place[-1]] = value
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one document over another; an identity is replaced as a whole, so that no two sources of it mix."""
+    merged = dict(below)
+    for key, value in above.items():
+        if key == "identities":
+            merged[key] = {**merged.get(key, {}), **value}
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _overlay(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
+    api_key = _secret(name, "api_key", entry, base_url, environ)
+    token = _secret(name, "token", entry, base_url, environ)
+    if api_key is None and token is None:
+        raise MissingSecretError(name, "the table names none")
+    return Identity(name, api_key=api_key, token=token)
+
+
+def _secret(identity: str, member: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Secret | None:
+    if f"{member}_env" in entry:
+        variable = str(entry[f"{member}_env"])
+        value = environ.get(variable, "").strip()
+        if not value:
+            raise MissingSecretError(identity, f"the environment variable {variable} is not set")
+    elif f"{member}_file" in entry:
+        path = str(entry[f"{member}_file"])
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise MissingSecretError(identity, f"the file {path!r} cannot be read") from None
+        if not value:
+            raise MissingSecretError(identity, f"the file {path!r} is empty")
+    elif member in entry:
+        if not is_loopback(base_url):
+            raise MissingSecretError(identity, f"a literal {member} is accepted for loopback addresses only")
+        value = str(entry[member]).strip()
+        if not value:
+            raise MissingSecretError(identity, f"its {member} is empty")
+    else:
+        return None
+    value = value.removeprefix("Bearer ").strip() if member == "token" else value
+    if not value.isascii() or any(sign in value for sign in "\r\n\0"):
+        raise MissingSecretError(identity, f"its {member} holds signs that no header can carry")
+    return Secret(value)
+
+
+def _instance(value: Any) -> str:
+    advice = 'give the UUID of the instance, or "fresh" where the endpoint makes instances on first use.'
+    if value is None:
+        raise BadValueError("instance", "", "it is missing", advice)
+    if value == FRESH:
+        return FRESH
+    try:
+        parsed = uuid.UUID(str(value))
+    except ValueError:
+        raise BadValueError("instance", str(value), "that is no UUID", advice) from None
+    if str(parsed) != str(value).lower():
+        raise BadValueError("instance", str(value), "that is no UUID in its usual form", advice)
+    return str(value)
+
+
+def _url(name: str, value: Any) -> str:
+    advice = "an address looks like https://us-south.kms.cloud.ibm.com or http://127.0.0.1:8080."
+    if not isinstance(value, str):
+        raise BadValueError(name, str(value), "it must be text", advice)
+    try:
+        parts = urlsplit(value)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        raise BadValueError(name, value, "that is no URL", advice) from None
+    if parts.username or parts.password:
+        raise BadValueError(name, f"{parts.scheme}://…@{parts.hostname}", "a URL may not carry a secret", advice)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or any(sign.isspace() for sign in value):
+        raise BadValueError(name, value, "that is no http or https URL", advice)
+    if parts.query or parts.fragment:
+        raise BadValueError(name, value, "it must not have a query or a fragment", advice)
+    return value
+
+
+def _optional_url(document: Mapping[str, Any], key: str, name: str) -> str:
+    return _url(name, document[key]) if key in document else ""
+
+
+def _number(name: str, value: Any, *, low: float, exclusive: bool = False) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise BadValueError(name, str(value), "that is no number", "give seconds or a rate as a number.") from None
+    if isinstance(value, bool) or number != number or number < low or (exclusive and number == low):  # noqa: PLR0124 - NaN
+        raise BadValueError(name, str(value), f"it must be {'above' if exclusive else 'at least'} {low:g}", "see docs/target.md.")
+    return number
+
+
+def _switches(document: Mapping[str, Any], key: str) -> dict[str, bool]:
+    names = load_schema("target")["properties"][key]["propertyNames"]["enum"]
+    switches: dict[str, bool] = {}
+    for name, value in _table(document, key).items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            raise UnknownTargetKeyError("the target", f"{key}.{name}", f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}.")
+        if not isinstance(value, bool):
+            raise BadValueError(f"{key}.{name}", str(value), "it must be true or false", "write true or false without quotes.")
+        switches[name] = value
+    return switches
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return _check_table(key, document.get(key, {}))
+
+
+def _check_table(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        shown = "…" if name.startswith("identities") else str(value)
+        raise BadValueError(name, shown, "it must be a table", f"write it as [{name}].")
+    return value

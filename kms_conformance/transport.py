@@ -1,0 +1,135 @@
+"""HTTP with a deadline for the whole answer.
+
+A read timeout starts anew with each byte, so a server that drips one byte a second holds a client for hours.
+Here each request has one deadline, and every read is given what is left of it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpcore
+import httpx
+
+POOL = 64
+
+
+class _Deadline(threading.local):
+    at: float = float("inf")
+
+
+DEADLINE = _Deadline()
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose reads and writes end at the deadline of the request that uses it."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = DEADLINE.at - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the answer was not complete in time")
+        return self._inner.read(max_bytes, min(left, timeout or left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        left = max(DEADLINE.at - time.monotonic(), 0.001)
+        self._inner.write(buffer, min(left, timeout or left))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    """Opens such connections."""
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(*args, **kwargs))
+
+
+class DeadlineTransport(httpx.BaseTransport):
+    """A pooled transport for :class:`httpx.Client` in which :data:`DEADLINE` bounds every request."""
+
+    def __init__(self, *, retries: int = 0) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=POOL,
+            max_keepalive_connections=POOL,
+            keepalive_expiry=60,
+            retries=retries,
+            network_backend=_Backend(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; timeouts and broken connections come as :class:`httpx.TransportError`."""
+        try:
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as wrong:
+            raise _translated(wrong, request) from wrong
+        return httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream, request),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream: Iterable[bytes], request: httpx.Request) -> None:
+        self._stream, self._request = stream, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as wrong:
+            raise _translated(wrong, self._request) from wrong
+
+    def close(self) -> None:
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
+def _translated(wrong: Exception, request: httpx.Request) -> httpx.TransportError:
+    kind: type[httpx.TransportError] = {
+        httpcore.ConnectTimeout: httpx.ConnectTimeout,
+        httpcore.ReadTimeout: httpx.ReadTimeout,
+        httpcore.WriteTimeout: httpx.WriteTimeout,
+        httpcore.PoolTimeout: httpx.PoolTimeout,
+        httpcore.ConnectError: httpx.ConnectError,
+        httpcore.ReadError: httpx.ReadError,
+        httpcore.WriteError: httpx.WriteError,
+        httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+        httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    }.get(type(wrong), httpx.TransportError)
+    return kind(str(wrong), request=request)

@@ -1,0 +1,255 @@
+"""The verdict: of an expectation, of a case, of a requirement, of a run.
+
+One :class:`Run` object feeds every output. Nothing here touches the world.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from kms_conformance.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kms_conformance.exchange import Exchange
+    from kms_conformance.expectation import Expectation
+
+
+class Verdict(StrEnum):
+    """The seven verdicts of a case, from best to worst."""
+
+    PASSED = "passed"
+    NOT_APPLICABLE = "not-applicable"
+    WARNED = "warned"
+    NOT_TESTED = "not-tested"
+    INCONCLUSIVE = "inconclusive"
+    FAILED = "failed"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """The place in the order from best (0) to worst (6)."""
+        return _ORDER[self]
+
+
+_ORDER = {verdict: place for place, verdict in enumerate(Verdict)}
+
+
+class RunVerdict(StrEnum):
+    """The three verdicts of a run."""
+
+    CONFORMANT = "conformant"
+    NON_CONFORMANT = "non-conformant"
+    NOT_VERIFIED = "not-verified"
+
+
+class Profile(StrEnum):
+    """What a run is for; it decides which rows are required."""
+
+    GATE = "gate"
+    NIGHTLY = "nightly"
+    CERTIFY = "certify"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of the verdicts; of none at all, ``not-tested``: nothing that ran no check is green."""
+    return max(verdicts, key=lambda verdict: verdict.rank, default=Verdict.NOT_TESTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One deviation: what was expected of which exchange, and what came instead."""
+
+    requirement: str
+    severity: Verdict
+    expected: str
+    got: str
+    exchange: str
+    curl: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of one case.
+
+    ``checks`` counts the expectations that were judged; ``exchanges`` and ``expectations`` are the evidence.
+    ``missing`` says, for a case that was not tested, what to add to the target to get it run.
+    """
+
+    id: str
+    title: str
+    contract: str
+    verdict: Verdict
+    requirements: tuple[str, ...]
+    message: str = ""
+    missing: str = ""
+    started: float = 0.0
+    duration: float = 0.0
+    waited: float = 0.0
+    checks: int = 0
+    findings: tuple[Finding, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    rule: str = ""
+    nodeid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A requirement as the outputs need it, before it has a verdict."""
+
+    id: str
+    contract: str
+    section: str
+    level: str
+    evidence: str
+    text: str = ""
+    reason_code: str | None = None
+    excluded: str = ""
+    link: str = ""
+    every_exchange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """A requirement with its verdict and the cases that gave it."""
+
+    row: Row
+    verdict: Verdict
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything a run found out; the one object behind all outputs.
+
+    ``interrupted`` says why a run is not complete (``""`` when it is); ``trouble`` is an error of the suite
+    outside any case; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
+    """
+
+    profile: Profile
+    cases: tuple[CaseResult, ...]
+    rows: tuple[Row, ...]
+    interrupted: str = ""
+    trouble: str = ""
+    started: float = 0.0
+    finished: float = 0.0
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cases got each of the seven verdicts."""
+        found = Counter(case.verdict for case in self.cases)
+        return {str(verdict): found[verdict] for verdict in Verdict}
+
+    @property
+    def requirements(self) -> tuple[RowResult, ...]:
+        """Each row with its verdict: the worst of its cases'."""
+        return judge_rows(self.rows, self.cases)
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """The verdict of the run."""
+        return run_verdict(self)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the shell is told."""
+        match self.verdict:
+            case RunVerdict.CONFORMANT:
+                return ExitCode.CONFORMANT
+            case RunVerdict.NON_CONFORMANT:
+                return ExitCode.NON_CONFORMANT
+        if self.trouble or any(case.verdict is Verdict.ERROR for case in self.cases):
+            return ExitCode.SUITE_ERROR
+        return ExitCode.NOT_VERIFIED
+
+
+def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowResult, ...]:
+    """Give each row the worst verdict of its cases.
+
+    A row that holds for every exchange (a wire rule) is touched by each case that exchanged anything;
+    it passes there unless a finding names it.
+    """
+    touching: dict[str, list[tuple[str, Verdict]]] = {row.id: [] for row in rows}
+    everywhere = [row.id for row in rows if row.every_exchange]
+    for case in cases:
+        broken: dict[str, Verdict] = {}
+        for finding in case.findings:
+            broken[finding.requirement] = worst([finding.severity, broken.get(finding.requirement, Verdict.PASSED)])
+        for row_id in case.requirements:
+            if row_id in touching:
+                touching[row_id].append((case.id, case.verdict))
+        if case.exchanges:
+            for row_id in everywhere:
+                touching[row_id].append((case.id, broken.get(row_id, Verdict.PASSED)))
+    return tuple(
+        RowResult(
+            row=row,
+            verdict=worst(verdict for _, verdict in touching[row.id]),
+            cases=tuple(case_id for case_id, _ in touching[row.id]),
+        )
+        for row in rows
+    )
+
+
+def run_verdict(run: Run) -> RunVerdict:
+    """Return the verdict of a run.
+
+    ``non-conformant`` when a case failed; ``conformant`` when the run is complete, nothing was inconclusive or
+    erred, and every required row (at least one) passed, warned or is declared not applicable; else ``not-verified``.
+    """
+    if any(case.verdict is Verdict.FAILED for case in run.cases):
+        return RunVerdict.NON_CONFORMANT
+    if run.interrupted or run.trouble:
+        return RunVerdict.NOT_VERIFIED
+    if any(case.verdict in {Verdict.INCONCLUSIVE, Verdict.ERROR} for case in run.cases):
+        return RunVerdict.NOT_VERIFIED
+    if not any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases):
+        return RunVerdict.NOT_VERIFIED
+    good = {Verdict.PASSED, Verdict.WARNED, Verdict.NOT_APPLICABLE}
+    required = required_rows(run)
+    if not required or any(result.verdict not in good for result in required):
+        return RunVerdict.NOT_VERIFIED
+    return RunVerdict.CONFORMANT
+
+
+def required_rows(run: Run) -> tuple[RowResult, ...]:
+    """Return the rows that the profile demands.
+
+    ``certify`` demands every row that is not excluded; the others demand what the target made reachable,
+    that is, the rows of which at least one case was tested.
+    """
+    rows = tuple(result for result in run.requirements if not result.row.excluded)
+    if run.profile is Profile.CERTIFY:
+        return rows
+    tested = {
+        row_id
+        for case in run.cases
+        if case.verdict is not Verdict.NOT_TESTED
+        for row_id in case.requirements
+    }
+    return tuple(result for result in rows if _reached(result, tested))
+
+
+def _reached(result: RowResult, tested: set[str]) -> bool:
+    """Tell whether a row was tested by some case and left untested by none."""
+    if result.row.every_exchange:
+        return bool(result.cases)
+    return result.row.id in tested and result.verdict is not Verdict.NOT_TESTED
+
+
+def headline(run: Run) -> str:
+    """Return the verdict line: verdict, counts, and what was not tested."""
+    counts = run.counts
+    told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    line = f"{run.verdict.value.upper()}: {told or 'no case ran'}"
+    if run.interrupted:
+        line += f"; run cut short: {run.interrupted}"
+    if run.trouble:
+        line += f"; trouble: {run.trouble}"
+    return line
