@@ -1,0 +1,210 @@
+"""Named single defects of this endpoint: each breaks one promise, so that a suite can prove that it would notice.
+
+The hook of a defect stands beside the code it breaks and asks :class:`ActiveDefects` by name.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Defect(NamedTuple):
+    """A named defect: ``doc`` is one line, ``sections`` the ids of the promises that it breaks."""
+
+    name: str
+    doc: str
+    sections: tuple[str, ...]
+
+
+class ActiveDefects:
+    """The defects that are switched on; calling it with a name tells whether that one is.
+
+    Raises:
+        LookupError: for a name that is not in :data:`DEFECTS`, on construction and on every call.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = frozenset(names)
+        for name in self._names:
+            _known(name)
+
+    def __call__(self, name: str) -> bool:
+        """Tell whether the named defect is on."""
+        _known(name)
+        return name in self._names
+
+
+def _known(name: str) -> None:
+    if name not in DEFECTS:
+        raise LookupError(f"no such TKE defect: {name}")
+
+
+_THRESHOLD = "no-change-threshold"
+_NO_INSTANCE = "no-instance"
+_UNAUTHORIZED = "unauthorized"
+
+_ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("tke-missing-token-accepted", "A request without a token is served.", (_UNAUTHORIZED,)),
+    ("tke-bad-token-accepted", "A garbage or expired token is served.", (_UNAUTHORIZED,)),
+    ("tke-stranger-accepted", "A valid token without a role on the instance is served.", (_UNAUTHORIZED,)),
+    ("tke-unauthorized-as-400", "A missing or bad token is answered with 400.", (_UNAUTHORIZED,)),
+    ("tke-unauthorized-as-404", "A missing or bad token is answered with 404.", (_UNAUTHORIZED,)),
+    ("tke-unauthorized-as-500", "A missing or bad token is answered with 500.", (_UNAUTHORIZED,)),
+    (
+        "tke-unauthorized-as-empty-list",
+        "A missing or bad token sees an empty list with 200.",
+        (_UNAUTHORIZED,),
+    ),
+    ("tke-unauthorized-leaks-units", "The 401 carries the list of units.", (_UNAUTHORIZED,)),
+    (
+        "tke-unauthorized-after-execution",
+        "A command with a bad token is executed, then refused.",
+        (_UNAUTHORIZED,),
+    ),
+    ("tke-fresh-token-refused", "After one 401 even a fresh token is refused.", (_UNAUTHORIZED,)),
+    ("tke-unknown-instance-empty-list", "An unknown instance is an empty list with 200.", (_NO_INSTANCE,)),
+    ("tke-unknown-instance-500", "An unknown instance is a server error.", (_NO_INSTANCE,)),
+    ("tke-unknown-unit-is-first", "An unknown unit is taken for the first one.", ("tke-06",)),
+    ("tke-unknown-unit-500", "An unknown unit is a server error.", ("tke-06",)),
+    ("tke-bad-json-500", "A body that is not JSON is a server error.", ("tke-07",)),
+    (
+        "tke-missing-request-empty-answer",
+        "A body without a request is answered 200 and nothing.",
+        ("tke-07",),
+    ),
+    ("tke-list-without-hsms", "The list has no hsms member.", ("tke-01",)),
+    ("tke-list-without-serial", "Units have no serial number.", ("tke-01",)),
+    ("tke-list-numeric-ids", "Unit ids are numbers.", ("tke-01",)),
+    ("tke-list-short-location", "Locations have three parts.", ("tke-01",)),
+    ("tke-serial-mismatch", "The listed serial number is not that of the module.", ("tke-08",)),
+    ("tke-attributes-incomplete", "The attribute query leaves out the permissions.", ("tke-08",)),
+    ("tke-length-unchecked", "The length of an HTPRequest is not looked at.", ("tke-frame-length",)),
+    ("tke-malformed-500", "A malformed message is a server error.", ("tke-frame-ber",)),
+    ("tke-long-lengths-refused", "Lengths longer than necessary are refused.", ("tke-frame-non-minimal",)),
+    ("tke-refusal-as-http-400", "A refusal of the module is HTTP 400.", (_THRESHOLD,)),
+    ("tke-refusal-in-catcher", "A refusal of the module is reported as a catcher error.", (_THRESHOLD,)),
+    (
+        "tke-refusal-in-outer",
+        "A refusal's return code stands in the outer answer, without reason.",
+        (_THRESHOLD,),
+    ),
+    ("tke-reason-omitted", "A refusal has no reason code.", (_THRESHOLD,)),
+    ("tke-threshold-wrong-reason", "The protected threshold is refused with reason 70.", (_THRESHOLD,)),
+    ("tke-threshold-wrong-return", "The protected threshold is refused with return code 80.", (_THRESHOLD,)),
+    ("tke-signature-control-bit-ignored", "A protected signature threshold is changed.", (_THRESHOLD,)),
+    (
+        "tke-revocation-control-bit-ignored",
+        "A protected revocation threshold is changed.",
+        (_THRESHOLD, "tke-11"),
+    ),
+    ("tke-control-bit-set-again", "A control bit that was reset can be set.", ("tke-12",)),
+    (
+        "tke-refusal-applies-thresholds",
+        "The thresholds change although the command is refused.",
+        (_THRESHOLD,),
+    ),
+    (
+        "tke-refusal-applies-permissions",
+        "The permissions change although the command is refused.",
+        (_THRESHOLD,),
+    ),
+    ("tke-protected-attribute-changed", "A protected permission is changed.", ("tke-attribute-protected",)),
+    ("tke-counter-unchecked", "Any transaction counter is accepted.", ("tke-transaction-counter",)),
+    (
+        "tke-replay-accepted",
+        "The counter of the last command is accepted again.",
+        ("tke-transaction-counter",),
+    ),
+    ("tke-counter-stuck", "A command does not move the transaction counter.", ("tke-transaction-counter",)),
+    ("tke-signatures-unverified", "Signatures are counted, not verified.", ("tke-signature-invalid",)),
+    (
+        "tke-too-few-signatures-accepted",
+        "The number of signatures is not looked at.",
+        ("tke-too-few-signatures",),
+    ),
+    (
+        "tke-one-signer-counts-twice",
+        "Two signatures of one administrator count as two.",
+        ("tke-too-few-signatures",),
+    ),
+    ("tke-foreign-signer-counts", "A stranger's signature counts.", ("tke-foreign-signer",)),
+    ("tke-registers-in-imprint", "Master-key commands work in imprint mode.", ("tke-imprint-mode",)),
+    ("tke-imprint-asks-signature", "Imprint mode asks for a signature to add an administrator.", ("tke-14",)),
+    ("tke-zeroize-unsigned", "An operational unit is zeroized without a signature.", ("tke-13",)),
+    ("tke-zeroize-needs-threshold", "Zeroizing ignores the one-signature permission.", ("tke-13",)),
+    ("tke-zeroize-keeps-administrators", "Administrators survive zeroizing.", ("tke-13",)),
+    ("tke-zeroize-keeps-thresholds", "Thresholds survive zeroizing.", ("tke-13",)),
+    ("tke-zeroize-keeps-control-bits", "Reset control bits survive zeroizing.", ("tke-14", _THRESHOLD)),
+    ("tke-zeroize-keeps-current-key", "The current master key survives zeroizing.", ("tke-13",)),
+    ("tke-zeroize-keeps-new-key", "The new master key survives zeroizing.", ("tke-13",)),
+    ("tke-administrator-added-twice", "An administrator can be added twice.", ("tke-administrator-present",)),
+    ("tke-ninth-administrator", "A ninth administrator is accepted.", ("tke-administrators-full",)),
+    ("tke-unknown-administrator-removed", "Removing a stranger succeeds.", ("tke-administrator-unknown",)),
+    ("tke-removed-administrator-stays", "A removed administrator stays.", ("tke-administrator-removed",)),
+    (
+        "tke-removal-below-threshold",
+        "Administrators can fall below a threshold.",
+        ("tke-removal-below-threshold",),
+    ),
+    (
+        "tke-threshold-above-administrators",
+        "The signature threshold can exceed the administrators.",
+        ("tke-signature-above-administrators",),
+    ),
+    (
+        "tke-revocation-above-administrators",
+        "The revocation threshold can exceed the administrators.",
+        ("tke-revocation-above-administrators",),
+    ),
+    (
+        "tke-imprint-left-without-revocation",
+        "Imprint mode can be left with revocation threshold 0.",
+        ("tke-exit-without-revocation",),
+    ),
+    ("tke-signature-threshold-zero", "The signature threshold can go back to 0.", ("tke-signature-to-zero",)),
+    ("tke-revocation-threshold-zero", "The revocation threshold can go to 0.", ("tke-revocation-to-zero",)),
+    (
+        "tke-one-signature-not-permitted",
+        "The signature threshold can be 1 without the permission.",
+        ("tke-signature-to-one",),
+    ),
+    (
+        "tke-one-revocation-not-permitted",
+        "The revocation threshold can be 1 without the permission.",
+        ("tke-revocation-to-one",),
+    ),
+    (
+        "tke-single-sign-removed-in-use",
+        "The permission goes while a threshold is 1.",
+        ("tke-single-sign-in-use",),
+    ),
+    (
+        "tke-module-imprint-ignored",
+        "A domain leaves imprint mode before its module.",
+        ("tke-module-imprint",),
+    ),
+    ("tke-import-prohibition-ignored", "Key parts come in although prohibited.", ("tke-import-prohibited",)),
+    (
+        "tke-random-key-prohibition-ignored",
+        "Random keys are made although prohibited.",
+        ("tke-random-prohibited",),
+    ),
+    ("tke-export-prohibition-ignored", "Keys go out although prohibited.", ("tke-export-prohibited",)),
+    ("tke-export-in-clear", "The exported key is not encrypted.", ("tke-export",)),
+    ("tke-import-echoes-key", "Importing answers with the key itself.", ("tke-import",)),
+    ("tke-control-points-unmanaged", "Control point management bits are ignored.", ("tke-control-points",)),
+    ("tke-commit-any-pattern", "Any verification pattern commits.", ("tke-commit-mismatch",)),
+    ("tke-finalize-any-pattern", "Any verification pattern finalizes.", ("tke-finalize-mismatch",)),
+    ("tke-finalize-uncommitted", "An uncommitted key can be finalized.", ("tke-finalize-uncommitted",)),
+    ("tke-finalize-keeps-new", "Finalizing leaves the new register full.", ("tke-finalize",)),
+    ("tke-finalize-loses-key", "Finalizing leaves the current register empty.", ("tke-finalize",)),
+    ("tke-pattern-wrong", "Verification patterns are not those of the keys.", ("tke-pattern",)),
+    ("tke-clear-current-does-nothing", "Clearing the current register does nothing.", ("tke-clear-current",)),
+    ("tke-clear-new-does-nothing", "Clearing the new register does nothing.", ("tke-clear-new",)),
+    ("tke-certificate-beyond-chain", "An index behind the chain gets the root.", ("tke-certificate-index",)),
+    ("tke-unknown-command-done", "An unknown command succeeds.", ("tke-unknown-command",)),
+    ("tke-always-crypto-ready", "Wrapping works without a current master key.", ("tke-crypto-ready",)),
+)
+
+DEFECTS: Mapping[str, Defect] = MappingProxyType({row[0]: Defect(*row) for row in _ROWS})
+"""Every defect by name."""
