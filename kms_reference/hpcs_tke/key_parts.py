@@ -56,7 +56,7 @@ class Importer:
             self._key = rsa.generate_private_key(65537, 2048)
 
     def public_key(self) -> bytes:
-        """The SubjectPublicKeyInfo in DER."""
+        """Encode the SubjectPublicKeyInfo in DER."""
         return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     def open_part(self, recipient_info: bytes) -> bytes:
@@ -66,19 +66,17 @@ class Importer:
             Refusal: 32/23 for a malformed recipient info, 32/28 when the part does not decrypt to a key.
         """
         try:
-            members = ber.read_sequence(recipient_info)
-            version = ber.read_integer(members[0])
-            if len(members) != 4 or members[1].tag != ber.CONTEXT_0 or len(members[1].body) != SKI_LENGTH:  # noqa: PLR2004 - both kinds have four members
-                raise ber.BerError("recipient info")
+            version, algorithm, encrypted = _read_recipient(recipient_info)
             if isinstance(self._key, rsa.RSAPrivateKey):
-                if version != _RSA_VERSION or ber.read_sequence(members[2].raw)[0].raw != OID_RSA:
-                    raise ber.BerError("not an RSA recipient")
-            elif version != _EC_VERSION or len(members[2].body) != POINT_LENGTH:
-                raise ber.BerError("not a P-521 recipient")
+                fits = version == _RSA_VERSION and ber.read_sequence(algorithm.raw)[0].raw == OID_RSA
+            else:
+                fits = version == _EC_VERSION and len(algorithm.body) == POINT_LENGTH
         except (ber.BerError, IndexError) as error:
             raise Refusal(codes.RECIPIENT_MALFORMED) from error
+        if not fits:
+            raise Refusal(codes.RECIPIENT_MALFORMED)
         try:
-            part = self._decrypt(members[2].body, members[3].body)
+            part = self._decrypt(algorithm.body, encrypted)
         except (ValueError, InvalidUnwrap, InvalidKey) as error:
             raise Refusal(codes.PART_UNREADABLE) from error
         if len(part) != KEY_LENGTH:
@@ -90,6 +88,16 @@ class Importer:
             return self._key.decrypt(encrypted, padding.PKCS1v15())
         sender = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP521R1(), point)
         return aes_key_unwrap(_agreed_key(self._key, sender), encrypted)
+
+
+def _read_recipient(recipient_info: bytes) -> tuple[int, ber.Element, bytes]:
+    """Version, key or algorithm member, encrypted part."""
+    members = ber.read_sequence(recipient_info)
+    if [member.tag for member in members[::3]] != [ber.INTEGER, ber.OCTET_STRING]:
+        raise ber.BerError("recipient info")
+    if (members[1].tag, len(members[1].body)) != (ber.CONTEXT_0, SKI_LENGTH):
+        raise ber.BerError("recipient identifier")
+    return ber.read_integer(members[0]), members[2], members[3].body
 
 
 def new_importer(data: bytes) -> Importer:
