@@ -1,0 +1,176 @@
+"""What an administrator of a crypto unit holds: a signature key, its certificate, and key parts to send.
+
+Throw-away keys, made per run. P-521 signs with SHA-512, RSA-2048 with SHA-256 under ANSI X9.31; a certificate
+has the shape of the vendor's tools (version 3, serial 0, fixed names and dates).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512
+from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from kms_conformance.adapters.tke_wire import WireError, sequence, tlv
+
+NAME_WIDTH = 30
+UNIT_NAME = "TKE Administration"
+KEY_OCTETS = 32
+
+_NULL = tlv(0x05, b"")
+_SHA256 = bytes.fromhex("0609608648016503040201")
+_SHA512 = bytes.fromhex("0609608648016503040203")
+_ECDSA_SHA512 = bytes.fromhex("06082a8648ce3d040304")
+_RSA = bytes.fromhex("06092a864886f70d010101")
+_SHA256_RSA = bytes.fromhex("06092a864886f70d01010b")
+_UNIT_OID = bytes.fromhex("060355040b")
+_NAME_OID = bytes.fromhex("0603550403")
+_SKI_OID = bytes.fromhex("0603551d0e")
+
+
+def _integer(value: int) -> bytes:
+    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def signer_info(ski: bytes, digest: bytes, algorithm: bytes, signature: bytes) -> bytes:
+    """Encode one signer info; ``digest`` and ``algorithm`` are encoded object identifiers."""
+    algorithms = (sequence(digest, _NULL), sequence(algorithm, _NULL))
+    return sequence(_integer(3), tlv(0x80, ski), *algorithms, tlv(0x04, signature))
+
+
+class Administrator(Protocol):
+    """One administrator: ``ski`` has 32 octets."""
+
+    name: str
+    ski: bytes
+
+    def certificate(self) -> bytes:
+        """Encode the certificate that installs this administrator."""
+
+    def sign(self, block: bytes) -> bytes:
+        """Encode the signer info over an encoded admin block."""
+
+
+class EcAdministrator:
+    """An administrator with a P-521 key."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._key = ec.generate_private_key(ec.SECP521R1())
+        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        self.ski = hashlib.sha256(point).digest()
+
+    def certificate(self) -> bytes:
+        """Encode the certificate that installs this administrator."""
+        spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        body = _certificate_body(self.name, sequence(_ECDSA_SHA512), spki, self.ski)
+        signature = self._key.sign(body, ec.ECDSA(SHA512()))
+        return sequence(body, sequence(_ECDSA_SHA512), tlv(0x03, b"\0" + signature))
+
+    def sign(self, block: bytes) -> bytes:
+        """Encode the signer info over an encoded admin block."""
+        return signer_info(self.ski, _SHA512, _ECDSA_SHA512, self._key.sign(block, ec.ECDSA(SHA512())))
+
+
+class RsaAdministrator:
+    """An administrator with an RSA-2048 key."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._key = rsa.generate_private_key(65537, 2048)
+        numbers = self._key.public_key().public_numbers()
+        self.ski = hashlib.sha256(sequence(_integer(numbers.n), _integer(numbers.e))).digest()
+
+    def certificate(self) -> bytes:
+        """Encode the certificate that installs this administrator."""
+        spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        algorithm = sequence(_SHA256_RSA)
+        body = _certificate_body(self.name, algorithm, spki, self.ski)
+        return sequence(body, algorithm, tlv(0x03, b"\0" + self._x931(body)))
+
+    def sign(self, block: bytes) -> bytes:
+        """Encode the signer info over an encoded admin block."""
+        return signer_info(self.ski, _SHA256, _RSA, self._x931(block))
+
+    def _x931(self, signed: bytes) -> bytes:
+        numbers = self._key.private_numbers()
+        padded = (
+            bytes.fromhex("6b" + "bb" * 220 + "ba") + hashlib.sha256(signed).digest() + bytes.fromhex("34cc")
+        )
+        modulus = numbers.public_numbers.n
+        return pow(int.from_bytes(padded, "big"), numbers.d, modulus).to_bytes(256, "big")
+
+
+def _certificate_body(name: str, algorithm: bytes, spki: bytes, ski: bytes) -> bytes:
+    def relative(oid: bytes, text: str) -> bytes:
+        return tlv(0x31, sequence(oid, tlv(0x13, text.encode("ascii"))))
+
+    names = sequence(relative(_UNIT_OID, UNIT_NAME), relative(_NAME_OID, name[:NAME_WIDTH].ljust(NAME_WIDTH)))
+    validity = sequence(tlv(0x18, b"20000101000000Z"), tlv(0x18, b"21001231235959Z"))
+    extensions = tlv(0xA3, sequence(sequence(_SKI_OID, tlv(0x04, tlv(0x04, ski)))))
+    version = tlv(0xA0, _integer(2))
+    return sequence(version, _integer(0), algorithm, names, validity, names, spki, extensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """A unit's importer key as the unit printed it: SubjectPublicKeyInfo in DER."""
+
+    spki: bytes
+
+    def seal(self, part: bytes) -> bytes:
+        """Encode the recipient info that carries one key part (32 octets) to the unit.
+
+        Raises:
+            WireError: the importer key is neither RSA nor P-521.
+        """
+        try:
+            key = load_der_public_key(self.spki)
+        except ValueError as wrong:
+            raise WireError("an importer key that is not a public key") from wrong
+        if isinstance(key, rsa.RSAPublicKey):
+            encrypted = key.encrypt(part, padding.PKCS1v15())
+            ski = hashlib.sha256(self.spki).digest()
+            return sequence(_integer(2), tlv(0x80, ski), sequence(_RSA, _NULL), tlv(0x04, encrypted))
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp521r1":
+            raise WireError("an importer key of another kind")
+        return _seal_ec(key, part)
+
+    def holder_certificate(self) -> bytes:
+        """Encode a P-521 importer key as the key part holder of an export (309 octets).
+
+        Raises:
+            WireError: not a P-521 key.
+        """
+        key = load_der_public_key(self.spki)
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise WireError("an importer key that is not on a curve")
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return (bytes(36) + b"K\x01\x01\0\0\x85\x02\x09" + point).ljust(309, b"\0")
+
+
+def _seal_ec(key: ec.EllipticCurvePublicKey, part: bytes) -> bytes:
+    """Seal a part as the reference reads it: the vendor's own form for P-521 is not public."""
+    sender = ec.generate_private_key(ec.SECP521R1())
+    shared = X963KDF(SHA256(), 32, b"").derive(sender.exchange(ec.ECDH(), key))
+    point = sender.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    ski = hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
+    return sequence(_integer(3), tlv(0x80, ski), tlv(0x04, point), tlv(0x04, aes_key_wrap(shared, part)))
+
+
+def pattern_of(key: bytes) -> bytes:
+    """Return the 28 octets of a master key's verification pattern that every module prints alike."""
+    return hashlib.sha256(b"\x01" + key).digest()[:28]
+
+
+def join_parts(*parts: bytes) -> bytes:
+    """Return the key that key parts (32 octets each) make: their exclusive-or."""
+    whole = 0
+    for part in parts:
+        whole ^= int.from_bytes(part, "big")
+    return whole.to_bytes(KEY_OCTETS, "big")
