@@ -56,11 +56,16 @@ class Switch(Protocol):
     """What defects and variations have in common."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is switched on by."""
+
     @property
-    def mutate(self) -> Mutator | None: ...
+    def mutate(self) -> Mutator | None:
+        """Rewrites a finished reply."""
+
     @property
-    def times(self) -> Mapping[str, float]: ...
+    def times(self) -> Mapping[str, float]:
+        """Spans in seconds that it replaces, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +107,5 @@ class Rules:
         return name in self.variations
 
     def seconds(self, name: str, default: float) -> float:
-        """The span `name` in seconds, unless a switch replaced it."""
+        """Return the span `name` in seconds, unless a switch replaced it."""
         return self.times.get(name, default)

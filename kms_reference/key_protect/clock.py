@@ -11,6 +11,8 @@ DAY: Final = 86_400.0
 # Offsets beyond this would leave the range of calendar dates; a run needs at most a few hundred days.
 MAX_OFFSET: Final = 100 * 366 * DAY
 
+_LAST: Final = 253_402_300_799.0
+"""9999-12-31T23:59:59Z: what has no four-digit year cannot be written back."""
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.(\d{1,9}))?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -36,6 +38,7 @@ def parse_stamp(text: str) -> float | None:
     if not _RFC3339.fullmatch(text):
         return None
     try:
-        return datetime.fromisoformat(text.upper()).timestamp()
+        moment = datetime.fromisoformat(text.upper()).timestamp()
     except (ValueError, OverflowError):
         return None
+    return moment if moment <= _LAST else None

@@ -18,9 +18,7 @@ UNAUTHORIZED_NEW: Final = (
     "Unauthorized: Either the user does not have access to the specified resource, "
     "the resource does not exist, or the region is incorrectly set"
 )
-INSTANCE_HEADER: Final = (
-    "Bad Request: Request requires valid Bluemix-Instance Header containing a valid UUID"
-)
+INSTANCE_HEADER: Final = "Bad Request: Request requires valid Bluemix-Instance Header containing a valid UUID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +76,7 @@ CODES: Final[dict[str, Code]] = {
         409, "KeyCreateImportAccess instance policy does not allow this action", newer_style=True
     ),
     "KEY_DELETED_ERR": Code(410, "Key has already been deleted. Please delete references to this key."),
-    "KEY_EXPIRED_ERR": Code(
-        400, "The action could not be performed on the key because the key is expired."
-    ),
+    "KEY_EXPIRED_ERR": Code(400, "The action could not be performed on the key because the key is expired."),
     "KEY_IMPT_REQ_ERR": Code(400, "Only imported keys may be restored."),
     "KEY_INVALID_STATE_ERR": Code(422, "Key is not in a valid state"),
     "KEY_NOT_FOUND_ERR": Code(404, "key does not exist", newer_style=True),
@@ -105,6 +101,7 @@ CODES: Final[dict[str, Code]] = {
         "This root key has been rotated within the last hour: Only one 'rotate' action per hour is permitted",
         newer_style=True,
     ),
+    "KEY_SEARCH_TOO_BROAD": Code(400, "The search covers too many keys", newer_style=True),
     "KEY_VERSION_INVALID": Code(
         422, "This request requires that the key version is later than current registration key version"
     ),
@@ -113,7 +110,9 @@ CODES: Final[dict[str, Code]] = {
     "KMIP_CERT_DUPLICATE_NAME_ERR": Code(
         409, "The KMIP adapter has a certificate with this name", newer_style=True
     ),
-    "NATIVE_CRK_ID_NOT_FOUND_ERR": Code(404, "The root key of the KMIP adapter does not exist", newer_style=True),
+    "NATIVE_CRK_ID_NOT_FOUND_ERR": Code(
+        404, "The root key of the KMIP adapter does not exist", newer_style=True
+    ),
     "NATIVE_INVALID_CRK_ERR": Code(400, "The key cannot serve a KMIP adapter", newer_style=True),
     "NOT_DUAL_AUTH_ERR": Code(409, "The key is not dual auth enabled and cannot be set for deletion"),
     "NO_BODY_ERR": Code(400, "Missing body in request"),
@@ -185,12 +184,12 @@ class RefusalError(Exception):
 
 
 def bad_body(detail: str) -> RefusalError:
-    """The body cannot be decoded or lacks its frame (bad-body-err)."""
+    """Say that the body cannot be decoded or lacks its frame (bad-body-err)."""
     return RefusalError("BAD_BODY_ERR", suffix=detail)
 
 
 def bad_field(name: str, must_be: str, *, subject: str | None = None, quote: str = "'") -> RefusalError:
-    """The member `name` has a value that the service does not take (invalid-field-err)."""
+    """Say that the member `name` has a value that the service does not take (invalid-field-err)."""
     return RefusalError(
         "INVALID_FIELD_ERR",
         message=f"The field {quote}{name}{quote} must be: {must_be}",
@@ -200,7 +199,7 @@ def bad_field(name: str, must_be: str, *, subject: str | None = None, quote: str
 
 
 def bad_query(name: str, must_be: str) -> RefusalError:
-    """The query parameter `name` has a value that the service does not take."""
+    """Say that the query parameter `name` has a value that the service does not take."""
     return RefusalError(
         "INVALID_QUERY_PARAM_ERR",
         message=f"The query_param '{name}' must be: {must_be}",
@@ -214,12 +213,12 @@ def unauthorized() -> RefusalError:
 
 
 def unknown_key() -> RefusalError:
-    """The key does not exist, is purged, or is not in the key ring that was named."""
+    """Say that the key does not exist, is purged, or is not in the key ring that was named."""
     return RefusalError("KEY_NOT_FOUND_ERR", subject="Key could not be retrieved")
 
 
 def plain(status: int, text: str, **headers: str) -> RefusalError:
-    """A refusal for which no source knows a reason code: the envelope without reasons."""
+    """Return a refusal for which no source knows a reason code: the envelope without reasons."""
     return RefusalError(
         status=status,
         summary=f"{HTTPStatus(status).phrase}: {text}",
@@ -228,7 +227,7 @@ def plain(status: int, text: str, **headers: str) -> RefusalError:
 
 
 def envelope(refusal: RefusalError, subject: str, rules: Rules) -> dict[str, Any]:
-    """The JSON error body: with reasons when there is a code, without them otherwise."""
+    """Return the JSON error body: with reasons when there is a code, without them otherwise."""
     resource: dict[str, Any]
     if refusal.code is None:
         summary = refusal.summary

@@ -1,0 +1,313 @@
+"""The ASGI application: takes a request apart, finds its operation, writes the reply.
+
+Order of checks: token, instance header, network, path and method, role, then the operation's own
+(the key it names, its body, the rules). Handlers are ordinary functions that run one after the other
+on the event loop, so no two requests ever see each other's half-done work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import Future
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from kms_reference.key_protect import control
+from kms_reference.key_protect.errors import INSTANCE_HEADER, RefusalError, envelope, plain, unauthorized
+from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
+from kms_reference.key_protect.instance_policies import check_network
+from kms_reference.key_protect.operations import API_ROOT, BY_ACTION, match
+from kms_reference.key_protect.wire import UUID, Call, Operation
+from kms_reference.rules import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from kms_reference.key_protect.iam import Identity
+    from kms_reference.key_protect.instance import Instance
+    from kms_reference.key_protect.world import World
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY: Final = 1 << 20
+TOKEN_PATHS: Final = ("/identity/token", "/oidc/token")
+TRANSPORT: Final = "kms_reference.transport"
+"""Key of the connection's transport in the scope's extensions, where the server offers it."""
+_REQUEST: Final = "Request could not be processed"
+_RETRY_AFTER: Final = "1"
+_BODYLESS: Final = (204, 304)
+
+
+class KeyProtect:
+    """The Key Protect endpoint, its token issuer and its control path as one ASGI application."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.crashes: list[BaseException] = []
+        """Errors of the reference itself; the tests want this empty."""
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        try:
+            raw = await _read(receive, headers)
+        except RefusalError as refusal:
+            draft = self._refused(refusal, None, _REQUEST)
+        except ConnectionError:
+            return
+        else:
+            draft_or_none = await self._serve(scope, path, headers, raw)
+            if draft_or_none is None:
+                return
+            draft = draft_or_none
+        await _write(draft, headers, scope["method"], send)
+
+    async def _serve(
+        self, scope: MutableMapping[str, Any], path: str, headers: dict[str, str], raw: bytes
+    ) -> Draft | None:
+        method: str = scope["method"]
+        if path in TOKEN_PATHS:
+            return self._token(method, raw)
+        if path.startswith(control.PREFIX):
+            status, body = control.control(self.world, method, path, raw)
+            return Draft(None, None, status, {}, body)
+        exchange = _Exchange(self, scope, path, headers, raw)
+        try:
+            draft = await exchange.run()
+        except RefusalError as refusal:
+            draft = self._refused(refusal, exchange.operation, exchange.words, exchange.call)
+        except Exception as error:  # noqa: BLE001 - a client must see an envelope, the tests the error
+            self.crashes.append(error)
+            draft = self._refused(plain(500, "the reference failed"), exchange.operation, _REQUEST)
+        if draft is None:
+            return None
+        if exchange.instance is not None:
+            self.world.save(exchange.instance)
+        for mutate in self.world.rules.mutators:
+            mutate(draft)
+        return draft
+
+    def _token(self, method: str, raw: bytes) -> Draft:
+        if method != "POST":
+            return Draft(
+                None, None, 405, {"allow": "POST"}, {"errorCode": "BXNIM0100E", "errorMessage": "Use POST."}
+            )
+        status, body = self.world.issuer.exchange(raw)
+        return Draft(None, None, status, {"cache-control": "no-store"}, body)
+
+    def _refused(
+        self, refusal: RefusalError, operation: Operation | None, words: str, call: Call | None = None
+    ) -> Draft:
+        body = envelope(refusal, words, self.world.rules)
+        return Draft(
+            operation.id if operation else None,
+            refusal.code,
+            refusal.status,
+            dict(refusal.headers),
+            body,
+            call,
+            refused=True,
+        )
+
+
+class _Exchange:
+    """One request to the API itself; what it learnt so far is there for its refusal."""
+
+    def __init__(
+        self,
+        app: KeyProtect,
+        scope: MutableMapping[str, Any],
+        path: str,
+        headers: dict[str, str],
+        raw: bytes,
+    ) -> None:
+        self.world = app.world
+        self.scope = scope
+        self.path = path
+        self.headers = headers
+        self.raw = raw
+        self.operation: Operation | None = None
+        self.instance: Instance | None = None
+        self.call: Call | None = None
+
+    @property
+    def words(self) -> str:
+        """What the error summary says could not be done."""
+        return self.operation.words(self.world.rules) if self.operation else _REQUEST
+
+    async def run(self) -> Draft | None:
+        """Answer; None when the connection was cut on purpose. Raises RefusalError."""
+        found = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
+        query = dict(
+            reversed(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        )
+        method: str = self.scope["method"]
+        action_form = (
+            found is not None and method == "POST" and "deleteKey" in (op.id for op in found.methods.values())
+        )
+        if found is not None:
+            self.operation = (
+                BY_ACTION.get(query.get("action", "")) if action_form else found.methods.get(method)
+            )
+        identity = self.world.issuer.authenticate(self.headers.get("authorization"))
+        instance = self.instance = self._find_instance(identity)
+        now = instance.now()
+        instance.sweep(now)
+        self._check_caller(instance, identity)
+        if not await self._interfere(instance):
+            return None
+        if found is None:
+            raise plain(404, "The requested path does not exist")
+        if self.operation is None:
+            raise _no_operation(found.methods, action_form=action_form)
+        self._check_role(identity, self.operation)
+        call = self.call = Call(
+            self.operation, found.args, query, self.headers, self.raw, identity, instance, self.world, now
+        )
+        await self._prepare(call)
+        call.now = instance.now()
+        reply = self.operation.handler(call)
+        return Draft(self.operation.id, None, reply.status, reply.headers, reply.body, call)
+
+    def _find_instance(self, identity: Identity) -> Instance:
+        instance_id = self.headers.get("bluemix-instance", "").strip()
+        if not UUID.fullmatch(instance_id):
+            raise RefusalError(status=400, summary=INSTANCE_HEADER)
+        if not identity.roles and not self.world.rules.broken("outsider-let-in"):
+            raise unauthorized()
+        return self.world.instance(instance_id)
+
+    def _check_caller(self, instance: Instance, identity: Identity) -> None:
+        """Network policies; services come from inside, and one operation stays reachable for everybody."""
+        if identity.kind == "service" or (self.operation and self.operation.id == "getAllowedIPPort"):
+            return
+        seen_as = control.take_fault(instance, "source-address")
+        peer = self.scope.get("client") or ("127.0.0.1", 0)
+        check_network(
+            instance, seen_as["address"] if seen_as else peer[0], feature_text=self.world.rules.page
+        )
+
+    async def _interfere(self, instance: Instance) -> bool:
+        """Faults that hit any request of the instance; False when the connection was cut."""
+        if not instance.faults:
+            return True
+        delay = control.take_fault(instance, "delay")
+        if delay is not None:
+            await asyncio.sleep(delay["seconds"])
+        if control.take_fault(instance, "drop-connection") is not None:
+            transport = self.scope.get("extensions", {}).get(TRANSPORT)
+            if transport is not None:
+                transport.abort()
+            return False
+        if control.take_fault(instance, "rate-limit") is not None:
+            raise plain(429, "The rate limit was exceeded", retry_after=_RETRY_AFTER)
+        if control.take_fault(instance, "unavailable") is not None:
+            raise plain(503, "The service is not available", retry_after=_RETRY_AFTER)
+        return True
+
+    def _check_role(self, identity: Identity, operation: Operation) -> None:
+        rules = self.world.rules
+        if operation.service_only:
+            if identity.kind != "service" and not rules.broken("user-writes-registration"):
+                raise RefusalError("SERVICE_ONLY_ERR")
+            return
+        # A service that deletes a key is told so in a code of its own, by the handler.
+        told_later = identity.kind == "service" and operation.id == "deleteKey"
+        if not operation.roles.intersection(identity.roles) and not told_later:
+            allowed = rules.broken("reader-may-write") and identity.name == "reader"
+            if not allowed and not (rules.broken("purge-without-role") and operation.id == "purgeKey"):
+                raise unauthorized()
+        assert self.instance is not None
+        if operation.writes and control.take_fault(self.instance, "config-rule") is not None:
+            raise RefusalError("CONFIG_RULE_CONFLICT_ERR")
+
+    async def _prepare(self, call: Call) -> None:
+        """Return what a handler needs and would have to wait for."""
+        if call.operation.id == "postImportToken":
+            from kms_reference.key_protect.rsa_pairs import POOL  # noqa: PLC0415 - slow import
+
+            POOL.warm_up()
+        if call.operation.id == "getImportToken" and needs_pair(call.instance):
+            from kms_reference.key_protect.rsa_pairs import POOL, Pair  # noqa: PLC0415 - slow import
+
+            future: Future[Pair] = Future()
+            POOL.request(future)
+            attach_pair(call.instance, *await asyncio.wrap_future(future))
+        if call.operation.id == "rotateKey" and call.broken("rotation-race"):
+            key = call.instance.find(call.args["id"])
+            call.stale["rotated"] = key.rotated if key is not None else None
+            await asyncio.sleep(0.05)
+
+
+def _no_operation(methods: dict[str, Operation], *, action_form: bool) -> RefusalError:
+    if action_form:
+        return RefusalError(
+            "INVALID_QUERY_PARAM_ERR",
+            message=f"The query_param 'action' must be: one of {', '.join(sorted(BY_ACTION))}",
+            target=("query_param", "action"),
+            subject="Action could not be performed on key",
+        )
+    return plain(405, "The method is not allowed on this path", allow=", ".join(sorted(methods)))
+
+
+async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
+    """Return the whole body. Raises RefusalError (413), ConnectionError."""
+    too_large = plain(413, "The request body is larger than 1 MiB", connection="close")
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length[:12]) > MAX_BODY:
+        raise too_large
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise too_large
+        return body
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise ConnectionError
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise too_large
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+
+
+async def _write(draft: Draft, request_headers: dict[str, str], method: str, send: Send) -> None:
+    body = draft.raw
+    if body is None:
+        body = b"" if draft.body is None else json.dumps(draft.body, ensure_ascii=False).encode()
+    headers = {"correlation-id": request_headers.get("correlation-id") or str(uuid4())}
+    if body:
+        headers["content-type"] = "application/json"
+    headers |= draft.headers
+    silent = method == "HEAD" or draft.status in _BODYLESS
+    if silent:
+        body = b""
+    elif not draft.chunked:
+        headers["content-length"] = str(len(body))
+    if draft.status == HTTPStatus.NO_CONTENT:
+        headers.pop("content-type", None)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": draft.status,
+            "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items() if v != ""],
+        }
+    )
+    if draft.chunked and body and not silent:
+        half = len(body) // 2
+        await send({"type": "http.response.body", "body": body[:half], "more_body": True})
+        body = body[half:]
+    await send({"type": "http.response.body", "body": body})

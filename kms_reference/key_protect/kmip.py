@@ -1,0 +1,236 @@
+"""KMIP adapters in front of root keys, their client certificates, and the objects made through them."""
+
+from __future__ import annotations
+
+import re
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from kms_reference.key_protect.clock import stamp
+from kms_reference.key_protect.errors import RefusalError, bad_field, bad_query, plain
+from kms_reference.key_protect.model import KmipAdapter, KmipCertificate, KmipObject, State
+from kms_reference.key_protect.search import paged
+from kms_reference.key_protect.wire import (
+    TYPE_PREFIX,
+    UUID,
+    Call,
+    Members,
+    Reply,
+    collection,
+    single_resource,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ADAPTER_TYPE: Final = TYPE_PREFIX + "kmip_adapter+json"
+CERTIFICATE_TYPE: Final = TYPE_PREFIX + "kmip_client_certificate+json"
+PROFILE: Final = "native_1.0"
+DESTROYED: Final = (5, 6)
+"""KMIP's own states: destroyed, destroyed compromised."""
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{2,40}", re.ASCII)
+_MAX_DESCRIPTION: Final = 240
+_MAX_PAGE, _PAGE = 200, 100
+_MAX_OBJECTS: Final = 5_000
+_STATES: Final = frozenset("123456")
+
+
+def list_adapters(call: Call) -> Reply:
+    """GET /kmip_adapters."""
+    key_id = call.query.get("crk_id")
+    if key_id is not None and not UUID.fullmatch(key_id):
+        raise bad_query("crk_id", "a valid UUID")
+    views = [_adapter_view(a) for a in call.instance.adapters.values() if key_id in (None, a.key_id)]
+    return paged(call, "kmip_adapter+json", views, _MAX_PAGE, _PAGE)
+
+
+def create_adapter(call: Call) -> Reply:
+    """POST /kmip_adapters."""
+    resource = single_resource(call.body(), ADAPTER_TYPE, "Only one KMIP adapter per request is supported")
+    if resource.text("profile") != PROFILE:
+        raise bad_field("profile", PROFILE)
+    data = resource.object("profile_data")
+    key_id = (data.text("crk_id") if data is not None else None) or ""
+    if not UUID.fullmatch(key_id):
+        raise bad_field("crk_id", "the UUID of a root key")
+    name = _name(resource, "kmip_adapter_")
+    description = resource.text("description") or ""
+    if len(description) > _MAX_DESCRIPTION:
+        raise bad_field("description", f"at most {_MAX_DESCRIPTION} characters long")
+    expiring = call.flag("allowExpiringKey")
+    if any(adapter.name == name for adapter in call.instance.adapters.values()):
+        raise RefusalError("KMIP_ADAPTER_DUPLICATE_NAME_ERR")
+    key = call.instance.keys.get(key_id.lower())
+    if key is None:
+        raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR", target=("field", "crk_id"))
+    if key.extractable or key.state != State.ACTIVE or (key.expires is not None and not expiring):
+        raise RefusalError("NATIVE_INVALID_CRK_ERR", target=("field", "crk_id"))
+    who = call.identity.iam_id
+    adapter = KmipAdapter(str(uuid4()), name, description, key.id, call.now, who, call.now, who)
+    call.instance.adapters[adapter.id] = adapter
+    call.instance.changed = True
+    return Reply(201, collection("kmip_adapter+json", [_adapter_view(adapter)]))
+
+
+def get_adapter(call: Call) -> Reply:
+    """GET /kmip_adapters/{id or name}."""
+    return Reply(200, collection("kmip_adapter+json", [_adapter_view(_adapter(call))]))
+
+
+def delete_adapter(call: Call) -> Reply:
+    """DELETE /kmip_adapters/{id or name}: not while it holds objects."""
+    adapter = _adapter(call)
+    if any(thing.state not in DESTROYED for thing in adapter.objects.values()):
+        raise plain(409, "KMIP adapter could not be deleted: it holds KMIP objects that are not destroyed")
+    del call.instance.adapters[adapter.id]
+    call.instance.changed = True
+    return Reply(204)
+
+
+def list_objects(call: Call) -> Reply:
+    """GET .../kmip_objects: without a state those that are not destroyed."""
+    adapter = _adapter(call)
+    states = (call.query.get("state") or "1,2,3,4").split(",")
+    if not set(states) <= _STATES:
+        raise bad_query("state", "a comma separated list of KMIP object states 1 to 6")
+    wanted = {int(state) for state in states}
+    views = [_object_view(thing) for thing in adapter.objects.values() if thing.state in wanted]
+    return paged(call, "kmip_object+json", views, _MAX_OBJECTS, _PAGE)
+
+
+def get_object(call: Call) -> Reply:
+    """GET .../kmip_objects/{id}."""
+    return Reply(200, collection("kmip_object+json", [_object_view(_object(call))]))
+
+
+def delete_object(call: Call) -> Reply:
+    """DELETE .../kmip_objects/{id}."""
+    thing = _object(call)
+    if thing.state in DESTROYED:
+        raise plain(410, "KMIP object could not be deleted: it is destroyed")
+    thing.state, thing.destroyed = DESTROYED[0], call.now
+    call.instance.changed = True
+    return Reply(204)
+
+
+def list_certificates(call: Call) -> Reply:
+    """GET .../certificates: without the PEM texts."""
+    views = [_certificate_view(one, pem=False) for one in _adapter(call).certificates.values()]
+    return paged(call, "kmip_client_certificate+json", views, _MAX_PAGE, _PAGE)
+
+
+def add_certificate(call: Call) -> Reply:
+    """POST .../certificates."""
+    adapter = _adapter(call)
+    resource = single_resource(call.body(), CERTIFICATE_TYPE, "Only one certificate per request is supported")
+    name = _name(resource, "kmip_cert_")
+    pem = resource.text("certificate") or ""
+    fingerprint = _fingerprint(pem)
+    if any(one.name == name for one in adapter.certificates.values()):
+        raise RefusalError("KMIP_CERT_DUPLICATE_NAME_ERR")
+    everywhere = (one for each in call.instance.adapters.values() for one in each.certificates.values())
+    if any(one.fingerprint == fingerprint for one in everywhere):
+        raise RefusalError("KMIP_CERT_DUPLICATE_ERR")
+    made = KmipCertificate(str(uuid4()), name, pem, fingerprint, call.now, call.identity.iam_id)
+    adapter.certificates[made.id] = made
+    call.instance.changed = True
+    return Reply(201, collection("kmip_client_certificate+json", [_certificate_view(made, pem=True)]))
+
+
+def get_certificate(call: Call) -> Reply:
+    """GET .../certificates/{id or name}."""
+    view = _certificate_view(_certificate(call), pem=True)
+    return Reply(200, collection("kmip_client_certificate+json", [view]))
+
+
+def delete_certificate(call: Call) -> Reply:
+    """DELETE .../certificates/{id or name}."""
+    del _adapter(call).certificates[_certificate(call).id]
+    call.instance.changed = True
+    return Reply(204)
+
+
+def make_object(adapter: KmipAdapter, now: float) -> KmipObject:
+    """Return what a KMIP client would make over its own protocol."""
+    certificate = next(iter(adapter.certificates), str(uuid4()))
+    thing = KmipObject(str(uuid4()), 2, now, certificate)
+    adapter.objects[thing.id] = thing
+    return thing
+
+
+def _named(things: Iterable[Any], reference: str) -> Any:
+    return next((thing for thing in things if reference in (thing.id, thing.name)), None)
+
+
+def _adapter(call: Call) -> KmipAdapter:
+    found: KmipAdapter | None = _named(call.instance.adapters.values(), call.args["adapter"])
+    if found is None:
+        raise plain(404, "KMIP adapter could not be retrieved: it does not exist")
+    return found
+
+
+def _object(call: Call) -> KmipObject:
+    found = _adapter(call).objects.get(call.args["object"])
+    if found is None:
+        raise plain(404, "KMIP object could not be retrieved: it does not exist")
+    return found
+
+
+def _certificate(call: Call) -> KmipCertificate:
+    found: KmipCertificate | None = _named(_adapter(call).certificates.values(), call.args["certificate"])
+    if found is None:
+        raise plain(404, "KMIP client certificate could not be retrieved: it does not exist")
+    return found
+
+
+def _name(resource: Members, prefix: str) -> str:
+    name = resource.text("name") or prefix + token_hex(8)
+    if not _NAME.fullmatch(name) or UUID.fullmatch(name):
+        raise bad_field("name", "2 to 40 letters, digits, hyphens or underscores, and not a UUID")
+    return name
+
+
+def _fingerprint(pem: str) -> str:
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - only KMIP needs certificates
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - same
+
+    try:
+        return load_pem_x509_certificate(pem.encode("utf-8", "replace")).fingerprint(hashes.SHA256()).hex()
+    except ValueError:
+        raise bad_field("certificate", "an X.509 certificate in PEM format") from None
+
+
+def _adapter_view(adapter: KmipAdapter) -> dict[str, Any]:
+    view: dict[str, Any] = {"id": adapter.id, "name": adapter.name}
+    if adapter.description:
+        view["description"] = adapter.description
+    return view | {
+        "profile": PROFILE,
+        "profile_data": {"crk_id": adapter.key_id},
+        "created_at": stamp(adapter.created),
+        "created_by": adapter.created_by,
+        "updated_at": stamp(adapter.updated),
+        "updated_by": adapter.updated_by,
+    }
+
+
+def _certificate_view(certificate: KmipCertificate, *, pem: bool) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "id": certificate.id,
+        "name": certificate.name,
+        "created_at": stamp(certificate.created),
+        "created_by": certificate.created_by,
+    }
+    return {**view, "certificate": certificate.pem} if pem else view
+
+
+def _object_view(thing: KmipObject) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "id": thing.id,
+        "kmip_object_type": 2,
+        "state": thing.state,
+        "created_at": stamp(thing.created),
+        "created_by_kmip_client_cert_id": thing.certificate_id,
+    }
+    return view if thing.destroyed is None else {**view, "destroyed_at": stamp(thing.destroyed)}

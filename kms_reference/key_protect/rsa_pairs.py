@@ -1,0 +1,107 @@
+"""RSA-4096 pairs made ahead, off the path of requests.
+
+Making one takes about a second. To have many soon, the primes of made pairs are combined anew: two made
+pairs give six moduli, three give fifteen. Each pair that is handed out is a modulus of its own, so
+that an import under an older token's key fails, as it must. Whoever holds two private keys of this
+server could factor others by their common prime: good for a throw-away reference, for nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+BITS: Final = 4_096
+_EXPONENT: Final = 65_537
+_LOW_WATER: Final = 4
+
+Pair = tuple[str, str]
+"""Private and public key as PEM texts."""
+
+
+class PairPool:
+    """Hands out pairs, each once. One pool serves the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._primes: list[int] = []
+        self._ready: list[tuple[int, int]] = []
+        self._waiting: list[Future[Pair]] = []
+        self._working = False
+
+    def warm_up(self) -> None:
+        """Start making pairs in the background, unless that is under way or enough are there."""
+        with self._lock:
+            if self._working or (len(self._ready) >= _LOW_WATER and not self._waiting):
+                return
+            self._working = True
+        threading.Thread(target=self._make, name="rsa-pairs", daemon=True).start()
+
+    def request(self, future: Future[Pair]) -> None:
+        """Fulfil `future` with a pair, now or as soon as one is made."""
+        with self._lock:
+            primes = self._ready.pop(0) if self._ready else None
+            if primes is None:
+                self._waiting.append(future)
+        self.warm_up()
+        if primes is not None:
+            future.set_result(_pems(*primes))
+
+    def _make(self) -> None:
+        while True:
+            made = rsa.generate_private_key(_EXPONENT, BITS).private_numbers()
+            served: list[tuple[Future[Pair], tuple[int, int]]] = []
+            with self._lock:
+                self._ready.append((made.p, made.q))
+                self._ready += [(old, new) for old in self._primes for new in (made.p, made.q)]
+                self._primes += [made.p, made.q]
+                while self._waiting and self._ready:
+                    served.append((self._waiting.pop(0), self._ready.pop(0)))
+                done = len(self._ready) >= _LOW_WATER and not self._waiting
+                if done:
+                    self._working = False
+            for future, primes in served:
+                if not future.cancelled():
+                    future.set_result(_pems(*primes))
+            if done:
+                return
+
+
+POOL: Final = PairPool()
+
+
+@lru_cache(maxsize=64)
+def load_private(pem: str) -> rsa.RSAPrivateKey:
+    """Return the private key behind a PEM text."""
+    key = serialization.load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+def _pems(p: int, q: int) -> Pair:
+    d = rsa.rsa_recover_private_exponent(_EXPONENT, p, q)
+    numbers = rsa.RSAPrivateNumbers(
+        p=p,
+        q=q,
+        d=d,
+        dmp1=rsa.rsa_crt_dmp1(d, p),
+        dmq1=rsa.rsa_crt_dmq1(d, q),
+        iqmp=rsa.rsa_crt_iqmp(p, q),
+        public_numbers=rsa.RSAPublicNumbers(_EXPONENT, p * q),
+    )
+    # Checking primes again would take as long as a request may; OpenSSL made them.
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()

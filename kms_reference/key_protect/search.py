@@ -1,0 +1,243 @@
+"""Lists of keys: paging, states, filters, search and order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from kms_reference.key_protect.clock import parse_stamp, stamp
+from kms_reference.key_protect.errors import RefusalError, bad_query
+from kms_reference.key_protect.key_view import full
+from kms_reference.key_protect.model import State
+from kms_reference.key_protect.wire import Call, Reply, collection
+
+if TYPE_CHECKING:
+    from kms_reference.key_protect.model import Key
+
+MAX_PAGE: Final = 5_000
+PAGE: Final = 200
+SORTS: Final = (
+    "id",
+    "state",
+    "extractable",
+    "imported",
+    "creationDate",
+    "lastUpdateDate",
+    "lastRotateDate",
+    "deletionDate",
+    "expirationDate",
+)
+_STATES: Final = frozenset({"0", "1", "2", "3", "5"})
+_TERM: Final = re.compile(r"(\w+)=(?:(lte|lt|gte|gt):)?(\"[^\"]*\"|[^\s\"]+)(?:\s+|$)", re.ASCII)
+_MAX_TERMS: Final = 3
+_VALID_FILTER: Final = (
+    'a valid filter query with a valid operator for a property specified after an "=" symbol'
+)
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    "": lambda a, b: a == b,
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "gte": lambda a, b: a >= b,
+}
+_DATES: Final[dict[str, Callable[[Key], float | None]]] = {
+    "creationDate": lambda key: key.created,
+    "deletionDate": lambda key: key.deleted,
+    "expirationDate": lambda key: key.expires,
+    "lastRotateDate": lambda key: key.rotated,
+    "lastUpdateDate": lambda key: key.updated,
+}
+
+Test = Callable[["Key"], bool]
+
+
+def head_keys(call: Call) -> Reply:
+    """HEAD /keys: how many keys match."""
+    total = len(_matching(call, _tests(call)))
+    return Reply(200, None, {"Key-Total": str(total + 1 if call.broken("key-total-wrong") else total)})
+
+
+def list_keys(call: Call) -> Reply:
+    """GET /keys. Never shows a payload."""
+    offset, limit = page(call, MAX_PAGE, PAGE)
+    tests = _tests(call)
+    metadata: dict[str, Any] = {}
+    if call.query.get("search"):
+        found = _search(call.query["search"])
+        tests.append(found.matches)
+        metadata["searchQuery"] = found.view()
+    keys = _matching(call, tests)
+    if "search" in call.query and len(call.instance.keys) > MAX_PAGE:
+        raise RefusalError("KEY_SEARCH_TOO_BROAD")
+    for name, descending in reversed(_order(call)):
+        # Keys without the member come last in ascending order.
+        keys.sort(key=lambda key: _sort_value(key, name), reverse=descending)
+    chosen = keys[offset : offset + limit] if not call.broken("limit-ignored") else keys[offset:]
+    if call.broken("offset-ignored"):
+        chosen = keys[:limit]
+    shown = [full(call, key, payload=call.broken("payload-in-list")) for key in chosen]
+    return Reply(200, collection("key+json", shown, **metadata))
+
+
+def list_versions(call: Call) -> Reply:
+    """GET /keys/{id}/versions, newest first."""
+    key = call.key()
+    offset, limit = page(call, MAX_PAGE, PAGE)
+    any_state = call.flag("allKeyStates")
+    counted = call.flag("totalCount")
+    if key.state != State.ACTIVE and not any_state and not call.broken("versions-in-any-state"):
+        if key.state == State.DESTROYED and call.rules.varies("destroyed-key-is-gone"):
+            raise RefusalError("KEY_DELETED_ERR")
+        raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")
+    versions = [{"id": v.id, "creationDate": stamp(v.created)} for v in reversed(key.versions)]
+    if call.broken("versions-oldest-first"):
+        versions.reverse()
+    metadata = {"totalCount": len(versions)} if counted else {}
+    return Reply(200, collection("key.version+json", versions[offset : offset + limit], **metadata))
+
+
+def page(call: Call, most: int, default: int) -> tuple[int, int]:
+    """Offset and limit of a list. Raises INVALID_QUERY_PARAM_ERR."""
+    if call.broken("limit-out-of-range-accepted"):
+        return call.number("offset", 0, None, 0), call.number("limit", -(10**6), None, default)
+    limit = call.number("limit", 1, most, default)
+    return call.number("offset", 0, None, 0), limit
+
+
+def paged(call: Call, kind: str, views: list[dict[str, Any]], most: int, default: int) -> Reply:
+    """One page of a list, with `totalCount` when asked."""
+    offset, limit = page(call, most, default)
+    metadata = {"totalCount": len(views)} if call.flag("totalCount") else {}
+    return Reply(200, collection(kind, views[offset : offset + limit], **metadata))
+
+
+def _matching(call: Call, tests: list[Test]) -> list[Key]:
+    keys = call.instance.keys.values()
+    ring = None if call.broken("key-ring-header-ignored") else call.ring
+    return [key for key in keys if (ring is None or key.ring == ring) and all(test(key) for test in tests)]
+
+
+def _tests(call: Call) -> list[Test]:
+    tests: list[Test] = []
+    terms = _terms(call)
+    for name in ("state", "extractable"):
+        if name in call.query and any(term[0] == name for term in terms):
+            raise bad_query(name, "given once: in the filter or on its own")
+    states = call.query.get("state")
+    if states:
+        wanted = states.split(",")
+        if not set(wanted) <= _STATES:
+            raise bad_query("state", "a comma separated list of key states 0, 1, 2, 3, 5")
+        numbers = {int(state) for state in wanted}
+        tests.append(lambda key: key.state in numbers)
+    elif not any(term[0] == "state" for term in terms) and not call.broken("deleted-keys-listed"):
+        tests.append(lambda key: key.state != State.DESTROYED)
+    if call.query.get("extractable"):
+        extractable = call.flag("extractable")
+        tests.append(lambda key: key.extractable == extractable)
+    return tests + [_filter_test(*term) for term in terms]
+
+
+def _terms(call: Call) -> list[tuple[str, str, str]]:
+    text = call.query.get("filter", "").strip()
+    terms: list[tuple[str, str, str]] = []
+    at = 0
+    while at < len(text):
+        match = _TERM.match(text, at)
+        if match is None:
+            raise bad_query("filter", _VALID_FILTER)
+        terms.append((match[1], match[2] or "", match[3].strip('"')))
+        at = match.end()
+    for name, _, _ in terms:
+        if sum(term[0] == name for term in terms) > _MAX_TERMS:
+            raise bad_query("filter", _VALID_FILTER)
+    return terms
+
+
+def _filter_test(name: str, operator: str, value: str) -> Test:
+    refusal = bad_query("filter", _VALID_FILTER)
+    if name in _DATES:
+        read = _DATES[name]
+        if value == "none" and not operator:
+            return lambda key: read(key) is None
+        moment = parse_stamp(value)
+        if moment is None:
+            raise refusal
+        compare = _COMPARE[operator]
+        # Replies show whole seconds, so whole seconds are compared.
+        return lambda key: (found := read(key)) is not None and compare(int(found), int(moment))
+    if operator:
+        raise refusal
+    if name == "extractable" and value in ("true", "false"):
+        return lambda key: key.extractable == (value == "true")
+    if name == "state" and set(value.split(",")) <= _STATES:
+        numbers = {int(state) for state in value.split(",")}
+        return lambda key: key.state in numbers
+    raise refusal
+
+
+def _order(call: Call) -> list[tuple[str, bool]]:
+    text = call.query.get("sort") or "id"
+    order = [(name.removeprefix("-"), name.startswith("-")) for name in text.split(",")]
+    if any(name not in SORTS for name, _ in order) and not call.broken("unknown-sort-accepted"):
+        raise bad_query("sort", f"a valid string from one of this [{','.join(SORTS)}]")
+    return order
+
+
+def _sort_value(key: Key, name: str) -> tuple[bool, float | str]:
+    if name in _DATES:
+        moment = _DATES[name](key)
+        return (moment is None, moment or 0.0)
+    if name == "state":
+        return (False, key.state)
+    if name in ("extractable", "imported"):
+        return (False, key.extractable if name == "extractable" else key.imported)
+    return (False, key.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    text: str
+    scopes: tuple[str, ...]
+    inverted: bool
+    exact: bool
+
+    def matches(self, key: Key) -> bool:
+        """Whether the key is found."""
+        if not self.inverted and key.id == self.text:
+            return True
+        names = [key.name] if "name" in self.scopes else []
+        names += list(key.aliases) if "alias" in self.scopes else []
+        wanted = self.text.lower()
+        found = any(wanted == n.lower() if self.exact else wanted in n.lower() for n in names)
+        return found != self.inverted
+
+    def view(self) -> dict[str, Any]:
+        """Return the search as the reply's metadata show it."""
+        view: dict[str, Any] = {"query": self.text, "scopes": list(self.scopes)}
+        if self.inverted:
+            view["not"] = True
+        if self.exact:
+            view["exact"] = True
+        return view
+
+
+def _search(text: str) -> _Search:
+    scopes: list[str] = []
+    inverted = exact = False
+    while True:
+        prefix, colon, rest = text.partition(":")
+        if not colon or prefix not in ("not", "exact", "escape", "alias", "name"):
+            break
+        text = rest
+        if prefix == "escape":
+            break
+        if prefix == "not":
+            inverted = True
+        elif prefix == "exact":
+            exact = True
+        else:
+            scopes.append(prefix)
+    return _Search(text, tuple(dict.fromkeys(scopes)) or ("name", "alias"), inverted, exact)

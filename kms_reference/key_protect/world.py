@@ -1,0 +1,63 @@
+"""Everything one server knows: its switches, its token issuer, its instances and its data file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from kms_reference.key_protect.iam import Issuer, new_identities
+from kms_reference.key_protect.instance import Instance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kms_reference.key_protect.store import Store
+    from kms_reference.rules import Rules
+
+ClockKind = Literal["virtual", "real"]
+REGION: Final = "us-south"
+
+
+class World:
+    """The whole state behind one base URL. Used by the server's event loop only."""
+
+    def __init__(self, rules: Rules, clock: ClockKind = "virtual", data: Path | None = None) -> None:
+        self.rules = rules
+        self.clock = clock
+        self.instances: dict[str, Instance] = {}
+        self.restarted = False
+        """Whether the data file held state already."""
+        self._store: Store | None = None
+        if data is None:
+            self.issuer = Issuer(new_identities(), rules)
+            return
+        from kms_reference.key_protect.store import Store  # noqa: PLC0415 - sqlite3 only where it is asked for
+
+        self._store = Store(data)
+        issuer_row = self._store.setting("issuer")
+        if issuer_row is None:
+            self.issuer = Issuer(new_identities(), rules)
+            self._store.set_setting("issuer", self.issuer.to_row())
+        else:
+            self.restarted = True
+            self.issuer = Issuer.from_row(issuer_row, rules)
+            self.instances = self._store.load(rules)
+
+    def instance(self, instance_id: str) -> Instance:
+        """Return the instance by UUID; it springs into being on first use."""
+        canonical = instance_id.lower()
+        found = self.instances.get(canonical)
+        if found is None:
+            found = self.instances[canonical] = Instance(canonical, self.rules)
+        return found
+
+    def save(self, instance: Instance) -> None:
+        """Write an instance's changes to the data file, when there is one."""
+        if self._store is not None:
+            self._store.save((instance,))
+
+    def close(self) -> None:
+        """Write what is left and close the data file."""
+        if self._store is not None:
+            self._store.save(self.instances.values())
+            self._store.close()
+            self._store = None

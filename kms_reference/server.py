@@ -1,0 +1,251 @@
+"""The reference on a real socket: in a thread (`Server`) or in the foreground (`serve_forever`)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from kms_reference.defects import DEFECTS, Defect
+from kms_reference.key_protect.app import KeyProtect
+from kms_reference.key_protect.world import ClockKind, World
+from kms_reference.rules import Rules
+from kms_reference.variations import VARIATIONS, Variation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    import uvicorn
+    from starlette.routing import BaseRoute
+
+EDITIONS = ("page", "service")
+_START_TIMEOUT = 20.0
+_STOP_TIMEOUT = 10.0
+_BACKLOG = 512
+
+
+Chosen = TypeVar("Chosen", Defect, Variation)
+
+
+class ServerError(Exception):
+    """The server cannot be started as asked: one sentence with the offending value."""
+
+
+class Server:
+    """A Key Protect endpoint on a socket of its own.
+
+    `data` is a file that keeps the state (default: memory), `clock` is `virtual` (the control path moves
+    it) or `real`, `defects` and `variations` are names of `DEFECTS` and `VARIATIONS`, `public_url` is
+    what `base_url` says when clients reach the server under another address. `extra_routes` mounts further
+    endpoints on the same socket. Raises ServerError.
+    """
+
+    def __init__(  # noqa: PLR0917 - the options of `serve`, in its order
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        data: Path | None = None,
+        clock: ClockKind = "virtual",
+        edition: str = "page",
+        defects: Iterable[str] = (),
+        variations: Iterable[str] = (),
+        public_url: str | None = None,
+        extra_routes: Callable[[World], list[BaseRoute]] | None = None,
+    ) -> None:
+        if edition not in EDITIONS:
+            raise ServerError(f"edition {edition!r} is not one of {', '.join(EDITIONS)}")
+        if clock not in ("virtual", "real"):
+            raise ServerError(f"clock {clock!r} is not one of virtual, real")
+        self._rules = Rules.of(
+            edition, _chosen("defect", defects, DEFECTS), _chosen("variation", variations, VARIATIONS)
+        )
+        self._host, self._port = host, port
+        self._data, self._clock = data, clock
+        self._public_url = public_url
+        self._extra_routes = extra_routes
+        self._thread: threading.Thread | None = None
+        self._uvicorn: uvicorn.Server | None = None
+        self._socket: socket.socket | None = None
+        self._failure: list[BaseException] = []
+        self.world: World | None = None
+        self.app: KeyProtect | None = None
+
+    # -- where things are ------------------------------------------------------------------------
+
+    @property
+    def base_url(self) -> str:
+        """Base URL without a final slash; known once the server has started."""
+        if self._public_url is not None:
+            return self._public_url.rstrip("/")
+        if self._socket is None:
+            raise ServerError("the server has no address before it is started")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._socket.getsockname()[1]}"
+
+    @property
+    def control_url(self) -> str:
+        """Root of the control path."""
+        return f"{self.base_url}/_control"
+
+    @property
+    def iam_url(self) -> str:
+        """Where API keys are exchanged for tokens."""
+        return f"{self.base_url}/identity/token"
+
+    @property
+    def api_keys(self) -> dict[str, str]:
+        """Throw-away API key by name of identity."""
+        if self.world is None:
+            raise ServerError("the server has no identities before it is started")
+        return self.world.issuer.api_keys
+
+    @property
+    def crashes(self) -> list[BaseException]:
+        """Errors of the reference itself, which clients saw as a 500."""
+        return self.app.crashes if self.app is not None else []
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Bind, serve in a daemon thread, return once requests are accepted. Raises ServerError."""
+        server = self._bind()
+        self._thread = threading.Thread(target=self._serve, args=(server,), name="kms-reference", daemon=True)
+        started = threading.Event()
+        self._on_started(server, started.set)
+        self._thread.start()
+        if not started.wait(_START_TIMEOUT):
+            self.stop()
+            raise ServerError("the server did not start in time")
+        if self._failure:
+            raise ServerError(f"the server did not start: {self._failure[0]}")
+        return self
+
+    def stop(self) -> None:
+        """Close the socket and the data file; does nothing when not running."""
+        if self._uvicorn is not None:
+            self._uvicorn.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_STOP_TIMEOUT)
+            self._thread = None
+        self._close()
+
+    def run(self, on_ready: Callable[[Server], None] | None = None) -> None:
+        """Serve in the foreground until SIGINT or SIGTERM; `on_ready` is called once requests are accepted."""
+        server = self._bind()
+        if on_ready is not None:
+            self._on_started(server, lambda: on_ready(self))
+        try:
+            server.run(sockets=[cast("socket.socket", self._socket)])
+        except KeyboardInterrupt:
+            # uvicorn raises the signal again after a clean shutdown; leaving is what was asked for.
+            pass
+        finally:
+            self._close()
+        if self._failure:
+            raise self._failure[0]
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _bind(self) -> uvicorn.Server:
+        import uvicorn  # noqa: PLC0415 - loading it takes as long as starting
+
+        from kms_reference.protocol import Protocol  # noqa: PLC0415 - same
+
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((self._host, self._port))
+            self._socket.listen(_BACKLOG)
+        except (OSError, OverflowError) as error:
+            self._socket.close()
+            self._socket = None
+            raise ServerError(f"cannot listen on {self._host}:{self._port}: {error}") from error
+        try:
+            self.world = World(self._rules, self._clock, self._data)
+        except Exception:
+            self._close()
+            raise
+        self.world.issuer.issuer = f"{self.base_url}/identity"
+        self.app = KeyProtect(self.world)
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                self._application(),
+                http=Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        return self._uvicorn
+
+    def _application(self) -> Any:
+        assert self.world is not None
+        assert self.app is not None
+        from starlette.applications import Starlette  # noqa: PLC0415 - as uvicorn
+        from starlette.routing import Mount  # noqa: PLC0415 - same
+
+        further = self._extra_routes(self.world) if self._extra_routes is not None else []
+        return Starlette(routes=[*further, Mount("", app=self.app)])
+
+    def _on_started(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
+        original = server.startup
+
+        async def startup(sockets: list[socket.socket] | None = None) -> None:
+            await original(sockets=sockets)
+            try:
+                ready()
+            except Exception as error:  # noqa: BLE001 - handed to the caller of run
+                self._failure.append(error)
+                server.should_exit = True
+
+        server.startup = startup  # type: ignore[method-assign]  # uvicorn has no other hook after listening
+
+    def _serve(self, server: uvicorn.Server) -> None:
+        server.run(sockets=[cast("socket.socket", self._socket)])
+
+    def _close(self) -> None:
+        if self.world is not None:
+            self.world.close()
+        if self._socket is not None:
+            self._socket.close()
+
+
+def serve_forever(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    data: Path | None = None,
+    clock: ClockKind = "virtual",
+    edition: str = "page",
+    defects: Iterable[str] = (),
+    variations: Iterable[str] = (),
+    public_url: str | None = None,
+    extra_routes: Callable[[World], list[BaseRoute]] | None = None,
+    on_ready: Callable[[Server], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. Arguments as of `Server`. Raises ServerError."""
+    Server(host, port, data, clock, edition, defects, variations, public_url, extra_routes).run(on_ready)
+
+
+def _chosen(kind: str, names: Iterable[str], known: Mapping[str, Chosen]) -> list[Chosen]:
+    chosen: list[Chosen] = []
+    for name in names:
+        if name not in known:
+            raise ServerError(f"unknown {kind} {name!r}; the reference knows {', '.join(known)}")
+        chosen.append(known[name])
+    return chosen
