@@ -67,6 +67,7 @@ class Client:
         self.tokens = Tokens(target, self._http, redactor)
         self._pace = Pace(target.requests_per_second)
         self._numbers = itertools.count(1)
+        self.silent = 0  # requests in a row that got no answer
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -114,6 +115,7 @@ class Client:
             reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             reply, trouble = None, _trouble(wrong)
+        self.silent = 0 if reply is not None else self.silent + 1
         exchange = self._evidence(request, headers, built, case, reply, trouble, started, time.perf_counter() - begun)
         return reply, exchange
 

@@ -50,6 +50,7 @@ class Requirement:
     evidence: str
     title: str = ""
     code: str | None = None
+    target: tuple[str, str] | None = None
     waits: float = 0
     impact: str = ""
     identity: tuple[str, ...] = ()
@@ -232,6 +233,7 @@ def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
 
 def _requirement(row: Mapping[str, Any]) -> Requirement:
     identity = row.get("identity", ())
+    target = row.get("target")
     return Requirement(
         id=row["id"],
         section=row["section"],
@@ -240,6 +242,7 @@ def _requirement(row: Mapping[str, Any]) -> Requirement:
         evidence=row["evidence"],
         title=row.get("title", ""),
         code=row.get("code"),
+        target=(target["type"], target["name"]) if target else None,
         waits=row.get("waits", 0),
         impact=row.get("impact", ""),
         identity=(identity,) if isinstance(identity, str) else tuple(identity),
@@ -251,6 +254,8 @@ def _requirement(row: Mapping[str, Any]) -> Requirement:
 
 def _operations(document: Mapping[str, Any]) -> list[Operation]:
     found = []
+    servers = document.get("servers") or [{}]
+    root = str(servers[0].get("url", "")).rstrip("/")
     for path, item in document["paths"].items():
         for method, body in item.items():
             if method not in _METHODS:
@@ -260,7 +265,7 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
                 Operation(
                     id=body["operationId"],
                     method=method.upper(),
-                    path=path,
+                    path=root + path,
                     schemas={status: name for status, answer in responses.items() if (name := _schema_name(document, answer))},
                     statuses=tuple(responses),
                     secret_paths=tuple(body.get("x-secret-response", ())),

@@ -276,7 +276,7 @@ class Answer:
             code=code if known.in_body else None,
             messages=(message,) if message else known.messages if known.in_body else (),
             detail=known.detail,
-            target=target or known.target,
+            target=target or row.target or known.target,
             schema=self.case.bench.contract.envelope,
         )
         self._expect(row, row.severity, self._alternatives(row, primary))

@@ -91,6 +91,36 @@ class Target:
                 found[str(identity.token)] = "token"
         return found
 
+    def document(self) -> dict[str, Any]:
+        """Return the target as a document with literal secrets, for a worker's pipe and nothing else."""
+        identities = {
+            name: {
+                member: str(value)
+                for member, value in (("api_key", identity.api_key), ("token", identity.token))
+                if value is not None
+            }
+            for name, identity in self.identities.items()
+        }
+        limits = {"max_wait": self.max_wait, "timeout": self.timeout}
+        if self.requests_per_second:
+            limits["requests_per_second"] = self.requests_per_second
+        document: dict[str, Any] = {
+            "base_url": self.base_url,
+            "instance": self.instance,
+            "contract": self.contract,
+            "identities": identities,
+            "capabilities": dict(self.capabilities),
+            "allow": dict(self.allow),
+            "limits": limits,
+            **self.others,
+        }
+        for name, url in (("iam", self.iam_url), ("control", self.control_url)):
+            if url:
+                document[name] = {"url": url}
+        if self.rescue_url:
+            document["rescue_url"] = self.rescue_url
+        return document
+
     def public(self) -> dict[str, Any]:
         """Return what ``results.json`` says about the target: no secret, only names."""
         return {
@@ -243,7 +273,9 @@ def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mappi
 
 
 def _secret(identity: str, member: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Secret | None:
-    if f"{member}_env" in entry:
+    if f"{member}_flag" in entry:
+        value = str(entry[f"{member}_flag"]).strip()
+    elif f"{member}_env" in entry:
         variable = str(entry[f"{member}_env"])
         value = environ.get(variable, "").strip()
         if not value:

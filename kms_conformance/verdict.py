@@ -112,6 +112,7 @@ class Row:
     excluded: str = ""
     link: str = ""
     every_exchange: bool = False
+    section_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ class KeyProtect:
         """Return the same instance as seen by another identity of the target."""
         return type(self)(self.case, replace(self._view, identity=name, token=""))
 
+    def current_token(self) -> Secret:
+        """Return the token of the present identity."""
+        return self.case.bench.client.tokens.of(self._view.identity)
+
     def with_authorization(self, value: str | None) -> Self:
         """Return the same instance with a literal ``authorization`` header, or without one."""
         return type(self)(self.case, replace(self._view, token=value))

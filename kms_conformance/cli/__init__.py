@@ -1,1 +1,51 @@
-"""The command line."""
+"""The command line. Each command is a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from kms_conformance import __version__
+from kms_conformance.errors import ExitCode, SuiteError
+
+_COMMANDS = {
+    "run": "Judge an endpoint; without a target, the embedded reference.",
+    "serve": "Serve the embedded reference.",
+    "explain": "Explain a reason code, a section of the page or a row.",
+}
+
+
+class _Commands(click.Group):
+    """Finds a command's module by name, so that start-up pays for one command only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"kms_conformance.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="kms-conformance")
+def commands() -> None:
+    """Contract and conformance tests for any KMS endpoint that speaks IBM Key Protect's API."""
+
+
+def main() -> None:
+    """Run the command line; what a user can get wrong ends in one sentence, a hint and an exit code."""
+    try:
+        commands(prog_name="kms-conformance")
+    except SuiteError as wrong:
+        click.echo(f"error: {wrong.sentence}\nhint: {wrong.hint}", err=True)
+        sys.exit(wrong.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.NOT_VERIFIED)

@@ -1,0 +1,47 @@
+# Two commands matter: `make conformance` judges the embedded reference, `make test` proves the suite.
+# Both set up what they need; a second call starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: conformance test lint types imports unit wheel format constraints clean
+
+conformance: $(READY)
+	@$(BIN)/kms-conformance run $(ARGS)
+
+test: lint types imports unit wheel
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+unit: $(READY)
+	$(BIN)/pytest -n 2 -q tests
+
+wheel: $(READY)
+	$(BIN)/python tests/wheel_check.py
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Writes the versions of the present environment; run it after raising a lower bound in pyproject.toml.
+constraints: $(READY)
+	$(BIN)/python -m pip freeze --exclude-editable --all | grep -v -i -E '^(setuptools|wheel)==' > constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info reports/out .kms-conformance

@@ -1,0 +1,5 @@
+"""``python -m kms_conformance``."""
+
+from kms_conformance.cli import main
+
+main()

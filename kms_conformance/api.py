@@ -1,0 +1,66 @@
+"""What authors of cases import, and nothing else.
+
+A case is a function whose docstring is the rule::
+
+    @covers("key-rotation-not-permitted")
+    def test_rotate_twice_within_the_hour(kms):
+        \"\"\"A root key rotated less than an hour ago is not rotated again.\"\"\"
+        key = kms.import_root_key()
+        kms.rotate(key, payload=key_material()).succeeds(204)
+        kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from kms_conformance.kit import Inconclusive
+from kms_conformance.material import key_material, seal_nonce
+from kms_conformance.redaction import Secret
+
+__all__ = ["Inconclusive", "Secret", "case_fixture", "covers", "impact", "key_material", "needs", "seal_nonce", "waits"]
+
+
+def covers(*requirements: str) -> pytest.MarkDecorator:
+    """Name the rows of ``requirements.yaml`` that a case puts to the test; the first is the main one."""
+    return pytest.mark.covers(*requirements)
+
+
+def needs(*, identity: str | tuple[str, ...] = (), capability: str | tuple[str, ...] = (), control: bool = False) -> pytest.MarkDecorator:
+    """Name what the target must give: further identities, capabilities, the control protocol.
+
+    Without an identity or the control protocol the case is ``not-tested``; a capability that the target declares
+    to lack makes it ``not-applicable``.
+    """
+    identities = (identity,) if isinstance(identity, str) else identity
+    capabilities = (capability,) if isinstance(capability, str) else capability
+    return pytest.mark.needs(identity=identities, capability=capabilities, control=control)
+
+
+def impact(*kinds: str) -> pytest.MarkDecorator:
+    """Name what a case touches beyond its own keys.
+
+    ``instance`` and ``allowed-ip`` (it then runs alone), ``import-token`` (cases take turns), ``litter`` (something one
+    user cannot remove). On a shared instance each needs the matching switch under ``[allow]``.
+    """
+    return pytest.mark.impact(*kinds)
+
+
+def waits(seconds: float) -> pytest.MarkDecorator:
+    """Declare how long a case waits in all, in seconds; ``kms.wait`` refuses more."""
+    return pytest.mark.waits(seconds)
+
+
+def case_fixture(contract: str, name: str = "kms") -> Callable[..., Any]:
+    """Return the pytest fixture that gives a case its system; a ``conftest.py`` beside the cases assigns it."""
+
+    def system(request: pytest.FixtureRequest) -> Iterator[Any]:
+        from kms_conformance.plugin import open_case  # noqa: PLC0415 - cases are also imported without pytest
+
+        yield from open_case(request, contract)
+
+    system.kms_contract = contract  # type: ignore[attr-defined]  # read by the plugin
+    return pytest.fixture(name=name)(system)

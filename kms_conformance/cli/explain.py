@@ -1,0 +1,89 @@
+"""``kms-conformance explain CODE``: what a refusal means and who checks it."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterator
+
+import click
+
+from kms_conformance.catalogue import listed_cases
+from kms_conformance.contract import Contract, ReasonCode, known_contracts, load_contract, short_anchor
+from kms_conformance.errors import BadValueError
+
+_WIDTH = 100
+
+
+@click.command("explain")
+@click.argument("code")
+def command(code: str) -> None:
+    """Explain CODE: a reason code, a section of the source page (anchor or number) or a row's id."""
+    wanted = code.strip()
+    for contract_id in known_contracts():
+        contract = load_contract(contract_id)
+        lines = list(explain(contract, wanted))
+        if lines:
+            for line in lines:
+                click.echo(line)
+            return
+    names = [name for contract_id in known_contracts() for name in load_contract(contract_id).codes]
+    near = difflib.get_close_matches(wanted.upper(), names, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`kms-conformance explain KEY_DELETED_ERR` is an example."
+    raise BadValueError("CODE", wanted, "no contract knows such a code, section or row", hint)
+
+
+def explain(contract: Contract, wanted: str) -> Iterator[str]:
+    """Give the lines that explain a code, a section or a row; none when the contract does not know it."""
+    known = contract.codes.get(wanted.upper())
+    section = contract.sections.get(wanted) or contract.sections.get(short_anchor(wanted)) or _numbered(contract, wanted)
+    row = contract.requirements.get(wanted)
+    if known is not None:
+        yield from _explain_code(contract, known)
+    elif section is not None:
+        yield f"Section {section.get('number', '')} {section['title']}".strip()
+        yield f"  page: {contract.link(str(section['anchor']))}"
+        for code in section.get("codes", ()):
+            yield ""
+            yield from _explain_code(contract, contract.codes[code])
+    elif row is not None:
+        yield f"{row.id}  ({row.level}, {row.evidence})"
+        yield from _paragraph("rule", row.text)
+        yield f"  section: {row.section}"
+        if row.code:
+            yield f"  code: {row.code}"
+        yield from _cases(contract, {row.id})
+
+
+def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
+    status = " or ".join(map(str, known.statuses))
+    yield f"{known.code}  HTTP {status}  ({contract.title}, {'documented' if known.documented else known.evidence})"
+    for anchor in known.sections:
+        section = contract.sections.get(anchor)
+        if section is not None:
+            yield f"  section {section.get('number', '')}: {section['title']}  {contract.link(anchor)}"
+    yield from _paragraph("message", known.messages[0] if known.messages else "(no reasons in the answer)")
+    for text in known.messages[1:]:
+        yield from _paragraph("or", text)
+    yield from _paragraph("how to provoke it", known.provoke)
+    yield from _paragraph("what to answer", known.answer)
+    yield from _cases(contract, {row.id for row in contract.requirements.values() if row.code == known.code})
+
+
+def _cases(contract: Contract, rows: set[str]) -> Iterator[str]:
+    cases = [case for case in listed_cases(contract.id) if rows.intersection(case.covers)]
+    yield f"  checked by {len(cases)} case{'s' if len(cases) != 1 else ''}:"
+    for case in cases:
+        yield f"    {case.id}: {case.title}"
+
+
+def _paragraph(title: str, text: str) -> Iterator[str]:
+    if text:
+        yield from textwrap.wrap(f"{title}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def _numbered(contract: Contract, wanted: str) -> dict[str, object] | None:
+    if not wanted.isdigit():
+        return None
+    found = next((section for section in contract.sections.values() if section.get("number") == int(wanted)), None)
+    return dict(found) if found is not None else None

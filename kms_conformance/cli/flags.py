@@ -1,0 +1,77 @@
+"""The flags that describe a target: every key of the target file has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from kms_conformance.errors import BadValueError
+
+# Flag -> place in the target document.
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "base_url": ("base_url",),
+    "instance": ("instance",),
+    "rescue_url": ("rescue_url",),
+    "iam_url": ("iam", "url"),
+    "control_url": ("control", "url"),
+    "requests_per_second": ("limits", "requests_per_second"),
+    "max_wait": ("limits", "max_wait"),
+    "timeout": ("limits", "timeout"),
+}
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of a target to a command."""
+    for option in reversed(
+        [
+            click.option("--target", metavar="FILE", envvar="KMS_TARGET", help="Target file (TOML)."),
+            click.option("--base-url", metavar="URL", help="Root of the service. [KMS_BASE_URL]"),
+            click.option("--instance", metavar="UUID", help='Instance, or "fresh". [KMS_INSTANCE]'),
+            click.option("--token", metavar="TOKEN", help="Manager's token; better: KMS_TOKEN."),
+            click.option("--api-key", metavar="KEY", help="Manager's API key; better: KMS_API_KEY."),
+            click.option("--iam-url", metavar="URL", help="Token issuer. [KMS_IAM_URL]"),
+            click.option("--control-url", metavar="URL", help="Control protocol. [KMS_CONTROL_URL]"),
+            click.option("--rescue-url", metavar="URL", help="A second way in. [KMS_RESCUE_URL]"),
+            click.option("--contract", metavar="ID[,ID]", help="Contracts to judge by. [KMS_CONTRACT]"),
+            click.option("--identity", "identities", metavar="NAME=VARIABLE", multiple=True, help="API key of a further identity, by environment variable."),
+            click.option("--capability", "capabilities", metavar="[no-]NAME", multiple=True, help="What the endpoint has or lacks."),
+            click.option("--allow", metavar="NAME", multiple=True, help="What may outlive a case."),
+            click.option("--max-wait", type=float, metavar="SECONDS", help="Longest single wait; 0: none. [KMS_MAX_WAIT]"),
+            click.option("--requests-per-second", type=float, metavar="N", help="Rate limit. [KMS_REQUESTS_PER_SECOND]"),
+            click.option("--timeout", type=float, metavar="SECONDS", help="For one complete answer. [KMS_TIMEOUT]"),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def flags_document(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags in the shape of a target document."""
+    document: dict[str, Any] = {}
+    for flag, place in _PLACES.items():
+        if flags.get(flag) is not None:
+            _put(document, place, flags[flag])
+    if flags.get("contract"):
+        document["contract"] = flags["contract"].partition(",")[0]
+    manager = {member: flags[member] for member in ("token", "api_key") if flags.get(member)}
+    if manager:
+        # A secret given as a flag is the operator's own choice, so it is taken for any address.
+        _put(document, ("identities", "manager"), {f"{member}_flag": value for member, value in manager.items()})
+    for pair in flags.get("identities") or ():
+        name, equals, variable = pair.partition("=")
+        if not equals:
+            raise BadValueError("--identity", pair, "it has no =", "write --identity approver=KMS_APPROVER_API_KEY.")
+        _put(document, ("identities", name), {"api_key_env": variable})
+    for switch in flags.get("capabilities") or ():
+        _put(document, ("capabilities", switch.removeprefix("no-")), not switch.startswith("no-"))
+    for switch in flags.get("allow") or ():
+        _put(document, ("allow", switch), True)
+    return document
+
+
+def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    for step in place[:-1]:
+        document = document.setdefault(step, {})
+    document[place[-1]] = value

@@ -1,0 +1,34 @@
+"""Hands the plugin's events to the progress display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kms_conformance.outputs.terminal import Progress
+from kms_conformance.verdict import CaseResult
+
+
+class Watcher:
+    """What the plugin tells while a run goes on."""
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+        self._told: set[str] = set()
+
+    def start(self, total: int) -> None:
+        """Say how many cases there are."""
+        self._progress.start(total)
+
+    def case_done(self, results: Mapping[str, CaseResult]) -> None:
+        """Take in the results that are new."""
+        for case_id in [case_id for case_id in tuple(results) if case_id not in self._told]:
+            self._told.add(case_id)
+            self._progress.case(results[case_id])
+
+    def waiting(self, left: int) -> None:
+        """Say how many cases still wait."""
+        self._progress.waiting(left)
+
+    def stop(self) -> None:
+        """Clear the display."""
+        self._progress.stop()

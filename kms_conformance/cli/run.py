@@ -1,0 +1,116 @@
+"""``kms-conformance run``: judge an endpoint and write the reports."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kms_conformance.cli.flags import flags_document, target_options
+from kms_conformance.errors import BadValueError
+from kms_conformance.verdict import Profile
+
+REPORTS = Path("reports") / "out"
+HOME = Path(".kms-conformance")
+
+
+@click.command("run")
+@target_options
+@click.option("--profile", type=click.Choice([str(profile) for profile in Profile]), default="gate", show_default=True, help="Which rows are required.")
+@click.option("--edition", type=click.Choice(["page", "service"]), default="page", show_default=True, help="As documented, or as observed since.")
+@click.option("--report-dir", type=click.Path(path_type=Path), default=REPORTS, show_default=True, envvar="KMS_REPORT_DIR", help="Where the reports go.")
+@click.option("--journal", type=click.Path(path_type=Path), default=HOME / "journal.sqlite", show_default=True, help="Where created things are written down.")
+@click.option("--defect", "defects", multiple=True, help="Break the embedded reference in a named way.")
+@click.option("--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way.")
+@click.option("-k", "expression", metavar="EXPR", help="Run only the cases whose name matches (pytest's -k).")
+@click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
+@click.option("--lf", "last_failed", is_flag=True, help="Run only what failed last time.")
+@click.option("-n", "workers", metavar="WORKERS", help="Run in this many processes.")
+def command(
+    profile: str,
+    edition: str,
+    report_dir: Path,
+    journal: Path,
+    defects: tuple[str, ...],
+    variations: tuple[str, ...],
+    expression: str | None,
+    workers: str | None,
+    *,
+    exitfirst: bool,
+    last_failed: bool,
+    **flags: Any,
+) -> None:
+    """Judge an endpoint.
+
+    Without --target, --base-url or KMS_BASE_URL the embedded reference is started and judged. Exit code: 0 conformant,
+    1 non-conformant, 2 usage, 3 not verified, 4 not reachable or refused by the preflight, 5 an error of the suite.
+    """
+    from kms_conformance.session import Options, Session  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.target import read_target  # noqa: PLC0415 - same
+
+    document = flags_document(flags)
+    path = flags.get("target")
+    named = path or document.get("base_url") or os.environ.get("KMS_BASE_URL")
+    if not named and (stray := sorted(set(document) - {"limits", "contract"})):
+        raise BadValueError(stray[0], "", "it belongs to an endpoint, but no endpoint is named", "add --base-url or --target.")
+    target = read_target(path, document) if named else None
+    if target is not None and (defects or variations):
+        raise BadValueError("--defect", ", ".join(defects + variations), "only the embedded reference can be broken", "leave out the target, or use `serve --defect`.")
+    contracts = tuple(flags["contract"].split(",")) if flags.get("contract") else (target.contract if target else "key_protect",)
+    options = Options(
+        profile=Profile(profile),
+        edition=edition,
+        contracts=check_contracts(contracts),
+        report_dir=report_dir,
+        journal=journal,
+        max_wait=document.get("limits", {}).get("max_wait") if target is None else None,
+        defects=defects,
+        variations=variations,
+    )
+    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
+    arguments += ["-k", expression] if expression else []
+    arguments += ["-n", workers, "--dist", "loadgroup"] if workers else []
+    session = Session(options, target)
+    try:
+        session.check()
+        sys.exit(judge(session, report_dir, arguments))
+    finally:
+        session.close()
+
+
+def check_contracts(contracts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the contracts if all are known; raise :class:`BadValueError` otherwise."""
+    from kms_conformance.contract import known_contracts  # noqa: PLC0415 - --help stays quick
+
+    known = known_contracts()
+    for contract in contracts:
+        if contract not in known:
+            raise BadValueError("contract", contract, "there is no such contract", f"known: {', '.join(known)}.")
+    return contracts
+
+
+def judge(session: Any, report_dir: Path, arguments: list[str]) -> int:
+    """Run the cases and print the summary; return the exit code."""
+    import pytest  # noqa: PLC0415 - --help stays quick
+
+    from kms_conformance.cli.progress import Watcher  # noqa: PLC0415 - same
+    from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
+    from kms_conformance.plugin import State  # noqa: PLC0415 - same
+
+    state = State(lambda: session, report_dir, watcher=Watcher())
+    quiet = ["-p", "no:terminal", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:allure_pytest", "-s"]
+    # The user's own pytest configuration has no say in a verdict.
+    settings = ["-c", os.devnull, "--rootdir", str(Path.cwd()), "-o", f"cache_dir={HOME / 'pytest'}", "--import-mode=importlib"]
+    places = [f"kms_conformance.scenarios.{contract}" for contract in session.options.contracts]
+    code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
+    if state.run is None:
+        click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
+        return 5
+    for line in summary_lines(state.run, report_dir):
+        click.echo(line)
+    return int(state.run.exit_code)
+
+

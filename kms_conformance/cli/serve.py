@@ -1,0 +1,71 @@
+"""``kms-conformance serve``: the embedded reference for one's own experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kms_conformance.errors import BadValueError
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
+@click.option("--data", type=click.Path(path_type=Path, dir_okay=False), help="Keep the state in this file (default: memory).")
+@click.option("--clock", type=click.Choice(["virtual", "real"]), default="virtual", show_default=True, help="Whether the control protocol may move the clock.")
+@click.option("--edition", type=click.Choice(["page", "service"]), default="page", show_default=True, help="As documented, or as observed since.")
+@click.option("--defect", "defects", multiple=True, metavar="NAME", help="Break it in a named way (repeatable).")
+@click.option("--variation", "variations", multiple=True, metavar="NAME", help="Differ in a legal way (repeatable).")
+@click.option("--write-target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a target file once requests are accepted.")
+@click.option("--list", "listing", is_flag=True, help="List the defects and variations, and end.")
+def command(
+    host: str,
+    port: int,
+    data: Path | None,
+    clock: str,
+    edition: str,
+    defects: tuple[str, ...],
+    variations: tuple[str, ...],
+    write_target: Path | None,
+    *,
+    listing: bool,
+) -> None:
+    """Serve the embedded reference until Ctrl-C. Its keys are worth nothing: store nothing real in it."""
+    from kms_reference import target as target_file  # noqa: PLC0415 - --help stays quick
+    from kms_reference.defects import DEFECTS  # noqa: PLC0415 - same
+    from kms_reference.server import Server, ServerError, serve_forever  # noqa: PLC0415 - same
+    from kms_reference.variations import VARIATIONS  # noqa: PLC0415 - same
+
+    if listing:
+        for kind, known in (("defect", DEFECTS), ("variation", VARIATIONS)):
+            for name, entry in known.items():
+                click.echo(f"{kind:9}  {name:45}  {entry.doc}")
+        return
+    for name, chosen, known in (("--defect", defects, DEFECTS), ("--variation", variations, VARIATIONS)):
+        for choice in chosen:
+            if choice not in known:
+                raise BadValueError(name, choice, "the reference knows no such name", _nearest(choice, list(known)))
+
+    def ready(server: Server) -> None:
+        if write_target is not None:
+            target_file.write_target(write_target, server)
+        click.echo(f"Serving Key Protect at {server.base_url} (edition {edition}, {clock} clock). Ctrl-C ends it.")
+
+    try:
+        serve_forever(
+            host, port, data=data, clock=clock, edition=edition, defects=defects, variations=variations, on_ready=ready  # type: ignore[arg-type]  # click has checked the choice
+        )
+    except ServerError as wrong:
+        raise BadValueError("--port", str(port), str(wrong), "choose another port, or 0 for a free one.") from None
+    except OSError as wrong:
+        raise BadValueError("--write-target", str(write_target), wrong.strerror or "it cannot be written", "choose another file.") from None
+
+
+def _nearest(choice: str, known: list[str]) -> str:
+    import difflib  # noqa: PLC0415 - needed for a mistake only
+
+    near = difflib.get_close_matches(choice, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else "`kms-conformance serve --list` shows all."
+
+

@@ -1,0 +1,395 @@
+"""The pytest plugin: cases are ordinary items, and one verdict object comes out at the end.
+
+Inert unless a session asks for it: by ``--kms-target`` or another ``--kms`` option, or by collecting
+``kms_conformance.scenarios``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from kms_conformance.kit import CaseInfo
+    from kms_conformance.schedule import Overlap
+    from kms_conformance.session import Session
+    from kms_conformance.target import Target
+    from kms_conformance.verdict import CaseResult, Run
+
+OWN_CASES = "kms_conformance.scenarios"
+CONTRACT = "kms_contract"
+STATE = pytest.StashKey["State"]()
+_MARKERS = (
+    "covers(*requirements): rows of requirements.yaml that the case puts to the test",
+    "needs(identity, capability, control): what the target must give",
+    "impact(*kinds): what the case touches beyond its own keys",
+    "waits(seconds): how long the case waits in all",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the ``--kms-*`` options."""
+    group = parser.getgroup("kms", "KMS conformance")
+    group.addoption("--kms-target", metavar="FILE", help="the endpoint to judge (target.toml); without: the embedded reference")
+    group.addoption("--kms-report-dir", metavar="DIR", help="where to write results.json, report.html and the rest")
+    group.addoption("--kms-profile", choices=["gate", "nightly", "certify"], help="which rows are required (default: gate)")
+    group.addoption("--kms-edition", choices=["page", "service"], help="as documented (default) or as observed since")
+    group.addoption("--kms-max-wait", type=float, metavar="SECONDS", help="longest single wait; 0: cases that wait are not tested")
+    group.addoption("--kms-journal", metavar="FILE", help="where to write down what is created")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and become active where cases are asked for."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and "kms" in worker:
+        config.pluginmanager.register(_of_worker(worker), "kms-session")
+    elif worker is None and not _active(config) and _asked_for(config):
+        config.pluginmanager.register(State(_of_options(config), _report_dir(config)), "kms-session")
+
+
+def _active(config: pytest.Config) -> bool:
+    return any(isinstance(plugin, State) for plugin in config.pluginmanager.get_plugins())
+
+
+def _asked_for(config: pytest.Config) -> bool:
+    options = ("kms_target", "kms_report_dir", "kms_profile", "kms_edition", "kms_max_wait", "kms_journal")
+    if any(config.getoption(option, None) is not None for option in options):
+        return True
+    own = Path(__file__).parent.parent / "scenarios"
+    for argument in config.args:
+        place = str(argument).partition("::")[0]
+        if place.startswith(OWN_CASES):
+            return True
+        path = (config.invocation_params.dir / place).resolve()
+        if path.is_relative_to(own) or (path.is_relative_to(Path(__file__).parent / "scenarios")):
+            return True
+    return False
+
+
+def _of_options(config: pytest.Config) -> Callable[[], Session]:
+    def start() -> Session:
+        from kms_conformance.session import Options, Session  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.target import read_target  # noqa: PLC0415 - same
+        from kms_conformance.verdict import Profile  # noqa: PLC0415 - same
+
+        options = Options(
+            profile=Profile(config.getoption("kms_profile") or "gate"),
+            edition=config.getoption("kms_edition") or "page",
+            report_dir=_report_dir(config),
+            journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
+            max_wait=config.getoption("kms_max_wait"),
+        )
+        path = config.getoption("kms_target")
+        return Session(options, read_target(path) if path else None)
+
+    return start
+
+
+def _report_dir(config: pytest.Config) -> Path | None:
+    told = config.getoption("kms_report_dir")
+    return Path(told) if told else None
+
+
+def _of_worker(worker: dict[str, Any]) -> State:
+    from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
+
+    from kms_conformance.session import Session, from_mapping  # noqa: PLC0415 - same
+    from kms_conformance.target import build_target  # noqa: PLC0415 - same
+
+    told = json.loads(worker["kms"])
+    options = replace(from_mapping(told["options"]), worker=str(worker["workerid"]))
+    target = replace(build_target(told["target"], {}), embedded=told["embedded"])
+    return State(lambda: Session(options, target), None, worker=True)
+
+
+class State:
+    """The plugin's active half, registered only where cases are asked for.
+
+    ``start`` makes the session; ``run_ended`` (of the command line) receives the verdict object.
+    """
+
+    def __init__(self, start: Callable[[], Session], report_dir: Path | None, *, worker: bool = False, watcher: Any = None) -> None:
+        self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
+        self._session: Session | None = None
+        self._overlap: Overlap | None = None
+        self._infos: dict[str, CaseInfo] = {}
+        self._deselected = 0
+        self.run: Run | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session, started on first use."""
+        if self._session is None:
+            self._session = self._start()
+        return self._session
+
+    # --- the pytest session ---------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Start the embedded reference, or check the target, before anything is collected."""
+        from kms_conformance.errors import SuiteError  # noqa: PLC0415 - inert sessions stay light
+
+        session.config.stash[STATE] = self
+        try:
+            self.session  # noqa: B018 - starts it
+            if not self._worker and self._watcher is None:
+                self.session.check()
+        except SuiteError as wrong:
+            pytest.exit(str(wrong), returncode=wrong.exit_code)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand the session to a worker: through its pipe, never by the disk."""
+        from kms_conformance.session import as_mapping  # noqa: PLC0415 - inert sessions stay light
+
+        node.workerinput["kms"] = json.dumps(
+            {
+                "options": as_mapping(self.session.options),
+                "target": self.session.target.document(),
+                "embedded": self.session.target.embedded,
+            }
+        )
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what ``-k`` and its like leave out: such a run is not complete."""
+        self._deselected += sum(is_case(item) for item in items)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Order the cases; with a real clock, note those whose waits overlap."""
+        from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - inert sessions stay light
+
+        cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
+        self._infos = {case_id: info for case_id, (_, info) in cases.items()}
+        self._overlap = Overlap(self.session)
+        contracts = {info.contract for info in self._infos.values()}
+        if not any(self.session.overlaps(contract) for contract in contracts):
+            return
+        others = [item for item in items if not is_case(item)]
+        items[:] = others + [cases[case_id][0] for case_id in order(self._infos, cases)]
+        for item, info in cases.values():
+            if may_overlap(info) and self.session.overlaps(info.contract):
+                self._overlap.add(info, body_of(item))
+                item.add_marker(pytest.mark.xdist_group("kms-waits"))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note how many cases are to run."""
+        self.session.expected = sum(is_case(item) for item in session.items)
+        if self._deselected and self.session.expected:
+            self.session.interrupted = f"{self._deselected} cases were left out by the selection"
+        if self._watcher is not None:
+            self._watcher.start(self.session.expected)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Take the number of cases from what a worker has collected."""
+        self.session.expected = len(ids)
+        if self._watcher is not None:
+            self._watcher.start(len(ids))
+
+    # --- one case -------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Run a case's body, or collect the result of the thread it runs in."""
+        if not is_case(pyfuncitem):
+            return None
+        info = self._infos.get(case_id(pyfuncitem)) or describe(pyfuncitem)
+        overlap = self._overlap
+        assert overlap is not None
+        if overlap.knows(info.id):
+            result = overlap.collect(info.id, self._beat)
+        else:
+            if not info.impact:
+                overlap.launch()
+            result = self.session.run_case(self.session.open(info), body_of(pyfuncitem))
+        pyfuncitem.stash[RESULT] = result
+        tell_pytest(result, self.session)
+        return True
+
+    def _beat(self, left: int) -> None:
+        if self._watcher is not None:
+            self._watcher.waiting(left)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+        """Give the report the case's true duration and, for a worker's controller, its result."""
+        report = yield
+        result = item.stash.get(RESULT, None)
+        if result is not None and report.when == "call":
+            report.duration, report.start, report.stop = result.duration, result.started, result.started + result.duration
+            if call.excinfo is not None and not report.skipped:
+                report.longrepr = self._scrubbed(result, str(report.longrepr))
+            if self._worker:
+                from kms_conformance.records import case_to_json  # noqa: PLC0415 - inert sessions stay light
+
+                report.kms_case = case_to_json(result)
+            _tell_allure(item, result)
+        elif is_case(item) and report.failed:
+            self.session.trouble = self.session.trouble or f"{item.name} could not be set up or torn down"
+        return report
+
+    def _scrubbed(self, result: CaseResult, text: str) -> str:
+        """Return what pytest prints for a failed case, without any secret."""
+        from kms_conformance.outputs.terminal import case_lines  # noqa: PLC0415 - inert sessions stay light
+
+        if result.findings:
+            return "\n".join(case_lines(result))
+        return self.session.bench(result.contract).redactor.scrub(text)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in a worker's result, and tell the progress line."""
+        told = getattr(report, "kms_case", None)
+        if told is not None and not self._worker:
+            from kms_conformance.records import case_from_json  # noqa: PLC0415 - inert sessions stay light
+
+            result = case_from_json(told)
+            self.session.results[result.id] = result
+        if self._watcher is not None and report.when == "call":
+            self._watcher.case_done(self.session.results)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module that cannot be imported is trouble of the suite, not of the endpoint."""
+        if report.failed:
+            self.session.trouble = f"{report.nodeid} cannot be collected: {str(report.longrepr).strip().splitlines()[-1]}"
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that the run was stopped by hand."""
+        self.session.interrupted = "stopped by hand"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Note a worker that crashed."""
+        if error:
+            self.session.interrupted = f"worker {node.gateway.id} crashed"
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Note an error of pytest or of the suite itself."""
+        self.session.trouble = str(excrepr).strip().splitlines()[-1]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """End the waits, form the verdict, write the reports."""
+        if self._session is None:
+            return
+        if session.shouldstop or session.shouldfail:
+            self.session.interrupted = self.session.interrupted or str(session.shouldfail or session.shouldstop)
+        if self._overlap is not None:
+            self._overlap.stop()
+        if self._worker:
+            session.config.workeroutput["kms_deselected"] = self._deselected  # type: ignore[attr-defined]  # xdist's
+        else:
+            self.run = self.session.outcome()
+            if self._report_dir is not None:
+                from kms_conformance.outputs import write_all  # noqa: PLC0415 - inert sessions stay light
+
+                write_all(self.run, self._report_dir)
+            if self._watcher is not None:
+                self._watcher.stop()
+            if self.run.exit_code and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.session.close()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say the verdict where pytest itself reports."""
+        if self.run is not None:
+            from kms_conformance.verdict import headline  # noqa: PLC0415 - inert sessions stay light
+
+            terminalreporter.section("KMS conformance")
+            terminalreporter.write_line(headline(self.run))
+
+
+RESULT = pytest.StashKey["CaseResult"]()
+
+
+def is_case(item: pytest.Item) -> bool:
+    """Tell whether an item is a case: it has the ``covers`` marker."""
+    return item.get_closest_marker("covers") is not None
+
+
+def case_id(item: pytest.Item) -> str:
+    """Return a case's id, made of its path below ``scenarios`` and its name."""
+    assert isinstance(item, pytest.Function)
+    module = item.module.__name__
+    tail = module.rpartition("scenarios.")[2]
+    path = ".".join(step.removeprefix("test_") for step in tail.split("."))
+    return f"{path}.{item.name.removeprefix('test_')}"
+
+
+def describe(item: pytest.Item) -> CaseInfo:
+    """Return what a case declares about itself."""
+    from kms_conformance.kit import CaseInfo  # noqa: PLC0415 - inert sessions stay light
+
+    assert isinstance(item, pytest.Function)
+    rule = (item.function.__doc__ or "").strip()
+    needs = [marker.kwargs for marker in item.iter_markers("needs")]
+    return CaseInfo(
+        id=case_id(item),
+        title=rule.splitlines()[0].strip() if rule else item.name.removeprefix("test_").replace("_", " "),
+        contract=contract_of(item),
+        covers=tuple(row for marker in item.iter_markers("covers") for row in marker.args),
+        rule=rule,
+        identities=tuple(name for need in needs for name in need["identity"]),
+        capabilities=tuple(name for need in needs for name in need["capability"]),
+        control=any(need["control"] for need in needs),
+        impact=tuple(kind for marker in item.iter_markers("impact") for kind in marker.args),
+        waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
+        nodeid=item.nodeid,
+    )
+
+
+def contract_of(item: pytest.Function) -> str:
+    """Return the contract that a case belongs to: the one whose fixture it asks for."""
+    for definitions in item._fixtureinfo.name2fixturedefs.values():  # noqa: SLF001 - pytest has no public way
+        contract = getattr(definitions[-1].func, CONTRACT, None)
+        if contract is not None:
+            return str(contract)
+    raise pytest.UsageError(f"{item.nodeid} has the covers marker but asks for no system such as kms")
+
+
+def body_of(item: pytest.Item) -> Callable[[Any], None]:
+    """Return a case's body as a function of its system alone."""
+    assert isinstance(item, pytest.Function)
+    params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+    names = [name for name in item._fixtureinfo.argnames if name not in params]  # noqa: SLF001 - pytest has no public way
+    function = item.obj
+
+    def body(system: Any) -> None:
+        function(**dict.fromkeys(names, system), **params)
+
+    return body
+
+
+def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:
+    """Stand in for the system until the body runs; outside an active session, say how to start one."""
+    if STATE not in request.config.stash:
+        pytest.fail("cases run under --kms-target FILE or --pyargs kms_conformance.scenarios", pytrace=False)
+    yield contract
+
+
+def tell_pytest(result: CaseResult, session: Session) -> None:
+    """Turn a verdict into what pytest understands."""
+    from kms_conformance.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
+
+    match result.verdict:
+        case Verdict.PASSED | Verdict.WARNED:
+            return
+        case Verdict.NOT_TESTED | Verdict.NOT_APPLICABLE:
+            pytest.skip(f"{result.verdict}: {result.message}")
+        case _:
+            pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
+
+
+def _tell_allure(item: pytest.Item, result: CaseResult) -> None:
+    """Where allure-pytest writes too, give it the case's steps and true times."""
+    if item.config.getoption("allure_report_dir", None):
+        from kms_conformance.outputs.allure import add_steps  # noqa: PLC0415 - inert sessions stay light
+
+        add_steps(item, result)

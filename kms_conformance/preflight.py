@@ -1,0 +1,69 @@
+"""Is this an endpoint that can be judged at all? Two harmless requests tell.
+
+A broken KMS must be judged, not refused; so preflight refuses only what does not speak the API (no answer, an HTML
+page, bodies without any envelope, a redirect) and an identity that is not let in.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from kms_conformance.client import Client, Request
+from kms_conformance.contract import Contract
+from kms_conformance.errors import PreflightRefusedError, UnreachableError
+from kms_conformance.exchange import Exchange
+
+_UNAUTHORIZED = 401
+CASE = "preflight"
+
+
+def preflight(client: Client, contract: Contract, probe: tuple[str, str], instance: str) -> Exchange:
+    """Check that the endpoint can be judged; return the first exchange.
+
+    ``probe`` is the contract's ``(list path, thing path)``. Raises :class:`UnreachableError` or
+    :class:`PreflightRefusedError`.
+    """
+    listing, thing = probe
+    url = client.target.base_url
+    headers = {"bluemix-instance": instance}
+    _, first = client.send(Request("GET", listing, headers=headers, step="preflight list"), CASE)
+    if first.answer is None:
+        raise UnreachableError(url, f"{first.sent.method} {first.sent.path}: {first.trouble}")
+    if first.answer.status == _UNAUTHORIZED:
+        raise PreflightRefusedError(
+            url,
+            "it refuses the identity 'manager' with 401",
+            "check the token or API key, the instance, and that the identity has the Manager role there.",
+        )
+    if 300 <= first.answer.status < 400:  # noqa: PLR2004 - the class of redirects
+        raise PreflightRefusedError(
+            url,
+            f"it redirects to {first.answer.headers.get('location', 'nowhere')}; the suite follows no redirect",
+            "give the address of the KMS itself: a token must not travel to another host.",
+        )
+    _, second = client.send(Request("GET", thing.format(uuid.uuid4()), headers=headers, step="preflight miss"), CASE)
+    if second.answer is None:
+        raise UnreachableError(url, f"{second.sent.method} {second.sent.path}: {second.trouble}")
+    if not (_speaks(first) or _speaks(second)):
+        raise PreflightRefusedError(
+            url,
+            f"it does not speak the {contract.title} API: GET {first.sent.path} gave {_told(first)}, "
+            f"GET of an unknown key gave {_told(second)}",
+            "check base_url; a proxy or another service may answer in its place.",
+        )
+    return first
+
+
+def _speaks(exchange: Exchange) -> bool:
+    """Tell whether an answer is a collection or an error envelope, however broken."""
+    body = exchange.answer.body if exchange.answer else None
+    return isinstance(body, dict) and isinstance(body.get("metadata"), dict) and "collectionType" in body["metadata"]
+
+
+def _told(exchange: Exchange) -> str:
+    answer = exchange.answer
+    if answer is None:
+        return exchange.trouble
+    if answer.kind:
+        return f"{answer.status} with {answer.kind}"
+    return f"{answer.status} with " + ("a JSON body without metadata" if answer.size else "an empty body")

@@ -1,0 +1,94 @@
+"""Launch early, join late: the real waits of different cases overlap.
+
+Cases are plain synchronous functions. With a real clock, the body of each waiting case starts in a thread of its own
+once the cases that must run alone are done; its item, at its turn, only collects the result. The waits thus overlap
+each other and every other case, and ``-k``, ``-x``, ``--lf``, JUnit and Allure see ordinary items with their true
+durations.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kms_conformance.kit import CaseInfo, CaseRun
+from kms_conformance.session import ALONE, Session
+from kms_conformance.verdict import CaseResult
+
+Body = Callable[[Any], None]
+_BEAT = 0.2
+
+
+class Overlap:
+    """The waiting cases of a run and the threads they run in."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._threads: dict[str, threading.Thread] = {}
+        self._results: dict[str, CaseResult] = {}
+        self._waiting: dict[str, tuple[CaseInfo, Body]] = {}
+        self._launched = False
+
+    def add(self, info: CaseInfo, body: Body) -> None:
+        """Note a waiting case; it starts at :meth:`launch`."""
+        self._waiting[info.id] = (info, body)
+
+    def knows(self, case_id: str) -> bool:
+        """Tell whether a case runs here."""
+        return case_id in self._waiting
+
+    def launch(self) -> None:
+        """Start every waiting case, the longest first."""
+        if self._launched:
+            return
+        self._launched = True
+        for info, body in sorted(self._waiting.values(), key=lambda entry: -entry[0].waits):
+            case = self._session.open(info)
+            thread = threading.Thread(target=self._run, args=(case, body), name=info.id, daemon=True)
+            self._threads[info.id] = thread
+            thread.start()
+
+    def _run(self, case: CaseRun, body: Body) -> None:
+        self._results[case.info.id] = self._session.run_case(case, body)
+
+    def collect(self, case_id: str, beat: Callable[[int], None] = lambda left: None) -> CaseResult:
+        """Wait for a case's result; ``beat`` is told now and then how many still run.
+
+        Waits in short steps, so that Ctrl-C is noticed.
+        """
+        self.launch()
+        thread = self._threads[case_id]
+        while thread.is_alive():
+            thread.join(_BEAT)
+            beat(sum(thread.is_alive() for thread in self._threads.values()))
+        return self._results[case_id]
+
+    def stop(self, patience: float = 30.0) -> None:
+        """End the waits and let every case clean up."""
+        self._session.cancel()
+        for thread in self._threads.values():
+            thread.join(patience)
+
+
+def order(infos: Mapping[str, CaseInfo], ids: Iterable[str]) -> list[str]:
+    """Return case ids in running order for a real clock.
+
+    First the cases that must have the instance to themselves, then quick ones that take turns on an instance-wide
+    thing, then all other quick ones; the waiting ones come last, in the order in which they end.
+    """
+
+    def place(case_id: str) -> tuple[int, float]:
+        info = infos[case_id]
+        if set(info.impact) & ALONE:
+            return 0, info.waits
+        if info.waits:
+            return 3, info.waits
+        return (1, 0.0) if info.impact else (2, 0.0)
+
+    return sorted(ids, key=place)
+
+
+def may_overlap(info: CaseInfo) -> bool:
+    """Tell whether a case can run beside others."""
+    return info.waits > 0 and not set(info.impact) & ALONE

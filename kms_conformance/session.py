@@ -1,0 +1,316 @@
+"""A run: what its cases share, and the verdict object at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from kms_conformance import __version__
+from kms_conformance.client import Client
+from kms_conformance.clock import Cancelled, RealClock, choose_clock
+from kms_conformance.contract import Contract, load_contract
+from kms_conformance.embedded import EmbeddedReference
+from kms_conformance.errors import SuiteError
+from kms_conformance.journal import Journal
+from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotApplicable, NotTested
+from kms_conformance.locks import Turns
+from kms_conformance.preflight import preflight
+from kms_conformance.redaction import Redactor
+from kms_conformance.target import Target
+from kms_conformance.validation import SchemaFiles
+from kms_conformance.verdict import CaseResult, Profile, Run
+
+# What a case touches -> the switch under [allow] that permits it on a shared instance.
+SWITCHES = {
+    "instance": "instance_policies",
+    "allowed-ip": "allowed_ip",
+    "import-token": "import_token",
+    "litter": "dual_auth_litter",
+    "zeroize": "zeroize",
+}
+BREAKER = 6
+ALONE = {"instance", "allowed-ip", "zeroize"}
+TAKES_TURNS = {"import-token"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory."""
+
+    profile: Profile = Profile.GATE
+    edition: str = "page"
+    contracts: tuple[str, ...] = ("key_protect",)
+    report_dir: Path | None = None
+    journal: Path | None = None
+    max_wait: float | None = None
+    defects: tuple[str, ...] = ()
+    variations: tuple[str, ...] = ()
+    run: str = ""
+    key: str = ""
+    worker: str = ""
+
+    def settled(self) -> Options:
+        """Return the options with a run id and a redaction key, made once a run."""
+        return replace(self, run=self.run or uuid.uuid4().hex[:8], key=self.key or secrets.token_hex(32))
+
+
+class Session:
+    """One run against one target. Start it, run cases in it from any thread, close it."""
+
+    def __init__(self, options: Options, target: Target | None = None) -> None:
+        self.options = options.settled()
+        self._reference: EmbeddedReference | None = None
+        self._target = target
+        if target is None:
+            self._reference = EmbeddedReference(
+                edition=options.edition, defects=options.defects, variations=options.variations
+            )
+        self._benches: dict[str, Bench] = {}
+        self._lock = threading.Lock()
+        self._journal: Journal | None = None
+        self.started = time.time()
+        self.results: dict[str, CaseResult] = {}
+        self.expected = 0
+        self.interrupted = ""
+        self.trouble = ""
+
+    @property
+    def target(self) -> Target:
+        """The target; the first call waits for the embedded reference where there is one."""
+        with self._lock:
+            if self._target is None:
+                assert self._reference is not None
+                self._target = self._reference.target()
+            if self.options.max_wait is not None:
+                self._target = replace(self._target, max_wait=self.options.max_wait)
+            return self._target
+
+    def check(self) -> None:
+        """Run the preflight; raise what it raises. The embedded reference needs none."""
+        for contract_id in self.options.contracts:
+            bench = self.bench(contract_id)
+            probe = bench.contract.about.get("preflight")
+            if probe is None or bench.target.embedded:
+                continue
+            first = preflight(bench.client, bench.contract, (probe["list"], probe["miss"]), self.instance(bench.target))
+            if isinstance(bench.clock, RealClock) and first.answer is not None:
+                bench.clock.learn(first.answer.headers.get("date"))
+
+    def bench(self, contract_id: str) -> Bench:
+        """Return what the cases of a contract share."""
+        target = self.target
+        with self._lock:
+            if contract_id not in self._benches:
+                self._benches[contract_id] = self._build(load_contract(contract_id), target)
+            return self._benches[contract_id]
+
+    def _build(self, contract: Contract, target: Target) -> Bench:
+        about = contract.about
+        redactor = Redactor(
+            secret=about.get("secrets", ()),
+            public=about.get("public", ()),
+            public_headers=about.get("public_headers", ()),
+            sealed=about.get("sealed", ()),
+            key=bytes.fromhex(self.options.key),
+        )
+        if self._journal is None:
+            self._journal = Journal(None if target.embedded else self.options.journal, self.options.run)
+        return Bench(
+            contract=contract,
+            target=target,
+            client=Client(target, redactor, prefix=f"{self.options.worker}x"),
+            clock=choose_clock(target),
+            journal=self._journal,
+            redactor=redactor,
+            schemas=SchemaFiles(),
+            run=self.options.run,
+            edition=self.options.edition,
+        )
+
+    def instance(self, target: Target) -> str:
+        """Return the instance for a case: a new one where the target makes them."""
+        return str(uuid.uuid4()) if target.fresh else target.instance
+
+    def overlaps(self, contract_id: str) -> bool:
+        """Tell whether waits are real, so that waiting cases belong into threads."""
+        return self.bench(contract_id).clock.overlaps
+
+    def open(self, info: CaseInfo) -> CaseRun:
+        """Begin a case."""
+        bench = self.bench(info.contract)
+        return CaseRun(bench, info, self.instance(bench.target))
+
+    def run_case(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
+        """Run a case from its first request to the end of its clean-up, and return the result.
+
+        Raises nothing but :class:`KeyboardInterrupt`, and that only after the clean-up.
+        """
+        bench, info = case.bench, case.info
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            self._demand_life(bench)
+            _admit(info, bench)
+            system = adapter_of(bench.contract)(case)
+            turns = Turns(bench.target.base_url, case.instance, shared=not bench.target.fresh)
+            kinds = set(info.impact)
+            alone = bool(kinds & ALONE) or (bench.clock.overlaps is False and info.waits > 0)
+            with turns.hold(sorted(kinds & TAKES_TURNS), alone=alone):
+                case.started = time.time()
+                try:
+                    body(system)
+                except Cancelled:
+                    case.stopped = NotTested("the run was stopped while this case waited")
+                except KeyboardInterrupt as wrong:
+                    case.stopped, interrupt = NotTested("the run was stopped during this case"), wrong
+                except BaseException as wrong:  # noqa: BLE001 - a case may fail in any way; the run goes on
+                    case.stopped = wrong
+                finally:
+                    self._clean(case)
+        except BaseException as wrong:  # noqa: BLE001 - same
+            case.stopped = wrong
+        case.finished = case.finished or time.time()
+        result = case.result()
+        self.results[info.id] = result
+        if interrupt is not None:
+            raise interrupt
+        return result
+
+    def _demand_life(self, bench: Bench) -> None:
+        """Spare the cases that are left when the endpoint has stopped answering."""
+        silent = bench.client.silent
+        if silent >= BREAKER:
+            self.interrupted = f"the endpoint gave no answer to {silent} requests in a row"
+            raise NotTested("the endpoint stopped answering")
+
+    def _clean(self, case: CaseRun) -> None:
+        """Remove what a case has made; a failure to do so leaves it to the journal."""
+        if case.bench.target.embedded:
+            return  # the reference and all it holds end with the run
+        with contextlib.suppress(Exception):
+            case.finish()
+
+    def cancel(self) -> None:
+        """End every wait that is under way."""
+        for bench in self._benches.values():
+            bench.clock.cancel()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for bench in self._benches.values():
+            bench.client.close()
+        if self._journal is not None:
+            self._journal.close()
+        if self._reference is not None:
+            self._reference.stop()
+
+    def outcome(self) -> Run:
+        """Return the verdict object."""
+        missing = self.expected - len(self.results)
+        interrupted = self.interrupted
+        if missing > 0 and not interrupted and not self.trouble:
+            interrupted = f"{missing} of {self.expected} selected cases did not run"
+        contracts = [load_contract(contract_id) for contract_id in self.options.contracts]
+        target = self._target
+        return Run(
+            profile=self.options.profile,
+            cases=tuple(self.results[case_id] for case_id in sorted(self.results)),
+            rows=tuple(row for contract in contracts for row in contract.rows()),
+            interrupted=interrupted,
+            trouble=self.trouble,
+            started=self.started,
+            finished=time.time(),
+            meta={
+                "suite": {"name": "kms-conformance", "version": __version__, "commit": commit()},
+                "run_id": self.options.run,
+                "edition": self.options.edition,
+                "contracts": [
+                    {"id": contract.id, "title": contract.title, "edition": contract.edition, "sha256": contract.sha256}
+                    for contract in contracts
+                ],
+                "target": target.public() if target else {},
+                "sections": {
+                    contract.id: [dict(section) for section in contract.about.get("sections", ())] for contract in contracts
+                },
+                "options": {"max_wait": self.options.max_wait},
+            },
+        )
+
+
+def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
+    """Return the adapter class that the contract names."""
+    module, _, name = str(contract.about["adapter"]).partition(":")
+    adapter: Callable[[CaseRun], Any] = getattr(import_module(module), name)
+    return adapter
+
+
+def _admit(info: CaseInfo, bench: Bench) -> None:
+    """Refuse a case that the target does not allow, and say what to add to get it run."""
+    target = bench.target
+    for capability in info.capabilities:
+        if target.capabilities.get(capability) is False:
+            raise NotApplicable(f"the target declares capabilities.{capability} = false")
+    missing = [f"[identities.{name}]" for name in info.identities if name not in target.identities]
+    if info.control and not target.control_url:
+        missing.append("[control] url")
+    if not target.fresh:
+        missing += [
+            f"[allow] {SWITCHES[kind]} = true" for kind in info.impact if not target.allow.get(SWITCHES[kind], False)
+        ]
+    if missing:
+        raise NotTested(f"add {', '.join(missing)} to the target")
+
+
+def commit() -> str:
+    """Return the commit that the suite was built from, or ``unknown`` outside a checkout."""
+    try:
+        told = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told or "unknown"
+
+
+def as_mapping(options: Options) -> Mapping[str, Any]:
+    """Return options as simple values, for workers in other processes."""
+    return {
+        **options.__dict__,
+        "profile": str(options.profile),
+        "report_dir": str(options.report_dir) if options.report_dir else None,
+        "journal": str(options.journal) if options.journal else None,
+        "contracts": list(options.contracts),
+        "defects": list(options.defects),
+        "variations": list(options.variations),
+    }
+
+
+def from_mapping(values: Mapping[str, Any]) -> Options:
+    """Read options back from :func:`as_mapping`."""
+    return Options(
+        **{
+            **values,
+            "profile": Profile(values["profile"]),
+            "report_dir": Path(values["report_dir"]) if values["report_dir"] else None,
+            "journal": Path(values["journal"]) if values["journal"] else None,
+            "contracts": tuple(values["contracts"]),
+            "defects": tuple(values["defects"]),
+            "variations": tuple(values["variations"]),
+        }
+    )
+
+
+__all__ = ["Options", "Session", "SuiteError", "adapter_of", "as_mapping", "commit", "from_mapping"]

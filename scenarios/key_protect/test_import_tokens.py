@@ -1,0 +1,127 @@
+"""Import tokens: sections 23, 24 and 29."""
+
+import base64
+import os
+
+from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
+
+
+@covers("import-token-create", "import-token-retrieve", "import-token-counts-down")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_token_counts_down(kms):
+    """Each retrieval of an import token uses one up."""
+    made = kms.create_import_token(expiration=900, maxAllowedRetrievals=3).succeeds(200)
+    made.shows("maxAllowedRetrievals", 3).shows("remainingRetrievals", 3).lacks("payload").lacks("nonce")
+    first = kms.get_import_token().succeeds(200, requirement="import-token-retrieve")
+    first.shows("payload", requirement="import-token-retrieve").shows("nonce", requirement="import-token-retrieve")
+    first.shows("remainingRetrievals", 2, requirement="import-token-counts-down")
+    kms.get_import_token().succeeds(200).shows("remainingRetrievals", 1, requirement="import-token-counts-down")
+
+
+@covers("import-token-import", "import-token-several-imports")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_import_by_token(kms):
+    """Material packed for the token is imported; the key works, and the token serves again."""
+    token = kms.import_token()
+    for _ in range(2):
+        answer = kms.create_key(**kms.parcel(token, key_material()).members())
+        answer.succeeds(201).shows("resources.0.imported", value=True).lacks("resources.0.payload")
+        kms.wrap(answer["resources.0.id"], key_material()).succeeds(200)
+
+
+@covers("incorrect-nonce-err-import")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_import_with_a_stale_nonce(kms):
+    """The encrypted nonce of an older token is refused on import."""
+    material = key_material()
+    old = kms.parcel(kms.import_token(), material)
+    kms.create_key(**old.members()).succeeds(201)
+    new = kms.parcel(kms.import_token(), material)
+    stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
+    kms.create_key(**stale).is_refused("INCORRECT_NONCE_ERR")
+    kms.create_key(**new.members()).succeeds(201)
+
+
+@covers("incorrect-nonce-err-restore", "incorrect-nonce-err")
+@needs(capability="import_tokens")
+@impact("import-token")
+@waits(31)
+def test_restore_with_a_stale_nonce(kms):
+    """The page's own sequence: a key imported by token is restored with the first token's nonce."""
+    material = key_material()
+    old = kms.parcel(kms.import_token(), material)
+    key = kms.create_key(**old.members()).succeeds(201)["resources.0.id"]
+    kms.delete_key(key).succeeds()
+    new = kms.parcel(kms.import_token(), material)
+    kms.wait(31, "30 seconds between delete and restore")
+    stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
+    kms.restore_key(key, **stale).is_refused("INCORRECT_NONCE_ERR", control="restore_imported_key")
+
+
+@covers("incorrect-nonce-err-rotate", "import-token-rotate")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_rotate_with_a_stale_nonce(kms):
+    """The encrypted nonce of an older token is refused on rotation."""
+    material = key_material()
+    old = kms.parcel(kms.import_token(), material)
+    key, control = kms.import_root_key(), kms.import_root_key()
+    new = kms.parcel(kms.import_token(), material)
+    kms.rotate(control, parcel=new).succeeds(204, requirement="import-token-rotate")
+    stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
+    kms.action(key, "rotate", stale).is_refused("INCORRECT_NONCE_ERR")
+
+
+@covers("incorrect-nonce-iv-err", "incorrect-nonce-iv-err-other-material")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_import_with_a_wrong_iv(kms):
+    """An IV or a nonce that does not belong to the material is refused."""
+    token, material = kms.import_token(), key_material()
+    parcel = kms.parcel(token, material)
+    kms.create_key(**parcel.members()).succeeds(201)
+    wrong = Secret(base64.b64encode(os.urandom(12)).decode())
+    kms.create_key(**{**parcel.members(), "iv": wrong}).is_refused("INCORRECT_NONCE_IV_ERR")
+    other = {**parcel.members(), "payload": kms.parcel(token, key_material()).payload}
+    kms.create_key(**other).is_refused("INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material")
+
+
+@covers("import-token-replaced")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_import_by_a_replaced_token(kms):
+    """Material packed for a token that has been replaced is refused."""
+    material = key_material()
+    old = kms.parcel(kms.import_token(), material)
+    kms.create_key(**old.members()).succeeds(201)
+    kms.import_token()
+    kms.create_key(**old.members()).is_refused_somehow()
+
+
+@covers("import-token-expired-err", "import-token-expired-err-before-expiry", "import-token-expired-err-import")
+@needs(capability="import_tokens")
+@impact("import-token")
+@waits(301)
+def test_token_expires(kms):
+    """An import token can be retrieved and used until it expires, and no longer."""
+    kms.create_import_token(expiration=300, maxAllowedRetrievals=2).succeeds(200)
+    token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
+    parcel = kms.parcel(token, key_material())
+    kms.create_key(**parcel.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
+    kms.wait(301, "the import token expires")
+    kms.get_import_token().is_refused("IMPORT_TOKEN_EXPIRED_ERR")
+    refused = kms.create_key(**parcel.members())
+    refused.is_refused("IMPORT_TOKEN_EXPIRED_ERR", requirement="import-token-expired-err-import")
+
+
+@covers("import-token-expired-err-used-up")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_token_is_used_up(kms):
+    """After the last retrieval there is none left."""
+    kms.create_import_token(expiration=900, maxAllowedRetrievals=1).succeeds(200)
+    kms.get_import_token().succeeds(200).shows("remainingRetrievals", 0)
+    kms.get_import_token().is_refused_somehow().lacks("payload")

@@ -1,0 +1,124 @@
+"""Keys come into being, are read back, and keep their material to themselves."""
+
+from kms_conformance.api import covers, key_material, waits
+
+
+@covers("create-root-key", "state-after-create")
+def test_create_root_key(kms):
+    """A root key is created active, not imported, with an id, a name and a CRN."""
+    name = kms.name()
+    answer = kms.create_key(name=name, extractable=False)
+    answer.succeeds(201).shows("resources.0.name", name).shows("resources.0.state", 1)
+    answer.shows("resources.0.extractable", value=False).shows("resources.0.imported", value=False)
+    answer.shows("resources.0.crn").shows("resources.0.deleted", value=False)
+
+
+@covers("create-standard-key")
+def test_create_standard_key(kms):
+    """A standard key is created extractable and active."""
+    answer = kms.create_key(extractable=True)
+    answer.succeeds(201).shows("resources.0.extractable", value=True).shows("resources.0.state", 1)
+
+
+@covers("read-back", "metadata")
+def test_read_back(kms):
+    """What was created is found under its id, with its name and description."""
+    name = kms.name()
+    key = kms.create_root_key(name=name, description="made by the conformance suite")
+    for answer in (kms.get_key(key), kms.get_metadata(key)):
+        answer.succeeds(200).shows("resources.0.id", key.id).shows("resources.0.name", name)
+        answer.shows("resources.0.description", "made by the conformance suite").shows("resources.0.state", 1)
+
+
+@covers("root-key-material-never-returned")
+def test_root_key_material_stays_inside(kms):
+    """No reply ever carries the material of a root key, generated or imported."""
+    generated, imported = kms.create_root_key(), kms.import_root_key()
+    for key in (generated, imported):
+        kms.get_key(key).succeeds(200).lacks("resources.0.payload")
+        kms.get_metadata(key).succeeds(200).lacks("resources.0.payload")
+        kms.list_versions(key).succeeds(200).lists_not("resources.*.payload", key.material)
+    kms.list_keys(limit=200).succeeds(200).counts("resources.*.payload", 0)
+
+
+@covers("standard-key-payload", "metadata-standard-no-payload")
+def test_standard_key_material_comes_back(kms):
+    """A standard key's material is given back by a read of the key, and by nothing else."""
+    material = key_material()
+    key = kms.import_standard_key(material)
+    kms.get_key(key).succeeds(200).shows("resources.0.payload", material)
+    kms.get_metadata(key).succeeds(200).lacks("resources.0.payload", requirement="metadata-standard-no-payload")
+
+
+@covers("generated-standard-key-payload")
+def test_generated_standard_key_has_material(kms):
+    """A standard key made without material gets some from the service."""
+    key = kms.create_standard_key()
+    kms.get_key(key).succeeds(200).shows("resources.0.payload")
+
+
+@covers("import-root-key", "import-root-key-usable")
+def test_import_root_key(kms):
+    """An imported root key says so, and wraps."""
+    answer = kms.create_key(extractable=False, payload=key_material())
+    answer.succeeds(201).shows("resources.0.imported", value=True).lacks("resources.0.payload")
+    kms.wrap(answer["resources.0.id"], key_material()).succeeds(200, requirement="import-root-key-usable")
+
+
+@covers("import-standard-key")
+def test_import_standard_key(kms):
+    """An imported standard key says so."""
+    answer = kms.create_key(extractable=True, payload=key_material())
+    answer.succeeds(201).shows("resources.0.imported", value=True)
+
+
+@covers("import-root-key-bad-length")
+def test_import_material_of_no_aes_length(kms):
+    """Root key material is 16, 24 or 32 bytes; 17 bytes are refused."""
+    for size in (16, 24, 32):
+        kms.create_key(payload=key_material(size)).succeeds(201)
+    kms.create_key(payload=key_material(17)).is_refused_somehow()
+
+
+@covers("create-names-not-unique")
+def test_names_need_not_be_unique(kms):
+    """Two keys may have the same name; their ids differ."""
+    name = kms.name()
+    first = kms.create_root_key(name=name)
+    kms.create_key(name=name).succeeds(201).differs("resources.0.id", first.id)
+
+
+@covers("key-not-found-err", "key-not-found-err-action", "key-not-found-err-delete")
+def test_unknown_key(kms):
+    """A key that does not exist is not found, whatever is asked of it."""
+    key, unknown = kms.create_root_key(), "00000000-0000-4000-8000-000000000000"
+    kms.get_key(key).succeeds(200)
+    kms.get_key(unknown).is_refused("KEY_NOT_FOUND_ERR")
+    kms.wrap(key, key_material()).succeeds(200)
+    kms.wrap(unknown, key_material()).is_refused("KEY_NOT_FOUND_ERR", requirement="key-not-found-err-action")
+    kms.delete_key(key).succeeds()
+    kms.delete_key(unknown).is_refused("KEY_NOT_FOUND_ERR", requirement="key-not-found-err-delete")
+
+
+@covers("state-after-delete", "deleted-key-readable", "deleted-key-dates", "deleted-key-not-listed")
+def test_deleted_key_stays_readable(kms):
+    """A deleted key is destroyed at once, can still be read, and is left out of the list."""
+    key = kms.create_root_key()
+    kms.list_keys(search=key.name).succeeds(200).lists("resources.*.id", key.id)
+    kms.delete_key(key).succeeds()
+    answer = kms.get_metadata(key).succeeds(200, requirement="deleted-key-readable")
+    answer.shows("resources.0.state", 5).shows("resources.0.deleted", value=True)
+    answer.shows("resources.0.deletionDate", requirement="deleted-key-dates")
+    kms.list_keys(search=key.name).lists_not("resources.*.id", key.id, requirement="deleted-key-not-listed")
+
+
+@covers("key-action-invalid-state-err-enable-expired", "state-after-expiry", "precedence-p12")
+@waits(62)
+def test_enable_expired_key(kms):
+    """A key past its expiration date cannot be enabled (example 2 of the section)."""
+    key = kms.create_root_key(expirationDate=kms.later(60))
+    control = kms.create_root_key()
+    kms.disable(control).succeeds(204)
+    kms.wait(62, "the key's expiration date passes")
+    kms.enable(control).succeeds(204)
+    kms.enable(key).is_refused("KEY_ACTION_INVALID_STATE_ERR")

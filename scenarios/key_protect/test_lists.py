@@ -1,0 +1,62 @@
+"""Lists, their limits and filters."""
+
+import pytest
+
+from kms_conformance.api import covers
+
+
+@covers("list-keys")
+def test_list_shows_the_key(kms):
+    """A new key is in the list."""
+    key = kms.create_root_key()
+    kms.list_keys(search=key.name).succeeds(200).lists("resources.*.id", key.id)
+
+
+@covers("list-limit", "list-offset")
+def test_limit_and_offset(kms):
+    """A page holds at most as many keys as asked for, and the next page holds others."""
+    for _ in range(3):
+        kms.create_root_key()
+    first = kms.list_keys(limit=2).succeeds(200).counts("resources", 2)
+    second = kms.list_keys(limit=2, offset=2).succeeds(200).shows("resources", requirement="list-offset")
+    second.lists_not("resources.*.id", first["resources.0.id"], requirement="list-offset")
+    second.lists_not("resources.*.id", first["resources.1.id"], requirement="list-offset")
+
+
+@covers("invalid-query-param-err", "invalid-query-param-err-limit-too-high")
+@pytest.mark.parametrize("limit", [0, 5001])
+def test_limit_out_of_range(kms, limit):
+    """A limit is at least 1 and at most 5000."""
+    kms.list_keys(limit=5000).succeeds(200)
+    kms.list_keys(limit=limit).is_refused("INVALID_QUERY_PARAM_ERR", target=("query_param", "limit"))
+
+
+@covers("invalid-query-param-err-sort")
+def test_unknown_sort(kms):
+    """A list cannot be sorted by what a key does not have."""
+    kms.list_keys(sort="-creationDate").succeeds(200)
+    kms.list_keys(sort="colour").is_refused("INVALID_QUERY_PARAM_ERR")
+
+
+@covers("list-extractable-filter")
+def test_extractable_filter(kms):
+    """Asked for standard keys, the list holds no root key."""
+    root, standard = kms.create_root_key(), kms.create_standard_key()
+    answer = kms.list_keys(extractable="true", limit=5000).succeeds(200)
+    answer.lists("resources.*.id", standard.id).lists_not("resources.*.id", root.id)
+
+
+@covers("list-state-filter")
+def test_state_filter(kms):
+    """Asked for suspended keys, the list holds no active one."""
+    active, suspended = kms.create_root_key(), kms.create_root_key()
+    kms.disable(suspended).succeeds(204)
+    answer = kms.list_keys(state="2", limit=5000).succeeds(200)
+    answer.lists("resources.*.id", suspended.id).lists_not("resources.*.id", active.id)
+
+
+@covers("key-count")
+def test_count(kms):
+    """HEAD tells the number of keys in a header and sends no body."""
+    kms.create_root_key()
+    kms.count_keys().succeeds(200).has_header("key-total")

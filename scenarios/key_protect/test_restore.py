@@ -1,0 +1,55 @@
+"""Restoring deleted keys: sections 17 and 22."""
+
+from kms_conformance.api import covers, key_material, waits
+
+
+@covers("key-impt-req-err")
+@waits(31)
+def test_restore_generated_key(kms):
+    """As the page has it, only imported keys are restored; the service has restored every key since 2021."""
+    control, key = kms.import_root_key(), kms.create_root_key()
+    kms.delete_key(control).succeeds()
+    kms.delete_key(key).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(control, payload=control.material).succeeds(201)
+    kms.restore_key(key, payload=key_material()).is_refused("KEY_IMPT_REQ_ERR")
+
+
+@covers("key-impt-req-err-imported", "key-impt-req-err-data-readable", "restore-within-30-days")
+@waits(31)
+def test_restore_imported_key(kms):
+    """A restored key is active and reveals again what it had wrapped."""
+    key, plaintext = kms.import_root_key(), key_material()
+    wrapped = kms.wrap(key, plaintext).succeeds(200)
+    kms.delete_key(key).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(key, payload=key.material).succeeds(201)
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+    unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200, requirement="key-impt-req-err-data-readable")
+    unwrapped.shows("plaintext", plaintext, requirement="key-impt-req-err-data-readable")
+
+
+@covers("key-expired-err", "precedence-p13")
+@waits(93)
+def test_restore_expired_key(kms):
+    """A deleted key is not restored after its expiration date."""
+    material = key_material()
+    key = kms.import_root_key(material, expirationDate=kms.later(60))
+    control = kms.import_root_key()
+    kms.wait(62, "the key's expiration date passes")
+    kms.delete_key(key).succeeds()
+    kms.delete_key(control).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(control, payload=control.material).succeeds(201)
+    kms.restore_key(key, payload=material).is_refused("KEY_EXPIRED_ERR")
+
+
+@covers("key-action-invalid-state-err-restore-active")
+@waits(31)
+def test_restore_active_key(kms):
+    """A key that is not deleted is not restored."""
+    control, key = kms.import_root_key(), kms.import_root_key()
+    kms.delete_key(control).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(control, payload=control.material).succeeds(201)
+    kms.restore_key(key, payload=key.material).is_refused("KEY_ACTION_INVALID_STATE_ERR")

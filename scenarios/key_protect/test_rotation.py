@@ -1,0 +1,88 @@
+"""Rotation: sections 34 and 35, and what must go on working afterwards."""
+
+from kms_conformance.api import covers, key_material, waits
+
+
+@covers("key-rotation-not-permitted", "key-rotation-not-permitted-first-at-once")
+def test_rotate_twice_within_the_hour(kms):
+    """A root key rotated less than an hour ago is not rotated again."""
+    key = kms.import_root_key()
+    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+
+
+@covers("key-rotation-not-permitted-generated", "rotate-generated-key")
+def test_rotate_generated_key_twice(kms):
+    """The hour counts for generated keys as well."""
+    key = kms.create_root_key()
+    kms.rotate(key).succeeds(204)
+    kms.rotate(key).is_refused("KEY_ROTATION_NOT_PERMITTED")
+
+
+@covers("key-rotation-not-permitted-after-1h")
+@waits(3601)
+def test_rotate_again_after_an_hour(kms):
+    """After an hour the key is rotated again."""
+    key = kms.import_root_key()
+    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.wait(3601, "one rotation an hour")
+    kms.rotate(key, payload=key_material()).succeeds(204)
+
+
+@covers("key-payload-req-err", "key-payload-req-err-with-payload", "precedence-p9")
+def test_rotate_imported_key_without_material(kms):
+    """A root key that was made from given material is rotated with given material only."""
+    control, key = kms.import_root_key(), kms.import_root_key()
+    kms.rotate(control, payload=key_material()).succeeds(204, requirement="key-payload-req-err-with-payload")
+    kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR")
+    kms.list_versions(key).succeeds(200).counts("resources", 1)
+
+
+@covers("invalid-query-param-err-rotate-payload")
+def test_rotate_generated_key_with_material(kms):
+    """A generated key takes no material."""
+    control, key = kms.create_root_key(), kms.create_root_key()
+    kms.rotate(control).succeeds(204)
+    kms.rotate(key, payload=key_material()).is_refused("INVALID_QUERY_PARAM_ERR", target=("query_param", "payload"))
+
+
+@covers("rewrap-after-rotation", "rewrap-reveals-no-plaintext")
+def test_rewrap_after_rotation(kms):
+    """Rewrap moves a ciphertext to the newest version without revealing the plaintext."""
+    key, plaintext = kms.create_root_key(), key_material()
+    wrapped = kms.wrap(key, plaintext).succeeds(200)
+    kms.rotate(key).succeeds(204)
+    rewrapped = kms.rewrap(key, wrapped["ciphertext"]).succeeds(200).differs("ciphertext", wrapped["ciphertext"])
+    rewrapped.shows("keyVersion.id", wrapped["keyVersion.id"]).differs("rewrappedKeyVersion.id", wrapped["keyVersion.id"])
+    rewrapped.lacks("plaintext", requirement="rewrap-reveals-no-plaintext")
+    kms.unwrap(key, rewrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
+
+
+@covers("old-ciphertext-after-rotation", "old-ciphertext-returns-new")
+def test_old_ciphertext_after_rotation(kms):
+    """What an older version wrapped is still unwrapped, and a fresh ciphertext comes with it."""
+    key, plaintext = kms.import_root_key(), key_material()
+    wrapped = kms.wrap(key, plaintext).succeeds(200)
+    kms.rotate(key, payload=key_material()).succeeds(204)
+    unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
+    unwrapped.shows("ciphertext", requirement="old-ciphertext-returns-new")
+    unwrapped.shows("rewrappedKeyVersion.id", requirement="old-ciphertext-returns-new")
+
+
+@covers("versions-after-rotation", "rotation-keeps-identity")
+def test_versions_after_rotation(kms):
+    """Rotation adds a version in front; id and name of the key stay."""
+    key = kms.create_root_key()
+    before = kms.list_versions(key).succeeds(200).counts("resources", 1)
+    kms.rotate(key).succeeds(204)
+    after = kms.list_versions(key).succeeds(200).counts("resources", 2)
+    after.shows("resources.1.id", before["resources.0.id"]).differs("resources.0.id", before["resources.0.id"])
+    same = kms.get_metadata(key).succeeds(200).shows("resources.0.id", key.id, requirement="rotation-keeps-identity")
+    same.shows("resources.0.name", key.name, requirement="rotation-keeps-identity")
+
+
+@covers("first-version-is-key-id")
+def test_first_version_is_the_key_id(kms):
+    """Before any rotation the version's id is the key's."""
+    key = kms.create_root_key()
+    kms.wrap(key, key_material()).succeeds(200).shows("keyVersion.id", key.id)
