@@ -1,0 +1,229 @@
+"""Each named defect is known, documented, hooked in, and visible from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kms_reference.hpcs_tke as package
+from kms_conformance.adapters import tke_wire as wire
+from kms_conformance.adapters.tke_signing import EcAdministrator, Importer
+from kms_reference.hpcs_tke import DEFECTS
+from kms_reference.hpcs_tke.defects import ActiveDefects
+
+if TYPE_CHECKING:
+    from tests.hpcs_tke.conftest import Bench, Unit
+
+PARTS = (b"\x11" * 32, b"\x22" * 32)
+GOOD = {"authorization": "Bearer manager"}
+CONTROL_BITS = 0x00300000
+
+
+def http_chapter(bench: Bench) -> Iterator[Any]:
+    """Yield what the service says to callers, strangers and bad requests."""
+    path = f"/v1/tke/{bench.instance}/hsms"
+    for name in (None, "Bearer garbage", "Bearer outsider", "Bearer manager"):
+        reply = bench.http.get(path, headers={"authorization": name} if name else {})
+        body = reply.json() if reply.headers["content-type"] == "application/json" else reply.text
+        yield reply.status_code, sorted(body) if isinstance(body, dict) else body
+        yield [
+            (sorted(entry), type(entry["hsm_id"]), entry["location"].count("."))
+            for entry in (body.get("hsms", []) if isinstance(body, dict) else [])
+        ]
+    yield bench.http.get("/v1/tke/nowhere/hsms", headers=GOOD).status_code
+    frame = wire.htp_request(2, wire.Header(3).encode(wire.query_request(wire.QUERY_ATTRIBUTES, 3)))
+    yield bench.http.post(f"{path}/none", headers=GOOD, json={"request": frame}).status_code
+    unit = bench.units()[0]
+    yield unit.http.post(unit.path, headers=GOOD, content=b"{").status_code
+    yield unit.post(wire.htp_request(2, wire.Header(3).encode(b"\x30"))).status_code
+    yield unit.entry["serial_number"] == unit.query().module[:8].decode()
+    yield unit.raw(
+        wire.htp_request(2, wire.Header(3).encode(wire.query_request(wire.QUERY_ATTRIBUTES, 3)), length=1)
+    ).level
+    body = b"".join(
+        wire.tlv(4, value) for value in (wire.word(0x00010026), wire.word(3), wire.word(3), wire.word(0))
+    )
+    yield unit.send(wire.tlv(0x30, body, length_octets=2)).level
+    yield sorted(unit.attributes())
+    zeroize = wire.admin_request(3, unit.block(wire.ZEROIZE))
+    unit.post(wire.htp_request(2, wire.Header(3).encode(zeroize)), "Bearer garbage")
+    yield unit.query().counter
+
+
+def imprint_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what a unit does before it is operational."""
+    yield unit.command(wire.CLEAR_NEW_KEY)
+    for person in (*people, people[0]):
+        yield unit.add(person)
+    yield unit.command(0x7F)
+    yield unit.query(wire.QUERY_DEVICE_CERTIFICATE, wire.word(9)).pair
+    for values in ({"signature": 9, "revocation": 1}, {"signature": 1, "revocation": 9}, {"signature": 1}):
+        yield unit.set(tuple(people[:8]), **values)
+        yield unit.state()[1:]
+
+
+def threshold_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what a unit with reset threshold control bits does."""
+    first, second = people[:2]
+    unit.leave_imprint(people, permissions=(unit.attributes()[3] | 0x4F) & ~(CONTROL_BITS | 0x00080000))
+    for values in ({"signature": 2, "revocation": 2}, {"signature": 2}, {"revocation": 2}):
+        yield unit.set((first,), **values)
+        yield unit.attributes()
+    for flip in (CONTROL_BITS, 0x8):
+        yield unit.set((first,), permissions=unit.attributes()[3] ^ flip)
+        yield unit.attributes()
+    yield unit.command(wire.ZEROIZE)
+    yield unit.command(wire.ZEROIZE, by=(second,))
+    yield unit.state()
+
+
+def operational_chapter(bench: Bench, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what an operational unit does with signatures, administrators and thresholds."""
+    first, second, third = people[:3]
+    path = f"/_control/hpcs_tke/instances/{bench.instance}/faults"
+    unit.add(first)
+    bench.http.post(path, json={"fault": "module-imprint"})
+    yield unit.set((first,), signature=1, revocation=1)
+    bench.http.post(path, json={"fault": "module-imprint", "clear": True})
+    unit.command(wire.ZEROIZE, by=(first,))
+    unit.leave_imprint(people, 2)
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, second.ski, (first,))
+    yield unit.add(third, by=(first, first))
+    yield unit.add(third, by=(first, second))
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, b"\1" * 32, (first,))
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, third.ski, (first,))
+    yield unit.query(wire.QUERY_ADMINISTRATORS).output.hex()
+    yield unit.command(wire.CLEAR_NEW_KEY)
+    yield unit.command(wire.CLEAR_NEW_KEY, by=(people[8],))
+    block = unit.block(wire.CLEAR_NEW_KEY)
+    yield unit.send(wire.admin_request(3, block, first.sign(block + b"x")))
+    for ahead in (0, 5):
+        block = unit.block(wire.CLEAR_NEW_KEY, ahead=ahead)
+        yield unit.send(wire.admin_request(3, block, first.sign(block)))
+    for values in ({"signature": 0}, {"revocation": 0}):
+        yield unit.set((first, second), **values)
+    yield unit.command(wire.ZEROIZE, by=(first,))
+
+
+def single_sign_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what happens around the permission for thresholds of one."""
+    by = tuple(people[:2])
+    unit.leave_imprint(people, 2, revocation=2, permissions=unit.attributes()[3] & ~0x10)
+    for values in ({"signature": 1}, {"revocation": 1}):
+        yield unit.set(by, **values)
+    unit.command(wire.ZEROIZE, by=by)
+    unit.leave_imprint(people)
+    yield unit.set(by, permissions=unit.attributes()[3] & ~0x10)
+
+
+def register_chapter(bench: Bench, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what the master-key registers do."""
+    by = (people[0],)
+    unit.leave_imprint(people)
+    importer = Importer(unit.command(wire.GENERATE_IMPORTER, wire.word(3), by).output)
+    yield unit.send_parts([unit.part(importer.seal(part), people[0]) for part in PARTS]).output.hex()
+    pattern = unit.registers().new or b""
+    yield unit.command(wire.COMMIT_KEY, bytes(32), by), unit.registers()
+    yield unit.command(wire.FINALIZE_KEY, pattern, by), unit.registers()
+    unit.command(wire.COMMIT_KEY, pattern, by)
+    yield unit.command(wire.FINALIZE_KEY, bytes(32), by), unit.registers()
+    yield bench.service.crypto_ready(bench.instance)
+    yield unit.command(wire.FINALIZE_KEY, pattern, by), unit.registers()
+    wanted = wire.parameter_file((0x1C, 1, b""), (0x1D, 0, importer.holder_certificate()))
+    yield len(unit.command(wire.EXPORT_CURRENT_KEY, wanted, by).output)
+    unit.send_parts([unit.part(importer.seal(part), people[0]) for part in PARTS])
+    unit.command(wire.ZEROIZE, by=by)
+    yield unit.registers(), unit.attributes(), unit.query(wire.QUERY_ADMINISTRATORS).output
+    unit.leave_imprint(people)
+    unit.load_key(people[0])
+    unit.import_key(people[0], *PARTS)
+    for command in (wire.CLEAR_NEW_KEY, wire.CLEAR_CURRENT_KEY):
+        yield unit.command(command, by=by), unit.registers()
+    unit.set(by, permissions=unit.attributes()[3] & ~0xB)
+    for command in (wire.RANDOM_KEY, wire.EXPORT_CURRENT_KEY, wire.IMPORT_KEY):
+        yield unit.command(command, by=() if command == wire.IMPORT_KEY else by).pair
+    unit.command(wire.REMOVE_CONTROL_POINTS, b"\xc0" + bytes(15), by)
+    yield unit.command(wire.ADD_CONTROL_POINTS, b"\xc0" + bytes(15), by).pair
+
+
+def told(
+    chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench], *defects: str
+) -> list[Any]:
+    """Run the chapters, each on fresh units; what stops one is part of what it tells."""
+    heard: list[Any] = []
+    for chapter in chapters:
+        bench = make_bench(*defects)
+        try:
+            heard.extend(chapter(bench))
+        except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop a chapter in any way
+            heard.append(type(stopped).__name__)
+    return heard
+
+
+@pytest.fixture(scope="session")
+def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Bench], Iterator[Any]]]:
+    """Tell the whole story, in chapters that start from a fresh service."""
+    return [
+        http_chapter,
+        lambda bench: imprint_chapter(bench.units()[0], administrators),
+        lambda bench: threshold_chapter(bench.units()[0], administrators),
+        lambda bench: operational_chapter(bench, bench.units()[0], administrators),
+        lambda bench: single_sign_chapter(bench.units()[0], administrators),
+        lambda bench: register_chapter(bench, bench.units()[0], administrators),
+    ]
+
+
+_HEARD: list[Any] = []
+
+
+@pytest.mark.parametrize("defect", sorted(DEFECTS))
+def test_defect_shows(
+    defect: str, chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench]
+) -> None:
+    """A defect changes what a client hears."""
+    if not _HEARD:
+        _HEARD.extend(told(chapters, make_bench))
+        assert not [
+            word for word in _HEARD if isinstance(word, str) and word.endswith(("Error", "Exception"))
+        ]
+    # Chapter by chapter: most defects show early, and the rest of the story need not be told.
+    heard: list[Any] = []
+    for chapter in chapters:
+        heard.extend(told([chapter], make_bench, defect))
+        if heard != _HEARD[: len(heard)]:
+            return
+    pytest.fail(f"{defect} changes nothing that a client hears")
+
+
+def test_the_story_repeats(
+    chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench]
+) -> None:
+    """Without a defect the same is heard twice."""
+    assert told(chapters, make_bench) == told(chapters, make_bench)
+
+
+def test_registry() -> None:
+    """Names, one line each, at least forty; every one is asked for in the code and nothing else is."""
+    assert len(DEFECTS) >= 40
+    for name, defect in DEFECTS.items():
+        assert name == defect.name
+        assert "\n" not in defect.doc
+        assert defect.doc.endswith(".")
+        assert defect.sections
+    sources = "\n".join(
+        path.read_text() for path in Path(package.__path__[0]).glob("*.py") if path.name != "defects.py"
+    )
+    asked = set(re.findall(r'"(tke-[a-z0-9-]+)"', sources)) | {
+        f"tke-unauthorized-as-{n}" for n in (400, 404, 500)
+    }
+    assert asked == set(DEFECTS)
+
+
+def test_unknown_defect() -> None:
+    """A name that is none is refused at once."""
+    with pytest.raises(LookupError):
+        ActiveDefects(["tke-rust"])
