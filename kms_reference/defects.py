@@ -7,21 +7,15 @@ A defect is a hook beside the code it breaks. Three kinds exist: a name that the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from kms_reference.rules import Mutator
+from kms_reference.key_protect.broken_refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.broken_rules import RULE_DEFECTS
+from kms_reference.key_protect.broken_successes import SUCCESS_DEFECTS
+from kms_reference.rules import Defect
 
+__all__ = ["DEFECTS", "Defect"]
 
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One fault: `name`, one line of `doc`, the page's `sections` it breaks (anchors, short form)."""
-
-    name: str
-    doc: str
-    sections: tuple[str, ...] = ()
-    mutate: Mutator | None = field(default=None, compare=False)
-    times: Mapping[str, float] = field(default_factory=dict, compare=False)
-
-
-DEFECTS: Mapping[str, Defect] = MappingProxyType({})
+DEFECTS: Mapping[str, Defect] = MappingProxyType(
+    {defect.name: defect for defect in (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS)}
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -28,6 +28,8 @@ class Draft:
     refused: bool = False
     raw: bytes | None = None
     """Set by a switch that spoils the text itself; wins over `body`."""
+    capitals: bool = False
+    """Set by a switch: write header names as `Content-Type`."""
     chunked: bool = False
     """Set by a switch: send the body in chunks, without a content-length."""
 
@@ -52,20 +54,27 @@ class Draft:
 Mutator = Callable[[Draft], None]
 
 
-class Switch(Protocol):
-    """What defects and variations have in common."""
+@dataclass(frozen=True)
+class Switch:
+    """What can be switched on: `name`, one line of `doc`, the page's `sections` it touches (short anchors).
 
-    @property
-    def name(self) -> str:
-        """What it is switched on by."""
+    `mutate` rewrites a finished reply, `times` replaces named spans (seconds); a switch with neither is a
+    name that the code asks for.
+    """
 
-    @property
-    def mutate(self) -> Mutator | None:
-        """Rewrites a finished reply."""
+    name: str
+    doc: str
+    sections: tuple[str, ...] = ()
+    mutate: Mutator | None = field(default=None, compare=False)
+    times: Mapping[str, float] = field(default_factory=dict, compare=False)
 
-    @property
-    def times(self) -> Mapping[str, float]:
-        """Spans in seconds that it replaces, by name."""
+
+class Defect(Switch):
+    """Something wrong: a good suite notices."""
+
+
+class Variation(Switch):
+    """Something other: the page leaves it free, and a good suite does not mind."""
 
 
 @dataclass(frozen=True, slots=True)

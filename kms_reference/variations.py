@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from kms_reference.rules import Mutator
+from kms_reference.key_protect.lawful_replies import REPLY_VARIATIONS
+from kms_reference.rules import Variation
 
+__all__ = ["VARIATIONS", "Variation"]
 
-@dataclass(frozen=True, slots=True)
-class Variation:
-    """One difference: `name`, one line of `doc`, the page's `sections` it touches (anchors, short form)."""
-
-    name: str
-    doc: str
-    sections: tuple[str, ...] = ()
-    mutate: Mutator | None = field(default=None, compare=False)
-    times: Mapping[str, float] = field(default_factory=dict, compare=False)
-
-
-VARIATIONS: Mapping[str, Variation] = MappingProxyType({})
+VARIATIONS: Mapping[str, Variation] = MappingProxyType({v.name: v for v in REPLY_VARIATIONS})

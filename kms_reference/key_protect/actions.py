@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import crypto
 from kms_reference.key_protect.clock import stamp
-from kms_reference.key_protect.errors import RefusalError, bad_field
+from kms_reference.key_protect.errors import RefusalError, bad_field, plain
 from kms_reference.key_protect.instance import HOUR, new_version
 from kms_reference.key_protect.key_input import read_material
 from kms_reference.key_protect.keys import SETTLE, unexpected_body
@@ -44,7 +44,7 @@ def wrap(call: Call) -> Reply:
     if call.broken("made-plaintext-not-returned"):
         body = {}
     version = key.versions[0] if call.broken("wraps-with-oldest-version") else key.newest
-    body["ciphertext"] = crypto.seal(version.material, version.id, plaintext, _bound(call, aad))
+    body["ciphertext"] = _sealed(call, version, plaintext, aad)
     body["keyVersion"] = {"id": version.id}
     return Reply(200, body)
 
@@ -68,7 +68,7 @@ def rewrap(call: Call) -> Reply:
     """POST .../actions/rewrap: under the newest version, without showing the plaintext."""
     key = call.key()
     plaintext, version, aad = _open(call, key, "rewrap", _REWRAP_SUBJECT)
-    if key.bad_signature:
+    if key.bad_signature and not call.broken("bad-signature-unnoticed"):
         raise RefusalError("INVALID_SIG_EXP_ERR")
     body = {**_fresh(call, key, plaintext, aad), "keyVersion": {"id": version.id}}
     if call.broken("rewrap-shows-plaintext"):
@@ -94,11 +94,14 @@ def rotate(call: Call) -> Reply:
             subject="Key could not be rotated",
         )
     last = call.stale.get("rotated", key.rotated)
+    if last is None and call.broken("first-rotation-waits"):
+        last = key.created
     if last is not None and call.now < last + call.rules.seconds("rotation-interval", HOUR):
         if call.broken("refused-rotation-rotates"):
             new_version(key, call.now, token_bytes(32), by_token=False)
             call.instance.touch(key)
-        if not call.broken("rotation-unlimited"):
+        kind = "imported" if key.imported else "generated"
+        if not call.broken("rotation-unlimited") and not call.broken(f"rotation-unlimited-for-{kind}"):
             raise RefusalError("KEY_ROTATION_NOT_PERMITTED")
     material = read_material(call, members, extractable=False)
     _check_enforced_token(call, key, by_token=material.by_token)
@@ -169,7 +172,10 @@ def unset_for_deletion(call: Call) -> Reply:
 def _for_deletion(call: Call) -> Key:
     key = call.key()
     unexpected_body(call)
-    if (key.dual_auth is None or not key.dual_auth.enabled) and not call.broken("single-auth-key-scheduled"):
+    forgiven = call.broken("single-auth-key-scheduled") or (
+        call.operation.id == "unsetKeyForDeletion" and call.broken("unset-without-dual-auth")
+    )
+    if (key.dual_auth is None or not key.dual_auth.enabled) and not forgiven:
         raise RefusalError("NOT_DUAL_AUTH_ERR")
     _in_state(call, key, (State.ACTIVE,), "setKeyForDeletion")
     return key
@@ -226,10 +232,21 @@ def _bound(call: Call, aad: list[str]) -> list[str]:
     return sorted(aad) if call.broken("aad-order-ignored") else aad
 
 
+def _sealed(call: Call, version: Version, plaintext: bytes, aad: list[str]) -> str:
+    if call.broken("ciphertext-shows-plaintext"):
+        return crypto.encode_base64(b"sealed:" + plaintext)
+    iv = bytes(crypto.NONCE_SIZE) if call.broken("ciphertext-repeats") else None
+    return crypto.seal(version.material, version.id, plaintext, _bound(call, aad), iv)
+
+
 def _decoded(call: Call, text: str, name: str, must_be: str, subject: str, *, quote: str) -> bytes:
     try:
         return crypto.decode_base64(text)
     except crypto.Base64Error as error:
+        if name == "plaintext" and call.broken("bad-plaintext-accepted"):
+            return text.encode()
+        if name == "ciphertext" and call.broken("bad-ciphertext-unprocessable"):
+            raise RefusalError("UNPROCESSABLE_CIPHERTEXT_ERR", subject=_failed(call, subject)) from None
         if call.broken("refusal-echoes-request"):
             must_be = f"{must_be}: {text}"
         raise bad_field(name, f"{must_be}: {error}", subject=subject, quote=quote) from None
@@ -251,6 +268,10 @@ def _open(call: Call, key: Key, action: str, subject: str) -> tuple[bytes, Versi
     try:
         plaintext, version = _decrypt(call, key, crypto.parse(raw), aad)
     except crypto.CiphertextError:
+        if call.broken("ciphertext-shows-plaintext") and raw.startswith(b"sealed:"):
+            return raw.removeprefix(b"sealed:"), key.newest, aad
+        if call.broken("tampering-is-internal"):
+            raise plain(500, "Unwrap with key could not be performed") from None
         if call.broken("tampering-unnoticed"):
             return token_bytes(_DEK_SIZE), key.newest, aad
         raise RefusalError("UNPROCESSABLE_CIPHERTEXT_ERR", subject=_failed(call, subject)) from None
@@ -282,6 +303,6 @@ def _decrypt(call: Call, key: Key, sealed: crypto.Sealed, aad: list[str]) -> tup
 def _fresh(call: Call, key: Key, plaintext: bytes, aad: list[str]) -> dict[str, Any]:
     newest = key.newest
     return {
-        "ciphertext": crypto.seal(newest.material, newest.id, plaintext, _bound(call, aad)),
+        "ciphertext": _sealed(call, newest, plaintext, aad),
         "rewrappedKeyVersion": {"id": newest.id},
     }

@@ -40,6 +40,7 @@ TRANSPORT: Final = "kms_reference.transport"
 """Key of the connection's transport in the scope's extensions, where the server offers it."""
 _REQUEST: Final = "Request could not be processed"
 _RETRY_AFTER: Final = "1"
+_NIL: Final = "00000000-0000-0000-0000-000000000000"
 _BODYLESS: Final = (204, 304)
 
 
@@ -48,6 +49,7 @@ class KeyProtect:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._served = self._refusals = 0
         self.crashes: list[BaseException] = []
         """Errors of the reference itself; the tests want this empty."""
 
@@ -91,9 +93,21 @@ class KeyProtect:
             return None
         if exchange.instance is not None:
             self.world.save(exchange.instance)
+        self._now_and_then(draft)
         for mutate in self.world.rules.mutators:
             mutate(draft)
         return draft
+
+    def _now_and_then(self, draft: Draft) -> None:
+        """Spoil replies by count, for the defects that do not show every time."""
+        rules = self.world.rules
+        self._served += 1
+        self._refusals += draft.refused
+        if rules.broken("every-seventh-request-fails") and self._served % 7 == 0:
+            draft.status, draft.refused, draft.code = 500, True, None
+            draft.body = envelope(plain(500, "Request could not be processed"), _REQUEST, rules)
+        if rules.broken("every-fifth-refusal-succeeds") and draft.refused and self._refusals % 5 == 0:
+            draft.status, draft.body, draft.refused = 204, None, False
 
     def _token(self, method: str, raw: bytes) -> Draft:
         if method != "POST":
@@ -179,6 +193,10 @@ class _Exchange:
 
     def _find_instance(self, identity: Identity) -> Instance:
         instance_id = self.headers.get("bluemix-instance", "").strip()
+        if self.world.rules.broken("instances-share-keys") or (
+            not UUID.fullmatch(instance_id) and self.world.rules.broken("instance-header-unchecked")
+        ):
+            instance_id = _NIL
         if not UUID.fullmatch(instance_id):
             raise RefusalError(status=400, summary=INSTANCE_HEADER)
         if not identity.roles and not self.world.rules.broken("outsider-let-in"):
@@ -226,7 +244,8 @@ class _Exchange:
             if not allowed and not (rules.broken("purge-without-role") and operation.id == "purgeKey"):
                 raise unauthorized()
         assert self.instance is not None
-        if operation.writes and control.take_fault(self.instance, "config-rule") is not None:
+        forbidden = operation.writes and control.take_fault(self.instance, "config-rule") is not None
+        if forbidden and not rules.broken("config-rule-ignored"):
             raise RefusalError("CONFIG_RULE_CONFLICT_ERR")
 
     async def _prepare(self, call: Call) -> None:
@@ -303,7 +322,11 @@ async def _write(draft: Draft, request_headers: dict[str, str], method: str, sen
         {
             "type": "http.response.start",
             "status": draft.status,
-            "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items() if v != ""],
+            "headers": [
+                ((n.title() if draft.capitals else n).encode("latin-1"), v.encode("latin-1"))
+                for n, v in headers.items()
+                if v
+            ],
         }
     )
     if draft.chunked and body and not silent:

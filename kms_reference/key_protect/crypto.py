@@ -79,9 +79,9 @@ def _cipher(material: str) -> AESGCM:
     return AESGCM(bytes.fromhex(material))
 
 
-def seal(material: str, handle: str, plaintext: bytes, aad: list[str]) -> str:
+def seal(material: str, handle: str, plaintext: bytes, aad: list[str], iv: bytes | None = None) -> str:
     """Encrypt under the material (hex); the base64 text that clients keep."""
-    iv = token_bytes(NONCE_SIZE)
+    iv = iv or token_bytes(NONCE_SIZE)
     # The handle is not bound: two root keys with equal material open each other's ciphertexts.
     data = _cipher(material).encrypt(iv, plaintext, bind(aad, ""))
     text = json.dumps(

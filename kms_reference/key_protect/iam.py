@@ -171,6 +171,8 @@ class Issuer:
     def authenticate(self, authorization: str | None) -> Identity:
         """As `identify`. Raises 401 without reasons, or BEARER_SUB_EXTRACTION_ERR for an unreadable token."""
         if authorization is None:
+            if self._rules.broken("missing-bearer-let-in"):
+                return self._manager()
             raise unauthorized()
         now = real_now()
         cached = self._cache.get(authorization)
@@ -179,12 +181,17 @@ class Issuer:
         scheme, _, token = authorization.strip().partition(" ")
         claims = _readable(token.strip()) if scheme.lower() == "bearer" else None
         if claims is None:
+            if self._rules.broken("bearer-garbage-let-in"):
+                return self._manager()
             raise RefusalError("BEARER_SUB_EXTRACTION_ERR")
         identity, expires = self._verify(token.strip(), claims, now)
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
         self._cache[authorization] = (identity, expires)
         return identity
+
+    def _manager(self) -> Identity:
+        return next(identity for identity in self._identities.values() if identity.name == "manager")
 
     def _verify(self, token: str, claims: dict[str, Any], now: float) -> tuple[Identity, float]:
         identity = self._by_iam_id.get(str(claims.get("iam_id")))

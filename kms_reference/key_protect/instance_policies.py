@@ -60,6 +60,8 @@ def put_instance_policies(call: Call) -> Reply:
     """PUT /instance/policies: everything is checked before anything is set."""
     kind = _kind(call)
     frame = read_collection(call.body())
+    if call.broken("refused-policy-is-set") and kind is not None:
+        _set(call, kind, enabled=False, attributes={})
     _check_members(call, frame)
     _check_count(call, frame, kind)
     changes: dict[str, tuple[bool, dict[str, Any]]] = {}
@@ -73,7 +75,8 @@ def put_instance_policies(call: Call) -> Reply:
         if name in changes and not call.broken("policy-given-twice"):
             raise bad_body("Only one of each policy can be created")
         changes[name] = _read(call, name, members)
-    if "allowedIP" in changes and "feature-restricted" in call.instance.faults:
+    restricted = "allowedIP" in changes and "feature-restricted" in call.instance.faults
+    if restricted and not call.broken("feature-restriction-ignored"):
         raise RefusalError("FEATURE_RESTRICTED_ERR")
     for name, (enabled, attributes) in changes.items():
         _set(call, name, enabled=enabled, attributes=attributes)
@@ -214,6 +217,8 @@ def _set(call: Call, name: str, *, enabled: bool, attributes: dict[str, Any]) ->
     if call.broken("instance-policy-not-kept"):
         return
     old = call.instance.policies.get(name)
+    if old is not None and not attributes and call.broken("create-import-access-outlives-policy"):
+        attributes = old.attributes
     who = call.identity.iam_id
     call.instance.policies[name] = InstancePolicy(
         enabled=enabled,

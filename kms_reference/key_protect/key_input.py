@@ -124,7 +124,8 @@ def _expiration(call: Call, resource: Members) -> float | None:
 def check_access(call: Call, *, extractable: bool, material: Material) -> None:
     """Enforce the instance policy on creating and importing keys. Raises KEY_CREATE_IMPORT_ACCESS_ERR."""
     policy = call.instance.policies.get("keyCreateImportAccess")
-    if policy is None or not policy.enabled or call.broken("create-import-access-ignored"):
+    outlives = call.broken("create-import-access-outlives-policy")
+    if policy is None or not (policy.enabled or outlives) or call.broken("create-import-access-ignored"):
         return
     rights = policy.attributes
     kind = "standard" if extractable else "root"

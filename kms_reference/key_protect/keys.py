@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from kms_reference.key_protect.clock import go_stamp
-from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field
+from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field, unknown_key
 from kms_reference.key_protect.instance import DEFAULT_RING
 from kms_reference.key_protect.key_input import NewKey, check_access, read_material, read_new_key
 from kms_reference.key_protect.key_policies import inherit, read_overrides
@@ -42,7 +42,7 @@ def create_key_with_overrides(call: Call) -> Reply:
 
 
 def _create(call: Call, *, overrides: bool) -> Reply:
-    resource = single_resource(call.body(), KEY_TYPE, ONE_KEY)
+    resource = single_resource(_forgiven(call, call.body()), KEY_TYPE, ONE_KEY)
     ring = ring_of(call)
     new = read_new_key(call, resource)
     material = read_material(call, resource, extractable=new.extractable)
@@ -64,6 +64,16 @@ def _create(call: Call, *, overrides: bool) -> Reply:
     if call.representation:
         return Reply(201, collection("key+json", [full(call, key, payload=True)]))
     return Reply(201, collection("key+json", [brief(call, key)]))
+
+
+def _forgiven(call: Call, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body as a defect sees it; the same body without one."""
+    resources = body.get("resources")
+    if call.broken("two-keys-accepted") and isinstance(resources, list):
+        body = {**body, "resources": resources[:1]}
+    if call.broken("empty-metadata-accepted") and not body.get("metadata"):
+        body = {**body, "metadata": {"collectionType": KEY_TYPE, "collectionTotal": 1}}
+    return body
 
 
 def _new_key(call: Call, new: NewKey, material: Material, ring: str) -> Key:
@@ -119,8 +129,12 @@ def delete_key(call: Call) -> Reply:
         raise RefusalError("RESOURCE_OWNER_ERR")
     key = call.key_as_is()
     if key.state == State.DESTROYED:
-        if call.broken("deleted-twice"):
+        if call.broken("deleted-twice") or (
+            call.world.restarted and call.broken("after-restart-deleted-twice")
+        ):
             return Reply(204)
+        if call.broken("deleted-key-not-found"):
+            raise unknown_key()
         raise RefusalError("KEY_DELETED_ERR")
     force = call.flag("force")
     _check_authorizations(call, key)

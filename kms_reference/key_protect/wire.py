@@ -141,7 +141,12 @@ class Call:
 
     def json(self) -> Any:
         """Return the body as a JSON value, None when there is none or it is `null`. Raises BAD_BODY_ERR."""
-        return decode_json(self.raw)
+        try:
+            return decode_json(self.raw)
+        except RefusalError:
+            if self.broken("garbage-body-is-no-body"):
+                return None
+            raise
 
     def body(self) -> dict[str, Any]:
         """Return the body as an object. Raises NO_BODY_ERR, BAD_BODY_ERR."""

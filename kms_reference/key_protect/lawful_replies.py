@@ -1,0 +1,180 @@
+"""Variations: other wordings, headers, shapes and statuses that no source forbids."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kms_reference.key_protect.errors import UMBRELLA_MESSAGES
+from kms_reference.key_protect.sections import UMBRELLA
+from kms_reference.rules import Variation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kms_reference.rules import Draft, Mutator
+
+_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z")
+_NEWER: Final = re.compile(r": Please see (\W?)reasons\1 for more details \(\w+\)$")
+_OLDER: Final = re.compile(r"\. Please see (\W?)reasons\1 for more details\.$")
+
+
+def _texts(change: Callable[[str, Draft], str], *, summary: bool = True, message: bool = True) -> Mutator:
+    def mutate(draft: Draft) -> None:
+        if not draft.refused or draft.code is None:
+            return
+        if summary:
+            draft.resource["errorMsg"] = change(draft.resource["errorMsg"], draft)
+        if message:
+            draft.reason["message"] = change(draft.reason["message"], draft)
+
+    return mutate
+
+
+def _reason(change: Callable[[dict[str, Any]], object]) -> Mutator:
+    def mutate(draft: Draft) -> None:
+        if draft.reason:
+            change(draft.reason)
+
+    return mutate
+
+
+def _reply(change: Callable[[Draft], object]) -> Mutator:
+    def mutate(draft: Draft) -> None:
+        change(draft)
+
+    return mutate
+
+
+def _header(name: str, value: str, *, with_body: bool = False) -> Mutator:
+    def mutate(draft: Draft) -> None:
+        if draft.body is not None or not with_body:
+            draft.headers[name] = value
+
+    return mutate
+
+
+def _vendor_type(draft: Draft) -> None:
+    if isinstance(draft.body, dict) and "metadata" in draft.body:
+        draft.headers["content-type"] = draft.body["metadata"].get("collectionType", "application/json")
+
+
+def _sorted(value: Any, *, backwards: bool) -> Any:
+    if isinstance(value, dict):
+        return {k: _sorted(value[k], backwards=backwards) for k in sorted(value, reverse=backwards)}
+    if isinstance(value, list):
+        return [_sorted(item, backwards=backwards) for item in value]
+    return value
+
+
+def _replaced(value: Any, pattern: re.Pattern[str], by: str) -> Any:
+    if isinstance(value, dict):
+        return {k: _replaced(v, pattern, by) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, pattern, by) for item in value]
+    return pattern.sub(by, value) if isinstance(value, str) else value
+
+
+def _fractions(draft: Draft) -> None:
+    if not draft.refused:
+        draft.body = _replaced(draft.body, _DATE, r"\1.000Z")
+
+
+def _umbrella(draft: Draft) -> None:
+    if draft.refused and draft.operation == "deleteKey" and draft.code in UMBRELLA_MESSAGES:
+        draft.resource["errorMsg"] = "Key could not be deleted. Please 'reasons' for more details."
+        draft.reason["message"] = UMBRELLA_MESSAGES[draft.code]
+
+
+def _extra_members(draft: Draft) -> None:
+    if isinstance(draft.body, dict):
+        draft.body["trace"] = "0"
+        if draft.resource:
+            draft.resource["satelliteLocation"] = None
+        if draft.reason:
+            draft.reason["documentation"] = "apidocs"
+
+
+def _empty_lists(draft: Draft) -> None:
+    if not draft.refused and isinstance(draft.body, dict) and "metadata" in draft.body:
+        draft.body.setdefault("resources", [])
+
+
+def _target_when_undocumented(draft: Draft) -> None:
+    if draft.refused and draft.code == "PROTECTED_RESOURCE_ERR":
+        draft.reason["target"] = {"type": "query_param", "name": "force"}
+
+
+def _older(text: str, _: Draft) -> str:
+    return _NEWER.sub(". Please see `reasons` for more details.", text)
+
+
+def _newer(text: str, draft: Draft) -> str:
+    return _OLDER.sub(f": Please see `reasons` for more details ({draft.code})", text)
+
+
+def _subject_of_action(draft: Draft) -> None:
+    names = {"wrapKey": "Wrap with key", "unwrapKey": "Unwrap with key", "rewrapKey": "Rewrap with key"}
+    if draft.refused and draft.code is not None and draft.operation in names:
+        words = f"{names[draft.operation]} could not be performed"
+        draft.resource["errorMsg"] = draft.resource["errorMsg"].replace(
+            "Action could not be performed on key", words
+        )
+
+
+def _unauthorized_with_reason(draft: Draft) -> None:
+    if draft.refused and draft.status == 401:  # noqa: PLR2004 - the status itself
+        draft.resource["reasons"] = [
+            {
+                "code": "UNAUTHORIZED_ERR",
+                "message": draft.resource["errorMsg"],
+                "status": 401,
+                "moreInfo": "https://cloud.ibm.com/apidocs/key-protect",
+            }
+        ]
+
+
+def _unreadable_bearer(draft: Draft) -> None:
+    if draft.code == "BEARER_SUB_EXTRACTION_ERR":
+        draft.status, draft.code = 401, None
+        draft.resource.pop("reasons")
+        draft.resource["errorMsg"] = "Unauthorized: The user does not have access to the specified resource"
+
+
+REPLY_VARIATIONS: Final = (
+    Variation("quotes-apostrophe", "The word reasons and field names stand in apostrophes.", (), _texts(lambda t, _: t.replace("`", "'"))),
+    Variation("quotes-double", "The word reasons and field names stand in double quotes.", (), _texts(lambda t, _: t.replace("`", '"'))),
+    Variation("quotes-none", "The word reasons stands without quotes.", (), _texts(lambda t, _: t.replace("`", ""), message=False)),
+    Variation("summary-older-style", "errorMsg ends in a sentence of its own, without the code.", (), _texts(_older, message=False)),
+    Variation("summary-newer-style", "errorMsg ends with the code in parentheses.", (), _texts(_newer, message=False)),
+    Variation("message-final-period", "Messages end with a period.", (), _texts(lambda t, _: t.rstrip(".") + ".", summary=False)),
+    Variation("message-no-final-period", "Messages end without a period.", (), _texts(lambda t, _: t.rstrip("."), summary=False)),
+    Variation("message-colons", "Messages join their sentences with colons.", ("key-deleted-err", "bad-body-err"), _texts(lambda t, _: re.sub(r"\. (?=\w)", ": ", t), summary=False)),
+    Variation("message-periods", "Messages join their sentences with periods.", ("req-too-early-err", "key-rotation-not-permitted"), _texts(lambda t, _: re.sub(r": (?=[A-Z])", ". ", t), summary=False)),
+    Variation("umbrella-texts", "Refused deletions have the texts of the section on deletion.", (UMBRELLA,), _umbrella),
+    Variation("action-named-in-summary", "errorMsg of wrap, unwrap and rewrap names the action.", ("no-body-err",), _subject_of_action),
+    Variation("unauthorized-other-wording", "401 has the wording of the other edition.", ("unauthorized-err",)),
+    Variation("unauthorized-with-reason", "401 carries its code in a reason.", ("unauthorized-err",), _unauthorized_with_reason),
+    Variation("unreadable-bearer-401", "An unreadable bearer token is answered with 401 without reasons.", ("bearer-sub-extraction-err",), _unreadable_bearer),
+    Variation("extra-members", "Replies hold members that the page does not know.", (), _extra_members),
+    Variation("more-info-other", "moreInfo is another https address.", (), _reason(lambda r: r.update(moreInfo="https://kms.example.test/errors"))),
+    Variation("more-info-missing", "Reasons have no moreInfo.", (), _reason(lambda r: r.pop("moreInfo"))),
+    Variation("members-sorted", "Members come in alphabetical order.", (), _reply(lambda d: setattr(d, "body", _sorted(d.body, backwards=False)))),
+    Variation("members-reversed", "Members come in backward order.", (), _reply(lambda d: setattr(d, "body", _sorted(d.body, backwards=True)))),
+    Variation("media-type-charset", "The media type names its charset.", (), _header("content-type", "application/json; charset=utf-8", with_body=True)),
+    Variation("media-type-vendor", "The media type is the collection's own.", (), _vendor_type),
+    Variation("media-type-upper-case", "The media type is in upper case.", (), _header("content-type", "Application/JSON", with_body=True)),
+    Variation("header-names-capital", "Header names are capitalised.", (), _reply(lambda d: setattr(d, "capitals", True))),
+    Variation("chunked", "Bodies come in chunks without a length.", (), _reply(lambda d: setattr(d, "chunked", True))),
+    Variation("connection-close", "The connection is closed after each reply.", (), _header("connection", "close")),
+    Variation("correlation-id-missing", "Replies have no correlation-id.", (), _header("correlation-id", "")),
+    Variation("www-authenticate", "401 says how to authenticate.", ("unauthorized-err",), _reply(lambda d: d.headers.update({"www-authenticate": "Bearer"}) if d.status == 401 else None)),  # noqa: PLR2004 - the status itself
+    Variation("fractional-seconds", "Dates have fractions of seconds.", (), _fractions),
+    Variation("resources-in-empty-lists", "Empty lists have an empty member resources.", (), _empty_lists),
+    Variation("import-token-names-its-life", "Import tokens also say their life in seconds.", ("import-token-expired-err",)),
+    Variation("purge-200", "Purging is answered with 200.", ()),
+    Variation("alias-200", "Creating an alias is answered with 200.", ()),
+    Variation("force-named-as-target", "A refused deletion names force as its target.", ("protected-resource-err",), _target_when_undocumented),
+    Variation("destroyed-key-is-gone", "Actions on a deleted key are answered with 410.", ("key-action-invalid-state-err",)),
+    Variation("expiry-half-an-hour-late", "Expired keys change their state half an hour late.", ("key-expired-err",), times={"expiry-sweep": 1_800}),
+)  # fmt: skip
