@@ -103,7 +103,8 @@ def expectation_from_json(document: Mapping[str, Any]) -> Expectation:
         severity=Verdict(document["severity"]),
         outcomes=tuple(_outcome_from_json(outcome) for outcome in document["outcomes"]),
         members=tuple(
-            Member(member["path"], member["check"], json.loads(member["value"])) for member in document["members"]
+            Member(member["path"], member["check"], json.loads(member["value"]))
+            for member in document["members"]
         ),
         setup=document["setup"],
     )

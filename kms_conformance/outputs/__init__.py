@@ -1,1 +1,30 @@
 """One module per report format; each takes the run and writes one thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kms_conformance.outputs import allure, har, html, junit, results, summary
+from kms_conformance.outputs.files import ReportDirError, clear, clear_temporary, prepare
+from kms_conformance.verdict import Run
+
+__all__ = ["WRITERS", "ReportDirError", "prepare", "write_all"]
+
+# The verdict as data first: whatever happens to the others, it is there.
+WRITERS = (results, junit, summary, har, html, allure)
+
+
+def write_all(run: Run, directory: Path) -> list[Path]:
+    """Write every output into the directory and return their paths.
+
+    What an older run left there under our names goes first, so that no old file passes for a new one; other files
+    stay. Raises :class:`ReportDirError` when the directory cannot be written to.
+    """
+    prepare(directory)
+    try:
+        clear_temporary(directory)
+        for writer in WRITERS:
+            clear(directory / writer.NAME, getattr(writer, "SHARED", ()))
+        return [writer.write(run, directory) for writer in WRITERS]
+    except OSError as wrong:
+        raise ReportDirError(str(directory), wrong.strerror or str(wrong)) from wrong

@@ -1,0 +1,106 @@
+"""How reports reach the disk: whole or not at all, and over nothing that is not ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from kms_conformance.errors import ExitCode, SuiteError
+
+# Every file of ours inside a directory that other tools may share begins so.
+PREFIX = "kms-"
+TEMPORARY = ".kms-"
+
+
+@dataclass(eq=False)
+class ReportDirError(SuiteError):
+    """The report directory cannot be made or written to."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The report directory {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "give --report-dir a directory that you may write to, on a disk with room."
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory and prove that it can be written to.
+
+    Raises :class:`ReportDirError` when it cannot. To be called before a run, so that no run is lost for want of a
+    place for its report, and again before writing.
+    """
+    probe = directory / f"{TEMPORARY}probe.{os.getpid()}.tmp"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as wrong:
+        raise ReportDirError(str(directory), wrong.strerror or str(wrong)) from wrong
+
+
+def put(path: Path, text: str) -> Path:
+    """Write a text as UTF-8 under a temporary name and rename it; whoever reads never sees half of it."""
+    # Not tempfile: its files are readable by their owner only, and a report is made to be read by others.
+    temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def clear(path: Path, shared: Collection[str] = ()) -> None:
+    """Remove a file that an older run left, or from a directory the files that are ours.
+
+    Ours are those with our :data:`PREFIX` and those that ``shared`` names.
+    """
+    if path.is_dir():
+        for entry in list(path.iterdir()):
+            if entry.name.startswith(PREFIX) or entry.name in shared:
+                entry.unlink()
+        if not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def clear_temporary(directory: Path) -> None:
+    """Remove what a run left that was killed while it wrote."""
+    for entry in directory.glob(f"{TEMPORARY}*.tmp"):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def put_directory(path: Path, files: dict[str, bytes]) -> Path:
+    """Write many files into a directory that appears at once; where other tools' files are in it, ours join them."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        base = f"{temporary}{os.sep}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        for name, content in files.items():
+            # Thousands of small files: plain descriptors take half the time of file objects.
+            descriptor = os.open(base + name, flags, 0o666)
+            try:
+                os.write(descriptor, content)
+            finally:
+                os.close(descriptor)
+        if path.exists():
+            for name in files:
+                (temporary / name).replace(path / name)
+            temporary.rmdir()
+        else:
+            temporary.rename(path)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return path

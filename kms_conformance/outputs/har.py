@@ -1,0 +1,208 @@
+"""``transcript.har``: every exchange as HAR 1.2, with what it takes to judge it again.
+
+Any HAR viewer reads the file. The member ``_kms`` of an entry holds what HAR has no place for; :func:`read` gives
+back objects that equal those of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
+
+from harfile import HAR_VERSION, Content, PostData, Record, Request, Response, Timings
+
+from kms_conformance import __version__
+from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.expectation import Expectation
+from kms_conformance.outputs.files import put
+from kms_conformance.outputs.text import rfc3339
+from kms_conformance.records import expectation_from_json, expectation_to_json
+from kms_conformance.verdict import CaseResult, Run
+
+NAME = "transcript.har"
+_HTTP = "HTTP/1.1"
+_JSON = "application/json"
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
+_encode = json.JSONEncoder().encode
+
+
+@dataclass(eq=False)
+class TranscriptError(SuiteError):
+    """A file is not a transcript of this suite."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
+    advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."
+
+
+def write(run: Run, directory: Path) -> Path:
+    """Write ``transcript.har`` and return its path."""
+    return put(directory / NAME, render(run))
+
+
+def render(run: Run) -> str:
+    """Return the HAR document as text: a page per case, an entry per exchange, one of them a line."""
+    cases = [case for case in run.cases if case.exchanges]
+    head = {
+        "version": HAR_VERSION,
+        "creator": {"name": "kms-conformance", "version": __version__},
+        "_kms": {"run_id": str(run.meta.get("run_id", "")), "contracts": list(run.meta.get("contracts", ()))},
+    }
+    pages = ",\n".join(_encode(_page(case)) for case in cases)
+    entries = ",\n".join(_encode(entry) for case in cases for entry in _entries(case))
+    return f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n{entries}\n]}}}}\n'
+
+
+def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
+    """Return each exchange of a transcript with what was expected of it, in order.
+
+    Raises :class:`TranscriptError` when the file is no transcript of this suite.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return [_read_entry(entry) for entry in document["log"]["entries"]]
+    except OSError as wrong:
+        raise TranscriptError(str(path), wrong.strerror or str(wrong)) from wrong
+    except (ValueError, RecursionError) as wrong:
+        raise TranscriptError(str(path), f"it is not JSON of the right form ({wrong})") from wrong
+    except (KeyError, TypeError, IndexError, AttributeError) as wrong:
+        raise TranscriptError(str(path), f"a member is missing or of the wrong kind ({wrong!r})") from wrong
+
+
+def _page(case: CaseResult) -> dict[str, Any]:
+    return {
+        "startedDateTime": rfc3339(case.exchanges[0].started),
+        "id": case.id,
+        "title": f"{case.id}: {case.title}",
+        "pageTimings": {},
+    }
+
+
+def _entries(case: CaseResult) -> list[dict[str, Any]]:
+    expected: dict[str, list[dict[str, Any]]] = {}
+    for expectation in case.expectations:
+        expected.setdefault(expectation.exchange, []).append(expectation_to_json(expectation))
+    return [_entry(case.id, exchange, expected.get(exchange.id, [])) for exchange in case.exchanges]
+
+
+def _entry(page: str, exchange: Exchange, expected: list[dict[str, Any]]) -> dict[str, Any]:
+    sent, answer = exchange.sent, exchange.answer
+    return {
+        "pageref": page,
+        "startedDateTime": rfc3339(exchange.started),
+        "time": round(exchange.duration * 1000, 3),
+        "request": _request(sent),
+        "response": _response(answer, exchange.trouble),
+        "cache": {},
+        "timings": Timings(send=0, wait=round(exchange.duration * 1000, 3), receive=0).asdict(),
+        "_kms": {
+            "case": exchange.case,
+            "step": exchange.step,
+            "operation": exchange.operation,
+            "identity": exchange.identity,
+            "id": exchange.id,
+            "trouble": exchange.trouble,
+            "started": exchange.started,
+            "duration": exchange.duration,
+            "notes": dict(exchange.notes),
+            "path": sent.path,
+            # HAR has one text for both; the document is in the post data unless the request sent another text.
+            "document": _encode(sent.body) if sent.body is not None and sent.text is not None else None,
+            "text": sent.text is not None,
+            "secrets": sorted(sent.secrets),
+            "answered": answer is not None,
+            "is_json": answer is not None and answer.is_json,
+            "kind": "" if answer is None else answer.kind,
+            "expectations": expected,
+        },
+    }
+
+
+def _request(sent: Sent) -> dict[str, Any]:
+    text = sent.text if sent.text is not None else None if sent.body is None else _encode(sent.body)
+    query = sent.url.partition("?")[2]
+    return Request(
+        method=sent.method,
+        url=sent.url,
+        httpVersion=_HTTP,
+        headers=[Record(name=name, value=value) for name, value in sent.headers.items()],
+        queryString=[
+            Record(name=name, value=value) for name, value in parse_qsl(query, keep_blank_values=True)
+        ],
+        postData=None
+        if text is None
+        else PostData(mimeType=sent.headers.get("content-type", _JSON), text=text),
+        bodySize=0 if text is None else -1,
+    ).asdict()
+
+
+def _response(answer: Received | None, trouble: str) -> dict[str, Any]:
+    if answer is None:
+        content = Content(size=0, mimeType="x-unknown")
+        nothing = Response(
+            status=0, statusText="", httpVersion=_HTTP, content=content, redirectURL=""
+        ).asdict()
+        return {**nothing, "_error": trouble}
+    return Response(
+        status=answer.status,
+        statusText=_PHRASES.get(answer.status, ""),
+        httpVersion=_HTTP,
+        headers=[Record(name=name, value=value) for name, value in answer.headers.items()],
+        content=Content(
+            size=answer.size,
+            mimeType=answer.headers.get("content-type", "x-unknown"),
+            text=_encode(answer.body) if answer.is_json or answer.body is not None else None,
+            comment=answer.kind or None,
+        ),
+        redirectURL=answer.headers.get("location", ""),
+        bodySize=answer.size,
+    ).asdict()
+
+
+def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
+    kms, request, response = entry["_kms"], entry["request"], entry["response"]
+    posted = request.get("postData", {}).get("text")
+    sent = Sent(
+        method=request["method"],
+        url=request["url"],
+        path=kms["path"],
+        headers={record["name"]: record["value"] for record in request["headers"]},
+        body=_value(kms["document"] if kms["text"] else posted),
+        text=posted if kms["text"] else None,
+        secrets=frozenset(kms["secrets"]),
+    )
+    answer = None
+    if kms["answered"]:
+        answer = Received(
+            status=response["status"],
+            headers={record["name"]: record["value"] for record in response["headers"]},
+            body=_value(response["content"].get("text")),
+            is_json=kms["is_json"],
+            size=response["content"]["size"],
+            kind=kms["kind"],
+        )
+    exchange = Exchange(
+        id=kms["id"],
+        case=kms["case"],
+        step=kms["step"],
+        operation=kms["operation"],
+        identity=kms["identity"],
+        sent=sent,
+        answer=answer,
+        trouble=kms["trouble"],
+        started=kms["started"],
+        duration=kms["duration"],
+        notes=kms["notes"],
+    )
+    return exchange, [expectation_from_json(document) for document in kms["expectations"]]
+
+
+def _value(text: str | None) -> JSON:
+    return None if text is None else json.loads(text)

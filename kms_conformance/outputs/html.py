@@ -1,0 +1,184 @@
+"""``report.html``: everything on one page that needs no network and no server.
+
+The page holds its style and its script; its content security policy allows nothing else, so even a text that
+escaped escaping could not act.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from json.encoder import encode_basestring
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from kms_conformance import __version__
+from kms_conformance.exchange import JSON, Exchange
+from kms_conformance.outputs.files import put
+from kms_conformance.outputs.overview import contract_ids, contract_title, sections, untested, with_verdict
+from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible
+from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, headline, worst
+
+NAME = "report.html"
+TEMPLATES = "kms_conformance.reports"
+# A page of a thousand cases must still open; the transcript holds what is cut here.
+LONGEST_BODY = 6000
+
+_TITLES = {
+    RunVerdict.CONFORMANT: "Conformant",
+    RunVerdict.NON_CONFORMANT: "Not conformant",
+    RunVerdict.NOT_VERIFIED: "Not verified",
+}
+
+
+def write(run: Run, directory: Path) -> Path:
+    """Write ``report.html`` and return its path."""
+    return put(directory / NAME, render(run))
+
+
+def render(run: Run) -> str:
+    """Return the page."""
+    template, style, script = _page()
+    places = {case.id: f"case-{number}" for number, case in enumerate(run.cases, 1)}
+    verdicts = {(result.row.contract, result.row.id): result for result in run.requirements}
+    return template.render(
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file; the policy names its digest
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        run=run,
+        title=_TITLES[run.verdict],
+        headline=visible(headline(run)),
+        counts=run.counts,
+        about=_about(run),
+        places=places,
+        failed=with_verdict(run, Verdict.FAILED),
+        shaky=with_verdict(run, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED),
+        untested=untested(run),
+        groups=_groups(run),
+        cases=[_case(case, places[case.id], verdicts) for case in run.cases],
+        visible=visible,
+    )
+
+
+@cache
+def _page() -> tuple[Template, str, str]:
+    root = files(TEMPLATES) / "templates"
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    texts = [
+        (root / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")
+    ]
+    return environment.from_string(texts[0]), texts[1], texts[2]
+
+
+def _about(run: Run) -> list[tuple[str, str]]:
+    target = run.meta.get("target", {})
+    suite = {"version": __version__, **run.meta.get("suite", {})}
+    told = [
+        ("Endpoint", str(target.get("base_url", ""))),
+        ("Instance", str(target.get("instance", ""))),
+        ("Profile", f"{run.profile.value}, edition {run.meta.get('edition', 'page')}"),
+        *(
+            ("Contract", f"{contract_title(run, block['id'])}, edition {block.get('edition', '')}")
+            for block in run.meta.get("contracts", ())
+            if "id" in block
+        ),
+        ("Started", rfc3339(run.started)),
+        ("Took", told_duration(run.finished - run.started)),
+        (
+            "Suite",
+            " ".join(filter(None, ["kms-conformance", suite["version"], str(suite.get("commit", ""))[:12]])),
+        ),
+        ("Run", str(run.meta.get("run_id", ""))),
+    ]
+    return [(name, visible(value)) for name, value in told if value]
+
+
+def _groups(run: Run) -> list[tuple[str, list[Any]]]:
+    """Return the sections by contract."""
+    found = sections(run)
+    grouped = [
+        (contract_title(run, contract), [section for section in found if section.contract == contract])
+        for contract in contract_ids(run)
+    ]
+    return [(title, own) for title, own in grouped if own]
+
+
+def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    return {
+        "place": place,
+        "result": case,
+        "took": told_duration(case.duration),
+        "waited": told_duration(case.waited) if case.waited else "",
+        "rows": [found for name in case.requirements if (found := verdicts.get((case.contract, name)))],
+        "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
+        "exchanges": [_exchange(exchange, case) for exchange in case.exchanges],
+    }
+
+
+def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
+    sent, answer = exchange.sent, exchange.answer
+    found = [finding.severity for finding in case.findings if finding.exchange == exchange.id]
+    body = sent.text if sent.text is not None else None if sent.body is None else pretty(sent.body)
+    if answer is None:
+        response = f"no answer: {exchange.trouble or exchange.outcome}"
+    else:
+        shown = pretty(answer.body) if answer.is_json else f"({answer.kind})" if answer.kind else None
+        response = _message(f"HTTP {answer.status}", answer.headers.items(), shown)
+    return {
+        "id": exchange.id,
+        "step": visible(exchange.step),
+        "line": visible(f"{sent.method} {sent.path}"),
+        "outcome": visible(exchange.outcome),
+        "took": told_duration(exchange.duration),
+        "identity": exchange.identity,
+        "verdict": worst(found).value if found else "",
+        "request": _message(f"{sent.method} {sent.url}", sent.headers.items(), body),
+        "response": _lines(response),
+        "curl": _lines(exchange.curl()),
+    }
+
+
+def pretty(body: JSON) -> str:
+    """Return a JSON document indented by two, as ``json.dumps`` would with ``indent=2``, several times as fast."""
+    return _pretty(body, "\n")
+
+
+def _pretty(value: JSON, margin: str) -> str:
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    inner = margin + "  "
+    if isinstance(value, dict) and value:
+        members = f",{inner}".join(
+            f"{encode_basestring(str(key))}: {_pretty(member, inner)}" for key, member in value.items()
+        )
+        return f"{{{inner}{members}{margin}}}"
+    if isinstance(value, list) and value:
+        return f"[{inner}{f',{inner}'.join(_pretty(entry, inner) for entry in value)}{margin}]"
+    return repr(value)
+
+
+def _message(start: str, headers: Iterable[tuple[str, str]], body: str | None) -> str:
+    lines = [start, *(f"{name}: {value}" for name, value in headers)]
+    if body is not None:
+        cut = (
+            "" if len(body) <= LONGEST_BODY else f"\n({len(body)} characters; the whole is in transcript.har)"
+        )
+        lines += ["", shorten(body, LONGEST_BODY) + cut]
+    return _lines("\n".join(lines))
+
+
+def _lines(text: str) -> str:
+    """Return a text of several lines in which hidden characters are escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "\n".join(visible(line) for line in text.split("\n"))

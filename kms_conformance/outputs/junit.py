@@ -1,0 +1,146 @@
+"""``junit.xml``: real elements, so that a reader that counts elements sees what a reader of attributes sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from kms_conformance.outputs.files import put
+from kms_conformance.outputs.overview import contract_ids, contract_title, unseen
+from kms_conformance.outputs.text import rfc3339
+from kms_conformance.verdict import CaseResult, Run, Verdict, headline
+
+NAME = "junit.xml"
+
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CHILDREN = {
+    Verdict.FAILED: "failure",
+    Verdict.ERROR: "error",
+    Verdict.INCONCLUSIVE: "error",
+    Verdict.NOT_TESTED: "skipped",
+    Verdict.NOT_APPLICABLE: "skipped",
+}
+_COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+
+
+def write(run: Run, directory: Path) -> Path:
+    """Write ``junit.xml`` and return its path."""
+    return put(directory / NAME, render(run))
+
+
+def render(run: Run) -> str:
+    """Return the XML document: one ``testsuite`` per contract, one ``testcase`` per case.
+
+    When the run is not verified although no case says so (nothing ran, or it was cut short), a suite named
+    ``run`` holds one ``error`` that says why; it has no ``verdict`` property and so counts as no case.
+    """
+    root = ET.Element("testsuites", name="kms-conformance", time=f"{run.finished - run.started:.3f}")
+    suites = [_suite(run, contract) for contract in contract_ids(run)]
+    why = unseen(run)
+    if why:
+        suites.append(_run_suite(run, why))
+    root.extend(suites)
+    _count(root, root.iter("testcase"))
+    ET.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """Return how many cases got each of the seven verdicts, as a ``junit.xml`` of ours tells it.
+
+    Raises :class:`xml.etree.ElementTree.ParseError` when the file is not XML, :class:`ValueError` when a case's
+    verdict is none of the seven or its elements contradict its verdict.
+    """
+    counts = {str(verdict): 0 for verdict in Verdict}
+    for element in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - our own file, or one its user trusts
+        for told in element.findall("properties/property[@name='verdict']"):
+            verdict = Verdict(told.get("value", ""))
+            found = next((child.tag for child in element if child.tag in _COUNTED.values()), None)
+            if found != _CHILDREN.get(verdict):
+                raise ValueError(f"{element.get('name')}: verdict {verdict.value} with the element {found}")
+            counts[verdict] += 1
+    return counts
+
+
+def _suite(run: Run, contract: str) -> ET.Element:
+    cases = [case for case in run.cases if case.contract == contract]
+    suite = ET.Element("testsuite", name=_legal(contract_title(run, contract)), id=_legal(contract))
+    _count(suite, elements := [_testcase(case) for case in cases])
+    suite.set("time", f"{sum(case.duration for case in cases):.3f}")
+    suite.set("timestamp", rfc3339(run.started))
+    _properties(suite, {"contract": contract, **_about(run)})
+    suite.extend(elements)
+    return suite
+
+
+def _run_suite(run: Run, why: str) -> ET.Element:
+    element = ET.Element("testcase", classname="kms-conformance", name="run verdict", time="0.000")
+    child = ET.SubElement(element, "error", type=run.verdict.value, message=_legal(why))
+    child.text = _legal(headline(run))
+    suite = ET.Element("testsuite", name="run")
+    _count(suite, [element])
+    suite.set("timestamp", rfc3339(run.started))
+    _properties(suite, _about(run))
+    suite.append(element)
+    return suite
+
+
+def _about(run: Run) -> dict[str, str]:
+    target = run.meta.get("target", {})
+    return {
+        "run-verdict": run.verdict.value,
+        "profile": run.profile.value,
+        "base_url": str(target.get("base_url", "")),
+    }
+
+
+def _testcase(case: CaseResult) -> ET.Element:
+    element = ET.Element(
+        "testcase", classname=_legal(case.contract), name=_legal(case.id), time=f"{case.duration:.3f}"
+    )
+    properties = _properties(element, {"verdict": case.verdict.value, "title": case.title})
+    for requirement in case.requirements:
+        ET.SubElement(properties, "property", name="requirement", value=_legal(requirement))
+    tag = _CHILDREN.get(case.verdict)
+    if tag is not None:
+        message = case.missing or case.message or case.verdict.value
+        child = ET.SubElement(element, tag, type=case.verdict.value, message=_legal(message))
+        child.text = _legal(_details(case)) or None
+    elif case.findings:
+        ET.SubElement(element, "system-out").text = _legal(_details(case))
+    return element
+
+
+def _details(case: CaseResult) -> str:
+    lines = [case.rule.strip()] if case.rule.strip() else []
+    for finding in case.findings:
+        lines += [
+            f"[{finding.severity.value}] {finding.requirement}"
+            + (f" at {finding.step}" if finding.step else ""),
+            f"  expected: {finding.expected}",
+            f"  got:      {finding.got}",
+            f"  evidence: {finding.exchange}",
+            f"  {finding.curl}",
+        ]
+    return "\n".join(lines)
+
+
+def _count(element: ET.Element, cases: Iterable[ET.Element]) -> None:
+    known = list(cases)
+    element.set("tests", str(len(known)))
+    for attribute, tag in _COUNTED.items():
+        element.set(attribute, str(sum(case.find(tag) is not None for case in known)))
+
+
+def _properties(element: ET.Element, values: Mapping[str, str]) -> ET.Element:
+    properties = ET.SubElement(element, "properties")
+    for name, value in values.items():
+        ET.SubElement(properties, "property", name=name, value=_legal(value))
+    return properties
+
+
+def _legal(text: str) -> str:
+    """Return a text in which the characters that XML cannot carry are escaped."""
+    return _ILLEGAL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

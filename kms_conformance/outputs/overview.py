@@ -1,0 +1,115 @@
+"""Views of a run that several outputs share, so that they cannot disagree. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kms_conformance.verdict import CaseResult, Finding, RowResult, Run, RunVerdict, Verdict, worst
+
+BAD = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
+SKIPPED = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of a source page with the rows that restate it."""
+
+    contract: str
+    anchor: str
+    title: str
+    link: str
+    rows: tuple[RowResult, ...]
+
+    @property
+    def judged(self) -> tuple[RowResult, ...]:
+        """The rows that are not excluded."""
+        return tuple(result for result in self.rows if not result.row.excluded)
+
+    @property
+    def tested(self) -> tuple[RowResult, ...]:
+        """The rows that have a verdict from a case that was run."""
+        return tuple(result for result in self.judged if result.verdict is not Verdict.NOT_TESTED)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the rows that were tested; ``not-tested`` when none was."""
+        return worst(result.verdict for result in self.tested)
+
+    @property
+    def partly(self) -> bool:
+        """Whether some rows were tested and some were not."""
+        return 0 < len(self.tested) < len(self.judged)
+
+    @property
+    def state(self) -> str:
+        """The verdict in words, with a note when only some rows were tested."""
+        if not self.judged:
+            return "excluded"
+        return f"{self.verdict.value}, in part" if self.partly else self.verdict.value
+
+
+def sections(run: Run) -> tuple[Section, ...]:
+    """Return every section that has a row, in the order of the contract, tested or not."""
+    grouped: dict[tuple[str, str], list[RowResult]] = {}
+    for result in run.requirements:
+        grouped.setdefault((result.row.contract, result.row.section), []).append(result)
+    return tuple(
+        Section(contract, anchor, _title(rows, anchor), rows[0].row.link, tuple(rows))
+        for (contract, anchor), rows in grouped.items()
+    )
+
+
+def contract_title(run: Run, contract: str) -> str:
+    """Return the name of a contract's system, or its id where the run does not say."""
+    for block in run.meta.get("contracts", ()):
+        if block.get("id") == contract:
+            return str(block.get("title") or contract)
+    return contract
+
+
+def contract_ids(run: Run) -> tuple[str, ...]:
+    """Return the contracts that the run judges, in order: those it names, then those of its rows and cases."""
+    named = [str(block["id"]) for block in run.meta.get("contracts", ()) if "id" in block]
+    return tuple(
+        dict.fromkeys([*named, *(row.contract for row in run.rows), *(case.contract for case in run.cases)])
+    )
+
+
+def with_verdict(run: Run, *verdicts: Verdict) -> tuple[CaseResult, ...]:
+    """Return the cases that have one of the verdicts, in order."""
+    return tuple(case for case in run.cases if case.verdict in verdicts)
+
+
+def gravest(case: CaseResult) -> Finding | None:
+    """Return the first of the worst findings of a case, or ``None`` when it has none."""
+    return max(case.findings, key=lambda finding: finding.severity.rank, default=None)
+
+
+def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:
+    """Return the cases that were not tested by what is missing for them, the most wanted first."""
+    grouped: dict[str, list[CaseResult]] = {}
+    for case in with_verdict(run, Verdict.NOT_TESTED):
+        grouped.setdefault(case.missing or case.message or "no reason given", []).append(case)
+    return tuple(sorted(grouped.items(), key=lambda group: -len(group[1])))
+
+
+def unseen(run: Run) -> str:
+    """Return why the run is not verified although no case says so, or ``""``.
+
+    Readers of formats that know only cases would otherwise see green: a run of no case, or one cut short, or one
+    that left required rows untested.
+    """
+    if run.verdict is not RunVerdict.NOT_VERIFIED or with_verdict(run, *BAD):
+        return ""
+    return (
+        run.trouble
+        or (f"the run was cut short: {run.interrupted}" if run.interrupted else "")
+        or ("no case was tested" if not with_verdict(run, Verdict.PASSED, Verdict.WARNED) else "")
+        or "required rows were not tested"
+    )
+
+
+def _title(rows: Sequence[RowResult], anchor: str) -> str:
+    told = next((result.row.section_title for result in rows if result.row.section_title), "")
+    return told or anchor.replace("-", " ").replace("_", " ")

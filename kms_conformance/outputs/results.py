@@ -1,0 +1,101 @@
+"""``results.json``: the one verdict object as a document (``schemas/results.schema.json``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kms_conformance import __version__
+from kms_conformance.outputs.files import put
+from kms_conformance.outputs.overview import contract_ids
+from kms_conformance.outputs.text import rfc3339, rounded
+from kms_conformance.verdict import CaseResult, Finding, RowResult, Run, headline
+
+NAME = "results.json"
+SCHEMA_VERSION = "1.0"
+
+
+def write(run: Run, directory: Path) -> Path:
+    """Write ``results.json`` and return its path."""
+    return put(directory / NAME, json.dumps(render(run), indent=1) + "\n")
+
+
+def render(run: Run) -> dict[str, Any]:
+    """Return the document. Times are RFC 3339 in UTC, durations seconds to the millisecond."""
+    meta = run.meta
+    named = {block["id"]: block for block in meta.get("contracts", ()) if "id" in block}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": run.verdict.value,
+        "headline": headline(run),
+        "exit_code": int(run.exit_code),
+        "counts": run.counts,
+        "profile": run.profile.value,
+        "edition": str(meta.get("edition", "page")),
+        "run_id": str(meta.get("run_id", "")),
+        "started": rfc3339(run.started),
+        "finished": rfc3339(run.finished),
+        "duration_s": rounded(run.finished - run.started),
+        "interrupted": run.interrupted,
+        "trouble": run.trouble,
+        "suite": {"version": __version__, "commit": "", **meta.get("suite", {})},
+        "contracts": [
+            {"edition": "", "sha256": "", **named.get(contract, {}), "id": contract}
+            for contract in contract_ids(run)
+        ],
+        "target": {"base_url": "", "instance": "", **meta.get("target", {})},
+        "options": meta.get("options", {}),
+        "baseline": meta.get("baseline", []),
+        "cases": [_case(case) for case in run.cases],
+        "requirements": [_requirement(result) for result in run.requirements],
+    }
+
+
+def _case(case: CaseResult) -> dict[str, Any]:
+    return {
+        "id": case.id,
+        "title": case.title,
+        "contract": case.contract,
+        "verdict": case.verdict.value,
+        "requirements": list(case.requirements),
+        "rule": case.rule,
+        "message": case.message,
+        "missing": case.missing,
+        "started": rfc3339(case.started),
+        "duration_s": rounded(case.duration),
+        "waited_s": rounded(case.waited),
+        "checks": case.checks,
+        "findings": [_finding(finding) for finding in case.findings],
+        "exchanges": [exchange.id for exchange in case.exchanges],
+        "nodeid": case.nodeid,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "requirement": finding.requirement,
+        "severity": finding.severity.value,
+        "expected": finding.expected,
+        "got": finding.got,
+        "step": finding.step,
+        "exchange": finding.exchange,
+        "curl": finding.curl,
+    }
+
+
+def _requirement(result: RowResult) -> dict[str, Any]:
+    row = result.row
+    return {
+        "id": row.id,
+        "contract": row.contract,
+        "section": row.section,
+        "level": row.level,
+        "evidence": row.evidence,
+        "reason_code": row.reason_code,
+        "text": row.text,
+        "excluded": row.excluded,
+        "link": row.link,
+        "verdict": result.verdict.value,
+        "cases": list(result.cases),
+    }

@@ -1,0 +1,69 @@
+"""How texts, times and durations look in every output. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+_HIDDEN = re.compile(r"[^\x20-\x7e]")
+_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_ELLIPSIS = "..."
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a time in seconds since the epoch as RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rounded(seconds: float) -> float:
+    """Return a duration in seconds, to the millisecond."""
+    return round(seconds, 3)
+
+
+def told_duration(seconds: float) -> str:
+    """Return a duration for people: ``12 ms``, ``3.4 s``, ``2 min 5 s``, ``1 h 3 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def visible(text: str) -> str:
+    """Return a text with everything escaped that a terminal or an eye would not show as it is.
+
+    A server chooses part of these texts: escape sequences and direction marks must not act.
+    """
+    return _HIDDEN.sub(_escaped, text)
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, blanks collapsed and hidden characters escaped."""
+    return visible(" ".join(text.split()))
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a docstring or of a message."""
+    return one_line(text.strip().partition("\n")[0])
+
+
+def shorten(text: str, width: int) -> str:
+    """Return a text of at most ``width`` characters; an ellipsis says that some are missing."""
+    return text if len(text) <= width else text[: max(width - len(_ELLIPSIS), 0)] + _ELLIPSIS
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 case``, ``2 cases``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if unicodedata.category(character) not in _CATEGORIES:
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004 - Python's own forms
