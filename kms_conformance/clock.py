@@ -72,8 +72,7 @@ class ControlledClock:
         url = f"{self._url}/instances/{instance}/clock"
         try:
             answer = self._http.post(url, json={"advance_seconds": seconds})
-            told = answer.json()["now"] if answer.status_code == _OK else None
-            return datetime.fromisoformat(told)
+            return datetime.fromisoformat(answer.json()["now"] if answer.status_code == _OK else "")
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as wrong:
             raise UnreachableError(url, f"the control protocol did not move the clock ({type(wrong).__name__})") from None
 

@@ -291,9 +291,10 @@ def _schema_name(document: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
 def _read(contract_id: str, name: str) -> Mapping[str, Any]:
     try:
         text = (files(CONTRACTS) / contract_id / name).read_text(encoding="utf-8")
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+        document: Mapping[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     except (OSError, yaml.YAMLError) as wrong:
         raise ContractError(f"{contract_id}/{name}", str(wrong).splitlines()[0]) from wrong
+    return document
 
 
 def _digest(contract_id: str) -> str:

@@ -353,14 +353,16 @@ class Answer:
         """Return the outcome of the edition, and what the row tolerates, each with its source."""
         edition = self.case.bench.edition
         fixed = row.editions.get(edition)
+        documented: tuple[Outcome, ...] = ()
         if fixed is not None and fixed.get("code") is None:
-            primary = Outcome((fixed["status"],))
+            # An edition that answers otherwise does not make the page's own answer wrong.
+            documented, primary = (primary,), Outcome((fixed["status"],))
         tolerated = [
             self._tolerated(accepted)
             for accepted in row.accepts
             if accepted.get("edition", edition) == edition
         ]
-        return (primary, *tolerated)
+        return (primary, *documented, *tolerated)
 
     def _tolerated(self, accepted: Mapping[str, Any]) -> Outcome:
         status = accepted["status"]

@@ -7,7 +7,7 @@ Inert unless a session asks for it: by ``--kms-target`` or another ``--kms`` opt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kms_conformance.schedule import Overlap
     from kms_conformance.session import Session
     from kms_conformance.target import Target
-    from kms_conformance.verdict import CaseResult, Run
+    from kms_conformance.verdict import CaseResult, Finding, Run
 
 OWN_CASES = "kms_conformance.scenarios"
 CONTRACT = "kms_contract"
@@ -214,12 +214,12 @@ class State:
         tell_pytest(result, self.session)
         return True
 
-    def _beat(self, left: int) -> None:
+    def _beat(self, number: int, until: float) -> None:
         if self._watcher is not None:
-            self._watcher.waiting(left)
+            self._watcher.waiting(number, until)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Give the report the case's true duration and, for a worker's controller, its result."""
         report = yield
         result = item.stash.get(RESULT, None)
@@ -238,10 +238,8 @@ class State:
 
     def _scrubbed(self, result: CaseResult, text: str) -> str:
         """Return what pytest prints for a failed case, without any secret."""
-        from kms_conformance.outputs.terminal import case_lines  # noqa: PLC0415 - inert sessions stay light
-
         if result.findings:
-            return "\n".join(case_lines(result))
+            return "\n".join([f"{result.id}: {result.title}", *(_told(finding) for finding in result.findings)])
         return self.session.bench(result.contract).redactor.scrub(text)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -385,6 +383,10 @@ def tell_pytest(result: CaseResult, session: Session) -> None:
             pytest.skip(f"{result.verdict}: {result.message}")
         case _:
             pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
+
+
+def _told(finding: Finding) -> str:
+    return f"  {finding.requirement}: expected {finding.expected}, got {finding.got}\n    {finding.curl}"
 
 
 def _tell_allure(item: pytest.Item, result: CaseResult) -> None:

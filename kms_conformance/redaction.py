@@ -21,6 +21,7 @@ import hmac
 import re
 import secrets
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[A-Za-z0-9+/=_.\-]{8,}")
 _SHORTEST = 6
 _LONG_NAME = 48
+_RECENT = 48
+_LASTING = {"token", "apikey"}
 
 
 class Secret(str):
@@ -64,6 +67,8 @@ class Redactor:
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._tokens: dict[str, str] = {}
+        self._lasting: dict[str, str] = {}
+        self._recent: deque[tuple[str, str]] = deque(maxlen=_RECENT)
         self._harmless: set[str] = set()
         self._lock = threading.Lock()
 
@@ -77,8 +82,12 @@ class Redactor:
         with self._lock:
             self._tokens[value] = token
             if len(value) >= _SHORTEST:
-                for form in _other_forms(value):
+                for form in (value, *_other_forms(value)):
                     self._tokens.setdefault(form, token)
+                    if label in _LASTING:
+                        self._lasting[form] = token
+                    else:
+                        self._recent.append((form, token))
         return token
 
     def allow(self, value: str) -> str:
@@ -92,17 +101,21 @@ class Redactor:
         return frozenset(token for value in values if (token := self._tokens.get(value)))
 
     def scrub(self, text: str) -> str:
-        """Replace every known secret in a text."""
+        """Replace the known secrets in a text.
+
+        A secret that stands alone or between blanks, quotes and the like is always found; one that is glued to other
+        letters is found when it lasts (a token, an API key) or is recent, as those of the present case are.
+        """
         if text in self._tokens:
             return self._tokens[text]
+        if len(text) < _SHORTEST:
+            return text
         for word in _WORD.findall(text):
             token = self._tokens.get(word) or self._tokens.get(word.rstrip("."))
             if token:
                 text = text.replace(word, token)
-        if len(text) < _SHORTEST or text.isalpha():
-            return text
-        for value, token in tuple(self._tokens.items()):
-            if len(value) >= _SHORTEST and value in text:
+        for value, token in (*self._lasting.items(), *self._recent):
+            if value in text:
                 text = text.replace(value, token)
         return text
 

@@ -9,6 +9,7 @@ durations.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ class Overlap:
         self._threads: dict[str, threading.Thread] = {}
         self._results: dict[str, CaseResult] = {}
         self._waiting: dict[str, tuple[CaseInfo, Body]] = {}
-        self._launched = False
+        self._launched = 0.0
 
     def add(self, info: CaseInfo, body: Body) -> None:
         """Note a waiting case; it starts at :meth:`launch`."""
@@ -42,7 +43,7 @@ class Overlap:
         """Start every waiting case, the longest first."""
         if self._launched:
             return
-        self._launched = True
+        self._launched = time.time()
         for info, body in sorted(self._waiting.values(), key=lambda entry: -entry[0].waits):
             case = self._session.open(info)
             thread = threading.Thread(target=self._run, args=(case, body), name=info.id, daemon=True)
@@ -52,8 +53,8 @@ class Overlap:
     def _run(self, case: CaseRun, body: Body) -> None:
         self._results[case.info.id] = self._session.run_case(case, body)
 
-    def collect(self, case_id: str, beat: Callable[[int], None] = lambda left: None) -> CaseResult:
-        """Wait for a case's result; ``beat`` is told now and then how many still run.
+    def collect(self, case_id: str, beat: Callable[[int, float], None] = lambda _, __: None) -> CaseResult:
+        """Wait for a case's result; ``beat`` is told now and then how many still run, and until when at least.
 
         Waits in short steps, so that Ctrl-C is noticed.
         """
@@ -61,7 +62,8 @@ class Overlap:
         thread = self._threads[case_id]
         while thread.is_alive():
             thread.join(_BEAT)
-            beat(sum(thread.is_alive() for thread in self._threads.values()))
+            alive = [self._waiting[name][0].waits for name, other in self._threads.items() if other.is_alive()]
+            beat(len(alive), self._launched + max(alive, default=0.0))
         return self._results[case_id]
 
     def stop(self, patience: float = 30.0) -> None:

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -95,7 +95,7 @@ class DeadlineTransport(httpx.BaseTransport):
         return httpx.Response(
             status_code=answer.status,
             headers=answer.headers,
-            stream=_Body(answer.stream, request),
+            stream=_Body(cast("Iterable[bytes]", answer.stream), request),
             extensions=answer.extensions,
         )
 

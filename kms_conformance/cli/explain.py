@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
@@ -82,8 +83,7 @@ def _paragraph(title: str, text: str) -> Iterator[str]:
         yield from textwrap.wrap(f"{title}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def _numbered(contract: Contract, wanted: str) -> dict[str, object] | None:
+def _numbered(contract: Contract, wanted: str) -> Mapping[str, Any] | None:
     if not wanted.isdigit():
         return None
-    found = next((section for section in contract.sections.values() if section.get("number") == int(wanted)), None)
-    return dict(found) if found is not None else None
+    return next((section for section in contract.sections.values() if section.get("number") == int(wanted)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kms_conformance.outputs.terminal import Progress
+from kms_conformance.outputs.progress import Progress
 from kms_conformance.verdict import CaseResult
 
 
@@ -25,9 +25,9 @@ class Watcher:
             self._told.add(case_id)
             self._progress.case(results[case_id])
 
-    def waiting(self, left: int) -> None:
-        """Say how many cases still wait."""
-        self._progress.waiting(left)
+    def waiting(self, number: int, until: float) -> None:
+        """Say how many cases still wait, the longest until ``until`` (seconds since the epoch)."""
+        self._progress.waiting(number, until)
 
     def stop(self) -> None:
         """Clear the display."""

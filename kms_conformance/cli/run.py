@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,8 @@ def command(
     target = read_target(path, document) if named else None
     if target is not None and (defects or variations):
         raise BadValueError("--defect", ", ".join(defects + variations), "only the embedded reference can be broken", "leave out the target, or use `serve --defect`.")
+    check_names("--defect", defects, "kms_reference.defects:DEFECTS")
+    check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
     contracts = tuple(flags["contract"].split(",")) if flags.get("contract") else (target.contract if target else "key_protect",)
     options = Options(
         profile=Profile(profile),
@@ -79,6 +83,19 @@ def command(
         sys.exit(judge(session, report_dir, arguments))
     finally:
         session.close()
+
+
+def check_names(flag: str, chosen: tuple[str, ...], registry: str) -> None:
+    """Refuse a name that the reference does not know; raise :class:`BadValueError`."""
+    if not chosen:
+        return
+    module, _, name = registry.partition(":")
+    known = getattr(import_module(module), name)
+    for choice in chosen:
+        if choice not in known:
+            near = difflib.get_close_matches(choice, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`kms-conformance serve --list` shows all."
+            raise BadValueError(flag, choice, "the reference knows no such name", hint)
 
 
 def check_contracts(contracts: tuple[str, ...]) -> tuple[str, ...]:

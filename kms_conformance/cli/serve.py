@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kms_conformance.cli.run import check_names
 from kms_conformance.errors import BadValueError
 
 
@@ -42,10 +43,8 @@ def command(
             for name, entry in known.items():
                 click.echo(f"{kind:9}  {name:45}  {entry.doc}")
         return
-    for name, chosen, known in (("--defect", defects, DEFECTS), ("--variation", variations, VARIATIONS)):
-        for choice in chosen:
-            if choice not in known:
-                raise BadValueError(name, choice, "the reference knows no such name", _nearest(choice, list(known)))
+    check_names("--defect", defects, "kms_reference.defects:DEFECTS")
+    check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
 
     def ready(server: Server) -> None:
         if write_target is not None:
@@ -60,12 +59,5 @@ def command(
         raise BadValueError("--port", str(port), str(wrong), "choose another port, or 0 for a free one.") from None
     except OSError as wrong:
         raise BadValueError("--write-target", str(write_target), wrong.strerror or "it cannot be written", "choose another file.") from None
-
-
-def _nearest(choice: str, known: list[str]) -> str:
-    import difflib  # noqa: PLC0415 - needed for a mistake only
-
-    near = difflib.get_close_matches(choice, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "`kms-conformance serve --list` shows all."
 
 
