@@ -1,0 +1,96 @@
+"""The control protocol: what cannot be done through the API is done to the world behind it.
+
+``POST {control}/instances/{account}/faults`` with ``fault`` and, for faults of a scope, ``region`` and
+``resource_group``; ``"clear": true`` takes it back.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kms_reference.iks.defects import ActiveDefects
+from kms_reference.iks.messages import Message
+from kms_reference.iks.permissions import GROUP_OF
+from kms_reference.iks.state import DEFAULT_EXCHANGE, Scope, State
+
+LOOKUPS = {
+    "not-found": Message.INSTANCE_NOT_FOUND,
+    "missing": Message.INSTANCE_MISSING,
+    "unidentified": Message.INSTANCE_UNIDENTIFIED,
+}
+
+
+class UnknownFaultError(ValueError):
+    """The fault, or something it names, is not there; the sentence says what."""
+
+
+def apply(state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str, Any]) -> None:
+    """Apply one fault.
+
+    Raises:
+        UnknownFaultError: unknown fault, or nothing for it to damage.
+    """
+    faults: dict[str, Callable[[bool], None]] = {
+        "manual-key-deleted": lambda clear: _delete_manual_key(state, scope, clear=clear),
+        "api-key-deleted": lambda clear: _delete_api_key(state, scope, wanted, clear=clear),
+        "permission-removed": lambda clear: _remove_permission(state, broken, scope, wanted, clear=clear),
+        "registry-role-removed": lambda clear: _remove_registry_role(state, scope, clear=clear),
+        "account-unlinked": lambda clear: _unlink(state, scope, clear=clear),
+        "worker-lookup": lambda clear: _choose_lookup(state, scope, wanted, clear=clear),
+    }
+    name = wanted.get("fault")
+    if not isinstance(name, str) or name not in faults:
+        raise UnknownFaultError(f"the faults are {', '.join(faults)}")
+    faults[name](wanted.get("clear") is True)
+
+
+def _delete_manual_key(state: State, scope: Scope, *, clear: bool) -> None:
+    credential = state.manual(scope)
+    if credential is None:
+        raise UnknownFaultError("no manual credentials are set there")
+    state.delete_upstream(credential, undo=clear)
+
+
+def _delete_api_key(state: State, scope: Scope, wanted: Mapping[str, Any], *, clear: bool) -> None:
+    key = state.api_key(scope)
+    if key is None:
+        raise UnknownFaultError("no API key is there")
+    key.dead = not clear
+    key.long_spelling = wanted.get("spelling") == "long"
+    key.exchange_message = str(wanted.get("message", DEFAULT_EXCHANGE))
+
+
+def _remove_permission(
+    state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str, Any], *, clear: bool
+) -> None:
+    effective, permission = state.effective(scope), wanted.get("permission")
+    if effective is None:
+        raise UnknownFaultError("no credentials are there")
+    if permission not in GROUP_OF:
+        raise UnknownFaultError(f"the permissions are {', '.join(GROUP_OF)}")
+    missing = state.account(scope.account).missing.setdefault(effective.owner, set())
+    if not clear:
+        missing.add(permission)
+    elif not broken("iks-grant-unseen"):
+        missing.discard(permission)
+
+
+def _remove_registry_role(state: State, scope: Scope, *, clear: bool) -> None:
+    key = state.api_key(scope)
+    if key is None:
+        raise UnknownFaultError("no API key is there")
+    owners = state.account(scope.account).without_registry
+    if clear:
+        owners.discard(key.owner)
+    else:
+        owners.add(key.owner)
+
+
+def _unlink(state: State, scope: Scope, *, clear: bool) -> None:
+    state.account(scope.account).unlinked = not clear
+
+
+def _choose_lookup(state: State, scope: Scope, wanted: Mapping[str, Any], *, clear: bool) -> None:
+    answer = "not-found" if clear else wanted.get("answer")
+    if not isinstance(answer, str) or answer not in LOOKUPS:
+        raise UnknownFaultError(f"the answers are {', '.join(LOOKUPS)}")
+    state.account(scope.account).lookup = LOOKUPS[answer]
