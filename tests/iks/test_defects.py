@@ -1,0 +1,119 @@
+"""Each named defect is known, documented, hooked in, and visible from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kms_reference.iks as package
+from kms_reference.iks import DEFECTS
+from kms_reference.iks.defects import ActiveDefects
+
+if TYPE_CHECKING:
+    from tests.iks.conftest import Iks
+
+FIRST, SECOND = ("1111111_a", "key-a"), ("2222222_b", "key-b")
+
+
+def said(reply: Any) -> Any:
+    """Reduce a reply to what does not differ from run to run."""
+    text = re.sub(r"[0-9a-f]{32}|kube-[0-9a-f-]+|\d{4}-\d\d-\d\dT[\d:]+Z", "#", reply.text)
+    return reply.status_code, reply.headers.get("content-type"), text
+
+
+def story(iks: Iks) -> Iterator[Any]:
+    """Yield what the service says in a round through every promise."""
+    for token in (None, "Bearer reader"):
+        other = iks.at(token=token)
+        yield from map(said, (other.get(), other.set(), other.unset(), other.reset()))
+        yield said(iks.get())
+    cluster = iks.cluster()
+    yield said(iks.call("GET", "/logging/none/clusterkeyowner"))
+    yield said(iks.set(*SECOND))
+    iks.at(region="eu-de").set("3333333_c", "key-c")
+    yield said(iks.at(token="Bearer reader").unset()), said(iks.get())
+    yield from (
+        said(iks.at(**place).get()) for place in ({"region": "eu-de"}, {"group": "g2"}, {"account": "a2"})
+    )
+    iks.set(*FIRST)
+    yield said(iks.get()), iks.stored(), iks.owner(cluster), said(iks.call("GET", "/infra-permissions"))
+    (worker,) = iks.workers(cluster)
+    yield (
+        worker["errorMessage"].replace(worker["id"], "#"),
+        said(iks.call("DELETE", f"/clusters/{cluster}/workers/{worker['id']}")),
+    )
+    mine = iks.cluster()
+    iks.fault("manual-key-deleted")
+    yield said(iks.add(mine)), said(iks.call("GET", "/infra-permissions"))
+    iks.at(token="Bearer approver").reset()
+    yield said(iks.get()), said(iks.add(mine)), iks.owner(cluster)
+    iks.set(FIRST[0], "key-new")
+    yield said(iks.add(mine))
+    iks.unset()
+    yield (
+        said(iks.get()),
+        said(iks.at(region="eu-de").get()),
+        [w["errorMessage"] for w in iks.workers(cluster)],
+    )
+    for permission in ("View Virtual Server Details", "Add Server"):
+        iks.fault("permission-removed", permission=permission)
+        yield said(iks.add(cluster)), iks.permissions(), said(iks.call("GET", "/infra-permissions"))
+        iks.fault("permission-removed", permission=permission, clear=True)
+        yield said(iks.call("GET", "/infra-permissions"))
+    iks.fault("api-key-deleted")
+    yield said(iks.add(cluster))
+    iks.reset()
+    yield said(iks.add(cluster))
+    iks.fault("registry-role-removed")
+    yield said(iks.create())
+    iks.fault("account-unlinked")
+    yield said(iks.create())
+    iks.set(*FIRST)
+    yield said(iks.create())
+
+
+def told(iks: Iks) -> list[Any]:
+    """Run the story; what stops it is part of what it tells."""
+    heard: list[Any] = []
+    try:
+        heard.extend(story(iks))
+    except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop it in any way
+        heard.append(type(stopped).__name__)
+    return heard
+
+
+def test_the_story_repeats(make_iks: Callable[..., Iks]) -> None:
+    """Without a defect the same is heard twice, to the end."""
+    first = told(make_iks())
+    assert first == told(make_iks())
+    assert not isinstance(first[-1], str)
+
+
+@pytest.mark.parametrize("defect", sorted(DEFECTS))
+def test_defect_shows(defect: str, make_iks: Callable[..., Iks]) -> None:
+    """A defect changes what a client hears."""
+    assert told(make_iks(defect)) != told(make_iks())
+
+
+def test_registry() -> None:
+    """Names, one line each, at least thirty; every one is asked for in the code and nothing else is."""
+    assert len(DEFECTS) >= 30
+    for name, defect in DEFECTS.items():
+        assert name == defect.name
+        assert "\n" not in defect.doc
+        assert defect.doc.endswith(".")
+        assert defect.sections
+    sources = "\n".join(
+        path.read_text() for path in Path(package.__path__[0]).glob("*.py") if path.name != "defects.py"
+    )
+    assert set(re.findall(r'"(iks-[a-z0-9-]+)"', sources)) == set(DEFECTS)
+
+
+def test_unknown_defect() -> None:
+    """A name that is none is refused at once."""
+    with pytest.raises(LookupError):
+        ActiveDefects(["iks-rust"])
