@@ -28,8 +28,6 @@ class Draft:
     refused: bool = False
     raw: bytes | None = None
     """Set by a switch that spoils the text itself; wins over `body`."""
-    capitals: bool = False
-    """Set by a switch: write header names as `Content-Type`."""
     chunked: bool = False
     """Set by a switch: send the body in chunks, without a content-length."""
 

@@ -39,6 +39,7 @@ TOKEN_PATHS: Final = ("/identity/token", "/oidc/token")
 TRANSPORT: Final = "kms_reference.transport"
 """Key of the connection's transport in the scope's extensions, where the server offers it."""
 _REQUEST: Final = "Request could not be processed"
+_MAX_CORRELATION: Final = 200
 _RETRY_AFTER: Final = "1"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _BODYLESS: Final = (204, 304)
@@ -224,6 +225,8 @@ class _Exchange:
             transport = self.scope.get("extensions", {}).get(TRANSPORT)
             if transport is not None:
                 transport.abort()
+                # Let the loop notice, so that nothing is written to the dead connection.
+                await asyncio.sleep(0)
             return False
         if control.take_fault(instance, "rate-limit") is not None:
             raise plain(429, "The rate limit was exceeded", retry_after=_RETRY_AFTER)
@@ -307,7 +310,9 @@ async def _write(draft: Draft, request_headers: dict[str, str], method: str, sen
     body = draft.raw
     if body is None:
         body = b"" if draft.body is None else json.dumps(draft.body, ensure_ascii=False).encode()
-    headers = {"correlation-id": request_headers.get("correlation-id") or str(uuid4())}
+    given = request_headers.get("correlation-id", "")
+    echoed = given if 0 < len(given) <= _MAX_CORRELATION and given.isascii() and given.isprintable() else None
+    headers = {"correlation-id": echoed or str(uuid4())}
     if body:
         headers["content-type"] = "application/json"
     headers |= draft.headers
@@ -322,11 +327,7 @@ async def _write(draft: Draft, request_headers: dict[str, str], method: str, sen
         {
             "type": "http.response.start",
             "status": draft.status,
-            "headers": [
-                ((n.title() if draft.capitals else n).encode("latin-1"), v.encode("latin-1"))
-                for n, v in headers.items()
-                if v
-            ],
+            "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items() if v],
         }
     )
     if draft.chunked and body and not silent:

@@ -131,6 +131,7 @@ def _other_phrase(resource: dict[str, Any]) -> None:
 
 
 def bearer(draft: Draft) -> str:
+    """Return the authorization header of the request that is answered."""
     return str(draft.call.headers.get("authorization", "")) if draft.call is not None else ""
 
 

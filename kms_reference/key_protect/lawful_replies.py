@@ -164,7 +164,6 @@ REPLY_VARIATIONS: Final = (
     Variation("media-type-charset", "The media type names its charset.", (), _header("content-type", "application/json; charset=utf-8", with_body=True)),
     Variation("media-type-vendor", "The media type is the collection's own.", (), _vendor_type),
     Variation("media-type-upper-case", "The media type is in upper case.", (), _header("content-type", "Application/JSON", with_body=True)),
-    Variation("header-names-capital", "Header names are capitalised.", (), _reply(lambda d: setattr(d, "capitals", True))),
     Variation("chunked", "Bodies come in chunks without a length.", (), _reply(lambda d: setattr(d, "chunked", True))),
     Variation("connection-close", "The connection is closed after each reply.", (), _header("connection", "close")),
     Variation("correlation-id-missing", "Replies have no correlation-id.", (), _header("correlation-id", "")),
