@@ -90,7 +90,15 @@ class Client:
             time.sleep(min(int(after), 30))
         return reply, exchange
 
-    def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
+    def recorded(
+        self, request: Request, case: str, reply: Reply, started: float, duration: float
+    ) -> tuple[Reply, Exchange]:
+        """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
+        headers, built = self._build(request, case)
+        return reply, self._evidence(request, headers, built, case, reply, "", started, duration)
+
+    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
+        """Return a request as it leaves, and its headers."""
         headers = {
             "accept": "application/json",
             "user-agent": f"kms-conformance/{__version__} ({case})",
@@ -103,9 +111,12 @@ class Client:
         content = request.raw
         if content is None and request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        built = self._http.build_request(
-            request.method, (request.base_url or self.target.base_url) + request.path, headers=headers, params=request.params or None, content=content
-        )
+        url = (request.base_url or self.target.base_url) + request.path
+        params = request.params or None
+        return headers, self._http.build_request(request.method, url, headers=headers, params=params, content=content)
+
+    def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
+        headers, built = self._build(request, case)
         self._pace.take()
         started, begun = time.time(), time.perf_counter()
         DEADLINE.at = time.monotonic() + self.target.timeout

@@ -7,11 +7,14 @@ killed, and can be found again by its name. No secret is ever written here.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,12 @@ CREATE TABLE IF NOT EXISTS things (
     state TEXT NOT NULL, at REAL NOT NULL, detail TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS left_over ON things (state, base_url);
+CREATE TABLE IF NOT EXISTS plants (
+    id INTEGER PRIMARY KEY,
+    case_id TEXT NOT NULL, base_url TEXT NOT NULL, instance TEXT NOT NULL, run TEXT NOT NULL,
+    seed BLOB NOT NULL, due TEXT NOT NULL DEFAULT '', at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, plant INTEGER NOT NULL, sealed BLOB NOT NULL);
 """
 
 
@@ -42,6 +51,19 @@ class Thing:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A case that waits for a later run. ``due`` is a date on the server's clock, ``""`` while it is being planted."""
+
+    id: int
+    case: str
+    base_url: str
+    instance: str
+    run: str
+    seed: bytes
+    due: str
+
+
 class Journal:
     """The journal file; ``path`` ``None`` keeps it in memory, for targets that vanish with the run."""
 
@@ -49,12 +71,20 @@ class Journal:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._run = run
+        self.path = path
+        self._alive = _hold(path, run) if path is not None else None
         self._lock = threading.Lock()
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
         # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.execute("PRAGMA synchronous=NORMAL")
         self._file.executescript(_TABLE)
+
+    def tagged(self, run: str) -> Journal:
+        """Return the same journal, writing under another run's id."""
+        other = copy(self)
+        other._run = run  # noqa: SLF001 - our own kind
+        return other
 
     def intend(self, base_url: str, instance: str, kind: str, name: str, *, ref: str = "", detail: str = "") -> int:
         """Write down what is about to be created; return the row's number."""
@@ -74,22 +104,107 @@ class Journal:
     def gone(self, row: int) -> None:
         """Write down that the thing is removed, or never came to be."""
         with self._lock:
-            self._file.execute("UPDATE things SET state = 'gone' WHERE id = ?", (row,))
+            self._file.execute(
+                "UPDATE things SET state = 'gone' WHERE id = ? OR (ref != '' AND (base_url, instance, kind, ref) ="
+                " (SELECT base_url, instance, kind, ref FROM things WHERE id = ?))",
+                (row, row),
+            )
+
+    def abandoned(self, base_url: str) -> list[Thing]:
+        """Return what runs that are no longer alive have left, newest first: the order in which to remove it."""
+        return [thing for thing in reversed(self.left_over(base_url)) if not self._lives(thing.run)]
+
+    def _lives(self, run: str) -> bool:
+        """Tell whether a run is still going on, here: it then holds a lock that the system frees at its death."""
+        if self.path is None or run == self._run or run.startswith(f"{self._run}-"):
+            return True
+        path = _alive_path(self.path, run.partition("-")[0])
+        if not path.exists():
+            return False
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            path.unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(handle)
 
     def left_over(self, base_url: str | None = None) -> list[Thing]:
-        """Return what is not gone, oldest first."""
+        """Return what is not gone and not kept for a planted case, oldest first."""
         with self._lock:
             rows = self._file.execute(
                 "SELECT id, run, base_url, instance, kind, name, ref, state, at, detail FROM things"
-                " WHERE state != 'gone' AND (? IS NULL OR base_url = ?) ORDER BY id",
+                " WHERE state != 'gone' AND (? IS NULL OR base_url = ?)"
+                " AND run NOT IN (SELECT run FROM plants WHERE due != '') ORDER BY id",
                 (base_url, base_url),
             ).fetchall()
         return [Thing(*row) for row in rows]
 
+    def plant(self, case: str, base_url: str, instance: str, run: str, seed: bytes) -> Plant:
+        """Note that a case is being planted; ``seed`` is encrypted."""
+        with self._lock:
+            row = self._file.execute(
+                "INSERT INTO plants (case_id, base_url, instance, run, seed, at) VALUES (?, ?, ?, ?, ?, ?)",
+                (case, base_url, instance, run, seed, time.time()),
+            )
+            return Plant(int(row.lastrowid or 0), case, base_url, instance, run, seed, "")
+
+    def add_event(self, plant: int, sealed: bytes) -> None:
+        """Keep one encrypted event of a plant."""
+        with self._lock:
+            self._file.execute("INSERT INTO events (plant, sealed) VALUES (?, ?)", (plant, sealed))
+
+    def events(self, plant: int) -> list[bytes]:
+        """Return the encrypted events of a plant in their order."""
+        with self._lock:
+            rows = self._file.execute("SELECT sealed FROM events WHERE plant = ? ORDER BY id", (plant,)).fetchall()
+        return [bytes(row[0]) for row in rows]
+
+    def planted(self, plant: int, due: str) -> None:
+        """Note that a case is planted and when it is due."""
+        with self._lock:
+            self._file.execute("UPDATE plants SET due = ? WHERE id = ?", (due, plant))
+
+    def uprooted(self, plant: int) -> None:
+        """Forget a plant and its events."""
+        with self._lock:
+            self._file.execute("BEGIN IMMEDIATE")
+            self._file.execute("DELETE FROM events WHERE plant = ?", (plant,))
+            self._file.execute("DELETE FROM plants WHERE id = ?", (plant,))
+            self._file.execute("COMMIT")
+
+    def plants(self, base_url: str, case: str | None = None) -> list[Plant]:
+        """Return the plants of an endpoint, of one case if named, oldest first; unfinished ones have no due date."""
+        with self._lock:
+            rows = self._file.execute(
+                "SELECT id, case_id, base_url, instance, run, seed, due FROM plants"
+                " WHERE base_url = ? AND (? IS NULL OR case_id = ?) ORDER BY id",
+                (base_url, case, case),
+            ).fetchall()
+        return [Plant(*row) for row in rows]
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and say that this run is over."""
         with self._lock:
             self._file.close()
+        if self._alive is not None and self.path is not None:
+            _alive_path(self.path, self._run).unlink(missing_ok=True)
+            os.close(self._alive)
+            self._alive = None
+
+
+def _alive_path(journal: Path, run: str) -> Path:
+    return journal.with_name(f"{journal.name}.{run}.alive")
+
+
+def _hold(journal: Path, run: str) -> int:
+    """Hold the file that says that a run is alive. Workers of one run share it."""
+    handle = os.open(_alive_path(journal, run), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
 
 
 @contextmanager

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kms_conformance.contract import Contract, Requirement
     from kms_conformance.exchange import JSON, Exchange
     from kms_conformance.journal import Journal
+    from kms_conformance.planting import Tape
     from kms_conformance.redaction import Redactor
     from kms_conformance.target import Target
     from kms_conformance.validation import SchemaFiles
@@ -55,6 +56,10 @@ class NotTested(CaseStopped):
     """The operator gave no identity, permission or time for this case; the text says what to add."""
 
     verdict = Verdict.NOT_TESTED
+
+
+class Planted(NotTested):
+    """The case goes on in a later run; the text says when it is due."""
 
 
 class NotApplicable(CaseStopped):
@@ -111,18 +116,34 @@ class CaseRun:
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
+    tape: Tape | None = None
+    server_now: Callable[[], datetime] | None = None
     cleaning: bool = False
     stopped: BaseException | None = None
     finished: float = 0.0
 
     def send(self, request: Request) -> Answer:
         """Send a request and keep the evidence; every wire rule is judged at once."""
-        reply, exchange = self.bench.client.send(request, self.info.id)
+        reply, exchange = self._exchange(request)
         self.exchanges.append(exchange)
         if not self.cleaning:
             self.findings += wire_findings(exchange, self.bench.contract, self.bench.schemas)
             self.open[exchange.id] = exchange.step
         return Answer(self, reply, exchange)
+
+    def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
+        """Send a request, or take what became of it from the tape of a planted case."""
+        client, tape = self.bench.client, self.tape
+        if tape is None or self.cleaning:
+            return client.send(request, self.info.id)
+        what = f"{request.method} {request.path}"
+        played = tape.play_reply(what)
+        if played is not None:
+            return client.recorded(request, self.info.id, *played)
+        reply, exchange = client.send(request, self.info.id)
+        if reply is not None:
+            tape.record_reply(what, reply, exchange.started, exchange.duration)
+        return reply, exchange
 
     def wait(self, seconds: float, why: str) -> None:
         """Let ``seconds`` pass for this instance. ``why`` goes into the report.
@@ -132,17 +153,37 @@ class CaseRun:
         """
         if self.waited + seconds > self.info.waits:
             raise AuthorError(self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})")
-        try:
-            self.bench.clock.wait(self.instance, seconds)
-        except TooLong:
-            raise NotTested(
-                f"needs a wait of {seconds:g} s ({why}): give [control] url, or raise [limits] max_wait"
-            ) from None
+        if self.tape is None or not self._waited_on_tape(self.tape, seconds):
+            try:
+                self.bench.clock.wait(self.instance, seconds)
+            except TooLong:
+                raise NotTested(
+                    f"needs a wait of {seconds:g} s ({why}): give [control] url, raise [limits] max_wait,"
+                    " or plant it with --profile nightly"
+                ) from None
         self.waited += seconds
+
+    def _waited_on_tape(self, tape: Tape, seconds: float) -> bool:
+        """Tell whether a wait lies behind us; raise :class:`Planted` when the case has to stop here for a later run."""
+        long = seconds > self.bench.target.max_wait
+        now = self.server_now() if long and self.server_now is not None else None
+        if tape.play("wait", f"{seconds:g}") is not None:
+            return True
+        if now is not None:
+            raise Planted(f"due {tape.suspend(seconds, now):%Y-%m-%d}")
+        tape.record("wait", f"{seconds:g}", due="")
+        return False
 
     def now(self) -> datetime:
         """Return the instance's time."""
-        return self.bench.clock.now(self.instance)
+        if self.tape is None:
+            return self.bench.clock.now(self.instance)
+        event = self.tape.play("now", "")
+        if event is not None:
+            return datetime.fromisoformat(event["at"])
+        now = self.bench.clock.now(self.instance)
+        self.tape.record("now", "", at=now.isoformat())
+        return now
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation now and keep it for those who judge again."""

@@ -7,9 +7,9 @@ RSA-OAEP wraps the material for the way, AES-GCM under the material proves that 
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass
 
+from kms_conformance.planting import random_bytes
 from kms_conformance.redaction import Secret
 
 IV_BYTES = 12
@@ -17,7 +17,7 @@ IV_BYTES = 12
 
 def key_material(size: int = 32) -> Secret:
     """Return ``size`` fresh random bytes in base64; 16, 24 or 32 make an AES key."""
-    return Secret(base64.b64encode(os.urandom(size)).decode())
+    return Secret(base64.b64encode(random_bytes(size)).decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def pack(material: str, public_key: str, nonce: str, iv: bytes | None = None) ->
 
     Raises :class:`ValueError` when the public key or the nonce cannot be read.
     """
-    iv = iv or os.urandom(IV_BYTES)
+    iv = iv or random_bytes(IV_BYTES)
     return Parcel(
         payload=Secret(base64.b64encode(_oaep(base64.b64decode(material), base64.b64decode(public_key))).decode()),
         encrypted_nonce=seal_nonce(material, nonce, iv),

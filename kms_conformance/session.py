@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import subprocess
 import threading
@@ -10,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,10 @@ from kms_conformance.contract import Contract, load_contract
 from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import SuiteError
 from kms_conformance.journal import Journal
-from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotApplicable, NotTested
+from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotApplicable, NotTested, Planted
 from kms_conformance.locks import Turns
+from kms_conformance.planting import Lock as JournalKey
+from kms_conformance.planting import StaleError, Tape, begin, reproducible
 from kms_conformance.preflight import preflight
 from kms_conformance.redaction import Redactor
 from kms_conformance.target import Target
@@ -38,6 +42,8 @@ SWITCHES = {
     "zeroize": "zeroize",
 }
 BREAKER = 6
+# What cannot stay as it is for days between two runs.
+ROOTLESS = {"instance", "allowed-ip", "import-token", "zeroize"}
 ALONE = {"instance", "allowed-ip", "zeroize"}
 TAKES_TURNS = {"import-token"}
 
@@ -77,6 +83,7 @@ class Session:
         self._benches: dict[str, Bench] = {}
         self._lock = threading.Lock()
         self._journal: Journal | None = None
+        self._lock_of_journal: JournalKey | None = None
         self.started = time.time()
         self.results: dict[str, CaseResult] = {}
         self.expected = 0
@@ -160,13 +167,16 @@ class Session:
             self._demand_life(bench)
             _admit(info, bench)
             system = adapter_of(bench.contract)(case)
+            self._take_up(case, system)
+            bench = case.bench
             turns = Turns(bench.target.base_url, case.instance, shared=not bench.target.fresh)
             kinds = set(info.impact)
             alone = bool(kinds & ALONE) or (bench.clock.overlaps is False and info.waits > 0)
             with turns.hold(sorted(kinds & TAKES_TURNS), alone=alone):
                 case.started = time.time()
                 try:
-                    body(system)
+                    with reproducible(case.tape.seed if case.tape else None):
+                        body(system)
                 except Cancelled:
                     case.stopped = NotTested("the run was stopped while this case waited")
                 except KeyboardInterrupt as wrong:
@@ -174,7 +184,10 @@ class Session:
                 except BaseException as wrong:  # noqa: BLE001 - a case may fail in any way; the run goes on
                     case.stopped = wrong
                 finally:
-                    self._clean(case)
+                    if not isinstance(case.stopped, Planted):
+                        self._clean(case)
+                        if case.tape is not None:
+                            case.tape.finished()
         except BaseException as wrong:  # noqa: BLE001 - same
             case.stopped = wrong
         case.finished = case.finished or time.time()
@@ -183,6 +196,78 @@ class Session:
         if interrupt is not None:
             raise interrupt
         return result
+
+    def _take_up(self, case: CaseRun, system: Any) -> None:
+        """Give a case that waits too long for one run its tape: to be planted, or to be finished.
+
+        Raises :class:`NotTested` when it is planted and not yet due.
+        """
+        bench, info = case.bench, case.info
+        journal, target = bench.journal, bench.target
+        plantable = type(bench.clock) is RealClock and info.waits > target.max_wait and not set(info.impact) & ROOTLESS
+        if not plantable or journal.path is None or not hasattr(system, "server_now"):
+            return
+        plants = [plant for plant in journal.plants(target.base_url, info.id) if target.fresh or plant.instance == case.instance]
+        for plant in [plant for plant in plants if not plant.due]:
+            journal.uprooted(plant.id)  # a run was killed while it planted; what it had made is swept
+        ready = [plant for plant in plants if plant.due]
+        if not ready and self.options.profile is not Profile.NIGHTLY:
+            return
+        lock = self._journal_lock(target)
+        if not ready:
+            case.tape = begin(journal, lock, info.id, target.base_url, case.instance, f"{bench.run}-{len(plants)}{uuid.uuid4().hex[:6]}")
+        else:
+            case.instance = ready[0].instance
+            self._demand_due(case, ready[0].due)
+            try:
+                case.tape = Tape.load(journal, ready[0], lock)
+            except StaleError as wrong:
+                raise NotTested(f"what was planted cannot be finished: {wrong}") from None
+        case.bench = replace(bench, run=case.tape.plant.run, journal=journal.tagged(case.tape.plant.run))
+        case.server_now = system.server_now
+
+    def _demand_due(self, case: CaseRun, due: str) -> None:
+        """Ask the server for its date; raise :class:`NotTested` when a planted case is not yet due."""
+        probe = CaseRun(case.bench, case.info, case.instance)
+        try:
+            now = adapter_of(case.bench.contract)(probe).server_now()
+        finally:
+            self._clean(probe)
+        if now < datetime.fromisoformat(due):
+            raise NotTested(f"due {datetime.fromisoformat(due):%Y-%m-%d}")
+
+    def _journal_lock(self, target: Target) -> JournalKey:
+        """Return what encrypts the journal; its key comes from a secret that the operator has on every machine."""
+        manager = target.identities.get("manager")
+        secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)
+        if not secret:
+            raise NotTested("give KMS_JOURNAL_KEY, or an API key instead of a token: the journal is encrypted under it")
+        with self._lock:
+            if self._lock_of_journal is None:
+                self._lock_of_journal = JournalKey(str(secret))
+            return self._lock_of_journal
+
+    def recover(self) -> list[str]:
+        """Remove what dead runs have left on this target, and restore what they had changed.
+
+        Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
+        """
+        trouble = []
+        for contract_id in self.options.contracts:
+            bench = self.bench(contract_id)
+            for thing in bench.journal.abandoned(bench.target.base_url):
+                case = CaseRun(bench, CaseInfo("recovery", "Clean-up", contract_id, ()), thing.instance, cleaning=True)
+                system = adapter_of(bench.contract)(case)
+                try:
+                    done = hasattr(system, "recover") and system.recover(thing)
+                except Exception as wrong:  # noqa: BLE001 - one thing that cannot be removed must not keep the others
+                    done = False
+                    trouble.append(f"{thing.kind} {thing.name or thing.ref}: {type(wrong).__name__}")
+                if done:
+                    bench.journal.gone(thing.id)
+                else:
+                    trouble.append(f"{thing.kind} {thing.name or thing.ref} in {thing.instance}")
+        return trouble
 
     def _demand_life(self, bench: Bench) -> None:
         """Spare the cases that are left when the endpoint has stopped answering."""

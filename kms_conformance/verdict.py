@@ -171,28 +171,29 @@ class Run:
 
 
 def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowResult, ...]:
-    """Give each row the worst verdict of its cases.
+    """Give each row the worst verdict of its contract's cases.
 
     A row that holds for every exchange (a wire rule) is touched by each case that exchanged anything;
-    it passes there unless a finding names it.
+    it passes there unless a finding names it. Two contracts may have rows of one id.
     """
-    touching: dict[str, list[tuple[str, Verdict]]] = {row.id: [] for row in rows}
-    everywhere = [row.id for row in rows if row.every_exchange]
+    touching: dict[tuple[str, str], list[tuple[str, Verdict]]] = {(row.contract, row.id): [] for row in rows}
+    everywhere = [(row.contract, row.id) for row in rows if row.every_exchange]
     for case in cases:
         broken: dict[str, Verdict] = {}
         for finding in case.findings:
             broken[finding.requirement] = worst([finding.severity, broken.get(finding.requirement, Verdict.PASSED)])
         for row_id in case.requirements:
-            if row_id in touching:
-                touching[row_id].append((case.id, case.verdict))
+            if (case.contract, row_id) in touching:
+                touching[case.contract, row_id].append((case.id, case.verdict))
         if case.exchanges:
-            for row_id in everywhere:
-                touching[row_id].append((case.id, broken.get(row_id, Verdict.PASSED)))
+            for contract, row_id in everywhere:
+                if contract == case.contract:
+                    touching[contract, row_id].append((case.id, broken.get(row_id, Verdict.PASSED)))
     return tuple(
         RowResult(
             row=row,
-            verdict=worst(verdict for _, verdict in touching[row.id]),
-            cases=tuple(case_id for case_id, _ in touching[row.id]),
+            verdict=worst(verdict for _, verdict in touching[row.contract, row.id]),
+            cases=tuple(case_id for case_id, _ in touching[row.contract, row.id]),
         )
         for row in rows
     )
@@ -229,7 +230,7 @@ def required_rows(run: Run) -> tuple[RowResult, ...]:
     if run.profile is Profile.CERTIFY:
         return rows
     tested = {
-        row_id
+        (case.contract, row_id)
         for case in run.cases
         if case.verdict is not Verdict.NOT_TESTED
         for row_id in case.requirements
@@ -237,11 +238,11 @@ def required_rows(run: Run) -> tuple[RowResult, ...]:
     return tuple(result for result in rows if _reached(result, tested))
 
 
-def _reached(result: RowResult, tested: set[str]) -> bool:
+def _reached(result: RowResult, tested: set[tuple[str, str]]) -> bool:
     """Tell whether a row was tested by some case and left untested by none."""
     if result.row.every_exchange:
         return bool(result.cases)
-    return result.row.id in tested and result.verdict is not Verdict.NOT_TESTED
+    return (result.row.contract, result.row.id) in tested and result.verdict is not Verdict.NOT_TESTED
 
 
 def headline(run: Run) -> str:

@@ -1,0 +1,177 @@
+"""Cases that wait longer than a run: planted in one, finished in a later one.
+
+Where an endpoint offers no clock, a rule of an hour or of thirty days is put to the test in two runs. The first plays
+a case up to its long wait and writes everything needed to go on to the journal: each answer as it came, encrypted.
+The first run after the due date plays the case again from its beginning, takes the answers up to the wait from the
+journal instead of the wire, and goes on live from there. A case stays an ordinary function, and the evidence of both
+days is one transcript. What is due is decided by the server's own dates.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from kms_conformance.client import Reply
+from kms_conformance.journal import Journal, Plant
+
+_ENTROPY: ContextVar[Entropy | None] = ContextVar("entropy", default=None)
+
+
+class StaleError(Exception):
+    """What was planted cannot be finished: another suite made it, or its key is no longer ours."""
+
+
+@dataclass
+class Entropy:
+    """Random bytes that can be made again: HMAC of a counter under the plant's seed."""
+
+    seed: bytes
+    counter: int = 0
+
+    def take(self, size: int) -> bytes:
+        """Return the next ``size`` bytes."""
+        made = b""
+        while len(made) < size:
+            self.counter += 1
+            made += hmac.new(self.seed, self.counter.to_bytes(8, "big"), hashlib.sha256).digest()
+        return made[:size]
+
+
+def random_bytes(size: int) -> bytes:
+    """Return random bytes; in a planted case, the same ones each time it is played."""
+    entropy = _ENTROPY.get()
+    return os.urandom(size) if entropy is None else entropy.take(size)
+
+
+@contextmanager
+def reproducible(seed: bytes | None) -> Iterator[None]:
+    """Make :func:`random_bytes` reproducible for the length of a block (in this thread only)."""
+    token = _ENTROPY.set(Entropy(seed) if seed is not None else None)
+    try:
+        yield
+    finally:
+        _ENTROPY.reset(token)
+
+
+class Lock:
+    """Encrypts what the journal keeps of planted cases. The key is derived from a secret of the operator."""
+
+    def __init__(self, secret: str) -> None:
+        derived = hashlib.scrypt(secret.encode(), salt=b"kms-conformance journal", n=2**14, r=8, p=1, dklen=32)
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+
+    def seal(self, document: Any) -> bytes:
+        """Encrypt a JSON document."""
+        return self._fernet.encrypt(json.dumps(document).encode())
+
+    def open(self, sealed: bytes) -> Any:
+        """Decrypt a document; raise :class:`StaleError` when it was sealed under another key."""
+        try:
+            return json.loads(self._fernet.decrypt(sealed))
+        except InvalidToken:
+            raise StaleError("the journal was written under another key") from None
+
+
+@dataclass
+class Tape:
+    """The answers of a planted case: first played back, then recorded, event by event.
+
+    Each event is on disk before the next request leaves, so a run that is killed leaves a whole tape or none.
+    """
+
+    journal: Journal
+    plant: Plant
+    lock: Lock
+    seed: bytes
+    events: list[dict[str, Any]] = field(default_factory=list)
+    place: int = 0
+
+    @classmethod
+    def load(cls, journal: Journal, plant: Plant, lock: Lock) -> Tape:
+        """Read a tape; raise :class:`StaleError` when it cannot be decrypted."""
+        seed = base64.b64decode(lock.open(plant.seed))
+        return cls(journal, plant, lock, seed, [lock.open(event) for event in journal.events(plant.id)])
+
+    @property
+    def playing(self) -> bool:
+        """Whether the next event comes from the tape."""
+        return self.place < len(self.events)
+
+    def play(self, kind: str, what: str) -> dict[str, Any] | None:
+        """Return the next recorded event, or ``None`` when the tape is at its end.
+
+        Raises :class:`StaleError` when the case now does something else than when it was planted.
+        """
+        if not self.playing:
+            return None
+        event = self.events[self.place]
+        if (event["kind"], event["what"]) != (kind, what):
+            raise StaleError(f"the case now makes {kind} {what}, planted was {event['kind']} {event['what']}")
+        self.place += 1
+        return event
+
+    def record(self, kind: str, what: str, **members: Any) -> None:
+        """Write an event down."""
+        event = {"kind": kind, "what": what, **members}
+        self.journal.add_event(self.plant.id, self.lock.seal(event))
+        self.events.append(event)
+        self.place = len(self.events)
+
+    def play_reply(self, what: str) -> tuple[Reply, float, float] | None:
+        """Return a recorded answer with its start and duration in seconds, or ``None`` to go live."""
+        event = self.play("exchange", what)
+        if event is None:
+            return None
+        import httpx  # noqa: PLC0415 - planted cases only
+
+        content = base64.b64decode(event["content"])
+        try:
+            body = json.loads(content) if content else None
+        except ValueError:
+            body = None
+        reply = Reply(event["status"], httpx.Headers([tuple(pair) for pair in event["headers"]]), body, content)
+        return reply, event["started"], event["duration"]
+
+    def record_reply(self, what: str, reply: Reply, started: float, duration: float) -> None:
+        """Write an answer down."""
+        self.record(
+            "exchange",
+            what,
+            status=reply.status,
+            headers=reply.headers.multi_items(),
+            content=base64.b64encode(reply.content).decode(),
+            started=started,
+            duration=duration,
+        )
+
+    def suspend(self, seconds: float, server_now: datetime) -> datetime:
+        """Write down that the case waits from here; return when it is due on the server's clock."""
+        due = server_now + timedelta(seconds=seconds)
+        self.record("wait", f"{seconds:g}", due=due.isoformat())
+        self.journal.planted(self.plant.id, due.isoformat())
+        return due
+
+    def finished(self) -> None:
+        """The case has its verdict: forget what was kept for it."""
+        self.journal.uprooted(self.plant.id)
+
+
+def begin(journal: Journal, lock: Lock, case: str, base_url: str, instance: str, run: str) -> Tape:
+    """Start the tape of a case that is planted now."""
+    seed = os.urandom(32)
+    plant = journal.plant(case, base_url, instance, run, lock.seal(base64.b64encode(seed).decode()))
+    return Tape(journal, plant, lock, seed)
+
+
