@@ -56,6 +56,7 @@ def story(iks: Iks) -> Iterator[Any]:
     iks.unset()
     yield (
         said(iks.get()),
+        iks.stored(),
         said(iks.at(region="eu-de").get()),
         [w["errorMessage"] for w in iks.workers(cluster)],
     )
