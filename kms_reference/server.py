@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -61,7 +62,7 @@ class Server:
         self._rules = Rules.of(
             edition, _chosen("defect", defects, DEFECTS), _chosen("variation", variations, VARIATIONS)
         )
-        self._host, self._port = host, port
+        self._host, self._port, self._bound_port = host, port, 0
         self._data, self._clock = data, clock
         self._public_url = public_url
         self._extra_routes = extra_routes
@@ -79,10 +80,10 @@ class Server:
         """Base URL without a final slash; known once the server has started."""
         if self._public_url is not None:
             return self._public_url.rstrip("/")
-        if self._socket is None:
+        if not self._bound_port:
             raise ServerError("the server has no address before it is started")
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._socket.getsockname()[1]}"
+        return f"http://{host}:{self._bound_port}"
 
     @property
     def control_url(self) -> str:
@@ -136,12 +137,15 @@ class Server:
         server = self._bind()
         if on_ready is not None:
             self._on_started(server, lambda: on_ready(self))
+        # uvicorn raises the signal again after its shutdown; leaving is what was asked for, so ignore that.
+        before = {
+            number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             server.run(sockets=[cast("socket.socket", self._socket)])
-        except KeyboardInterrupt:
-            # uvicorn raises the signal again after a clean shutdown; leaving is what was asked for.
-            pass
         finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self._close()
         if self._failure:
             raise self._failure[0]
@@ -171,6 +175,7 @@ class Server:
             self._socket.close()
             self._socket = None
             raise ServerError(f"cannot listen on {self._host}:{self._port}: {error}") from error
+        self._bound_port = self._socket.getsockname()[1]
         try:
             self.world = World(self._rules, self._clock, self._data)
         except Exception:

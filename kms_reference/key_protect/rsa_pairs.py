@@ -1,15 +1,20 @@
 """RSA-4096 pairs made ahead, off the path of requests.
 
-Making one takes about a second. To have many soon, the primes of made pairs are combined anew: two made
-pairs give six moduli, three give fifteen. Each pair that is handed out is a modulus of its own, so
-that an import under an older token's key fails, as it must. Whoever holds two private keys of this
-server could factor others by their common prime: good for a throw-away reference, for nothing else.
+Making one takes about a second. To have some at once, the first come from twelve primes that are shipped
+with the package, combined two by two in random order: 66 moduli. Later ones are made in the background,
+and their primes combined anew in the same way. Each pair that is handed out is a modulus of its own, so
+that an import under an older token's key fails, as it must. Whoever reads the shipped file, or holds two
+private keys of this server, can break these keys: good for a throw-away reference, for nothing else.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from functools import lru_cache
+from importlib.resources import files
+from itertools import combinations
+from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives import serialization
@@ -35,10 +40,12 @@ class PairPool:
         self._ready: list[tuple[int, int]] = []
         self._waiting: list[Future[Pair]] = []
         self._working = False
+        self._started = False
 
     def warm_up(self) -> None:
         """Start making pairs in the background, unless that is under way or enough are there."""
         with self._lock:
+            self._start()
             if self._working or (len(self._ready) >= _LOW_WATER and not self._waiting):
                 return
             self._working = True
@@ -47,12 +54,20 @@ class PairPool:
     def request(self, future: Future[Pair]) -> None:
         """Fulfil `future` with a pair, now or as soon as one is made."""
         with self._lock:
+            self._start()
             primes = self._ready.pop(0) if self._ready else None
             if primes is None:
                 self._waiting.append(future)
         self.warm_up()
         if primes is not None:
             future.set_result(_pems(*primes))
+
+    def _start(self) -> None:
+        """Fill the pool from the shipped primes, once."""
+        if not self._started:
+            self._started = True
+            self._ready = list(combinations(_shipped_primes(), 2))
+            SystemRandom().shuffle(self._ready)
 
     def _make(self) -> None:
         while True:
@@ -83,6 +98,11 @@ def load_private(pem: str) -> rsa.RSAPrivateKey:
     key = serialization.load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
+
+
+def _shipped_primes() -> list[int]:
+    text = (files(__package__) / "starter_primes.json").read_text(encoding="utf-8")
+    return [int(prime, 16) for prime in json.loads(text)["primes"]]
 
 
 def _pems(p: int, q: int) -> Pair:

@@ -25,12 +25,12 @@ ERROR = "application/vnd.ibm.kms.error+json"
 
 
 def b64(data: bytes) -> str:
-    """Standard base64 as text."""
+    """Return standard base64 as text."""
     return base64.b64encode(data).decode()
 
 
 def collection(kind: str, *resources: Any, total: int | None = None) -> dict[str, Any]:
-    """The frame of a request body."""
+    """Return the frame of a request body."""
     count = len(resources) if total is None else total
     return {"metadata": {"collectionType": kind, "collectionTotal": count}, "resources": list(resources)}
 
@@ -48,7 +48,7 @@ class Kms:
     identity: str = "manager"
 
     def token(self, identity: str | None = None) -> str:
-        """A bearer token, fetched once per server."""
+        """Return a bearer token, fetched once per server."""
         name = identity or self.identity
         key = self.server.api_keys[name]
         if (self.server.base_url, key) not in _tokens:
@@ -96,22 +96,22 @@ class Kms:
         return self.post("/keys", collection(KEY, resource), headers=headers or {})
 
     def create(self, **members: Any) -> str:
-        """The id of a new key."""
+        """Return the id of a new key."""
         reply = self.create_raw(**members)
         assert reply.status_code == 201, reply.text
         key_id: str = reply.json()["resources"][0]["id"]
         return key_id
 
     def create_standard(self, **members: Any) -> str:
-        """The id of a new standard key."""
+        """Return the id of a new standard key."""
         return self.create(extractable=True, **members)
 
     def create_imported(self, material: bytes | None = None, **members: Any) -> str:
-        """The id of a new imported root key."""
+        """Return the id of a new imported root key."""
         return self.create(payload=b64(material or os.urandom(32)), **members)
 
     def metadata(self, key: str) -> dict[str, Any]:
-        """The key's metadata."""
+        """Return the key's metadata."""
         reply = self.get(f"/keys/{key}/metadata")
         assert reply.status_code == 200, reply.text
         resource: dict[str, Any] = reply.json()["resources"][0]
@@ -129,10 +129,10 @@ class Kms:
         assert reply.status_code == 204, reply.text
 
     def soon(self, seconds: float = 60) -> str:
-        """A moment from now as RFC 3339."""
+        """Return a moment from now as RFC 3339."""
         return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def policy(self, kind: str, enabled: bool, **attributes: Any) -> httpx.Response:  # noqa: FBT001 - as in the body
+    def policy(self, kind: str, enabled: bool, **attributes: Any) -> httpx.Response:
         """PUT one instance policy."""
         data: dict[str, Any] = {"enabled": enabled}
         if attributes:
@@ -146,7 +146,7 @@ class Kms:
         assert self.put(f"/keys/{key}/policies?policy=dualAuthDelete", body).status_code == 200
 
     def crn(self) -> str:
-        """A percent-encoded CRN of some bucket."""
+        """Return a percent-encoded CRN of some bucket."""
         return f"crn:v1:bluemix:public:cloud-object-storage:global:a%2F{uuid4().hex}:{uuid4()}:bucket:b"
 
     def register(self, key: str, crn: str | None = None, **members: Any) -> httpx.Response:
@@ -163,7 +163,7 @@ class Kms:
         return token
 
     def encrypted(self, token: dict[str, Any], material: bytes) -> dict[str, str]:
-        """The members of an import by token."""
+        """Return the members of an import by token."""
         public = load_pem_public_key(base64.b64decode(token["payload"]))
         iv = os.urandom(12)
         return {
@@ -211,7 +211,7 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def kms(server: Server, http: httpx.Client) -> Kms:
-    """A fresh instance of the common server."""
+    """Return a fresh instance of the common server."""
     return Kms(server, http)
 
 
@@ -234,3 +234,9 @@ def serve(http: httpx.Client) -> Iterator[Callable[..., Kms]]:
 def expect() -> Callable[..., dict[str, Any]]:
     """`refused` for test modules, which are not importable from one another."""
     return refused
+
+
+@pytest.fixture(scope="session")
+def client() -> type[Kms]:
+    """Return the client's class, for fixtures of a wider scope."""
+    return Kms

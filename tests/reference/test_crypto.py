@@ -28,11 +28,15 @@ def test_second_printed_nonce_does_not_open() -> None:
     """The page's transcript is stitched together: its second nonce belongs to other key material."""
     material = base64.b64decode("DL4Avc1yL7DhclfV9Uksvzy8VkYIKWZA9InYQv/iiro=")
     iv = base64.b64decode("N6oLJnUqaKF3v5Sd")
-    assert crypto.open_nonce(material, iv, base64.b64decode("nrrCczvYXvc6T7J2G+EOLjHZO1cpPyu/nhsIlA==")) is None
+    assert (
+        crypto.open_nonce(material, iv, base64.b64decode("nrrCczvYXvc6T7J2G+EOLjHZO1cpPyu/nhsIlA==")) is None
+    )
 
 
 @given(st.sampled_from((16, 24, 32)), st.binary(max_size=99), TEXTS, TEXTS)
-def test_wrapping_binds_additional_data(size: int, plaintext: bytes, aad: list[str], other: list[str]) -> None:
+def test_wrapping_binds_additional_data(
+    size: int, plaintext: bytes, aad: list[str], other: list[str]
+) -> None:
     """What was wrapped opens with the same strings in the same order and with no others."""
     material = (b"\x07" * size).hex()
     sealed = crypto.parse(crypto.decode_base64(crypto.seal(material, "handle", plaintext, aad)))

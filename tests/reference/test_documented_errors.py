@@ -24,12 +24,12 @@ NOT_CREATED = "Bad Request: Instance policy could not be created. Please see `re
 
 
 def b64(data: bytes) -> str:
-    """Standard base64 as text."""
+    """Return standard base64 as text."""
     return base64.b64encode(data).decode()
 
 
 def frame(kind: str, *resources: Any, total: int | None = None) -> dict[str, Any]:
-    """The frame of a request body."""
+    """Return the frame of a request body."""
     count = len(resources) if total is None else total
     return {"metadata": {"collectionType": kind, "collectionTotal": count}, "resources": list(resources)}
 
@@ -420,7 +420,7 @@ def test_resource_owner(kms: Kms, expect: Expect) -> None:
 
 
 def test_feature_restricted(kms: Kms, expect: Expect) -> None:
-    """allowedIP has to be enabled for the account; an IPv4 list does not serve IPv6."""
+    """The policy allowedIP has to be enabled for the account; an IPv4 list does not serve IPv6."""
     kms.fault(fault="feature-restricted")
     expect(kms.policy("allowedIP", True, allowed_ip=["203.0.113.0/24"]), 403, "FEATURE_RESTRICTED_ERR")
     kms.fault(fault="feature-restricted", clear=True)

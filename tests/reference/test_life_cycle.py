@@ -24,8 +24,11 @@ POLICY = "application/vnd.ibm.kms.policy+json"
 
 
 def frame(kind: str, *resources: Any) -> dict[str, Any]:
-    """The frame of a request body."""
-    return {"metadata": {"collectionType": kind, "collectionTotal": len(resources)}, "resources": list(resources)}
+    """Return the frame of a request body."""
+    return {
+        "metadata": {"collectionType": kind, "collectionTotal": len(resources)},
+        "resources": list(resources),
+    }
 
 
 def test_creation_reply_is_the_documented_one(kms: Kms) -> None:
@@ -33,7 +36,18 @@ def test_creation_reply_is_the_documented_one(kms: Kms) -> None:
     reply = kms.create_raw(description="example-key", expirationDate=kms.soon())
     (key,) = reply.json()["resources"]
     assert list(key) == (
-        "type id name description state expirationDate extractable crn imported deleted".split()
+        [
+            "type",
+            "id",
+            "name",
+            "description",
+            "state",
+            "expirationDate",
+            "extractable",
+            "crn",
+            "imported",
+            "deleted",
+        ]
     )
     assert key["crn"].endswith(f":{kms.instance}:key:{key['id']}")
     assert reply.headers["content-type"] == "application/json"
@@ -219,7 +233,9 @@ def test_key_policies(kms: Kms, expect: Expect) -> None:
         400,
         "BODY_QUERY_PARAM_MISMATCH_ERR",
     )
-    expect(kms.put(f"/keys/{kms.create_standard()}/policies", frame(POLICY, rotation)), 400, "KEY_ROOT_REQ_ERR")
+    expect(
+        kms.put(f"/keys/{kms.create_standard()}/policies", frame(POLICY, rotation)), 400, "KEY_ROOT_REQ_ERR"
+    )
     assert kms.policy("rotation", True, interval_month=2).status_code == 204
     assert kms.policy("dualAuthDelete", True).status_code == 204
     assert kms.get("/instance/policies").json()["metadata"]["collectionTotal"] == 2
@@ -244,7 +260,7 @@ def test_network_policies(kms: Kms, expect: Expect) -> None:
 
 
 def certificate() -> str:
-    """A self-signed client certificate (PEM)."""
+    """Return a self-signed client certificate (PEM)."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
     now = datetime.now(UTC)
@@ -299,11 +315,15 @@ def test_registrations(kms: Kms, expect: Expect) -> None:
     shown = kms.get(f"/keys/{key}/registrations", who="reader").json()["resources"][0]
     assert shown["resourceCrn"] == crn.replace("%2F", "/")
     assert "registrationMetadata" not in shown
-    everywhere = kms.get("/keys/registrations", params={"urlEncodedResourceCRNQuery": f"{shown['resourceCrn']}*"})
+    everywhere = kms.get(
+        "/keys/registrations", params={"urlEncodedResourceCRNQuery": f"{shown['resourceCrn']}*"}
+    )
     assert everywhere.json()["metadata"]["collectionTotal"] == 1
     assert "resources" not in kms.get("/keys/registrations?preventKeyDeletion=true").json()
     patch = frame("application/vnd.ibm.kms.registration_input+json", {"preventKeyDeletion": True})
-    changed = kms.call("PATCH", f"/keys/{key}/registrations/{crn}", patch, who="service").json()["resources"][0]
+    changed = kms.call("PATCH", f"/keys/{key}/registrations/{crn}", patch, who="service").json()["resources"][
+        0
+    ]
     assert (changed["preventKeyDeletion"], changed["description"]) == (True, "d")
     assert kms.delete(f"/keys/{key}/registrations/{crn}", who="service").status_code == 204
     expect(kms.delete(f"/keys/{key}/registrations/{crn}", who="service"), 404, None)

@@ -1,0 +1,406 @@
+"""The server as a program: start, stop, restart, control path, target file, concurrency, bad requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kms_reference.server import Server, ServerError
+from kms_reference.target import write_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Kms
+
+    Expect = Callable[..., dict[str, Any]]
+
+KEY = "application/vnd.ibm.kms.key+json"
+SERVE = """
+import sys
+from pathlib import Path
+from kms_reference.server import serve_forever
+from kms_reference.target import write_target
+serve_forever(port=int(sys.argv[1]), data=Path(sys.argv[2]), on_ready=lambda s: write_target(Path(sys.argv[3]), s))
+"""
+
+
+def raw(server: Server, data: bytes) -> bytes:
+    """Send bytes on a fresh connection; everything that comes back."""
+    port = int(server.base_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        chunks = []
+        while chunk := connection.recv(65_536):
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def test_start_and_stop(http: httpx.Client) -> None:
+    """Ports are free ones, requests are taken at once, and stopping closes the socket."""
+    with Server() as one, Server() as other:
+        assert one.base_url != other.base_url
+        assert http.get(f"{one.base_url}/api/v2/keys").status_code == 401
+    with pytest.raises(httpx.ConnectError):
+        http.get(f"{one.base_url}/api/v2/keys")
+
+
+def test_bad_options_are_one_sentence() -> None:
+    """Unknown names and ports in use end in a typed error."""
+    for options in (
+        {"edition": "x"},
+        {"clock": "x"},
+        {"defects": ["x"]},
+        {"variations": ["x"]},
+        {"port": 70_000},
+    ):
+        with pytest.raises(ServerError):
+            Server(**options).start()  # type: ignore[arg-type]  # wrong on purpose
+    with Server() as running, pytest.raises(ServerError):
+        Server(port=int(running.base_url.rpartition(":")[2])).start()
+
+
+def test_public_url_is_advertised() -> None:
+    """Behind a proxy, URLs are the public ones."""
+    with Server(public_url="https://kms.example.test/") as server:
+        assert server.iam_url == "https://kms.example.test/identity/token"
+
+
+def test_target_file(kms: Kms, tmp_path: Path) -> None:
+    """Complete, TOML, and nothing left beside it."""
+    path = tmp_path / "target.toml"
+    write_target(path, kms.server)
+    target = tomllib.loads(path.read_text())
+    assert target["base_url"] == kms.server.base_url
+    assert (target["contract"], target["instance"]) == ("key_protect", "fresh")
+    assert target["iam"]["url"] == kms.server.iam_url
+    assert target["control"]["url"] == kms.server.control_url
+    names = {"manager", "approver", "service", "reader", "outsider", "purger", "expired"}
+    assert set(target["identities"]) == names
+    assert all(identity["api_key"] for identity in target["identities"].values())
+    assert all(target["capabilities"].values())
+    assert all(target["allow"].values())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def start(port: int, data: Path, target: Path) -> subprocess.Popen[bytes]:
+    """Start the reference as a program and wait for its target file."""
+    target.unlink(missing_ok=True)
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(port), str(data), str(target)])
+    deadline = time.monotonic() + 20
+    while not target.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def session(target: dict[str, Any], instance: str) -> httpx.Client:
+    """Return a client for a target file."""
+    form = {
+        "grant_type": "urn:ibm:params:oauth:grant-type:apikey",
+        "apikey": target["identities"]["manager"]["api_key"],
+    }
+    token = httpx.post(target["iam"]["url"], data=form).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}", "bluemix-instance": instance}
+    return httpx.Client(base_url=target["base_url"] + "/api/v2", headers=headers)
+
+
+def test_state_survives_kill_and_restart(tmp_path: Path) -> None:
+    """Keys, clock, tokens and API keys are there again after kill -9; SIGTERM ends cleanly."""
+    data, file, instance = tmp_path / "kms.db", tmp_path / "target.toml", str(uuid4())
+    process = start(0, data, file)
+    target = tomllib.loads(file.read_text())
+    body = {
+        "metadata": {"collectionType": KEY, "collectionTotal": 1},
+        "resources": [{"name": "kept", "extractable": False, "aliases": ["kept-alias"]}],
+    }
+    with session(target, instance) as client:
+        key = client.post("/keys", json=body).json()["resources"][0]["id"]
+        sealed = client.post(f"/keys/{key}/actions/wrap", json={"plaintext": "QUJD"}).json()["ciphertext"]
+        assert client.post(f"/keys/{key}/actions/rotate").status_code == 204
+        httpx.post(f"{target['control']['url']}/instances/{instance}/clock", json={"advance_seconds": 3_600})
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = start(int(target["base_url"].rpartition(":")[2]), data, file)
+        assert tomllib.loads(file.read_text()) == target
+        opened = client.post("/keys/kept-alias/actions/unwrap", json={"ciphertext": sealed}).json()
+        assert opened["plaintext"] == "QUJD"
+        assert client.post(f"/keys/{key}/actions/rotate").status_code == 204
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_wrong_data_file_is_refused(tmp_path: Path) -> None:
+    """A file that is no database."""
+    file = tmp_path / "kms.db"
+    file.write_bytes(b"not a database at all" * 99)
+    from kms_reference.key_protect.store import StoreError  # noqa: PLC0415 - one use
+
+    with pytest.raises(StoreError):
+        Server(data=file).start()
+
+
+def test_real_clock_cannot_be_moved(serve: Callable[..., Kms]) -> None:
+    """The clock's control path is there with a virtual clock only."""
+    kms = serve(clock="real")
+    url = f"{kms.server.control_url}/instances/{kms.instance}/clock"
+    assert kms.http.post(url, json={"advance_seconds": 1}).status_code == 404
+
+
+def test_control_path(kms: Kms) -> None:
+    """Its own errors are plain JSON."""
+    root = f"{kms.server.control_url}/instances/{kms.instance}"
+    assert kms.http.post(f"{root}/clock", json={"advance_seconds": 0}).json()["now"].endswith("Z")
+    for path, body, status in (
+        ("clock", {"advance_seconds": -1}, 400),
+        ("clock", {"advance_seconds": 1e300}, 400),
+        ("clock", [], 400),
+        ("faults", {"fault": "none"}, 400),
+        ("faults", {"fault": "corrupt-metadata", "key": "x"}, 404),
+        ("faults", {"fault": "delay", "seconds": "x"}, 400),
+        ("nothing", {}, 404),
+    ):
+        reply = kms.http.post(f"{root}/{path}", json=body)
+        assert (reply.status_code, list(reply.json())) == (status, ["error"])
+    assert kms.http.get(f"{root}/clock").status_code == 405
+
+
+def test_instance_faults(kms: Kms, expect: Expect) -> None:
+    """Cut connections, delays, 429 and 503, each as often as asked."""
+    kms.fault(fault="rate-limit", count=2)
+    for _ in range(2):
+        reply = kms.get("/keys")
+        expect(reply, 429, None)
+        assert reply.headers["retry-after"] == "1"
+    kms.fault(fault="unavailable")
+    expect(kms.get("/keys"), 503, None)
+    kms.fault(fault="drop-connection")
+    with pytest.raises(httpx.TransportError):
+        kms.get("/keys")
+    kms.fault(fault="delay", seconds=0.2)
+    begun = time.monotonic()
+    assert kms.get("/keys").status_code == 200
+    assert time.monotonic() - begun >= 0.2
+    assert kms.get("/keys").status_code == 200
+
+
+def test_instances_are_separate(kms: Kms, expect: Expect) -> None:
+    """A key of one instance is unknown in another; the header must be a UUID in any case."""
+    key = kms.create()
+    assert kms.get(f"/keys/{key}", headers={"bluemix-instance": kms.instance.upper()}).status_code == 200
+    expect(kms.get(f"/keys/{key}", headers={"bluemix-instance": str(uuid4())}), 404, "KEY_NOT_FOUND_ERR")
+    text = "Bad Request: Request requires valid Bluemix-Instance Header containing a valid UUID"
+    for value in ("", "x", "0" * 32):
+        assert expect(kms.get("/keys", headers={"bluemix-instance": value}), 400, None)["errorMsg"] == text
+
+
+def test_concurrent_rotations(kms: Kms) -> None:
+    """Of many rotations at once exactly one succeeds, and no version is lost."""
+    key = kms.create()
+    kms.token()
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda _: kms.act(key, "rotate").status_code, range(48)))
+    assert sorted(set(statuses)) == [204, 409]
+    assert statuses.count(204) == 1
+    assert len(kms.get(f"/keys/{key}/versions").json()["resources"]) == 2
+
+
+def test_concurrent_life_of_one_key(kms: Kms) -> None:
+    """Wrapping, disabling and deleting at once: every answer is a lawful one, and exactly one deletion works."""
+    key = kms.create()
+    kms.token()
+    actions = ["wrap", "disable", "delete", "wrap"] * 12
+
+    def act(action: str) -> int:
+        if action == "delete":
+            return kms.delete(f"/keys/{key}").status_code
+        return kms.act(key, action).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(act, actions))
+    deleted = [status for action, status in zip(actions, statuses, strict=True) if action == "delete"]
+    assert sorted(deleted) == [204] + [410] * 11
+    assert set(statuses) <= {200, 204, 409, 410}
+
+
+def test_token_issuer(kms: Kms) -> None:
+    """Both paths, members that clients send along, and IAM's own errors."""
+    key = kms.server.api_keys["manager"]
+    form = {
+        "grant_type": "urn:ibm:params:oauth:grant-type:apikey",
+        "apikey": key,
+        "response_type": "cloud_iam",
+    }
+    for path in ("/identity/token", "/oidc/token"):
+        reply = kms.http.post(kms.server.base_url + path, data=form, auth=("bx", "bx"))
+        assert reply.status_code == 200
+        assert (reply.json()["token_type"], reply.json()["expires_in"]) == ("Bearer", 3_600)
+        assert reply.json()["access_token"].startswith("eyJraWQi")
+    for wrong in ({**form, "apikey": "x"}, {"grant_type": "password"}, {}):
+        reply = kms.http.post(kms.server.iam_url, data=wrong)
+        assert reply.status_code == 400
+        assert reply.json()["errorCode"].startswith("BXN")
+    assert kms.http.get(kms.server.iam_url).status_code == 405
+
+
+def test_unknown_paths_and_methods(kms: Kms, expect: Expect) -> None:
+    """404 and 405 are envelopes, HEAD has no body."""
+    for path in ("/nothing", "/keys/a/b/c/d", "/keys//metadata", "/key_rings/", "/../keys"):
+        assert kms.get(path).status_code in (200, 404)
+    expect(kms.get("/nothing"), 404, None)
+    reply = kms.put("/keys", {})
+    expect(reply, 405, None)
+    assert reply.headers["allow"] == "GET, HEAD, POST"
+    head = kms.call("HEAD", "/nothing")
+    assert (head.status_code, head.content) == (404, b"")
+    assert kms.call("HEAD", "/keys", headers={"authorization": ""}).status_code == 400
+    assert kms.http.get(kms.server.base_url).status_code == 401
+
+
+def test_unreadable_requests(server: Server) -> None:
+    """What is no HTTP gets an envelope too."""
+    for data in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: a\r\n\r\n",
+    ):
+        reply = raw(server, data)
+        assert reply.startswith(b"HTTP/1.1 400"), reply
+        assert b"vnd.ibm.kms.error+json" in reply
+
+
+def test_large_and_deep_bodies(kms: Kms, expect: Expect) -> None:
+    """More than 1 MiB is refused unread, depth is no crash."""
+    expect(kms.post("/keys", content=b"x" * ((1 << 20) + 1)), 413, None)
+    expect(kms.post("/keys", content=iter([b"x" * 600_000] * 2)), 413, None)
+    for text in (b"[" * 200_000, b'{"a":' * 100_000, b"1" * 10_000, b"\xff\xfe", b"NaN", b"\xef\xbb\xbf{}"):
+        expect(kms.post("/keys", content=text), 400, "BAD_BODY_ERR")
+
+
+def test_correlation_id(kms: Kms) -> None:
+    """The client's is used, an unfit one replaced."""
+    given_id = str(uuid4())
+    assert kms.get("/keys", headers={"correlation-id": given_id}).headers["correlation-id"] == given_id
+    unfit = kms.get("/keys", headers={"correlation-id": "x" * 999}).headers["correlation-id"]
+    assert len(unfit) == 36
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+KEY_MEMBERS = "type name description aliases tags expirationDate extractable payload encryptionAlgorithm encryptedNonce iv"
+POLICY_MEMBERS = "policy_type policy_data type rotation dualAuthDelete"
+RESOURCES = st.dictionaries(
+    st.sampled_from(f"{KEY_MEMBERS} {POLICY_MEMBERS} keyVersionId".split()), JSON, max_size=5
+)
+KINDS = st.sampled_from(["key", "policy", "registration_input", "kmip_adapter", "event_acknowledge"])
+BODIES = (
+    JSON
+    | st.dictionaries(st.sampled_from(["plaintext", "ciphertext", "aad", "expiration", "keyRingID"]), JSON)
+    | st.builds(
+        lambda kind, resources: {
+            "metadata": {
+                "collectionType": f"application/vnd.ibm.kms.{kind}+json",
+                "collectionTotal": len(resources),
+            },
+            "resources": resources,
+        },
+        KINDS,
+        st.lists(RESOURCES, min_size=1, max_size=2),
+    )
+)
+PATHS = (
+    "POST /keys",
+    "POST /keys_with_policy_overrides",
+    "PATCH /keys/{}",
+    "PUT /keys/{}/policies",
+    "PUT /instance/policies",
+    "PUT /instance/policies?policy=rotation",
+    "PUT /instance/policies?policy=allowedIP",
+    "POST /import_token",
+    "POST /keys/{}/actions/wrap",
+    "POST /keys/{}/actions/unwrap",
+    "POST /keys/{}/actions/rotate",
+    "POST /keys/{}/restore",
+    "POST /kmip_adapters",
+    "POST /keys/{}/registrations/crn:v1:bluemix:public:x:y:a%2Fz:i",
+    "POST /event_ack",
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PATHS), BODIES, st.sampled_from(["manager", "service"]))
+def test_odd_bodies_are_refused_in_order(kms: Kms, line: str, body: Any, who: str) -> None:
+    """Whatever the JSON, the answer is a success or an envelope of a client's error."""
+    kms.instance = str(uuid4())
+    method, _, path = line.partition(" ")
+    reply = kms.call(method, path.format(kms.create()), body, who=who)
+    assert reply.status_code < 500, reply.text
+    if reply.status_code >= 400:
+        (resource,) = reply.json()["resources"]
+        assert resource["errorMsg"]
+        assert all(reason["status"] == reply.status_code for reason in resource.get("reasons", []))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60), st.sampled_from(PATHS))
+def test_odd_bytes_are_refused_in_order(kms: Kms, content: bytes, line: str) -> None:
+    """Whatever the bytes, the server keeps its temper."""
+    method, _, path = line.partition(" ")
+    assert kms.call(method, path.format(uuid4()), content=content).status_code < 500
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "limit",
+                "offset",
+                "state",
+                "extractable",
+                "search",
+                "sort",
+                "filter",
+                "totalCount",
+                "policy",
+                "action",
+            ]
+        ),
+        st.text(max_size=12),
+        max_size=4,
+    )
+)
+def test_odd_queries_are_refused_in_order(kms: Kms, query: dict[str, str]) -> None:
+    """Whatever the query, lists answer."""
+    for path in ("/keys", "/keys/registrations", "/key_rings", "/instance/policies", "/kmip_adapters"):
+        assert kms.get(path, params=query).status_code in (200, 400)
+
+
+def test_environment_is_not_consulted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference takes no settings from outside its arguments."""
+    monkeypatch.setattr(os, "environ", {})
+    with Server() as server:
+        assert server.api_keys

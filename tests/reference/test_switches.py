@@ -1,0 +1,142 @@
+"""Defects and variations: well described, used, and without effect unless switched on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kms_reference.defects import DEFECTS
+from kms_reference.key_protect.errors import CODES
+from kms_reference.key_protect.sections import SECTION_OF, UMBRELLA, UNAUTHORIZED
+from kms_reference.rules import Rules, Switch
+from kms_reference.variations import VARIATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from conftest import Kms
+    from kms_reference.server import Server
+
+ANCHORS = {*SECTION_OF.values(), UNAUTHORIZED, UMBRELLA}
+SWITCHES: list[Switch] = [*DEFECTS.values(), *VARIATIONS.values()]
+SOURCE = "\n".join(
+    path.read_text()
+    for path in sorted((Path(__file__).parents[2] / "kms_reference" / "key_protect").glob("*.py"))
+)
+# Names of which a part is computed where they are asked for.
+COMPUTED = re.compile(
+    r"(\w+)-on-(standard|disabled|deleted)-key|(\w+)-in-any-state|(create|import)-(root|standard)-key-ignored"
+    r"|rotation-unlimited-for-(imported|generated)"
+)
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.name)
+def test_switch_is_described(switch: Switch) -> None:
+    """A name in kebab case, one sentence, sections of the page."""
+    assert re.fullmatch(r"[a-z0-9]+([-_][a-z0-9]+)*", switch.name)
+    assert switch.doc.endswith(".")
+    assert "\n" not in switch.doc
+    assert set(switch.sections) <= ANCHORS
+
+
+def test_enough_switches_and_every_section_has_defects() -> None:
+    """Each section of the page has at least one defect of its own."""
+    assert len(DEFECTS) >= 150
+    assert len(VARIATIONS) >= 25
+    touched = {section for defect in DEFECTS.values() for section in defect.sections}
+    assert touched == ANCHORS
+    assert set(SECTION_OF) <= set(CODES)
+
+
+@pytest.mark.parametrize("switch", [s for s in SWITCHES if s.mutate is None], ids=lambda switch: switch.name)
+def test_switch_is_asked_for(switch: Switch) -> None:
+    """A name without a rewriting is asked for by the code, a span is read by it."""
+    if switch.times:
+        assert all(f'seconds("{span}"' in SOURCE for span in switch.times)
+    elif not COMPUTED.fullmatch(switch.name):
+        assert re.search(rf'(broken|varies)\(\s*"{switch.name}"', SOURCE)
+
+
+def test_nothing_else_is_asked_for() -> None:
+    """The code asks for no switch that is not registered."""
+    asked = set(re.findall(r'(?:broken|varies)\(\s*"([^"]+)"', SOURCE))
+    assert asked <= {*DEFECTS, *VARIATIONS}
+    assert not Rules().broken(next(iter(DEFECTS)))
+
+
+def probe(kms: Kms) -> list[tuple[int, Any]]:
+    """Return a few refusals and successes, without what differs from run to run."""
+    root, standard = kms.create(), kms.create_standard()
+    replies = [
+        kms.get("/keys", headers={"authorization": "Bearer x"}),
+        kms.get("/keys", who="outsider"),
+        kms.act(standard, "disable"),
+        kms.act(root, "wrap", {"plaintext": "?"}),
+        kms.act(root, "unwrap"),
+        kms.get("/keys?limit=0"),
+        kms.get("/keys?limit=1&sort=extractable"),
+        kms.get(f"/keys/{root}/policies"),
+        kms.act(root, "rotate"),
+        kms.act(root, "rotate"),
+        kms.delete(f"/keys/{root}"),
+        kms.delete(f"/keys/{root}"),
+    ]
+    return [(reply.status_code, reply.text) for reply in replies]
+
+
+def scrubbed(seen: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Without ids and dates."""
+    return [
+        (status, re.sub(r"[0-9a-f-]{32,36}|\d{4}-\d\d-\d\dT[0-9:.]+Z|IBMid-\w+", "_", text))
+        for status, text in seen
+    ]
+
+
+@pytest.fixture(scope="module")
+def plain(server: Server, http: httpx.Client, client: type[Kms]) -> list[tuple[int, Any]]:
+    """Return what the probe sees when nothing is switched on."""
+    return scrubbed(probe(client(server, http)))
+
+
+def test_without_switches_two_servers_agree(serve: Callable[..., Kms], plain: list[tuple[int, Any]]) -> None:
+    """The base line of the next test."""
+    assert scrubbed(probe(serve())) == plain
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "status-key-deleted-err",
+        "code-key-root-req-err",
+        "message-no-body-err",
+        "rotation-unlimited",
+        "deleted-twice",
+        "reasons-missing",
+        "error-body-cut",
+        "target-missing",
+        "list-total-wrong",
+        "disable-on-standard-key",
+        "every-fifth-refusal-succeeds",
+    ],
+)
+def test_a_defect_shows(serve: Callable[..., Kms], plain: list[tuple[int, Any]], name: str) -> None:
+    """Switched on, the same requests get other answers."""
+    assert scrubbed(probe(serve(defects=[name]))) != plain
+
+
+@pytest.mark.parametrize("name", list(VARIATIONS))
+def test_a_variation_keeps_status_and_code(
+    serve: Callable[..., Kms], plain: list[tuple[int, Any]], name: str
+) -> None:
+    """Lawful differences leave statuses and codes alone, apart from those that are about them."""
+    if name in ("unreadable-bearer-401", "destroyed-key-is-gone", "purge-200", "alias-200"):
+        return
+    codes = [(s, re.findall(r'"code": "(\w+)"', t)) for s, t in probe(serve(variations=[name]))]
+    expected = [(s, re.findall(r'"code": "(\w+)"', t)) for s, t in plain]
+    if name != "unauthorized-with-reason":
+        assert codes == expected
