@@ -215,9 +215,15 @@ class Client:
 
 
 def _trouble(wrong: Exception) -> str:
-    """Say what happened to the connection, in the words of the field."""
+    """Say what happened to the connection, in the words of the field and in none of the server's own.
+
+    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
+    """
     if isinstance(wrong, httpx.ConnectError):
         return f"no connection ({wrong})"
+    told = str(wrong).partition("(")[0].partition(":")[0].strip().rstrip(".").lower()
     if isinstance(wrong, httpx.RemoteProtocolError):
-        return f"an answer that is not HTTP ({wrong})"
-    return f"a broken connection ({wrong or type(wrong).__name__})"
+        if told.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({told})"
+        return f"an answer that is not HTTP ({told})"
+    return f"a broken connection ({told or type(wrong).__name__})"

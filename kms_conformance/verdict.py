@@ -35,6 +35,8 @@ class Verdict(StrEnum):
         return _ORDER[self]
 
 
+_FEW = 5
+_FIRST_REFUSAL = 300
 _ORDER = {verdict: place for place, verdict in enumerate(Verdict)}
 
 
@@ -250,8 +252,38 @@ def headline(run: Run) -> str:
     counts = run.counts
     told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     line = f"{run.verdict.value.upper()}: {told or 'no case ran'}"
+    same = monotony(run)
+    if same:
+        line += f"; {same}"
     if run.interrupted:
         line += f"; run cut short: {run.interrupted}"
     if run.trouble:
         line += f"; trouble: {run.trouble}"
     return line
+
+
+def monotony(run: Run) -> str:
+    """Say in a few words that nothing but refusals, silence or one and the same answer came back; else ``""``.
+
+    Such an endpoint fails or spoils nearly every case, and the counts alone do not tell why.
+    """
+    exchanges = [exchange for case in run.cases for exchange in case.exchanges]
+    total = len(exchanges)
+    if total < _FEW:
+        return ""
+    statuses = [exchange.answer.status for exchange in exchanges if exchange.answer is not None]
+    if not statuses:
+        return f"none of {total} requests got an answer"
+    often, times = Counter(map(_answer_told, exchanges)).most_common(1)[0]
+    if min(statuses) >= _FIRST_REFUSAL:
+        return f"no request ever succeeded ({often}, {times} of {total} times)"
+    return f"every one of {total} requests got the same answer ({often})" if times == total else ""
+
+
+def _answer_told(exchange: Exchange) -> str:
+    """Return status and reason code; a code that a server has made up is left out, for it may hold anything."""
+    if exchange.answer is None:
+        return "no answer"
+    told = exchange.outcome.split(" ")
+    known = len(told) == 2 and told[1].isascii() and told[1].isidentifier()  # noqa: PLR2004 - a status and a code
+    return exchange.outcome if known else str(exchange.answer.status)
