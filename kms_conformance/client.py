@@ -63,7 +63,8 @@ class Client:
 
     def __init__(self, target: Target, redactor: Redactor, prefix: str = "x") -> None:
         self.target, self.redactor, self._prefix = target, redactor, prefix
-        self._http = httpx.Client(transport=DeadlineTransport(), follow_redirects=False, trust_env=False)
+        self._transport = DeadlineTransport()
+        self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self.tokens = Tokens(target, self._http, redactor)
         self._pace = Pace(target.requests_per_second)
         self._numbers = itertools.count(1)
@@ -101,6 +102,7 @@ class Client:
         """Return a request as it leaves, and its headers."""
         headers = {
             "accept": "application/json",
+            "accept-encoding": "gzip, deflate",
             "user-agent": f"kms-conformance/{__version__} ({case})",
             "correlation-id": str(uuid.uuid4()),
             **request.headers,
@@ -113,7 +115,7 @@ class Client:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         url = (request.base_url or self.target.base_url) + request.path
         params = request.params or None
-        return headers, self._http.build_request(request.method, url, headers=headers, params=params, content=content)
+        return headers, httpx.Request(request.method, url, headers=headers, params=params, content=content)
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built = self._build(request, case)
@@ -131,7 +133,8 @@ class Client:
         return reply, exchange
 
     def _read(self, built: httpx.Request) -> Reply:
-        answer = self._http.send(built, stream=True)
+        # Straight to the transport: no redirects, no cookies, no retries, and half the time of a full client.
+        answer = self._transport.handle_request(built)
         try:
             chunks, size = [], 0
             for chunk in answer.iter_bytes():

@@ -170,10 +170,11 @@ class State:
         self._infos = {case_id: info for case_id, (_, info) in cases.items()}
         self._overlap = Overlap(self.session)
         contracts = {info.contract for info in self._infos.values()}
-        if not any(self.session.overlaps(contract) for contract in contracts):
-            return
+        real_time = any(self.session.overlaps(contract) for contract in contracts)
         others = [item for item in items if not is_case(item)]
-        items[:] = others + [cases[case_id][0] for case_id in order(self._infos, cases)]
+        items[:] = others + [cases[case_id][0] for case_id in order(self._infos, cases, real_time=real_time)]
+        if not real_time:
+            return
         for item, info in cases.values():
             if may_overlap(info) and self.session.overlaps(info.contract):
                 self._overlap.add(info, body_of(item))
