@@ -1,0 +1,210 @@
+"""One instance, seen by one identity: the raw request, who sends it, time, names, and the journal."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Self
+from urllib.parse import quote
+
+from kms_conformance.client import Request
+from kms_conformance.exchange import JSON
+from kms_conformance.kit import Answer, CaseRun
+from kms_conformance.redaction import Secret
+
+ROOT = "/api/v2"
+TYPE = "application/vnd.ibm.kms."
+LONGEST_NAME = 90
+GONE = {404, 410}
+"""Statuses of a thing that is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Who asks and how: the identity, a literal authorization value, more headers, another way in.
+
+    ``base_url`` is another URL of the same service; ``address`` the source address that the control protocol is
+    asked to pretend.
+    """
+
+    identity: str = "manager"
+    token: str | None = ""
+    headers: tuple[tuple[str, str | None], ...] = ()
+    base_url: str = ""
+    address: str = ""
+
+
+class Base:
+    """What every group of requests builds on."""
+
+    def __init__(self, case: CaseRun, view: View = View()) -> None:
+        self.case, self._view = case, view
+
+    # --- who asks -------------------------------------------------------------------------------------------------
+
+    def as_identity(self, name: str) -> Self:
+        """Return the same instance as seen by another identity of the target."""
+        return type(self)(self.case, replace(self._view, identity=name, token=""))
+
+    def current_token(self) -> Secret:
+        """Return the token of the present identity."""
+        return self.case.bench.client.tokens.of(self._view.identity)
+
+    def with_authorization(self, value: str | None) -> Self:
+        """Return the same instance with a literal ``authorization`` header, or without one."""
+        return type(self)(self.case, replace(self._view, token=value))
+
+    def with_headers(self, **headers: str | None) -> Self:
+        """Return the same instance with more headers (``_`` for ``-``); ``None`` leaves one out."""
+        named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+        return type(self)(self.case, replace(self._view, headers=self._view.headers + named))
+
+    def in_ring(self, ring: str) -> Self:
+        """Return the same instance with the key-ring header."""
+        return self.with_headers(x_kms_key_ring=ring)
+
+    def preferring(self, representation: str) -> Self:
+        """Return the same instance with ``prefer: return=minimal`` or ``return=representation``."""
+        return self.with_headers(prefer=f"return={representation}")
+
+    # --- the raw request ------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: JSON = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        raw: bytes | None = None,
+        step: str = "",
+    ) -> Answer:
+        """Send any request below ``/api/v2``."""
+        headers: dict[str, str] = {"bluemix-instance": self.case.instance}
+        if body is not None or raw is not None:
+            headers["content-type"] = content_type or "application/json"
+        for name, value in self._view.headers:
+            headers.pop(name, None)
+            if value is not None:
+                headers[name] = value
+        operation = self.case.bench.contract.operation_of(method, ROOT + path)
+        with self._seen_from(self._view.address):
+            return self.case.send(
+                Request(
+                    method=method,
+                    path=ROOT + path,
+                    headers=headers,
+                    params=params or {},
+                    body=body,
+                    raw=raw,
+                    identity=self._view.identity,
+                    token=self._view.token,
+                    operation=operation,
+                    step=step or operation or f"{method} {path}",
+                    base_url=self._view.base_url,
+                )
+            )
+
+    def _seen_from(self, address: str) -> AbstractContextManager[None]:
+        """Let the endpoint take ``address`` for the caller's; only a target with faults can (see ``network``)."""
+        assert not address
+        return nullcontext()
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Let time pass; the only way to wait."""
+        self.case.wait(seconds, why)
+
+    def later(self, seconds: float) -> str:
+        """Return the moment ``seconds`` from now on the instance's clock, as the API writes dates."""
+        return (self.case.now() + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def name(self, what: str = "key") -> str:
+        """Return a new name under the suite's prefix, unique to run and case."""
+        number = len(self.case.exchanges)
+        stem = f"kmsct-{self.case.bench.run}-{what}-{self.case.info.id.rsplit('.', 1)[-1]}"
+        return f"{stem[: LONGEST_NAME - 6]}-{number}"
+
+    def short_name(self, what: str) -> str:
+        """Return a name of at most 40 letters, digits and hyphens: for aliases, rings, adapters, certificates."""
+        run = re.sub(r"[^A-Za-z0-9]", "", self.case.bench.run)[:8]
+        case = hashlib.sha256(f"{self.case.bench.run} {self.case.info.id}".encode()).hexdigest()[:8]
+        return f"kmsct-{run}-{what[:8]}-{case}-{len(self.case.exchanges)}"
+
+    def harmless(self, value: str) -> str:
+        """Declare a value harmless although it travels in a secret member: reports show it in clear."""
+        return self.case.bench.redactor.allow(value)
+
+    # --- the journal ----------------------------------------------------------------------------------------------
+
+    def _intend(self, kind: str, name: str, ref: str = "", detail: str = "") -> int:
+        bench = self.case.bench
+        return bench.journal.intend(
+            bench.target.base_url, self.case.instance, kind, name, ref=ref, detail=detail
+        )
+
+    def _create(
+        self, kind: str, name: str, path: str, request: Mapping[str, Any], *, remover: str = "manager"
+    ) -> Answer:
+        """Send the request that makes a thing which ``DELETE path`` removes, journalled before it leaves.
+
+        ``request`` holds the arguments of :meth:`request`; ``remover`` is the identity that may remove the thing.
+        """
+        row = self._intend(kind, name, ref=path)
+        answer = self.request(**request)
+        if answer.ok:
+            self.case.bench.journal.created(row, path)
+            self.case.kept[path] = row
+            self.case.clean_up.append(lambda: self._remove(path, remover))
+        elif answer.reply is not None:
+            self.case.bench.journal.gone(row)
+        return answer
+
+    def _delete(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """Remove what :meth:`_create` has made."""
+        answer = self.request("DELETE", path, params=params)
+        if answer.ok or answer.status in GONE:
+            self._forget(path)
+        return answer
+
+    def _remove(self, path: str, remover: str) -> None:
+        if path in self.case.kept:
+            type(self)(self.case).as_identity(remover)._delete(path)  # noqa: SLF001 - our own kind
+
+    def _forget(self, ref: str) -> None:
+        row = self.case.kept.pop(ref, None)
+        if row is not None:
+            self.case.bench.journal.gone(row)
+
+
+def step(value: object) -> str:
+    """Return a value as one step of a path."""
+    return quote(str(value), safe="")
+
+
+def given(**members: Any) -> dict[str, Any] | None:
+    """Return the members that are not ``None``; no body at all when none is."""
+    return {name: value for name, value in members.items() if value is not None} or None
+
+
+def chosen(**params: Any) -> dict[str, Any]:
+    """Return the query parameters that are not ``None``; booleans as the API writes them."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in params.items()
+        if value is not None
+    }
+
+
+def collection(kind: str, *resources: Mapping[str, Any], total: int | None = None) -> dict[str, Any]:
+    """Return a request body: resources in their frame, with the right total unless another is given."""
+    counted = len(resources) if total is None else total
+    return {"metadata": {"collectionType": kind, "collectionTotal": counted}, "resources": list(resources)}

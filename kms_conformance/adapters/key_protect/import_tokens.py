@@ -1,0 +1,34 @@
+"""Import tokens, and key material packed for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kms_conformance.adapters.key_protect.base import Base
+from kms_conformance.exchange import JSON
+from kms_conformance.kit import Answer, Inconclusive
+from kms_conformance.material import Parcel, pack
+
+
+class ImportTokens(Base):
+    """Requests on the instance's import token."""
+
+    def create_import_token(self, body: JSON = None, **members: Any) -> Answer:
+        """Create the instance's import token; it replaces the one before."""
+        return self.request("POST", "/import_token", members or body)
+
+    def get_import_token(self) -> Answer:
+        """Retrieve the import token; uses up one retrieval."""
+        return self.request("GET", "/import_token")
+
+    def import_token(self, expiration: int = 900, retrievals: int = 10) -> Answer:
+        """Create and retrieve an import token; the case is inconclusive when that fails."""
+        self.create_import_token(expiration=expiration, maxAllowedRetrievals=retrievals).needed()
+        return self.get_import_token().needed()
+
+    def parcel(self, token: Answer, material: str, iv: bytes | None = None) -> Parcel:
+        """Pack key material for a retrieved import token."""
+        try:
+            return pack(material, token["payload"], token["nonce"], iv)
+        except ValueError as wrong:
+            raise Inconclusive(f"the import token cannot be used: {type(wrong).__name__}") from None

@@ -1,0 +1,132 @@
+"""Faults by the control protocol, the addresses from which requests come, and the way out of a lock-out."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+import httpx
+
+from kms_conformance.adapters.key_protect.actions import Actions
+from kms_conformance.kit import Inconclusive, NotApplicable, NotTested
+from kms_conformance.planting import random_bytes
+
+ELSEWHERE = "203.0.113.77"
+"""An address from the range that RFC 5737 keeps for documentation: nobody really calls from there."""
+FOREIGN, INSIDE = "65.128.226.0/24", "65.128.226.7"
+"""The range that the page's lock-out names, and an address in it."""
+_NOWHERE = ipaddress.IPv4Network("203.0.113.0/24")
+_DONE = {200, 204}
+
+
+class Network(Actions):
+    """Where requests come from, and what the control protocol can break on purpose."""
+
+    def unknown_instance(self) -> str:
+        """Return the id of an instance that does not exist; not applicable where any id makes an instance."""
+        if self.case.bench.target.fresh:
+            raise NotApplicable("the target makes an instance of every id that it is asked for")
+        return str(uuid.UUID(bytes=random_bytes(16), version=4))
+
+    def everywhere_but_here(self) -> list[str]:
+        """Return address ranges, as ``allowed_ip`` takes them, that leave out :data:`ELSEWHERE` and hardly more."""
+        rest = ipaddress.IPv4Network("0.0.0.0/0").address_exclude(_NOWHERE)
+        return [*(str(network) for network in sorted(rest)), "::/0"]
+
+    def from_address(self, address: str) -> Self:
+        """Return the same instance as seen from another source address, which the control protocol pretends."""
+        return type(self)(self.case, replace(self._view, address=address))
+
+    def rescue(self) -> Self:
+        """Return a way in that stays open while an allowedIP policy names :data:`FOREIGN` addresses only.
+
+        It is the target's ``rescue_url``, or the control protocol's pretended source address; either is seen to work
+        before anything is locked, and the clean-up switches the policy off by it. Raises :class:`NotTested` where the
+        target gives neither.
+        """
+        self._note_policies(["allowedIP"])
+        ways = self.other_ways_in()
+        if not ways:
+            raise NotTested(
+                "add rescue_url to the target: a way in that stays open while the address in use is locked out"
+            )
+        way = ways[0]
+        if way.pretends:
+            # A pretended address that has no effect would lock us out for good, so its effect is shown first.
+            self.set_instance_policy("allowedIP", allowed_ip=self.everywhere_but_here()).needed(204)
+            refused = self.from_address(ELSEWHERE).request("GET", "/keys", params={"limit": 1})
+            self.case.open.pop(refused.exchange.id, None)
+            if refused.ok:
+                raise Inconclusive(
+                    "the fault source-address has no effect, so it is no way out of a lock-out"
+                )
+        way.request("GET", "/keys", params={"limit": 1}, step="try the way out").needed(200)
+        self.case.clean_up.append(way.let_everybody_in)
+        return way
+
+    def let_everybody_in(self) -> None:
+        """Switch the allowedIP policy off."""
+        self.set_instance_policy("allowedIP", enabled=False)
+
+    @property
+    def pretends(self) -> bool:
+        """Whether this view pretends a source address."""
+        return bool(self._view.address)
+
+    def other_ways_in(self) -> list[Self]:
+        """Return the ways in that may be open while this one is locked out: ``rescue_url``, a pretended address."""
+        target, ways = self.case.bench.target, []
+        if target.rescue_url:
+            ways.append(type(self)(self.case, replace(self._view, base_url=target.rescue_url)))
+        if target.control_url and target.capabilities.get("faults"):
+            ways.append(self.from_address(INSIDE))
+        return ways
+
+    # --- faults ---------------------------------------------------------------------------------------------------
+
+    def fault(self, name: str, **settings: Any) -> None:
+        """Break something on purpose until :meth:`clear_fault` or the end of the case.
+
+        Raises :class:`NotTested` when the target's control protocol does not offer the fault.
+        """
+        settings = {member: str(value) if member == "key" else value for member, value in settings.items()}
+        self.case.clean_up.append(partial(self.clear_fault, name, **settings))
+        status = self._control("faults", {"fault": name, **settings}).status_code
+        if status not in _DONE:
+            raise NotTested(f"needs the fault {name} of the control protocol, which answers {status}")
+
+    def clear_fault(self, name: str, **settings: Any) -> None:
+        """Mend what :meth:`fault` broke."""
+        settings = {member: str(value) if member == "key" else value for member, value in settings.items()}
+        self._control("faults", {"fault": name, "clear": True, **settings})
+
+    def make_kmip_object(self, adapter: str) -> str:
+        """Let the control protocol stand in for a KMIP client, and return the id of the object that it makes."""
+        answer = self._control("kmip_objects", {"adapter": adapter})
+        if answer.status_code not in _DONE:
+            raise NotTested(f"needs kmip_objects of the control protocol, which answers {answer.status_code}")
+        return str(answer.json()["id"])
+
+    def _control(self, what: str, body: dict[str, Any]) -> httpx.Response:
+        target = self.case.bench.target
+        with httpx.Client(trust_env=False, follow_redirects=False, timeout=target.timeout) as http:
+            return http.post(f"{target.control_url}/instances/{self.case.instance}/{what}", json=body)
+
+    @contextmanager
+    def _seen_from(self, address: str) -> Iterator[None]:
+        if not address:
+            yield
+            return
+        status = self._control("faults", {"fault": "source-address", "address": address}).status_code
+        if status not in _DONE:
+            raise NotTested(f"needs the fault source-address of the control protocol, which answers {status}")
+        try:
+            yield
+        finally:
+            with suppress(httpx.HTTPError):
+                self.clear_fault("source-address")
