@@ -13,37 +13,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from allure_commons.model2 import (
-    Attachment,
-    Label,
-    Link,
-    Parameter,
-    Status,
-    StatusDetails,
-    TestResult,
-    TestStepResult,
-)
+from allure_commons.model2 import Label, Link, Parameter, Status, StatusDetails, TestResult
 
 from kms_conformance import __version__
-from kms_conformance.exchange import Exchange
+from kms_conformance.outputs.allure_steps import (
+    FINISHED,
+    STATUS,
+    add_steps,
+    details_of,
+    milliseconds,
+    steps_of,
+)
 from kms_conformance.outputs.files import PREFIX, put_directory
 from kms_conformance.outputs.overview import contract_title, sections, unseen
 from kms_conformance.outputs.text import rfc3339
-from kms_conformance.verdict import CaseResult, Finding, Row, Run, Verdict, headline, worst
+from kms_conformance.verdict import CaseResult, Row, Run, Verdict, headline
+
+__all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
 
 NAME = "allure-results"
 # Allure knows them by these names only.
 SHARED = ("environment.properties", "categories.json")
 
-_STATUS = {
-    Verdict.PASSED: Status.PASSED,
-    Verdict.WARNED: Status.PASSED,
-    Verdict.NOT_APPLICABLE: Status.SKIPPED,
-    Verdict.NOT_TESTED: Status.SKIPPED,
-    Verdict.INCONCLUSIVE: Status.BROKEN,
-    Verdict.FAILED: Status.FAILED,
-    Verdict.ERROR: Status.BROKEN,
-}
 _SEVERITY = {"MUST": "critical", "SHOULD": "normal", "MAY": "minor"}
 _CATEGORIES = (
     ("Promises not kept", Status.FAILED, Verdict.FAILED),
@@ -53,7 +44,6 @@ _CATEGORIES = (
     ("Not tested", Status.SKIPPED, Verdict.NOT_TESTED),
     ("Not applicable", Status.SKIPPED, Verdict.NOT_APPLICABLE),
 )
-_FINISHED = "finished"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://kms-conformance.invalid/allure")
 
 
@@ -72,7 +62,7 @@ def render(run: Run) -> dict[str, bytes]:
     for case in run.cases:
         covered = [row for name in case.requirements if (row := rows.get((case.contract, name)))]
         result = _result(run, case, covered, titles, start)
-        result.steps = [_step(case, exchange, files) for exchange in case.exchanges]
+        result.steps = steps_of(case, f"{PREFIX}{result.uuid}", files)
         files[f"{PREFIX}{result.uuid}-result.json"] = encode(result).encode("ascii")
     why = unseen(run)
     if why:
@@ -114,11 +104,11 @@ def _result(
         fullName=f"{case.contract}:{case.id}",
         name=case.title or case.id,
         description=case.rule,
-        status=_STATUS[case.verdict],
-        statusDetails=_details(case),
-        stage=_FINISHED,
-        start=_milliseconds(case.started),
-        stop=_milliseconds(case.started + case.duration),
+        status=STATUS[case.verdict],
+        statusDetails=details_of(case),
+        stage=FINISHED,
+        start=milliseconds(case.started),
+        stop=milliseconds(case.started + case.duration),
         labels=[Label(name=name, value=value) for name, value in labels],
         links=[Link(type="link", url=url, name=name) for url, name in links.items()],
         parameters=[Parameter(name="case", value=case.id)],
@@ -136,81 +126,10 @@ def _run_result(run: Run, why: str, start: str) -> TestResult:
         name="run verdict",
         status=Status.BROKEN,
         statusDetails=StatusDetails(message=f"{run.verdict.value}: {why}", trace=headline(run)),
-        stage=_FINISHED,
-        start=_milliseconds(run.started),
-        stop=_milliseconds(run.finished),
+        stage=FINISHED,
+        start=milliseconds(run.started),
+        stop=milliseconds(run.finished),
         labels=[Label(name="epic", value="run"), Label(name="run-verdict", value=run.verdict.value)],
-    )
-
-
-def _step(case: CaseResult, exchange: Exchange, files: dict[str, bytes]) -> TestStepResult:
-    found = [finding for finding in case.findings if finding.exchange == exchange.id]
-    status = _STATUS[worst(finding.severity for finding in found)] if found else Status.PASSED
-    if exchange.answer is None and status == Status.PASSED:
-        status = Status.BROKEN
-    request = f"{PREFIX}{exchange.id}-request-attachment.json"
-    response = f"{PREFIX}{exchange.id}-response-attachment.json"
-    files[request] = _request(exchange)
-    files[response] = _response(exchange)
-    return TestStepResult(
-        name=f"{exchange.step or exchange.operation or exchange.sent.path}: {exchange.outcome}",
-        status=status,
-        statusDetails=StatusDetails(message=_told(found)) if found else None,
-        stage=_FINISHED,
-        start=_milliseconds(exchange.started),
-        stop=_milliseconds(exchange.started + exchange.duration),
-        parameters=[
-            Parameter(name="exchange", value=exchange.id),
-            Parameter(name="identity", value=exchange.identity),
-        ],
-        attachments=[
-            Attachment(
-                name=f"request {exchange.sent.method} {exchange.sent.path}",
-                source=request,
-                type="application/json",
-            ),
-            Attachment(name=f"response {exchange.outcome}", source=response, type="application/json"),
-        ],
-    )
-
-
-def _request(exchange: Exchange) -> bytes:
-    sent = exchange.sent
-    body = sent.body if sent.text is None else sent.text
-    document = {
-        "method": sent.method,
-        "url": sent.url,
-        "headers": dict(sent.headers),
-        "body": body,
-        "curl": exchange.curl(),
-    }
-    return json.dumps(document).encode("ascii")
-
-
-def _response(exchange: Exchange) -> bytes:
-    answer = exchange.answer
-    if answer is None:
-        document: dict[str, Any] = {"trouble": exchange.trouble}
-    else:
-        document = {
-            "status": answer.status,
-            "headers": dict(answer.headers),
-            "body": answer.body if answer.is_json else answer.kind,
-        }
-    return json.dumps(document).encode("ascii")
-
-
-def _details(case: CaseResult) -> StatusDetails | None:
-    told = case.missing or case.message
-    if not told and not case.findings and case.verdict is Verdict.PASSED:
-        return None
-    return StatusDetails(message=f"{case.verdict.value}: {told}", trace=_told(list(case.findings)) or None)
-
-
-def _told(findings: list[Finding]) -> str:
-    return "\n\n".join(
-        f"{finding.severity.value}: {finding.requirement}\nexpected: {finding.expected}\ngot: {finding.got}\n{finding.curl}"
-        for finding in findings
     )
 
 
@@ -241,10 +160,6 @@ def _property(text: str) -> str:
     units = [int.from_bytes(encoded[place : place + 2], "big") for place in range(0, len(encoded), 2)]
     plain = set(range(0x20, 0x7F)) - {ord("\\"), ord("="), ord(":")}
     return "".join(chr(unit) if unit in plain else f"\\u{unit:04x}" for unit in units)
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
 
 
 def _plain(model: object) -> dict[str, Any]:

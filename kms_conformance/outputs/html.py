@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -22,7 +23,7 @@ from kms_conformance import __version__
 from kms_conformance.exchange import JSON, Exchange
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids, contract_title, sections, untested, with_verdict
-from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible
+from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible, visible_lines
 from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, headline, worst
 
 NAME = "report.html"
@@ -58,7 +59,11 @@ def render(run: Run) -> str:
         about=_about(run),
         places=places,
         failed=with_verdict(run, Verdict.FAILED),
-        shaky=with_verdict(run, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED),
+        shaky=[
+            (verdict, found)
+            for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED)
+            if (found := with_verdict(run, verdict))
+        ],
         untested=untested(run),
         groups=_groups(run),
         cases=[_case(case, places[case.id], verdicts) for case in run.cases],
@@ -141,8 +146,8 @@ def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
         "identity": exchange.identity,
         "verdict": worst(found).value if found else "",
         "request": _message(f"{sent.method} {sent.url}", sent.headers.items(), body),
-        "response": _lines(response),
-        "curl": _lines(exchange.curl()),
+        "response": visible_lines(response),
+        "curl": visible_lines(exchange.curl()),
     }
 
 
@@ -154,8 +159,6 @@ def pretty(body: JSON) -> str:
 def _pretty(value: JSON, margin: str) -> str:
     if isinstance(value, str):
         return encode_basestring(value)
-    if value is None or value is True or value is False:
-        return {None: "null", True: "true", False: "false"}[value]
     inner = margin + "  "
     if isinstance(value, dict) and value:
         members = f",{inner}".join(
@@ -164,7 +167,7 @@ def _pretty(value: JSON, margin: str) -> str:
         return f"{{{inner}{members}{margin}}}"
     if isinstance(value, list) and value:
         return f"[{inner}{f',{inner}'.join(_pretty(entry, inner) for entry in value)}{margin}]"
-    return repr(value)
+    return json.dumps(value)
 
 
 def _message(start: str, headers: Iterable[tuple[str, str]], body: str | None) -> str:
@@ -174,11 +177,4 @@ def _message(start: str, headers: Iterable[tuple[str, str]], body: str | None) -
             "" if len(body) <= LONGEST_BODY else f"\n({len(body)} characters; the whole is in transcript.har)"
         )
         lines += ["", shorten(body, LONGEST_BODY) + cut]
-    return _lines("\n".join(lines))
-
-
-def _lines(text: str) -> str:
-    """Return a text of several lines in which hidden characters are escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "\n".join(visible(line) for line in text.split("\n"))
+    return visible_lines("\n".join(lines))

@@ -15,7 +15,7 @@ from kms_conformance.outputs.overview import (
     untested,
     with_verdict,
 )
-from kms_conformance.outputs.text import first_line, one_line, plural, rfc3339, told_duration
+from kms_conformance.outputs.text import first_line, one_line, plural, rfc3339, told_duration, visible_lines
 from kms_conformance.verdict import CaseResult, Run, Verdict, headline
 
 NAME = "summary.md"
@@ -94,7 +94,7 @@ def _failure(case: CaseResult) -> list[str]:
         lines.append(f"- and {plural(len(case.findings) - 1, 'more finding')}")
     if finding.curl:
         fence = _fence(finding.curl, 3)
-        lines += ["", f"{fence}sh", *finding.curl.splitlines(), fence]
+        lines += ["", f"{fence}sh", visible_lines(finding.curl), fence]
     return lines
 
 

@@ -7,6 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 _HIDDEN = re.compile(r"[^\x20-\x7e]")
+_HIDDEN_IN_LINES = re.compile(r"[^\x20-\x7e\n]")
 _CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _ELLIPSIS = "..."
 
@@ -39,6 +40,11 @@ def visible(text: str) -> str:
     A server chooses part of these texts: escape sequences and direction marks must not act.
     """
     return _HIDDEN.sub(_escaped, text)
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of several lines in which everything else that hides is escaped."""
+    return _HIDDEN_IN_LINES.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:

@@ -256,7 +256,7 @@ def _realistic_case(number: int, exchanges_each: int) -> CaseResult:
     case_id = f"demo/bodies/test_body_{number}_is_missing"
     ran = verdict not in {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE}
     seen = tuple(
-        _realistic_exchange(case_id, f"x{number:04d}{place}", place)
+        _realistic_exchange(case_id, f"x{number:04d}{place}", place, refused=place == exchanges_each - 1)
         for place in range(exchanges_each if ran else 0)
     )
     finding = Finding(
@@ -294,7 +294,7 @@ def _realistic_case(number: int, exchanges_each: int) -> CaseResult:
     )
 
 
-def _realistic_exchange(case_id: str, exchange_id: str, place: int) -> Exchange:
+def _realistic_exchange(case_id: str, exchange_id: str, place: int, *, refused: bool) -> Exchange:
     sent_headers = {
         "accept": "application/json",
         "user-agent": f"kms-conformance/0.1.0 ({case_id})",
@@ -330,13 +330,15 @@ def _realistic_exchange(case_id: str, exchange_id: str, place: int) -> Exchange:
             secrets=frozenset({"<payload:3f9a5c0d12ab>"}),
         ),
         answer=Received(
-            status=400,
+            status=400 if refused else 201,
             headers={
                 "content-type": "application/json",
                 "correlation-id": "5f0c4a0e",
                 "date": "Thu, 09 Oct 2025 08:53:20 GMT",
             },
-            body={
+            body={"metadata": metadata, "resources": [resource]}
+            if not refused
+            else {
                 "metadata": metadata,
                 "resources": [{"errorMsg": "Bad Request: see reasons for details.", "reasons": [reason]}],
             },

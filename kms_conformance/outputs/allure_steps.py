@@ -1,0 +1,135 @@
+"""A case's exchanges as the steps of an Allure result: in our own directory, and in that of allure-pytest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import allure_commons
+from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestStepResult
+
+from kms_conformance.exchange import Exchange
+from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
+
+if TYPE_CHECKING:
+    import pytest
+
+FINISHED = "finished"
+STATUS = {
+    Verdict.PASSED: Status.PASSED,
+    Verdict.WARNED: Status.PASSED,
+    Verdict.NOT_APPLICABLE: Status.SKIPPED,
+    Verdict.NOT_TESTED: Status.SKIPPED,
+    Verdict.INCONCLUSIVE: Status.BROKEN,
+    Verdict.FAILED: Status.FAILED,
+    Verdict.ERROR: Status.BROKEN,
+}
+
+
+def steps_of(case: CaseResult, prefix: str, files: dict[str, bytes]) -> list[TestStepResult]:
+    """Return a step per exchange and put its attachments, whose names begin with ``prefix``, into ``files``."""
+    return [
+        _step(case, exchange, f"{prefix}-{place:03d}", files)
+        for place, exchange in enumerate(case.exchanges, 1)
+    ]
+
+
+def add_steps(item: pytest.Item, case: CaseResult) -> None:
+    """Give the result that allure-pytest keeps for a test the case's steps, verdict, labels and true times.
+
+    To be called while pytest makes the report of the test's call; does nothing where allure-pytest is not active.
+    """
+    listener = item.config.pluginmanager.get_plugin("allure_listener")
+    result = listener.allure_logger.get_test(None) if listener is not None else None
+    if result is None:
+        return
+    files: dict[str, bytes] = {}
+    result.steps.extend(steps_of(case, result.uuid, files))
+    for name, content in files.items():
+        allure_commons.plugin_manager.hook.report_attached_data(body=content, file_name=name)
+    result.start, result.stop = milliseconds(case.started), milliseconds(case.started + case.duration)
+    # pytest knows three outcomes: it would call what is inconclusive a failure of the endpoint.
+    result.status, result.statusDetails = STATUS[case.verdict], details_of(case)
+    labels = [
+        ("epic", case.contract),
+        *(("story", name) for name in case.requirements),
+        ("verdict", case.verdict.value),
+    ]
+    result.labels.extend(Label(name=name, value=value) for name, value in labels)
+
+
+def milliseconds(seconds: float) -> int:
+    """Return seconds as the milliseconds that Allure counts in."""
+    return round(seconds * 1000)
+
+
+def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, bytes]) -> TestStepResult:
+    found = [finding for finding in case.findings if finding.exchange == exchange.id]
+    status = STATUS[worst(finding.severity for finding in found)] if found else Status.PASSED
+    if exchange.answer is None and status == Status.PASSED:
+        status = Status.BROKEN
+    request = f"{name}-request-attachment.json"
+    response = f"{name}-response-attachment.json"
+    files[request] = _request(exchange)
+    files[response] = _response(exchange)
+    return TestStepResult(
+        name=f"{exchange.step or exchange.operation or exchange.sent.path}: {exchange.outcome}",
+        status=status,
+        statusDetails=StatusDetails(message=_told(found)) if found else None,
+        stage=FINISHED,
+        start=milliseconds(exchange.started),
+        stop=milliseconds(exchange.started + exchange.duration),
+        parameters=[
+            Parameter(name="exchange", value=exchange.id),
+            Parameter(name="identity", value=exchange.identity),
+        ],
+        attachments=[
+            Attachment(
+                name=f"request {exchange.sent.method} {exchange.sent.path}",
+                source=request,
+                type="application/json",
+            ),
+            Attachment(name=f"response {exchange.outcome}", source=response, type="application/json"),
+        ],
+    )
+
+
+def _request(exchange: Exchange) -> bytes:
+    sent = exchange.sent
+    body = sent.body if sent.text is None else sent.text
+    document = {
+        "method": sent.method,
+        "url": sent.url,
+        "headers": dict(sent.headers),
+        "body": body,
+        "curl": exchange.curl(),
+    }
+    return json.dumps(document).encode("ascii")
+
+
+def _response(exchange: Exchange) -> bytes:
+    answer = exchange.answer
+    if answer is None:
+        document: dict[str, Any] = {"trouble": exchange.trouble}
+    else:
+        document = {
+            "status": answer.status,
+            "headers": dict(answer.headers),
+            "body": answer.body if answer.is_json else answer.kind,
+        }
+    return json.dumps(document).encode("ascii")
+
+
+def details_of(case: CaseResult) -> StatusDetails | None:
+    """Return what Allure shows next to a status: verdict and message, and every finding."""
+    told = case.missing or case.message
+    if not told and not case.findings and case.verdict is Verdict.PASSED:
+        return None
+    return StatusDetails(message=f"{case.verdict.value}: {told}", trace=_told(list(case.findings)) or None)
+
+
+def _told(findings: list[Finding]) -> str:
+    return "\n\n".join(
+        f"{finding.severity.value}: {finding.requirement}\nexpected: {finding.expected}\ngot: {finding.got}\n{finding.curl}"
+        for finding in findings
+    )

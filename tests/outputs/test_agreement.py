@@ -1,0 +1,166 @@
+"""All outputs say the same of the same run, and none says more than the run has shown."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema_rs
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+
+from kms_conformance.errors import ExitCode
+from kms_conformance.outputs import WRITERS, allure, har, junit, results, summary, write_all
+from kms_conformance.outputs.html import NAME as REPORT
+from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.validation import load_schema
+from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, headline
+
+EXAMPLES = int(os.environ.get("KMS_EXAMPLES", "60"))
+SCHEMA = jsonschema_rs.validator_for(load_schema("results"))
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+RUNS = st.from_type(Run)
+GREEN = {"passed", "warned"}
+
+
+@pytest.fixture(scope="module", name="directory")
+def directory_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one report directory that all runs of the property share, as nightly runs do."""
+    return tmp_path_factory.mktemp("report")
+
+
+@BOUNDED
+@given(run=RUNS)
+def test_all_outputs_agree(run: Run, directory: Path) -> None:
+    """Verdict, counts and cases are the same in every format, and in the exit code."""
+    paths = write_all(run, directory)
+    assert [path.name for path in paths] == [writer.NAME for writer in WRITERS]
+    told = json.loads((directory / results.NAME).read_text())
+    assert not [error.message for error in SCHEMA.iter_errors(told)]
+    conformant = told["verdict"] == "conformant"
+
+    assert told["verdict"] == run.verdict
+    assert told["counts"] == run.counts
+    assert +Counter(told["counts"]) == Counter(case["verdict"] for case in told["cases"])
+    assert told["exit_code"] == run.exit_code
+    assert (run.exit_code is ExitCode.CONFORMANT) == conformant
+    assert (run.exit_code is ExitCode.NON_CONFORMANT) == (told["verdict"] == "non-conformant")
+
+    assert junit.read_counts(directory / junit.NAME) == run.counts
+    assert junit_is_green(directory) == conformant
+
+    statuses = allure_statuses(directory)
+    counts = run.counts
+    unexplained = statuses.pop("run", 0)
+    assert statuses["failed"] == counts["failed"]
+    assert statuses["broken"] == counts["error"] + counts["inconclusive"]
+    assert statuses["skipped"] == counts["not-tested"] + counts["not-applicable"]
+    assert statuses["passed"] == counts["passed"] + counts["warned"]
+    assert (not statuses["failed"] + statuses["broken"] + unexplained) == conformant
+
+    page = (directory / summary.NAME).read_text()
+    assert page.splitlines()[0].replace("\\", "").strip("*") == headline(run).replace("\\", "")
+    assert dict(re.findall(r"^\| ([a-z-]+) \| (\d+) \|$", page, re.MULTILINE)).items() >= {
+        (name, str(number)) for name, number in counts.items()
+    }
+    assert summary_lines(run, directory)[0] == headline(run)
+    assert summary_lines(run, directory)[-1].endswith(str(directory))
+
+    report = (directory / REPORT).read_text()
+    assert f'<header class="{run.verdict.value}">' in report
+    assert html.escape(headline(run), quote=True).replace("&#x27;", "&#39;") in report
+    assert Counter(re.findall(r'class="case" id="case-\d+" data-verdict="([a-z-]+)"', report)) == Counter(
+        case["verdict"] for case in told["cases"]
+    )
+    assert [exchange.id for exchange, _ in har.read(directory / har.NAME)] == [
+        exchange for case in told["cases"] for exchange in case["exchanges"]
+    ]
+
+
+def junit_is_green(directory: Path) -> bool:
+    """Tell whether a reader that only counts elements sees no failure and no error; check the counters."""
+    root = ET.parse(directory / junit.NAME).getroot()
+    found = {tag: len(list(root.iter(tag))) for tag in ("testcase", "failure", "error", "skipped")}
+    for attribute, tag in (
+        ("tests", "testcase"),
+        ("failures", "failure"),
+        ("errors", "error"),
+        ("skipped", "skipped"),
+    ):
+        assert root.get(attribute) == str(found[tag])
+        assert sum(int(suite.get(attribute, "")) for suite in root) == found[tag]
+    return not found["failure"] + found["error"]
+
+
+def allure_statuses(directory: Path) -> Counter[str]:
+    """Count the statuses of the results; the result of the run itself counts as ``run``."""
+    counts: Counter[str] = Counter()
+    for path in (directory / allure.NAME).glob("*-result.json"):
+        result = json.loads(path.read_bytes())
+        labels = {label["name"]: label["value"] for label in result["labels"]}
+        counts["run" if "run-verdict" in labels else result["status"]] += 1
+    return counts
+
+
+@BOUNDED
+@given(run=RUNS)
+def test_nothing_empty_skipped_or_partial_is_conformant(run: Run) -> None:
+    """Green needs a complete run with a judged case that passed, and no case that is bad or unknown."""
+    if run.verdict is not RunVerdict.CONFORMANT:
+        return
+    verdicts = {case.verdict.value for case in run.cases}
+    assert any(case.verdict.value in GREEN and case.checks for case in run.cases)
+    assert not verdicts & {"failed", "error", "inconclusive"}
+    assert not run.interrupted
+    assert not run.trouble
+    for broken in (
+        replace(run, cases=()),
+        replace(run, rows=()),
+        replace(run, interrupted="Ctrl-C"),
+        replace(run, trouble="a worker died"),
+        replace(run, cases=tuple(replace(case, verdict=Verdict.NOT_TESTED) for case in run.cases)),
+        replace(run, cases=tuple(replace(case, checks=0) for case in run.cases)),
+    ):
+        assert broken.verdict is not RunVerdict.CONFORMANT
+        assert broken.exit_code is not ExitCode.CONFORMANT
+
+
+@BOUNDED
+@given(run=RUNS, data=st.data())
+def test_a_failure_never_improves_a_verdict(run: Run, data: st.DataObject) -> None:
+    """One more failed case, or one case that fails instead, makes every run non-conformant."""
+    failed = CaseResult("more", "", "one", Verdict.FAILED, ("r0",))
+    assert replace(run, cases=(*run.cases, failed)).verdict is RunVerdict.NON_CONFORMANT
+    if not run.cases:
+        return
+    place = data.draw(st.integers(0, len(run.cases) - 1))
+    changed = [*run.cases]
+    changed[place] = replace(changed[place], verdict=Verdict.FAILED)
+    assert replace(run, cases=tuple(changed)).verdict is RunVerdict.NON_CONFORMANT
+    if run.cases[place].verdict is Verdict.PASSED and run.verdict is not RunVerdict.CONFORMANT:
+        changed[place] = replace(changed[place], verdict=Verdict.NOT_TESTED)
+        assert replace(run, cases=tuple(changed)).verdict is not RunVerdict.CONFORMANT
+
+
+@pytest.mark.parametrize("wanted", RunVerdict)
+def test_the_property_is_not_vacuous(wanted: RunVerdict) -> None:
+    """Random runs reach each of the three verdicts."""
+    assert (
+        find(
+            RUNS,
+            lambda run: run.verdict is wanted,
+            settings=settings(max_examples=2000, database=None, phases=[Phase.generate]),
+        ).verdict
+        is wanted
+    )

@@ -1,0 +1,133 @@
+"""Allure: what Allure's readers need, under names that tell whose files they are."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms_conformance.outputs import allure
+from kms_conformance.records import case_to_json
+from kms_conformance.verdict import Run, Verdict
+
+TELLING = """
+import json
+from pathlib import Path
+
+import pytest
+from kms_conformance.outputs.allure import add_steps
+from kms_conformance.records import case_from_json
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        add_steps(item, case_from_json(json.loads(Path("case.json").read_text())))
+    return report
+"""
+
+
+def results(run: Run) -> list[dict[str, Any]]:
+    """Return the result documents."""
+    return [json.loads(text) for name, text in allure.render(run).items() if name.endswith("-result.json")]
+
+
+def test_result_of_a_failed_case(realistic: Callable[[int, int], Run]) -> None:
+    """Status, labels, links, steps and attachments tell the case without any other file of ours."""
+    run = realistic(40, 3)
+    files = allure.render(run)
+    (failed,) = (result for result in results(run) if result["status"] == "failed")
+    labels = {(label["name"], label["value"]) for label in failed["labels"]}
+    assert {
+        ("epic", "Demo KMS"),
+        ("feature", "The body of request 4 is missing"),
+        ("story", "rule-17"),
+        ("severity", "normal"),
+        ("verdict", "failed"),
+    } <= labels
+    assert failed["links"] == [
+        {"type": "link", "url": "https://docs.example.test/errors#section-4", "name": "section-4"}
+    ]
+    assert failed["statusDetails"]["message"].startswith("failed: rule-17: expected")
+    assert "curl -sS" in failed["statusDetails"]["trace"]
+    assert [step["status"] for step in failed["steps"]] == ["passed", "passed", "failed"]
+    for step in failed["steps"]:
+        assert [json.loads(files[found["source"]]) for found in step["attachments"]]
+        assert failed["start"] <= failed["stop"]
+
+
+def test_ids_are_stable_between_runs_and_differ_between_cases(realistic: Callable[[int, int], Run]) -> None:
+    """History follows a case; no two cases share one."""
+    first, second = results(realistic(40, 1)), results(realistic(40, 2))
+    assert [result["historyId"] for result in first] == [result["historyId"] for result in second]
+    assert len({result["historyId"] for result in first}) == len({result["uuid"] for result in first}) == 40
+
+
+def test_files_are_named_as_ours(realistic: Callable[[int, int], Run]) -> None:
+    """Everything begins with our prefix, except what Allure knows by one name only."""
+    names = set(allure.render(realistic(40, 1)))
+    assert {name for name in names if not name.startswith("kms-")} == set(allure.SHARED)
+
+
+def test_environment_is_a_properties_file(realistic: Callable[[int, int], Run]) -> None:
+    """Colons and other characters with a meaning are escaped."""
+    text = allure.render(realistic(40, 1))["environment.properties"].decode("ascii")
+    assert "Verdict=non-conformant\n" in text
+    assert "Endpoint=http\\u003a//127.0.0.1\\u003a8080\n" in text
+
+
+def test_categories_match_the_messages(realistic: Callable[[int, int], Run]) -> None:
+    """Each case that is not a plain pass falls into exactly one category."""
+    run = realistic(40, 1)
+    categories = json.loads(allure.render(run)["categories.json"])
+    for result in results(run):
+        message = result.get("statusDetails", {}).get("message", "")
+        fitting = [
+            category["name"]
+            for category in categories
+            if result["status"] in category["matchedStatuses"]
+            and re.fullmatch(category["messageRegex"], message)
+        ]
+        assert len(fitting) == (1 if message else 0)
+
+
+def test_steps_reach_allure_pytest(tmp_path: Path, realistic: Callable[[int, int], Run]) -> None:
+    """A test's own Allure result gets the case's steps, times, status and labels."""
+    case = next(case for case in realistic(40, 2).cases if case.verdict is Verdict.INCONCLUSIVE)
+    (tmp_path / "case.json").write_text(json.dumps(case_to_json(case)))
+    (tmp_path / "conftest.py").write_text(TELLING)
+    (tmp_path / "test_it.py").write_text("import pytest\n\n\ndef test_one():\n    pytest.fail('no')\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--alluredir=found",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    (told,) = [json.loads(path.read_text()) for path in (tmp_path / "found").glob("*-result.json")]
+    assert told["status"] == "broken"
+    assert told["statusDetails"]["message"].startswith("inconclusive: ")
+    assert told["stop"] - told["start"] == 84
+    assert {"name": "verdict", "value": "inconclusive"} in told["labels"]
+    sources = [attachment["source"] for step in told["steps"] for attachment in step["attachments"]]
+    assert len(sources) == 4
+    assert all((tmp_path / "found" / source).exists() for source in sources)
+
+
+def test_without_allure_pytest_nothing_happens(
+    request: pytest.FixtureRequest, realistic: Callable[[int, int], Run]
+) -> None:
+    """Where allure-pytest does not write, there is nobody to tell."""
+    if request.config.pluginmanager.has_plugin("allure_listener"):
+        pytest.skip("this very run writes Allure results")
+    allure.add_steps(request.node, realistic(1, 1).cases[0])

@@ -1,0 +1,131 @@
+"""The HTML report: self-contained, escaped, complete."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kms_conformance.outputs import html
+from kms_conformance.verdict import CaseResult, Finding, Profile, Row, Run, Verdict
+
+VOID = {"meta", "input", "br", "link", "img"}
+
+
+class Page(HTMLParser):
+    """Reads a page and fails when its elements do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that the innermost element ends."""
+        assert self.open.pop() == tag
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of each element of a name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_page_needs_nothing_else(realistic: Callable[[int, int], Run]) -> None:
+    """No element loads anything, and the policy allows only the page's own script."""
+    text = html.render(realistic(40, 2))
+    page = Page(text)
+    loading = {"link", "img", "iframe", "object", "embed", "video", "audio", "source", "base", "form"}
+    assert not loading & {tag for tag, _ in page.elements}
+    assert not [attributes for _, attributes in page.elements if "src" in attributes]
+    assert not re.search(r"url\(|@import", text)
+    (script,) = re.findall(r"<script>(.*)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert "default-src 'none'" in text
+
+
+def test_verdict_comes_first(realistic: Callable[[int, int], Run]) -> None:
+    """The first heading is the verdict; each level of heading follows its parent."""
+    page = Page(html.render(realistic(40, 2)))
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_links_inside_the_page_lead_somewhere(realistic: Callable[[int, int], Run]) -> None:
+    """Every ``#...`` has its element, and no id stands twice."""
+    page = Page(html.render(realistic(40, 2)))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {
+        str(attributes["href"])[1:]
+        for attributes in page.named("a")
+        if str(attributes["href"]).startswith("#")
+    }
+    assert links <= set(ids)
+
+
+def test_hostile_text_does_not_act() -> None:
+    """What a server sends is text, wherever it ends up; escape sequences and direction marks show."""
+    text = "<script>alert(1)</script>\" onclick='x' \x1b[31m\u202e"
+    finding = Finding(text, Verdict.FAILED, text, text, text, text, text)
+    case = CaseResult(
+        text, text, text, Verdict.FAILED, (text,), text, text, findings=(finding,), rule=text, nodeid=text
+    )
+    row = Row(text, text, text, text, text, text, text, link="https://docs.example.test/")
+    page = html.render(Run(Profile.GATE, (case,), (row,), text, text, meta={"target": {"base_url": text}}))
+    assert [attributes for tag, attributes in Page(page).elements if tag == "script"] == [{}]
+    assert not [attributes for _, attributes in Page(page).elements if "onclick" in attributes]
+    assert "\\x1b[31m\\u202e" in page
+
+
+def test_every_section_is_there(realistic: Callable[[int, int], Run]) -> None:
+    """Sections that no case touched are told too, with the rows they hold."""
+    run = realistic(8, 1)
+    untouched = Row("lonely", "demo", "far-away", "MUST", "documented", "Nobody tests this.")
+    left_out = Row(
+        "left-out", "demo", "left-out", "MUST", "documented", "No.", excluded="No way to provoke it."
+    )
+    text = html.render(replace(run, rows=(*run.rows, untouched, left_out)))
+    assert "far away" in text
+    assert "Nobody tests this." in text
+    assert "Excluded: No way to provoke it." in text
+
+
+def test_thousand_cases_stay_small(realistic: Callable[[int, int], Run]) -> None:
+    """Long bodies are cut, with a word where the whole is."""
+    run = realistic(1, 1)
+    exchange = run.cases[0].exchanges[0]
+    assert exchange.answer is not None
+    long = replace(exchange, answer=replace(exchange.answer, body={"text": "x" * 100_000}))
+    text = html.render(replace(run, cases=(replace(run.cases[0], exchanges=(long,)),)))
+    assert len(text) < 60_000
+    assert "the whole is in transcript.har" in text
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_pretty_is_what_json_would_say(body: object) -> None:
+    """The fast printer prints what the library's does."""
+    assert html.pretty(body) == json.dumps(body, indent=2, ensure_ascii=False)

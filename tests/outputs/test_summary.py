@@ -1,0 +1,56 @@
+"""The summary page: verdict first, and no text that acts as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from kms_conformance.outputs import summary
+from kms_conformance.verdict import CaseResult, Finding, Profile, Row, Run, Verdict, headline
+
+
+def test_page_tells_what_a_reviewer_asks(realistic: Callable[[int, int], Run]) -> None:
+    """Verdict line, counts, failures with curl, what to add, sections."""
+    run = realistic(40, 2)
+    page = summary.render(run)
+    assert page.startswith(f"**{summary._plain(headline(run))}**\n")
+    for part in (
+        "| failed | 1 |",
+        "### `demo/bodies/test_body_17_is_missing`",
+        "- expected: `400 NO_BODY_ERR`",
+        "- got: `400 with code 'BAD_BODY_ERR'`",
+        "```sh\ncurl -sS -i -X POST",
+        r"| needs \[identities.reader\] | 1 |",
+        "| Demo KMS | [The body of request 0 is missing](<https://docs.example.test/errors#section-0>) | passed | 3 of 3 | 0 |",
+        "## Errors of the suite",
+        "## Inconclusive",
+        "## Warnings",
+    ):
+        assert part in page
+
+
+def test_many_failures_are_counted(realistic: Callable[[int, int], Run]) -> None:
+    """A job's summary has room for so much; the rest is a number."""
+    failed = [replace(case, verdict=Verdict.FAILED) for case in realistic(60, 1).cases]
+    assert "And 10 more failures" in summary.render(replace(realistic(1, 1), cases=tuple(failed)))
+
+
+def test_hostile_text_is_only_text() -> None:
+    """Backticks, pipes, markup and line breaks of a server change neither table nor list."""
+    text = "`` | <img src=x> [a](b)\n# **bold** \x1b[0m"
+    case = CaseResult(
+        text,
+        text,
+        "one",
+        Verdict.FAILED,
+        (),
+        text,
+        findings=(Finding(text, Verdict.FAILED, text, text, text, text),),
+    )
+    lazy = CaseResult(text, text, "one", Verdict.NOT_TESTED, (), missing=text)
+    page = summary.render(
+        Run(Profile.GATE, (case, lazy), (Row("r", "one", text, "MUST", "documented", link="x> y"),))
+    )
+    assert "\x1b" not in page
+    assert "- expected: ```" in page
+    assert r"| \`\` \| \<img src=x\> \[a\](b) \# \*\*bold\*\* \\x1b\[0m | 1 |" in page
