@@ -22,7 +22,14 @@ from markupsafe import Markup
 from kms_conformance import __version__
 from kms_conformance.exchange import JSON, Exchange
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.overview import contract_ids, contract_title, sections, untested, with_verdict
+from kms_conformance.outputs.overview import (
+    contract_ids,
+    contract_title,
+    rows_told,
+    sections,
+    untested,
+    with_verdict,
+)
 from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible, visible_lines
 from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, headline, worst
 
@@ -95,6 +102,7 @@ def _about(run: Run) -> list[tuple[str, str]]:
             for block in run.meta.get("contracts", ())
             if "id" in block
         ),
+        ("Rows", rows_told(run)),
         ("Started", rfc3339(run.started)),
         ("Took", told_duration(run.finished - run.started)),
         (

@@ -22,29 +22,29 @@ class Section:
     rows: tuple[RowResult, ...]
 
     @property
-    def judged(self) -> tuple[RowResult, ...]:
+    def demanded(self) -> tuple[RowResult, ...]:
         """The rows that are not excluded."""
         return tuple(result for result in self.rows if not result.row.excluded)
 
     @property
-    def tested(self) -> tuple[RowResult, ...]:
+    def judged(self) -> tuple[RowResult, ...]:
         """The rows that have a verdict from a case that was run."""
-        return tuple(result for result in self.judged if result.verdict is not Verdict.NOT_TESTED)
+        return tuple(result for result in self.demanded if result.verdict is not Verdict.NOT_TESTED)
 
     @property
     def verdict(self) -> Verdict:
         """The worst verdict of the rows that were tested; ``not-tested`` when none was."""
-        return worst(result.verdict for result in self.tested)
+        return worst(result.verdict for result in self.judged)
 
     @property
     def partly(self) -> bool:
         """Whether some rows were tested and some were not."""
-        return 0 < len(self.tested) < len(self.judged)
+        return 0 < len(self.judged) < len(self.demanded)
 
     @property
     def state(self) -> str:
         """The verdict in words, with a note when only some rows were tested."""
-        if not self.judged:
+        if not self.demanded:
             return "excluded"
         return f"{self.verdict.value}, in part" if self.partly else self.verdict.value
 
@@ -57,6 +57,18 @@ def sections(run: Run) -> tuple[Section, ...]:
     return tuple(
         Section(contract, anchor, _title(rows, anchor), rows[0].row.link, tuple(rows))
         for (contract, anchor), rows in grouped.items()
+    )
+
+
+def rows_told(run: Run) -> str:
+    """Return how many rows of the contracts have a verdict from a case that was run; ``""`` for a run of no rows."""
+    demanded = [result for section in sections(run) for result in section.demanded]
+    excluded = len(run.rows) - len(demanded)
+    if not run.rows:
+        return ""
+    judged = sum(result.verdict is not Verdict.NOT_TESTED for result in demanded)
+    return f"{judged} of {len(demanded)} judged" + (
+        f", {excluded} excluded with a reason" if excluded else ""
     )
 
 

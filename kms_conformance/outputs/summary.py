@@ -11,6 +11,7 @@ from kms_conformance.outputs.overview import (
     Section,
     contract_title,
     gravest,
+    rows_told,
     sections,
     untested,
     with_verdict,
@@ -135,7 +136,9 @@ def _sections(run: Run) -> list[str]:
     lines = [
         "## By section",
         "",
-        "| contract | section | state | rows tested | failed |",
+        f"Rows: {rows_told(run)}.",
+        "",
+        "| contract | section | state | rows judged | failed |",
         "|---|---|---|---:|---:|",
     ]
     return lines + [_section(run, section) for section in found]
@@ -146,9 +149,9 @@ def _section(run: Run, section: Section) -> str:
     linked = (
         f"[{title}](<{section.link}>)" if section.link and not re.search(r"[<>\s]", section.link) else title
     )
-    failed = sum(result.verdict is Verdict.FAILED for result in section.judged)
+    failed = sum(result.verdict is Verdict.FAILED for result in section.demanded)
     contract = _plain(one_line(contract_title(run, section.contract)))
-    return f"| {contract} | {linked} | {section.state} | {len(section.tested)} of {len(section.judged)} | {failed} |"
+    return f"| {contract} | {linked} | {section.state} | {len(section.judged)} of {len(section.demanded)} | {failed} |"
 
 
 def _plain(text: str) -> str:

@@ -22,6 +22,7 @@ def test_page_tells_what_a_reviewer_asks(realistic: Callable[[int, int], Run]) -
         "```sh\ncurl -sS -i -X POST",
         r"| needs \[identities.reader\] | 1 |",
         "| Demo KMS | [The body of request 0 is missing](<https://docs.example.test/errors#section-0>) | passed | 3 of 3 | 0 |",
+        "Rows: 37 of 38 judged, 2 excluded with a reason.",
         "## Errors of the suite",
         "## Inconclusive",
         "## Warnings",
