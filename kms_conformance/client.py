@@ -5,8 +5,10 @@ It follows no redirect, so a token never goes to another host, and reads at most
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 8 * 1024 * 1024
 LONGEST_TEXT = 2000
+LONGEST_SEARCH = 64 * 1024
+DEEPEST = 100
 _TOO_MANY = 429
+# At their own debug level they log headers as they come, and whoever runs pytest may ask for that.
+for _talkative in ("httpcore", "httpx"):
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 _PATIENCE = 3
 
 
@@ -107,9 +114,9 @@ class Client:
             "correlation-id": str(uuid.uuid4()),
             **request.headers,
         }
-        token = self.tokens.of(request.identity) if request.token == "" else request.token  # noqa: PLC1901 - None differs
+        token = self.tokens.of(request.identity) if request.token == "" else request.token
         if token is not None:
-            headers["authorization"] = f"Bearer {token}" if request.token == "" else token  # noqa: PLC1901 - None differs
+            headers["authorization"] = f"Bearer {token}" if request.token == "" else token
         content = request.raw
         if content is None and request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
@@ -129,7 +136,16 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             reply, trouble = None, _trouble(wrong)
         self.silent = 0 if reply is not None else self.silent + 1
-        exchange = self._evidence(request, headers, built, case, reply, trouble, started, time.perf_counter() - begun)
+        exchange = self._evidence(
+            request,
+            headers,
+            built,
+            case=case,
+            reply=reply,
+            trouble=trouble,
+            started=started,
+            duration=time.perf_counter() - begun,
+        )
         return reply, exchange
 
     def _read(self, built: httpx.Request) -> Reply:
@@ -145,19 +161,14 @@ class Client:
         finally:
             answer.close()
         content = b"".join(chunks)
-        body: JSON = None
-        if content:
-            try:
-                body = json.loads(content)
-            except (ValueError, RecursionError):
-                body = None
-        return Reply(answer.status_code, answer.headers, body, content)
+        return Reply(answer.status_code, answer.headers, _parsed(content), content)
 
     def _evidence(
         self,
         request: Request,
         headers: Mapping[str, str],
         built: httpx.Request,
+        *,
         case: str,
         reply: Reply | None,
         trouble: str,
@@ -165,19 +176,19 @@ class Client:
         duration: float,
     ) -> Exchange:
         redactor = self.redactor
-        shown = {name.lower(): value for name, value in headers.items()}
+        body = redactor.request(request.body)
+        shown = {name.lower(): value if name.lower() == "authorization" else redactor.scrub(value) for name, value in headers.items()}
         secret: set[str] = set()
         if "authorization" in shown:
             scheme, _, credential = shown["authorization"].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
             shown["authorization"] = f"{scheme} {redactor.scrub(credential)}".strip()
             secret |= redactor.tokens_of([credential])
-        body = redactor.request(request.body)
         secret |= redactor.tokens_of(redactor.guarded(request.body))
         sent = Sent(
             method=request.method,
             url=redactor.scrub(str(built.url)),
-            path=built.url.path,
+            path=redactor.scrub(built.url.path),
             headers=shown,
             body=body,
             text=None if request.raw is None else self._shown(request.raw),
@@ -185,13 +196,14 @@ class Client:
         )
         answer = None
         if reply is not None:
+            document = redactor.reply(reply.body)
             answer = Received(
                 status=reply.status,
                 headers=redactor.headers(reply.headers.multi_items()),
-                body=redactor.reply(reply.body),
+                body=document,
                 is_json=bool(reply.content) and (reply.body is not None or reply.content.strip() == b"null"),
                 size=len(reply.content),
-                kind="" if reply.body is not None or not reply.content else describe(reply.content, reply.headers),
+                kind="" if reply.body is not None or not reply.content else self._kind(reply),
             )
         return Exchange(
             id=f"{self._prefix}{next(self._numbers):05d}",
@@ -206,15 +218,43 @@ class Client:
             duration=duration,
         )
 
+    def _kind(self, reply: Reply) -> str:
+        """Say what a body that is not JSON looks like, and which secrets stand in it."""
+        echoed = " ".join(self.redactor.tokens_in(reply.content[:LONGEST_SEARCH].decode("latin-1")))
+        return describe(reply.content, reply.headers) + (f" that hold {echoed}" if echoed else "")
+
     def _shown(self, raw: bytes) -> str:
         """Return a hand-made body as text where it is short text, else its length."""
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
             text = ""
+        with contextlib.suppress(ValueError, RecursionError):
+            self.redactor.request(json.loads(text))  # its secrets are known from here on
         if text and len(text) <= LONGEST_TEXT:
             return self.redactor.scrub(text)
         return f"<{len(raw)} bytes>"
+
+
+def _parsed(content: bytes) -> JSON:
+    """Return the JSON document that a body is; ``None`` when it is none, or is nested deeper than any reply of a KMS."""
+    if not content:
+        return None
+    try:
+        document = json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    layer, depth = [document], 0
+    while layer and depth <= DEEPEST:
+        entries = [entry for entry in layer if isinstance(entry, dict | list)]
+        layer = [value for entry in entries for value in (entry.values() if isinstance(entry, dict) else entry)]
+        depth += 1
+    return None if layer else document
+
+
+def _refuse(name: str) -> None:
+    """Refuse ``NaN`` and ``Infinity``, which Python reads but JSON does not have."""
+    raise ValueError(name)
 
 
 def _trouble(wrong: Exception) -> str:

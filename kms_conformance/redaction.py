@@ -9,7 +9,8 @@ What is a secret is decided by structure, never by a pattern over text:
 * members that the contract calls secret are always replaced;
 * in replies, every string whose member the contract does not call public is replaced as well, so that what a broken
   server puts into an unheard-of member does not leak;
-* in the texts that remain, every secret value that this run knows is replaced, wherever it stands.
+* in the texts that remain, every secret value that this run knows is replaced, wherever it stands and in whatever
+  spelling: as it is, percent-encoded, in hexadecimal digits or in either alphabet of base64, glued to other text or not.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 import secrets
 import threading
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from kms_conformance.exchange import JSON
 
-_WORD = re.compile(r"[A-Za-z0-9+/=_.\-]{8,}")
 _SHORTEST = 6
 _LONG_NAME = 48
-_RECENT = 48
-_LASTING = {"token", "apikey"}
+_SUSPECT_NAME = 21
+_LONG_HEADER = 40
+_DIGITS = frozenset("0123456789")
+# Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
+_SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
 
 
 class Secret(str):
@@ -67,8 +68,8 @@ class Redactor:
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._tokens: dict[str, str] = {}
-        self._lasting: dict[str, str] = {}
-        self._recent: deque[tuple[str, str]] = deque(maxlen=_RECENT)
+        # The first characters of every known spelling -> the spellings that begin so, and their tokens.
+        self._index: dict[str, list[tuple[str, str]]] = {}
         self._harmless: set[str] = set()
         self._lock = threading.Lock()
 
@@ -77,17 +78,14 @@ class Redactor:
         known = self._tokens.get(value)
         if known is not None:
             return known
-        digest = hmac.new(self.key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
-        token = f"<{label}:{digest}>"
+        token = self._token(value, label)
         with self._lock:
+            if value in self._tokens:
+                return self._tokens[value]
             self._tokens[value] = token
-            if len(value) >= _SHORTEST:
-                for form in (value, *_other_forms(value)):
-                    self._tokens.setdefault(form, token)
-                    if label in _LASTING:
-                        self._lasting[form] = token
-                    else:
-                        self._recent.append((form, token))
+            for form in _spellings(value) if len(value) >= _SHORTEST else ():
+                low = form.translate(_SAME)
+                self._index.setdefault(low[:_SHORTEST], []).append((low, token))
         return token
 
     def allow(self, value: str) -> str:
@@ -101,23 +99,20 @@ class Redactor:
         return frozenset(token for value in values if (token := self._tokens.get(value)))
 
     def scrub(self, text: str) -> str:
-        """Replace the known secrets in a text.
+        """Replace every known secret in a text, wherever it stands and however it is spelled."""
+        known = self._tokens.get(text)
+        if known is not None:
+            return known
+        pieces, start = [], 0
+        for begin, end, token in self._found(text):
+            pieces += [text[start:begin], token]
+            start = end
+        return "".join([*pieces, text[start:]]) if pieces else text
 
-        A secret that stands alone or between blanks, quotes and the like is always found; one that is glued to other
-        letters is found when it lasts (a token, an API key) or is recent, as those of the present case are.
-        """
-        if text in self._tokens:
-            return self._tokens[text]
-        if len(text) < _SHORTEST:
-            return text
-        for word in _WORD.findall(text):
-            token = self._tokens.get(word) or self._tokens.get(word.rstrip("."))
-            if token:
-                text = text.replace(word, token)
-        for value, token in (*self._lasting.items(), *self._recent):
-            if value in text:
-                text = text.replace(value, token)
-        return text
+    def tokens_in(self, text: str) -> tuple[str, ...]:
+        """Return the tokens of the secrets that stand in a text."""
+        known = self._tokens.get(text)
+        return (known,) if known else tuple(dict.fromkeys(token for _, _, token in self._found(text)))
 
     def request(self, body: JSON, name: str = "") -> JSON:
         """Return a request's document with its secret members replaced."""
@@ -143,55 +138,102 @@ class Redactor:
                 return [body]
         return []
 
-    def reply(self, body: JSON, name: str = "") -> JSON:
+    def reply(self, body: JSON) -> JSON:
         """Return a reply's document with everything replaced that is not known to be public."""
-        match body:
-            case dict():
-                return {self._member(key): self.reply(value, key) for key, value in body.items()}
-            case list():
-                return [self.reply(value, name) for value in body]
-            case str() if body in self._harmless:
-                return body
-            case str() if name in self._public:
-                return self.scrub(body)
-            case str() if name in self._secret:
-                return self.remember(body, name) if body else body
-            case str():
-                return self._tokens.get(body) or (self._unknown(body, name) if body else body)
-        return body
+        # First the members that are secret by name: a text further up may repeat what stands further down.
+        self.request(body)
+        return self._reply(body, "")
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return a reply's headers, names in lower case; values of headers that are not public are replaced."""
         shown: dict[str, str] = {}
         for name, value in headers:
             low = name.lower()
-            shown[self.scrub(low)] = self.scrub(value) if low in self._public_headers else self._unknown(value, "header")
+            if low in self._public_headers:
+                shown[low] = self.scrub(value)
+            else:
+                known = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
+                shown[known] = self._unknown(value, "header")
         return shown
+
+    def _reply(self, body: JSON, name: str) -> JSON:
+        match body:
+            case dict():
+                return {self._member(key): self._reply(value, key) for key, value in body.items()}
+            case list():
+                return [self._reply(value, name) for value in body]
+            case str() if not body or body in self._harmless:
+                return body
+            case str() if name in self._public:
+                return self.scrub(body)
+            case str():
+                return self._tokens.get(body) or self._unknown(body, name)
+        return body
 
     def _member(self, name: str) -> str:
         """Return a member's name, or a token where a server has put a secret into the name."""
         if name in self._public or name in self._secret:
             return name
-        return self._unknown(name, "name") if len(name) > _LONG_NAME else self.scrub(name)
+        if len(name) > _LONG_NAME or (len(name) > _SUSPECT_NAME and not _DIGITS.isdisjoint(name)):
+            return self._unknown(name, "name")
+        return self.scrub(name)
 
     def _unknown(self, value: str, label: str) -> str:
-        """Return a token for a value about which nothing is known; it does not become a known secret."""
+        """Return a token for a value about which nothing is known; it does not become a known secret.
+
+        Where a known secret stands in the value, its token is returned, so that the echo can be seen.
+        """
+        found = self.tokens_in(value)
+        if found:
+            return " ".join(found)
+        named = label.isidentifier() and (label in {"header", "name"} or self._member(label) == label)
+        return self._token(value, label if named else "text")
+
+    def _token(self, value: str, label: str) -> str:
         digest = hmac.new(self.key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
-        return f"<{label[:_LONG_NAME] if label.isidentifier() else 'text'}:{digest}>"
+        return f"<{label}:{digest}>"
+
+    def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Give begin, end and token of each known secret in a text; of several at one place, the longest."""
+        if not self._index:
+            return
+        low = text.translate(_SAME)
+        place, last = 0, len(low) - _SHORTEST
+        while place <= last:
+            starting = self._index.get(low[place : place + _SHORTEST])
+            hits = [entry for entry in tuple(starting) if low.startswith(entry[0], place)] if starting else ()
+            if hits:
+                value, token = max(hits, key=lambda hit: len(hit[0]))
+                yield place, place + len(value), token
+                place += len(value)
+            else:
+                place += 1
 
 
-def _other_forms(value: str) -> set[str]:
-    """Return other spellings in which a careless server may repeat a secret."""
-    forms = {quote(value, safe=""), base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()}
+def _spellings(value: str) -> set[str]:
+    """Return the spellings in which a careless server may repeat a secret; each is at least six characters long."""
+    plain = value.encode("utf-8", "surrogatepass")
+    forms = {value, quote(plain, safe=""), plain.hex(), *_inside_base64(plain)}
     try:
-        raw = base64.b64decode(value, validate=True)
+        raw = base64.b64decode(value.translate(_STANDARD) + "=" * (-len(value) % 4), validate=True)
     except (binascii.Error, ValueError):
         raw = b""
     if len(raw) >= _SHORTEST:
-        forms |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode(), base64.b64encode(raw).decode().rstrip("=")}
+        forms |= {value.rstrip("="), raw.hex(), *_inside_base64(raw)}
         if raw.isascii() and raw.decode().isprintable():
             forms.add(raw.decode())
-    return {form for form in forms if form != value and len(form) >= _SHORTEST}
+    return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def _inside_base64(raw: bytes) -> Iterator[str]:
+    """Give what is left of the bytes in base64 when other bytes stand before and behind them."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + raw).decode()
+        whole = (before + len(raw)) * 8 // 6
+        yield text[(0, 2, 3)[before] : whole]
+
+
+_STANDARD = str.maketrans("-_", "+/")
 
 
 def describe(body: bytes, headers: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 import uuid
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ FRESH = "fresh"
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 # Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
@@ -279,7 +282,9 @@ def _secret(identity: str, member: str, entry: Mapping[str, Any], base_url: str,
         variable = str(entry[f"{member}_env"])
         value = environ.get(variable, "").strip()
         if not value:
-            raise MissingSecretError(identity, f"the environment variable {variable} is not set")
+            # Somebody may have put the secret itself where its variable belongs.
+            shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
+            raise MissingSecretError(identity, f"the environment variable{shown} that {member}_env names is not set")
     elif f"{member}_file" in entry:
         path = str(entry[f"{member}_file"])
         try:
@@ -319,20 +324,30 @@ def _instance(value: Any) -> str:
 
 def _url(name: str, value: Any) -> str:
     advice = "an address looks like https://us-south.kms.cloud.ibm.com or http://127.0.0.1:8080."
+    shown = _shown_url(str(value))
     if not isinstance(value, str):
         raise BadValueError(name, str(value), "it must be text", advice)
     try:
         parts = urlsplit(value)
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
-        raise BadValueError(name, value, "that is no URL", advice) from None
+        raise BadValueError(name, shown, "that is no URL", advice) from None
     if parts.username or parts.password:
-        raise BadValueError(name, f"{parts.scheme}://…@{parts.hostname}", "a URL may not carry a secret", advice)
+        raise BadValueError(name, shown, "a URL may not carry a secret", advice)
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or any(sign.isspace() for sign in value):
-        raise BadValueError(name, value, "that is no http or https URL", advice)
+        raise BadValueError(name, shown, "that is no http or https URL", advice)
     if parts.query or parts.fragment:
-        raise BadValueError(name, value, "it must not have a query or a fragment", advice)
+        raise BadValueError(name, shown, "it must not have a query or a fragment", advice)
     return value
+
+
+def _shown_url(value: str) -> str:
+    """Return a URL without what may be a secret in it: user, password, query, fragment."""
+    place, question, _ = value.partition("?")
+    place, number, _ = place.partition("#")
+    scheme, slashes, rest = place.rpartition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}{'…@' if at else ''}{host}{question or number}{'…' if question or number else ''}"
 
 
 def _optional_url(document: Mapping[str, Any], key: str, name: str) -> str:

@@ -117,7 +117,7 @@ def _echo(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) 
     if operation is not None and answer.status < _BAD:
         for path in operation.secret_paths:
             body = _without(body, path.split("."))
-    repeated = exchange.sent.secrets.intersection(_TOKEN.findall(_text(body) + _text(dict(answer.headers))))
+    repeated = exchange.sent.secrets.intersection(_TOKEN.findall(_text(body) + _text(dict(answer.headers)) + answer.kind))
     if repeated:
         yield "wire-no-secret-echo", "no secret of the request in the answer", ", ".join(sorted(repeated))
 
