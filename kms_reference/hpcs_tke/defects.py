@@ -39,9 +39,9 @@ def _known(name: str) -> None:
         raise LookupError(f"no such TKE defect: {name}")
 
 
-_THRESHOLD = "no-change-threshold"
-_NO_INSTANCE = "no-instance"
-_UNAUTHORIZED = "unauthorized"
+_THRESHOLD = "tke-no-change-threshold-err"
+_NO_INSTANCE = "tke-no-instance-err"
+_UNAUTHORIZED = "tke-unauthorized-err"
 
 _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("tke-missing-token-accepted", "A request without a token is served.", (_UNAUTHORIZED,)),

@@ -85,7 +85,7 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "iks-token-exchange-wrong-text",
         "A dead API key has another text.",
-        ("iks-09", "iks-msg-token-exchange"),
+        ("iks-09",),
     ),
     ("iks-reset-does-not-heal", "Resetting does not replace a dead API key.", ("iks-10",)),
     ("iks-reset-one-cluster-owner", "Resetting leaves the old key owner.", ("iks-10",)),
@@ -93,7 +93,7 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "iks-not-connected-wrong-text",
         "An unlinked account has another text.",
-        ("iks-11", "iks-msg-not-connected"),
+        ("iks-11",),
     ),
     ("iks-unlinked-ignores-manual", "Manual credentials do not help an unlinked account.", ("iks-11",)),
     ("iks-orphan-hidden", "A worker of another account looks well.", ("iks-12",)),
@@ -104,7 +104,7 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "iks-registry-wrong-text",
         "A missing registry role has another text.",
-        ("iks-13", "iks-msg-registry-role"),
+        ("iks-13",),
     ),
     ("iks-no-token-accepted", "A request without a token is served.", ("iks-14",)),
     ("iks-no-token-as-500", "A request without a token is a server error.", ("iks-14",)),
