@@ -319,6 +319,8 @@ async def _body(request: Request) -> dict[str, Any]:
             raise Refusal(413, "The request body is too large.", kind="BadRequest")
     try:
         decoded = json.loads(chunks) if chunks else {}
+        # Half a surrogate pair is valid JSON and no text: it could not be answered either.
+        json.dumps(decoded, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         decoded = None
     if not isinstance(decoded, dict):

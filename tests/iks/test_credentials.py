@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from tests.iks.conftest import Iks
@@ -124,7 +127,17 @@ def test_unknown_cluster(iks: Iks) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b"\xff", b"[" * 5000, b"{}", b'{"name": 7}', b'{"name": "c", "workerNum": 0}']
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"\xff",
+        b"[" * 5000,
+        b"{}",
+        b'{"name": 7}',
+        b'{"name": "c", "workerNum": 0}',
+        b'{"name": "\\ud800"}',
+    ],
 )
 def test_bad_bodies(iks: Iks, body: bytes) -> None:
     """A bad body is 400 and makes no cluster."""
@@ -132,6 +145,29 @@ def test_bad_bodies(iks: Iks, body: bytes) -> None:
     assert reply.status_code == 400
     is_envelope(reply)
     assert iks.call("GET", "/clusters").json() == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "workerNum", "action"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    body=st.binary(max_size=50) | JSON.map(lambda value: json.dumps(value).encode()), place=st.integers(0, 3)
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_body_is_answered(iks: Iks, body: bytes, place: int) -> None:
+    """Whatever a body holds, the answer is a success or an envelope, and reads still work."""
+    path = ("/clusters", "/clusters/c/workers", "/clusters/c", "/credentials")[place]
+    reply = iks.call("POST" if place != 2 else "DELETE", path, content=body)
+    assert reply.status_code < 500
+    if reply.status_code in {400, 403, 404} and "json" in reply.headers["content-type"]:
+        is_envelope(reply)
+    assert iks.call("GET", "/clusters").status_code == 200
 
 
 def test_nothing_is_echoed(iks: Iks) -> None:
