@@ -45,7 +45,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("allowed-ip-ignored", ("unauthorized-err",), "The allowedIP policy has no effect."),
     ("allowed-network-ignored", ("unauthorized-err",), "The allowedNetwork policy has no effect."),
     ("instance-header-unchecked", (), "A missing or malformed instance header is forgiven."),
-    ("instances-share-keys", ("unauthorized-err",), "All instances are one."),
+    ("instances-share-keys", ("unauthorized-err",), "A key can be used through any other instance."),
     ("service-deletes-key", ("resource-owner-err",), "A service may delete keys."),
     ("user-writes-registration", ("service-only-err",), "Users may write registrations."),
     ("config-rule-ignored", ("config_rule_conflict_err",), "Configuration rules have no effect."),

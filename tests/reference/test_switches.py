@@ -127,16 +127,3 @@ def test_without_switches_two_servers_agree(serve: Callable[..., Kms], plain: li
 def test_a_defect_shows(serve: Callable[..., Kms], plain: list[tuple[int, Any]], name: str) -> None:
     """Switched on, the same requests get other answers."""
     assert scrubbed(probe(serve(defects=[name]))) != plain
-
-
-@pytest.mark.parametrize("name", list(VARIATIONS))
-def test_a_variation_keeps_status_and_code(
-    serve: Callable[..., Kms], plain: list[tuple[int, Any]], name: str
-) -> None:
-    """Lawful differences leave statuses and codes alone, apart from those that are about them."""
-    if name in ("unreadable-bearer-401", "destroyed-key-is-gone", "purge-200", "alias-200"):
-        return
-    codes = [(s, re.findall(r'"code": "(\w+)"', t)) for s, t in probe(serve(variations=[name]))]
-    expected = [(s, re.findall(r'"code": "(\w+)"', t)) for s, t in plain]
-    if name != "unauthorized-with-reason":
-        assert codes == expected

@@ -1,0 +1,552 @@
+"""A long probe of everything: each defect and each variation must change what it sees.
+
+The application is called without sockets, so that hundreds of worlds can be probed in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from kms_reference.defects import DEFECTS
+from kms_reference.key_protect import clock, rsa_pairs
+from kms_reference.key_protect.app import KeyProtect
+from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
+from kms_reference.key_protect.world import World
+from kms_reference.rules import Rules
+from kms_reference.variations import VARIATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "application/vnd.ibm.kms.key+json"
+POLICY = "application/vnd.ibm.kms.policy+json"
+REGISTRATION = "application/vnd.ibm.kms.registration_input+json"
+ADAPTER = "application/vnd.ibm.kms.kmip_adapter+json"
+DUAL = {"policy_type": "dualAuthDelete", "policy_data": {"enabled": False}}
+KEPT = b"K" * 32
+SHORT = "QUJDREVG"
+CRN = "crn:v1:bluemix:public:cloud-object-storage:global:a%2Fb:00000000-0000-0000-0000-000000000000:bucket:x"
+RANDOM = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}|IBMid-\w{10}|[A-Za-z0-9+/]{30,}=*"
+    r'|(?<="nonce": ")[^"]{16}'
+    r"|eyJ[\w.-]+|\d{4}-\d\d-\d\d[T ][0-9:]+(?=[.Z ])"
+)
+DAY = 86_400
+
+
+def frame(kind: str, *resources: Any, total: int | None = None) -> dict[str, Any]:
+    """Return the frame of a request body."""
+    count = len(resources) if total is None else total
+    return {"metadata": {"collectionType": kind, "collectionTotal": count}, "resources": list(resources)}
+
+
+@dataclass
+class Probe:
+    """Calls an application and writes down what it sees, without what is random."""
+
+    app: KeyProtect
+    tokens: dict[str, str]
+    seen: list[Any] = field(default_factory=list)
+    instance: str = field(default_factory=lambda: str(uuid4()))
+
+    async def send(
+        self, method: str, path: str, body: Any = None, who: str = "manager", **headers: str | None
+    ) -> tuple[int, Any]:
+        """Send one request; status and parsed body."""
+        target, _, query = path.partition("?")
+        prefix = "" if target.startswith("/_control") else "/api/v2"
+        fields = {"authorization": f"Bearer {self.tokens[who]}", "bluemix-instance": self.instance}
+        fields |= {"correlation-id": "c", **{k.replace("_", "-"): v for k, v in headers.items()}}  # type: ignore[dict-item]  # None removes
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": raw}
+
+        async def collect(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "raw_path": (prefix + target).encode(),
+            "query_string": query.encode(),
+            "headers": [(k.encode(), v.encode()) for k, v in fields.items() if v is not None],
+            "client": ("127.0.0.1", 9),
+        }
+        await self.app(scope, receive, collect)
+        content = b"".join(message.get("body", b"") for message in sent[1:])
+        text = RANDOM.sub("_", content.decode())
+        head = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+        head.pop("content-length", None)
+        if head.get("correlation-id") not in (None, "c"):
+            head["correlation-id"] = "other"
+        self.seen.append((method, RANDOM.sub("_", path), who, sent[0]["status"], head, len(sent), text))
+        try:
+            return sent[0]["status"], json.loads(content)
+        except ValueError:
+            return sent[0]["status"], {}
+
+    async def create(self, **members: Any) -> str:
+        """Create a key; its id, or one that does not exist."""
+        resource = {"type": KEY, "name": "probe-key", "extractable": False, **members}
+        _, body = await self.send("POST", "/keys", frame(KEY, resource))
+        resources = body.get("resources") if isinstance(body, dict) else None
+        first = resources[0] if isinstance(resources, list) and resources else {}
+        # Where a defect hides the id, the instance knows it.
+        known = list(self.app.world.instance(self.instance).keys)
+        return str(first.get("id") or (known[-1] if known else uuid4()))
+
+    async def act(self, key: str, action: str, body: Any = None, **options: Any) -> Any:
+        """POST an action."""
+        return (await self.send("POST", f"/keys/{key}/actions/{action}", body, **options))[1]
+
+    async def wait(self, seconds: float) -> None:
+        """Move the clock."""
+        await self.send("POST", f"/_control/instances/{self.instance}/clock", {"advance_seconds": seconds})
+
+    async def fault(self, **body: Any) -> None:
+        """Switch a fault on."""
+        await self.send("POST", f"/_control/instances/{self.instance}/faults", body)
+
+    def fresh(self) -> None:
+        """Go on in a new instance."""
+        self.instance = str(uuid4())
+
+
+async def access(p: Probe) -> None:
+    """Tokens, roles, instances, networks."""
+    for header in ("Bearer x", "Basic x", f"Bearer {p.tokens['manager'][:-9]}AAAAAAAAA", None):
+        await p.send("GET", "/keys", authorization=header)
+    for who in ("expired", "outsider", "reader", "service"):
+        await p.send("GET", "/keys", who=who)
+    await p.send("POST", "/keys", {}, who="reader")
+    await p.send("GET", "/keys", bluemix_instance="x")
+    key = await p.create()
+    await p.send("DELETE", f"/keys/{key}/purge")
+    await p.send("DELETE", f"/keys/{key}", who="service")
+    await p.send("POST", f"/keys/{key}/registrations/{CRN}", frame(REGISTRATION, {"description": "d"}))
+    p.fresh()
+    await p.send("GET", f"/keys/{key}/metadata")
+    for kind, attributes in (
+        ("allowedIP", {"allowed_ip": ["203.0.113.0/24"]}),
+        ("allowedNetwork", {"allowed_network": "private-only"}),
+    ):
+        p.fresh()
+        policy = {"policy_type": kind, "policy_data": {"enabled": True, "attributes": attributes}}
+        await p.send("PUT", f"/instance/policies?policy={kind}", frame(POLICY, policy))
+        await p.send("GET", "/keys")
+    p.fresh()
+    await p.fault(fault="config-rule")
+    await p.create()
+    p.fresh()
+    await p.fault(fault="feature-restricted")
+    policy = {
+        "policy_type": "allowedIP",
+        "policy_data": {"enabled": True, "attributes": {"allowed_ip": ["::/0"]}},
+    }
+    await p.send("PUT", "/instance/policies", frame(POLICY, policy))
+
+
+async def bodies(p: Probe) -> None:
+    """Frames, members, base64."""
+    put = "/instance/policies?policy=dualAuthDelete"
+    await p.send("PUT", put, frame(POLICY, DUAL, total=2))
+    await p.send("GET", "/instance/policies")
+    await p.send("PUT", put, frame(POLICY, DUAL, DUAL))
+    await p.send("PUT", put, frame(POLICY, {**DUAL, "policy_type": "metrics"}))
+    await p.send("PUT", put, frame(POLICY, {**DUAL, "extra": 1}))
+    await p.send("PUT", "/instance/policies", frame(POLICY, DUAL, DUAL))
+    await p.send("PUT", "/instance/policies", frame(POLICY, DUAL, {**DUAL, "policy_type": "metrics"}))
+    await p.send("GET", "/instance/policies?policy=metrics")
+    one = {"name": "probe-key", "extractable": False}
+    await p.send("POST", "/keys", frame(KEY, one, one, total=1))
+    await p.send("POST", "/keys", {"metadata": {}, "resources": [one]})
+    await p.send("POST", "/keys", b"{")
+    await p.create(payload="QUJD")
+    await p.create(expirationDate="2001-01-01T00:00:00Z")
+    key = await p.create(description="probe", expirationDate="2099-01-01T00:00:00Z")
+    await p.act(key, "unwrap")
+    await p.act(key, "rewrap")
+    await p.act(key, "wrap", {"plaintext": "AB;"})
+    await p.act(key, "unwrap", {"ciphertext": "AB;"})
+    await p.create(payload=base64.b64encode(KEPT).decode())
+
+
+async def wrapping(p: Probe) -> None:
+    """Wrap, unwrap, rewrap, rotate."""
+    key, other = await p.create(), await p.create()
+    sealed = [
+        (await p.act(key, "wrap", {"plaintext": SHORT, "aad": ["a", "b"]})).get("ciphertext", "")
+        for _ in "12"
+    ]
+    p.seen.append((sealed[0] == sealed[1], base64.b64decode(sealed[0] + "===")[:8]))
+    p.seen.append(sorted(await p.act(key, "wrap")))
+    for target, aad in ((key, ["a", "b"]), (key, ["b", "a"]), (key, []), (other, ["a", "b"])):
+        await p.act(target, "unwrap", {"ciphertext": sealed[0], "aad": aad})
+    await p.act(key, "unwrap", {"ciphertext": base64.b64encode(b"tampered").decode()})
+    await p.act(key, "rotate")
+    await p.act(key, "rotate")
+    await p.send("GET", f"/keys/{key}/versions?allKeyStates=true&totalCount=true")
+    metadata = (await p.send("GET", f"/keys/{key}/metadata"))[1]
+    newest = metadata.get("resources", [{}])[0].get("keyVersion", {}).get("id")
+    opened = await p.act(key, "unwrap", {"ciphertext": sealed[0], "aad": ["a", "b"]})
+    await p.act(key, "rewrap", {"ciphertext": sealed[0], "aad": ["a", "b"]})
+    wrapped = await p.act(key, "wrap", {"plaintext": SHORT})
+    p.seen.append(
+        (opened.get("keyVersion", {}).get("id") == key, wrapped.get("keyVersion", {}).get("id") == newest)
+    )
+    versions = (await p.send("GET", f"/keys/{key}/versions"))[1].get("resources", [{}])
+    p.seen.append([version.get("id") == key for version in versions])
+    for minutes in (55, 5):
+        await p.wait(minutes * 60)
+        await p.act(key, "rotate")
+    imported = await p.create(payload=base64.b64encode(KEPT).decode())
+    await p.act(imported, "rotate")
+    for _ in "12":
+        await p.act(imported, "rotate", {"payload": base64.b64encode(KEPT).decode()})
+    await p.act(await p.create(), "rotate", {"payload": base64.b64encode(KEPT).decode()})
+    race = await p.create()
+    before = list(p.seen)
+    await asyncio.gather(p.act(race, "rotate"), p.act(race, "rotate"))
+    p.seen = before + sorted(p.seen[len(before) :], key=str)
+    await p.fault(key=key, fault="bad-signature")
+    await p.act(key, "rewrap", {"ciphertext": sealed[1], "aad": ["a", "b"]})
+    await p.fault(key=key, fault="corrupt-metadata")
+    await p.send("GET", f"/keys/{key}/metadata")
+
+
+async def states(p: Probe) -> None:
+    """Disabled, expired, deleted and standard keys."""
+    standard = await p.create(extractable=True, payload="QUJD")
+    key = await p.create()
+    sealed = {"ciphertext": (await p.act(key, "wrap", {"plaintext": SHORT})).get("ciphertext")}
+    actions = ("wrap", "unwrap", "rewrap", "rotate", "disable", "enable")
+    for action in actions:
+        await p.act(standard, action, sealed if action in ("unwrap", "rewrap") else None)
+    await p.send("GET", f"/keys/{standard}")
+    await p.send("GET", f"/keys/{standard}/metadata")
+    await p.act(key, "disable")
+    await p.send("GET", f"/keys/{key}/metadata")
+    await p.send("GET", f"/keys/{key}/versions")
+    for action in ("wrap", "unwrap", "rewrap", "rotate", "disable"):
+        await p.act(key, action, sealed if action in ("unwrap", "rewrap") else None)
+    second = await p.create()
+    await p.act(second, "disable")
+    await p.act(second, "enable")
+    await p.send("GET", f"/keys/{second}/metadata")
+    await p.wait(25)
+    await p.act(second, "enable")
+    await p.wait(5)
+    await p.act(second, "enable")
+    await p.act(second, "enable")
+    await p.send("GET", f"/keys/{second}/metadata")
+    for _ in "12":
+        await p.act(second, "sync")
+    await p.wait(3_600)
+    await p.act(second, "sync")
+    third = await p.create()
+    for _ in "12":
+        await p.send("DELETE", f"/keys/{third}")
+    for action in actions[:-1]:
+        await p.act(third, action, sealed if action in ("unwrap", "rewrap") else None)
+    await p.send("GET", f"/keys/{third}/metadata")
+    soon = clock.stamp(clock.real_now() + 60 + p.app.world.instance(p.instance).offset)
+    expiring = await p.create(payload=base64.b64encode(KEPT).decode(), expirationDate=soon)
+    await p.wait(62)
+    await p.send("GET", f"/keys/{expiring}/metadata")
+    for action in ("wrap", "enable"):
+        await p.act(expiring, action)
+    await p.send("DELETE", f"/keys/{expiring}")
+    await p.wait(30)
+    restore = frame(KEY, {"payload": base64.b64encode(KEPT).decode()})
+    await p.send("POST", f"/keys/{expiring}/restore", restore)
+
+
+async def deletion(p: Probe) -> None:
+    """Authorisations, registrations, restoring, purging."""
+    dual = frame(POLICY, {"type": POLICY, "dualAuthDelete": {"enabled": True}})
+    key = await p.create()
+    for action in ("setKeyForDeletion", "unsetKeyForDeletion"):
+        await p.act(key, action)
+    await p.send("PUT", f"/keys/{key}/policies", dual)
+    off = frame(POLICY, {"type": POLICY, "dualAuthDelete": {"enabled": False}})
+    await p.send("PUT", f"/keys/{key}/policies", off)
+    await p.send("DELETE", f"/keys/{key}")
+    await p.send("GET", f"/keys/{key}/metadata")
+    for action in ("setKeyForDeletion", "unsetKeyForDeletion"):
+        await p.act(key, action)
+        await p.send("GET", f"/keys/{key}/metadata")
+    await p.act(key, "setKeyForDeletion")
+    await p.send("DELETE", f"/keys/{key}")
+    await p.wait(7 * DAY)
+    await p.send("DELETE", f"/keys/{key}", who="approver")
+    await p.act(key, "setKeyForDeletion")
+    await p.wait(6 * DAY)
+    await p.send("DELETE", f"/keys/{key}", who="approver")
+    registered = await p.create()
+    for prevent in (True, False):
+        body = frame(REGISTRATION, {"preventKeyDeletion": prevent})
+        await p.send("POST", f"/keys/{registered}/registrations/{CRN}", body, who="service")
+        await p.send("DELETE", f"/keys/{registered}?force={str(prevent).lower()}")
+    await p.send("DELETE", f"/keys/{registered}?force=true")
+    behind = await p.create()
+    adapter = {"profile": "native_1.0", "profile_data": {"crk_id": behind}, "name": "adapter"}
+    await p.send("POST", "/kmip_adapters", frame(ADAPTER, adapter))
+    await p.send("DELETE", f"/keys/{behind}")
+    await p.send("POST", f"/keys/{await p.create(extractable=True)}/registrations/{CRN}", None, who="service")
+    disabled = await p.create()
+    await p.act(disabled, "disable")
+    await p.send("POST", f"/keys/{disabled}/registrations/{CRN}", None, who="service")
+    rotated = await p.create()
+    await p.act(rotated, "rotate")
+    await p.send("POST", f"/keys/{rotated}/registrations/{CRN}", None, who="service")
+    older = frame(REGISTRATION, {"keyVersionId": rotated})
+    await p.send("PUT", f"/keys/{rotated}/registrations/{CRN}", older, who="service")
+
+
+async def restoring(p: Probe) -> None:
+    """Time rules of restoring and purging."""
+    body = frame(KEY, {"payload": base64.b64encode(KEPT).decode()})
+    wrong = frame(KEY, {"payload": base64.b64encode(b"L" * 32).decode()})
+    key, generated = await p.create(payload=base64.b64encode(KEPT).decode()), await p.create()
+    await p.send("POST", f"/keys/{key}/restore", body)
+    await p.send("DELETE", f"/keys/{key}/purge", who="purger")
+    key = await p.create(payload=base64.b64encode(KEPT).decode())
+    for each in (key, generated):
+        await p.send("DELETE", f"/keys/{each}")
+    for wait in (0, 25, 5):
+        await p.wait(wait)
+        await p.send("POST", f"/keys/{key}/restore", body if wait != 5 else wrong)
+    await p.send("POST", f"/keys/{generated}/restore", body)
+    await p.send("POST", f"/keys/{key}/restore", body)
+    await p.send("GET", f"/keys/{key}/metadata")
+    await p.send("DELETE", f"/keys/{key}")
+    for hours in (0, 3.5, 0.5):
+        await p.wait(hours * 3_600)
+        await p.send("DELETE", f"/keys/{key}/purge", who="purger")
+    await p.send("GET", f"/keys/{key}/metadata")
+    minimal = await p.create()
+    await p.send("DELETE", f"/keys/{minimal}")
+    await p.wait(4 * 3_600)
+    await p.send("DELETE", f"/keys/{minimal}/purge", who="purger")
+    late, later = [await p.create(payload=base64.b64encode(KEPT).decode()) for _ in "12"]
+    for each in (late, later):
+        await p.send("DELETE", f"/keys/{each}")
+    await p.wait(29.5 * DAY)
+    await p.send("POST", f"/keys/{late}/restore", body)
+    await p.wait(DAY)
+    await p.send("POST", f"/keys/{later}/restore", body)
+    await p.wait(12 * DAY)
+    await p.send("GET", f"/keys/{later}/metadata")
+    await p.wait(60 * DAY)
+    await p.send("GET", f"/keys/{later}/metadata")
+
+
+async def importing(p: Probe) -> None:
+    """Instance policies on import, import tokens and their nonces."""
+    rights = (
+        "create_root_key",
+        "create_standard_key",
+        "import_root_key",
+        "import_standard_key",
+        "enforce_token",
+    )
+    payload = base64.b64encode(KEPT).decode()
+    for right in rights:
+        data = {"enabled": True, "attributes": {right: right == "enforce_token"}}
+        policy = {"policy_type": "keyCreateImportAccess", "policy_data": data}
+        await p.send("PUT", "/instance/policies", frame(POLICY, policy))
+        for extractable in (False, True):
+            await p.create(extractable=extractable)
+            await p.create(extractable=extractable, payload=payload)
+    off = {"policy_type": "keyCreateImportAccess", "policy_data": {"enabled": False}}
+    await p.send("PUT", "/instance/policies", frame(POLICY, off))
+    await p.create(payload=payload)
+    await p.send("GET", "/keys?sort=creationDate")
+    tokens = []
+    for _ in "12":
+        made = (await p.send("POST", "/import_token", {"maxAllowedRetrievals": 2}))[1]
+        p.seen.append(made.get("expirationDate") == made.get("creationDate"))
+        tokens.append((await p.send("GET", "/import_token"))[1])
+    p.seen.append(tokens[0].get("nonce") == tokens[1].get("nonce"))
+    old, new = (members(token) for token in tokens)
+    for parts in (
+        old,
+        {**new, "encryptedNonce": old["encryptedNonce"], "iv": old["iv"]},
+        {**new, "iv": old["iv"]},
+        new,
+    ):
+        await p.create(**parts)
+    for _ in "12":
+        await p.send("GET", "/import_token")
+    await p.wait(600)
+    await p.create(**new)
+    for wait in (550, 50):
+        await p.send("POST", "/import_token", {})
+        await p.wait(wait)
+        await p.send("GET", "/import_token")
+    await p.send("POST", "/import_token", {})
+    await p.wait(601)
+    await p.send("GET", "/import_token")
+
+
+def members(token: dict[str, Any]) -> dict[str, str]:
+    """Return the members of an import by token, with an iv that belongs to the token."""
+    if "payload" not in token:
+        return {"encryptedNonce": "", "iv": ""}
+    nonce = base64.b64decode(token.get("nonce") or "AAAAAAAAAAAAAAAA")
+    iv = nonce[::-1]
+    public = load_pem_public_key(base64.b64decode(token["payload"]))
+    return {
+        "payload": base64.b64encode(oaep_encrypt(public, KEPT)).decode(),  # type: ignore[arg-type]  # it is RSA
+        "encryptedNonce": base64.b64encode(seal_nonce(KEPT, iv, nonce)).decode(),
+        "iv": base64.b64encode(iv).decode(),
+    }
+
+
+async def policies_and_lists(p: Probe) -> None:
+    """Policies of keys, lists, rings, aliases."""
+    await p.send("GET", "/key_rings")
+    await p.send("GET", "/keys")
+    keys = [
+        await p.create(name=f"list-{number}", extractable=bool(number % 2), aliases=[f"al-{number}"])
+        for number in range(4)
+    ]
+    for query in ("limit=2&sort=creationDate", "limit=2&offset=2&sort=creationDate", "limit=0", "sort=color"):
+        await p.send("GET", f"/keys?{query}")
+    ordered = (await p.send("GET", "/keys"))[1].get("resources", [])
+    p.seen.pop()
+    p.seen.append([key.get("id") for key in ordered] == sorted(keys))
+    await p.send("HEAD", "/keys")
+    await p.send("GET", f"/keys/{keys[0]}", prefer="return=representation")
+    await p.send("POST", f"/keys/{keys[0]}/aliases/al-1")
+    await p.send("DELETE", f"/keys/{keys[1]}/aliases/al-1")
+    await p.send("GET", "/keys/al-1/metadata")
+    await p.create(aliases=["al-0"])
+    await p.send("POST", f"/keys/{keys[2]}/aliases/al-9")
+    await p.send("GET", f"/keys/{keys[2]}/policies")
+    for body in ({"interval_month": 13}, {"interval_month": 1}):
+        for key in keys[:2]:
+            await p.send("PUT", f"/keys/{key}/policies", frame(POLICY, {"type": POLICY, "rotation": body}))
+    await p.wait(31 * DAY)
+    await p.send("GET", f"/keys/{keys[0]}/versions?allKeyStates=1")
+    await p.send("POST", "/key_rings/ring-1")
+    await p.send("PATCH", f"/keys/{keys[0]}", {"keyRingID": "ring-1"})
+    await p.send("GET", f"/keys/{keys[0]}/metadata", x_kms_key_ring="default")
+    await p.send("POST", "/keys", frame(KEY, {"name": "probe-key"}), x_kms_key_ring="nowhere")
+    await p.send("DELETE", "/key_rings/ring-1")
+    await p.send("GET", "/keys/unknown/metadata")
+    await p.send(
+        "PUT",
+        "/instance/policies?policy=dualAuthDelete",
+        frame(POLICY, {**DUAL, "policy_data": {"enabled": True}}),
+    )
+    await p.send("GET", f"/keys/{await p.create()}/metadata")
+    await p.send("DELETE", f"/keys/{keys[3]}")
+    p.app.world.restarted = True
+    await p.send("DELETE", f"/keys/{keys[3]}")
+    await p.send("GET", "/keys?sort=creationDate")
+
+
+PARTS = (access, bodies, wrapping, states, deletion, restoring, importing, policies_and_lists)
+
+
+class Same(Exception):  # noqa: N818 - a result, not an error
+    """The whole probe saw nothing new."""
+
+
+async def probe(rules: Rules, plain: list[list[Any]] | None = None) -> list[list[Any]]:
+    """Run the parts, each in an instance of its own; what each saw.
+
+    With `plain`, stop after the first part that saw another thing, and raise Same when none did.
+    The reference itself must not fail.
+    """
+    app = KeyProtect(World(rules))
+    issuer = app.world.issuer
+    form = "grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&apikey="
+    tokens = {
+        name: issuer.exchange((form + key).encode())[1]["access_token"]
+        for name, key in issuer.api_keys.items()
+    }
+    seen: list[list[Any]] = []
+    for part in PARTS:
+        each = Probe(app, tokens)
+        await part(each)
+        assert app.crashes == []
+        seen.append(each.seen)
+        if plain is not None and each.seen != plain[len(seen) - 1]:
+            return seen
+    if plain is not None:
+        raise Same
+    return seen
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pairs() -> Iterator[None]:
+    """Hand out three pairs in turn: their number does not matter here, their making takes long."""
+    pool = rsa_pairs.PairPool()
+    made: list[rsa_pairs.Pair] = []
+    for _ in range(3):
+        future: Future[rsa_pairs.Pair] = Future()
+        pool.request(future)
+        made.append(future.result(30))
+    patch = pytest.MonkeyPatch()
+
+    def give(future: Future[rsa_pairs.Pair]) -> None:
+        made.append(made.pop(0))
+        future.set_result(made[-1])
+
+    patch.setattr(rsa_pairs.POOL, "request", give)
+    patch.setattr(rsa_pairs.POOL, "warm_up", lambda: None)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def plain() -> list[list[Any]]:
+    """Return what the probe sees when nothing is switched on; twice, to know that it sees the same."""
+    first = asyncio.run(probe(Rules()))
+    assert asyncio.run(probe(Rules())) == first
+    return first
+
+
+@pytest.mark.parametrize("name", list(DEFECTS))
+def test_defect_shows(plain: list[list[Any]], name: str) -> None:
+    """The probe sees another thing, and the reference itself does not fail."""
+    asyncio.run(probe(Rules.of("page", [DEFECTS[name]], []), plain))
+
+
+def codes(seen: list[list[Any]]) -> list[Any]:
+    """Return requests, statuses and codes only."""
+    requests = [one for part in seen for one in part if isinstance(one, tuple) and len(one) == 7]
+    return [(*one[:4], re.findall(r'"code": "(\w+)"', one[6])) for one in requests]
+
+
+# What these are about is a status or a code.
+OTHER_STATUS = (
+    "unauthorized-with-reason",
+    "unreadable-bearer-401",
+    "destroyed-key-is-gone",
+    "purge-200",
+    "alias-200",
+)
+OTHER_STATUS += ("expiry-half-an-hour-late",)
+
+
+@pytest.mark.parametrize("name", list(VARIATIONS))
+def test_variation_shows(plain: list[list[Any]], name: str) -> None:
+    """Lawful differences show, and leave statuses and codes alone apart from those that are about them."""
+    seen = asyncio.run(probe(Rules.of("page", [], [VARIATIONS[name]])))
+    assert seen != plain
+    assert (codes(seen) == codes(plain)) == (name not in OTHER_STATUS)
