@@ -65,6 +65,16 @@ class Reply:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An answer of an earlier run: when it was asked for (seconds since the epoch), how long it took, its id."""
+
+    reply: Reply
+    started: float
+    duration: float
+    correlation: str
+
+
 class Client:
     """Sends requests to one target; safe between threads."""
 
@@ -98,12 +108,13 @@ class Client:
             time.sleep(min(int(after), 30))
         return reply, exchange
 
-    def recorded(
-        self, request: Request, case: str, reply: Reply, started: float, duration: float
-    ) -> tuple[Reply, Exchange]:
+    def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
         headers, built = self._build(request, case)
-        return reply, self._evidence(request, headers, built, case, reply, "", started, duration)
+        headers["correlation-id"] = of.correlation
+        return of.reply, self._evidence(
+            request, headers, built, case=case, reply=of.reply, trouble="", started=of.started, duration=of.duration
+        )
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
         """Return a request as it leaves, and its headers."""

@@ -111,6 +111,16 @@ class MissingSecretError(SuiteError):
 
 
 @dataclass(eq=False)
+class MissingTargetError(SuiteError):
+    """A command that works on an endpoint was given none."""
+
+    command: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The command {command!r} needs an endpoint, but none is named."
+    advises: ClassVar[str] = "add --target FILE, or --base-url and what belongs to it."
+
+
+@dataclass(eq=False)
 class UnreachableError(SuiteError):
     """Nothing answers at the target's address, or not in time."""
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from kms_conformance.clock import TooLong
-from kms_conformance.errors import AuthorError
+from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.judge import MISSING, judge, pick
 from kms_conformance.redaction import Secret
@@ -140,10 +140,10 @@ class CaseRun:
         what = f"{request.method} {request.path}"
         played = tape.play_reply(what)
         if played is not None:
-            return client.recorded(request, self.info.id, *played)
+            return client.recorded(request, self.info.id, played)
         reply, exchange = client.send(request, self.info.id)
         if reply is not None:
-            tape.record_reply(what, reply, exchange.started, exchange.duration)
+            tape.record_reply(what, reply, exchange)
         return reply, exchange
 
     def wait(self, seconds: float, why: str) -> None:
@@ -213,6 +213,9 @@ class CaseRun:
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
             message = str(stopped)
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
+        elif isinstance(stopped, SuiteError) and stopped.exit_code is ExitCode.UNREACHABLE:
+            # A token issuer or a control protocol that fails in mid-run is no fault of the suite.
+            verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:
             verdict, message = Verdict.ERROR, f"{type(stopped).__name__}: {stopped}"
         elif self.open:

@@ -23,7 +23,8 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from kms_conformance.client import Reply
+from kms_conformance.client import Recorded, Reply
+from kms_conformance.exchange import Exchange
 from kms_conformance.journal import Journal, Plant
 
 _ENTROPY: ContextVar[Entropy | None] = ContextVar("entropy", default=None)
@@ -129,8 +130,8 @@ class Tape:
         self.events.append(event)
         self.place = len(self.events)
 
-    def play_reply(self, what: str) -> tuple[Reply, float, float] | None:
-        """Return a recorded answer with its start and duration in seconds, or ``None`` to go live."""
+    def play_reply(self, what: str) -> Recorded | None:
+        """Return a recorded answer, or ``None`` to go live."""
         event = self.play("exchange", what)
         if event is None:
             return None
@@ -142,9 +143,9 @@ class Tape:
         except ValueError:
             body = None
         reply = Reply(event["status"], httpx.Headers([tuple(pair) for pair in event["headers"]]), body, content)
-        return reply, event["started"], event["duration"]
+        return Recorded(reply, event["started"], event["duration"], event["correlation"])
 
-    def record_reply(self, what: str, reply: Reply, started: float, duration: float) -> None:
+    def record_reply(self, what: str, reply: Reply, exchange: Exchange) -> None:
         """Write an answer down."""
         self.record(
             "exchange",
@@ -152,8 +153,9 @@ class Tape:
             status=reply.status,
             headers=reply.headers.multi_items(),
             content=base64.b64encode(reply.content).decode(),
-            started=started,
-            duration=duration,
+            started=exchange.started,
+            duration=exchange.duration,
+            correlation=exchange.sent.headers.get("correlation-id", ""),
         )
 
     def suspend(self, seconds: float, server_now: datetime) -> datetime:

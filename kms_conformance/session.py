@@ -22,7 +22,7 @@ from kms_conformance.clock import Cancelled, RealClock, choose_clock
 from kms_conformance.contract import Contract, load_contract
 from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import SuiteError
-from kms_conformance.journal import Journal
+from kms_conformance.journal import Journal, Thing
 from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotApplicable, NotTested, Planted
 from kms_conformance.locks import Turns
 from kms_conformance.planting import Lock as JournalKey
@@ -188,6 +188,8 @@ class Session:
                         self._clean(case)
                         if case.tape is not None:
                             case.tape.finished()
+        except KeyboardInterrupt as wrong:  # while it waited for its turn, or cleaned up
+            case.stopped, interrupt = NotTested("the run was stopped during this case"), wrong
         except BaseException as wrong:  # noqa: BLE001 - same
             case.stopped = wrong
         case.finished = case.finished or time.time()
@@ -247,6 +249,11 @@ class Session:
                 self._lock_of_journal = JournalKey(str(secret))
             return self._lock_of_journal
 
+    def left_behind(self) -> list[Thing]:
+        """Return what dead runs have left on this target, newest first."""
+        bench = self.bench(self.options.contracts[0])
+        return bench.journal.abandoned(bench.target.base_url)
+
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
@@ -259,14 +266,13 @@ class Session:
                 case = CaseRun(bench, CaseInfo("recovery", "Clean-up", contract_id, ()), thing.instance, cleaning=True)
                 system = adapter_of(bench.contract)(case)
                 try:
-                    done = hasattr(system, "recover") and system.recover(thing)
+                    done, why = bool(system.undo(thing)), "it is still there"
                 except Exception as wrong:  # noqa: BLE001 - one thing that cannot be removed must not keep the others
-                    done = False
-                    trouble.append(f"{thing.kind} {thing.name or thing.ref}: {type(wrong).__name__}")
+                    done, why = False, type(wrong).__name__
                 if done:
                     bench.journal.gone(thing.id)
                 else:
-                    trouble.append(f"{thing.kind} {thing.name or thing.ref} in {thing.instance}")
+                    trouble.append(f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}")
         return trouble
 
     def _demand_life(self, bench: Bench) -> None:

@@ -13,6 +13,7 @@ from kms_conformance.errors import ExitCode, SuiteError
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
     "serve": "Serve the embedded reference.",
+    "sweep": "Remove what killed runs have left behind.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 

@@ -80,6 +80,8 @@ def command(
     session = Session(options, target)
     try:
         session.check()
+        for line in session.recover():
+            click.echo(f"left over from a run that was killed: {line}", err=True)
         sys.exit(judge(session, report_dir, arguments))
     finally:
         session.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, step
@@ -120,6 +121,16 @@ class Keys(Base):
         if answer.ok:
             self._forget(str(key))
         return answer
+
+    def server_now(self) -> datetime:
+        """Return the instance's own date, read from a key that is made for it and deleted at once."""
+        key = self.create_root_key()
+        told = self.get_metadata(key).needed()["resources.0.creationDate"]
+        self.delete_key(key).needed()
+        try:
+            return datetime.fromisoformat(told)
+        except ValueError:
+            raise Inconclusive("the key's creationDate is no date") from None
 
     def restore_key(self, key: Key | str, body: JSON = None, **members: Any) -> Answer:
         """Restore a deleted key; ``members`` make the page's form with key material."""

@@ -1,0 +1,213 @@
+"""Cases that wait longer than a run: planted, finished later, and not lost to a kill in between."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kms_conformance.planting import Lock, StaleError, random_bytes, reproducible
+from kms_reference.server import Server
+from kms_reference.target import target_text
+
+CASE = "rotate_again_after_an_hour"
+
+
+@pytest.fixture
+def reference() -> Iterator[Server]:
+    """A reference whose clock the test moves and the suite cannot."""
+    with Server() as server:
+        yield server
+
+
+opened: list[sqlite3.Connection] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_journals() -> Iterator[None]:
+    """Close what the tests have opened."""
+    yield
+    while opened:
+        opened.pop().close()
+
+
+def write_target(folder: Path, server: Server, base_url: str = "") -> Path:
+    """Write a target without control, so that the suite has the real clock only."""
+    text = re.sub(r"\[control\]\nurl = .*\n", "", target_text(server))
+    path = folder / "target.toml"
+    path.write_text(text.replace(f'base_url = "{server.base_url}"', f'base_url = "{base_url or server.base_url}"', 1))
+    return path
+
+
+def run(folder: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run the one long case with the real command line."""
+    command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "--max-wait", "1", "-k", CASE]
+    return subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def case_of(folder: Path) -> dict[str, Any]:
+    """Return the long case from the results."""
+    cases: list[dict[str, Any]] = json.loads((folder / "reports/out/results.json").read_text())["cases"]
+    (found,) = [case for case in cases if case["id"].endswith(CASE)]
+    return found
+
+
+def journal(folder: Path) -> sqlite3.Connection:
+    """Open the journal."""
+    opened.append(sqlite3.connect(folder / ".kms-conformance/journal.sqlite"))
+    return opened[-1]
+
+
+def advance(server: Server, folder: Path, seconds: float) -> None:
+    """Move the clock of the plant's instance."""
+    (instance,) = journal(folder).execute("SELECT instance FROM plants WHERE due != ''").fetchone()
+    httpx.post(f"{server.control_url}/instances/{instance}/clock", json={"advance_seconds": seconds}).raise_for_status()
+
+
+def test_gate_plants_nothing(reference: Server, tmp_path: Path) -> None:
+    """Only the nightly profile plants."""
+    run(tmp_path, write_target(tmp_path, reference))
+
+    assert case_of(tmp_path)["verdict"] == "not-tested"
+    assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
+
+
+def test_planted_once_and_finished_when_due(reference: Server, tmp_path: Path) -> None:
+    """One plant, however many nights; before the due date not tested, afterwards a verdict with both days' evidence."""
+    target = write_target(tmp_path, reference)
+    for _ in range(2):
+        run(tmp_path, target, "--profile", "nightly")
+
+        assert re.fullmatch(r"due \d{4}-\d\d-\d\d", case_of(tmp_path)["message"])
+        assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (1,)
+    advance(reference, tmp_path, 3700)
+
+    run(tmp_path, target)
+
+    found = case_of(tmp_path)
+    assert found["verdict"] == "passed", found
+    assert len(found["exchanges"]) >= 3
+    assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
+    assert journal(tmp_path).execute("SELECT count(*) FROM things WHERE state != 'gone'").fetchone() == (0,)
+
+
+def test_journal_holds_no_secret(reference: Server, tmp_path: Path) -> None:
+    """Neither API keys nor key material nor answers stand in the journal in clear."""
+    run(tmp_path, write_target(tmp_path, reference), "--profile", "nightly")
+
+    content = b"".join(path.read_bytes() for path in (tmp_path / ".kms-conformance").iterdir() if path.is_file())
+    assert b"payload" not in content
+    assert not any(key.encode() in content for key in reference.api_keys.values())
+
+
+def test_another_machine_finishes(reference: Server, tmp_path: Path) -> None:
+    """Whoever has the journal and the API key can finish the case elsewhere."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    run(here, write_target(here, reference), "--profile", "nightly")
+    advance(reference, here, 3700)
+    (there / ".kms-conformance").mkdir()
+    source, copy = journal(here), journal(there)
+    source.backup(copy)
+
+    run(there, write_target(there, reference))
+
+    assert case_of(there)["verdict"] == "passed"
+
+
+class KillingProxy(ThreadingHTTPServer):
+    """Passes requests on, and kills a process with -9 just before the n-th one reaches the endpoint."""
+
+    def __init__(self, origin: str, at: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Forward)
+        self.origin, self.left = origin, at
+        self.victim: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(trust_env=False)
+        self.lock = threading.Lock()
+
+
+class _Forward(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: KillingProxy
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        with self.server.lock:
+            self.server.left -= 1
+            if self.server.left == 0 and self.server.victim is not None:
+                self.server.victim.kill()
+                self.server.victim.wait()
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        answer = self.server.http.request(self.command, self.server.origin + self.path, headers=headers, content=body)
+        try:
+            self.send_response(answer.status_code)
+            for name, value in answer.headers.items():
+                if name not in {"content-length", "connection", "date", "server", "transfer-encoding"}:
+                    self.send_header(name, value)
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+        except OSError:
+            self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = forward  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.mark.parametrize("at", [3, 4, 6, 8])
+def test_killed_while_planting(reference: Server, tmp_path: Path, at: int) -> None:
+    """A run that is killed between any two requests loses nothing: the next one sweeps, plants anew, and it finishes."""
+    proxy = KillingProxy(reference.base_url, at)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    target = write_target(tmp_path, reference, f"http://127.0.0.1:{proxy.server_port}")
+    command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "--max-wait", "1", "-k", CASE]
+    try:
+        proxy.victim = subprocess.Popen(
+            [*command, "--profile", "nightly"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        proxy.victim.wait(60)
+        proxy.victim = None
+        run(tmp_path, target, "--profile", "nightly")
+        advance(reference, tmp_path, 3700)
+
+        run(tmp_path, target)
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+        proxy.http.close()
+
+    assert case_of(tmp_path)["verdict"] == "passed"
+    assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
+    assert journal(tmp_path).execute("SELECT kind, name FROM things WHERE state != 'gone'").fetchall() == []
+
+
+def test_random_bytes_come_again() -> None:
+    """In a planted case the same random bytes are made each time it is played; elsewhere they are not."""
+    with reproducible(b"seed"):
+        first = random_bytes(40), random_bytes(12)
+    with reproducible(b"seed"):
+        again = random_bytes(40), random_bytes(12)
+
+    assert first == again
+    assert random_bytes(40) != random_bytes(40)
+
+
+def test_another_key_opens_nothing() -> None:
+    """What one operator sealed, another cannot read."""
+    sealed = Lock("one").seal({"answer": 1})
+
+    assert Lock("one").open(sealed) == {"answer": 1}
+    with pytest.raises(StaleError):
+        Lock("two").open(sealed)
