@@ -1,4 +1,4 @@
-"""Administrators of a crypto unit: their certificates, subject key identifiers and signatures (facts A1.5).
+"""Administrators of a crypto unit: their certificates, subject key identifiers and signatures.
 
 A certificate's own signature is never checked: the two ways in which the vendor's tools make it disagree.
 """

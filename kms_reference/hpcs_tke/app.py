@@ -1,4 +1,4 @@
-"""The TKE service: list the crypto units of an instance, pass a request to one of them (facts A1.2, A1.3).
+"""The TKE service: list the crypto units of an instance, pass a request to one of them.
 
 Errors of the service are plain text: no source shows an error body of it. Order of checks: token, role, instance,
 unit, body. A token that is missing or unusable, and one without the Manager role, are 401 as the documented

@@ -1,4 +1,4 @@
-"""The attributes of a domain and the rules for changing them (facts A2, A3).
+"""The attributes of a domain and the rules for changing them.
 
 ``changed`` is a pure function: it answers the attributes that a command leads to, or refuses.
 """

@@ -1,6 +1,6 @@
 """Return and reason codes of the EP11 crypto module, and the exception that carries them.
 
-The numbers are those of the public EP11 header; which pair answers which broken rule is in facts A2. Pairs that
+The numbers are those of the public EP11 header. Pairs that
 no source fixes are marked in :data:`CHOSEN`.
 """
 

@@ -1,4 +1,4 @@
-"""One domain of a crypto module: what a crypto unit is to its administrators (facts A1.6, A3).
+"""One domain of a crypto module: what a crypto unit is to its administrators.
 
 Every command is refused or done as a whole: a :class:`Refusal` leaves administrators, attributes, registers and
 the transaction counter as they were. Where the order of checks is undocumented (it always is), this module asks:

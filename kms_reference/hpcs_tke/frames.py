@@ -1,4 +1,4 @@
-"""The two envelopes around an EP11 message: the HTP string and the CPRB header (facts A1.4).
+"""The two envelopes around an EP11 message: the HTP string and the CPRB header.
 
 HTPRequest: decimal length, then ``;PCI request;XPNUM   ;<module>;<8 blanks>;<hex>``; the length counts what
 follows it. HTPResponse: decimal length, ``;``, 156 characters of information, ``;``, hex. The hex is a 32-byte

@@ -29,5 +29,5 @@ Identify = Callable[[str | None], Identity | None]
 
 
 def is_manager(identity: Identity) -> bool:
-    """Tell whether the identity holds the service role that the TKE service asks for (facts A3, roles)."""
+    """Tell whether the identity holds the service role that the TKE service asks for."""
     return any(role.rsplit(":", 1)[-1].casefold() == "manager" for role in identity.roles)

@@ -1,4 +1,4 @@
-"""EP11 messages: administrative requests and answers, and information queries (facts A1.5)."""
+"""EP11 messages: administrative requests and answers, and information queries."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Permission bits of a domain and the control bits that say which of them may still change (facts A3)."""
+"""Permission bits of a domain and the control bits that say which of them may still change."""
 
 WK_IMPORT = 0x1
 WK_EXPORT = 0x2

@@ -1,4 +1,4 @@
-"""The two master-key registers of a domain and what moves keys between them (facts A3).
+"""The two master-key registers of a domain and what moves keys between them.
 
 New: empty -> uncommitted (import, or random when the current one is full) -> committed -> empty, its value then
 being the current key. Current: empty or valid. A refused command leaves both as they were.

@@ -1,4 +1,4 @@
-"""The operations of the Kubernetes Service that the credentials page needs (facts B1).
+"""The operations of the Kubernetes Service that the credentials page needs.
 
 Order of checks: token (401), role (403), headers (400), existence (404), body (400), then the operation itself.
 """

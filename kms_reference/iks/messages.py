@@ -1,4 +1,4 @@
-"""The ten documented messages, and the flat error envelope that carries them (facts B1, B2).
+"""The ten documented messages, and the flat error envelope that carries them.
 
 No source gives the status or code of most of them; :data:`STATUS_OF` holds what this reference answers then.
 """

@@ -1,6 +1,6 @@
 """Classic infrastructure permissions as far as this reference needs them.
 
-Sources disagree about which are required (facts B3): only the shape of a listing is a promise, not this list.
+Sources disagree about which are required: only the shape of a listing is a promise, not this list.
 """
 
 from enum import Enum

@@ -1,6 +1,6 @@
 """What the service remembers: credentials by account, region and resource group; clusters; the world upstream.
 
-Precedence (facts B3): manual credentials win over the API key, whatever state either is in. Nothing here is real:
+Precedence: manual credentials win over the API key, whatever state either is in. Nothing here is real:
 an infrastructure account is the digits before the underscore of a classic user name (``1234567_name``), or
 ``linked`` for the API key; every key exists upstream until a fault deletes it.
 """

@@ -71,7 +71,7 @@ def test_zeroizing_resolves_it(restricted: Unit, administrators: list[EcAdminist
 
 
 def test_golden_query_frame(unit: Unit) -> None:
-    """The attribute query is framed as the facts print it."""
+    """The attribute query is framed as a known-good client frames it."""
     frame = wire.htp_request(2, wire.Header(3).encode(wire.query_request(wire.QUERY_ATTRIBUTES, 3)))
     assert frame == (
         "181;PCI request;XPNUM   ;2;        ;002004000080543400000000000000030000000000000000000000000000002A"
