@@ -20,7 +20,19 @@ from kms_conformance.client import Client, Reply
 from kms_conformance.plugin import State
 from kms_conformance.session import Options, Session
 
-QUIET = ["-p", "no:terminal", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:allure_pytest", "-s", "-c", os.devnull]
+QUIET = [
+    "-p",
+    "no:terminal",
+    "-p",
+    "no:hypothesispytest",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:allure_pytest",
+    "-s",
+    "-c",
+    os.devnull,
+]
 
 
 def suite(session: Session, sent: list[httpx.Request], report: Path) -> tuple[float, int, int]:
@@ -40,7 +52,11 @@ def suite(session: Session, sent: list[httpx.Request], report: Path) -> tuple[fl
     assert state.run is not None
     cases = state.run.cases
     begun = min(case.started for case in cases)
-    return max(case.started + case.duration for case in cases) - begun, len(cases), sum(len(case.exchanges) for case in cases)
+    return (
+        max(case.started + case.duration for case in cases) - begun,
+        len(cases),
+        sum(len(case.exchanges) for case in cases),
+    )
 
 
 def bare(sent: list[httpx.Request]) -> float:
@@ -48,7 +64,11 @@ def bare(sent: list[httpx.Request]) -> float:
     with httpx.Client(trust_env=False) as client:
         begun = time.perf_counter()
         for request in sent:
-            client.send(client.build_request(request.method, request.url, headers=request.headers, content=request.content))
+            client.send(
+                client.build_request(
+                    request.method, request.url, headers=request.headers, content=request.content
+                )
+            )
         return time.perf_counter() - begun
 
 
@@ -68,7 +88,9 @@ def main() -> None:
             if number == 0:
                 continue  # the first round warms both sides
             ratios.append(seconds / plain)
-            print(f"round {number}: {cases} cases, {exchanges} exchanges, suite {seconds:.2f} s, bare loop {plain:.2f} s, ratio {seconds / plain:.2f}")
+            print(
+                f"round {number}: {cases} cases, {exchanges} exchanges, suite {seconds:.2f} s, bare loop {plain:.2f} s, ratio {seconds / plain:.2f}"
+            )
     print(f"median ratio {statistics.median(ratios):.2f}")
 
 

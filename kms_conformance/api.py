@@ -21,7 +21,17 @@ from kms_conformance.kit import Inconclusive
 from kms_conformance.material import key_material, seal_nonce
 from kms_conformance.redaction import Secret
 
-__all__ = ["Inconclusive", "Secret", "case_fixture", "covers", "impact", "key_material", "needs", "seal_nonce", "waits"]
+__all__ = [
+    "Inconclusive",
+    "Secret",
+    "case_fixture",
+    "covers",
+    "impact",
+    "key_material",
+    "needs",
+    "seal_nonce",
+    "waits",
+]
 
 
 def covers(*requirements: str) -> pytest.MarkDecorator:
@@ -29,7 +39,9 @@ def covers(*requirements: str) -> pytest.MarkDecorator:
     return pytest.mark.covers(*requirements)
 
 
-def needs(*, identity: str | tuple[str, ...] = (), capability: str | tuple[str, ...] = (), control: bool = False) -> pytest.MarkDecorator:
+def needs(
+    *, identity: str | tuple[str, ...] = (), capability: str | tuple[str, ...] = (), control: bool = False
+) -> pytest.MarkDecorator:
     """Name what the target must give: further identities, capabilities, the control protocol.
 
     Without an identity or the control protocol the case is ``not-tested``; a capability that the target declares

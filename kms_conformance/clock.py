@@ -74,7 +74,9 @@ class ControlledClock:
             answer = self._http.post(url, json={"advance_seconds": seconds})
             return datetime.fromisoformat(answer.json()["now"] if answer.status_code == _OK else "")
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as wrong:
-            raise UnreachableError(url, f"the control protocol did not move the clock ({type(wrong).__name__})") from None
+            raise UnreachableError(
+                url, f"the control protocol did not move the clock ({type(wrong).__name__})"
+            ) from None
 
 
 class RealClock:
@@ -117,7 +119,7 @@ class NoClock(RealClock):
 
     overlaps = False
 
-    def wait(self, instance: str, seconds: float) -> None:
+    def wait(self, instance: str, seconds: float) -> None:  # noqa: ARG002 - one signature for all clocks
         """Refuse."""
         raise TooLong
 

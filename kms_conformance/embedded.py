@@ -36,7 +36,9 @@ serve_forever(port=0, on_ready=ready, **options)
 class EmbeddedReference:
     """Starts the reference at once and is asked for its target later, so that start-up overlaps other work."""
 
-    def __init__(self, *, edition: str = "page", defects: Sequence[str] = (), variations: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, edition: str = "page", defects: Sequence[str] = (), variations: Sequence[str] = ()
+    ) -> None:
         options = {"edition": edition, "defects": list(defects), "variations": list(variations)}
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
             [sys.executable, "-c", _CHILD, json.dumps(options)],
@@ -56,7 +58,9 @@ class EmbeddedReference:
                 _, told = self._process.communicate(timeout=10)
                 why = told.strip().splitlines()[-1] if told.strip() else "it said nothing"
                 raise UnreachableError("embedded reference", f"it did not start: {why}")
-            self._target = replace(build_target(tomllib.loads(json.loads(line)), {}, "the embedded reference"), embedded=True)
+            self._target = replace(
+                build_target(tomllib.loads(json.loads(line)), {}, "the embedded reference"), embedded=True
+            )
         return self._target
 
     def stop(self) -> None:
@@ -72,6 +76,8 @@ class EmbeddedReference:
         """Give the reference."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, wrong: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop it."""
         self.stop()

@@ -90,7 +90,14 @@ class Exchange:
             parts.append(f"-X {self.sent.method}")
         parts.append(shlex.quote(self.sent.url))
         for name, value in self.sent.headers.items():
-            if name in {"user-agent", "accept-encoding", "connection", "host", "content-length", "correlation-id"}:
+            if name in {
+                "user-agent",
+                "accept-encoding",
+                "connection",
+                "host",
+                "content-length",
+                "correlation-id",
+            }:
                 continue
             if name == "authorization" and "<" in value:
                 parts.append('-H "authorization: Bearer $KMS_TOKEN"')

@@ -109,6 +109,8 @@ class Expectation:
                 )
                 for outcome in document["outcomes"]
             ),
-            members=tuple(Member(member["path"], member["check"], member["value"]) for member in document["members"]),
+            members=tuple(
+                Member(member["path"], member["check"], member["value"]) for member in document["members"]
+            ),
             setup=document["setup"],
         )

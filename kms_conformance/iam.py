@@ -60,7 +60,9 @@ class Tokens:
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != _OK or not isinstance(token, str) or not token:
             code = document.get("errorCode") if isinstance(document, dict) else None
-            told = f"status {answer.status_code}" + (f" {self._redactor.scrub(code)}" if isinstance(code, str) else "")
+            told = f"status {answer.status_code}" + (
+                f" {self._redactor.scrub(code)}" if isinstance(code, str) else ""
+            )
             raise TokenRefusedError(name, url, told) from None
         self._redactor.remember(token, "token")
         life = document.get("expires_in")

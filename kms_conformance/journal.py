@@ -74,7 +74,9 @@ class Journal:
         self.path = path
         self._alive = _hold(path, run) if path is not None else None
         self._lock = threading.Lock()
-        self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
+        self._file = sqlite3.connect(
+            path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30
+        )
         # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.execute("PRAGMA synchronous=NORMAL")
@@ -86,7 +88,9 @@ class Journal:
         other._run = run  # noqa: SLF001 - our own kind
         return other
 
-    def intend(self, base_url: str, instance: str, kind: str, name: str, *, ref: str = "", detail: str = "") -> int:
+    def intend(
+        self, base_url: str, instance: str, kind: str, name: str, *, ref: str = "", detail: str = ""
+    ) -> int:
         """Write down what is about to be created; return the row's number."""
         with self._lock:
             row = self._file.execute(
@@ -160,7 +164,9 @@ class Journal:
     def events(self, plant: int) -> list[bytes]:
         """Return the encrypted events of a plant in their order."""
         with self._lock:
-            rows = self._file.execute("SELECT sealed FROM events WHERE plant = ? ORDER BY id", (plant,)).fetchall()
+            rows = self._file.execute(
+                "SELECT sealed FROM events WHERE plant = ? ORDER BY id", (plant,)
+            ).fetchall()
         return [bytes(row[0]) for row in rows]
 
     def planted(self, plant: int, due: str) -> None:

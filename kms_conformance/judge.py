@@ -1,4 +1,4 @@
-"""The judge: does an exchange fulfil an expectation?
+"""Tells whether an exchange fulfils an expectation.
 
 Pure. The same exchange and expectation give the same finding, today and years later, here and elsewhere.
 """
@@ -82,7 +82,9 @@ def _outcome_mismatch(outcome: Outcome, answer: Received, schemas: Schemas) -> s
         return f"{answer.status} without reasons"
     if reason.get("code") != outcome.code:
         return f"{answer.status} with code {reason.get('code')!r}"
-    return _message_mismatch(outcome, reason.get("message")) or _target_mismatch(outcome, reason.get("target"))
+    return _message_mismatch(outcome, reason.get("message")) or _target_mismatch(
+        outcome, reason.get("target")
+    )
 
 
 def _message_mismatch(outcome: Outcome, message: JSON) -> str | None:
@@ -139,7 +141,11 @@ def _holds(member: Member, value: object) -> bool:
         case "lacks":
             return value is MISSING or (isinstance(value, list) and member.value not in value)
         case "at-most":
-            return isinstance(value, int | float | str) and isinstance(value, type(member.value)) and value <= member.value
+            return (
+                isinstance(value, int | float | str)
+                and isinstance(value, type(member.value))
+                and value <= member.value
+            )
         case "length":
             return isinstance(value, list) and len(value) == member.value
         case "at-most-long":

@@ -41,7 +41,7 @@ class CaseStopped(Exception):  # noqa: N818 - the root of reasons, not of errors
     verdict: Verdict
 
 
-class ConformanceFailure(CaseStopped, AssertionError):
+class ConformanceFailure(CaseStopped, AssertionError):  # noqa: N818 - a verdict, not an error
     """The endpoint does not keep a promise."""
 
     verdict = Verdict.FAILED

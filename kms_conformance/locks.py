@@ -28,7 +28,9 @@ class Turns:
         self._stem = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}-{name}"
 
     @contextmanager
-    def hold(self, things: Sequence[str] = (), *, alone: bool = False, patience: float = 3600) -> Iterator[None]:
+    def hold(
+        self, things: Sequence[str] = (), *, alone: bool = False, patience: float = 3600
+    ) -> Iterator[None]:
         """Hold the instance (alone, if asked) and the named things until the block ends.
 
         Raises :class:`TimeoutError` after ``patience`` seconds. Things are taken in one fixed order, so two cases
@@ -54,7 +56,9 @@ class Turns:
                     break
                 except BlockingIOError:
                     if time.monotonic() > until:
-                        raise TimeoutError(f"the {thing} of the instance was not free within {patience:g} s") from None
+                        raise TimeoutError(
+                            f"the {thing} of the instance was not free within {patience:g} s"
+                        ) from None
                     time.sleep(_PAUSE)
             yield
         finally:

@@ -46,7 +46,9 @@ def pack(material: str, public_key: str, nonce: str, iv: bytes | None = None) ->
     """
     iv = iv or random_bytes(IV_BYTES)
     return Parcel(
-        payload=Secret(base64.b64encode(_oaep(base64.b64decode(material), base64.b64decode(public_key))).decode()),
+        payload=Secret(
+            base64.b64encode(_oaep(base64.b64decode(material), base64.b64decode(public_key))).decode()
+        ),
         encrypted_nonce=seal_nonce(material, nonce, iv),
         iv=Secret(base64.b64encode(iv).decode()),
     )
@@ -64,7 +66,11 @@ def _oaep(material: bytes, public_key: bytes) -> bytes:
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - most runs start without it
     from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415 - most runs start without it
 
-    load = serialization.load_pem_public_key if public_key.lstrip().startswith(b"-----") else serialization.load_der_public_key
+    load = (
+        serialization.load_pem_public_key
+        if public_key.lstrip().startswith(b"-----")
+        else serialization.load_der_public_key
+    )
     key = load(public_key)
     if not isinstance(key, rsa.RSAPublicKey):
         raise ValueError("the import token's key is not an RSA key")  # noqa: TRY004 - the value is wrong, not our type

@@ -70,7 +70,9 @@ class Lock:
     """Encrypts what the journal keeps of planted cases. The key is derived from a secret of the operator."""
 
     def __init__(self, secret: str) -> None:
-        derived = hashlib.scrypt(secret.encode(), salt=b"kms-conformance journal", n=2**14, r=8, p=1, dklen=32)
+        derived = hashlib.scrypt(
+            secret.encode(), salt=b"kms-conformance journal", n=2**14, r=8, p=1, dklen=32
+        )
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
 
     def seal(self, document: Any) -> bytes:
@@ -142,7 +144,9 @@ class Tape:
             body = json.loads(content) if content else None
         except ValueError:
             body = None
-        reply = Reply(event["status"], httpx.Headers([tuple(pair) for pair in event["headers"]]), body, content)
+        reply = Reply(
+            event["status"], httpx.Headers([tuple(pair) for pair in event["headers"]]), body, content
+        )
         return Recorded(reply, event["started"], event["duration"], event["correlation"])
 
     def record_reply(self, what: str, reply: Reply, exchange: Exchange) -> None:
@@ -166,14 +170,12 @@ class Tape:
         return due
 
     def finished(self) -> None:
-        """The case has its verdict: forget what was kept for it."""
+        """Forget what was kept for the case: it has its verdict."""
         self.journal.uprooted(self.plant.id)
 
 
-def begin(journal: Journal, lock: Lock, case: str, base_url: str, instance: str, run: str) -> Tape:
+def begin(journal: Journal, lock: Lock, case: str, *, base_url: str, instance: str, run: str) -> Tape:
     """Start the tape of a case that is planted now."""
     seed = os.urandom(32)
     plant = journal.plant(case, base_url, instance, run, lock.seal(base64.b64encode(seed).decode()))
     return Tape(journal, plant, lock, seed)
-
-

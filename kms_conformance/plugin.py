@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kms_conformance.kit import CaseInfo
     from kms_conformance.schedule import Overlap
     from kms_conformance.session import Session
-    from kms_conformance.target import Target
     from kms_conformance.verdict import CaseResult, Finding, Run
 
 OWN_CASES = "kms_conformance.scenarios"
@@ -212,7 +211,7 @@ class State:
                 overlap.launch()
             result = self.session.run_case(self.session.open(info), body_of(pyfuncitem))
         pyfuncitem.stash[RESULT] = result
-        tell_pytest(result, self.session)
+        tell_pytest(result)
         return True
 
     def _beat(self, number: int, until: float) -> None:
@@ -255,7 +254,7 @@ class State:
             self._watcher.case_done(self.session.results)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that cannot be imported is trouble of the suite, not of the endpoint."""
+        """Note a module that cannot be imported: trouble of the suite, not of the endpoint."""
         if report.failed:
             self.session.trouble = f"{report.nodeid} cannot be collected: {str(report.longrepr).strip().splitlines()[-1]}"
 
@@ -373,7 +372,7 @@ def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:
     yield contract
 
 
-def tell_pytest(result: CaseResult, session: Session) -> None:
+def tell_pytest(result: CaseResult) -> None:
     """Turn a verdict into what pytest understands."""
     from kms_conformance.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
 

@@ -41,7 +41,9 @@ def preflight(client: Client, contract: Contract, probe: tuple[str, str], instan
             f"it redirects to {first.answer.headers.get('location', 'nowhere')}; the suite follows no redirect",
             "give the address of the KMS itself: a token must not travel to another host.",
         )
-    _, second = client.send(Request("GET", thing.format(uuid.uuid4()), headers=headers, step="preflight miss"), CASE)
+    _, second = client.send(
+        Request("GET", thing.format(uuid.uuid4()), headers=headers, step="preflight miss"), CASE
+    )
     if second.answer is None:
         raise UnreachableError(url, f"{second.sent.method} {second.sent.path}: {second.trouble}")
     if not (_speaks(first) or _speaks(second)):
@@ -57,7 +59,11 @@ def preflight(client: Client, contract: Contract, probe: tuple[str, str], instan
 def _speaks(exchange: Exchange) -> bool:
     """Tell whether an answer is a collection or an error envelope, however broken."""
     body = exchange.answer.body if exchange.answer else None
-    return isinstance(body, dict) and isinstance(body.get("metadata"), dict) and "collectionType" in body["metadata"]
+    return (
+        isinstance(body, dict)
+        and isinstance(body.get("metadata"), dict)
+        and "collectionType" in body["metadata"]
+    )
 
 
 def _told(exchange: Exchange) -> str:

@@ -62,7 +62,9 @@ class Overlap:
         thread = self._threads[case_id]
         while thread.is_alive():
             thread.join(_BEAT)
-            alive = [self._waiting[name][0].waits for name, other in self._threads.items() if other.is_alive()]
+            alive = [
+                self._waiting[name][0].waits for name, other in self._threads.items() if other.is_alive()
+            ]
             beat(len(alive), self._launched + max(alive, default=0.0))
         return self._results[case_id]
 

@@ -217,7 +217,10 @@ class Session:
             return
         lock = self._journal_lock(target)
         if not ready:
-            case.tape = begin(journal, lock, info.id, target.base_url, case.instance, f"{bench.run}-{len(plants)}{uuid.uuid4().hex[:6]}")
+            run = f"{bench.run}-{uuid.uuid4().hex[:6]}"
+            case.tape = begin(
+                journal, lock, info.id, base_url=target.base_url, instance=case.instance, run=run
+            )
         else:
             case.instance = ready[0].instance
             self._demand_due(case, ready[0].due)
