@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from kms_reference.defects import DEFECTS, Defect
 from kms_reference.key_protect.app import KeyProtect
+from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.world import ClockKind, World
 from kms_reference.rules import Rules
 from kms_reference.variations import VARIATIONS, Variation
@@ -178,9 +179,9 @@ class Server:
         self._bound_port = self._socket.getsockname()[1]
         try:
             self.world = World(self._rules, self._clock, self._data)
-        except Exception:
+        except StoreError as error:
             self._close()
-            raise
+            raise ServerError(str(error)) from error
         self.world.issuer.issuer = f"{self.base_url}/identity"
         self.app = KeyProtect(self.world)
         self._uvicorn = uvicorn.Server(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from concurrent.futures import Future
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -35,14 +36,24 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY: Final = 1 << 20
+MAX_DRAINED: Final = 1 << 25
 TOKEN_PATHS: Final = ("/identity/token", "/oidc/token")
 TRANSPORT: Final = "kms_reference.transport"
 """Key of the connection's transport in the scope's extensions, where the server offers it."""
+NO_MASTER_KEY: Final = "Bad Request: rpc error: code = Unknown desc = CKR_IBM_WK_NOT_INITIALIZED"
+"""What HPCS says while a crypto unit has no master key."""
+_NEED_MASTER_KEY: Final = frozenset(
+    {"createKey", "createKeyWithPoliciesOverrides", "wrapKey", "unwrapKey", "rewrapKey", "rotateKey"}
+)
 _REQUEST: Final = "Request could not be processed"
 _MAX_CORRELATION: Final = 200
+_TOO_LARGE: Final = "The request body is larger than 1 MiB"
 _RETRY_AFTER: Final = "1"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _BODYLESS: Final = (204, 304)
+
+
+_log = logging.getLogger(__name__)
 
 
 class KeyProtect:
@@ -89,6 +100,7 @@ class KeyProtect:
             draft = self._refused(refusal, exchange.operation, exchange.words, exchange.call)
         except Exception as error:  # noqa: BLE001 - a client must see an envelope, the tests the error
             self.crashes.append(error)
+            _log.exception("the reference failed on %s %s", scope["method"], path)
             draft = self._refused(plain(500, "the reference failed"), exchange.operation, _REQUEST)
         if draft is None:
             return None
@@ -187,6 +199,8 @@ class _Exchange:
         call = self.call = Call(
             self.operation, found.args, query, self.headers, self.raw, identity, instance, self.world, now
         )
+        if self.operation.id in _NEED_MASTER_KEY and not self.world.crypto_ready(instance.id):
+            raise RefusalError(status=400, summary=NO_MASTER_KEY)
         await self._prepare(call)
         call.now = instance.now()
         reply = self.operation.handler(call)
@@ -281,28 +295,27 @@ def _no_operation(methods: dict[str, Operation], *, action_form: bool) -> Refusa
 
 async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
     """Return the whole body. Raises RefusalError (413), ConnectionError."""
-    too_large = plain(413, "The request body is larger than 1 MiB", connection="close")
     length = headers.get("content-length", "0")
-    if length.isdigit() and int(length[:12]) > MAX_BODY:
-        raise too_large
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise too_large
-        return body
+    if length.isdigit() and int(length[:18]) > MAX_DRAINED:
+        raise plain(413, _TOO_LARGE, connection="close")
     chunks: list[bytes] = []
     size = 0
     while True:
+        message = await receive()
         if message["type"] != "http.request":
             raise ConnectionError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > MAX_BODY:
-            raise too_large
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_DRAINED:
+            raise plain(413, _TOO_LARGE, connection="close")
+        # What is too large is read on but not kept: a client that still writes would not see the answer.
+        if size <= MAX_BODY:
+            chunks.append(chunk)
         if not message.get("more_body"):
-            return b"".join(chunks)
-        message = await receive()
+            break
+    if size > MAX_BODY:
+        raise plain(413, _TOO_LARGE)
+    return b"".join(chunks)
 
 
 async def _write(draft: Draft, request_headers: dict[str, str], method: str, send: Send) -> None:

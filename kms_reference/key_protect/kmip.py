@@ -63,9 +63,9 @@ def create_adapter(call: Call) -> Reply:
         raise RefusalError("KMIP_ADAPTER_DUPLICATE_NAME_ERR")
     key = call.instance.keys.get(key_id.lower())
     if key is None:
-        raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR", target=("field", "crk_id"))
+        raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR")
     if key.extractable or key.state != State.ACTIVE or (key.expires is not None and not expiring):
-        raise RefusalError("NATIVE_INVALID_CRK_ERR", target=("field", "crk_id"))
+        raise RefusalError("NATIVE_INVALID_CRK_ERR")
     who = call.identity.iam_id
     adapter = KmipAdapter(str(uuid4()), name, description, key.id, call.now, who, call.now, who)
     call.instance.adapters[adapter.id] = adapter

@@ -7,6 +7,10 @@ from enum import IntEnum
 from typing import Any, Self
 
 
+class StoreError(Exception):
+    """The data file cannot be used: not a database, not ours, in use, or not writable."""
+
+
 class State(IntEnum):
     """Key states as numbers on the wire; 0 and 4 never occur."""
 

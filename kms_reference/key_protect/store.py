@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect.instance import Instance
-from kms_reference.key_protect.model import Key
+from kms_reference.key_protect.model import Key, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
     from kms_reference.rules import Rules
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS instances (id TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS keys (
-    instance TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (instance, id)
-);
-"""
-
-
-class StoreError(Exception):
-    """The data file cannot be used: not a database, not ours, or not writable."""
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS instances (id TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    (
+        "CREATE TABLE IF NOT EXISTS keys (instance TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, "
+        "PRIMARY KEY (instance, id))"
+    ),
+)
+_VERSION: Final = 4_701
+"""Marks our files, and the shape of their rows."""
 
 
 class Store:
@@ -34,11 +33,21 @@ class Store:
     def __init__(self, path: Path) -> None:
         try:
             # The server's thread is the only one that writes; start-up and stop come from another.
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
+            # Two servers on one file would overwrite each other; the lock ends with the process.
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")
             # NORMAL survives the death of the process; only a power cut could lose the last commits.
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db.execute("BEGIN IMMEDIATE")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version != _VERSION and tables:
+                raise StoreError(f"{path} is a database of something else; give --data a new file")
+            for statement in _SCHEMA:
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+            self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}; give --data a new file or one that `serve` wrote") from error
 

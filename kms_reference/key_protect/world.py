@@ -8,6 +8,7 @@ from kms_reference.key_protect.iam import Issuer, new_identities
 from kms_reference.key_protect.instance import Instance
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kms_reference.key_protect.store import Store
@@ -26,6 +27,8 @@ class World:
         self.instances: dict[str, Instance] = {}
         self.restarted = False
         """Whether the data file held state already."""
+        self.crypto_ready: Callable[[str], bool] = lambda _: True
+        """Whether an instance (by id) can use its master key; crypto units, where there are any, replace this."""
         self._store: Store | None = None
         if data is None:
             self.issuer = Issuer(new_identities(), rules)

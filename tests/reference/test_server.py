@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -147,13 +149,27 @@ def test_state_survives_kill_and_restart(tmp_path: Path) -> None:
 
 
 def test_wrong_data_file_is_refused(tmp_path: Path) -> None:
-    """A file that is no database."""
-    file = tmp_path / "kms.db"
-    file.write_bytes(b"not a database at all" * 99)
-    from kms_reference.key_protect.store import StoreError  # noqa: PLC0415 - one use
+    """A file that is no database, one of something else, one in use, a folder that is not there."""
+    garbage, other, used = (tmp_path / name for name in ("garbage", "other", "used"))
+    garbage.write_bytes(b"not a database at all" * 99)
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE t (a)")
+    with Server(data=used):
+        for file in (garbage, other, used, tmp_path / "nowhere" / "file"):
+            with pytest.raises(ServerError):
+                Server(data=file).start()
+    with Server(data=used):
+        pass
 
-    with pytest.raises(StoreError):
-        Server(data=file).start()
+
+def test_crypto_units_can_withhold_the_master_key(serve: Callable[..., Kms], expect: Expect) -> None:
+    """Where crypto units guard an instance, nothing is wrapped before they have a master key."""
+    kms = serve()
+    key = kms.create()
+    assert kms.server.world is not None
+    kms.server.world.crypto_ready = lambda instance: instance != kms.instance
+    assert expect(kms.act(key, "wrap"), 400, None)["errorMsg"].endswith("CKR_IBM_WK_NOT_INITIALIZED")
+    assert kms.metadata(key)["state"] == 1
 
 
 def test_real_clock_cannot_be_moved(serve: Callable[..., Kms]) -> None:
@@ -288,7 +304,7 @@ def test_unreadable_requests(server: Server) -> None:
 def test_large_and_deep_bodies(kms: Kms, expect: Expect) -> None:
     """More than 1 MiB is refused unread, depth is no crash."""
     expect(kms.post("/keys", content=b"x" * ((1 << 20) + 1)), 413, None)
-    expect(kms.post("/keys", content=iter([b"x" * 600_000] * 2)), 413, None)
+    expect(kms.post("/keys", content=iter([b"x" * 600_000] * 20)), 413, None)
     for text in (b"[" * 200_000, b'{"a":' * 100_000, b"1" * 10_000, b"\xff\xfe", b"NaN", b"\xef\xbb\xbf{}"):
         expect(kms.post("/keys", content=text), 400, "BAD_BODY_ERR")
 
