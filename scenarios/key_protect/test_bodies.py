@@ -9,10 +9,12 @@ POLICY = {"policy_type": "dualAuthDelete", "policy_data": {"enabled": False}}
 
 @covers("collection-total-mismatch-err", "precedence-p5")
 def test_collection_total_two_for_one_policy(kms):
-    """collectionTotal 2 with one resource is refused."""
+    """One resource whose collectionTotal is 2 is refused."""
     control = kms.instance_policy_control()
     body = kms.policy_body(POLICY, total=2)
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused("COLLECTION_TOTAL_MISMATCH_ERR", control=control)
+    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
+        "COLLECTION_TOTAL_MISMATCH_ERR", control=control
+    )
 
 
 @covers("body-query-param-mismatch-err", "precedence-p7")
@@ -20,7 +22,9 @@ def test_policy_that_the_query_does_not_name(kms):
     """The first policy_type must be the one that the query names."""
     control = kms.instance_policy_control()
     body = kms.policy_body({**POLICY, "policy_type": "badName"})
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
+    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
+        "BODY_QUERY_PARAM_MISMATCH_ERR", control=control
+    )
 
 
 @covers("body-query-param-mismatch-err-other-policy")
@@ -28,7 +32,9 @@ def test_known_policy_that_the_query_does_not_name(kms):
     """A policy of another known kind than the query names is refused as well."""
     control = kms.instance_policy_control()
     body = kms.policy_body({**POLICY, "policy_type": "metrics"})
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
+    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
+        "BODY_QUERY_PARAM_MISMATCH_ERR", control=control
+    )
 
 
 @covers("num-collection-resource-err", "precedence-p6")
@@ -36,7 +42,9 @@ def test_same_policy_twice(kms):
     """With a query, only one policy may be sent."""
     control = kms.instance_policy_control()
     body = kms.policy_body(POLICY, POLICY)
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused("NUM_COLLECTION_RESOURCE_ERR", control=control)
+    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
+        "NUM_COLLECTION_RESOURCE_ERR", control=control
+    )
 
 
 @covers("bad-body-err-extra-field", "bad-body-err", "precedence-p8")
@@ -97,7 +105,9 @@ def test_unwrap_without_body(kms):
     """Unwrap needs a body; with it, the same request reveals the plaintext."""
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
-    unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200, requirement="no-body-err-unwrap-with-body")
+    unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(
+        200, requirement="no-body-err-unwrap-with-body"
+    )
     unwrapped.shows("plaintext", plaintext, requirement="no-body-err-unwrap-with-body")
     kms.action(key, "unwrap").is_refused("NO_BODY_ERR")
 
@@ -144,4 +154,6 @@ def test_rewrap_ciphertext_that_is_no_base64(kms):
     key = kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200)
-    kms.rewrap(key, f"{wrapped['ciphertext'][:-5]}$$$$$").is_refused("INVALID_FIELD_ERR", target=("field", "ciphertext"))
+    kms.rewrap(key, f"{wrapped['ciphertext'][:-5]}$$$$$").is_refused(
+        "INVALID_FIELD_ERR", target=("field", "ciphertext")
+    )

@@ -1,6 +1,8 @@
-"""Deletion by two users: section 26."""
+"""Deletion by two users: sections 15 and 26."""
 
-from kms_conformance.api import covers
+from kms_conformance.api import covers, impact, needs, waits
+
+two_users = needs(identity="approver", capability="dual_auth")
 
 
 @covers("not-dual-auth-err-set", "not-dual-auth-err")
@@ -26,6 +28,107 @@ def test_policy_switched_off_before_it_was_on(kms):
     key = kms.create_root_key()
     kms.put_policy(key, dualAuthDelete={"enabled": False}).succeeds(200)
     kms.get_policies(key).succeeds(200).shows("resources.0.dualAuthDelete.enabled", value=False)
+
+
+def under_two(kms):
+    """Return a new key whose deletion takes two users."""
+    key = kms.create_root_key()
+    kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
+    return key
+
+
+@covers("authorizations-not-met", "authorizations-not-met-policy-listed")
+@needs(capability="dual_auth")
+@impact("litter")
+def test_delete_without_authorisation(kms):
+    """The page's own sequence: the policy is enabled, shown, and one user's deletion is refused."""
+    kms.delete_key(kms.create_root_key()).succeeds(200, 204)
+    key = under_two(kms)
+    shown = kms.get_policies(key).succeeds(200)
+    shown.shows(
+        "resources.0.dualAuthDelete.enabled", value=True, requirement="authorizations-not-met-policy-listed"
+    )
+    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET")
+    kms.delete_key(key, force=True).is_refused("AUTHORIZATIONS_NOT_MET")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+
+
+@covers("dual-auth-second-user-deletes", "dual-auth-shown")
+@two_users
+@impact("litter")
+def test_second_user_deletes(kms):
+    """One user authorises the deletion, which the key shows; another one deletes."""
+    key = under_two(kms)
+    kms.set_for_deletion(key).succeeds(204)
+    shown = kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1, requirement="dual-auth-shown")
+    shown.shows("resources.0.dualAuthDelete.keySetForDeletion", value=True, requirement="dual-auth-shown")
+    shown.shows("resources.0.dualAuthDelete.authExpiration", requirement="dual-auth-shown")
+    kms.as_identity("approver").delete_key(key).succeeds(
+        200, 204, requirement="dual-auth-second-user-deletes"
+    )
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
+
+
+@covers("dual-auth-same-user-refused")
+@two_users
+@impact("litter")
+def test_same_user_deletes(kms):
+    """Who authorised the deletion does not delete; a second user does."""
+    key = under_two(kms)
+    kms.set_for_deletion(key).succeeds(204)
+    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the same request succeeds below")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+    kms.as_identity("approver").delete_key(key).needed(200, 204)
+
+
+@covers("dual-auth-withdrawn")
+@two_users
+@impact("litter")
+def test_authorisation_is_withdrawn(kms):
+    """Once the authorisation is withdrawn, the second user is refused; given again, he deletes."""
+    key, second = under_two(kms), kms.as_identity("approver")
+    kms.set_for_deletion(key).succeeds(204)
+    kms.unset_for_deletion(key).succeeds(204)
+    second.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the same request succeeds below")
+    kms.set_for_deletion(key).succeeds(204)
+    second.delete_key(key).needed(200, 204)
+
+
+@covers("dual-auth-window-lapses")
+@two_users
+@impact("litter")
+@waits(604860)
+def test_authorisation_lapses(kms):
+    """A minute after the seven days an authorisation is worth nothing; given again, it is."""
+    key, second = under_two(kms), kms.as_identity("approver")
+    kms.set_for_deletion(key).succeeds(204)
+    kms.wait(604860, "an authorisation lapses after seven days")
+    second.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the same request succeeds below")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+    kms.set_for_deletion(key).succeeds(204)
+    second.delete_key(key).needed(200, 204)
+
+
+@covers("dual-auth-six-days")
+@two_users
+@impact("litter")
+@waits(518400)
+def test_authorisation_stands(kms):
+    """After six days an authorisation still stands."""
+    key = under_two(kms)
+    kms.set_for_deletion(key).succeeds(204)
+    kms.wait(518400, "the seven days are not over")
+    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement="dual-auth-six-days")
+
+
+@covers("dual-auth-not-revocable")
+@two_users
+@impact("litter")
+def test_policy_cannot_be_taken_off(kms):
+    """Once a key is under dual authorisation, it stays there."""
+    key = under_two(kms)
+    kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": False}).is_refused_somehow()
+    kms.get_policies(key).succeeds(200).shows("resources.0.dualAuthDelete.enabled", value=True)
 
 
 @covers("key-policies-empty")

@@ -3,6 +3,8 @@
 import base64
 import os
 
+import pytest
+
 from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
 
 
@@ -13,10 +15,15 @@ def test_token_counts_down(kms):
     """Each retrieval of an import token uses one up."""
     made = kms.create_import_token(expiration=900, maxAllowedRetrievals=3).succeeds(200)
     made.shows("maxAllowedRetrievals", 3).shows("remainingRetrievals", 3).lacks("payload").lacks("nonce")
+    made.differs("expirationDate", made["creationDate"])
     first = kms.get_import_token().succeeds(200, requirement="import-token-retrieve")
-    first.shows("payload", requirement="import-token-retrieve").shows("nonce", requirement="import-token-retrieve")
+    first.shows("payload", requirement="import-token-retrieve").shows(
+        "nonce", requirement="import-token-retrieve"
+    )
     first.shows("remainingRetrievals", 2, requirement="import-token-counts-down")
-    kms.get_import_token().succeeds(200).shows("remainingRetrievals", 1, requirement="import-token-counts-down")
+    kms.get_import_token().succeeds(200).shows(
+        "remainingRetrievals", 1, requirement="import-token-counts-down"
+    )
 
 
 @covers("import-token-import", "import-token-several-imports")
@@ -86,7 +93,9 @@ def test_import_with_a_wrong_iv(kms):
     wrong = Secret(base64.b64encode(os.urandom(12)).decode())
     kms.create_key(**{**parcel.members(), "iv": wrong}).is_refused("INCORRECT_NONCE_IV_ERR")
     other = {**parcel.members(), "payload": kms.parcel(token, key_material()).payload}
-    kms.create_key(**other).is_refused("INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material")
+    kms.create_key(**other).is_refused(
+        "INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material"
+    )
 
 
 @covers("import-token-replaced")
@@ -101,7 +110,9 @@ def test_import_by_a_replaced_token(kms):
     kms.create_key(**old.members()).is_refused_somehow()
 
 
-@covers("import-token-expired-err", "import-token-expired-err-before-expiry", "import-token-expired-err-import")
+@covers(
+    "import-token-expired-err", "import-token-expired-err-before-expiry", "import-token-expired-err-import"
+)
 @needs(capability="import_tokens")
 @impact("import-token")
 @waits(301)
@@ -125,3 +136,23 @@ def test_token_is_used_up(kms):
     kms.create_import_token(expiration=900, maxAllowedRetrievals=1).succeeds(200)
     kms.get_import_token().succeeds(200).shows("remainingRetrievals", 0)
     kms.get_import_token().is_refused_somehow().lacks("payload")
+
+
+@pytest.mark.parametrize("expiration", [299, 86401])
+@covers("import-token-bounds")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_token_of_a_forbidden_length(kms, expiration):
+    """An import token lives for 300 to 86400 seconds."""
+    kms.create_import_token(expiration=300).succeeds(200)
+    kms.create_import_token(expiration=expiration).is_refused_somehow()
+
+
+@covers("import-nonce-without-iv")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_nonce_without_vector(kms):
+    """Encrypted nonce and initialisation vector come together."""
+    members = kms.parcel(kms.import_token(), key_material()).members()
+    kms.create_key(**members).succeeds(201)
+    kms.create_key(**{**members, "iv": None}).is_refused_somehow()

@@ -47,7 +47,9 @@ def test_standard_key_material_comes_back(kms):
     material = key_material()
     key = kms.import_standard_key(material)
     kms.get_key(key).succeeds(200).shows("resources.0.payload", material)
-    kms.get_metadata(key).succeeds(200).lacks("resources.0.payload", requirement="metadata-standard-no-payload")
+    kms.get_metadata(key).succeeds(200).lacks(
+        "resources.0.payload", requirement="metadata-standard-no-payload"
+    )
 
 
 @covers("generated-standard-key-payload")
@@ -122,3 +124,75 @@ def test_enable_expired_key(kms):
     kms.wait(62, "the key's expiration date passes")
     kms.enable(control).succeeds(204)
     kms.enable(key).is_refused("KEY_ACTION_INVALID_STATE_ERR")
+
+
+@covers("create-minimal")
+def test_created_key_echoes_the_request(kms):
+    """The reply to a creation repeats what was asked for, and says that the key was neither imported nor deleted."""
+    name = kms.name()
+    answer = kms.create_key(name=name, description="echoed by the reply", extractable=False).succeeds(201)
+    answer.shows("resources.0.name", name).shows("resources.0.description", "echoed by the reply")
+    answer.shows("resources.0.extractable", value=False).shows("resources.0.imported", value=False)
+    answer.shows("resources.0.deleted", value=False)
+
+
+@covers("create-expiration-shown")
+def test_expiration_date_is_shown(kms):
+    """A key shows the expiration date that it was created with."""
+    answer = kms.create_key(expirationDate=kms.later(7200)).succeeds(201).shows("resources.0.expirationDate")
+    kms.get_metadata(answer["resources.0.id"]).succeeds(200).shows("resources.0.expirationDate")
+
+
+@covers("create-with-tags")
+def test_create_with_tags(kms):
+    """Tags given at creation are shown on the key."""
+    answer = kms.create_key(tags=["conformance", "two words"]).succeeds(201)
+    shown = kms.get_metadata(answer["resources.0.id"]).succeeds(200).lists("resources.0.tags", "conformance")
+    shown.lists("resources.0.tags", "two words")
+
+
+@covers("create-expiration-in-past")
+def test_expiration_date_in_the_past(kms):
+    """A key cannot have expired before it was made."""
+    kms.create_key(expirationDate=kms.later(7200)).succeeds(201)
+    kms.create_key(expirationDate=kms.later(-7200)).is_refused_somehow()
+
+
+@covers("create-name-too-short")
+def test_name_of_one_character(kms):
+    """A name has two characters at least."""
+    kms.create_key().succeeds(201)
+    kms.create_key(name="k").is_refused_somehow()
+
+
+@covers("prefer-minimal")
+def test_minimal_representation(kms):
+    """A client that prefers a minimal reply still learns which key was made."""
+    answer = kms.preferring("minimal").create_key().succeeds(201, requirement="prefer-minimal")
+    kms.get_metadata(answer["resources.0.id"]).succeeds(200)
+
+
+@covers("import-payload-not-base64")
+def test_import_material_that_is_no_base64(kms):
+    """Key material is base64."""
+    kms.create_key(payload=key_material()).succeeds(201)
+    kms.create_key(payload=kms.harmless("no base64 at all!")).is_refused_somehow()
+
+
+@covers("instances-are-separate")
+def test_key_of_another_instance(kms):
+    """A key is not found in another instance."""
+    key = kms.create_root_key()
+    kms.get_key(key).succeeds(200)
+    other = kms.with_headers(bluemix_instance="5a0c7e1d-0f3b-4b1e-9b57-3d1f6c2a8e90")
+    other.get_key(key).is_refused_somehow(401, 403, 404).lacks("resources.0.id")
+
+
+@covers("deleted-key-not-listed", "list-state-filter")
+def test_deleted_key_on_request(kms):
+    """A deleted key is listed only when its state is asked for."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.list_keys(search=key.name).succeeds(200).shows("metadata.collectionTotal", 0)
+    asked = kms.list_keys(search=key.name, state="5").succeeds(200)
+    asked.lists("resources.*.id", key.id, requirement="list-state-filter")

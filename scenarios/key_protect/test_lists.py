@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers
+from kms_conformance.api import covers, waits
 
 
 @covers("list-keys")
@@ -60,3 +60,41 @@ def test_count(kms):
     """HEAD tells the number of keys in a header and sends no body."""
     kms.create_root_key()
     kms.count_keys().succeeds(200).has_header("key-total")
+
+
+@covers("list-search")
+def test_search(kms):
+    """A key is found by a part of its name, in whatever case, and others are not."""
+    key, other = kms.create_root_key(name=kms.name("sought")), kms.create_root_key(name=kms.name("other"))
+    found = kms.list_keys(search=key.name[6:].upper()).succeeds(200)
+    found.lists("resources.*.id", key.id).lists_not("resources.*.id", other.id)
+
+
+@covers("list-filter")
+def test_filter(kms):
+    """A filter on state and kind finds the keys of which both hold."""
+    standard, active, suspended = kms.create_standard_key(), kms.create_root_key(), kms.create_root_key()
+    kms.disable(suspended).succeeds(204)
+    found = kms.list_keys(filter="state=2 extractable=false", limit=5000).succeeds(200)
+    found.lists("resources.*.id", suspended.id)
+    found.lists_not("resources.*.id", active.id).lists_not("resources.*.id", standard.id)
+
+
+@covers("invalid-query-param-err-filter")
+def test_malformed_filter(kms):
+    """A filter on a property that no key has is refused."""
+    kms.list_keys(filter="extractable=false", limit=1).succeeds(200)
+    kms.list_keys(filter="colour=blue", limit=1).is_refused("INVALID_QUERY_PARAM_ERR")
+
+
+@covers("list-sort")
+@waits(2)
+def test_sort(kms):
+    """Keys are listed in the order of their creation, or in the opposite one."""
+    name = kms.name("sorted")
+    first = kms.create_root_key(name=f"{name}a")
+    kms.wait(2, "dates have whole seconds")
+    second = kms.create_root_key(name=f"{name}b")
+    for order, expected in (("creationDate", first), ("-creationDate", second)):
+        listed = kms.list_keys(search=name, sort=order).succeeds(200).counts("resources", 2)
+        listed.shows("resources.0.id", expected.id)

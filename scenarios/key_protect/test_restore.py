@@ -25,7 +25,9 @@ def test_restore_imported_key(kms):
     kms.wait(31, "30 seconds between delete and restore")
     kms.restore_key(key, payload=key.material).succeeds(201)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
-    unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200, requirement="key-impt-req-err-data-readable")
+    unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(
+        200, requirement="key-impt-req-err-data-readable"
+    )
     unwrapped.shows("plaintext", plaintext, requirement="key-impt-req-err-data-readable")
 
 
@@ -53,3 +55,61 @@ def test_restore_active_key(kms):
     kms.wait(31, "30 seconds between delete and restore")
     kms.restore_key(control, payload=control.material).succeeds(201)
     kms.restore_key(key, payload=key.material).is_refused("KEY_ACTION_INVALID_STATE_ERR")
+
+
+@covers("key-restore-expired-within-30-days")
+@waits(2591000)
+def test_restore_within_30_days(kms):
+    """Shortly before the 30 days are over, a deleted key is still restored."""
+    key = kms.import_root_key()
+    kms.delete_key(key).succeeds()
+    kms.wait(2591000, "almost 30 days")
+    kms.restore_key(key, payload=key.material).succeeds(201)
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+
+
+@covers("key-restore-expired")
+@waits(2592060)
+def test_restore_on_day_31(kms):
+    """A minute after the 30 days a deleted key is not restored any more."""
+    key = kms.import_root_key()
+    kms.delete_key(key).succeeds()
+    kms.wait(2592060, "30 days and a minute")
+    restored = kms.restore_key(key, payload=key.material)
+    restored.is_refused("KEY_RESTORE_EXPIRED", control="key_protect.restore.restore_within_30_days")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
+
+
+@covers("key-impt-req-err-wrong-material")
+@waits(31)
+def test_restore_with_other_material(kms):
+    """A key is not restored with material that is not its own; a service that needs none may ignore it."""
+    control, key = kms.import_root_key(), kms.import_root_key()
+    kms.delete_key(control).succeeds()
+    kms.delete_key(key).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(control, payload=control.material).succeeds(201)
+    kms.restore_key(key, payload=key_material()).is_refused_somehow()
+
+
+@covers("key-root-req-err-restore")
+@waits(31)
+def test_restore_standard_key(kms):
+    """As the page has it, a standard key is not restored; the service has restored every key since 2021."""
+    control, key = kms.import_root_key(), kms.import_standard_key()
+    kms.delete_key(control).succeeds()
+    kms.delete_key(key).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(control, payload=control.material).succeeds(201)
+    kms.restore_key(key, payload=key.material).is_refused("KEY_ROOT_REQ_ERR")
+
+
+@covers("key-expired-err-before-expiry")
+@waits(31)
+def test_restore_before_expiry(kms):
+    """A deleted key with an expiration date is restored before that date."""
+    key = kms.import_root_key(expirationDate=kms.later(7200))
+    kms.delete_key(key).succeeds()
+    kms.wait(31, "30 seconds between delete and restore")
+    kms.restore_key(key, payload=key.material).succeeds(201)
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)

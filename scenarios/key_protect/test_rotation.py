@@ -9,6 +9,7 @@ def test_rotate_twice_within_the_hour(kms):
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.list_versions(key).succeeds(200).counts("resources", 2)
 
 
 @covers("key-rotation-not-permitted-generated", "rotate-generated-key")
@@ -43,7 +44,9 @@ def test_rotate_generated_key_with_material(kms):
     """A generated key takes no material."""
     control, key = kms.create_root_key(), kms.create_root_key()
     kms.rotate(control).succeeds(204)
-    kms.rotate(key, payload=key_material()).is_refused("INVALID_QUERY_PARAM_ERR", target=("query_param", "payload"))
+    kms.rotate(key, payload=key_material()).is_refused(
+        "INVALID_QUERY_PARAM_ERR", target=("query_param", "payload")
+    )
 
 
 @covers("rewrap-after-rotation", "rewrap-reveals-no-plaintext")
@@ -52,8 +55,12 @@ def test_rewrap_after_rotation(kms):
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.rotate(key).succeeds(204)
-    rewrapped = kms.rewrap(key, wrapped["ciphertext"]).succeeds(200).differs("ciphertext", wrapped["ciphertext"])
-    rewrapped.shows("keyVersion.id", wrapped["keyVersion.id"]).differs("rewrappedKeyVersion.id", wrapped["keyVersion.id"])
+    rewrapped = (
+        kms.rewrap(key, wrapped["ciphertext"]).succeeds(200).differs("ciphertext", wrapped["ciphertext"])
+    )
+    rewrapped.shows("keyVersion.id", wrapped["keyVersion.id"]).differs(
+        "rewrappedKeyVersion.id", wrapped["keyVersion.id"]
+    )
     rewrapped.lacks("plaintext", requirement="rewrap-reveals-no-plaintext")
     kms.unwrap(key, rewrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
 
@@ -69,16 +76,24 @@ def test_old_ciphertext_after_rotation(kms):
     unwrapped.shows("rewrappedKeyVersion.id", requirement="old-ciphertext-returns-new")
 
 
-@covers("versions-after-rotation", "rotation-keeps-identity")
+@covers("versions-after-rotation", "rotation-keeps-identity", "wrap-uses-newest-version")
 def test_versions_after_rotation(kms):
     """Rotation adds a version in front; id and name of the key stay."""
     key = kms.create_root_key()
     before = kms.list_versions(key).succeeds(200).counts("resources", 1)
     kms.rotate(key).succeeds(204)
     after = kms.list_versions(key).succeeds(200).counts("resources", 2)
-    after.shows("resources.1.id", before["resources.0.id"]).differs("resources.0.id", before["resources.0.id"])
-    same = kms.get_metadata(key).succeeds(200).shows("resources.0.id", key.id, requirement="rotation-keeps-identity")
+    after.shows("resources.1.id", before["resources.0.id"]).differs(
+        "resources.0.id", before["resources.0.id"]
+    )
+    same = (
+        kms.get_metadata(key)
+        .succeeds(200)
+        .shows("resources.0.id", key.id, requirement="rotation-keeps-identity")
+    )
     same.shows("resources.0.name", key.name, requirement="rotation-keeps-identity")
+    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped.shows("keyVersion.id", after["resources.0.id"], requirement="wrap-uses-newest-version")
 
 
 @covers("first-version-is-key-id")
@@ -86,3 +101,44 @@ def test_first_version_is_the_key_id(kms):
     """Before any rotation the version's id is the key's."""
     key = kms.create_root_key()
     kms.wrap(key, key_material()).succeeds(200).shows("keyVersion.id", key.id)
+
+
+@covers("key-rotation-not-permitted-55-minutes")
+@waits(3300)
+def test_rotate_again_after_55_minutes(kms):
+    """Fifty-five minutes are not an hour."""
+    key = kms.import_root_key()
+    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.wait(3300, "the hour is not over")
+    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+
+
+@covers("key-rotation-not-permitted-at-once")
+def test_rotate_twice_at_the_same_moment(kms):
+    """Of two rotations at the same moment one succeeds and the other is refused; one version is added."""
+    key = kms.create_root_key()
+    done, refused = kms.at_once(kms.rotate, key, key)
+    done.succeeds(204)
+    refused.is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.list_versions(key).succeeds(200).counts("resources", 2)
+
+
+@covers("no-body-err-rotate-without-body")
+def test_rotate_without_body(kms):
+    """A generated key is rotated without a body."""
+    kms.action(kms.create_root_key(), "rotate", None).succeeds(204)
+
+
+@covers("versions-total-count", "versions-all-key-states", "key-action-invalid-state-err-versions-disabled")
+def test_versions_on_request(kms):
+    """Versions are counted on request, and those of a suspended or deleted key are listed on request only."""
+    key = kms.create_root_key()
+    counted = kms.list_versions(key, totalCount=True).succeeds(200)
+    counted.shows("metadata.totalCount", 1, requirement="versions-total-count")
+    kms.disable(key).succeeds(204)
+    row = "key-action-invalid-state-err-versions-disabled"
+    kms.list_versions(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row)
+    kms.list_versions(key, allKeyStates=True).succeeds(200, requirement=row).counts("resources", 1)
+    kms.delete_key(key).succeeds(200, 204)
+    deleted = kms.list_versions(key, allKeyStates=True).succeeds(200, requirement="versions-all-key-states")
+    deleted.counts("resources", 1, requirement="versions-all-key-states")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, impact, key_material, needs, waits
 
 
 @covers("key-deleted-err", "precedence-p11")
@@ -69,7 +69,9 @@ def test_disabled_key_is_still_there(kms):
     key = kms.create_root_key()
     kms.disable(key).succeeds(204)
     kms.get_key(key).succeeds(200).shows("resources.0.state", 2)
-    kms.list_keys(search=key.name).succeeds(200).lists("resources.*.id", key.id, requirement="disabled-key-listed")
+    kms.list_keys(search=key.name).succeeds(200).lists(
+        "resources.*.id", key.id, requirement="disabled-key-listed"
+    )
     kms.delete_key(key).succeeds(requirement="disabled-key-deletable")
 
 
@@ -95,10 +97,13 @@ def test_action_on_deleted_key(kms, action):
     kms.action(key, action, body).succeeds(200)
     kms.delete_key(key).succeeds()
     row = f"key-action-invalid-state-err-{action}-deleted"
-    kms.action(key, action, body).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row).lacks("plaintext", requirement=row)
+    kms.action(key, action, body).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row).lacks(
+        "plaintext", requirement=row
+    )
 
 
 @covers("key-action-invalid-state-err-purge-live", "precedence-p14")
+@needs(identity="purger")
 def test_purge_live_key(kms):
     """A key that is not deleted cannot be purged."""
     key = kms.create_root_key()
@@ -115,7 +120,9 @@ def test_enable_too_early(kms):
     kms.disable(key).succeeds(204)
     kms.enable(key).is_refused("REQ_TOO_EARLY_ERR", control="the same request succeeds below")
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 2)
-    kms.wait(31, "30 seconds between disable and enable")
+    kms.wait(24, "the 30 seconds are not over")
+    kms.enable(key).is_refused("REQ_TOO_EARLY_ERR", control="the same request succeeds below")
+    kms.wait(7, "30 seconds between disable and enable")
     kms.enable(key).succeeds(204, requirement="req-too-early-err-enable-after-30s")
 
 
@@ -125,7 +132,71 @@ def test_restore_too_early(kms):
     """A key is not restored within 30 seconds of being deleted; afterwards it is."""
     key = kms.import_root_key()
     kms.delete_key(key).succeeds()
-    kms.restore_key(key, payload=key.material).is_refused("REQ_TOO_EARLY_ERR", control="the same request succeeds below")
+    kms.restore_key(key, payload=key.material).is_refused(
+        "REQ_TOO_EARLY_ERR", control="the same request succeeds below"
+    )
     kms.wait(31, "30 seconds between delete and restore")
-    kms.restore_key(key, payload=key.material).succeeds(201, requirement="req-too-early-err-restore-after-30s")
+    kms.restore_key(key, payload=key.material).succeeds(
+        201, requirement="req-too-early-err-restore-after-30s"
+    )
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1, requirement="state-after-restore")
+
+
+@covers(
+    "key-action-invalid-state-err-rewrap-deleted",
+    "key-action-invalid-state-err-rotate-deleted",
+    "key-action-invalid-state-err-disable-deleted",
+)
+@pytest.mark.parametrize("action", ["rewrap", "rotate", "disable"])
+def test_other_action_on_deleted_key(kms, action):
+    """Nor does a destroyed key rewrap; it is neither rotated nor disabled."""
+    key = kms.create_root_key()
+    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    body = {"ciphertext": ciphertext} if action == "rewrap" else None
+    kms.action(key if action == "rewrap" else kms.create_root_key(), action, body).succeeds()
+    kms.delete_key(key).succeeds()
+    row = f"key-action-invalid-state-err-{action}-deleted"
+    kms.action(key, action, body).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row)
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5, requirement=row)
+
+
+@covers(
+    "key-action-invalid-state-err-set-deletion-disabled",
+    "key-action-invalid-state-err-unset-deletion-disabled",
+)
+@needs(identity="approver", capability="dual_auth")
+@impact("litter")
+def test_authorise_deletion_of_suspended_key(kms):
+    """While a key is suspended, its deletion is neither authorised nor is an authorisation withdrawn."""
+    key = kms.create_root_key()
+    kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
+    kms.set_for_deletion(key).succeeds(204)
+    kms.unset_for_deletion(key).succeeds(204)
+    kms.set_for_deletion(key).succeeds(204)
+    kms.disable(key).succeeds(204)
+    for action in ("set", "unset"):
+        row = f"key-action-invalid-state-err-{action}-deletion-disabled"
+        refused = getattr(kms, f"{action}_for_deletion")(key)
+        refused.is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row)
+    kms.as_identity("approver").delete_key(key).needed(200, 204)
+
+
+@covers(
+    "key-action-invalid-state-err-wrap-expired",
+    "state-after-expiry",
+    "key-action-invalid-state-err-unwrap-expired",
+    "key-action-invalid-state-err-rotate-expired",
+)
+@waits(3662)
+def test_actions_on_expired_key(kms):
+    """An hour after its expiration date a key is deactivated and does not wrap any more."""
+    key, control = kms.create_root_key(expirationDate=kms.later(60)), kms.create_root_key()
+    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    kms.unwrap(key, ciphertext).succeeds(200)
+    kms.rotate(control).succeeds(204)
+    kms.wait(3662, "the key expires, and its state follows within an hour")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 3, requirement="state-after-expiry")
+    kms.wrap(key, key_material()).is_refused("KEY_ACTION_INVALID_STATE_ERR")
+    row = "key-action-invalid-state-err-{}-expired"
+    kms.unwrap(key, ciphertext).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row.format("unwrap"))
+    kms.rotate(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row.format("rotate"))

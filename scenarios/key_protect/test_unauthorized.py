@@ -28,7 +28,9 @@ def test_token_with_a_broken_signature(kms):
 def test_token_of_another_issuer(kms):
     """A well-formed token that nobody signed is refused."""
     kms.list_keys(limit=1).succeeds(200)
-    token = unsigned({"iam_id": "IBMid-000000000X", "sub": "somebody@example.test", "exp": 4102444800, "iat": 1700000000})
+    token = unsigned(
+        {"iam_id": "IBMid-000000000X", "sub": "somebody@example.test", "exp": 4102444800, "iat": 1700000000}
+    )
     kms.with_authorization(f"Bearer {token}").list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
 
 
@@ -70,6 +72,43 @@ def test_instance_header_that_is_no_uuid(kms):
     """An instance is named by a UUID."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_headers(bluemix_instance="my-instance").list_keys(limit=1).is_refused_somehow(400)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(
+            "eyJhbGciOiJSUzI1NiJ9.bm90IGpzb24.c2lnbmF0dXJl",
+            marks=covers("bearer-sub-extraction-err-not-json"),
+        ),
+        pytest.param(
+            "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjQxMDI0NDQ4MDB9.c2ln",
+            marks=covers("bearer-sub-extraction-err-no-subject"),
+        ),
+    ],
+)
+def test_token_whose_claims_name_nobody(kms, token):
+    """A token whose claims are no JSON, or name no subject, is refused."""
+    kms.list_keys(limit=1).succeeds(200)
+    kms.with_authorization(f"Bearer {token}").list_keys(limit=1).is_refused("BEARER_SUB_EXTRACTION_ERR")
+
+
+@covers("bearer-sub-extraction-err-no-scheme")
+def test_token_without_its_scheme(kms):
+    """The authorization header says Bearer before the token."""
+    kms.list_keys(limit=1).succeeds(200)
+    kms.with_authorization(str(kms.current_token())).list_keys(limit=1).is_refused(
+        "BEARER_SUB_EXTRACTION_ERR"
+    )
+
+
+@covers("unauthorized-err-unknown-instance")
+def test_unknown_instance(kms):
+    """An instance that does not exist is refused like one of others."""
+    kms.list_keys(limit=1).succeeds(200)
+    kms.with_headers(bluemix_instance=kms.unknown_instance()).list_keys(limit=1).is_refused(
+        "UNAUTHORIZED_ERR"
+    )
 
 
 def part(document):

@@ -83,7 +83,9 @@ def test_rewrap_tampered_ciphertext(kms):
     key = kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200)
-    kms.rewrap(key, tampered(wrapped["ciphertext"])).is_refused("UNPROCESSABLE_CIPHERTEXT_ERR").lacks("ciphertext")
+    kms.rewrap(key, tampered(wrapped["ciphertext"])).is_refused("UNPROCESSABLE_CIPHERTEXT_ERR").lacks(
+        "ciphertext"
+    )
 
 
 @covers("unwrap-other-key")
@@ -101,6 +103,14 @@ def test_old_action_form(kms):
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.old_action(key, "wrap", {"plaintext": plaintext}).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
+
+
+@covers("wrap-ciphertext-fresh")
+def test_wrap_twice(kms):
+    """Wrapping the same plaintext twice gives two ciphertexts."""
+    key, plaintext = kms.create_root_key(), key_material()
+    first = kms.wrap(key, plaintext).succeeds(200)
+    kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", first["ciphertext"])
 
 
 def tampered(ciphertext):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -110,6 +111,12 @@ class Base:
                 )
             )
 
+    def at_once(self, request: Callable[[Any], Answer], *things: Any) -> list[Answer]:
+        """Send one request for each thing, all at the same moment; return the answers, successes first."""
+        with ThreadPoolExecutor(len(things)) as threads:
+            answers = list(threads.map(request, things))
+        return sorted(answers, key=lambda answer: not answer.ok)
+
     def _seen_from(self, address: str) -> AbstractContextManager[None]:
         """Let the endpoint take ``address`` for the caller's; only a target with faults can (see ``network``)."""
         assert not address
@@ -131,7 +138,8 @@ class Base:
         """Return a new name under the suite's prefix, unique to run and case."""
         number = len(self.case.exchanges)
         stem = f"kmsct-{self.case.bench.run}-{what}-{self.case.info.id.rsplit('.', 1)[-1]}"
-        return f"{stem[: LONGEST_NAME - 6]}-{number}"
+        # Three digits, so that no name is the beginning of another one and a search finds one key.
+        return f"{stem[: LONGEST_NAME - 6]}-{number:03d}"
 
     def short_name(self, what: str) -> str:
         """Return a name of at most 40 letters, digits and hyphens: for aliases, rings, adapters, certificates."""

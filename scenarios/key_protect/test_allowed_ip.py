@@ -1,0 +1,69 @@
+"""Whom the network policies let in: sections 32 and 36 as the page tells them."""
+
+from kms_conformance.api import covers, impact, needs
+
+ELSEWHERE = "203.0.113.77"  # from the range that RFC 5737 keeps for documentation
+PRIVATE = "10.11.12.13"
+
+
+@covers("feature-restricted-err")
+@needs(capability="allowed_ip")
+@impact("allowed-ip")
+def test_allowed_ip_on_this_account(kms):
+    """The allowedIP policy is a feature that the vendor enables; an account without it is refused."""
+    kms.instance_policy_control()
+    policy = kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here())
+    policy.is_refused("FEATURE_RESTRICTED_ERR")
+
+
+@covers("unauthorized-err-allowed-ip", "precedence-p3")
+@needs(control=True, capability=("allowed_ip", "faults"))
+@impact("allowed-ip")
+def test_caller_from_elsewhere(kms):
+    """A caller whose address the policy leaves out is not let in; all others are."""
+    elsewhere = kms.from_address(ELSEWHERE)
+    elsewhere.list_keys(limit=1).succeeds(200)
+    kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here()).succeeds(204)
+    kms.list_keys(limit=1).succeeds(200)
+    elsewhere.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
+    elsewhere.create_key().is_refused(
+        "UNAUTHORIZED_ERR", control=kms.create_key().succeeds(201), requirement="precedence-p3"
+    )
+    kms.set_instance_policy("allowedIP", enabled=False).succeeds(204)
+    elsewhere.list_keys(limit=1).succeeds(200)
+
+
+@covers("unauthorized-err-allowed-ip")
+@needs(capability="allowed_ip")
+@impact("allowed-ip")
+def test_locked_out(kms):
+    """The page's own sequence: the policy names addresses of others, and the caller is locked out."""
+    inside = kms.rescue()
+    kms.list_keys(limit=1).succeeds(200)
+    inside.set_instance_policy("allowedIP", allowed_ip=["65.128.226.0/24"]).succeeds(204)
+    kms.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR").lacks("resources.0.id")
+    inside.list_keys(limit=1).succeeds(200)
+    inside.set_instance_policy("allowedIP", enabled=False).succeeds(204)
+    kms.list_keys(limit=1).succeeds(200)
+
+
+@covers("precedence-p3", "unauthorized-err")
+@needs(control=True, capability=("instance_policies", "faults"))
+@impact("allowed-ip")
+def test_caller_from_a_public_network(kms):
+    """While only private networks are allowed, a caller from a public one is not let in."""
+    public, private = kms.from_address(ELSEWHERE), kms.from_address(PRIVATE)
+    public.list_keys(limit=1).succeeds(200)
+    private.list_keys(limit=1).succeeds(200)
+    private.set_instance_policy("allowedNetwork", allowed_network="private-only").succeeds(204)
+    private.list_keys(limit=1).succeeds(200)
+    public.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR", requirement="unauthorized-err")
+    private.set_instance_policy("allowedNetwork", allowed_network="public-and-private").succeeds(204)
+    public.list_keys(limit=1).succeeds(200)
+
+
+@covers("allowed-ip-port")
+@needs(capability="allowed_ip")
+def test_private_port(kms):
+    """The port of the private endpoint can be asked for, whether or not addresses are restricted."""
+    kms.get_allowed_ip_port().succeeds(200, requirement="allowed-ip-port")

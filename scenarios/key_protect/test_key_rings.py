@@ -1,0 +1,97 @@
+"""Key rings: made, filled, searched, emptied, deleted."""
+
+from kms_conformance.api import covers, needs, waits
+
+key_rings = needs(capability="key_rings")
+
+
+@covers("key-ring-default", "key-ring-create", "key-ring-delete")
+@key_rings
+def test_life_of_a_ring(kms):
+    """A ring is made, listed beside the default one, and deleted while it is empty."""
+    ring = kms.short_name("ring")
+    kms.create_ring(ring).succeeds(201, requirement="key-ring-create")
+    listed = (
+        kms.list_rings(limit=5000)
+        .succeeds(200)
+        .lists("resources.*.id", "default", requirement="key-ring-default")
+    )
+    listed.lists("resources.*.id", ring, requirement="key-ring-create")
+    kms.delete_ring(ring).succeeds(204, requirement="key-ring-delete")
+    kms.list_rings(limit=5000).succeeds(200).lists_not("resources.*.id", ring, requirement="key-ring-delete")
+
+
+@covers("key-ring-holds-key", "key-ring-lookup", "key-ring-count")
+@key_rings
+def test_key_in_a_ring(kms):
+    """A key made in a ring is found there, and not in another ring."""
+    ring, other = kms.new_ring(), kms.new_ring()
+    key = kms.in_ring(ring).create_root_key()
+    shown = kms.in_ring(ring).get_metadata(key).succeeds(200).shows("resources.0.keyRingID", ring)
+    shown.shows("resources.0.id", key.id)
+    kms.in_ring(ring).list_keys().succeeds(200).lists("resources.*.id", key.id)
+    kms.in_ring(ring).count_keys().succeeds(200).has_header("key-total", "1", requirement="key-ring-count")
+    kms.in_ring(other).get_metadata(key).is_refused("KEY_NOT_FOUND_ERR", requirement="key-ring-lookup")
+    kms.in_ring(other).list_keys().succeeds(200).lists_not(
+        "resources.*.id", key.id, requirement="key-ring-lookup"
+    )
+
+
+@covers("key-ring-move")
+@key_rings
+@waits(600)
+def test_move_key(kms):
+    """A key moves to another ring; everybody sees that ten minutes later."""
+    ring, key = kms.new_ring(), kms.create_root_key()
+    moved = kms.patch_key(key, ring).succeeds(200, requirement="key-ring-move")
+    moved.shows("resources.0.keyRingID", ring)
+    kms.wait(600, "a move may take ten minutes to be seen everywhere")
+    kms.in_ring(ring).get_metadata(key).succeeds(200, requirement="key-ring-move").shows(
+        "resources.0.keyRingID", ring
+    )
+
+
+@covers("key-ring-unknown")
+@key_rings
+def test_unknown_ring(kms):
+    """No key is made in a ring that does not exist."""
+    kms.in_ring(kms.new_ring()).create_key().succeeds(201)
+    name = kms.name()
+    kms.in_ring(kms.short_name("nowhere")).create_key(name=name).is_refused("KEY_RING_NOT_FOUND_ERR")
+    kms.list_keys(search=name).succeeds(200).shows("metadata.collectionTotal", 0)
+
+
+@covers("key-ring-not-empty", "key-ring-force-live-keys")
+@key_rings
+def test_ring_with_a_live_key(kms):
+    """A ring that holds a live key is not deleted, not even by force."""
+    kms.delete_ring(kms.new_ring()).succeeds(204)
+    ring = kms.new_ring()
+    key = kms.in_ring(ring).create_root_key()
+    kms.delete_ring(ring).is_refused("KEY_RING_NOT_EMPTY_ERR")
+    kms.delete_ring(ring, force=True).is_refused(
+        "KEY_RING_KEYS_NOT_DELETED_ERR", requirement="key-ring-force-live-keys"
+    )
+    kms.get_metadata(key).succeeds(200).shows("resources.0.keyRingID", ring)
+
+
+@covers("key-ring-force-deleted-keys", "key-ring-not-empty")
+@key_rings
+def test_ring_with_a_deleted_key(kms):
+    """A ring that holds deleted keys only is deleted by force, and they move to the default ring."""
+    kms.delete_ring(kms.new_ring()).succeeds(204)
+    ring = kms.new_ring()
+    key = kms.in_ring(ring).create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.delete_ring(ring).is_refused("KEY_RING_NOT_EMPTY_ERR", requirement="key-ring-not-empty")
+    kms.delete_ring(ring, force=True).succeeds(204, requirement="key-ring-force-deleted-keys")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.keyRingID", "default")
+
+
+@covers("key-ring-default-stays")
+@key_rings
+def test_default_ring_stays(kms):
+    """The default ring is not deleted."""
+    kms.delete_ring(kms.new_ring()).succeeds(204)
+    kms.delete_ring("default").is_refused_somehow()
+    kms.list_rings(limit=5000).succeeds(200).lists("resources.*.id", "default")

@@ -1,0 +1,109 @@
+"""KMIP adapters in front of root keys, their client certificates, and what clients make through them."""
+
+from kms_conformance.api import covers, needs
+
+kmip = needs(capability="kmip")
+
+
+@covers("kmip-adapter-life")
+@kmip
+def test_life_of_an_adapter(kms):
+    """An adapter is made for a root key, read by name and id, listed, and deleted."""
+    key, name = kms.create_root_key(), kms.short_name("adapter")
+    made = kms.create_adapter(key, name).succeeds(201, requirement="kmip-adapter-life")
+    made.shows("resources.0.name", name).shows("resources.0.profile_data.crk_id", key.id)
+    kms.get_adapter(name).succeeds(200, requirement="kmip-adapter-life").shows(
+        "resources.0.id", made["resources.0.id"]
+    )
+    kms.get_adapter(made["resources.0.id"]).succeeds(200, requirement="kmip-adapter-life").shows(
+        "resources.0.name", name
+    )
+    kms.list_adapters(crk_id=key.id).succeeds(200, requirement="kmip-adapter-life").lists(
+        "resources.*.name", name
+    )
+    kms.delete_adapter(name).succeeds(204, requirement="kmip-adapter-life")
+    kms.get_adapter(name).is_refused_somehow(404)
+
+
+@covers("kmip-adapter-duplicate-name")
+@kmip
+def test_adapter_of_the_same_name(kms):
+    """Two adapters do not share a name."""
+    key = kms.create_root_key()
+    name = kms.new_adapter(key)
+    kms.create_adapter(key, name).is_refused("KMIP_ADAPTER_DUPLICATE_NAME_ERR")
+
+
+@covers("kmip-adapter-standard-key", "kmip-adapter-unknown-key")
+@kmip
+def test_adapter_without_a_root_key(kms):
+    """An adapter needs a key that exists and is a root key."""
+    kms.new_adapter(kms.create_root_key())
+    standard = kms.create_adapter(kms.create_standard_key(), kms.short_name("standard"))
+    standard.is_refused("NATIVE_INVALID_CRK_ERR")
+    nobody = kms.create_adapter("00000000-0000-4000-8000-000000000000", kms.short_name("nobody"))
+    nobody.is_refused("NATIVE_CRK_ID_NOT_FOUND_ERR", requirement="kmip-adapter-unknown-key")
+
+
+@covers("kmip-adapter-holds-key")
+@kmip
+def test_delete_key_of_an_adapter(kms):
+    """A key that serves an adapter is not deleted; without the adapter it is."""
+    kms.delete_key(kms.create_root_key()).succeeds(200, 204)
+    key = kms.create_root_key()
+    adapter = kms.new_adapter(key)
+    kms.delete_key(key).is_refused_somehow(requirement="kmip-adapter-holds-key")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+    kms.delete_adapter(adapter).needed(204)
+    kms.delete_key(key).succeeds(200, 204)
+
+
+@covers("kmip-certificate-life", "kmip-certificate-duplicate", "kmip-certificate-duplicate-name")
+@kmip
+def test_certificates(kms):
+    """A client certificate is added once, under a name of its own, read, listed and deleted."""
+    adapter, pem = kms.new_adapter(kms.create_root_key()), kms.client_certificate()
+    name, other = kms.short_name("cert"), kms.short_name("other")
+    row = "kmip-certificate-life"
+    kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row).shows("resources.0.name", name)
+    again = kms.add_certificate(adapter, other, pem)
+    again.is_refused("KMIP_CERT_DUPLICATE_ERR", requirement="kmip-certificate-duplicate")
+    same_name = kms.add_certificate(adapter, name, kms.client_certificate())
+    same_name.is_refused("KMIP_CERT_DUPLICATE_NAME_ERR", requirement="kmip-certificate-duplicate-name")
+    kms.get_certificate(adapter, name).succeeds(200, requirement=row).shows("resources.0.certificate")
+    kms.list_certificates(adapter).succeeds(200, requirement=row).counts("resources", 1).lacks(
+        "resources.0.certificate"
+    )
+    kms.delete_certificate(adapter, name).succeeds(204, requirement=row)
+    kms.list_certificates(adapter).succeeds(200, requirement=row).shows("metadata.collectionTotal", 0)
+
+
+@covers("invalid-field-err-certificate")
+@kmip
+def test_certificate_that_is_none(kms):
+    """A client certificate is a certificate in PEM; anything else is refused."""
+    adapter = kms.new_adapter(kms.create_root_key())
+    kms.add_certificate(adapter, kms.short_name("cert"), kms.client_certificate()).needed(201)
+    kms.add_certificate(adapter, kms.short_name("none"), "not a certificate").is_refused("INVALID_FIELD_ERR")
+
+
+@covers("kmip-objects-empty")
+@kmip
+def test_no_objects(kms):
+    """A new adapter has no objects."""
+    adapter = kms.new_adapter(kms.create_root_key())
+    listed = kms.list_kmip_objects(adapter).succeeds(200, requirement="kmip-objects-empty")
+    listed.shows("metadata.collectionTotal", 0)
+
+
+@covers("kmip-object-life")
+@needs(control=True, capability=("kmip", "faults"))
+def test_life_of_an_object(kms):
+    """What a client made is listed and read, and is destroyed by a deletion."""
+    adapter, row = kms.new_adapter(kms.create_root_key()), "kmip-object-life"
+    thing = kms.make_kmip_object(adapter)
+    kms.list_kmip_objects(adapter).succeeds(200, requirement=row).lists("resources.*.id", thing)
+    kms.get_kmip_object(adapter, thing).succeeds(200, requirement=row).shows("resources.0.id", thing)
+    kms.delete_kmip_object(adapter, thing).succeeds(204, requirement=row)
+    kms.get_kmip_object(adapter, thing).succeeds(200, requirement=row).shows("resources.0.state", 5)
+    kms.list_kmip_objects(adapter).succeeds(200, requirement=row).lists_not("resources.*.id", thing)

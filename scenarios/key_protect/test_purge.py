@@ -1,0 +1,75 @@
+"""Purging deleted keys: by hand after four hours, by itself after 90 days."""
+
+from kms_conformance.api import covers, needs, waits
+
+
+@covers("req-too-early-err-purge")
+@needs(identity="purger")
+def test_purge_at_once(kms):
+    """A key is not purged right after its deletion."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    early = kms.as_identity("purger").purge_key(key)
+    early.is_refused("REQ_TOO_EARLY_ERR", control="key_protect.purge.purge_after_four_hours")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
+
+
+@covers("purge-not-before-4h")
+@needs(identity="purger")
+@waits(13500)
+def test_purge_too_early(kms):
+    """Nor is it purged after three hours and 45 minutes."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.wait(13500, "the four hours are not over")
+    early = kms.as_identity("purger").purge_key(key)
+    early.is_refused("REQ_TOO_EARLY_ERR", control="key_protect.purge.purge_after_four_hours")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
+
+
+@covers("purge-after-4h", "key-not-found-err")
+@needs(identity="purger")
+@waits(14460)
+def test_purge_after_four_hours(kms):
+    """Four hours after its deletion a key is purged, and then is not found any more."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.wait(14460, "four hours between delete and purge")
+    kms.get_metadata(key).succeeds(200)
+    kms.as_identity("purger").purge_key(key).succeeds(200, 204, requirement="purge-after-4h")
+    kms.get_metadata(key).is_refused("KEY_NOT_FOUND_ERR", requirement="key-not-found-err")
+
+
+@covers("purge-needs-role")
+@needs(identity=("reader", "purger"))
+@waits(14460)
+def test_purge_without_the_role(kms):
+    """Whoever lacks the role for it does not purge a key."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.wait(14460, "four hours between delete and purge")
+    control = kms.get_metadata(key).succeeds(200)
+    kms.as_identity("reader").purge_key(key).is_refused("UNAUTHORIZED_ERR", control=control)
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
+    kms.as_identity("purger").purge_key(key).needed(200, 204)
+
+
+@covers("deleted-key-kept-45-days")
+@waits(3888000)
+def test_key_is_kept(kms):
+    """45 days after its deletion a key is still there."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.wait(3888000, "half of the 90 days")
+    kms.get_metadata(key).succeeds(200, requirement="deleted-key-kept-45-days").shows("resources.0.state", 5)
+
+
+@covers("auto-purge-after-91-days")
+@waits(7862400)
+def test_key_purges_itself(kms):
+    """91 days after its deletion a key is gone."""
+    key = kms.create_root_key()
+    kms.delete_key(key).succeeds(200, 204)
+    kms.get_metadata(key).succeeds(200)
+    kms.wait(7862400, "the 90 days and one more")
+    kms.get_metadata(key).is_refused("KEY_NOT_FOUND_ERR")
