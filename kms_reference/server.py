@@ -203,10 +203,13 @@ class Server:
         assert self.world is not None
         assert self.app is not None
         from starlette.applications import Starlette  # noqa: PLC0415 - as uvicorn
-        from starlette.routing import Mount  # noqa: PLC0415 - same
 
         further = self._extra_routes(self.world) if self._extra_routes is not None else []
-        return Starlette(routes=[*further, Mount("", app=self.app)])
+        application = Starlette(routes=further)
+        # Not a mount: its pattern does not match a path with an encoded line break.
+        application.router.default = self.app
+        application.router.redirect_slashes = False
+        return application
 
     def _on_started(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
         original = server.startup

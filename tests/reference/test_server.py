@@ -19,6 +19,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request  # noqa: TC002 - starlette reads annotations
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from kms_reference.server import Server, ServerError
 from kms_reference.target import write_target
@@ -277,8 +280,9 @@ def test_token_issuer(kms: Kms) -> None:
 
 def test_unknown_paths_and_methods(kms: Kms, expect: Expect) -> None:
     """404 and 405 are envelopes, HEAD has no body."""
-    for path in ("/nothing", "/keys/a/b/c/d", "/keys//metadata", "/key_rings/", "/../keys"):
-        assert kms.get(path).status_code in (200, 404)
+    for path in ("/nothing", "/keys/a/b/c/d", "/keys//metadata", "/key_rings/a/b", "/a%0Ab/c"):
+        expect(kms.get(path), 404, None)
+    expect(kms.act("a%0Ab", "wrap"), 404, "KEY_NOT_FOUND_ERR")
     expect(kms.get("/nothing"), 404, None)
     reply = kms.put("/keys", {})
     expect(reply, 405, None)
@@ -420,3 +424,17 @@ def test_environment_is_not_consulted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {})
     with Server() as server:
         assert server.api_keys
+
+
+def test_further_endpoints_share_the_socket(serve: Callable[..., Kms], expect: Expect) -> None:
+    """Other systems are served beside the API; everything else stays the API's."""
+
+    async def hello(request: Request) -> PlainTextResponse:
+        identity = kms.server.world.issuer.identify(request.headers.get("authorization"))  # type: ignore[union-attr]  # it runs
+        return PlainTextResponse(identity.name if identity else "nobody")
+
+    kms = serve(extra_routes=lambda world: [Route("/hello", hello)] if world else [])
+    url = f"{kms.server.base_url}/hello"
+    assert kms.http.get(url).text == "nobody"
+    assert kms.http.get(url, headers={"authorization": f"Bearer {kms.token('reader')}"}).text == "reader"
+    expect(kms.get("/nothing"), 404, None)
