@@ -23,7 +23,10 @@ _METHODS = {"get", "put", "post", "delete", "patch", "head"}
 
 @dataclass(frozen=True, slots=True)
 class ReasonCode:
-    """One reason code of the catalogue: what an answer that carries it must look like."""
+    """One reason code of the catalogue: what an answer that carries it must look like.
+
+    ``patterns`` are regular expressions for the accepted texts where the texts have variable parts.
+    """
 
     code: str
     statuses: tuple[int, ...]
@@ -37,6 +40,16 @@ class ReasonCode:
     source: str
     provoke: str
     answer: str
+    patterns: tuple[str, ...] = ()
+    status_judged: bool = True
+    symptom: str = ""
+    cause: str = ""
+    resolution: str = ""
+
+    @property
+    def refusals(self) -> tuple[int, ...]:
+        """The statuses that a refusal may have; none where no source says, so that any error will do."""
+        return self.statuses if self.status_judged else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +132,29 @@ class Contract:
         """The schema of an error answer."""
         return str(self.about.get("envelope", "")).removesuffix(".schema.json")
 
+    @property
+    def instance_key(self) -> str:
+        """What the contract calls the thing that keeps cases apart, in the target's table."""
+        return str(self.about.get("instance_key", "instance"))
+
+    @property
+    def reason_at(self) -> tuple[str, str]:
+        """Where an answer says why it refuses: dotted paths of code and text, ``""`` for the KMS's own envelope."""
+        place = self.about.get("reason", {})
+        return str(place.get("code", "")), str(place.get("text", ""))
+
     def link(self, section: str) -> str:
         """Return the address of a section of the source page, or ``""`` for rows that no page holds."""
         page = str(self.about.get("page_url", ""))
         anchors = self.sections
         return f"{page}#{anchors[section]['anchor']}" if section in anchors else ""
+
+    def section_title(self, section: str) -> str:
+        """Return what a section is called on the source page, or the topic of rows that no page holds."""
+        known = self.sections.get(section)
+        if known is not None:
+            return f"{known['number']}. {known['title']}" if "number" in known else str(known["title"])
+        return str(self.about.get("topics", {}).get(section, section))
 
     @cached_property
     def sections(self) -> Mapping[str, Mapping[str, Any]]:
@@ -155,6 +186,7 @@ class Contract:
                 reason_code=row.code,
                 excluded=row.excluded,
                 link=self.link(row.section),
+                section_title=self.section_title(row.section),
                 every_exchange=row.section == "wire",
             )
             for row in self.requirements.values()
@@ -228,6 +260,11 @@ def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
         source=str(row.get("source", "")),
         provoke=row.get("provoke", ""),
         answer=row.get("answer", ""),
+        patterns=tuple(row.get("patterns", ())),
+        status_judged=row.get("status_judged", True),
+        symptom=row.get("symptom", ""),
+        cause=row.get("cause", ""),
+        resolution=row.get("resolution", ""),
     )
 
 
