@@ -154,7 +154,7 @@ class Contract:
         known = self.sections.get(section)
         if known is not None:
             return f"{known['number']}. {known['title']}" if "number" in known else str(known["title"])
-        return str(self.about.get("topics", {}).get(section, section))
+        return str(self.about.get("topics", {}).get(section.removeprefix("api-"), section))
 
     @cached_property
     def sections(self) -> Mapping[str, Mapping[str, Any]]:

@@ -33,8 +33,12 @@ class Section:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of the rows that were tested; ``not-tested`` when none was."""
-        return worst(result.verdict for result in self.judged)
+        """The worst verdict of the rows that were tested; ``not-tested`` when none was.
+
+        A row that does not apply says nothing about the others of its section.
+        """
+        told = [result.verdict for result in self.judged]
+        return worst([verdict for verdict in told if verdict is not Verdict.NOT_APPLICABLE] or told)
 
     @property
     def partly(self) -> bool:
@@ -107,15 +111,16 @@ def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:
 
 
 def unseen(run: Run) -> str:
-    """Return why the run is not verified although no case says so, or ``""``.
+    """Return why the run is not conformant although no case says so, or ``""``.
 
     Readers of formats that know only cases would otherwise see green: a run of no case, or one cut short, or one
-    that left required rows untested.
+    that left required rows untested, or one whose baseline is wrong.
     """
-    if run.verdict is not RunVerdict.NOT_VERIFIED or with_verdict(run, *BAD):
+    if run.verdict is RunVerdict.CONFORMANT or any(case.id not in run.accepted for case in with_verdict(run, *BAD)):
         return ""
     return (
-        run.trouble
+        "; ".join(entry.message for entry in run.baseline if entry.wrong)
+        or run.trouble
         or (f"the run was cut short: {run.interrupted}" if run.interrupted else "")
         or ("no case was tested" if not with_verdict(run, Verdict.PASSED, Verdict.WARNED) else "")
         or "required rows were not tested"
