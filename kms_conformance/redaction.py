@@ -22,6 +22,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kms_conformance.exchange import JSON
 
 _SHORTEST = 6
+_PIECE = 16
 _LONG_NAME = 48
 _SUSPECT_NAME = 21
 _LONG_HEADER = 40
@@ -113,6 +115,10 @@ class Redactor:
         """Return the tokens of the secrets that stand in a text."""
         known = self._tokens.get(text)
         return (known,) if known else tuple(dict.fromkeys(token for _, _, token in self._found(text)))
+
+    def is_secret(self, name: str) -> bool:
+        """Tell whether a member or header of this name is always secret."""
+        return name in self._guarded
 
     def request(self, body: JSON, name: str = "") -> JSON:
         """Return a request's document with its secret members replaced."""
@@ -201,13 +207,24 @@ class Redactor:
         place, last = 0, len(low) - _SHORTEST
         while place <= last:
             starting = self._index.get(low[place : place + _SHORTEST])
-            hits = [entry for entry in tuple(starting) if low.startswith(entry[0], place)] if starting else ()
-            if hits:
-                value, token = max(hits, key=lambda hit: len(hit[0]))
-                yield place, place + len(value), token
-                place += len(value)
-            else:
+            found = _longest(low, place, tuple(starting)) if starting else None
+            if found is None:
                 place += 1
+                continue
+            length, token = found
+            # A piece of a secret gets a token of its own: two secrets may begin alike, and neither was repeated.
+            yield place, place + length, token or self._token(text[place : place + length], "text")
+            place += length
+
+
+def _longest(low: str, place: int, starting: Iterable[tuple[str, str]]) -> tuple[int, str] | None:
+    """Return length and token of the longest secret at a place; a piece of one, from its start, has the token ``""``."""
+    whole = [(len(value), token) for value, token in starting if low.startswith(value, place)]
+    if whole:
+        return max(whole)
+    rest = low[place:]
+    piece = max(len(commonprefix((rest, value))) for value, _ in starting)  # noqa: RUF071 - texts, not paths
+    return (piece, "") if piece >= _PIECE else None
 
 
 def _spellings(value: str) -> set[str]:

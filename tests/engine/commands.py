@@ -1,0 +1,68 @@
+"""Commands as a user types them, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Command = Callable[..., "Ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> str:
+        """Everything it printed."""
+        return self.out + self.err
+
+    @property
+    def first_line(self) -> str:
+        """The first line that a user sees."""
+        return next((line for line in (self.err + self.out).splitlines() if line.strip()), "")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without any KMS_* variable and without pytest's own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KMS_", "PYTEST_"))}
+    return {**kept, "NO_COLOR": "1", **more}
+
+
+def run_command(
+    folder: Path, *arguments: str, timeout: float = 120, module: str = "kms_conformance", **environ: str
+) -> Ended:
+    """Run the command line (or another module) in a folder and return how it ended."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env=clean_environment(**environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def start_command(folder: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    """Start the command line in a folder, in a process group of its own; the caller ends it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kms_conformance", *arguments],
+        cwd=folder,
+        env=clean_environment(**environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

@@ -1,0 +1,123 @@
+"""No secret leaves the run: not into a report, not onto the terminal, not into what pytest prints or writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from canaries import Leaky, leaking, spellings
+from commands import Command, Ended
+from runs import write_case
+
+from kms_reference.server import Server
+from kms_reference.target import target_text
+
+NOISY = (
+    "-vv",
+    "-l",
+    "--showlocals",
+    "--tb=long",
+    "--full-trace",
+    "-rA",
+    "--log-level=DEBUG",
+    "-o",
+    "log_cli=true",
+)
+SOME = ("-k", "test_wrapping or import_by_token or counts_down or no_base64 or stale_nonce or test_own")
+# An author's mistakes: whatever a case throws, with a secret in its text or in its local variables.
+ACCIDENTS = '''
+@covers("list-keys")
+def test_exception_with_secrets(kms):
+    """A case throws what it holds."""
+    material = key_material()
+    key = kms.import_root_key(material)
+    answer = kms.wrap(key, material)
+    raise RuntimeError(f"x{material}y {answer.body} {answer.reply} {kms.current_token()}")
+
+
+@covers("list-keys")
+def test_assertion_with_secrets(kms):
+    """A case compares what it must not show."""
+    material, other = key_material(), key_material()
+    key = kms.import_root_key(material)
+    assert kms.unwrap(key, kms.wrap(key, material)["ciphertext"]).body == {"plaintext": other}
+
+
+@covers("list-keys")
+def test_failure_with_secrets(kms):
+    """A case expects what is not there."""
+    material = key_material()
+    key = kms.import_root_key(material)
+    kms.wrap(key, material).succeeds().shows("ciphertext", material)
+
+
+@covers("list-keys")
+def test_printed_secrets(kms):
+    """A case prints a whole answer."""
+    key = kms.create_root_key()
+    print(kms.list_keys().succeeds(200).exchange)
+    print([key_material(), kms.case.bench.target])
+'''
+
+
+@pytest.fixture(params=["json", "html"])
+def leaky(request: pytest.FixtureRequest) -> Iterator[Leaky]:
+    """Give a reference behind a proxy that repeats every secret; its refusals are JSON or HTML pages."""
+    with Server() as server, leaking(server.base_url) as proxy:
+        proxy.html = request.param == "html"
+        proxy.learn(*server.api_keys.values())
+        proxy.target = target_text(server).replace(server.base_url, proxy.url)
+        yield proxy
+
+
+def leaks(leaky: Leaky, folder: Path, ended: Ended) -> list[str]:
+    """Return where which secrets stand: in a file of the folder, or in what was printed."""
+    places = {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    places.pop("target.toml")
+    places |= {"stdout": ended.out.encode(), "stderr": ended.err.encode()}
+    wanted = {form.encode() for value in leaky.seen for form in spellings(value)}
+    assert len(leaky.seen) > 20
+    return [f"{name}: {form!r}" for name, content in places.items() for form in wanted if form in content]
+
+
+def test_command_line(leaky: Leaky, command: Command, tmp_path: Path) -> None:
+    """A run against a server that repeats everything writes and prints no secret, and finds the echoes."""
+    (tmp_path / "target.toml").write_text(leaky.target)
+    ended = command("run", "--target", "target.toml", "--report-dir", "report", *SOME)
+    assert ended.code == 1, ended.told
+    assert "Traceback" not in ended.told
+    assert "wire-no-secret-echo" in (tmp_path / "report" / "results.json").read_text()
+    assert {path.name for path in (tmp_path / "report").iterdir()} >= {
+        "transcript.har",
+        "report.html",
+        "junit.xml",
+    }
+    assert leaks(leaky, tmp_path, ended) == []
+
+
+@pytest.mark.parametrize("leaky", ["json"], indirect=True)
+def test_pytest(leaky: Leaky, command: Command, tmp_path: Path) -> None:
+    """Nor does pytest at its most talkative: failing and erring cases, local variables, logs, JUnit, Allure."""
+    (tmp_path / "target.toml").write_text(leaky.target)
+    write_case(tmp_path / "own", ACCIDENTS)
+    reports = (
+        "--kms-report-dir",
+        "report",
+        "--junitxml",
+        "junit.xml",
+        "--alluredir",
+        "allure",
+        "--kms-journal",
+        "journal.sqlite",
+    )
+    ended = command(
+        "--kms-target", "target.toml", *reports, *NOISY, *SOME, "own/test_own.py",
+        "--pyargs", "kms_conformance.scenarios.key_protect", module="pytest",
+    )  # fmt: skip
+    assert ended.code == 1, ended.told
+    assert "test_exception_with_secrets" in ended.out
+    assert list((tmp_path / "allure").glob("*-result.json"))
+    assert leaks(leaky, tmp_path, ended) == []
