@@ -5,15 +5,19 @@ Pure. The same exchange and expectation give the same finding, today and years l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from kms_conformance.exchange import JSON, Exchange, Received, first_reason
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.messages import says
+from kms_conformance.validation import SCHEMA_FILES
 from kms_conformance.verdict import Finding
 
 MISSING = object()
+_FIRST_ERROR = 400
 
 
 class Schemas(Protocol):
@@ -23,7 +27,7 @@ class Schemas(Protocol):
         """Return the first complaint, or ``None`` when the document is valid."""
 
 
-def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> Finding | None:
+def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas = SCHEMA_FILES) -> Finding | None:
     """Return what deviates from the expectation, or ``None`` when the exchange fulfils it."""
     got = mismatch(expectation, exchange, schemas)
     if got is None:
@@ -69,12 +73,14 @@ def _closest(outcomes: Sequence[Outcome], complaints: list[str], answer: Receive
 
 
 def _outcome_mismatch(outcome: Outcome, answer: Received, schemas: Schemas) -> str | None:
-    if answer.status not in outcome.statuses:
+    if (answer.status not in outcome.statuses) if outcome.statuses else answer.status < _FIRST_ERROR:
         return str(answer.status)
     if outcome.schema:
         complaint = schemas.complaint(outcome.schema, answer.body)
         if complaint:
             return f"{answer.status} with a body that is not a {outcome.schema}: {complaint}"
+    if outcome.code_at or outcome.text_at:
+        return _flat_mismatch(outcome, answer)
     if outcome.code is None:
         return None
     reason = first_reason(answer.body)
@@ -85,6 +91,23 @@ def _outcome_mismatch(outcome: Outcome, answer: Received, schemas: Schemas) -> s
     return _message_mismatch(outcome, reason.get("message")) or _target_mismatch(
         outcome, reason.get("target")
     )
+
+
+def _flat_mismatch(outcome: Outcome, answer: Received) -> str | None:
+    """Compare code and text of an answer that has them elsewhere than in the KMS's envelope."""
+    code = pick(answer.body, outcome.code_at)
+    if outcome.code is not None and code != outcome.code:
+        return f"{answer.status} without {outcome.code_at}" if code is MISSING else f"{answer.status} {code}"
+    if not outcome.patterns:
+        return None
+    text = pick(answer.body, outcome.text_at)
+    if isinstance(text, str) and _found(outcome.patterns, text):
+        return None
+    return f"{answer.status} " + (f"with {outcome.text_at} = {text!r}" if text is not MISSING else f"without {outcome.text_at}")
+
+
+def _found(patterns: Iterable[str], text: str) -> bool:
+    return any(re.search(pattern, text) for pattern in patterns)
 
 
 def _message_mismatch(outcome: Outcome, message: JSON) -> str | None:
@@ -109,6 +132,8 @@ def _target_mismatch(outcome: Outcome, target: JSON) -> str | None:
 def _member_mismatch(member: Member, answer: Received) -> str | None:
     if member.check == "header":
         return _header_mismatch(member, answer)
+    if member.check == "hides":
+        return f"{member.value} in the answer" if _repeats(answer, str(member.value)) else None
     value = pick(answer.body, member.path)
     if _holds(member, value):
         return None
@@ -150,7 +175,22 @@ def _holds(member: Member, value: object) -> bool:
             return isinstance(value, list) and len(value) == member.value
         case "at-most-long":
             return value is MISSING or (isinstance(value, list) and len(value) <= member.value)
+        case "matches":
+            return any(_found(member.value, text) for text in _texts(value))
+        case "matches-none":
+            return not any(_found(member.value, text) for text in _texts(value))
     raise ValueError(member.check)
+
+
+def _texts(value: object) -> list[str]:
+    entries = value if isinstance(value, list) else [value]
+    return [entry for entry in entries if isinstance(entry, str)]
+
+
+def _repeats(answer: Received, token: str) -> bool:
+    """Tell whether a token of a secret stands anywhere in an answer."""
+    whole = json.dumps([answer.body, dict(answer.headers)], ensure_ascii=False) + answer.kind
+    return token in whole
 
 
 def pick(document: JSON, path: str) -> JSON:

@@ -34,6 +34,9 @@ class SchemaFiles:
         return f"{place} breaks {rule}"
 
 
+SCHEMA_FILES = SchemaFiles()
+
+
 def load_schema(name: str) -> dict[str, Any]:
     """Return a schema by the name of its file without the ending."""
     document: dict[str, Any] = json.loads((files(SCHEMAS) / f"{name}{_SUFFIX}").read_text(encoding="utf-8"))
