@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 QUIET = 2.0
 EVERY = 2.0
+RAREST = 30.0
 
 
 class Progress:
@@ -86,7 +87,10 @@ class Progress:
     def _changed(self) -> None:
         """Print a plain line where there is no terminal, and not too often."""
         now = self._now()
-        if self._tty or not self._running or now - self._started < QUIET or now - self._told < EVERY:
+        so_far = now - self._started
+        # A log of an hour's run should not have 1,800 lines: the longer it takes, the rarer they come.
+        gap = min(max(EVERY, so_far / 10), RAREST)
+        if self._tty or not self._running or so_far < QUIET or now - self._told < gap:
             return
         self._told = now
         self._stream.write(self.line() + "\n")
