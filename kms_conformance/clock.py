@@ -46,6 +46,9 @@ class Clock(Protocol):
     def cancel(self) -> None:
         """End every wait that is under way."""
 
+    def close(self) -> None:
+        """Let go of what the clock holds."""
+
 
 class ControlledClock:
     """Moves the endpoint's clock by the control protocol."""
@@ -66,6 +69,10 @@ class ControlledClock:
 
     def cancel(self) -> None:
         """Nothing is ever under way."""
+
+    def close(self) -> None:
+        """Close the connection to the control protocol."""
+        self._http.close()
 
     def _advance(self, instance: str, seconds: float) -> datetime:
         DEADLINE.at = time.monotonic() + self._timeout
@@ -112,6 +119,9 @@ class RealClock:
     def cancel(self) -> None:
         """End every wait that is under way."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class NoClock(RealClock):
