@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class Verdict(StrEnum):
 
 
 _FEW = 5
+_NEARLY_ALL = 0.95
 _FIRST_REFUSAL = 300
 _ORDER = {verdict: place for place, verdict in enumerate(Verdict)}
 
@@ -127,11 +128,38 @@ class RowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownDeviation:
+    """An entry of a baseline and how the run used it.
+
+    ``state`` is ``used``, ``not-tested`` (nothing that it names was judged), or what is wrong with the entry: ``stale``,
+    ``unknown``, ``no-match``, ``expired``, ``duplicate`` or ``contradictory``; ``message`` then says so in a sentence.
+    ``deviations`` are the deviations it names, each as case and requirement.
+    """
+
+    case: str
+    requirement: str
+    reason: str
+    owner: str
+    link: str
+    expiry: str
+    state: str
+    message: str = ""
+    deviations: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the entry itself breaks the run."""
+        return self.state not in {"used", "not-tested"}
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Everything a run found out; the one object behind all outputs.
 
     ``interrupted`` says why a run is not complete (``""`` when it is); ``trouble`` is an error of the suite
     outside any case; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
+    ``baseline`` holds the entries of a baseline; ``accepted`` says, by the ids of failed cases, why they do not fail
+    the run.
     """
 
     profile: Profile
@@ -142,6 +170,8 @@ class Run:
     started: float = 0.0
     finished: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
+    baseline: tuple[KnownDeviation, ...] = ()
+    accepted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -183,7 +213,9 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
     for case in cases:
         broken: dict[str, Verdict] = {}
         for finding in case.findings:
-            broken[finding.requirement] = worst([finding.severity, broken.get(finding.requirement, Verdict.PASSED)])
+            broken[finding.requirement] = worst(
+                [finding.severity, broken.get(finding.requirement, Verdict.PASSED)]
+            )
         for row_id in case.requirements:
             if (case.contract, row_id) in touching:
                 touching[case.contract, row_id].append((case.id, case.verdict))
@@ -204,22 +236,38 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
 def run_verdict(run: Run) -> RunVerdict:
     """Return the verdict of a run.
 
-    ``non-conformant`` when a case failed; ``conformant`` when the run is complete, nothing was inconclusive or
-    erred, and every required row (at least one) passed, warned or is declared not applicable; else ``not-verified``.
+    ``non-conformant`` when a case failed that no baseline accepts, or the baseline itself is wrong; ``conformant`` when
+    the run is complete, nothing was inconclusive or erred, and every required row (at least one) passed, warned or is
+    declared not applicable; else ``not-verified``. What a baseline accepts counts as a warning here, and nowhere else.
     """
-    if any(case.verdict is Verdict.FAILED for case in run.cases):
+    checked = any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases)
+    run = replace(run, cases=tuple(_settled(case) if case.id in run.accepted else case for case in run.cases))
+    if any(case.verdict is Verdict.FAILED for case in run.cases) or any(
+        entry.wrong for entry in run.baseline
+    ):
         return RunVerdict.NON_CONFORMANT
     if run.interrupted or run.trouble:
         return RunVerdict.NOT_VERIFIED
     if any(case.verdict in {Verdict.INCONCLUSIVE, Verdict.ERROR} for case in run.cases):
         return RunVerdict.NOT_VERIFIED
-    if not any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases):
+    if not checked:
         return RunVerdict.NOT_VERIFIED
     good = {Verdict.PASSED, Verdict.WARNED, Verdict.NOT_APPLICABLE}
     required = required_rows(run)
     if not required or any(result.verdict not in good for result in required):
         return RunVerdict.NOT_VERIFIED
     return RunVerdict.CONFORMANT
+
+
+def _settled(case: CaseResult) -> CaseResult:
+    """Return a case whose failure a baseline accepts as one that warns."""
+    if case.verdict is not Verdict.FAILED:
+        return case
+    findings = (
+        replace(finding, severity=Verdict.WARNED) if finding.severity is Verdict.FAILED else finding
+        for finding in case.findings
+    )
+    return replace(case, verdict=Verdict.WARNED, findings=tuple(findings))
 
 
 def required_rows(run: Run) -> tuple[RowResult, ...]:
@@ -252,6 +300,8 @@ def headline(run: Run) -> str:
     counts = run.counts
     told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     line = f"{run.verdict.value.upper()}: {told or 'no case ran'}"
+    if run.baseline:
+        line += f"; {baseline_told(run)}"
     same = monotony(run)
     if same:
         line += f"; {same}"
@@ -260,6 +310,13 @@ def headline(run: Run) -> str:
     if run.trouble:
         line += f"; trouble: {run.trouble}"
     return line
+
+
+def baseline_told(run: Run) -> str:
+    """Return in a few words how many failures the baseline accepts and how many of its entries are wrong."""
+    wrong = sum(entry.wrong for entry in run.baseline)
+    told = f"{len(run.accepted)} failed accepted by the baseline"
+    return told + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
 
 
 def monotony(run: Run) -> str:
@@ -277,7 +334,10 @@ def monotony(run: Run) -> str:
     often, times = Counter(map(_answer_told, exchanges)).most_common(1)[0]
     if min(statuses) >= _FIRST_REFUSAL:
         return f"no request ever succeeded ({often}, {times} of {total} times)"
-    return f"every one of {total} requests got the same answer ({often})" if times == total else ""
+    if times < _NEARLY_ALL * total:
+        return ""
+    share = f"every one of {total}" if times == total else f"{times} of {total}"
+    return f"{share} requests got the same answer ({often})"
 
 
 def _answer_told(exchange: Exchange) -> str:

@@ -41,6 +41,7 @@ _CATEGORIES = (
     ("Preconditions that did not hold", Status.BROKEN, Verdict.INCONCLUSIVE),
     ("Errors of the suite", Status.BROKEN, Verdict.ERROR),
     ("Warnings", Status.PASSED, Verdict.WARNED),
+    ("Accepted by the baseline", Status.SKIPPED, Verdict.FAILED),
     ("Not tested", Status.SKIPPED, Verdict.NOT_TESTED),
     ("Not applicable", Status.SKIPPED, Verdict.NOT_APPLICABLE),
 )
@@ -85,6 +86,7 @@ def _result(
         :32
     ]
     features = dict.fromkeys(titles[row.contract, row.section] for row in covered)
+    accepted = run.accepted.get(case.id, "")
     labels = [
         ("epic", contract_title(run, case.contract)),
         *(("feature", feature) for feature in features),
@@ -104,8 +106,8 @@ def _result(
         fullName=f"{case.contract}:{case.id}",
         name=case.title or case.id,
         description=case.rule,
-        status=STATUS[case.verdict],
-        statusDetails=details_of(case),
+        status=Status.SKIPPED if accepted else STATUS[case.verdict],
+        statusDetails=details_of(case, accepted),
         stage=FINISHED,
         start=milliseconds(case.started),
         stop=milliseconds(case.started + case.duration),

@@ -120,12 +120,21 @@ def _response(exchange: Exchange) -> bytes:
     return json.dumps(document).encode("ascii")
 
 
-def details_of(case: CaseResult) -> StatusDetails | None:
-    """Return what Allure shows next to a status: verdict and message, and every finding."""
+def details_of(case: CaseResult, accepted: str = "") -> StatusDetails | None:
+    """Return what Allure shows next to a status: verdict and message, and every finding.
+
+    ``accepted`` is why a baseline keeps the failure from failing the run; Allure then calls it a known issue.
+    """
     told = case.missing or case.message
+    if accepted:
+        told = f"accepted by the baseline, {accepted}: {told}"
     if not told and not case.findings and case.verdict is Verdict.PASSED:
         return None
-    return StatusDetails(message=f"{case.verdict.value}: {told}", trace=_told(list(case.findings)) or None)
+    return StatusDetails(
+        message=f"{case.verdict.value}: {told}",
+        trace=_told(list(case.findings)) or None,
+        known=bool(accepted) or None,
+    )
 
 
 def _told(findings: list[Finding]) -> str:

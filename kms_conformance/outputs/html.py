@@ -65,7 +65,8 @@ def render(run: Run) -> str:
         counts=run.counts,
         about=_about(run),
         places=places,
-        failed=with_verdict(run, Verdict.FAILED),
+        failed=[case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted],
+        accepted=[case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted],
         shaky=[
             (verdict, found)
             for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED)

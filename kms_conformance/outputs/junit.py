@@ -22,6 +22,8 @@ _CHILDREN = {
     Verdict.NOT_TESTED: "skipped",
     Verdict.NOT_APPLICABLE: "skipped",
 }
+# A failure that the baseline accepts must not turn a job red; the property tells it from what was not tested.
+_ACCEPTED = "skipped"
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
@@ -33,8 +35,8 @@ def write(run: Run, directory: Path) -> Path:
 def render(run: Run) -> str:
     """Return the XML document: one ``testsuite`` per contract, one ``testcase`` per case.
 
-    When the run is not verified although no case says so (nothing ran, or it was cut short), a suite named
-    ``run`` holds one ``error`` that says why; it has no ``verdict`` property and so counts as no case.
+    When the run is not conformant although no case says so (nothing ran, it was cut short, its baseline is wrong), a
+    suite named ``run`` holds one ``error`` that says why; it has no ``verdict`` property and so counts as no case.
     """
     root = ET.Element("testsuites", name="kms-conformance", time=f"{run.finished - run.started:.3f}")
     suites = [_suite(run, contract) for contract in contract_ids(run)]
@@ -50,15 +52,16 @@ def render(run: Run) -> str:
 def read_counts(path: Path) -> dict[str, int]:
     """Return how many cases got each of the seven verdicts, as a ``junit.xml`` of ours tells it.
 
-    Raises :class:`xml.etree.ElementTree.ParseError` when the file is not XML, :class:`ValueError` when a case's
-    verdict is none of the seven or its elements contradict its verdict.
+    A failure that a baseline accepts counts as failed. Raises :class:`xml.etree.ElementTree.ParseError` when the file
+    is not XML, :class:`ValueError` when a case's verdict is none of the seven or its elements contradict its verdict.
     """
     counts = {str(verdict): 0 for verdict in Verdict}
     for element in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - our own file, or one its user trusts
         for told in element.findall("properties/property[@name='verdict']"):
             verdict = Verdict(told.get("value", ""))
             found = next((child.tag for child in element if child.tag in _COUNTED.values()), None)
-            if found != _CHILDREN.get(verdict):
+            accepted = element.find("properties/property[@name='accepted']") is not None
+            if found != (_ACCEPTED if accepted else _CHILDREN.get(verdict)):
                 raise ValueError(f"{element.get('name')}: verdict {verdict.value} with the element {found}")
             counts[verdict] += 1
     return counts
@@ -67,7 +70,7 @@ def read_counts(path: Path) -> dict[str, int]:
 def _suite(run: Run, contract: str) -> ET.Element:
     cases = [case for case in run.cases if case.contract == contract]
     suite = ET.Element("testsuite", name=_legal(contract_title(run, contract)), id=_legal(contract))
-    _count(suite, elements := [_testcase(case) for case in cases])
+    _count(suite, elements := [_testcase(case, run.accepted.get(case.id, "")) for case in cases])
     suite.set("time", f"{sum(case.duration for case in cases):.3f}")
     suite.set("timestamp", rfc3339(run.started))
     _properties(suite, {"contract": contract, **_about(run)})
@@ -96,7 +99,7 @@ def _about(run: Run) -> dict[str, str]:
     }
 
 
-def _testcase(case: CaseResult) -> ET.Element:
+def _testcase(case: CaseResult, accepted: str) -> ET.Element:
     element = ET.Element(
         "testcase", classname=_legal(case.contract), name=_legal(case.id), time=f"{case.duration:.3f}"
     )
@@ -104,8 +107,11 @@ def _testcase(case: CaseResult) -> ET.Element:
     for requirement in case.requirements:
         ET.SubElement(properties, "property", name="requirement", value=_legal(requirement))
     tag = _CHILDREN.get(case.verdict)
+    message = case.missing or case.message or case.verdict.value
+    if accepted:
+        ET.SubElement(properties, "property", name="accepted", value=_legal(accepted))
+        tag, message = _ACCEPTED, f"failed, accepted by the baseline: {accepted}"
     if tag is not None:
-        message = case.missing or case.message or case.verdict.value
         child = ET.SubElement(element, tag, type=case.verdict.value, message=_legal(message))
         child.text = _legal(_details(case)) or None
     elif case.findings:

@@ -116,7 +116,9 @@ def unseen(run: Run) -> str:
     Readers of formats that know only cases would otherwise see green: a run of no case, or one cut short, or one
     that left required rows untested, or one whose baseline is wrong.
     """
-    if run.verdict is RunVerdict.CONFORMANT or any(case.id not in run.accepted for case in with_verdict(run, *BAD)):
+    if run.verdict is RunVerdict.CONFORMANT or any(
+        case.id not in run.accepted for case in with_verdict(run, *BAD)
+    ):
         return ""
     return (
         "; ".join(entry.message for entry in run.baseline if entry.wrong)

@@ -10,7 +10,7 @@ from kms_conformance import __version__
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids
 from kms_conformance.outputs.text import rfc3339, rounded
-from kms_conformance.verdict import CaseResult, Finding, RowResult, Run, headline
+from kms_conformance.verdict import CaseResult, Finding, KnownDeviation, RowResult, Run, headline
 
 NAME = "results.json"
 SCHEMA_VERSION = "1.0"
@@ -46,13 +46,27 @@ def render(run: Run) -> dict[str, Any]:
         ],
         "target": {"base_url": "", "instance": "", **meta.get("target", {})},
         "options": meta.get("options", {}),
-        "baseline": meta.get("baseline", []),
-        "cases": [_case(case) for case in run.cases],
+        "baseline": [_known(entry) for entry in run.baseline],
+        "cases": [_case(case, run.accepted.get(case.id, "")) for case in run.cases],
         "requirements": [_requirement(result) for result in run.requirements],
     }
 
 
-def _case(case: CaseResult) -> dict[str, Any]:
+def _known(entry: KnownDeviation) -> dict[str, Any]:
+    return {
+        "case": entry.case,
+        "requirement": entry.requirement,
+        "reason": entry.reason,
+        "owner": entry.owner,
+        "link": entry.link,
+        "expiry": entry.expiry,
+        "state": entry.state,
+        "message": entry.message,
+        "deviations": list(entry.deviations),
+    }
+
+
+def _case(case: CaseResult, accepted: str) -> dict[str, Any]:
     return {
         "id": case.id,
         "title": case.title,
@@ -61,6 +75,7 @@ def _case(case: CaseResult) -> dict[str, Any]:
         "requirements": list(case.requirements),
         "rule": case.rule,
         "message": case.message,
+        "accepted": accepted,
         "missing": case.missing,
         "started": rfc3339(case.started),
         "duration_s": rounded(case.duration),

@@ -40,6 +40,7 @@ def render(run: Run) -> str:
         _about(run),
         _counts(run),
         _failures(run),
+        _accepted(run),
         _others(run),
         _untested(run),
         _sections(run),
@@ -68,7 +69,7 @@ def _counts(run: Run) -> list[str]:
 
 
 def _failures(run: Run) -> list[str]:
-    failed = with_verdict(run, Verdict.FAILED)
+    failed = [case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted]
     if not failed:
         return []
     lines = ["## Failures"]
@@ -77,6 +78,22 @@ def _failures(run: Run) -> list[str]:
     if len(failed) > MOST_FAILURES:
         lines += ["", f"And {plural(len(failed) - MOST_FAILURES, 'more failure')}: see `report.html`."]
     return lines
+
+
+def _accepted(run: Run) -> list[str]:
+    """Return what the baseline accepts, and what is wrong with the baseline itself."""
+    lines: list[str] = []
+    wrong = [entry for entry in run.baseline if entry.wrong]
+    if wrong:
+        lines += ["## The baseline is wrong", "", *(f"- {_plain(entry.message)}" for entry in wrong), ""]
+    known = [case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted]
+    if known:
+        lines += ["## Failures that the baseline accepts", ""]
+        lines += [
+            f"- {_code(case.id)}: {_plain(one_line(case.message))}; {_plain(run.accepted[case.id])}"
+            for case in known
+        ]
+    return lines[:-1] if lines and not lines[-1] else lines
 
 
 def _failure(case: CaseResult) -> list[str]:

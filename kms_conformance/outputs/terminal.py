@@ -28,7 +28,7 @@ def summary_lines(run: Run, report_dir: Path | str, *, width: int = WIDTH) -> li
     width = max(width, _NARROWEST)
     rows = {(row.contract, row.id): row for row in run.rows}
     lines = [one_line(headline(run))]
-    failed = with_verdict(run, Verdict.FAILED)
+    failed = [case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted]
     for case in failed[:MOST_FAILURES]:
         lines += ["", *_failure(case, rows, str(report_dir), width)]
     if len(failed) > MOST_FAILURES:
@@ -65,7 +65,12 @@ def _failure(case: CaseResult, rows: dict[tuple[str, str], Row], report_dir: str
 
 
 def _others(run: Run, width: int) -> list[str]:
-    lines: list[str] = []
+    lines = [shorten(one_line(entry.message), 2 * WIDTH) for entry in run.baseline if entry.wrong]
+    lines += [
+        shorten(f"accepted {one_line(case.id)}: {one_line(run.accepted[case.id])}", width)
+        for case in with_verdict(run, Verdict.FAILED)
+        if case.id in run.accepted
+    ]
     for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED):
         cases = with_verdict(run, verdict)
         lines += [

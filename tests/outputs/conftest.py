@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kms_conformance.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.verdict import CaseResult, Finding, Profile, Row, Run, Verdict
+from kms_conformance.verdict import CaseResult, Finding, KnownDeviation, Profile, Row, Run, Verdict
 
 WORDS = st.text(max_size=12)
 NAMES = st.text("abcxyz-_./[]", min_size=1, max_size=8)
@@ -157,6 +157,20 @@ def cases(
     )
 
 
+KNOWN = st.builds(
+    KnownDeviation,
+    case=NAMES,
+    requirement=st.sampled_from(["", "r0"]),
+    reason=NAMES,
+    owner=NAMES,
+    link=WORDS,
+    expiry=st.just("2099-01-01"),
+    state=st.sampled_from(["used", "used", "used", "not-tested", "stale", "unknown", "expired"]),
+    message=WORDS,
+    deviations=st.lists(WORDS, max_size=2).map(tuple),
+)
+
+
 @st.composite
 def runs(draw: st.DrawFn, most_cases: int = 4) -> Run:
     """Return a run of two contracts: any verdicts, levels and profiles, complete or not."""
@@ -182,10 +196,17 @@ def runs(draw: st.DrawFn, most_cases: int = 4) -> Run:
         found.append(draw(cases(f"case/{number}", contract, ("r0", "r1", "r2", "r9"), most_exchanges=1)))
     if draw(st.booleans()):
         # Without this, hardly any random run would be conformant.
-        good = st.sampled_from([Verdict.PASSED, Verdict.PASSED, Verdict.WARNED, Verdict.NOT_APPLICABLE])
+        good = st.sampled_from(
+            [Verdict.PASSED, Verdict.PASSED, Verdict.WARNED, Verdict.NOT_APPLICABLE, Verdict.FAILED]
+        )
         found = [replace(case, verdict=draw(good), findings=()) for case in found]
+    known = draw(st.lists(KNOWN, max_size=2)) if draw(st.integers(0, 3)) == 0 else []
+    failed = [case.id for case in found if case.verdict is Verdict.FAILED]
+    accepted = draw(st.lists(st.sampled_from(failed), unique=True)) if known and failed else []
     return Run(
         profile=draw(st.sampled_from(Profile)),
+        baseline=tuple(known),
+        accepted=dict.fromkeys(accepted, "under repair (the storage team, until 2099-01-01)"),
         cases=tuple(found),
         rows=rows,
         interrupted=draw(st.sampled_from(["", "", "", "Ctrl-C"])),

@@ -1,0 +1,176 @@
+"""The reference answered in process: the same application and the same engine, without sockets between them.
+
+A kill matrix is some hundred runs of the whole suite, and on a socket most of the time goes into waiting for the other
+thread. `InProcess` therefore takes the place of the two transports that the engine uses (its own, and httpx's for the
+control path), and hands each request to the reference's ASGI application on an event loop of its own, as uvicorn would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import TimeoutError as TookTooLongError
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Any
+from unittest import mock
+
+import httpx
+
+from kms_conformance.target import Target, build_target
+from kms_conformance.transport import DEADLINE
+from kms_reference.defects import DEFECTS
+from kms_reference.key_protect.app import TRANSPORT, KeyProtect
+from kms_reference.key_protect.world import World
+from kms_reference.rules import Rules
+from kms_reference.target import target_text
+from kms_reference.variations import VARIATIONS
+
+_LONGEST = 60.0
+_HOSTS: dict[str, Any] = {}
+_NUMBERS = itertools.count(1)
+
+
+class _Loop:
+    """One event loop in one daemon thread, started with the first request."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Any, patience: float) -> None:
+        """Run a coroutine to its end; raise :class:`TookTooLongError` when it does not end in time."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="in-process", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(patience)
+
+
+_LOOP = _Loop()
+
+
+class _Cut:
+    """Stands for a connection's transport: remembers that it was cut."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class InProcess(httpx.BaseTransport):
+    """Answers requests from the application that is registered for their host."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Take, and ignore, whatever the transport takes whose place this is."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; timeouts and cut connections come as from a socket."""
+        app = _HOSTS.get(request.url.host)
+        if app is None:
+            raise httpx.ConnectError(f"no endpoint {request.url.host} in this process", request=request)
+        body, cut = request.read(), _Cut()
+        messages: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+
+        patience = min(DEADLINE.at - time.monotonic(), _LONGEST)
+        try:
+            _LOOP.run(app(_scope(request, cut), receive, send), max(patience, 0.001))
+        except TookTooLongError:
+            raise httpx.ReadTimeout("the answer was not complete in time", request=request) from None
+        if cut.aborted or not messages:
+            raise httpx.RemoteProtocolError(
+                "Server disconnected without sending a response.", request=request
+            )
+        head, *chunks = messages
+        return httpx.Response(
+            status_code=head["status"],
+            headers=[(b"date", formatdate(usegmt=True).encode()), *head["headers"]],
+            stream=httpx.ByteStream(b"".join(chunk.get("body", b"") for chunk in chunks)),
+        )
+
+
+def _scope(request: httpx.Request, cut: _Cut) -> dict[str, Any]:
+    path, _, query = request.url.raw_path.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": request.url.path,
+        "raw_path": path,
+        "root_path": "",
+        "query_string": query,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1),
+        "extensions": {TRANSPORT: cut},
+    }
+
+
+@contextmanager
+def without_sockets() -> Iterator[None]:
+    """Let every client that is made in the block talk to endpoints of this process."""
+    with (
+        mock.patch("kms_conformance.client.DeadlineTransport", InProcess),
+        mock.patch("httpx._client.HTTPTransport", InProcess),
+    ):
+        yield
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What the target file needs to know of a server."""
+
+    base_url: str
+    api_keys: dict[str, str]
+
+    @property
+    def iam_url(self) -> str:
+        """Where API keys are exchanged for tokens."""
+        return f"{self.base_url}/identity/token"
+
+    @property
+    def control_url(self) -> str:
+        """Root of the control path."""
+        return f"{self.base_url}/_control"
+
+
+@contextmanager
+def key_protect(
+    *, defect: str = "", variation: str = "", edition: str = "page", restarted: bool = False
+) -> Iterator[tuple[Target, KeyProtect]]:
+    """Give the target of a Key Protect reference in this process, and its application.
+
+    ``restarted`` lets it behave as after a restart, for the defects that show only then.
+    """
+    rules = Rules.of(
+        edition,
+        [DEFECTS[defect]] if defect else [],
+        [VARIATIONS[variation]] if variation else [],
+    )
+    world = World(rules)
+    world.restarted = restarted
+    host = f"reference-{next(_NUMBERS)}.localhost"
+    endpoint = Endpoint(f"http://{host}", world.issuer.api_keys)
+    world.issuer.issuer = f"{endpoint.base_url}/identity"
+    app = _HOSTS[host] = KeyProtect(world)
+    try:
+        text = target_text(endpoint)  # type: ignore[arg-type]  # it reads these members of a server only
+        yield replace(build_target(tomllib.loads(text), {}), embedded=True), app
+    finally:
+        del _HOSTS[host]
+        world.close()

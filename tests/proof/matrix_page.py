@@ -1,0 +1,73 @@
+"""`docs/kill-matrix.md`: the kill matrix as a page. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_MOST = 6
+
+
+def render(matrix: Mapping[str, Any]) -> str:
+    """Return the page: figures, defects with who finds them, cases with what they find, variations."""
+    kills = Counter(case for row in matrix["defects"] for case in row["found_by"])
+    lines = [
+        "# Kill matrix",
+        "",
+        "Written by `make matrix`; do not edit. Each defect of the reference endpoints is switched on alone and judged by",
+        "every case of its contract; a case finds a defect when it fails. `kill-matrix.json` has every cell.",
+        "",
+        "| contract | cases | defects | found | variations | alarms |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    contracts = dict.fromkeys(case["contract"] for case in matrix["cases"])
+    lines += [_figures(matrix, contract) for contract in contracts]
+    lines += [
+        "",
+        "## Defects",
+        "",
+        "| defect | what is broken | its sections | found by | cases that fail |",
+        "|---|---|---|---|---:|",
+    ]
+    lines += [_defect(row) for row in matrix["defects"]]
+    lines += ["", "## Cases", "", "| case | MUST | defects found |", "|---|---|---:|"]
+    lines += [
+        f"| `{case['id']}` | {'yes' if case['must'] else 'no'} | {kills[case['id']]} |"
+        for case in matrix["cases"]
+    ]
+    lines += [
+        "",
+        "## Variations",
+        "",
+        "| variation | what differs | verdict | cases that warn |",
+        "|---|---|---|---:|",
+    ]
+    lines += [
+        f"| `{row['name']}` | {_cell(row['doc'])} | {row['verdict']} | {len(row['warned'])} |"
+        for row in matrix["variations"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(matrix: Mapping[str, Any], contract: str) -> str:
+    cases = sum(case["contract"] == contract for case in matrix["cases"])
+    defects = [row for row in matrix["defects"] if row["contract"] == contract]
+    variations = [row for row in matrix["variations"] if row["contract"] == contract]
+    found = sum(bool(row["found_by"]) for row in defects)
+    alarms = sum(row["verdict"] != "conformant" for row in variations)
+    return f"| {contract} | {cases} | {len(defects)} | {found} | {len(variations)} | {alarms} |"
+
+
+def _defect(row: Mapping[str, Any]) -> str:
+    shown = [f"`{case.partition('.')[2]}`" for case in row["found_by"][:_MOST]]
+    more = len(row["found_by"]) - len(shown)
+    told = ", ".join(shown) + (f" and {more} more" if more else "")
+    if not told:
+        told = "**nobody**" + (f" ({len(row['warned'])} warn)" if row["warned"] else "")
+    sections = ", ".join(row["sections"]) or "any"
+    return f"| `{row['name']}` | {_cell(row['doc'])} | {sections} | {told} | {len(row['found_by'])} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

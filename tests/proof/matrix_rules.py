@@ -1,0 +1,42 @@
+"""The rules that a kill matrix must keep. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Matrix = Mapping[str, Any]
+
+
+def broken_rules(matrix: Matrix) -> list[str]:
+    """Return one line for each broken rule; none when the suite is proved.
+
+    Every defect is found: a case fails, or warns where the contract's rows allow no more; at least one of these cases
+    covers a section of the defect; no defect brings the suite itself down; no variation raises an alarm; every case
+    with a MUST fails for at least one defect.
+    """
+    sections = {case["id"]: set(case["sections"]) for case in matrix["cases"]}
+    lines = []
+    for row in matrix["defects"]:
+        name = f"{row['contract']}: {row['name']}"
+        finders = [*row["found_by"], *row["warned"]]
+        if not finders:
+            lines.append(f"defect {name} is seen by no case: {row['doc']}")
+        elif row["sections"] and not any(sections[case] & set(row["sections"]) for case in finders):
+            told = ", ".join(finders[:3])
+            lines.append(
+                f"defect {name} is found by no case of its sections {', '.join(row['sections'])} (by {told})"
+            )
+        lines += [f"defect {name} makes {case} err" for case in row["errors"]]
+    for row in matrix["variations"]:
+        name = f"{row['contract']}: {row['name']}"
+        if row["verdict"] != "conformant":
+            alarmed = [*row["found_by"], *row["inconclusive"], *row["errors"]]
+            lines.append(f"variation {name} is {row['verdict']} ({', '.join(alarmed[:5])})")
+    killers = {case for row in matrix["defects"] for case in row["found_by"]}
+    lines += [
+        f"case {case['id']} has a MUST and finds no defect"
+        for case in matrix["cases"]
+        if case["must"] and case["id"] not in killers
+    ]
+    return lines

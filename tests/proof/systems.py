@@ -1,0 +1,50 @@
+"""The systems whose suites are proved: their defects, their variations, and how a broken one is served."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from in_process import key_protect
+
+from kms_conformance.target import Target, build_target
+from kms_reference.defects import DEFECTS
+from kms_reference.server import Server
+from kms_reference.target import target_text
+from kms_reference.variations import VARIATIONS
+
+Kind = Literal["defect", "variation"]
+_AFTER_RESTART = "after-restart-"
+
+
+@dataclass(frozen=True)
+class System:
+    """A reference that can be broken. ``serve`` is given a kind and a name (``""``: unbroken)."""
+
+    contract: str
+    defects: Mapping[str, Any]
+    variations: Mapping[str, Any]
+    serve: Callable[[Kind, str], Any]
+
+
+@contextmanager
+def _key_protect(kind: Kind, name: str) -> Iterator[Target]:
+    if kind == "variation":
+        # What a variation changes may be the transport itself (chunks, closed connections), so it is served on a socket.
+        with Server(variations=(name,)) as server:
+            yield _embedded(server)
+    else:
+        with key_protect(defect=name, restarted=name.startswith(_AFTER_RESTART)) as (target, _):
+            yield target
+
+
+def _embedded(server: Server) -> Target:
+    return replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True)
+
+
+SYSTEMS: Mapping[str, System] = {
+    "key_protect": System("key_protect", DEFECTS, VARIATIONS, _key_protect),
+}
