@@ -29,6 +29,7 @@ __all__ = [
     "impact",
     "key_material",
     "needs",
+    "replay_corpus",
     "seal_nonce",
     "waits",
 ]
@@ -64,6 +65,13 @@ def impact(*kinds: str) -> pytest.MarkDecorator:
 def waits(seconds: float) -> pytest.MarkDecorator:
     """Declare how long a case waits in all, in seconds; ``kms.wait`` refuses more."""
     return pytest.mark.waits(seconds)
+
+
+def replay_corpus(system: Any, group: str) -> None:
+    """Replay what the corpus holds for a group of operations, and judge every answer."""
+    from kms_conformance.fuzz.tiers import replay_group  # noqa: PLC0415 - only the fuzz cases need it
+
+    replay_group(system.case, group)
 
 
 def case_fixture(contract: str, name: str = "kms") -> Callable[..., Any]:

@@ -108,6 +108,10 @@ class Client:
             time.sleep(min(int(after), 30))
         return reply, exchange
 
+    def take_turn(self) -> None:
+        """Wait for the run's rate limit; for those who send by other means."""
+        self._pace.take()
+
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
         headers, built = self._build(request, case)

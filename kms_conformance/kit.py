@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.expectation import Expectation, Member, Outcome
+from kms_conformance.fuzz.options import FuzzOptions
 from kms_conformance.judge import MISSING, judge, pick
 from kms_conformance.redaction import Secret
 from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
@@ -99,6 +100,7 @@ class Bench:
     schemas: SchemaFiles
     run: str
     edition: str = "page"
+    fuzz: FuzzOptions = FuzzOptions()
 
 
 @dataclass
@@ -114,6 +116,7 @@ class CaseRun:
     worked: set[str] = field(default_factory=set)
     open: dict[str, str] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
+    tally: int = 0  # answers that were judged and, because nothing was wrong with them, not kept
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
@@ -221,7 +224,7 @@ class CaseRun:
         elif self.open:
             verdict = Verdict.ERROR
             message = f"the suite built no expectation for {', '.join(self.open.values())}"
-        elif not self.expectations:
+        elif not self.expectations and not self.tally:
             verdict, message = Verdict.ERROR, "the case judged nothing"
         if verdict in {Verdict.FAILED, Verdict.WARNED} and self.findings:
             grave = max(self.findings, key=lambda finding: finding.severity.rank)
@@ -237,7 +240,7 @@ class CaseRun:
             started=self.started,
             duration=(self.finished or time.time()) - self.started,
             waited=self.waited,
-            checks=len(self.expectations),
+            checks=len(self.expectations) + self.tally,
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),
             expectations=tuple(self.expectations),

@@ -1,0 +1,351 @@
+"""What fills the placeholders of Key Protect's corpus: keys in every state and the things around them.
+
+Everything is made through the adapter, so it bears the suite's prefix, is in the journal and is removed with the case.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from itertools import count
+
+from kms_conformance.adapters.key_protect import KeyProtect
+from kms_conformance.adapters.key_protect.base import LONGEST_NAME
+from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
+from kms_conformance.adapters.key_protect.keys import Key
+from kms_conformance.clock import ControlledClock
+from kms_conformance.exchange import JSON
+from kms_conformance.fuzz.aim import Shot
+from kms_conformance.fuzz.corpus import Entry
+from kms_conformance.kit import CaseRun
+from kms_conformance.material import Parcel, key_material
+from kms_conformance.planting import random_bytes
+
+COPIES = 3
+_LIFE, _ROOM = 60, 64
+_MADE: Mapping[str, str] = {
+    "createKey": "key",
+    "createKeyWithPoliciesOverrides": "key",
+    "restoreKey": "key",
+    "actionOnKey": "key",
+    "createKeyAlias": "alias",
+    "createKeyRing": "ring",
+    "createKmipAdapter": "kmip_adapter",
+    "addKmipClientCertificate": "kmip_certificate",
+    "createRegistration": "registration",
+    "replaceRegistration": "registration",
+}
+_LOCKS_OUT = re.compile(r"allowedIP|allowedNetwork|ipWhitelist")
+
+
+class _Bookkeeper(KeyProtect):
+    """Key Protect's requests, and the adapter's bookkeeping for requests that others send."""
+
+    def note_policies(self, kinds: list[str]) -> None:
+        """Note what instance policies are, so that they are put back when the case ends."""
+        self._note_policies(kinds)
+
+    def made_key(self, row: int, key_id: str) -> None:
+        """Take a key that was created into the case's clean-up."""
+        self._made_key(row, key_id)
+
+    def keep(self, row: int, path: str, remover: str) -> None:
+        """Take another thing that was created into the case's clean-up."""
+        self.case.kept[path] = row
+        self.case.clean_up.append(lambda: self._remove(path, remover))
+
+
+class Supply:
+    """The things that one case's requests name. Made for one instance, used by one thread."""
+
+    def __init__(self, case: CaseRun) -> None:
+        self.kms = _Bookkeeper(case)
+        self.case = case
+        self.target = case.bench.target
+        self.prefix = f"kmsct-{re.sub(r'[^A-Za-z0-9]', '', case.bench.run)[:8]}-"
+        self.hidden: set[str] = set()
+        self._values: dict[str, deque[str]] = {}
+        self._numbers = count(1)
+        self._spares = deque(str(uuid.UUID(bytes=random_bytes(16), version=4)) for _ in range(8))
+        self._parcels: list[Parcel] = []
+        self._rows: dict[int, list[int]] = {}
+        self._moments: dict[str, str] = {}
+
+    # --- what may be sent ------------------------------------------------------------------------------------------
+
+    def allows(self, entry: Entry) -> bool:
+        """Tell whether a request may go to this target: nothing outside ``[allow]``."""
+        if self.target.fresh:
+            return True
+        allow, text = self.target.allow, entry.body or ""
+        if entry.operation in {"postImportToken", "getImportToken"} or "parcel-" in text:
+            return bool(allow.get("import_token"))
+        if entry.operation == "putInstancePolicy":
+            # Even where policies are allowed, a lock-out is never left to chance.
+            return bool(allow.get("instance_policies")) and not _LOCKS_OUT.search(text + entry.query)
+        if "dualAuthDelete" in text and "true" in text:
+            return bool(allow.get("dual_auth_litter")) or "approver" in self.target.identities
+        if "preventKeyDeletion" in text:
+            return "service" in self.target.identities
+        return True
+
+    def identity(self, entry: Entry) -> str | None:
+        """Return who sends a request; ``None`` for nobody. Identities that the target lacks are the manager."""
+        if entry.who == "-":
+            return None
+        wanted = entry.who or self._rightful(entry.operation)
+        return wanted if wanted in self.target.identities else "manager"
+
+    def _rightful(self, operation: str) -> str:
+        if operation == "purgeKey":
+            return "purger"
+        if operation in {
+            "createRegistration",
+            "replaceRegistration",
+            "updateRegistration",
+            "deleteRegistration",
+            "eventAcknowledge",
+        }:
+            return "service"
+        return "manager"
+
+    # --- what is there ---------------------------------------------------------------------------------------------
+
+    def stock(self, names: Iterable[str]) -> None:
+        """Make what the placeholders name. Raises :class:`Inconclusive` when even a plain key cannot be made."""
+        wanted = set(names)
+        if any(name.startswith("name") for name in wanted) or "instance:spare" in wanted:
+            self._prepare_policies(wanted)
+        kinds = {
+            name.partition(":")[2]
+            for name in wanted
+            if name.startswith(("key:", "free:", "ciphertext", "broken"))
+        }
+        if "ring" in wanted or "ringed" in kinds:
+            self._values["ring"] = deque([self.kms.new_ring()])
+        for kind in sorted(kinds - {"nobody"}):
+            free = f"free:{kind}" in wanted
+            made = [self._key(kind) for _ in range(1 + COPIES * free)]
+            self._values[f"key:{kind}"] = deque([made[0]])
+            self._values[f"free:{kind}"] = deque(made[1:] or made)
+        self._age(kinds)
+        if wanted & {"adapter", "certificate"}:
+            self._adapter()
+        if any(name.startswith("parcel") for name in wanted):
+            self._pack_parcels()
+        if "crn" in wanted:
+            self._values["crn"] = deque(self.kms.crn() for _ in range(4))
+        if "alias" in wanted and "alias" not in self._values:
+            self._values["alias"] = deque([self._key("alias")])
+
+    def value(self, name: str) -> str:
+        """Return what stands for a placeholder; equal names may get different values, where several were made."""
+        head, _, tail = name.partition(":")
+        values = self._values.get(name)
+        if values:
+            values.rotate(-1)
+            return values[0]
+        match head:
+            case "instance":
+                return self._instance(spare=bool(tail))
+            case "name":
+                size, longest = map(int, tail.split(":"))
+                number = f"{next(self._numbers)}-"
+                room = longest - size
+                return (self.prefix + number)[: max(room, 0)] if room >= len(self.prefix) else ""
+            case "material":
+                return str(key_material(int(tail)))
+            case "later" | "much-later" | "earlier":
+                return self._moment(head)
+            case "pem":
+                return self.kms.client_certificate()
+            case _:
+                return str(uuid.UUID(bytes=random_bytes(16), version=4))
+
+    def _instance(self, *, spare: bool) -> str:
+        if spare and self.target.fresh:
+            self._spares.rotate(-1)
+            return self._spares[0]
+        return self.case.instance
+
+    def _moment(self, name: str) -> str:
+        if name not in self._moments:
+            ahead = {
+                "later": timedelta(days=2),
+                "much-later": timedelta(days=3650),
+                "earlier": timedelta(days=-2),
+            }[name]
+            self._moments[name] = self.kms.later(ahead.total_seconds())
+        return self._moments[name]
+
+    def _key(self, kind: str) -> str:
+        """Make a key of a kind and return what names it in a path."""
+        kms = self.kms
+        match kind:
+            case "standard":
+                key = kms.create_standard_key()
+            case "imported-standard":
+                key = kms.import_standard_key()
+            case "imported":
+                key = kms.import_root_key()
+                self.hidden.add(str(key.material))
+            case "alias":
+                alias = kms.short_name("alias")
+                key = kms.create_root_key(aliases=[alias])
+                self._wrapped(kind, key)
+                return alias
+            case "ringed":
+                key = kms.in_ring(self._values["ring"][0]).create_root_key()
+            case "dual" if (
+                self.target.fresh
+                or self.target.allow.get("dual_auth_litter")
+                or "approver" in self.target.identities
+            ):
+                answer = kms.create_key_with_policies(
+                    extractable=False, dualAuthDelete={"enabled": True}
+                ).needed()
+                key = Key(str(answer["resources.0.id"]), "", extractable=False)
+            case "expired" if isinstance(self.case.bench.clock, ControlledClock):
+                key = kms.create_root_key(expirationDate=kms.later(_LIFE))
+            case _:
+                key = kms.create_root_key()
+        self._wrapped(kind, key)
+        self._bring(kind, key)
+        return key.id
+
+    def _bring(self, kind: str, key: Key) -> None:
+        """Bring a key into the state that its kind names."""
+        kms = self.kms
+        match kind:
+            case "rotated":
+                kms.rotate(key).needed()
+            case "disabled":
+                kms.disable(key).needed()
+            case "deleted":
+                kms.delete_key(key).needed()
+            case "registered" if "service" in self.target.identities:
+                kms.as_identity("service").create_registration(key, kms.crn()).needed()
+
+    def _wrapped(self, kind: str, key: Key) -> None:
+        """Wrap something under a root key while it is active."""
+        if key.extractable:
+            return
+        for name, aad in (("ciphertext", None), ("ciphertext-aad", AAD)):
+            text = str(self.kms.wrap(key, key_material(), aad=aad).needed()["ciphertext"])
+            self._values[f"{name}:{kind}"] = deque([text])
+        raw = bytearray(base64.b64decode(text + "=" * (-len(text) % 4)))
+        raw[len(raw) // 2] ^= 1
+        self._values[f"broken-ciphertext:{kind}"] = deque([base64.b64encode(bytes(raw)).decode()])
+
+    def _age(self, kinds: set[str]) -> None:
+        """Let the expiring keys expire, where the endpoint's clock can be moved."""
+        clock = self.case.bench.clock
+        if "expired" in kinds and isinstance(clock, ControlledClock):
+            clock.wait(self.case.instance, _LIFE + 3600)
+
+    def _adapter(self) -> None:
+        kms = self.kms
+        key = kms.create_root_key()
+        name, label = kms.new_adapter(key), kms.short_name("cert")
+        kms.add_certificate(name, label, kms.client_certificate()).needed()
+        self._values["adapter"], self._values["certificate"] = deque([name]), deque([label])
+
+    def _pack_parcels(self) -> None:
+        """Pack key material for an import token, for those requests that come with one."""
+        if not (self.target.fresh or self.target.allow.get("import_token")):
+            return
+        token = self.kms.import_token(expiration=86400, retrievals=1)
+        for number in range(4):
+            parcel = self.kms.parcel(token, key_material())
+            for name, text in (
+                ("payload", parcel.payload),
+                ("nonce", parcel.encrypted_nonce),
+                ("iv", parcel.iv),
+            ):
+                self._values[f"parcel-{name}:{number}"] = deque([str(text)])
+
+    def _prepare_policies(self, wanted: set[str]) -> None:
+        """On a shared instance where policies may be changed, note what they are, so that they are put back."""
+        if (
+            "instance:spare" in wanted
+            and not self.target.fresh
+            and self.target.allow.get("instance_policies")
+        ):
+            self.kms.note_policies(["dualAuthDelete", "keyCreateImportAccess", "metrics", "rotation"])
+
+    # --- what comes of it ------------------------------------------------------------------------------------------
+
+    def leaving(self, shot: Shot) -> None:
+        """Write down what a request may create, before it leaves."""
+        kind = _MADE.get(shot.operation or "")
+        if self.target.embedded or kind is None:
+            return
+        bench = self.case.bench
+        names = _names(shot.body) if kind == "key" and shot.operation != "restoreKey" else [""]
+        ref = "" if kind == "key" else _ref(kind, shot.path, shot.body)
+        intend = partial(bench.journal.intend, bench.target.base_url, self.case.instance, kind)
+        last = ref.rpartition("/")[2][:LONGEST_NAME]
+        self._rows[shot.number] = [intend(name or last, ref=ref) for name in names or [""]]
+
+    def landed(self, shot: Shot, status: int, body: JSON) -> None:
+        """Take in an answer: what was made is removed with the case, and serves later requests."""
+        kind = _MADE.get(shot.operation or "") if 200 <= status < 300 else None  # noqa: PLR2004 - the class of successes
+        ids = _ids(body) if kind == "key" else []
+        if shot.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
+            self._offer(ids)
+        rows = self._rows.pop(shot.number, [])
+        journal = self.case.bench.journal
+        if not rows or not status:
+            return  # without an answer, whether a thing was made is not known: the journal keeps its name
+        if kind is None or (shot.operation == "actionOnKey" and not ids):
+            for row in rows:
+                journal.gone(row)
+        elif kind == "key":
+            for row, key_id in zip(rows, ids, strict=False):
+                self.kms.made_key(row, key_id)
+        else:
+            ref = _ref(kind, shot.path, shot.body)
+            journal.created(rows[0], ref)
+            self.kms.keep(rows[0], ref, remover="service" if kind == "registration" else "manager")
+
+    def _offer(self, ids: list[str]) -> None:
+        """Let requests that change keys have those that were just made."""
+        for kind in ("root", "standard", "deleted"):
+            values = self._values.get(f"free:{kind}")
+            if values is not None and len(values) < _ROOM:
+                values.extend(ids)
+
+
+def _names(body: JSON) -> list[str]:
+    resources = body.get("resources") if isinstance(body, dict) else None
+    found = (
+        [entry.get("name") for entry in resources if isinstance(entry, dict)]
+        if isinstance(resources, list)
+        else []
+    )
+    return [name if isinstance(name, str) else "" for name in found]
+
+
+def _ids(body: JSON) -> list[str]:
+    resources = body.get("resources") if isinstance(body, dict) else None
+    if not isinstance(resources, list):
+        return []
+    return [
+        str(entry["id"])
+        for entry in resources
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    ]
+
+
+def _ref(kind: str, path: str, body: JSON) -> str:
+    """Return the path, below the API's root, by which a thing is removed."""
+    below = path.partition("/api/v2")[2]
+    if kind in {"kmip_adapter", "kmip_certificate"}:
+        name = next(iter(_names(body)), "")
+        return f"{below.rstrip('/')}/{name}" if name else below
+    return below

@@ -1,0 +1,76 @@
+"""What is asked of every answer to a fuzzed request: the wire rules, and a few rows of section ``api-fuzz``.
+
+Pure. The rows say what must hold whatever was sent; a contract without them is judged by the wire rules alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kms_conformance.exchange import Exchange, Received, reason_code
+from kms_conformance.verdict import Finding
+from kms_conformance.wire import wire_findings
+
+if TYPE_CHECKING:
+    from kms_conformance.contract import Contract
+    from kms_conformance.judge import Schemas
+
+SLOW = 5.0
+"""Seconds that an answer may take."""
+_OK, _BAD, _SERVER = 200, 400, 500
+# What a server, or a gateway before it, may say of any request: about its form, not about the operation.
+_OF_FORM = frozenset({400, 401, 403, 404, 405, 406, 411, 413, 414, 415, 417, 422, 429, 431})
+_QUIET = frozenset({"HEAD", "OPTIONS", "TRACE"})
+_VARIES = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?")
+_CORRELATION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+Complaint = tuple[str, str, str]
+
+
+def fuzz_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
+    """Return every rule that the answer to a fuzzed request breaks, each at the severity of its row."""
+    found = [
+        finding for finding in wire_findings(exchange, contract, schemas) if not _moot(finding, exchange)
+    ]
+    if exchange.answer is None:
+        return found
+    for row_id, expected, got in _complaints(exchange, exchange.answer, contract):
+        row = contract.requirements.get(row_id)
+        if row is not None and not row.excluded:
+            found.append(
+                Finding(row_id, row.severity, expected, got, exchange.id, exchange.curl(), exchange.step)
+            )
+    return found
+
+
+def cause_of(finding: Finding) -> str:
+    """Return what came instead, without what differs from time to time: equal causes are one finding."""
+    words = finding.got.split(" ", 1)
+    kept = words[0] if words[0].isdigit() and len(words[0]) == 3 else _VARIES.sub("#", words[0])  # noqa: PLR2004 - a status
+    return " ".join([kept, *(_VARIES.sub("#", word) for word in words[1:])])
+
+
+def _moot(finding: Finding, exchange: Exchange) -> bool:
+    """Tell whether a rule does not apply: a correlation id that is no UUID need not come back."""
+    sent = exchange.sent.headers.get("correlation-id", "")
+    return finding.requirement == "wire-correlation-id" and not _CORRELATION.fullmatch(sent)
+
+
+def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Iterator[Complaint]:
+    operation = contract.operations.get(exchange.operation or "")
+    if _OK <= answer.status < _BAD - 100:
+        if operation is not None and answer.status not in operation.statuses:
+            told = " or ".join(str(status) for status in operation.statuses if status < _BAD)
+            yield "fuzz-success-status", f"{told}, or a refusal", str(answer.status)
+        if operation is None and exchange.sent.method not in _QUIET:
+            yield "fuzz-success-status", "a refusal: no operation has this method and path", exchange.outcome
+    known = _OF_FORM.union(operation.statuses if operation is not None else ())
+    if _BAD <= answer.status < _SERVER and answer.status not in known:
+        yield "fuzz-refusal-status", "a status that the operation has", exchange.outcome
+    code = reason_code(answer.body) if answer.status >= _BAD else None
+    if code is not None and code not in contract.codes:
+        yield "fuzz-known-code", "a reason code that the contract knows", exchange.outcome
+    if exchange.duration > SLOW:
+        yield "fuzz-time-bound", f"an answer within {SLOW:g} s", "a later one"

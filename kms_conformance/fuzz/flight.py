@@ -1,0 +1,338 @@
+"""Requests in flight: many at once over pooled connections, with as little work for each as HTTP/1.1 allows.
+
+A full client spends more on a request than the endpoint does. Here a request is written as bytes, an answer is taken
+apart by the parser of httptools, and each connection carries one request at a time. Nothing is tidied up on the way: a
+path with dots or odd escapes leaves as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import httptools
+import httpx
+
+LARGEST_BODY = 8 * 1024 * 1024
+CONNECTIONS = 16
+_CONTINUE, _BODYLESS = 200, frozenset({204, 304})
+
+_TOO_MANY, _PATIENCE = 429, 3
+
+Job = TypeVar("Job")
+Turn: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Landed:
+    """What became of a request: an answer, or in ``trouble`` why there is none. ``duration`` is seconds."""
+
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    content: bytes = b""
+    duration: float = 0.0
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A request as it leaves; ``target`` is path and query in ASCII."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    content: bytes | None = None
+
+    def encode(self, host: str, prefix: str) -> bytes:
+        """Return the bytes of the request."""
+        lines = [f"{self.method} {prefix}{self.target} HTTP/1.1", f"host: {host}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        body = self.content
+        if body is not None or self.method not in {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"}:
+            lines.append(f"content-length: {len(body or b'')}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
+
+
+class Endpoint:
+    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told, three times at most."""
+
+    def __init__(self, base_url: str, timeout: float) -> None:
+        url = urlsplit(base_url)
+        tls = url.scheme == "https"
+        self._host, self._port = url.hostname or "", url.port or (443 if tls else 80)
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        self._authority = shown if url.port is None else f"{shown}:{url.port}"
+        self._prefix = url.path.rstrip("/")
+        self._tls = httpx.create_ssl_context() if tls else None
+        self._timeout = timeout
+
+    def _line(self) -> _Line:
+        return _Line(self._host, self._port, self._tls, self._timeout)
+
+    async def _patiently(self, line: _Line, outgoing: Outgoing, turn: Turn | None) -> Landed:
+        content = outgoing.encode(self._authority, self._prefix)
+        for attempt in range(_PATIENCE + 1):
+            if turn is not None:
+                await turn()
+            answer = await line.ask(content, head=outgoing.method == "HEAD")
+            after = dict(answer.headers).get("retry-after", "") if answer.status == _TOO_MANY else ""
+            if not after.isdigit() or attempt == _PATIENCE:
+                break
+            await asyncio.sleep(min(int(after), 30))
+        return answer
+
+
+class Single(Endpoint):
+    """Sends one request after the other from ordinary code, over one connection."""
+
+    def __init__(self, base_url: str, timeout: float) -> None:
+        super().__init__(base_url, timeout)
+        self._loop = asyncio.new_event_loop()
+        self._kept = self._line()
+
+    def ask(self, outgoing: Outgoing) -> Landed:
+        """Send a request and return what became of it."""
+        return self._loop.run_until_complete(self._patiently(self._kept, outgoing, None))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._kept.hang_up()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+
+class Flight(Endpoint, Generic[Job]):
+    """Sends jobs to one endpoint, ``connections`` at a time."""
+
+    def __init__(self, base_url: str, timeout: float, connections: int = CONNECTIONS) -> None:
+        super().__init__(base_url, timeout)
+        self._connections = connections
+
+    def run(
+        self,
+        jobs: Iterable[Job],
+        write: Callable[[Job], Outgoing | None],
+        landed: Callable[[Job, Landed], bool],
+        turn: Turn | None = None,
+    ) -> None:
+        """Send every job; ``landed`` gets each answer as it comes and may return ``False`` to stop the flight.
+
+        ``write`` makes a job's request when its turn comes, or ``None`` to leave it out; ``turn`` waits for the rate
+        limit. Raises what these raise.
+        """
+        asyncio.run(self._run(iter(jobs), write, landed, turn))
+
+    async def _run(
+        self,
+        jobs: Iterator[Job],
+        write: Callable[[Job], Outgoing | None],
+        landed: Callable[[Job, Landed], bool],
+        turn: Turn | None,
+    ) -> None:
+        going = True
+
+        async def work() -> None:
+            nonlocal going
+            line = self._line()
+            try:
+                while going:
+                    job = next(jobs, None)
+                    if job is None:
+                        break
+                    outgoing = write(job)
+                    if outgoing is None:
+                        continue
+                    answer = await self._patiently(line, outgoing, turn)
+                    going = landed(job, answer) and going
+            finally:
+                line.hang_up()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._connections):
+                group.create_task(work())
+
+
+class _Line:
+    """One connection, opened when needed and opened again when the other side has closed it."""
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> None:
+        self._where: dict[str, Any] = {"host": host, "port": port, "ssl": tls}
+        self._timeout = timeout
+        self._call: _Call | None = None
+
+    async def ask(self, content: bytes, *, head: bool) -> Landed:
+        """Send a request and wait for its answer; a connection that died while idle is replaced once."""
+        begun = time.perf_counter()
+        used = self._call is not None and self._call.usable
+        answer = await self._once(content, head=head)
+        if (
+            answer.trouble
+            and used
+            and self._call is not None
+            and not self._call.heard
+            and not self._call.late
+        ):
+            self.hang_up()
+            answer = await self._once(content, head=head)
+        answer.duration = time.perf_counter() - begun
+        if answer.trouble:
+            self.hang_up()
+        return answer
+
+    async def _once(self, content: bytes, *, head: bool) -> Landed:
+        if self._call is None or not self._call.usable:
+            self.hang_up()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    _, self._call = await asyncio.get_running_loop().create_connection(_Call, **self._where)
+            except TimeoutError:
+                return Landed(trouble=f"no complete answer within {self._timeout:g} s")
+            except OSError as wrong:
+                return Landed(trouble=f"no connection ({type(wrong).__name__})")
+        return await self._call.send(content, self._timeout, head=head)
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        if self._call is not None:
+            self._call.close()
+            self._call = None
+
+
+class _Call(asyncio.Protocol):
+    """The protocol of a connection: one request, one answer, at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer = Landed()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head = self._headed = self._framed = False
+        self.heard = self.late = False
+        self._open = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent."""
+        return self._open and self._transport is not None and not self._transport.is_closing()
+
+    async def send(self, content: bytes, seconds: float, *, head: bool) -> Landed:
+        """Send a request; the answer's trouble says what went wrong."""
+        assert self._transport is not None
+        self._answer, self._chunks, self._size = Landed(), [], 0
+        self._head, self._headed, self._framed, self.heard, self.late = head, False, False, False, False
+        self._parser = httptools.HttpResponseParser(self)
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        alarm = loop.call_later(seconds, self._too_late, seconds)
+        self._transport.write(content)
+        try:
+            await self._waiting
+        finally:
+            alarm.cancel()
+            self._waiting = None
+        answer = self._answer
+        if not answer.trouble:
+            self._unpack(answer)
+        return answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asyncio ---------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; bytes that nobody asked for end the connection."""
+        if self._waiting is None or self._waiting.done():
+            self.close()
+            return
+        self.heard = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as wrong:
+            if not self._waiting.done():
+                self._fail(f"an answer that is not HTTP ({type(wrong).__name__})")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """End the answer: an answer without length ends with its connection, any other is cut short."""
+        self._open = False
+        if self._waiting is None or self._waiting.done():
+            return
+        if self._headed and not self._framed:
+            self.on_message_complete()
+        else:
+            self._fail("a connection closed before the answer was complete")
+
+    # --- httptools -------------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        known = name.decode("latin-1").lower()
+        self._framed = self._framed or known in {"content-length", "transfer-encoding"}
+        self._answer.headers.append((known, value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """Take the status; an answer to HEAD ends here, whatever length it names."""
+        status = self._parser.get_status_code()
+        if status < _CONTINUE:
+            self._answer.headers, self._framed = [], False
+            return
+        self._answer.status, self._headed = status, True
+        if not self._parser.should_keep_alive():
+            self._open = False
+        if self._head or status in _BODYLESS:
+            self.on_message_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._size += len(body)
+        if self._size > LARGEST_BODY:
+            self._fail(f"an answer of more than {LARGEST_BODY} bytes")
+            return
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        """Hand over the answer."""
+        if self._answer.status and self._waiting is not None and not self._waiting.done():
+            self._answer.content = b"".join(self._chunks)
+            self._waiting.set_result(None)
+
+    def _fail(self, trouble: str) -> None:
+        self._answer.trouble = trouble
+        self.close()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _too_late(self, timeout: float) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self.late = True
+            self._fail(f"no complete answer within {timeout:g} s")
+
+    def _unpack(self, answer: Landed) -> None:
+        encoding = next(
+            (value.strip().lower() for name, value in answer.headers if name == "content-encoding"), ""
+        )
+        if not answer.content or encoding not in {"gzip", "deflate"}:
+            return
+        try:
+            answer.content = (
+                gzip.decompress(answer.content) if encoding == "gzip" else zlib.decompress(answer.content)
+            )
+        except (OSError, EOFError, zlib.error):
+            answer.trouble = f"a body that is not {encoding}, although the answer says so"

@@ -1,0 +1,171 @@
+"""The corpus tier: the requests of a corpus, filled in, sent many at a time, and every answer judged.
+
+Only findings become evidence. A finding is one row, one operation and one cause, however often it was met; the request
+that shows it is made as small as it can be while it still does, and is kept with its exchange and a curl line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
+from kms_conformance.fuzz.corpus import Entry
+from kms_conformance.fuzz.flight import CONNECTIONS, Flight, Landed, Outgoing, Single
+from kms_conformance.fuzz.smaller import smallest
+from kms_conformance.kit import NotTested
+from kms_conformance.verdict import Finding
+
+if TYPE_CHECKING:
+    from kms_conformance.kit import CaseRun
+
+MOST_FINDINGS = 40
+"""Findings that one case reports; what goes beyond is counted."""
+_SILENT = 6
+_TRIES, _ALL_TRIES = 40, 400
+_OK, _BAD = 200, 300
+
+
+@dataclass(slots=True)
+class Found:
+    """A finding and the request that shows it; ``times`` is how often it was met."""
+
+    finding: Finding
+    shot: Shot
+    landed: Landed
+    times: int = 1
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a replay has seen. ``left_out`` requests may not go to this target."""
+
+    sent: int = 0
+    succeeded: int = 0
+    left_out: int = 0
+    found: dict[Key, Found] = field(default_factory=dict)
+    stopped: str = ""
+
+
+@dataclass(slots=True)
+class _Job:
+    entry: Entry
+    shot: Shot | None = None
+
+
+class Replay:
+    """One case's replay. ``connections`` requests are under way at a time, one where the target has a rate limit."""
+
+    def __init__(self, case: CaseRun, supply: Supply, connections: int = CONNECTIONS) -> None:
+        self.case, self.supply = case, supply
+        self.tally = Tally()
+        self._aim = Aim(case, supply)
+        self._target = case.bench.target
+        self._connections = 1 if self._target.requests_per_second else connections
+        self._silent = 0
+        self._tries = _ALL_TRIES
+
+    def run(self, entries: Sequence[Entry]) -> Tally:
+        """Replay requests, make what was found small, and hand it to the case.
+
+        Raises :class:`NotTested` when the endpoint stopped answering before anything was found.
+        """
+        allowed = [entry for entry in entries if self.supply.allows(entry)]
+        self.tally.left_out = len(entries) - len(allowed)
+        self.supply.stock({name for entry in allowed for name in entry.placeholders()})
+        self._tidy()
+        self._fly(allowed)
+        self._report()
+        self.case.tally += self.tally.sent
+        if not allowed:
+            raise NotTested("no request of the corpus may go to this target: see [allow]")
+        if self.tally.stopped:
+            raise NotTested(self.tally.stopped)
+        return self.tally
+
+    def _tidy(self) -> None:
+        """Keep of what stocking took the first exchange and those that something was found in."""
+        broken = {finding.exchange for finding in self.case.findings}
+        kept = [
+            exchange
+            for place, exchange in enumerate(self.case.exchanges)
+            if not place or exchange.id in broken
+        ]
+        self.case.tally += len(self.case.exchanges) - len(kept)
+        self.case.exchanges = kept
+
+    # --- sending ---------------------------------------------------------------------------------------------------
+
+    def _fly(self, entries: Sequence[Entry]) -> None:
+        flight: Flight[_Job] = Flight(self._target.base_url, self._target.timeout, self._connections)
+        turn = self._turn if self._target.requests_per_second else None
+        flight.run((_Job(entry) for entry in entries), self._write, self._landed, turn)
+
+    async def _turn(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.case.bench.client.take_turn)
+
+    def _write(self, job: _Job) -> Outgoing:
+        job.shot = shot = self._aim.fill(job.entry)
+        self.supply.leaving(shot)
+        return shot.outgoing
+
+    def _landed(self, job: _Job, landed: Landed) -> bool:
+        assert job.shot is not None
+        for key, finding in self._take(job.shot, landed).items():
+            known = self.tally.found.get(key)
+            if known is None:
+                self.tally.found[key] = Found(finding, job.shot, landed)
+            else:
+                known.times += 1
+        self._silent = self._silent + 1 if landed.trouble else 0
+        if self._silent >= _SILENT:
+            self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
+        return not self.tally.stopped
+
+    def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
+        """Take in an answer and return what is wrong with it."""
+        self.tally.sent += 1
+        self.tally.succeeded += _OK <= landed.status < _BAD
+        self.supply.landed(shot, landed.status, self._aim.body_of(landed))
+        return self._aim.judge(shot, landed)
+
+    # --- what was found --------------------------------------------------------------------------------------------
+
+    def _report(self) -> None:
+        # Equal inputs must give equal reports, whatever order the answers came in.
+        ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
+        if not ordered:
+            return
+        gun = Single(self._target.base_url, self._target.timeout)
+        try:
+            for key, found in ordered[:MOST_FINDINGS]:
+                shot, landed = self._smallest(gun, key, found)
+                times = f"{found.times} times" if found.times > 1 else "once"
+                self._aim.report(shot, landed, key, f"corpus request {found.shot.entry.id}, {times}")
+        finally:
+            gun.close()
+
+    def _smallest(self, gun: Single, key: Key, found: Found) -> tuple[Shot, Landed]:
+        """Return the smallest request that still shows a finding, and its answer; or what was seen first."""
+        best = (found.shot, found.landed)
+        if found.landed.trouble or self.tally.stopped:
+            return best
+
+        def shows(shot: Shot) -> bool:
+            nonlocal best
+            self._tries -= 1
+            if self._tries < 0:
+                return False
+            self.case.bench.client.take_turn()
+            self.supply.leaving(shot)
+            landed = gun.ask(shot.outgoing)
+            shown = key in self._take(shot, landed)
+            if shown:
+                best = (shot, landed)
+            return shown
+
+        if shows(found.shot):
+            smallest(self._aim, found.shot, shows, _TRIES)
+        return best

@@ -1,0 +1,72 @@
+"""Smaller versions of a request, for finding the least that still shows a fault."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kms_conformance.fuzz.aim import Aim, Shot
+
+_NEEDED = frozenset({"accept", "user-agent", "authorization", "bluemix-instance", "content-type"})
+
+
+def smallest(aim: Aim, shot: Shot, shows: Callable[[Shot], bool], tries: int) -> Shot:
+    """Return the smallest version found with ``tries`` sendings that still ``shows`` the fault."""
+    for _ in range(tries):
+        better = None
+        for candidate in _smaller(aim, shot):
+            tries -= 1
+            if tries < 0:
+                return shot
+            if shows(candidate):
+                better = candidate
+                break
+        if better is None:
+            return shot
+        shot = better
+    return shot
+
+
+def _smaller(aim: Aim, shot: Shot) -> Iterator[Shot]:
+    outgoing = shot.outgoing
+    path, _, query = outgoing.target.partition("?")
+    own = "authorization" in shot.entry.headers
+    headers = {name: value for name, value in outgoing.headers.items() if own or name != "authorization"}
+    if query:
+        yield aim.shot(shot.entry, path, "", headers, outgoing.content)
+    for name in [name for name in headers if name not in _NEEDED]:
+        yield aim.shot(
+            shot.entry,
+            path,
+            query,
+            {key: value for key, value in headers.items() if key != name},
+            outgoing.content,
+        )
+    if outgoing.content is not None:
+        bare = {key: value for key, value in headers.items() if key != "content-type"}
+        yield aim.shot(shot.entry, path, query, bare, None)
+    for body in _bodies(shot.body):
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        yield aim.shot(shot.entry, path, query, headers, content)
+
+
+def _bodies(body: Any) -> Iterator[Any]:
+    """Give versions of a document with one member or entry less, the largest pieces first."""
+    for place in sorted(_places(body), key=len):
+        changed = copy.deepcopy(body)
+        holder = changed
+        for step in place[:-1]:
+            holder = holder[step]
+        del holder[place[-1]]
+        yield changed
+
+
+def _places(body: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = []
+    pairs = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for step, value in pairs:
+        found.append((*here, step))
+        found += _places(value, (*here, step))
+    return found

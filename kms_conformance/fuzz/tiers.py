@@ -1,0 +1,52 @@
+"""The bodies of the fuzz cases, as ``api`` hands them to authors."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from kms_conformance.fuzz.corpus import Corpus, Entry, shipped_corpus
+from kms_conformance.kit import NotApplicable, NotTested
+
+if TYPE_CHECKING:
+    from kms_conformance.contract import Contract
+    from kms_conformance.fuzz.aim import Supply
+    from kms_conformance.kit import CaseRun
+
+
+def replay_group(case: CaseRun, group: str) -> None:
+    """Replay the requests that the corpus has for a group of operations, and judge every answer.
+
+    Raises :class:`NotTested` or :class:`NotApplicable` where there is nothing to send.
+    """
+    from kms_conformance.fuzz.replay import Replay  # noqa: PLC0415 - a run without fuzzing needs no event loop
+
+    options = case.bench.fuzz
+    demand_fuzzing(case)
+    corpus = shipped_corpus(case.bench.contract.id, whole=options.whole or bool(options.replay))
+    if corpus is None:
+        raise NotApplicable("the contract has no corpus")
+    entries = _entries(corpus, group)
+    if options.replay:
+        entries = [entry for entry in entries if entry.id == options.replay]
+        if not entries:
+            raise NotTested(f"--replay {options.replay} is not among these requests")
+    Replay(case, supply_of(case.bench.contract, case)).run(entries)
+
+
+def demand_fuzzing(case: CaseRun) -> None:
+    """Raise :class:`NotTested` where the run does not fuzz."""
+    if not case.bench.fuzz.on:
+        raise NotTested("leave out --no-fuzz")
+
+
+def supply_of(contract: Contract, case: CaseRun) -> Supply:
+    """Return what fills the placeholders, from the adapter that the contract names."""
+    module, _, name = str(contract.about["fuzz"]["supply"]).partition(":")
+    supply: Supply = getattr(import_module(module), name)(case)
+    return supply
+
+
+def _entries(corpus: Corpus, group: str) -> list[Entry]:
+    wanted = set(corpus.about["groups"].get(group, ()))
+    return [entry for entry in corpus.entries if entry.operation in wanted]
