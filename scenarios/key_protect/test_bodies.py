@@ -127,7 +127,7 @@ def test_wrap_plaintext_that_is_no_base64(kms, plaintext):
     """A plaintext that is not base64 is refused, and the answer names the field."""
     key = kms.create_root_key()
     kms.wrap(key, key_material()).succeeds(200)
-    refused = kms.wrap(key, kms.harmless(plaintext)).is_refused(
+    refused = kms.wrap(key, plaintext).is_refused(
         "INVALID_FIELD_ERR",
         message="The field 'plaintext' must be: a base64 encoded key material",
         target=("field", "plaintext"),

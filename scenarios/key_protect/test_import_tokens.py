@@ -20,6 +20,8 @@ def test_token_counts_down(kms):
     first.shows("payload", requirement="import-token-retrieve").shows(
         "nonce", requirement="import-token-retrieve"
     )
+    for name in ("privateKey", "private_key"):
+        first.lacks(name, requirement="import-token-retrieve")
     first.shows("remainingRetrievals", 2, requirement="import-token-counts-down")
     kms.get_import_token().succeeds(200).shows(
         "remainingRetrievals", 1, requirement="import-token-counts-down"
@@ -106,8 +108,10 @@ def test_import_by_a_replaced_token(kms):
     material = key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
-    kms.import_token()
+    new = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).is_refused_somehow()
+    kms.create_key(**{**new.members(), "payload": old.payload}).is_refused_somehow()
+    kms.create_key(**new.members()).succeeds(201)
 
 
 @covers(
@@ -118,23 +122,27 @@ def test_import_by_a_replaced_token(kms):
 @waits(301)
 def test_token_expires(kms):
     """An import token can be retrieved and used until it expires, and no longer."""
-    kms.create_import_token(expiration=300, maxAllowedRetrievals=2).succeeds(200)
+    kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)
     token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
     parcel = kms.parcel(token, key_material())
     kms.create_key(**parcel.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
-    kms.wait(301, "the import token expires")
+    kms.wait(285, "the import token has not expired yet")
+    kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
+    kms.wait(16, "the import token expires")
     kms.get_import_token().is_refused("IMPORT_TOKEN_EXPIRED_ERR")
     refused = kms.create_key(**parcel.members())
     refused.is_refused("IMPORT_TOKEN_EXPIRED_ERR", requirement="import-token-expired-err-import")
 
 
-@covers("import-token-expired-err-used-up")
+@covers("import-token-expired-err-used-up", "import-token-counts-down")
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_token_is_used_up(kms):
     """After the last retrieval there is none left."""
     kms.create_import_token(expiration=900, maxAllowedRetrievals=1).succeeds(200)
-    kms.get_import_token().succeeds(200).shows("remainingRetrievals", 0)
+    last = kms.get_import_token().succeeds(200)
+    last.shows("remainingRetrievals", 0, requirement="import-token-counts-down")
+    last.lacks("privateKey", requirement="import-token-counts-down")
     kms.get_import_token().is_refused_somehow().lacks("payload")
 
 

@@ -27,13 +27,17 @@ def test_purge_too_early(kms):
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
 
 
-@covers("purge-after-4h", "key-not-found-err")
+@covers("purge-after-4h", "key-not-found-err", "req-too-early-err-purge")
 @needs(identity="purger")
 @waits(14460)
 def test_purge_after_four_hours(kms):
     """Four hours after its deletion a key is purged, and then is not found any more."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
+    early = kms.as_identity("purger").purge_key(key)
+    early.is_refused(
+        "REQ_TOO_EARLY_ERR", control="the same request succeeds below", requirement="req-too-early-err-purge"
+    )
     kms.wait(14460, "four hours between delete and purge")
     kms.get_metadata(key).succeeds(200)
     kms.as_identity("purger").purge_key(key).succeeds(200, 204, requirement="purge-after-4h")
@@ -51,7 +55,7 @@ def test_purge_without_the_role(kms):
     control = kms.get_metadata(key).succeeds(200)
     kms.as_identity("reader").purge_key(key).is_refused("UNAUTHORIZED_ERR", control=control)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
-    kms.as_identity("purger").purge_key(key).needed(200, 204)
+    kms.as_identity("purger").purge_key(key).succeeds(200, 204, requirement="purge-needs-role")
 
 
 @covers("deleted-key-kept-45-days")

@@ -10,6 +10,7 @@ def test_rotate_twice_within_the_hour(kms):
     kms.rotate(key, payload=key_material()).succeeds(204)
     kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
     kms.list_versions(key).succeeds(200).counts("resources", 2)
+    kms.wrap(key, key_material()).succeeds(200).differs("keyVersion.id", key.id)
 
 
 @covers("key-rotation-not-permitted-generated", "rotate-generated-key")
@@ -76,7 +77,9 @@ def test_old_ciphertext_after_rotation(kms):
     unwrapped.shows("rewrappedKeyVersion.id", requirement="old-ciphertext-returns-new")
 
 
-@covers("versions-after-rotation", "rotation-keeps-identity", "wrap-uses-newest-version")
+@covers(
+    "versions-after-rotation", "rotation-keeps-identity", "wrap-uses-newest-version", "metadata-key-version"
+)
 def test_versions_after_rotation(kms):
     """Rotation adds a version in front; id and name of the key stay."""
     key = kms.create_root_key()
@@ -92,6 +95,7 @@ def test_versions_after_rotation(kms):
         .shows("resources.0.id", key.id, requirement="rotation-keeps-identity")
     )
     same.shows("resources.0.name", key.name, requirement="rotation-keeps-identity")
+    same.shows("resources.0.keyVersion.id", after["resources.0.id"], requirement="metadata-key-version")
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     wrapped.shows("keyVersion.id", after["resources.0.id"], requirement="wrap-uses-newest-version")
 

@@ -12,4 +12,4 @@ def test_sync_after_an_hour(kms):
     kms.sync(key).is_refused("REQ_TOO_EARLY_ERR", control="the same request succeeds below")
     kms.wait(3601, "an hour after the last notification")
     kms.sync(key).succeeds(204, requirement="sync-after-an-hour")
-    kms.sync(key).is_refused("REQ_TOO_EARLY_ERR")
+    kms.sync(key).is_refused("REQ_TOO_EARLY_ERR", control="the request before")
