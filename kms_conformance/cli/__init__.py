@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -12,8 +13,11 @@ from kms_conformance.errors import ExitCode, SuiteError
 
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
+    "merge": "Make one run of the reports of shards.",
+    "corpus": "Make a corpus of fuzz requests, or look at one.",
     "serve": "Serve the embedded reference.",
     "sweep": "Remove what killed runs have left behind.",
+    "judge": "Judge a stored run again, from its transcript.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 
@@ -44,9 +48,18 @@ def commands() -> None:
 def main() -> None:
     """Run the command line; what a user can get wrong ends in one sentence, a hint and an exit code."""
     try:
-        commands(prog_name="kms-conformance")
+        # Click's own ending would turn Ctrl-C into exit code 1, which says "non-conformant".
+        commands(prog_name="kms-conformance", standalone_mode=False)
     except SuiteError as wrong:
         click.echo(f"error: {wrong.sentence}\nhint: {wrong.hint}", err=True)
         sys.exit(wrong.exit_code)
-    except KeyboardInterrupt:
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("error: stopped by hand before there was a verdict.", err=True)
         sys.exit(ExitCode.NOT_VERIFIED)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does; Python must not trip over it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.SUITE_ERROR)
