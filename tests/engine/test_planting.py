@@ -7,14 +7,13 @@ import re
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from killing_proxy import KillingProxy
 
 from kms_conformance.planting import Lock, StaleError, random_bytes, reproducible
 from kms_reference.server import Server
@@ -25,7 +24,7 @@ CASE = "rotate_again_after_an_hour"
 
 @pytest.fixture
 def reference() -> Iterator[Server]:
-    """A reference whose clock the test moves and the suite cannot."""
+    """Give a reference whose clock the test moves and the suite cannot."""
     with Server() as server:
         yield server
 
@@ -45,14 +44,29 @@ def write_target(folder: Path, server: Server, base_url: str = "") -> Path:
     """Write a target without control, so that the suite has the real clock only."""
     text = re.sub(r"\[control\]\nurl = .*\n", "", target_text(server))
     path = folder / "target.toml"
-    path.write_text(text.replace(f'base_url = "{server.base_url}"', f'base_url = "{base_url or server.base_url}"', 1))
+    path.write_text(
+        text.replace(f'base_url = "{server.base_url}"', f'base_url = "{base_url or server.base_url}"', 1)
+    )
     return path
 
 
 def run(folder: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Run the one long case with the real command line."""
-    command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "--max-wait", "1", "-k", CASE]
-    return subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "kms_conformance",
+        "run",
+        "--target",
+        str(target),
+        "--max-wait",
+        "1",
+        "-k",
+        CASE,
+    ]
+    return subprocess.run(
+        [*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def case_of(folder: Path) -> dict[str, Any]:
@@ -71,7 +85,9 @@ def journal(folder: Path) -> sqlite3.Connection:
 def advance(server: Server, folder: Path, seconds: float) -> None:
     """Move the clock of the plant's instance."""
     (instance,) = journal(folder).execute("SELECT instance FROM plants WHERE due != ''").fetchone()
-    httpx.post(f"{server.control_url}/instances/{instance}/clock", json={"advance_seconds": seconds}).raise_for_status()
+    httpx.post(
+        f"{server.control_url}/instances/{instance}/clock", json={"advance_seconds": seconds}
+    ).raise_for_status()
 
 
 def test_gate_plants_nothing(reference: Server, tmp_path: Path) -> None:
@@ -105,7 +121,9 @@ def test_journal_holds_no_secret(reference: Server, tmp_path: Path) -> None:
     """Neither API keys nor key material nor answers stand in the journal in clear."""
     run(tmp_path, write_target(tmp_path, reference), "--profile", "nightly")
 
-    content = b"".join(path.read_bytes() for path in (tmp_path / ".kms-conformance").iterdir() if path.is_file())
+    content = b"".join(
+        path.read_bytes() for path in (tmp_path / ".kms-conformance").iterdir() if path.is_file()
+    )
     assert b"payload" not in content
     assert not any(key.encode() in content for key in reference.api_keys.values())
 
@@ -125,57 +143,28 @@ def test_another_machine_finishes(reference: Server, tmp_path: Path) -> None:
     assert case_of(there)["verdict"] == "passed"
 
 
-class KillingProxy(ThreadingHTTPServer):
-    """Passes requests on, and kills a process with -9 just before the n-th one reaches the endpoint."""
-
-    def __init__(self, origin: str, at: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Forward)
-        self.origin, self.left = origin, at
-        self.victim: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(trust_env=False)
-        self.lock = threading.Lock()
-
-
-class _Forward(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: KillingProxy
-
-    def forward(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        with self.server.lock:
-            self.server.left -= 1
-            if self.server.left == 0 and self.server.victim is not None:
-                self.server.victim.kill()
-                self.server.victim.wait()
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-        answer = self.server.http.request(self.command, self.server.origin + self.path, headers=headers, content=body)
-        try:
-            self.send_response(answer.status_code)
-            for name, value in answer.headers.items():
-                if name not in {"content-length", "connection", "date", "server", "transfer-encoding"}:
-                    self.send_header(name, value)
-            self.send_header("content-length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-        except OSError:
-            self.close_connection = True
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = forward  # noqa: N815 - http.server's names
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
 @pytest.mark.parametrize("at", [3, 4, 6, 8])
 def test_killed_while_planting(reference: Server, tmp_path: Path, at: int) -> None:
     """A run that is killed between any two requests loses nothing: the next one sweeps, plants anew, and it finishes."""
-    proxy = KillingProxy(reference.base_url, at)
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    target = write_target(tmp_path, reference, f"http://127.0.0.1:{proxy.server_port}")
-    command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "--max-wait", "1", "-k", CASE]
-    try:
+    with KillingProxy(reference.base_url, at) as proxy:
+        target = write_target(tmp_path, reference, proxy.base_url)
+        command = [
+            sys.executable,
+            "-m",
+            "kms_conformance",
+            "run",
+            "--target",
+            str(target),
+            "--max-wait",
+            "1",
+            "-k",
+            CASE,
+        ]
         proxy.victim = subprocess.Popen(
-            [*command, "--profile", "nightly"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, "--profile", "nightly"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         proxy.victim.wait(60)
         proxy.victim = None
@@ -183,10 +172,6 @@ def test_killed_while_planting(reference: Server, tmp_path: Path, at: int) -> No
         advance(reference, tmp_path, 3700)
 
         run(tmp_path, target)
-    finally:
-        proxy.shutdown()
-        proxy.server_close()
-        proxy.http.close()
 
     assert case_of(tmp_path)["verdict"] == "passed"
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)

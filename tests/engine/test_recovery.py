@@ -1,0 +1,159 @@
+"""What a killed run leaves is put right by the next run or by sweep; nothing else is touched."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from killing_proxy import KillingProxy
+
+from kms_reference.server import Server
+from kms_reference.target import target_text
+
+KEY, POLICY = "application/vnd.ibm.kms.key+json", "application/vnd.ibm.kms.policy+json"
+CASES = "policy_forbids_standard_keys or key_in_a_ring or alias_addresses or dual_auth"
+ATTRIBUTES = {
+    "create_root_key": True,
+    "create_standard_key": True,
+    "import_root_key": True,
+    "import_standard_key": False,
+    "enforce_token": False,
+}
+
+
+class Instance:
+    """One shared instance, as an operator's own tools see it."""
+
+    def __init__(self, server: Server) -> None:
+        self.id = str(uuid.uuid4())
+        grant = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": server.api_keys["manager"]}
+        token = httpx.post(server.iam_url, data=grant).json()["access_token"]
+        headers = {"authorization": f"Bearer {token}", "bluemix-instance": self.id}
+        self.http = httpx.Client(base_url=f"{server.base_url}/api/v2", headers=headers)
+
+    def make_key(self, name: str) -> str:
+        """Create a root key and return its id."""
+        resource = {"type": KEY, "name": name, "extractable": False}
+        body = {"metadata": {"collectionType": KEY, "collectionTotal": 1}, "resources": [resource]}
+        key_id: str = self.http.post("/keys", json=body).json()["resources"][0]["id"]
+        return key_id
+
+    def set_policy(self) -> None:
+        """Give the instance a policy of its owner's."""
+        data = {
+            "policy_type": "keyCreateImportAccess",
+            "policy_data": {"enabled": True, "attributes": ATTRIBUTES},
+        }
+        body = {"metadata": {"collectionType": POLICY, "collectionTotal": 1}, "resources": [data]}
+        self.http.put(
+            "/instance/policies", params={"policy": "keyCreateImportAccess"}, json=body
+        ).raise_for_status()
+
+    def policies(self) -> dict[str, Any]:
+        """Return what each policy that is switched on says."""
+        resources = self.http.get("/instance/policies").json().get("resources", [])
+        return {row["policy_type"]: row["policy_data"] for row in resources if row["policy_data"]["enabled"]}
+
+    def things(self) -> list[str]:
+        """Return the names of all keys that are not destroyed, and of all rings."""
+        keys = self.http.get("/keys", params={"limit": 5000}).json().get("resources", [])
+        rings = self.http.get("/key_rings").json()["resources"]
+        return sorted([key["name"] for key in keys] + [ring["id"] for ring in rings])
+
+
+@pytest.fixture
+def instance(reference: Server) -> Iterator[Instance]:
+    """Give a shared instance with a policy and with keys whose names look like ours."""
+    shared = Instance(reference)
+    shared.set_policy()
+    for name in ("kmsct-somebody-else", "kmsct-00000000-key-delete_twice-3", "production"):
+        shared.make_key(name)
+    yield shared
+    shared.http.close()
+
+
+def write_target(folder: Path, server: Server, base_url: str, instance: str) -> Path:
+    """Write a target on a shared instance, with the virtual clock and everything allowed."""
+    text = target_text(server).replace(f'base_url = "{server.base_url}"', f'base_url = "{base_url}"', 1)
+    path = folder / "target.toml"
+    path.write_text(re.sub(r'instance = "fresh"', f'instance = "{instance}"', text))
+    return path
+
+
+# A different set of places on each machine would make a failure hard to repeat; more are tried with a larger range.
+PLACES = sorted(random.Random(7).sample(range(4, 60), 6))
+
+
+@pytest.mark.parametrize("at", PLACES)
+def test_killed_anywhere(reference: Server, instance: Instance, tmp_path: Path, at: int) -> None:
+    """After kill -9 at any request, sweep restores policies, removes what is ours, and leaves the rest."""
+    before = instance.policies(), instance.things()
+    with KillingProxy(reference.base_url, at) as proxy:
+        target = write_target(tmp_path, reference, proxy.base_url, instance.id)
+        command = [sys.executable, "-m", "kms_conformance"]
+        proxy.victim = subprocess.Popen(
+            [*command, "run", "--target", str(target), "-k", CASES],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        code = proxy.victim.wait(60)
+        proxy.victim = None
+        swept = subprocess.run(
+            [*command, "sweep", "--target", str(target)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert code == -9
+    assert (swept.returncode, swept.stderr) == (0, "")
+    assert (instance.policies(), instance.things()) == before
+
+
+def test_the_next_run_recovers_too(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """A run begins by putting right what a dead one has left."""
+    before = instance.policies(), instance.things()
+    with KillingProxy(reference.base_url, 30) as proxy:
+        target = write_target(tmp_path, reference, proxy.base_url, instance.id)
+        command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "-k"]
+        proxy.victim = subprocess.Popen(
+            [*command, CASES], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        proxy.victim.wait(60)
+        proxy.victim = None
+        subprocess.run([*command, "delete_twice"], cwd=tmp_path, capture_output=True, check=False)
+
+    assert (instance.policies(), instance.things()) == before
+
+
+def test_a_living_run_is_left_alone(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """Sweep does not touch what a run that still goes on has made."""
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    from kms_conformance.journal import Journal  # noqa: PLC0415 - stands for the other run
+
+    living = Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "living00")
+    name = "kmsct-living00-key-x-0"
+    row = living.intend(reference.base_url, instance.id, "key", name)
+    living.created(row, instance.make_key(name))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "kms_conformance", "sweep", "--target", str(target)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    living.close()
+
+    assert "Nothing is left behind." in done.stdout
+    assert name in instance.things()
