@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import click
 from cases import collected, run_cases
 from in_process import without_sockets
 from matrix_page import render
@@ -105,9 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in run_rows(wanted, chosen.processes):
         rows.append(row)
         if chosen.only is not None:
-            print(json.dumps(row, indent=1))
+            click.echo(json.dumps(row, indent=1))
         elif sys.stderr.isatty():
-            print(f"\r{len(rows)}/{len(wanted)} {row['name']:<50}", end="", file=sys.stderr)
+            click.echo(f"\r{len(rows)}/{len(wanted)} {row['name']:<50}", nl=False, err=True)
     took = time.monotonic() - begun
     if chosen.only is not None:
         return 0
@@ -116,9 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     PAGE.write_text(render(matrix), encoding="utf-8")
     broken = broken_rules(matrix)
     for line in broken:
-        print(line)
+        click.echo(line)
     size = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
-    print(f"{size}: {took:.0f} s in {chosen.processes} processes; {len(broken)} rules broken")
+    click.echo(f"{size}: {took:.0f} s in {chosen.processes} processes; {len(broken)} rules broken")
     return 1 if broken else 0
 
 

@@ -1,0 +1,203 @@
+"""A stored run judged again: the same evidence gives the same verdict, byte for byte.
+
+``results.json`` says what was run, ``transcript.har`` what was answered and expected. From these two, and from nothing
+that was found at the time, the findings, the verdicts and the counts are made anew. What a run noticed beyond its
+exchanges stays as recorded: why a case was not tested, what was inconclusive, an error of the suite, and what the
+fuzzer found in answers that it did not keep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kms_conformance.baseline import accepted, entries_of, settle
+from kms_conformance.catalogue import listed_cases
+from kms_conformance.contract import Contract, load_contract
+from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.exchange import Exchange
+from kms_conformance.expectation import Expectation
+from kms_conformance.judge import judge
+from kms_conformance.outputs import har, results
+from kms_conformance.validation import SchemaFiles
+from kms_conformance.verdict import CaseResult, Finding, Profile, Run, Verdict, worst
+from kms_conformance.wire import wire_findings
+
+Judged = tuple[Exchange, Sequence[Expectation]]
+_STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
+_TIMES = ("started", "duration_s", "waited_s")
+
+
+@dataclass(eq=False)
+class RecordError(SuiteError):
+    """A report directory does not hold a run that this suite can judge again."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The run in {path!r} cannot be judged again: {why}."
+    advises: ClassVar[str] = (
+        "give a report directory with results.json and transcript.har, unchanged, of this version of the suite."
+    )
+
+
+def rejudge(directory: Path) -> dict[str, Any]:
+    """Judge the run in a report directory again and return its ``results.json`` as a document.
+
+    Raises :class:`RecordError` when the directory holds no run, or one that was judged by another contract, and
+    :class:`kms_conformance.outputs.har.TranscriptError` when the transcript cannot be read.
+    """
+    record = _record(directory / results.NAME)
+    transcript = har.read(directory / har.NAME)
+    try:
+        run = _run(record, transcript, directory)
+        document = results.render(run)
+        recorded = {case["id"]: case for case in record["cases"]}
+        for case in document["cases"]:
+            case.update({name: recorded[case["id"]][name] for name in _TIMES})
+        # The run is the one of then: only what follows from judging is new.
+        return {**document, **{name: record[name] for name in ("started", "finished", "duration_s", "suite")}}
+    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+        raise RecordError(
+            str(directory), f"a member of results.json is missing or of the wrong kind ({wrong!r})"
+        ) from wrong
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """Return ``results.json`` as a run writes it."""
+    return json.dumps(document, indent=1) + "\n"
+
+
+def differences(record: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """Return a line for each verdict that judging again has changed; none when the two say the same."""
+    lines = []
+    if record["verdict"] != again["verdict"]:
+        lines.append(f"the verdict was {record['verdict']} and is {again['verdict']}")
+    before = {case["id"]: case for case in record["cases"]}
+    for case in again["cases"]:
+        old = before[case["id"]]
+        if old["verdict"] != case["verdict"]:
+            lines.append(f"{case['id']} was {old['verdict']} and is {case['verdict']}")
+        elif old != case:
+            lines.append(f"{case['id']} is {case['verdict']} as before, with other findings")
+    if not lines and record != again:
+        changed = [name for name in again if record.get(name) != again[name]]
+        lines.append(f"other values in {', '.join(changed)}")
+    return lines
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Return the ``results.json`` of a report directory; raise :class:`RecordError`."""
+    return _record(directory / results.NAME)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise RecordError(str(path.parent), wrong.strerror or str(wrong)) from wrong
+    except (ValueError, RecursionError) as wrong:
+        raise RecordError(str(path.parent), f"results.json is not JSON ({wrong})") from wrong
+    if not isinstance(document, dict):
+        raise RecordError(str(path.parent), "results.json is not an object")
+    return document
+
+
+def _run(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Path) -> Run:
+    contracts = {block["id"]: load_contract(block["id"]) for block in record["contracts"]}
+    for block in record["contracts"]:
+        if block["sha256"] != contracts[block["id"]].sha256:
+            raise RecordError(
+                str(directory), f"it was judged by another version of the contract {block['id']}"
+            )
+    evidence: dict[str, list[Judged]] = {}
+    for exchange, expectations in transcript:
+        evidence.setdefault(exchange.case, []).append((exchange, expectations))
+    cases = tuple(
+        _case(row, evidence.get(row["id"], []), contracts[row["contract"]]) for row in record["cases"]
+    )
+    rows = tuple(row for contract in contracts.values() for row in contract.rows())
+    entries = entries_of([_entry(known) for known in record["baseline"]])
+    today = date.fromisoformat(record["finished"][:10])
+    names = [case.id for contract in contracts for case in listed_cases(contract)] if entries else []
+    complete = not record["interrupted"] and not record["trouble"]
+    return Run(
+        profile=Profile(record["profile"]),
+        cases=cases,
+        rows=rows,
+        interrupted=record["interrupted"],
+        trouble=record["trouble"],
+        meta={
+            name: record[name] for name in ("run_id", "edition", "contracts", "target", "options", "suite")
+        },
+        baseline=settle(entries, cases, names, rows, complete=complete, today=today),
+        accepted={case.id: why for case in cases if (why := accepted(case, entries, today))},
+        # Whether a baseline without entries was given changes nothing.
+    )
+
+
+def _entry(known: Mapping[str, Any]) -> dict[str, Any]:
+    members = ("case", "requirement", "reason", "owner", "link", "expiry")
+    return {name: known[name] for name in members if known[name]}
+
+
+def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract) -> CaseResult:
+    """Return the case with everything that follows from its evidence made anew."""
+    recorded = Verdict(row["verdict"])
+    judged = sum(len(expectations) for _, expectations in evidence)
+    by_hand = bool(row["checks"]) and not judged
+    findings = tuple(
+        Finding(**{**finding, "severity": Verdict(finding["severity"])}) for finding in row["findings"]
+    )
+    verdict, message = recorded, row["message"]
+    if not by_hand:
+        findings = tuple(_findings(evidence, contract))
+        verdict = _verdict(recorded, findings)
+        if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
+            grave = max(findings, key=lambda finding: finding.severity.rank)
+            message = f"{grave.requirement}: expected {grave.expected}, got {grave.got}"
+        elif verdict is not recorded:
+            message = ""
+    return CaseResult(
+        id=row["id"],
+        title=row["title"],
+        contract=row["contract"],
+        verdict=verdict,
+        requirements=tuple(row["requirements"]),
+        message=message,
+        missing=row["missing"],
+        checks=max(judged, row["checks"]),
+        findings=findings,
+        exchanges=tuple(exchange for exchange, _ in evidence),
+        expectations=tuple(expectation for _, expectations in evidence for expectation in expectations),
+        rule=row["rule"],
+        nodeid=row["nodeid"],
+    )
+
+
+def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
+    """Return what the wire rules and the expectations find: by exchange, the rules first."""
+    schemas = SchemaFiles()
+    found: list[Finding] = []
+    for exchange, expectations in evidence:
+        if exchange.notes.get("phase") == "clean-up":
+            continue
+        found += wire_findings(exchange, contract, schemas)
+        found += [
+            finding for expectation in expectations if (finding := judge(expectation, exchange, schemas))
+        ]
+    return found
+
+
+def _verdict(recorded: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Return the verdict of the findings, and of what stopped the case, which no exchange shows."""
+    found = worst(finding.severity for finding in findings) if findings else Verdict.PASSED
+    if recorded is Verdict.ERROR:
+        return recorded
+    if recorded in _STOPPED:
+        return recorded if found is Verdict.PASSED else worst([found, recorded])
+    return found
