@@ -36,7 +36,7 @@ def main() -> None:
         verdict = told.splitlines()[0]
         if not verdict.startswith("CONFORMANT"):
             sys.exit(f"the wheel's own run said: {verdict}")
-        call(python, "-m", "pytest", "--pyargs", "kms_conformance.scenarios", "-q", "-k", "twice", cwd=work)
+        call(python, "-m", "pytest", "--pyargs", "kms_conformance.scenarios", "-q", cwd=work)
         print(f"wheel {wheel.name}: {verdict}")  # noqa: T201 - this is a command
 
 
