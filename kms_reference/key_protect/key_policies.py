@@ -167,7 +167,7 @@ def _views(call: Call, key: Key, kinds: Iterable[str]) -> list[dict[str, Any]]:
         if policy is None:
             continue
         content: dict[str, Any] = {"enabled": policy.enabled}
-        if kind == "rotation":
+        if kind == "rotation" and policy.interval:
             content["interval_month"] = policy.interval
         views.append(
             {

@@ -66,7 +66,9 @@ def full(call: Call, key: Key, *, payload: bool = False) -> dict[str, Any]:
     if key.rotated is not None:
         view["lastRotateDate"] = stamp(key.rotated)
     if key.rotation is not None:
-        view["rotation"] = {"enabled": key.rotation.enabled, "interval_month": key.rotation.interval}
+        view["rotation"] = {"enabled": key.rotation.enabled}
+        if key.rotation.interval:
+            view["rotation"]["interval_month"] = key.rotation.interval
     if key.deleted is not None:
         view |= _deletion(call, key, key.deleted)
     if (payload and key.extractable) or (payload and call.broken("root-key-payload-shown")):
