@@ -26,7 +26,8 @@ class Overlap:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._threads: dict[str, threading.Thread] = {}
+        # Not the threads themselves: Python 3.11 takes a thread for ended whose join Ctrl-C has interrupted.
+        self._done: dict[str, threading.Event] = {}
         self._results: dict[str, CaseResult] = {}
         self._waiting: dict[str, tuple[CaseInfo, Body]] = {}
         self._launched = 0.0
@@ -46,12 +47,22 @@ class Overlap:
         self._launched = time.time()
         for info, body in sorted(self._waiting.values(), key=lambda entry: -entry[0].waits):
             case = self._session.open(info)
-            thread = threading.Thread(target=self._run, args=(case, body), name=info.id, daemon=True)
-            self._threads[info.id] = thread
-            thread.start()
+            done = self._done[info.id] = threading.Event()
+            thread = threading.Thread(target=self._run, args=(case, body, done), name=info.id, daemon=True)
+            try:
+                thread.start()
+            except BaseException:
+                if thread.ident is None:
+                    done.set()
+                raise
 
-    def _run(self, case: CaseRun, body: Body) -> None:
-        self._results[case.info.id] = self._session.run_case(case, body)
+    def _run(self, case: CaseRun, body: Body, done: threading.Event) -> None:
+        try:
+            self._results[case.info.id] = self._session.run_case(case, body)
+        except BaseException as wrong:  # noqa: BLE001 - a thread's exception would otherwise be lost
+            self._session.trouble = f"{case.info.id} was lost: {type(wrong).__name__}"
+        finally:
+            done.set()
 
     def collect(self, case_id: str, beat: Callable[[int, float], None] = lambda _, __: None) -> CaseResult:
         """Wait for a case's result; ``beat`` is told now and then how many still run, and until when at least.
@@ -59,20 +70,16 @@ class Overlap:
         Waits in short steps, so that Ctrl-C is noticed.
         """
         self.launch()
-        thread = self._threads[case_id]
-        while thread.is_alive():
-            thread.join(_BEAT)
-            alive = [
-                self._waiting[name][0].waits for name, other in self._threads.items() if other.is_alive()
-            ]
+        while not self._done[case_id].wait(_BEAT):
+            alive = [self._waiting[name][0].waits for name, done in self._done.items() if not done.is_set()]
             beat(len(alive), self._launched + max(alive, default=0.0))
         return self._results[case_id]
 
     def stop(self, patience: float = 30.0) -> None:
         """End the waits and let every case clean up."""
         self._session.cancel()
-        for thread in self._threads.values():
-            thread.join(patience)
+        for done in self._done.values():
+            done.wait(patience)
 
 
 def order(infos: Mapping[str, CaseInfo], ids: Iterable[str], *, real_time: bool) -> list[str]:
