@@ -111,7 +111,7 @@ def test_authorisation_lapses(kms):
     second.delete_key(key).succeeds(200, 204, requirement="dual-auth-window-lapses")
 
 
-@covers("dual-auth-six-days")
+@covers("dual-auth-six-days", "authorizations-not-met-two-users")
 @two_users
 @impact("litter")
 @waits(518400)
