@@ -7,6 +7,7 @@ page, bodies without any envelope, a redirect) and an identity that is not let i
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 from kms_conformance.client import Client, Request
 from kms_conformance.contract import Contract
@@ -17,13 +18,13 @@ _UNAUTHORIZED = 401
 CASE = "preflight"
 
 
-def preflight(client: Client, contract: Contract, probe: tuple[str, str], instance: str) -> Exchange:
+def preflight(client: Client, contract: Contract, probe: Mapping[str, str], instance: str) -> Exchange:
     """Check that the endpoint can be judged; return the first exchange.
 
-    ``probe`` is the contract's ``(list path, thing path)``. Raises :class:`UnreachableError` or
-    :class:`PreflightRefusedError`.
+    ``probe`` is the contract's: ``list`` and ``miss``, the paths of a list and of a thing in it. Without ``miss`` any
+    answer but a page for browsers will do. Raises :class:`UnreachableError` or :class:`PreflightRefusedError`.
     """
-    listing, thing = probe
+    listing, thing = probe["list"].format(instance=instance), probe.get("miss")
     url = client.target.base_url
     headers = {"bluemix-instance": instance}
     _, first = client.send(Request("GET", listing, headers=headers, step="preflight list"), CASE)
@@ -41,6 +42,14 @@ def preflight(client: Client, contract: Contract, probe: tuple[str, str], instan
             f"it redirects to {first.answer.headers.get('location', 'nowhere')}; the suite follows no redirect",
             "give the address of the KMS itself: a token must not travel to another host.",
         )
+    if thing is None:
+        if first.answer.kind.startswith("an HTML"):
+            raise PreflightRefusedError(
+                url,
+                f"it does not speak the {contract.title} API: GET {first.sent.path} gave {_told(first)}",
+                "check base_url; a proxy or another service may answer in its place.",
+            )
+        return first
     _, second = client.send(
         Request("GET", thing.format(uuid.uuid4()), headers=headers, step="preflight miss"), CASE
     )

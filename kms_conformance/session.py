@@ -40,11 +40,13 @@ SWITCHES = {
     "import-token": "import_token",
     "litter": "dual_auth_litter",
     "zeroize": "zeroize",
+    "account": "credentials",
+    "clusters": "clusters",
 }
 BREAKER = 6
 # What cannot stay as it is for days between two runs.
-ROOTLESS = {"instance", "allowed-ip", "import-token", "zeroize"}
-ALONE = {"instance", "allowed-ip", "zeroize"}
+ROOTLESS = {"instance", "allowed-ip", "import-token", "zeroize", "account", "clusters"}
+ALONE = {"instance", "allowed-ip", "zeroize", "account"}
 TAKES_TURNS = {"import-token"}
 
 
@@ -108,7 +110,7 @@ class Session:
             probe = bench.contract.about.get("preflight")
             if probe is None or bench.target.embedded:
                 continue
-            first = preflight(bench.client, bench.contract, (probe["list"], probe["miss"]), self.instance(bench.target))
+            first = preflight(bench.client, bench.contract, probe, self.instance(bench.target))
             if isinstance(bench.clock, RealClock) and first.answer is not None:
                 bench.clock.learn(first.answer.headers.get("date"))
 
@@ -117,7 +119,8 @@ class Session:
         target = self.target
         with self._lock:
             if contract_id not in self._benches:
-                self._benches[contract_id] = self._build(load_contract(contract_id), target)
+                contract = load_contract(contract_id)
+                self._benches[contract_id] = self._build(contract, target.seen_by(contract_id, contract.instance_key))
             return self._benches[contract_id]
 
     def _build(self, contract: Contract, target: Target) -> Bench:
@@ -134,7 +137,7 @@ class Session:
         return Bench(
             contract=contract,
             target=target,
-            client=Client(target, redactor, prefix=f"{self.options.worker}x"),
+            client=Client(target, redactor, prefix=f"{self.options.worker}x" + "x" * len(self._benches)),
             clock=choose_clock(target),
             journal=self._journal,
             redactor=redactor,
@@ -254,8 +257,17 @@ class Session:
 
     def left_behind(self) -> list[Thing]:
         """Return what dead runs have left on this target, newest first."""
-        bench = self.bench(self.options.contracts[0])
-        return bench.journal.abandoned(bench.target.base_url)
+        return [thing for contract_id in self.options.contracts for thing in self._abandoned(contract_id)]
+
+    def _abandoned(self, contract_id: str) -> list[Thing]:
+        """Return what dead runs have left of a contract's things: ``<contract>:<kind>``, or the target's own contract."""
+        bench = self.bench(contract_id)
+        found = []
+        for thing in bench.journal.abandoned(bench.target.base_url):
+            owner, colon, _ = thing.kind.partition(":")
+            if (owner if colon else self.target.contract) == contract_id:
+                found.append(thing)
+        return found
 
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
@@ -265,7 +277,7 @@ class Session:
         trouble = []
         for contract_id in self.options.contracts:
             bench = self.bench(contract_id)
-            for thing in bench.journal.abandoned(bench.target.base_url):
+            for thing in self._abandoned(contract_id):
                 case = CaseRun(bench, CaseInfo("recovery", "Clean-up", contract_id, ()), thing.instance, cleaning=True)
                 system = adapter_of(bench.contract)(case)
                 try:

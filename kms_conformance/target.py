@@ -14,11 +14,12 @@ import re
 import tomllib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kms_conformance.contract import known_contracts
 from kms_conformance.errors import BadValueError, MissingSecretError, TargetFileError, UnknownTargetKeyError
 from kms_conformance.redaction import Secret
 from kms_conformance.validation import load_schema
@@ -28,6 +29,8 @@ DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
 
+# What reports tell of the table of a further contract.
+_SHOWN = ("base_url", "instance", "account", "region", "resource_group")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 # Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
@@ -57,7 +60,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint to judge. Times are seconds; ``requests_per_second`` ``None`` means unlimited."""
+    """An endpoint to judge. Times are seconds; ``requests_per_second`` ``None`` means unlimited.
+
+    ``others`` are the tables of further contracts by id; see :meth:`seen_by`, which sets ``main_url``.
+    """
 
     base_url: str
     instance: str
@@ -73,6 +79,7 @@ class Target:
     timeout: float = DEFAULT_TIMEOUT
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedded: bool = False
+    main_url: str = ""
 
     @property
     def loopback(self) -> bool:
@@ -83,6 +90,29 @@ class Target:
     def fresh(self) -> bool:
         """Whether each case gets an instance of its own."""
         return self.instance == FRESH
+
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """The contracts that the target can be judged by: its own, and those that it has a table for."""
+        return (self.contract, *(name for name in self.others if name != self.contract))
+
+    @property
+    def table(self) -> Mapping[str, Any]:
+        """The table of the present contract."""
+        return self.others.get(self.contract, {})
+
+    def seen_by(self, contract: str, instance_key: str = "instance") -> Target:
+        """Return the target as a contract sees it: with the address and the instance of the contract's own table.
+
+        ``instance_key`` is what the contract calls the thing that keeps cases apart. A target without such a table is
+        seen as it is.
+        """
+        table = self.others.get(contract)
+        if table is None:
+            return replace(self, contract=contract, main_url=self.base_url)
+        instance = table.get(instance_key, self.instance if instance_key == "instance" else "")
+        base_url = str(table.get("base_url", self.base_url)).rstrip("/")
+        return replace(self, contract=contract, base_url=base_url, instance=str(instance), main_url=self.base_url)
 
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
@@ -134,6 +164,7 @@ class Target:
             "identities": sorted(self.identities),
             "capabilities": dict(self.capabilities),
             "allow": {name: on for name, on in self.allow.items() if on},
+            **{name: {key: table[key] for key in _SHOWN if key in table} for name, table in self.others.items()},
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
         }
 
@@ -195,8 +226,18 @@ def build_target(document: Mapping[str, Any], environ: Mapping[str, str] = os.en
         requests_per_second=rate if rate is not None else (None if is_loopback(base_url) else DEFAULT_RATE),
         max_wait=DEFAULT_MAX_WAIT if max_wait is None else max_wait,
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
-        others={name: _check_table(name, document[name]) for name in ("hpcs_tke", "iks") if name in document},
+        others={name: _other(name, document[name]) for name in known_contracts() if name in document},
     )
+
+
+def _other(name: str, value: Any) -> Mapping[str, Any]:
+    """Check the table of a further contract."""
+    table = _check_table(name, value)
+    _refuse_unknown_keys({name: table}, load_schema("target"), load_schema("target"), "the target")
+    for key, entry in table.items():
+        if key.endswith("url"):
+            _url(f"{name}.{key}", entry)
+    return table
 
 
 def _read_file(path: str) -> dict[str, Any]:

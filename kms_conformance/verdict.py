@@ -334,7 +334,8 @@ def monotony(run: Run) -> str:
     often, times = Counter(map(_answer_told, exchanges)).most_common(1)[0]
     if min(statuses) >= _FIRST_REFUSAL:
         return f"no request ever succeeded ({often}, {times} of {total} times)"
-    if times < _NEARLY_ALL * total:
+    if times < _NEARLY_ALL * total or 2 * run.counts["passed"] > len(run.cases):
+        # Where most cases pass, the answers differ in what the outcome does not tell.
         return ""
     share = f"every one of {total}" if times == total else f"{times} of {total}"
     return f"{share} requests got the same answer ({often})"

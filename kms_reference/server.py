@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from kms_reference.defects import DEFECTS, Defect
+from kms_reference.defects import ALL_DEFECTS, DEFECTS, Defect
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.world import ClockKind, World
@@ -36,7 +36,7 @@ class ServerError(Exception):
 
 
 class Server:
-    """A Key Protect endpoint on a socket of its own.
+    """A Key Protect endpoint on a socket of its own, and the two other systems beside it.
 
     `data` is a file that keeps the state (default: memory), `clock` is `virtual` (the control path moves
     it) or `real`, `defects` and `variations` are names of `DEFECTS` and `VARIATIONS`, `public_url` is
@@ -60,8 +60,13 @@ class Server:
             raise ServerError(f"edition {edition!r} is not one of {', '.join(EDITIONS)}")
         if clock not in ("virtual", "real"):
             raise ServerError(f"clock {clock!r} is not one of virtual, real")
+        self._defects = tuple(defects)
+        for name in self._defects:
+            if name not in ALL_DEFECTS:
+                raise ServerError(f"unknown defect {name!r}; the reference knows {', '.join(ALL_DEFECTS)}")
+        own = [name for name in self._defects if name in DEFECTS]
         self._rules = Rules.of(
-            edition, _chosen("defect", defects, DEFECTS), _chosen("variation", variations, VARIATIONS)
+            edition, _chosen("defect", own, DEFECTS), _chosen("variation", variations, VARIATIONS)
         )
         self._host, self._port, self._bound_port = host, port, 0
         self._data, self._clock = data, clock
@@ -204,8 +209,10 @@ class Server:
         assert self.app is not None
         from starlette.applications import Starlette  # noqa: PLC0415 - as uvicorn
 
+        from kms_reference.services import attach  # noqa: PLC0415 - same
+
         further = self._extra_routes(self.world) if self._extra_routes is not None else []
-        application = Starlette(routes=further)
+        application = Starlette(routes=[*further, *attach(self.world, self._defects)])
         # Not a mount: its pattern does not match a path with an encoded line break.
         application.router.default = self.app
         application.router.redirect_slashes = False

@@ -22,7 +22,18 @@ CAPABILITIES: Final = (
     "instance_policies",
     "faults",
 )
-ALLOWANCES: Final = ("instance_policies", "allowed_ip", "import_token", "dual_auth_litter", "raw")
+ALLOWANCES: Final = (
+    "instance_policies",
+    "allowed_ip",
+    "import_token",
+    "dual_auth_litter",
+    "raw",
+    "zeroize",
+    "credentials",
+    "clusters",
+)
+OTHERS: Final = {"hpcs_tke": "instance", "iks": "account"}
+"""The other systems on the same socket, and what keeps cases apart there."""
 
 
 def target_text(server: Server) -> str:
@@ -41,6 +52,8 @@ def target_text(server: Server) -> str:
     lines += ["", "[control]", f"url = {_quoted(server.control_url)}"]
     lines += ["", "[capabilities]", *(f"{name} = true" for name in CAPABILITIES)]
     lines += ["", "[allow]", *(f"{name} = true" for name in ALLOWANCES)]
+    for name, fresh in OTHERS.items():
+        lines += ["", f"[{name}]", f"base_url = {_quoted(server.base_url)}", f'{fresh} = "fresh"']
     return "\n".join(lines) + "\n"
 
 
