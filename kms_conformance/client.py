@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,11 @@ _PATIENCE = 3
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request before it is sent. ``token`` overrides the identity's own; ``None`` there means no header at all."""
+    """A request before it is sent. ``token`` overrides the identity's own; ``None`` there means no header at all.
+
+    ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
+    answer's document into what is judged and kept, where the document is only an envelope around something else.
+    """
 
     method: str
     path: str
@@ -53,6 +57,8 @@ class Request:
     operation: str | None = None
     step: str = ""
     base_url: str = ""
+    shown: JSON = None
+    reading: Callable[[JSON], JSON] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +197,10 @@ class Client:
         duration: float,
     ) -> Exchange:
         redactor = self.redactor
-        body = redactor.request(request.body)
+        body = redactor.request(request.body if request.shown is None else request.shown)
+        sealed = [redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)]
         shown = {name.lower(): value if name.lower() == "authorization" else redactor.scrub(value) for name, value in headers.items()}
-        secret: set[str] = set()
+        secret: set[str] = set(sealed)
         if "authorization" in shown:
             scheme, _, credential = shown["authorization"].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
@@ -211,7 +218,7 @@ class Client:
         )
         answer = None
         if reply is not None:
-            document = redactor.reply(reply.body)
+            document = redactor.reply(reply.body if request.reading is None else request.reading(reply.body))
             answer = Received(
                 status=reply.status,
                 headers=redactor.headers(reply.headers.multi_items()),

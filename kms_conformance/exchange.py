@@ -111,9 +111,9 @@ class Exchange:
 
 
 def reason_code(body: JSON) -> str | None:
-    """Return the first reason's code of an error envelope, or ``None`` where there is none."""
+    """Return the code of a refusal: the first reason's, or that of a flat object; ``None`` where there is none."""
     reason = first_reason(body)
-    code = reason.get("code") if reason else None
+    code = reason.get("code") if reason else body.get("code") if isinstance(body, dict) else None
     return code if isinstance(code, str) else None
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from kms_conformance.verdict import Verdict
 
+_MANY = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -20,6 +22,8 @@ class Outcome:
     ``code`` is the reason code, ``None`` where the answer carries no reasons (a success, or an envelope with
     ``errorMsg`` alone). ``messages`` are accepted texts (none: any); with ``detail`` more may follow each.
     ``target`` is ``(type, name)`` where the reason must name what was wrong. ``schema`` names a file of ``schemas/``.
+    No statuses: any error. ``code_at`` and ``text_at`` are the dotted paths of code and text where they are not in the
+    KMS's envelope; ``patterns`` are regular expressions of which one must be found in the text.
     """
 
     statuses: tuple[int, ...]
@@ -29,10 +33,17 @@ class Outcome:
     target: tuple[str, str] | None = None
     schema: str | None = None
     source: str = ""
+    code_at: str = ""
+    text_at: str = ""
+    patterns: tuple[str, ...] = ()
 
     def told(self) -> str:
         """Return the outcome in a few words."""
-        status = " or ".join(str(status) for status in self.statuses)
+        many = len(self.statuses) > _MANY and self.statuses[-1] - self.statuses[0] == len(self.statuses) - 1
+        status = " or ".join(str(status) for status in self.statuses) or "an error"
+        status = f"{self.statuses[0]} to {self.statuses[-1]}" if many else status
+        if self.patterns and not self.code:
+            return f"{status} with a text like {self.patterns[0]!r}"
         return f"{status} {self.code}" if self.code else status
 
 
@@ -41,8 +52,9 @@ class Member:
     """A statement about one member of the answer's body.
 
     ``path`` is dotted (``resources.0.id``; ``resources.*.id`` collects); ``check`` is one of ``equals``, ``differs``,
-    ``present``, ``absent``, ``contains``, ``lacks``, ``at-most``, ``length``, ``at-most-long``, ``header``.
-    ``value`` is redacted like the exchange: a secret is its token.
+    ``present``, ``absent``, ``contains``, ``lacks``, ``at-most``, ``length``, ``at-most-long``, ``header``, ``matches`` (a text,
+    or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
+    (nowhere in the answer; ``path`` only names what). ``value`` is redacted like the exchange: a secret is its token.
     """
 
     path: str
@@ -61,6 +73,9 @@ class Member:
             "at-most": f"{self.path} <= {self.value!r}",
             "length": f"{self.value} at {self.path}",
             "at-most-long": f"at most {self.value} at {self.path}",
+            "matches": f"{self.path} like {_first(self.value)!r}",
+            "matches-none": f"{self.path} unlike {_first(self.value)!r}",
+            "hides": f"{self.path} nowhere in the answer",
             "header": f"header {self.path}" + ("" if self.value is None else f" = {self.value!r}"),
         }
         return words[self.check]
@@ -106,6 +121,9 @@ class Expectation:
                     target=tuple(outcome["target"]) if outcome["target"] else None,
                     schema=outcome["schema"],
                     source=outcome["source"],
+                    code_at=outcome.get("code_at", ""),
+                    text_at=outcome.get("text_at", ""),
+                    patterns=tuple(outcome.get("patterns", ())),
                 )
                 for outcome in document["outcomes"]
             ),
@@ -114,3 +132,7 @@ class Expectation:
             ),
             setup=document["setup"],
         )
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, list | tuple) and value else value

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.fuzz.options import FuzzOptions
+from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.judge import MISSING, judge, pick
 from kms_conformance.redaction import Secret
 from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
@@ -25,7 +25,7 @@ from kms_conformance.wire import wire_findings
 if TYPE_CHECKING:
     from kms_conformance.client import Client, Reply, Request
     from kms_conformance.clock import Clock
-    from kms_conformance.contract import Contract, Requirement
+    from kms_conformance.contract import Contract, ReasonCode, Requirement
     from kms_conformance.exchange import JSON, Exchange
     from kms_conformance.journal import Journal
     from kms_conformance.planting import Tape
@@ -100,7 +100,7 @@ class Bench:
     schemas: SchemaFiles
     run: str
     edition: str = "page"
-    fuzz: FuzzOptions = FuzzOptions()
+    fuzz: FuzzOptions = USUAL
 
 
 @dataclass
@@ -129,6 +129,9 @@ class CaseRun:
     def send(self, request: Request) -> Answer:
         """Send a request and keep the evidence; every wire rule is judged at once."""
         reply, exchange = self._exchange(request)
+        if self.cleaning:
+            # Evidence, but not judged: whoever judges the transcript again has to know.
+            exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
         self.exchanges.append(exchange)
         if not self.cleaning:
             self.findings += wire_findings(exchange, self.bench.contract, self.bench.schemas)
@@ -162,7 +165,7 @@ class CaseRun:
                 self.bench.clock.wait(self.instance, seconds)
             except TooLong:
                 raise NotTested(
-                    f"needs a wait of {seconds:g} s ({why}): give [control] url, raise [limits] max_wait,"
+                    f"needs a wait of {seconds:,.0f} s ({why}): give [control] url, raise [limits] max_wait,"
                     " or plant it with --profile nightly"
                 ) from None
         self.waited += seconds
@@ -208,8 +211,10 @@ class CaseRun:
         return next((row for row in rows if code is not None and row.code == code), rows[0])
 
     def result(self) -> CaseResult:
-        """Return what became of the case."""
+        """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
         stopped = self.stopped
+        place = {exchange.id: number for number, exchange in enumerate(self.exchanges)}
+        self.findings.sort(key=lambda finding: place.get(finding.exchange, len(place)))
         verdict = worst(finding.severity for finding in self.findings) if self.findings else Verdict.PASSED
         message, missing = "", ""
         if isinstance(stopped, CaseStopped):
@@ -277,6 +282,11 @@ class Answer:
         return self.reply is not None and self.reply.status < 300  # noqa: PLR2004 - the class of successes
 
     @property
+    def deed(self) -> str:
+        """What was asked for: a refusal needs an earlier success of the same. The operation, or what an adapter says."""
+        return self.exchange.operation or ""
+
+    @property
     def body(self) -> JSON:
         """The live body; ``None`` when it is not JSON."""
         return self.reply.body if self.reply else None
@@ -321,13 +331,17 @@ class Answer:
         self._demand_control(control)
         known = self.case.bench.contract.codes[code]
         row = self.case.row(requirement, code)
+        code_at, text_at = self.case.bench.contract.reason_at
         primary = Outcome(
-            statuses=known.statuses,
+            statuses=known.refusals,
             code=code if known.in_body else None,
-            messages=(message,) if message else known.messages if known.in_body else (),
+            messages=(message,) if message else _texts(known),
             detail=known.detail,
             target=target or row.target or known.target,
-            schema=self.case.bench.contract.envelope,
+            schema=self.case.bench.contract.envelope or None,
+            code_at=code_at,
+            text_at=text_at,
+            patterns=known.patterns,
         )
         self._expect(row, row.severity, self._alternatives(row, primary))
         return self
@@ -336,7 +350,7 @@ class Answer:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx."""
         self._demand_control(control)
         row = self.case.row(requirement)
-        primary = Outcome(statuses or tuple(range(400, 500)), schema=self.case.bench.contract.envelope)
+        primary = Outcome(statuses or tuple(range(400, 500)), schema=self.case.bench.contract.envelope or None)
         self._expect(row, row.severity, self._alternatives(row, primary))
         return self
 
@@ -368,6 +382,29 @@ class Answer:
         """Expect a list of exactly ``number`` entries."""
         return self._member(Member(path, "length", number), requirement)
 
+    def tells(self, path: str, *codes: str, requirement: str | None = None) -> Self:
+        """Expect the text of one of the codes at a path, or in one of the texts collected there."""
+        return self._member(Member(path, "matches", self._patterns(codes)), requirement)
+
+    def tells_not(self, path: str, *codes: str, requirement: str | None = None) -> Self:
+        """Expect the text of none of the codes at a path."""
+        return self._member(Member(path, "matches-none", self._patterns(codes)), requirement)
+
+    def matches(self, path: str, pattern: str, *, requirement: str | None = None) -> Self:
+        """Expect a text in which a regular expression is found."""
+        return self._member(Member(path, "matches", [pattern]), requirement)
+
+    def hides(self, what: str, secret: str, *, requirement: str | None = None) -> Self:
+        """Expect that a secret, in whatever spelling, stands nowhere in the answer; ``what`` names it in reports."""
+        token = self.case.bench.redactor.remember(secret, what.replace(" ", "_"))
+        row = self.case.row(requirement)
+        self._expect(row, row.severity, (), (Member(f"the {what}", "hides", token),))
+        return self
+
+    def _patterns(self, codes: tuple[str, ...]) -> list[str]:
+        known = self.case.bench.contract.codes
+        return [pattern for code in codes for pattern in known[code].patterns]
+
     def has_header(self, name: str, value: str | None = None, *, requirement: str | None = None) -> Self:
         """Expect a header, and its value where one is given."""
         return self._member(Member(name.lower(), "header", value), requirement)
@@ -396,7 +433,7 @@ class Answer:
         if isinstance(control, Answer):
             if not control.ok:
                 raise Inconclusive(f"the positive control {control.exchange.step}: {control.exchange.outcome}")
-        elif control is None and self.exchange.operation not in self.case.worked:
+        elif control is None and self.deed not in self.case.worked:
             raise AuthorError(self.case.info.id, f"{self.exchange.step} is expected to be refused, but never seen to succeed")
 
     def _alternatives(self, row: Requirement, primary: Outcome) -> tuple[Outcome, ...]:
@@ -417,14 +454,19 @@ class Answer:
     def _tolerated(self, accepted: Mapping[str, Any]) -> Outcome:
         status = accepted["status"]
         code = accepted.get("code")
-        known = self.case.bench.contract.codes.get(code) if code else None
+        contract = self.case.bench.contract
+        known = contract.codes.get(code) if code else None
+        code_at, text_at = contract.reason_at
         return Outcome(
-            statuses=(status,),
-            code=code,
-            messages=(accepted["message"],) if "message" in accepted else known.messages if known else (),
+            statuses=() if status is None else (status,),
+            code=code if known is None or known.in_body else None,
+            messages=(accepted["message"],) if "message" in accepted else _texts(known),
             detail=bool(known and known.detail),
-            schema=self.case.bench.contract.envelope if status >= _FIRST_ERROR else None,
+            schema=(contract.envelope or None) if status is None or status >= _FIRST_ERROR else None,
             source=str(accepted.get("source", "")),
+            code_at=code_at,
+            text_at=text_at,
+            patterns=known.patterns if known else (),
         )
 
     def _success_statuses(self) -> tuple[int, ...]:
@@ -433,5 +475,10 @@ class Answer:
         return known or (200, 201, 202, 204)
 
     def _note_success(self) -> None:
-        if self.ok and self.exchange.operation:
-            self.case.worked.add(self.exchange.operation)
+        if self.ok and self.deed:
+            self.case.worked.add(self.deed)
+
+
+def _texts(known: ReasonCode | None) -> tuple[str, ...]:
+    """Return the texts that a code's message must be one of: none where no source page fixes them."""
+    return known.messages if known is not None and known.documented and known.in_body else ()

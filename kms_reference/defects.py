@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
+from kms_reference.hpcs_tke.defects import Defect as TkeDefect
+from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
+from kms_reference.iks.defects import Defect as IksDefect
 from kms_reference.key_protect.broken_refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.broken_rules import RULE_DEFECTS
 from kms_reference.key_protect.broken_successes import SUCCESS_DEFECTS
 from kms_reference.rules import Defect
 
-__all__ = ["DEFECTS", "Defect"]
+__all__ = ["ALL_DEFECTS", "DEFECTS", "Defect"]
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType(
     {defect.name: defect for defect in (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS)}
 )
+"""The defects of Key Protect."""
+
+ALL_DEFECTS: Mapping[str, Defect | TkeDefect | IksDefect] = MappingProxyType(
+    {**DEFECTS, **TKE_DEFECTS, **IKS_DEFECTS}
+)
+"""The defects of all endpoints of one server; names begin with ``tke-`` and ``iks-`` where they are not Key Protect's."""

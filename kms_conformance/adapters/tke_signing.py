@@ -7,7 +7,10 @@ has the shape of the vendor's tools (version 3, serial 0, fixed names and dates)
 from __future__ import annotations
 
 import hashlib
+import hmac
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -21,6 +24,8 @@ from kms_conformance.adapters.tke_wire import WireError, sequence, tlv
 NAME_WIDTH = 30
 UNIT_NAME = "TKE Administration"
 KEY_OCTETS = 32
+PATTERN_OCTETS = 28
+"""Octets of a verification pattern that count: newer modules print zeros behind them."""
 
 _NULL = tlv(0x05, b"")
 _SHA256 = bytes.fromhex("0609608648016503040201")
@@ -52,16 +57,43 @@ class Administrator(Protocol):
     def certificate(self) -> bytes:
         """Encode the certificate that installs this administrator."""
 
+    @property
+    def certificate_sent(self) -> bytes:
+        """The certificate, the same octets each time."""
+
     def sign(self, block: bytes) -> bytes:
         """Encode the signer info over an encoded admin block."""
 
 
-class EcAdministrator:
-    """An administrator with a P-521 key."""
+class _Certified(ABC):
+    """Makes the certificate once: its signature differs each time."""
 
-    def __init__(self, name: str) -> None:
+    @abstractmethod
+    def certificate(self) -> bytes:
+        """Encode the certificate that installs this administrator."""
+
+    @cached_property
+    def certificate_sent(self) -> bytes:
+        """The certificate, the same octets each time."""
+        return self.certificate()
+
+
+class EcAdministrator(_Certified):
+    """An administrator with a P-521 key; with a ``seed``, the same one each time.
+
+    Whoever is killed while such an administrator is installed can zeroize the unit later: the key can be made again.
+    """
+
+    def __init__(self, name: str, seed: bytes | None = None) -> None:
         self.name = name
-        self._key = ec.generate_private_key(ec.SECP521R1())
+        curve = ec.SECP521R1()
+        self._key = (
+            ec.generate_private_key(curve)
+            if seed is None
+            else ec.derive_private_key(
+                1 + int.from_bytes(hmac.digest(seed, name.encode(), "sha512"), "big"), curve
+            )
+        )
         point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.ski = hashlib.sha256(point).digest()
 
@@ -74,10 +106,14 @@ class EcAdministrator:
 
     def sign(self, block: bytes) -> bytes:
         """Encode the signer info over an encoded admin block."""
-        return signer_info(self.ski, _SHA512, _ECDSA_SHA512, self._key.sign(block, ec.ECDSA(SHA512())))
+        return self.enclose(self._key.sign(block, ec.ECDSA(SHA512())))
+
+    def enclose(self, signature: bytes) -> bytes:
+        """Encode a signer info around any octets in the signature's place."""
+        return signer_info(self.ski, _SHA512, _ECDSA_SHA512, signature)
 
 
-class RsaAdministrator:
+class RsaAdministrator(_Certified):
     """An administrator with an RSA-2048 key."""
 
     def __init__(self, name: str) -> None:
@@ -165,7 +201,7 @@ def _seal_ec(key: ec.EllipticCurvePublicKey, part: bytes) -> bytes:
 
 def pattern_of(key: bytes) -> bytes:
     """Return the 28 octets of a master key's verification pattern that every module prints alike."""
-    return hashlib.sha256(b"\x01" + key).digest()[:28]
+    return hashlib.sha256(b"\x01" + key).digest()[:PATTERN_OCTETS]
 
 
 def join_parts(*parts: bytes) -> bytes:

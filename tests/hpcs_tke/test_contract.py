@@ -57,6 +57,7 @@ def test_rows_name_known_things() -> None:
     known = {section["anchor"] for section in about["sections"]} | {
         f"api-{topic}" for topic in about["topics"]
     }
+    known.add("wire")
     assert {row["section"] for row in rows().values()} == known
     for row in rows().values():
         named = [row.get("code"), *(other.get("code") for other in row.get("accepts", []))]

@@ -1,0 +1,33 @@
+"""The control protocol beyond the clock: what an adapter asks of the world behind an endpoint. It is no evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from kms_conformance.errors import UnreachableError
+from kms_conformance.kit import NotTested
+
+if TYPE_CHECKING:
+    from kms_conformance.target import Target
+
+_FIRST_ERROR = 400
+
+
+def ask(target: Target, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+    """Send a request below the control URL.
+
+    Raises :class:`NotTested` when there is no control protocol or it does not offer this, and
+    :class:`UnreachableError` when it does not answer.
+    """
+    if not target.control_url:
+        raise NotTested("add [control] url to the target")
+    url = f"{target.control_url}{path}"
+    try:
+        with httpx.Client(trust_env=False, follow_redirects=False, timeout=target.timeout) as http:
+            status = http.request(method, url, json=body).status_code
+    except httpx.HTTPError as wrong:
+        raise UnreachableError(url, f"the control protocol gave no answer ({type(wrong).__name__})") from None
+    if status >= _FIRST_ERROR:
+        raise NotTested(f"needs {method} {path} of the control protocol, which answers {status}")

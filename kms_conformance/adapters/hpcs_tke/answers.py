@@ -1,0 +1,80 @@
+"""Answers of a crypto unit: HTTP 200 says only that the unit was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from kms_conformance.adapters import tke_wire as wire
+from kms_conformance.adapters.hpcs_tke.reading import heard
+from kms_conformance.expectation import Member, Outcome
+from kms_conformance.judge import MISSING, pick
+from kms_conformance.kit import Answer, Inconclusive
+from kms_conformance.verdict import Verdict
+
+_OK, _SERVER_ERROR = 200, 500
+
+
+@dataclass(frozen=True)
+class UnitAnswer(Answer):
+    """An answer whose success is decided inside the response string; ``asked`` names the command."""
+
+    asked: str = ""
+
+    @property
+    def deed(self) -> str:
+        """The command: the operation is the same for all."""
+        return self.asked
+
+    def __getitem__(self, path: str) -> Any:
+        """Return a member of what the unit said; raise :class:`Inconclusive` when it is not there."""
+        said = self.exchange.answer.body if self.exchange.answer else None
+        value = pick(said, path)
+        if value is MISSING:
+            raise Inconclusive(
+                f"{self.exchange.step}: the answer ({self.exchange.outcome}) has no member {path}"
+            )
+        return value
+
+    @property
+    def heard(self) -> wire.Answer:
+        """What the unit said; raise :class:`Inconclusive` when that cannot be read."""
+        answer = heard(self.body)
+        if answer is None:
+            raise Inconclusive(f"{self.exchange.step}: the answer ({self.exchange.outcome}) cannot be read")
+        return answer
+
+    @property
+    def output(self) -> bytes:
+        """The output of a command that succeeded."""
+        return self.heard.output
+
+    @property
+    def ok(self) -> bool:
+        """Whether the unit did what it was asked."""
+        answer = heard(self.body) if super().ok else None
+        return answer is not None and answer.succeeded
+
+    def succeeds(self, *statuses: int, requirement: str | None = None) -> Self:
+        """Expect that the unit did what it was asked."""
+        row = self.case.row(requirement)
+        severity = row.severity if requirement else Verdict.FAILED
+        self._expect(row, severity, (Outcome(statuses or (_OK,)),), (Member("level", "equals", "ok"),))
+        self._note_success()
+        return self
+
+    def needed(self, *statuses: int) -> Self:
+        """Require success as a precondition: anything else makes the case inconclusive."""
+        super().needed(*statuses or (_OK,))
+        if not self.ok:
+            raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
+        return self
+
+    def is_refused_cleanly(self, *, control: Answer, requirement: str, recorded: str) -> Self:
+        """Expect an answer below 500, and record whether it is a refusal: how malformed input is refused nobody says."""
+        self._demand_control(control)
+        row = self.case.row(requirement)
+        self._expect(row, row.severity, (Outcome(tuple(range(_OK, _SERVER_ERROR))),))
+        if self.status == _OK:
+            self.differs("level", "ok", requirement=recorded)
+        return self

@@ -1,0 +1,102 @@
+"""What a crypto unit said, as a document that can be judged and shown.
+
+The answer of the service is one member, ``response``, with everything inside. The document says at which level the
+answer was decided (``ok``, ``inner``, ``outer``, ``cprb``, ``catcher``, ``unreadable``), the return and reason code,
+and what a query asked for, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kms_conformance.adapters import tke_wire as wire
+from kms_conformance.adapters.tke_signing import PATTERN_OCTETS
+from kms_conformance.exchange import JSON
+
+ATTRIBUTES = {
+    1: "signature_threshold",
+    2: "revocation_threshold",
+    3: "permissions",
+    4: "mode",
+    5: "standards",
+}
+CONTROL_BITS = {"signature_threshold": 0x00100000, "revocation_threshold": 0x00200000}
+SKI_OCTETS = 32
+
+Contents = Callable[[bytes], dict[str, Any]]
+"""Turns the output of a command into named members; raises :class:`wire.WireError`."""
+
+
+def attributes(output: bytes) -> dict[str, Any]:
+    """Name the attributes, and say which thresholds their control bits let change."""
+    read = wire.read_attributes(output)
+    named = {ATTRIBUTES.get(index, str(index)): value for index, value in sorted(read.items())}
+    permissions = named.get("permissions", 0)
+    free = {threshold: bool(permissions & bit) for threshold, bit in CONTROL_BITS.items()}
+    return {"attributes": named, "may_change": free}
+
+
+def administrators(output: bytes) -> dict[str, Any]:
+    """List the identifiers of the administrators."""
+    if len(output) % SKI_OCTETS:
+        raise wire.WireError("a list of administrators that is not identifiers of 32 octets")
+    listed = [output[start : start + SKI_OCTETS].hex() for start in range(0, len(output), SKI_OCTETS)]
+    return {"administrators": sorted(listed)}
+
+
+def registers(output: bytes) -> dict[str, Any]:
+    """Show both master-key registers: the verification patterns (public hashes), and whether the new key is committed."""
+    read = wire.read_registers(output)
+    patterns = {
+        name: None if pattern is None else pattern[:PATTERN_OCTETS].hex()
+        for name, pattern in (("current", read.current), ("new", read.new))
+    }
+    return {"registers": {**patterns, "committed": read.committed}}
+
+
+def octets(output: bytes) -> dict[str, Any]:
+    """Show public octets: a certificate, a public key, control points, a number."""
+    return {"output": output.hex()}
+
+
+def withheld(output: bytes) -> dict[str, Any]:
+    """Keep the output out of reports: no public member has this name, so a token stands in its place."""
+    return {"withheld": output.hex()} if output else {}
+
+
+def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
+    """Return how to read an answer; only where ``public`` the response string itself is kept as well."""
+
+    def read(document: JSON) -> JSON:
+        if not isinstance(document, dict) or not isinstance(document.get("response"), str):
+            return document
+        try:
+            answer = wire.read_response(document["response"])
+            said = _told(answer) | (contents(answer.output) if answer.succeeded else {})
+        except wire.WireError as wrong:
+            said = {"level": "unreadable", "trouble": str(wrong)}
+        return said | ({"response": document["response"]} if public else {})
+
+    return read
+
+
+def heard(document: JSON) -> wire.Answer | None:
+    """Return what a unit said, or ``None`` when it cannot be read."""
+    text = document.get("response") if isinstance(document, dict) else None
+    try:
+        return wire.read_response(text) if isinstance(text, str) else None
+    except wire.WireError:
+        return None
+
+
+def _told(answer: wire.Answer) -> dict[str, Any]:
+    told: dict[str, Any] = {"level": answer.level}
+    if not answer.succeeded:
+        told |= {"code": answer.pair, "return": answer.code, "reason": answer.reason}
+    for name, value in (("domain", answer.domain), ("module", answer.module), ("counter", answer.counter)):
+        if value:
+            told[name] = value.hex()
+    if answer.signer_info:
+        told["signed"] = True
+    return told

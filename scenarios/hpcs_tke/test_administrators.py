@@ -1,0 +1,82 @@
+"""Who is an administrator of a unit."""
+
+import pytest
+
+from kms_conformance.api import covers, impact
+
+REMOVE, QUERY = 0x04, 0x00010002
+
+
+@covers("tke-administrator-present")
+@impact("zeroize")
+def test_added_once(tke):
+    """An administrator who is there is not added again."""
+    unit, (first, second) = tke.unit(), tke.administrators(2)
+    unit.add(first).succeeds()
+    before = unit.look()
+    unit.add(first).is_refused("256/38")
+    unit.unchanged(before)
+    unit.add(second).succeeds()
+
+
+@covers("tke-administrators-full")
+@impact("zeroize")
+def test_room_for_eight(tke):
+    """A ninth administrator is refused; when one has left there is room again."""
+    unit, people = tke.unit(), tke.administrators(9)
+    for who in people[:8]:
+        unit.add(who).succeeds()
+    before = unit.look()
+    unit.add(people[8]).is_refused("261/39")
+    unit.unchanged(before)
+    unit.remove(people[0].ski).succeeds()
+    unit.add(people[8]).succeeds()
+
+
+@covers("tke-administrator-unknown")
+@impact("zeroize")
+@pytest.mark.parametrize("ski", ["01" * 32, "01" * 31])
+def test_unknown_is_not_removed(tke, ski):
+    """Nobody who is not there is removed, and a removed administrator is not removed twice."""
+    unit, (first, second, third) = tke.operational(tke.unit()), tke.administrators(3)
+    unit.add(third, [first]).needed()
+    unit.remove(third.ski, [first]).succeeds()
+    before = unit.look()
+    unit.remove(bytes.fromhex(ski), [first]).is_refused("32/32")
+    unit.remove(third.ski, [second]).is_refused("32/32")
+    unit.unchanged(before)
+
+
+@covers("tke-administrator-unknown")
+@impact("zeroize")
+def test_unknown_is_not_told(tke):
+    """The certificate of somebody who is not there is not told."""
+    unit, (first,) = tke.unit(), tke.administrators(1)
+    unit.add(first).needed()
+    unit.certificate_of(first.ski).succeeds()
+    unit.certificate_of(b"\1" * 32).is_refused("32/32")
+
+
+@covers("tke-administrator-removed", "tke-foreign-signer")
+@impact("zeroize")
+def test_removed(tke):
+    """With enough signatures an administrator is removed, and the signature counts no more."""
+    unit, (first, second, third) = tke.operational(tke.unit()), tke.administrators(3)
+    unit.add(third, [first]).succeeds()
+    unit.clear_new([third]).succeeds()
+    unit.remove(third.ski, [first]).succeeds()
+    unit.administrators().succeeds().shows("administrators", sorted([first.ski.hex(), second.ski.hex()]))
+    unit.clear_new([third]).is_refused("257", requirement="tke-foreign-signer")
+
+
+@covers("tke-removal-below-threshold", "tke-administrator-removed")
+@impact("zeroize")
+def test_not_below_the_threshold(tke):
+    """Whoever is needed to reach a threshold stays, until there is somebody else."""
+    unit, (first, second, third) = tke.operational(tke.unit(), revocation=2), tke.administrators(3)
+    before = unit.look()
+    control = unit.attributes().needed()
+    unit.remove(second.ski, [first, second]).is_refused("209/66", control=control)
+    unit.unchanged(before)
+    unit.add(third, [first]).succeeds()
+    unit.remove(second.ski, [first, third]).succeeds()

@@ -1,0 +1,185 @@
+"""Thresholds, permissions and control bits: one rule broken at a time."""
+
+import pytest
+
+from kms_conformance.api import covers, impact, needs
+
+
+def hex_of(value):
+    """Return a command as its number in hexadecimal digits."""
+    return f"{value:02x}" if isinstance(value, int) else value or "nothing"
+
+
+ONE_SIGN, RANDOM, RANDOM_GUARD = 0x10, 0x8, 0x00080000
+
+
+@covers("tke-signature-above-administrators", "tke-revocation-above-administrators")
+@impact("zeroize")
+@pytest.mark.parametrize(
+    ("values", "pair"),
+    [({"signature": 3, "revocation": 1}, "209/57"), ({"signature": 1, "revocation": 3}, "209/58")],
+    ids=["signature", "revocation"],
+)
+def test_above_administrators_in_imprint_mode(tke, values, pair):
+    """No threshold is above the number of administrators when imprint mode is left."""
+    unit, by = tke.unit(), tke.administrators(2)
+    for who in by:
+        unit.add(who).succeeds()
+    before = unit.look()
+    unit.set(by, **values).is_refused(pair, control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.set(by, signature=2, revocation=2).succeeds()
+
+
+@covers("tke-signature-above-administrators", "tke-revocation-above-administrators")
+@impact("zeroize")
+@pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/57"), ("revocation", "209/58")])
+def test_above_administrators(tke, threshold, pair):
+    """Nor is one later."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    before = unit.look()
+    unit.set([first], **{threshold: 3}).is_refused(pair)
+    unit.unchanged(before)
+    unit.set([first], **{threshold: 2}).succeeds()
+
+
+@covers("tke-exit-without-revocation")
+@impact("zeroize")
+def test_no_exit_without_revocation(tke):
+    """Imprint mode is not left with a revocation threshold of 0."""
+    unit, (first,) = tke.unit(), tke.administrators(1)
+    unit.add(first).succeeds()
+    before = unit.look()
+    unit.set([first], signature=1).is_refused("209/56", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.set([first], signature=1, revocation=1).succeeds()
+
+
+@covers("tke-signature-to-zero", "tke-revocation-to-zero")
+@impact("zeroize")
+@pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/76"), ("revocation", "209/77")])
+def test_not_to_zero(tke, threshold, pair):
+    """No threshold goes back to 0: only zeroizing leads there."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    before = unit.look()
+    unit.set([first], **{threshold: 0}).is_refused(pair)
+    unit.unchanged(before)
+
+
+@covers("tke-signature-to-one", "tke-revocation-to-one")
+@impact("zeroize")
+@pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/78"), ("revocation", "209/79")])
+def test_one_needs_its_permission(tke, threshold, pair):
+    """A threshold of 1 needs the permission for single signatures."""
+    unit, by = tke.unit(), tke.administrators(2)
+    without = (unit.permissions() | tke.ZERO_1SIGN) & ~ONE_SIGN
+    tke.operational(unit, signature=2, revocation=2, permissions=without)
+    before = unit.look()
+    unit.set(by, **{threshold: 1}).is_refused(pair)
+    unit.unchanged(before)
+    unit.set(by, permissions=without | ONE_SIGN, **{threshold: 1}).succeeds()
+
+
+@covers("tke-single-sign-in-use")
+@impact("zeroize")
+@pytest.mark.parametrize(
+    "used_by",
+    [{"signature": 1, "revocation": 2}, {"signature": 2, "revocation": 1}],
+    ids=["signature", "revocation"],
+)
+def test_permission_in_use(tke, used_by):
+    """The permission for single signatures stays while a threshold is 1."""
+    unit, by = tke.operational(tke.unit(), **used_by), tke.administrators(2)
+    permissions = unit.permissions()
+    before = unit.look()
+    unit.set(by, permissions=permissions & ~ONE_SIGN).is_refused("209/74")
+    unit.unchanged(before)
+    unit.set(by, signature=2, revocation=2).succeeds()
+    unit.set(by, permissions=permissions & ~ONE_SIGN).succeeds()
+
+
+@covers("tke-attribute-protected")
+@impact("zeroize")
+def test_protected_permission(tke):
+    """A permission whose control bit is reset does not change; before, it does."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    permissions = unit.permissions()
+    unit.set([first], permissions=permissions ^ RANDOM).succeeds()
+    unit.set([first], permissions=permissions & ~RANDOM_GUARD).succeeds()
+    before = unit.look()
+    unit.set([first], permissions=(permissions & ~RANDOM_GUARD) ^ RANDOM).is_refused("209/70")
+    unit.unchanged(before)
+
+
+@covers("tke-module-imprint")
+@impact("zeroize")
+@needs(control=True)
+def test_module_in_imprint_mode(tke):
+    """A domain does not leave imprint mode before its module has."""
+    unit, (first,) = tke.unit(), tke.administrators(1)
+    unit.add(first).succeeds()
+    before = unit.look()
+    tke.fault(unit, "module-imprint")
+    unit.set([first], signature=1, revocation=1).is_refused("209/85", control=unit.attributes().needed())
+    unit.unchanged(before)
+    tke.fault(unit, "module-imprint", clear=True)
+    unit.set([first], signature=1, revocation=1).succeeds()
+
+
+@covers("tke-control-points")
+@impact("zeroize")
+@pytest.mark.parametrize("managed", ["adding", "removing"])
+def test_control_points(tke, managed):
+    """Control points are added and removed only while their management bits are on."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    bit = {"adding": b"\x80", "removing": b"\x40"}[managed] + bytes(15)
+    point = bytes(8) + b"\x01" + bytes(7)
+    ask, other = unit.add_control_points, unit.remove_control_points
+    ask, other = (ask, other) if managed == "adding" else (other, ask)
+    unit.remove_control_points(point, [first]).succeeds()
+    unit.add_control_points(point, [first]).succeeds()
+    unit.remove_control_points(bit, [first]).succeeds()
+    before = unit.control_points().succeeds()["output"]
+    ask(point, [first]).is_refused({"adding": "80/46", "removing": "80/47"}[managed])
+    unit.control_points().succeeds().shows("output", before)
+    (unit.remove_control_points if managed == "adding" else unit.add_control_points)(
+        point, [first]
+    ).succeeds()
+
+
+@covers("tke-input")
+@impact("zeroize")
+@pytest.mark.parametrize(
+    ("command", "data"),
+    [
+        (0x02, ""),
+        (0x04, ""),
+        (0x08, ""),
+        (0x08, "00"),
+        (0x0D, ""),
+        (0x0E, ""),
+        (0x10, "00"),
+        (0x12, ""),
+        (0x1B, "00"),
+        (0x1C, "00"),
+    ],
+    ids=hex_of,
+)
+def test_input_where_it_belongs(tke, command, data):
+    """A command without its input, or with input that it does not take, is refused."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    control = unit.clear_new([first]).succeeds()
+    before = unit.look()
+    unit.command(command, bytes.fromhex(data), [first]).is_refused("33", control=control)
+    unit.unchanged(before)
+
+
+@covers("tke-unknown-command")
+@impact("zeroize")
+def test_unknown_command(tke):
+    """A command that is none is refused and changes nothing."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    control = unit.clear_new([first]).succeeds()
+    before = unit.look()
+    unit.command(0x7F, by=[first]).is_refused("84", control=control)
+    unit.unchanged(before)

@@ -1,0 +1,111 @@
+"""Malformed request strings, headers and messages: every length and type field wrong in turn."""
+
+import pytest
+
+from kms_conformance.api import covers
+
+STRINGS = [
+    "empty",
+    "no-fields",
+    "length-too-small",
+    "length-too-large",
+    "length-no-number",
+    "length-negative",
+    "length-endless",
+    "first-word",
+    "second-word",
+    "module-no-number",
+    "module-of-another",
+    "user-field",
+    "field-too-many",
+    "digits-odd",
+    "digits-none",
+    "digits-other",
+    "not-ascii",
+    "very-long",
+]
+HEADERS = [
+    "length-0",
+    "length-31",
+    "length-highest",
+    "version",
+    "flags",
+    "type",
+    "code",
+    "size-0",
+    "size-too-small",
+    "size-too-large",
+    "size-highest",
+    "cut-at-1",
+    "cut-at-31",
+    "no-message",
+]
+FIELDS = [
+    "message",
+    "function",
+    "domain",
+    "block",
+    "signatures",
+    "block-members",
+    "command",
+    "domain-id",
+    "module",
+    "counter",
+    "input",
+]
+
+
+@covers("tke-frame-no-server-error", "tke-frame-length")
+@pytest.mark.parametrize("wrong", STRINGS)
+def test_request_string(tke, wrong):
+    """A request string with one thing wrong is no server error, and the unit answers the next one."""
+    unit = tke.any_unit()
+    known = unit.attributes().succeeds()
+    clean = unit.wrong_string(wrong)
+    clean.is_refused_cleanly(
+        control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-length"
+    )
+    unit.attributes().succeeds().shows("attributes", known["attributes"])
+
+
+@covers("tke-frame-no-server-error", "tke-frame-header")
+@pytest.mark.parametrize("wrong", HEADERS)
+def test_header(tke, wrong):
+    """A header with one field wrong is no server error, and the unit answers the next one."""
+    unit = tke.any_unit()
+    known = unit.attributes().succeeds()
+    clean = unit.wrong_header(wrong)
+    clean.is_refused_cleanly(
+        control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-header"
+    )
+    unit.attributes().succeeds().shows("attributes", known["attributes"])
+
+
+@covers("tke-frame-no-server-error", "tke-frame-ber")
+@pytest.mark.parametrize("field", FIELDS)
+def test_message(tke, field):
+    """A message in which an element has a wrong type or length is no server error, and the unit answers the next one."""
+    unit = tke.any_unit()
+    known = unit.attributes().succeeds()
+    for clean in unit.wrong_fields(field):
+        clean.is_refused_cleanly(
+            control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-ber"
+        )
+    unit.attributes().succeeds().shows("attributes", known["attributes"])
+
+
+@covers("tke-frame-bad-domain")
+def test_another_domain(tke):
+    """A message for another domain than the unit's is refused."""
+    unit = tke.any_unit()
+    known = unit.attributes().succeeds()
+    for index in (unit.domain_index + 1, 0xFFFFFFFF):
+        unit.query_of_domain(index).is_refused("3", control=known)
+
+
+@covers("tke-frame-non-minimal")
+def test_long_lengths(tke):
+    """Lengths that take more octets than they need are read like short ones."""
+    unit = tke.any_unit()
+    unit.registers().succeeds(requirement="tke-frame-non-minimal")
+    unit.longer_lengths().succeeds(requirement="tke-frame-non-minimal")

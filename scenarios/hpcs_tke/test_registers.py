@@ -1,0 +1,161 @@
+"""The two master-key registers: what fills, moves and empties them."""
+
+import hashlib
+
+import pytest
+
+from kms_conformance.api import covers, impact
+
+IMPORT, EXPORT, RANDOM, ONE_PART = 0x1, 0x2, 0x8, 0x4
+PARTS = (b"\x5a" * 32, bytes(range(32)))
+EMPTY = {"current": None, "new": None, "committed": False}
+
+
+def pattern_of(*parts):
+    """Return the 28 octets of the verification pattern of the key that key parts make."""
+    whole = bytes(32)
+    for part in parts:
+        whole = bytes(one ^ other for one, other in zip(whole, part, strict=True))
+    return hashlib.sha256(b"\x01" + whole).digest()[:28].hex()
+
+
+def waiting(tke):
+    """Return a unit with a current and a new, uncommitted, key, and an administrator."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    for _ in range(2):
+        unit.random_key([first]).needed()
+    return unit, [first]
+
+
+@covers("tke-imprint-mode")
+@impact("zeroize")
+@pytest.mark.parametrize(
+    "command", [0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x1B, 0x1C, 0x26], ids="{:02x}".format
+)
+def test_imprint_mode(tke, command):
+    """In imprint mode no key is made, moved or cleared."""
+    unit, (first,) = tke.unit(), tke.administrators(1)
+    control = unit.add(first).succeeds()
+    before = unit.look()
+    unit.command(command, bytes(4) if command == 0x09 else b"").is_refused("179/34", control=control)
+    unit.unchanged(before)
+
+
+@covers("tke-import", "tke-pattern")
+@impact("zeroize")
+@pytest.mark.parametrize("number", [1, 2])
+def test_import(tke, number):
+    """Key parts fill the new register with what they make, uncommitted; the answer does not carry it."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    imported = unit.import_key(PARTS[:number], by).succeeds()
+    imported.hides("master key", unit.key_of(PARTS[:number]))
+    told = unit.registers().succeeds()
+    told.shows("registers.current", None).shows("registers.committed", value=False)
+    told.shows("registers.new", pattern_of(*PARTS[:number]), requirement="tke-pattern")
+
+
+@covers("tke-import-prohibited")
+@impact("zeroize")
+def test_import_prohibited(tke):
+    """Without the permission no key part comes in; with it one does."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    permissions = unit.permissions()
+    key = unit.importer_of(unit.importer(by).succeeds())
+    unit.send_parts(key, PARTS[:1], by).succeeds()
+    unit.clear_new(by).succeeds()
+    unit.set(by, permissions=permissions & ~IMPORT).succeeds()
+    unit.send_parts(key, PARTS[:1], by).is_refused("80/80")
+    unit.registers().succeeds().shows("registers", EMPTY)
+
+
+@covers("tke-random")
+@impact("zeroize")
+def test_random_keys(tke):
+    """A random key fills the current register, a second one the new register, and a third has no room."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    unit.random_key(by).succeeds()
+    unit.registers().succeeds().matches("registers.current", "^[0-9a-f]{56}$").shows("registers.new", None)
+    unit.random_key(by).succeeds()
+    told = unit.registers().succeeds().matches("registers.new", "^[0-9a-f]{56}$")
+    told.shows("registers.committed", value=False).differs("registers.new", told["registers.current"])
+    unit.random_key(by).shows("level", "inner")
+    unit.registers().succeeds().shows("registers", told["registers"])
+
+
+@covers("tke-random-prohibited")
+@impact("zeroize")
+def test_random_prohibited(tke):
+    """Without the permission no random key is made."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    permissions = unit.permissions()
+    unit.random_key(by).succeeds()
+    unit.clear_current(by).succeeds()
+    unit.set(by, permissions=permissions & ~RANDOM).succeeds()
+    unit.random_key(by).is_refused("80/52")
+    unit.registers().succeeds().shows("registers", EMPTY)
+
+
+@covers("tke-commit-mismatch", "tke-finalize-mismatch", "tke-finalize-uncommitted", "tke-finalize")
+@impact("zeroize")
+def test_commit_and_finalize(tke):
+    """The new key is committed and becomes the current one, by its own pattern only, and in this order."""
+    unit, by = waiting(tke)
+    told = unit.registers().succeeds()
+    held, pattern = told["registers"], unit.new_pattern()
+    other = bytes(octet ^ 0xFF for octet in pattern)
+    control = unit.attributes().needed()
+    unit.finalize(pattern, by).shows("level", "inner", requirement="tke-finalize-uncommitted")
+    unit.commit(other, by).is_refused("101/48", control=control)
+    unit.registers().succeeds().shows("registers", held, requirement="tke-commit-mismatch")
+    unit.commit(pattern, by).succeeds()
+    unit.finalize(other, by).is_refused("101/48", control=control, requirement="tke-finalize-mismatch")
+    unit.registers().succeeds().shows(
+        "registers", {**held, "committed": True}, requirement="tke-finalize-mismatch"
+    )
+    unit.finalize(pattern, by).succeeds()
+    done = {"current": held["new"], "new": None, "committed": False}
+    unit.registers().succeeds().shows("registers", done, requirement="tke-finalize")
+
+
+@covers("tke-clear-current", "tke-clear-new")
+@impact("zeroize")
+def test_clear(tke):
+    """Each register is cleared alone."""
+    unit, by = waiting(tke)
+    held = unit.registers().succeeds()["registers"]
+    unit.clear_new(by).succeeds()
+    emptied = {"current": held["current"], "new": None, "committed": False}
+    unit.registers().succeeds().shows("registers", emptied, requirement="tke-clear-new")
+    unit.random_key(by).needed()
+    new = unit.registers().succeeds()["registers.new"]
+    unit.clear_current(by).succeeds()
+    unit.registers().succeeds().shows("registers", {"current": None, "new": new, "committed": False})
+
+
+@covers("tke-export")
+@impact("zeroize")
+def test_export(tke):
+    """A recovery unit's key goes to another unit encrypted, and arrives there with the same pattern."""
+    by = tke.administrators(1)
+    unit, recovery = tke.operational(tke.unit()), tke.operational(tke.fresh_units("source_hsms")[0])
+    recovery.import_key(PARTS, by).needed()
+    pattern = recovery.new_pattern()
+    recovery.commit(pattern, by).needed()
+    recovery.finalize(pattern, by).needed()
+    holder = unit.importer_of(unit.importer(by, unit.P_521).needed())
+    exported = recovery.export_key(holder, by).succeeds().hides("master key", recovery.key_of(PARTS))
+    unit.take_part(exported, by).succeeds()
+    unit.registers().succeeds().shows("registers.new", pattern_of(*PARTS))
+
+
+@covers("tke-export-prohibited")
+@impact("zeroize")
+def test_export_prohibited(tke):
+    """Without the permission no key leaves a unit."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    permissions = unit.permissions()
+    unit.random_key(by).needed()
+    holder = unit.importer_of(unit.importer(by, unit.P_521).needed())
+    unit.export_key(holder, by).succeeds()
+    unit.set(by, permissions=permissions & ~EXPORT).succeeds()
+    unit.export_key(holder, by).is_refused("80/131").lacks("withheld")

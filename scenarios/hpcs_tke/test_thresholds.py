@@ -1,0 +1,119 @@
+"""The first message of the page, and what it advises."""
+
+import pytest
+
+from kms_conformance.api import covers, impact
+
+THRESHOLD_BITS = 0x00300000
+"""The control bits that let the signature and the revocation threshold change."""
+
+
+def protected(tke):
+    """Return a unit with thresholds 1 and 1, two administrators, both threshold control bits reset, and the former."""
+    unit = tke.unit()
+    wanted = (unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN) & ~THRESHOLD_BITS
+    return tke.operational(unit, permissions=wanted), tke.administrators(2)
+
+
+@covers("tke-10", "tke-refusal-inside-200", "tke-counter-after-refusal")
+@impact("zeroize")
+def test_protected_thresholds(tke):
+    """With the control bits reset the thresholds do not change, and nothing else does."""
+    unit, (first, _) = protected(tke)
+    before = unit.look()
+    counter = unit.counter
+    refused = unit.set([first], signature=2, revocation=2).is_refused("209/71")
+    refused.shows("level", "inner", requirement="tke-refusal-inside-200")
+    refused.shows("counter", counter.hex(), requirement="tke-counter-after-refusal")
+    unit.unchanged(before)
+
+
+@covers("tke-11")
+@impact("zeroize")
+@pytest.mark.parametrize("threshold", ["signature", "revocation"])
+def test_one_protected_threshold(tke, threshold):
+    """Neither threshold changes alone."""
+    unit, (first, _) = protected(tke)
+    before = unit.look()
+    unit.set([first], **{threshold: 2}).is_refused("209/71")
+    unit.unchanged(before)
+
+
+@covers("tke-threshold-unchanged", "tke-counter-advances")
+@impact("zeroize")
+def test_thresholds_that_stay(tke):
+    """A protected threshold may be set to what it is: the control bit guards changes."""
+    unit, (first, _) = protected(tke)
+    unit.set([first], signature=1, revocation=1).shows("level", "ok", requirement="tke-threshold-unchanged")
+    unit.attributes().succeeds(requirement="tke-counter-advances")
+
+
+@covers("tke-12")
+@impact("zeroize")
+def test_control_bits_do_not_come_back(tke):
+    """A control bit that was reset cannot be set again."""
+    unit, (first, _) = protected(tke)
+    before = unit.look()
+    permissions = before["attributes"]["permissions"]
+    for bit in (0x00100000, 0x00200000):
+        unit.set([first], permissions=permissions | bit).is_refused("209/69")
+    unit.unchanged(before)
+
+
+@covers("tke-13")
+@impact("zeroize")
+def test_zeroizing_lifts_the_restriction(tke):
+    """Zeroizing, by one signature where that is permitted, brings imprint mode back and empties everything."""
+    unit, (first, _) = protected(tke)
+    unit.random_key([first]).needed()
+    unit.random_key([first]).needed()
+    unit.zeroize([first]).succeeds()
+    told = unit.attributes().succeeds()
+    told.shows("attributes.signature_threshold", 0).shows("attributes.revocation_threshold", 0)
+    told.shows("may_change", {"signature_threshold": True, "revocation_threshold": True})
+    unit.administrators().succeeds().shows("administrators", [])
+    unit.registers().succeeds().shows("registers", {"current": None, "new": None, "committed": False})
+
+
+@covers("tke-14")
+@impact("zeroize")
+def test_after_zeroizing(tke):
+    """After zeroizing, administrators are installed anew, and thresholds can be set to 2 and changed again."""
+    unit, (first, second) = protected(tke)
+    unit.set([first], signature=2, revocation=2).is_refused("209/71")
+    unit.zeroize([first]).succeeds()
+    for who in (first, second):
+        unit.add(who).succeeds()
+    unit.set(
+        [first, second], signature=2, revocation=2, permissions=unit.permissions() | tke.ZERO_1SIGN
+    ).succeeds()
+    told = unit.attributes().succeeds()
+    told.shows("attributes.signature_threshold", 2).shows("attributes.revocation_threshold", 2)
+    unit.set([first, second], signature=1, revocation=1).succeeds()
+    told = unit.attributes().succeeds()
+    told.shows("attributes.signature_threshold", 1).shows("attributes.revocation_threshold", 1)
+
+
+@covers("tke-too-few-signatures", "tke-13")
+@impact("zeroize")
+def test_zeroizing_unsigned(tke):
+    """Outside imprint mode nobody zeroizes without a signature; one is enough where the permission says so."""
+    unit, by = tke.operational(tke.unit(), signature=2), tke.administrators(2)
+    before = unit.look()
+    unit.clear_new(by).succeeds()
+    unit.zeroize().is_refused("208/21", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.zeroize(by[:1]).succeeds(requirement="tke-13")
+
+
+@covers("tke-too-few-signatures")
+@impact("zeroize")
+def test_zeroizing_needs_the_threshold(tke):
+    """Without the permission for a single signature, zeroizing needs as many as the threshold says."""
+    unit, by = tke.unit(), tke.administrators(2)
+    tke.operational(unit, signature=2, permissions=unit.permissions() & ~tke.ZERO_1SIGN)
+    before = unit.look()
+    for signers in (by[:1], [by[0], by[0]]):
+        unit.zeroize(signers).is_refused("208/21", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.zeroize(by).succeeds()

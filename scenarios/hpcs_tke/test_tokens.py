@@ -1,0 +1,63 @@
+"""The third message of the page: who is let in."""
+
+import pytest
+
+from kms_conformance.api import covers, impact, needs
+
+UNUSABLE = {
+    "none": None,
+    "garbage": "Bearer garbage",
+    "three-parts": "Bearer a.b.c",
+    "no-bearer": "Basic YTpi",
+}
+
+
+@covers("tke-02", "tke-04")
+@pytest.mark.parametrize("value", UNUSABLE.values(), ids=UNUSABLE)
+def test_unusable_token(tke, value):
+    """Without a usable token neither operation answers; with a fresh one both do."""
+    unit = tke.any_unit()
+    listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
+    nobody = tke.with_authorization(value)
+    nobody.list_units().is_refused("UNAUTHORIZED", control=listed).lacks("hsms")
+    unit.seen_by(nobody).attributes().is_refused("UNAUTHORIZED", control=asked).lacks("level")
+    tke.list_units().succeeds(200, requirement="tke-04")
+    unit.attributes().succeeds(requirement="tke-04").shows("attributes", asked["attributes"])
+
+
+@covers("tke-02", "tke-04")
+@needs(identity="expired")
+def test_expired_token(tke):
+    """A token past its end lets nobody in; a fresh one does."""
+    unit = tke.any_unit()
+    listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
+    late = tke.as_identity("expired")
+    late.list_units().is_refused("UNAUTHORIZED", control=listed).lacks("hsms")
+    unit.seen_by(late).attributes().is_refused("UNAUTHORIZED", control=asked).lacks("level")
+    tke.list_units().succeeds(200, requirement="tke-04")
+
+
+@covers("tke-03", "tke-04")
+@needs(identity="outsider")
+def test_token_without_permission(tke):
+    """A good token of somebody without a role on the instance lets nobody in; the manager's own does."""
+    unit = tke.any_unit()
+    listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
+    stranger = tke.as_identity("outsider")
+    stranger.list_units().is_refused("UNAUTHORIZED", control=listed).lacks("hsms")
+    unit.seen_by(stranger).attributes().is_refused("UNAUTHORIZED", control=asked).lacks("level")
+    tke.list_units().succeeds(200, requirement="tke-04")
+
+
+@covers("tke-02")
+@impact("zeroize")
+def test_refused_command_is_not_done(tke):
+    """A command that came without a usable token changes nothing, and succeeds with a fresh one."""
+    unit, (first, second) = tke.unit(), tke.administrators(2)
+    added = unit.add(first).succeeds()
+    before = unit.look()
+    unit.seen_by(tke.with_authorization("Bearer garbage")).add(second).is_refused(
+        "UNAUTHORIZED", control=added
+    ).lacks("level")
+    unit.unchanged(before)
+    unit.add(second).succeeds()
