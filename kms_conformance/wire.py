@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason
-from kms_conformance.verdict import Finding
+from kms_conformance.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from kms_conformance.contract import Contract
@@ -23,50 +23,72 @@ _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
 _BAD, _SERVER = 400, 500
 
-Complaint = tuple[str, str, str]  # row, expected, got
+
+class Complaint(NamedTuple):
+    """A broken rule. ``mild`` is a deviation that the row tolerates with a warning."""
+
+    row: str
+    expected: str
+    got: str
+    mild: bool = False
 
 
 def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every wire rule that an exchange breaks, at the severity of the rule's row."""
     if exchange.answer is None:
-        complaints: list[Complaint] = [("wire-complete-answer", "a complete answer", exchange.outcome)]
+        complaints = [Complaint("wire-complete-answer", "a complete answer", exchange.outcome)]
     else:
         complaints = [
             complaint for rule in _RULES for complaint in rule(exchange, exchange.answer, contract, schemas)
         ]
     found = []
-    for row_id, expected, got in complaints:
+    for row_id, expected, got, mild in complaints:
         row = contract.requirements.get(row_id)
         if row is not None and not row.excluded:
+            severity = Verdict.WARNED if mild and row.severity is Verdict.FAILED else row.severity
             found.append(
-                Finding(row_id, row.severity, expected, got, exchange.id, exchange.curl(), exchange.step)
+                Finding(row_id, severity, expected, got, exchange.id, exchange.curl(), exchange.step)
             )
     return found
 
 
-def _server_error(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
+def _server_error(
+    exchange: Exchange, answer: Received, contract: Contract, _: Schemas
+) -> Iterator[Complaint]:
     if answer.status < _SERVER:
         return
     reason = first_reason(answer.body)
     known = contract.codes.get(str(reason.get("code"))) if reason else None
     if known is None or answer.status not in known.statuses:
-        yield "wire-no-server-error", "an answer below 500, or a documented 500", exchange.outcome
+        yield Complaint("wire-no-server-error", "an answer below 500, or a documented 500", exchange.outcome)
 
 
 def _redirect(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
     if 300 <= answer.status < _BAD:  # noqa: PLR2004 - the class of redirects
-        yield "wire-no-redirect", "an answer from the endpoint itself", f"{answer.status} to {answer.headers.get('location', 'nowhere')}"
+        yield Complaint(
+            "wire-no-redirect",
+            "an answer from the endpoint itself",
+            f"{answer.status} to {answer.headers.get('location', 'nowhere')}",
+        )
 
 
-def _envelope(exchange: Exchange, answer: Received, contract: Contract, schemas: Schemas) -> Iterator[Complaint]:
+def _envelope(
+    exchange: Exchange, answer: Received, contract: Contract, schemas: Schemas
+) -> Iterator[Complaint]:
     if answer.status < _BAD or not contract.envelope or exchange.sent.method == "HEAD":
         return
     if not answer.is_json:
-        yield "wire-error-envelope", "the error envelope", f"{answer.status} with {answer.kind or 'an empty body'}"
+        yield Complaint(
+            "wire-error-envelope",
+            "the error envelope",
+            f"{answer.status} with {answer.kind or 'an empty body'}",
+        )
         return
     complaint = schemas.complaint(contract.envelope, answer.body)
     if complaint:
-        yield "wire-error-envelope", "the error envelope", f"{answer.status} with a body where {complaint}"
+        yield Complaint(
+            "wire-error-envelope", "the error envelope", f"{answer.status} with a body where {complaint}"
+        )
 
 
 def _media_type(exchange: Exchange, answer: Received, _: Contract, __: Schemas) -> Iterator[Complaint]:
@@ -74,7 +96,9 @@ def _media_type(exchange: Exchange, answer: Received, _: Contract, __: Schemas) 
         return
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
-        yield "wire-media-type", "content-type application/json or one that ends in +json", media or "none"
+        yield Complaint(
+            "wire-media-type", "content-type application/json or one that ends in +json", media or "none"
+        )
 
 
 def _total(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
@@ -82,7 +106,9 @@ def _total(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterato
         case {"metadata": {"collectionTotal": total}}:
             resources = answer.body.get("resources", [])
             if isinstance(resources, list) and total != len(resources):
-                yield "wire-collection-total", f"metadata.collectionTotal = {len(resources)}", f"{total!r}"
+                yield Complaint(
+                    "wire-collection-total", f"metadata.collectionTotal = {len(resources)}", f"{total!r}"
+                )
 
 
 def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
@@ -91,22 +117,30 @@ def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas
         return
     status, code = reason.get("status"), reason.get("code")
     if status is not None and status != answer.status:
-        yield "wire-reason-status", f"reasons[0].status = {answer.status}", f"{status!r}"
+        yield Complaint("wire-reason-status", f"reasons[0].status = {answer.status}", f"{status!r}")
     known = contract.codes.get(code) if isinstance(code, str) else None
     if known is not None and known.documented and answer.status not in known.statuses:
         told = " or ".join(map(str, known.statuses))
-        yield "wire-known-code", f"{code} with status {told}", exchange.outcome
+        yield Complaint("wire-known-code", f"{code} with status {told}", exchange.outcome)
+    if isinstance(code, str) and known is None:
+        # The page says that its list is not complete; but a known code in another spelling is no new code.
+        respelled = code.strip().upper() in contract.codes
+        yield Complaint(
+            "wire-known-code", "a reason code that the contract knows", repr(code), mild=not respelled
+        )
     text = error_message(answer.body)
     named = _NEW_STYLE.search(text) if text else None
     if named and named[1] != code:
-        yield "wire-new-style-code", f"errorMsg that names {code}", named[1]
+        yield Complaint("wire-new-style-code", f"errorMsg that names {code}", named[1])
 
 
 def _phrase(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
     text = error_message(answer.body) if answer.status >= _BAD else None
     phrase = text.partition(":")[0].strip() if text else ""
     if _PHRASES.get(phrase, answer.status) != answer.status:
-        yield "wire-status-phrase", f"errorMsg that begins as status {answer.status} does", repr(phrase)
+        yield Complaint(
+            "wire-status-phrase", f"errorMsg that begins as status {answer.status} does", repr(phrase)
+        )
 
 
 def _echo(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
@@ -117,29 +151,43 @@ def _echo(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) 
     if operation is not None and answer.status < _BAD:
         for path in operation.secret_paths:
             body = _without(body, path.split("."))
-    repeated = exchange.sent.secrets.intersection(_TOKEN.findall(_text(body) + _text(dict(answer.headers)) + answer.kind))
+    repeated = exchange.sent.secrets.intersection(
+        _TOKEN.findall(_text(body) + _text(dict(answer.headers)) + answer.kind)
+    )
     if repeated:
-        yield "wire-no-secret-echo", "no secret of the request in the answer", ", ".join(sorted(repeated))
+        yield Complaint(
+            "wire-no-secret-echo", "no secret of the request in the answer", ", ".join(sorted(repeated))
+        )
 
 
 def _correlation(exchange: Exchange, answer: Received, _: Contract, __: Schemas) -> Iterator[Complaint]:
     sent, back = exchange.sent.headers.get("correlation-id"), answer.headers.get("correlation-id")
     if sent and back and sent != back:
-        yield "wire-correlation-id", f"correlation-id {sent}", back
+        yield Complaint("wire-correlation-id", f"correlation-id {sent}", back)
 
 
-def _success(exchange: Exchange, answer: Received, contract: Contract, schemas: Schemas) -> Iterator[Complaint]:
+def _success(
+    exchange: Exchange, answer: Received, contract: Contract, schemas: Schemas
+) -> Iterator[Complaint]:
     operation = contract.operations.get(exchange.operation or "")
     if operation is None or answer.status not in operation.schemas or answer.status >= _BAD:
         return
-    if exchange.sent.method == "HEAD" or (not answer.size and len(operation.statuses) > 1 and _may_be_empty(operation.statuses)):
+    if exchange.sent.method == "HEAD" or (
+        not answer.size and len(operation.statuses) > 1 and _may_be_empty(operation.statuses)
+    ):
         return
     if not answer.is_json:
-        yield "wire-success-schema", f"a {operation.schemas[answer.status]}", f"{answer.status} with {answer.kind or 'an empty body'}"
+        yield Complaint(
+            "wire-success-schema",
+            f"a {operation.schemas[answer.status]}",
+            f"{answer.status} with {answer.kind or 'an empty body'}",
+        )
         return
     complaint = schemas.complaint(operation.schemas[answer.status], answer.body)
     if complaint:
-        yield "wire-success-schema", f"a {operation.schemas[answer.status]}", f"a body where {complaint}"
+        yield Complaint(
+            "wire-success-schema", f"a {operation.schemas[answer.status]}", f"a body where {complaint}"
+        )
 
 
 def _may_be_empty(statuses: tuple[int, ...]) -> bool:
