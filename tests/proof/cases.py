@@ -28,9 +28,10 @@ class Case:
 
     @property
     def sections(self) -> frozenset[str]:
-        """The short anchors of the sections that the case covers."""
+        """The short anchors of the sections that the case covers, and the rows themselves."""
         contract = load_contract(self.info.contract)
-        return frozenset(short_anchor(contract.requirement(row).section) for row in self.info.covers)
+        sections = (short_anchor(contract.requirement(row).section) for row in self.info.covers)
+        return frozenset({*sections, *self.info.covers})
 
     @property
     def must(self) -> bool:

@@ -12,10 +12,10 @@ import itertools
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import TimeoutError as TookTooLongError
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 from unittest import mock
@@ -24,12 +24,10 @@ import httpx
 
 from kms_conformance.target import Target, build_target
 from kms_conformance.transport import DEADLINE
-from kms_reference.defects import DEFECTS
 from kms_reference.key_protect.app import TRANSPORT, KeyProtect
 from kms_reference.key_protect.world import World
-from kms_reference.rules import Rules
+from kms_reference.server import Server
 from kms_reference.target import target_text
-from kms_reference.variations import VARIATIONS
 
 _LONGEST = 60.0
 _HOSTS: dict[str, Any] = {}
@@ -37,19 +35,50 @@ _NUMBERS = itertools.count(1)
 
 
 class _Loop:
-    """One event loop in one daemon thread, started with the first request."""
+    """One event loop for all endpoints of this process.
+
+    Nearly every request is answered without waiting for anything, and a step into another thread takes longer than the
+    whole answer; so the caller's thread takes the first step, and only what then really waits goes on in the loop's own.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
 
-    def run(self, work: Any, patience: float) -> None:
+    def run(self, work: Coroutine[Any, Any, None], patience: float) -> None:
         """Run a coroutine to its end; raise :class:`TookTooLongError` when it does not end in time."""
-        with self._lock:
+        with self._turn:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="in-process", daemon=True).start()
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(patience)
+            loop = self._loop
+            asyncio._set_running_loop(loop)
+            try:
+                waits_for = work.send(None)
+            except StopIteration:
+                return
+            finally:
+                asyncio._set_running_loop(None)
+        asyncio.run_coroutine_threadsafe(self._rest(work, waits_for), loop).result(patience)
+
+    async def _rest(self, work: Coroutine[Any, Any, None], waits_for: Any) -> None:
+        await _Rest(work, waits_for, self._turn)
+
+
+class _Rest:
+    """What is left of a coroutine that has begun elsewhere. One at a time takes a step, as on one loop."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waits_for: Any, turn: threading.Lock) -> None:
+        self._work, self._waits_for, self._turn = work, waits_for, turn
+
+    def __await__(self) -> Generator[Any, None, None]:
+        while True:
+            yield self._waits_for
+            with self._turn:
+                try:
+                    self._waits_for = self._work.send(None)
+                except StopIteration:
+                    return
 
 
 _LOOP = _Loop()
@@ -131,46 +160,24 @@ def without_sockets() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """What the target file needs to know of a server."""
-
-    base_url: str
-    api_keys: dict[str, str]
-
-    @property
-    def iam_url(self) -> str:
-        """Where API keys are exchanged for tokens."""
-        return f"{self.base_url}/identity/token"
-
-    @property
-    def control_url(self) -> str:
-        """Root of the control path."""
-        return f"{self.base_url}/_control"
-
-
 @contextmanager
-def key_protect(
-    *, defect: str = "", variation: str = "", edition: str = "page", restarted: bool = False
+def reference(
+    *, defect: str = "", edition: str = "page", restarted: bool = False
 ) -> Iterator[tuple[Target, KeyProtect]]:
-    """Give the target of a Key Protect reference in this process, and its application.
+    """Give the target of a reference in this process, with all its systems, and its Key Protect application.
 
     ``restarted`` lets it behave as after a restart, for the defects that show only then.
     """
-    rules = Rules.of(
-        edition,
-        [DEFECTS[defect]] if defect else [],
-        [VARIATIONS[variation]] if variation else [],
-    )
-    world = World(rules)
-    world.restarted = restarted
     host = f"reference-{next(_NUMBERS)}.localhost"
-    endpoint = Endpoint(f"http://{host}", world.issuer.api_keys)
-    world.issuer.issuer = f"{endpoint.base_url}/identity"
-    app = _HOSTS[host] = KeyProtect(world)
+    server = Server(edition=edition, defects=[defect] if defect else [], public_url=f"http://{host}")
+    # What `Server.start` does, but for the socket.
+    world = server.world = World(server._rules)
+    world.restarted = restarted
+    world.issuer.issuer = f"{server.base_url}/identity"
+    server.app = KeyProtect(world)
+    _HOSTS[host] = server._application()
     try:
-        text = target_text(endpoint)  # type: ignore[arg-type]  # it reads these members of a server only
-        yield replace(build_target(tomllib.loads(text), {}), embedded=True), app
+        yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True), server.app
     finally:
         del _HOSTS[host]
         world.close()

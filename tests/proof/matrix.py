@@ -11,7 +11,7 @@ import fnmatch
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import get_context
@@ -23,6 +23,7 @@ from cases import collected, run_cases
 from in_process import without_sockets
 from matrix_page import render
 from matrix_rules import broken_rules
+from reach import reach_of
 from systems import SYSTEMS, Kind
 
 from kms_conformance.verdict import Run, Verdict
@@ -31,26 +32,37 @@ ROOT = Path(__file__).parents[2]
 DATA, PAGE = ROOT / "docs" / "kill-matrix.json", ROOT / "docs" / "kill-matrix.md"
 SCHEMA_VERSION = "1.0"
 _CHUNK = 4
-Task = tuple[str, Kind, str]
+Task = tuple[str, Kind, str, tuple[str, ...]]
 Document = dict[str, Any]
 
 
-def tasks(contracts: Iterable[str] = SYSTEMS) -> list[Task]:
-    """Return every row to run: contract, kind and name, in the order of the registries."""
+def tasks(wanted: Callable[[str], bool] = lambda _: True, *, everywhere: bool = False) -> list[Task]:
+    """Return the rows to run whose name is wanted: contract, kind, name and the cases that need to be run for it.
+
+    For a defect these are the cases that it can reach (``reach.py``), with ``everywhere`` all; for a variation all.
+    """
     found: list[Task] = []
-    for contract in contracts:
-        system = SYSTEMS[contract]
-        found += [(contract, "defect", name) for name in system.defects]
-        found += [(contract, "variation", name) for name in system.variations]
+    for contract, system in SYSTEMS.items():
+        cases = collected(contract)
+        defects = {name: defect for name, defect in system.defects.items() if wanted(name)} if cases else {}
+        variations = [name for name in system.variations if wanted(name)] if cases else []
+        reach = {} if everywhere or not defects else reach_of(contract, cases, defects)
+        every = tuple(cases)
+        found += [
+            (contract, "defect", name, tuple(case for case in every if case in reach.get(name, cases)))
+            for name in defects
+        ]
+        found += [(contract, "variation", name, every) for name in variations]
     return found
 
 
 def run_row(task: Task) -> Document:
-    """Run all cases of a contract against one defect or variation and return the row."""
-    contract, kind, name = task
+    """Run a row's cases against its defect or variation and return the row."""
+    contract, kind, name, chosen = task
     system = SYSTEMS[contract]
+    cases = collected(contract)
     with without_sockets() if kind == "defect" else nullcontext(), system.serve(kind, name) as target:
-        run = run_cases(target, collected(contract), contract)
+        run = run_cases(target, {case: cases[case] for case in chosen}, contract)
     switch = (system.defects if kind == "defect" else system.variations)[name]
     return {
         "contract": contract,
@@ -58,6 +70,7 @@ def run_row(task: Task) -> Document:
         "doc": switch.doc,
         "sections": list(switch.sections),
         "verdict": run.verdict.value,
+        "reached": len(chosen),
         "found_by": _with(run, Verdict.FAILED),
         "warned": _with(run, Verdict.WARNED),
         "inconclusive": _with(run, Verdict.INCONCLUSIVE),
@@ -75,16 +88,14 @@ def run_rows(chosen: Sequence[Task], processes: int = 2) -> Iterator[Document]:
         yield from pool.map(run_row, chosen, chunksize=_CHUNK)
 
 
-def matrix_of(
-    rows: Iterable[Document], kinds: Iterable[Kind], contracts: Iterable[str] = SYSTEMS
-) -> Document:
+def matrix_of(chosen: Iterable[Task], rows: Iterable[Document]) -> Document:
     """Return the whole matrix as a document: cases, defects and variations, without any time."""
-    told = list(zip(kinds, rows, strict=True))
+    told = [(task[1], row) for task, row in zip(chosen, rows, strict=True)]
     return {
         "schema_version": SCHEMA_VERSION,
         "cases": [
             {"id": case.info.id, "contract": contract, "must": case.must, "sections": sorted(case.sections)}
-            for contract in contracts
+            for contract in SYSTEMS
             for case in sorted(collected(contract).values(), key=lambda case: case.info.id)
         ],
         "defects": [row for kind, row in told if kind == "defect"],
@@ -98,10 +109,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", metavar="PATTERN", help="run and print the rows whose name matches; write nothing"
     )
+    parser.add_argument(
+        "--everywhere", action="store_true", help="run every case, even where a defect cannot reach it"
+    )
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args(arguments)
-    wanted = [task for task in tasks() if chosen.only is None or fnmatch.fnmatch(task[2], chosen.only)]
     begun = time.monotonic()
+    wanted = tasks(
+        lambda name: chosen.only is None or fnmatch.fnmatch(name, chosen.only), everywhere=chosen.everywhere
+    )
     rows = []
     for row in run_rows(wanted, chosen.processes):
         rows.append(row)
@@ -112,14 +128,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     took = time.monotonic() - begun
     if chosen.only is not None:
         return 0
-    matrix = matrix_of(rows, (kind for _, kind, _ in wanted))
+    matrix = matrix_of(wanted, rows)
     DATA.write_text(json.dumps(matrix, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(render(matrix), encoding="utf-8")
     broken = broken_rules(matrix)
     for line in broken:
         click.echo(line)
     size = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
-    click.echo(f"{size}: {took:.0f} s in {chosen.processes} processes; {len(broken)} rules broken")
+    ran = sum(len(task[3]) for task in wanted)
+    click.echo(
+        f"{size}: {ran} runs of a case in {took:.0f} s, {chosen.processes} processes; {len(broken)} rules broken"
+    )
     return 1 if broken else 0
 
 

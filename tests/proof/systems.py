@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from in_process import key_protect
+from in_process import reference
 
 from kms_conformance.target import Target, build_target
 from kms_reference.defects import DEFECTS
+from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
+from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
 from kms_reference.server import Server
 from kms_reference.target import target_text
 from kms_reference.variations import VARIATIONS
@@ -31,20 +33,21 @@ class System:
 
 
 @contextmanager
-def _key_protect(kind: Kind, name: str) -> Iterator[Target]:
+def _serve(kind: Kind, name: str) -> Iterator[Target]:
     if kind == "variation":
         # What a variation changes may be the transport itself (chunks, closed connections), so it is served on a socket.
         with Server(variations=(name,)) as server:
-            yield _embedded(server)
+            yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True)
     else:
-        with key_protect(defect=name, restarted=name.startswith(_AFTER_RESTART)) as (target, _):
+        with reference(defect=name, restarted=name.startswith(_AFTER_RESTART)) as (target, _):
             yield target
 
 
-def _embedded(server: Server) -> Target:
-    return replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True)
-
-
 SYSTEMS: Mapping[str, System] = {
-    "key_protect": System("key_protect", DEFECTS, VARIATIONS, _key_protect),
+    system.contract: system
+    for system in (
+        System("key_protect", DEFECTS, VARIATIONS, _serve),
+        System("hpcs_tke", TKE_DEFECTS, {}, _serve),
+        System("iks", IKS_DEFECTS, {}, _serve),
+    )
 }

@@ -59,14 +59,14 @@ def test_same_verdict_with_workers_and_baseline(command: Callable[..., Any], tmp
 def recorded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the report directory of one run that failed."""
     from cases import collected, run_cases  # noqa: PLC0415 - beside this file
-    from in_process import key_protect, without_sockets  # noqa: PLC0415 - same
+    from in_process import reference, without_sockets  # noqa: PLC0415 - same
 
     from kms_conformance.outputs import write_all  # noqa: PLC0415 - same
 
     cases = collected("key_protect")
     some = {name: case for name, case in cases.items() if ".states." in name or ".rotation." in name}
     directory = tmp_path_factory.mktemp("recorded")
-    with without_sockets(), key_protect(defect="rotation-unlimited") as (target, _):
+    with without_sockets(), reference(defect="rotation-unlimited") as (target, _):
         write_all(run_cases(target, some, "key_protect"), directory)
     return directory
 
