@@ -1,0 +1,172 @@
+"""Each wire rule, both ways: the answer it lets pass and the answer it names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kms_conformance.contract import load_contract
+from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.validation import SchemaFiles
+from kms_conformance.verdict import Finding, Verdict
+from kms_conformance.wire import wire_findings
+
+CONTRACT, SCHEMAS = load_contract("key_protect"), SchemaFiles()
+KEY_ID = "0f0f0f0f-0000-4000-8000-000000000001"
+LIST = CONTRACT.operation_of("GET", "/api/v2/keys") or ""
+SECRET = "<plaintext:0123456789ab>"
+JSON_TYPE = {"content-type": "application/json"}
+
+
+def envelope(status: int = 409, code: str = "KEY_ACTION_INVALID_STATE_ERR", **reason: Any) -> dict[str, Any]:
+    """Return an error envelope."""
+    phrase = {400: "Bad Request", 409: "Conflict", 410: "Gone", 500: "Internal Server Error"}.get(
+        status, "Conflict"
+    )
+    told = {"code": code, "message": "Key is not in a valid state.", "status": status, **reason}
+    text = f"{phrase}: Action could not be performed on key. Please see `reasons` for more details."
+    return {
+        "metadata": {"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
+        "resources": [{"errorMsg": text, "reasons": [told]}],
+    }
+
+
+def answered(
+    status: int, body: Any = None, method: str = "POST", operation: str = "", **more: Any
+) -> Exchange:
+    """Return an exchange with this answer."""
+    headers = more.pop("headers", JSON_TYPE if body is not None else {})
+    answer = Received(status, headers, body, is_json=body is not None, size=0 if body is None else 50, **more)
+    sent = Sent(
+        method, "http://x/api/v2/keys", "/api/v2/keys", {"correlation-id": "a"}, secrets=frozenset({SECRET})
+    )
+    return Exchange("x1", "case", "step", operation or None, "manager", sent, answer)
+
+
+def rows(exchange: Exchange) -> dict[str, Finding]:
+    """Return the findings by row."""
+    return {finding.requirement: finding for finding in wire_findings(exchange, CONTRACT, SCHEMAS)}
+
+
+GOOD_LIST = {
+    "metadata": {"collectionType": "application/vnd.ibm.kms.key+json", "collectionTotal": 0},
+    "resources": [],
+}
+TABLE = [
+    # row, an answer that is right, one that is wrong
+    (
+        "wire-complete-answer",
+        answered(204),
+        replace(answered(204), answer=None, trouble="no complete answer"),
+    ),
+    ("wire-no-server-error", answered(409, envelope()), answered(503, envelope(503))),
+    ("wire-no-redirect", answered(204), answered(302, headers={"location": "http://elsewhere"})),
+    ("wire-error-envelope", answered(409, envelope()), answered(409, {"errors": []})),
+    ("wire-error-envelope", answered(409, envelope()), answered(409, kind="an HTML page of 9 bytes")),
+    ("wire-error-envelope", answered(404, method="HEAD"), answered(404)),
+    (
+        "wire-media-type",
+        answered(409, envelope()),
+        answered(409, envelope(), headers={"content-type": "text/plain"}),
+    ),
+    (
+        "wire-media-type",
+        answered(
+            409, envelope(), headers={"content-type": "application/vnd.ibm.kms.error+json; charset=utf-8"}
+        ),
+        answered(409, envelope(), headers={}),
+    ),
+    (
+        "wire-collection-total",
+        answered(200, GOOD_LIST),
+        answered(200, {**GOOD_LIST, "metadata": {**GOOD_LIST["metadata"], "collectionTotal": 1}}),  # type: ignore[dict-item]  # a nested table
+    ),
+    ("wire-reason-status", answered(409, envelope()), answered(409, envelope(status=400))),
+    ("wire-known-code", answered(409, envelope()), answered(400, envelope(400))),
+    (
+        "wire-known-code",
+        answered(409, envelope()),
+        answered(409, envelope(code="KEY_ACTION_INVALID_STATE_ERR ")),
+    ),
+    ("wire-known-code", answered(409, envelope()), answered(409, envelope(code="BRAND_NEW_ERR"))),
+    (
+        "wire-new-style-code",
+        answered(409, envelope()),
+        answered(
+            409, {**envelope(), "resources": [{**envelope()["resources"][0], "errorMsg": "No (OTHER_ERR)"}]}
+        ),
+    ),
+    (
+        "wire-status-phrase",
+        answered(409, envelope()),
+        answered(
+            409, {**envelope(), "resources": [{**envelope()["resources"][0], "errorMsg": "Bad Request: x"}]}
+        ),
+    ),
+    ("wire-no-secret-echo", answered(409, envelope()), answered(409, envelope(message=f"not {SECRET}"))),
+    ("wire-no-secret-echo", answered(204), answered(204, headers={"x-debug": SECRET})),
+    ("wire-no-secret-echo", answered(204), answered(400, kind=f"an HTML page that holds {SECRET}")),
+    (
+        "wire-correlation-id",
+        answered(204, headers={"correlation-id": "a"}),
+        answered(204, headers={"correlation-id": "b"}),
+    ),
+    (
+        "wire-success-schema",
+        answered(200, GOOD_LIST, "GET", LIST),
+        answered(200, {}, "GET", LIST),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "right", "wrong"), TABLE, ids=[f"{place}-{row}" for place, (row, _, __) in enumerate(TABLE)]
+)
+def test_rule(row: str, right: Exchange, wrong: Exchange) -> None:
+    """A rule names the answer that breaks it, and lets the other pass."""
+    assert row not in rows(right)
+    finding = rows(wrong)[row]
+    assert finding.exchange == "x1"
+    assert finding.expected
+    assert finding.got
+    mild = row == "wire-known-code" and "BRAND_NEW" in finding.got
+    assert finding.severity is (Verdict.WARNED if mild else CONTRACT.requirements[row].severity)
+
+
+def test_every_wire_row_has_a_rule() -> None:
+    """Each row of the section is put to the test above."""
+    wire = {row.id for row in CONTRACT.requirements.values() if row.section == "wire" and not row.excluded}
+    assert wire == {row for row, _, _ in TABLE}
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        answered(409, envelope()),
+        answered(200, GOOD_LIST, "GET", LIST),
+        answered(204),
+        answered(200, method="HEAD"),
+        answered(500, envelope(500, "INCOMPLETE_METADATA_ERR")),
+    ],
+)
+def test_what_is_right_breaks_nothing(exchange: Exchange) -> None:
+    """A documented answer breaks no rule; the documented 500 is no server error."""
+    assert rows(exchange) == {}
+
+
+def test_secret_where_it_belongs() -> None:
+    """A success may hold the secret that it is asked for: unwrap answers with the plaintext."""
+    unwrap = next(
+        operation for operation in CONTRACT.operations.values() if "plaintext" in operation.secret_paths
+    )
+    body = {"plaintext": SECRET, "keyVersion": {"id": KEY_ID}}
+    assert "wire-no-secret-echo" not in rows(answered(200, body, operation=unwrap.id))
+    assert "wire-no-secret-echo" in rows(answered(200, {**body, "more": SECRET}, operation=unwrap.id))
+
+
+def test_a_contract_without_the_row_is_not_judged_by_it() -> None:
+    """Another system's contract may lack a rule; then nobody is judged by it."""
+    without = replace(CONTRACT, requirements={})
+    assert wire_findings(answered(503), without, SCHEMAS) == []
