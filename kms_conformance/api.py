@@ -26,12 +26,15 @@ __all__ = [
     "Secret",
     "case_fixture",
     "covers",
+    "fuzz_operation",
     "impact",
     "key_material",
     "needs",
+    "operations",
     "replay_corpus",
     "seal_nonce",
     "waits",
+    "walk",
 ]
 
 
@@ -72,6 +75,27 @@ def replay_corpus(system: Any, group: str) -> None:
     from kms_conformance.fuzz.tiers import replay_group  # noqa: PLC0415 - only the fuzz cases need it
 
     replay_group(system.case, group)
+
+
+def fuzz_operation(system: Any, operation: str, kind: str) -> None:
+    """Make requests of one operation, ``valid`` or ``invalid`` ones, and judge every answer."""
+    from kms_conformance.fuzz import tiers  # noqa: PLC0415 - only the fuzz cases need it
+
+    tiers.fuzz_operation(system.case, operation, kind)
+
+
+def walk(system: Any, kind: str) -> None:
+    """Walk through the life of things of a kind, and hold every answer against the system's model."""
+    from kms_conformance.fuzz import tiers  # noqa: PLC0415 - only the fuzz cases need it
+
+    tiers.walk(system.case, kind)
+
+
+def operations(contract: str) -> tuple[str, ...]:
+    """Return the ids of a contract's operations."""
+    from kms_conformance.contract import load_contract  # noqa: PLC0415 - only the fuzz cases need it
+
+    return tuple(load_contract(contract).operations)
 
 
 def case_fixture(contract: str, name: str = "kms") -> Callable[..., Any]:

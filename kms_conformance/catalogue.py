@@ -7,6 +7,8 @@ import pkgutil
 from dataclasses import dataclass
 from importlib import import_module
 
+from kms_conformance.contract import load_contract
+
 
 @dataclass(frozen=True, slots=True)
 class ListedCase:
@@ -18,9 +20,22 @@ class ListedCase:
     waits: float
 
 
+def folders(contract: str) -> tuple[str, ...]:
+    """Return the folders of ``scenarios`` that hold a contract's cases: its own, and that of its fuzzing."""
+    fuzz = load_contract(contract).about.get("fuzz", {}).get("scenarios")
+    return (contract, fuzz) if fuzz else (contract,)
+
+
 def listed_cases(contract: str) -> tuple[ListedCase, ...]:
-    """Return the cases of a contract, in the order of their files."""
-    package = import_module(f"kms_conformance.scenarios.{contract}")
+    """Return the cases of a contract, in the order of their files; none when no cases are installed for it."""
+    return tuple(case for folder in folders(contract) for case in _listed(folder))
+
+
+def _listed(folder: str) -> tuple[ListedCase, ...]:
+    try:
+        package = import_module(f"kms_conformance.scenarios.{folder}")
+    except ModuleNotFoundError:
+        return ()
     found = []
     for entry in pkgutil.iter_modules(package.__path__):
         if not entry.name.startswith("test_"):
@@ -33,7 +48,7 @@ def listed_cases(contract: str) -> tuple[ListedCase, ...]:
                 rule = (function.__doc__ or "").strip()
                 found.append(
                     ListedCase(
-                        id=f"{contract}.{entry.name.removeprefix('test_')}.{name.removeprefix('test_')}",
+                        id=f"{folder}.{entry.name.removeprefix('test_')}.{name.removeprefix('test_')}",
                         title=rule.splitlines()[0] if rule else name,
                         covers=covers,
                         waits=sum(mark.args[0] for mark in marks if mark.name == "waits"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from kms_conformance.fuzz.options import FuzzOptions
     from kms_conformance.kit import CaseInfo
     from kms_conformance.schedule import Overlap
     from kms_conformance.session import Session
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 OWN_CASES = "kms_conformance.scenarios"
 CONTRACT = "kms_contract"
+FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
+GENERATING = frozenset({"test_live.py", "test_stateful.py"})
 STATE = pytest.StashKey["State"]()
 _MARKERS = (
     "covers(*requirements): rows of requirements.yaml that the case puts to the test",
@@ -39,6 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kms-edition", choices=["page", "service"], help="as documented (default) or as observed since")
     group.addoption("--kms-max-wait", type=float, metavar="SECONDS", help="longest single wait; 0: cases that wait are not tested")
     group.addoption("--kms-baseline", metavar="FILE", help="known deviations (YAML), which do not fail the run")
+    group.addoption("--kms-no-fuzz", action="store_true", default=None, help="leave fuzzing out; the report says so")
+    group.addoption("--kms-fuzz-time", type=float, metavar="SECONDS", help="generate requests for so long")
+    group.addoption("--kms-max-examples", type=int, metavar="N", help="generated requests for each operation and kind")
+    group.addoption("--kms-seed", type=int, metavar="N", help="seed of what is generated")
+    group.addoption("--kms-replay", metavar="ID", help="try one finding of the fuzzer again")
+    group.addoption("--kms-example-database", metavar="URL", help="where generated findings are kept: a folder or redis://HOST")
+    group.addoption("--kms-shard", metavar="I/N", help="run one part of N; `kms-conformance merge` makes one run of all")
     group.addoption("--kms-journal", metavar="FILE", help="where to write down what is created")
 
 
@@ -58,7 +68,7 @@ def _active(config: pytest.Config) -> bool:
 
 
 def _asked_for(config: pytest.Config) -> bool:
-    names = ("target", "report_dir", "profile", "edition", "max_wait", "journal", "baseline")
+    names = ("target", "report_dir", "profile", "edition", "max_wait", "journal", "baseline", *FUZZ_OPTIONS, "shard")
     if any(config.getoption(f"kms_{name}", None) is not None for name in names):
         return True
     own = Path(__file__).parent.parent / "scenarios"
@@ -87,11 +97,28 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
             journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
             max_wait=config.getoption("kms_max_wait"),
             baseline=read_baseline(Path(baseline)) if baseline else None,
+            fuzz=_fuzz_options(config),
+            shard=_shard(config),
         )
         path = config.getoption("kms_target")
         return Session(options, read_target(path) if path else None)
 
     return start
+
+
+def _fuzz_options(config: pytest.Config) -> FuzzOptions:
+    from kms_conformance.fuzz.options import chosen  # noqa: PLC0415 - inert sessions stay light
+
+    flags = {name: config.getoption(f"kms_{name}") for name in FUZZ_OPTIONS}
+    return chosen(flags, config.getoption("kms_profile") or "gate")
+
+
+def _shard(config: pytest.Config) -> str:
+    from kms_conformance.shards import read_shard  # noqa: PLC0415 - inert sessions stay light
+
+    shard = config.getoption("kms_shard") or ""
+    read_shard(shard)
+    return str(shard)
 
 
 def _report_dir(config: pytest.Config) -> Path | None:
@@ -122,7 +149,7 @@ class State:
         self._session: Session | None = None
         self._overlap: Overlap | None = None
         self._infos: dict[str, CaseInfo] = {}
-        self._deselected = 0
+        self._deselected = self._in_all = 0
         self.run: Run | None = None
 
     @property
@@ -170,6 +197,7 @@ class State:
         from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - inert sessions stay light
 
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
+        cases = self._own(cases)
         self._infos = {case_id: info for case_id, (_, info) in cases.items()}
         self._overlap = Overlap(self.session)
         contracts = {info.contract for info in self._infos.values()}
@@ -182,6 +210,22 @@ class State:
             if may_overlap(info) and self.session.overlaps(info.contract):
                 self._overlap.add(info, body_of(item))
                 item.add_marker(pytest.mark.xdist_group("kms-waits"))
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out the fuzz cases that make requests during the run, unless they are asked for."""
+        generating = collection_path.parent.name == "fuzz" and collection_path.name in GENERATING
+        return True if generating and not self.session.options.fuzz.generate else None
+
+    def _own(self, cases: dict[str, tuple[pytest.Item, CaseInfo]]) -> dict[str, tuple[pytest.Item, CaseInfo]]:
+        """Return the cases of this shard."""
+        from kms_conformance.shards import in_shard  # noqa: PLC0415 - inert sessions stay light
+
+        self._in_all = len(cases)
+        shard = self.session.options.shard
+        if not shard:
+            return cases
+        own = in_shard(cases, shard)
+        return {case_id: case for case_id, case in cases.items() if case_id in own}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note how many cases are to run."""
@@ -269,6 +313,7 @@ class State:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         """Note a worker that crashed."""
+        self._in_all = max(self._in_all, getattr(node, "workeroutput", {}).get("kms_in_all", 0))
         if error:
             self.session.interrupted = f"worker {node.gateway.id} crashed"
 
@@ -286,6 +331,7 @@ class State:
         if self._overlap is not None:
             self._overlap.stop()
         if self._worker:
+            session.config.workeroutput["kms_in_all"] = self._in_all  # type: ignore[attr-defined]  # xdist's
             session.config.workeroutput["kms_deselected"] = self._deselected  # type: ignore[attr-defined]  # xdist's
         else:
             self.run = self.session.outcome()
@@ -293,6 +339,7 @@ class State:
                 from kms_conformance.outputs import write_all  # noqa: PLC0415 - inert sessions stay light
 
                 write_all(self.run, self._report_dir)
+                self._leave_shard(self.run, self._report_dir)
             if self._watcher is not None:
                 self._watcher.stop()
             if session.exitstatus == pytest.ExitCode.OK and not self._is_green(self.run):
@@ -302,6 +349,18 @@ class State:
     def _is_green(self, run: Run) -> bool:
         """Tell whether pytest itself may end with 0: conformant, or a selection of which something passed."""
         return not run.exit_code or (self._deselected > 0 and run.counts["passed"] > 0)
+
+    def _leave_shard(self, run: Run, directory: Path) -> None:
+        """Write what merging the shards needs; an old file of an earlier shard goes."""
+        from kms_conformance.baseline import as_documents  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.shards import NAME, write_shard  # noqa: PLC0415 - same
+
+        options = self.session.options
+        if not options.shard:
+            (directory / NAME).unlink(missing_ok=True)
+            return
+        baseline = None if options.baseline is None else as_documents(options.baseline)
+        write_shard(run, directory, shard=options.shard, cases_in_all=self._in_all, baseline=baseline)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say the verdict where pytest itself reports."""

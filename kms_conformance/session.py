@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
+from kms_conformance.baseline import Entry, accepted, as_documents, entries_of, settle
+from kms_conformance.catalogue import listed_cases
 from kms_conformance.client import Client
 from kms_conformance.clock import Cancelled, RealClock, choose_clock
 from kms_conformance.contract import Contract, load_contract
 from kms_conformance.embedded import EmbeddedReference
-from kms_conformance.errors import SuiteError
+from kms_conformance.errors import BadValueError, SuiteError
+from kms_conformance.fuzz.corpus import shipped_digest
+from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.journal import Journal, Thing
 from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotApplicable, NotTested, Planted
 from kms_conformance.locks import Turns
@@ -29,9 +33,10 @@ from kms_conformance.planting import Lock as JournalKey
 from kms_conformance.planting import StaleError, Tape, begin, reproducible
 from kms_conformance.preflight import preflight
 from kms_conformance.redaction import Redactor
+from kms_conformance.shards import note as shard_note
 from kms_conformance.target import Target
 from kms_conformance.validation import SchemaFiles
-from kms_conformance.verdict import CaseResult, Profile, Run
+from kms_conformance.verdict import CaseResult, KnownDeviation, Profile, Row, Run
 
 # What a case touches -> the switch under [allow] that permits it on a shared instance.
 SWITCHES = {
@@ -52,7 +57,11 @@ TAKES_TURNS = {"import-token"}
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory."""
+    """How to run.
+
+    ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
+    do not fail the run, ``None`` where no baseline was given. A certification takes none: :class:`BadValueError`.
+    """
 
     profile: Profile = Profile.GATE
     edition: str = "page"
@@ -62,9 +71,18 @@ class Options:
     max_wait: float | None = None
     defects: tuple[str, ...] = ()
     variations: tuple[str, ...] = ()
+    baseline: tuple[Entry, ...] | None = None
+    fuzz: FuzzOptions = USUAL
+    shard: str = ""
     run: str = ""
     key: str = ""
     worker: str = ""
+
+    def __post_init__(self) -> None:
+        if self.baseline is not None and self.profile is Profile.CERTIFY:
+            told = f"{len(self.baseline)} entries"
+            advice = "leave the baseline out, or choose another profile."
+            raise BadValueError("--baseline", told, "the profile certify accepts no known deviation", advice)
 
     def settled(self) -> Options:
         """Return the options with a run id and a redaction key, made once a run."""
@@ -144,6 +162,7 @@ class Session:
             schemas=SchemaFiles(),
             run=self.options.run,
             edition=self.options.edition,
+            fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
         )
 
     def instance(self, target: Target) -> str:
@@ -304,6 +323,27 @@ class Session:
         with contextlib.suppress(Exception):
             case.finish()
 
+    def accepts(self, result: CaseResult) -> str:
+        """Return why the baseline keeps a failed case from failing the run, or ``""``."""
+        return accepted(result, self.options.baseline or ())
+
+    def _settle(self, cases: Sequence[CaseResult], rows: Sequence[Row], *, complete: bool) -> tuple[KnownDeviation, ...]:
+        """Hold the baseline against what was found."""
+        if self.options.baseline is None:
+            return ()
+        known = [case.id for contract in self.options.contracts for case in listed_cases(contract)]
+        return settle(self.options.baseline, cases, known, rows, complete=complete)
+
+    def _fuzzed(self) -> dict[str, Any]:
+        """Return how the run fuzzed, with the digest of each corpus: equal digests are equal requests."""
+        options = self.options.fuzz
+        told: dict[str, Any] = {"on": options.on, "corpus": "whole" if options.whole else "sample", "generated": options.generate}
+        if options.on:
+            told["sha256"] = {contract: digest for contract in self.options.contracts if (digest := shipped_digest(contract))}
+        if options.generate:
+            told |= {"seed": options.seed, "examples": options.examples, "seconds": options.seconds}
+        return told
+
     def cancel(self) -> None:
         """End every wait that is under way."""
         for bench in self._benches.values():
@@ -313,6 +353,7 @@ class Session:
         """Let go of everything."""
         for bench in self._benches.values():
             bench.client.close()
+            bench.clock.close()
         if self._journal is not None:
             self._journal.close()
         if self._reference is not None:
@@ -324,12 +365,16 @@ class Session:
         interrupted = self.interrupted
         if missing > 0 and not interrupted and not self.trouble:
             interrupted = f"{missing} of {self.expected} selected cases did not run"
+        if self.options.shard and not interrupted:
+            interrupted = shard_note(self.options.shard)
         contracts = [load_contract(contract_id) for contract_id in self.options.contracts]
         target = self._target
+        cases = tuple(self.results[case_id] for case_id in sorted(self.results))
+        rows = tuple(row for contract in contracts for row in contract.rows())
         return Run(
             profile=self.options.profile,
-            cases=tuple(self.results[case_id] for case_id in sorted(self.results)),
-            rows=tuple(row for contract in contracts for row in contract.rows()),
+            cases=cases,
+            rows=rows,
             interrupted=interrupted,
             trouble=self.trouble,
             started=self.started,
@@ -346,8 +391,10 @@ class Session:
                 "sections": {
                     contract.id: [dict(section) for section in contract.about.get("sections", ())] for contract in contracts
                 },
-                "options": {"max_wait": self.options.max_wait},
+                "options": {"max_wait": self.options.max_wait, "fuzz": self._fuzzed()},
             },
+            baseline=self._settle(cases, rows, complete=not interrupted and not self.trouble),
+            accepted={case.id: reason for case in cases if (reason := self.accepts(case))},
         )
 
 
@@ -401,6 +448,8 @@ def as_mapping(options: Options) -> Mapping[str, Any]:
         "contracts": list(options.contracts),
         "defects": list(options.defects),
         "variations": list(options.variations),
+        "baseline": None if options.baseline is None else as_documents(options.baseline),
+        "fuzz": options.fuzz.document(),
     }
 
 
@@ -415,6 +464,8 @@ def from_mapping(values: Mapping[str, Any]) -> Options:
             "contracts": tuple(values["contracts"]),
             "defects": tuple(values["defects"]),
             "variations": tuple(values["variations"]),
+            "baseline": None if values["baseline"] is None else entries_of(values["baseline"]),
+            "fuzz": FuzzOptions.of(values["fuzz"]),
         }
     )
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from kms_conformance.fuzz.options import FuzzOptions
 
 
 def fuzz_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,21 +37,3 @@ def fuzz_flags(function: Callable[..., Any]) -> Callable[..., Any]:
         function = option(function)
     return function
 
-
-def fuzz_options(flags: Mapping[str, Any], profile: str) -> FuzzOptions:
-    """Return what the flags and the profile say about fuzzing: a gate replays the sample and generates nothing."""
-    from kms_conformance.fuzz.options import EXAMPLES, SEED, FuzzOptions  # noqa: PLC0415 - --help stays quick
-
-    asked = flags.get("fuzz_time") is not None or flags.get("max_examples") is not None
-    thorough = profile != "gate"
-    seed = flags.get("seed")
-    return FuzzOptions(
-        on=not flags.get("no_fuzz"),
-        whole=thorough,
-        generate=thorough or asked,
-        seconds=flags.get("fuzz_time"),
-        examples=flags.get("max_examples") or EXAMPLES,
-        seed=SEED if seed is None else seed,
-        replay=flags.get("replay") or "",
-        database=flags.get("example_database") or "",
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from kms_conformance.cli.flags import flags_document, target_options
+from kms_conformance.cli.fuzz_flags import fuzz_flags
 from kms_conformance.errors import BadValueError
 from kms_conformance.verdict import Profile
 
@@ -21,13 +23,17 @@ HOME = Path(".kms-conformance")
 
 @click.command("run")
 @target_options
+@fuzz_flags
 @click.option("--profile", type=click.Choice([str(profile) for profile in Profile]), default="gate", show_default=True, help="Which rows are required.")
 @click.option("--edition", type=click.Choice(["page", "service"]), default="page", show_default=True, help="As documented, or as observed since.")
 @click.option("--report-dir", type=click.Path(path_type=Path), default=REPORTS, show_default=True, envvar="KMS_REPORT_DIR", help="Where the reports go.")
+@click.option("--baseline", "baseline_file", type=click.Path(path_type=Path), envvar="KMS_BASELINE", help="Known deviations (YAML), which do not fail the run.")
+@click.option("--write-baseline", is_flag=True, help="Print a baseline for what fails; the summary goes to standard error.")
 @click.option("--journal", type=click.Path(path_type=Path), default=HOME / "journal.sqlite", show_default=True, help="Where created things are written down.")
 @click.option("--defect", "defects", multiple=True, help="Break the embedded reference in a named way.")
 @click.option("--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way.")
 @click.option("-k", "expression", metavar="EXPR", help="Run only the cases whose name matches (pytest's -k).")
+@click.option("--shard", metavar="I/N", default="", help="Run one part of N; `kms-conformance merge` makes one run of all.")
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option("--lf", "last_failed", is_flag=True, help="Run only what failed last time.")
 @click.option("-n", "workers", metavar="WORKERS", help="Run in this many processes.")
@@ -35,12 +41,15 @@ def command(
     profile: str,
     edition: str,
     report_dir: Path,
+    baseline_file: Path | None,
     journal: Path,
     defects: tuple[str, ...],
     variations: tuple[str, ...],
     expression: str | None,
     workers: str | None,
+    shard: str,
     *,
+    write_baseline: bool,
     exitfirst: bool,
     last_failed: bool,
     **flags: Any,
@@ -50,7 +59,9 @@ def command(
     Without --target, --base-url or KMS_BASE_URL the embedded reference is started and judged. Exit code: 0 conformant,
     1 non-conformant, 2 usage, 3 not verified, 4 not reachable or refused by the preflight, 5 an error of the suite.
     """
-    from kms_conformance.session import Options, Session  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.fuzz.options import chosen  # noqa: PLC0415 - same
+    from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
     from kms_conformance.target import read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)
@@ -73,18 +84,34 @@ def command(
         max_wait=document.get("limits", {}).get("max_wait") if target is None else None,
         defects=defects,
         variations=variations,
+        baseline=read_baseline(baseline_file) if baseline_file else None,
+        fuzz=chosen(flags, profile),
+        shard=check_shard(shard),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
     arguments += ["-n", workers, "--dist", "loadgroup"] if workers else []
+    # A job that a CI system cancels is told so by SIGTERM: it ends as with Ctrl-C, clean-up and reports included.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = Session(options, target)
     try:
         session.check()
         for line in session.recover():
             click.echo(f"left over from a run that was killed: {line}", err=True)
-        sys.exit(judge(session, report_dir, arguments))
+        code = judge(session, report_dir, arguments, quietly=write_baseline)
+        if write_baseline:
+            click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
+        sys.exit(code)
     finally:
         session.close()
+
+
+def check_shard(shard: str) -> str:
+    """Return the shard if it is one; raise :class:`BadValueError` otherwise."""
+    from kms_conformance.shards import read_shard  # noqa: PLC0415 - --help stays quick
+
+    read_shard(shard)
+    return shard
 
 
 def check_names(flag: str, chosen: tuple[str, ...], registry: str) -> None:
@@ -111,10 +138,11 @@ def check_contracts(contracts: tuple[str, ...]) -> tuple[str, ...]:
     return contracts
 
 
-def judge(session: Any, report_dir: Path, arguments: list[str]) -> int:
-    """Run the cases and print the summary; return the exit code."""
+def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool = False) -> int:
+    """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
     import pytest  # noqa: PLC0415 - --help stays quick
 
+    from kms_conformance.catalogue import folders  # noqa: PLC0415 - same
     from kms_conformance.cli.progress import Watcher  # noqa: PLC0415 - same
     from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
     from kms_conformance.plugin import State  # noqa: PLC0415 - same
@@ -123,13 +151,13 @@ def judge(session: Any, report_dir: Path, arguments: list[str]) -> int:
     quiet = ["-p", "no:terminal", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:allure_pytest", "-s"]
     # The user's own pytest configuration has no say in a verdict.
     settings = ["-c", os.devnull, "--rootdir", str(Path.cwd()), "-o", f"cache_dir={HOME / 'pytest'}", "--import-mode=importlib"]
-    places = [f"kms_conformance.scenarios.{contract}" for contract in session.options.contracts]
+    places = [f"kms_conformance.scenarios.{folder}" for contract in session.options.contracts for folder in folders(contract)]
     code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
     for line in summary_lines(state.run, report_dir):
-        click.echo(line)
+        click.echo(line, err=quietly)
     return int(state.run.exit_code)
 
 

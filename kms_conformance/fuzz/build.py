@@ -50,22 +50,23 @@ class Recipe(Protocol):
     def dress(self, parts: Parts, rng: random.Random) -> None:
         """Replace values by placeholders, where an endpoint would refuse anything else before looking further."""
 
+    def names(self, operation: str, path: str) -> set[str]:
+        """Return the placeholders that requests of an operation may get."""
+
 
 def build(contract_id: str, seed: int, size: int, told: Callable[[str], None] = lambda _: None) -> bytes:
-    """Return the bytes of a new corpus of ``size`` requests; ``told`` hears of each operation that is done."""
+    """Return the bytes of a new corpus; ``told`` hears of each operation that is done.
+
+    Every operation gets an equal share of ``size``; one whose requests hardly differ may have fewer.
+    """
     contract = load_contract(contract_id)
     recipe = recipe_of(contract)
-    operations = dict(_schemathesis_operations(contract_id))
+    operations = dict(schemathesis_operations(contract_id))
     share = -(-size // len(operations))
     made: dict[str, list[Entry]] = {}
     for name, operation in operations.items():
         made[name] = list(_entries(name, operation, contract, recipe, seed, share))
         told(f"{name}: {len(made[name])}")
-    missing = size - sum(len(entries) for entries in made.values())
-    roomy = [name for name, entries in made.items() if len(entries) == share]
-    extra = -(-missing // len(roomy)) if missing > 0 and roomy else 0
-    for name in roomy if extra else ():
-        made[name] = list(_entries(name, operations[name], contract, recipe, seed, share + extra))
     about = {
         "contract": contract_id,
         "seed": seed,
@@ -112,7 +113,8 @@ def schema_of(contract_id: str) -> Any:
         return schemathesis.openapi.from_path(str(folder / contract_id / "openapi.yaml"), config=config)
 
 
-def _schemathesis_operations(contract_id: str) -> Iterator[tuple[str, Any]]:
+def schemathesis_operations(contract_id: str) -> Iterator[tuple[str, Any]]:
+    """Give the operations of a contract, by id, as Schemathesis knows them."""
     for result in schema_of(contract_id).get_all_operations():
         operation = result.ok()
         yield operation.definition.raw["operationId"], operation
@@ -127,7 +129,7 @@ def _entries(  # noqa: PLR0917 - what the corpus is about, from the whole to the
     number = 0
     for kind, parts, rng in _generated(name, operation, seed, wanted):
         recipe.dress(parts, rng)
-        entry = _written(kind, known.path, parts, rng)
+        entry = written(kind, known.path, parts, rng)
         if entry is None or entry.line() in seen:
             continue
         seen.add(entry.line())
@@ -144,7 +146,7 @@ def _generated(
 
     own = int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:6], "big")
     rng = random.Random(own)  # noqa: S311 - fuzzing wants the same numbers again
-    boundary = [_parts(name, case) for case in _coverage(operation)]
+    boundary = [parts_of(name, case) for case in _coverage(operation)]
     rng.shuffle(boundary)
     for parts in boundary[: wanted * 2 // 5]:
         yield "coverage", parts, rng
@@ -177,7 +179,7 @@ def _drawn(name: str, operation: Any, mode: Any, seed: int, number: int) -> list
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def draw(case: Any) -> None:
-        found.append(_parts(name, case))
+        found.append(parts_of(name, case))
 
     draw()
     return found
@@ -201,7 +203,8 @@ def _coverage(operation: Any) -> list[Any]:
     return list(generator)
 
 
-def _parts(name: str, case: Any) -> Parts:
+def parts_of(name: str, case: Any) -> Parts:
+    """Return what Schemathesis generated for an operation."""
     from schemathesis.core import NOT_SET, NotSet  # noqa: PLC0415 - as above
 
     headers = {str(key).lower(): str(value) for key, value in dict(case.headers or {}).items()}
@@ -239,8 +242,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _written(kind: str, template: str, parts: Parts, rng: random.Random) -> Entry | None:
-    """Return the request as it is kept, ``None`` where HTTP itself cannot carry it."""
+def written(kind: str, template: str, parts: Parts, rng: random.Random) -> Entry | None:
+    """Return a request as a corpus keeps it, ``None`` where HTTP itself cannot carry it."""
     path = template
     for name, value in parts.path_parameters.items():
         path = path.replace(f"{{{name}}}", _quoted(_text(value), "%"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 SEED = 1
@@ -28,6 +29,14 @@ class FuzzOptions:
     seed: int = SEED
     replay: str = ""
     database: str = ""
+    findings: str = ""
+
+    def placed(self, journal: Path | None, report_dir: Path | None) -> FuzzOptions:
+        """Return the options with an example database beside the journal, and findings below the reports."""
+        database = self.database or (str(journal.parent / "examples") if journal is not None else "")
+        return replace(
+            self, database=database, findings=str(report_dir / "findings") if report_dir is not None else ""
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the options as simple values."""
@@ -37,3 +46,25 @@ class FuzzOptions:
     def of(cls, values: Mapping[str, Any]) -> FuzzOptions:
         """Read options back from :meth:`document`."""
         return cls(**values)
+
+
+USUAL = FuzzOptions()
+"""What a gate does without any flag: the sample, nothing generated."""
+
+
+def chosen(flags: Mapping[str, Any], profile: str) -> FuzzOptions:
+    """Return what flags and profile say about fuzzing: a gate replays the sample and generates nothing unless asked."""
+    asked = flags.get("fuzz_time") is not None or flags.get("max_examples") is not None
+    thorough = profile != "gate"
+    seed = flags.get("seed")
+    on = not flags.get("no_fuzz")
+    return FuzzOptions(
+        on=on,
+        whole=thorough,
+        generate=on and not flags.get("replay") and (thorough or asked),
+        seconds=flags.get("fuzz_time"),
+        examples=flags.get("max_examples") or EXAMPLES,
+        seed=SEED if seed is None else seed,
+        replay=flags.get("replay") or "",
+        database=flags.get("example_database") or "",
+    )

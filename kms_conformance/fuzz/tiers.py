@@ -34,6 +34,21 @@ def replay_group(case: CaseRun, group: str) -> None:
     Replay(case, supply_of(case.bench.contract, case)).run(entries)
 
 
+def fuzz_operation(case: CaseRun, operation: str, kind: str) -> None:
+    """Let Schemathesis make requests of one operation, ``valid`` or ``invalid`` ones, and judge every answer."""
+    from kms_conformance.fuzz.live import Live  # noqa: PLC0415 - Schemathesis takes a second to load
+
+    demand_fuzzing(case)
+    Live(case, supply_of(case.bench.contract, case), operation, kind).run()
+
+
+def walk(case: CaseRun, kind: str) -> None:
+    """Walk through the life of things of a kind, and hold every answer against the system's model."""
+    demand_fuzzing(case)
+    module, _, name = str(case.bench.contract.about["fuzz"]["walks"]).partition(":")
+    getattr(import_module(module), name)(case).run(kind)
+
+
 def demand_fuzzing(case: CaseRun) -> None:
     """Raise :class:`NotTested` where the run does not fuzz."""
     if not case.bench.fuzz.on:

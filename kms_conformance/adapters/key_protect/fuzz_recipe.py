@@ -54,8 +54,22 @@ WRITES = frozenset(
 )
 """Operations that change the key they name: they get copies of their own, so that the others keep their states."""
 
+_REGISTERED = {"id": "made:registration:0", "resource_crn": "made:registration:1"}
+_CERTIFIED = {"adapter_id": "made:kmip_certificate:0", "cert_id": "made:kmip_certificate:1"}
+MADE: Mapping[str, Mapping[str, str]] = {
+    "deleteKeyAlias": {"id": "made:alias:0", "alias": "made:alias:1"},
+    "deleteKeyRing": {"key_ring_id": "made:ring:0"},
+    "replaceRegistration": _REGISTERED,
+    "updateRegistration": _REGISTERED,
+    "deleteRegistration": _REGISTERED,
+    "getKmipClientCertificate": _CERTIFIED,
+    "deleteKmipClientCertificate": _CERTIFIED,
+    "deleteKmipAdapter": {"adapter_id": "made:kmip_adapter:0"},
+}
+"""Path parameters that name what earlier requests of the corpus have made, so that it can be changed and removed."""
+
 AAD = ["kms", "conformance"]
-_PREFIXED = "kmsct-"
+_NEVER = frozenset({("deleteKmipAdapter", "adapter_id"), ("deleteKmipClientCertificate", "cert_id")})
 _SHORTEST, _LONGEST = 2, 90
 _KEPT = 0.12
 
@@ -72,6 +86,23 @@ class KeyProtectRecipe:
         if parts.operation == "getKmipAdapters" and "crk_id" in parts.query and "query" in parts.valid:
             parts.query["crk_id"] = placeholder("key:root")
         parts.who = rng.choices(("", "reader", "outsider", "-"), (94, 3, 1, 2))[0]
+
+    def names(self, operation: str, path: str) -> set[str]:
+        """Return the placeholders that requests of an operation may get."""
+        found = {"ring"}
+        if "{id}" in path:
+            found |= {
+                f"{'free' if operation in WRITES else 'key'}:{kind}" for kind in KEYS if kind != "nobody"
+            }
+        if "{adapter_id}" in path:
+            found |= {"adapter", "certificate"}
+        if "{resource_crn}" in path:
+            found.add("crn")
+        if operation in {"createKmipAdapter", "getKmipAdapters"} or "Registration" in operation:
+            found |= {"key:root", "key:standard", "key:deleted"}
+        if operation in {"createKey", "createKeyWithPoliciesOverrides", "rotateKey", "restoreKey"}:
+            found |= {f"parcel-{part}:{number}" for part in ("payload", "nonce", "iv") for number in range(4)}
+        return found
 
     def _headers(self, parts: Parts, rng: random.Random) -> None:
         # A wrong token or instance hides everything behind it, so only a few of them stay.
@@ -92,8 +123,12 @@ class KeyProtectRecipe:
     def _path(self, parts: Parts, rng: random.Random) -> str:
         """Fill the path; return the kind of key that it names."""
         kind = ""
+        made = MADE.get(parts.operation, {}) if "path" in parts.valid and rng.random() < 0.5 else {}  # noqa: PLR2004 - half
         for name in parts.path_parameters:
-            fitting = _PATHS.get(name)
+            if name in made:
+                parts.path_parameters[name] = placeholder(made[name])
+                continue
+            fitting = None if (parts.operation, name) in _NEVER else _PATHS.get(name)
             if fitting is None or ("path" not in parts.valid and rng.random() < 0.5) or rng.random() < _KEPT:  # noqa: PLR2004
                 continue
             if name == "id":

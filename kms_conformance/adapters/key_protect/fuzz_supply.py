@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from itertools import count
+from urllib.parse import unquote
 
 from kms_conformance.adapters.key_protect import KeyProtect
 from kms_conformance.adapters.key_protect.base import LONGEST_NAME
@@ -23,11 +24,12 @@ from kms_conformance.exchange import JSON
 from kms_conformance.fuzz.aim import Shot
 from kms_conformance.fuzz.corpus import Entry
 from kms_conformance.kit import CaseRun
-from kms_conformance.material import Parcel, key_material
+from kms_conformance.material import key_material
 from kms_conformance.planting import random_bytes
 
 COPIES = 3
 _LIFE, _ROOM = 60, 64
+_AGE = 5 * 3600
 _MADE: Mapping[str, str] = {
     "createKey": "key",
     "createKeyWithPoliciesOverrides": "key",
@@ -72,7 +74,7 @@ class Supply:
         self._values: dict[str, deque[str]] = {}
         self._numbers = count(1)
         self._spares = deque(str(uuid.UUID(bytes=random_bytes(16), version=4)) for _ in range(8))
-        self._parcels: list[Parcel] = []
+        self._names: dict[str, deque[tuple[str, ...]]] = {}
         self._rows: dict[int, list[int]] = {}
         self._moments: dict[str, str] = {}
 
@@ -130,7 +132,7 @@ class Supply:
             self._values["ring"] = deque([self.kms.new_ring()])
         for kind in sorted(kinds - {"nobody"}):
             free = f"free:{kind}" in wanted
-            made = [self._key(kind) for _ in range(1 + COPIES * free)]
+            made = [self._key(kind, wraps=not copy) for copy in range(1 + COPIES * free)]
             self._values[f"key:{kind}"] = deque([made[0]])
             self._values[f"free:{kind}"] = deque(made[1:] or made)
         self._age(kinds)
@@ -158,6 +160,8 @@ class Supply:
                 number = f"{next(self._numbers)}-"
                 room = longest - size
                 return (self.prefix + number)[: max(room, 0)] if room >= len(self.prefix) else ""
+            case "made":
+                return self._made(tail)
             case "material":
                 return str(key_material(int(tail)))
             case "later" | "much-later" | "earlier":
@@ -166,6 +170,16 @@ class Supply:
                 return self.kms.client_certificate()
             case _:
                 return str(uuid.UUID(bytes=random_bytes(16), version=4))
+
+    def _made(self, name: str) -> str:
+        """Return a part of the name of something that a request has made; part 0 goes on to the next thing."""
+        kind, _, part = name.partition(":")
+        names = self._names.get(kind)
+        if not names:
+            return str(uuid.UUID(bytes=random_bytes(16), version=4))
+        if part == "0":
+            names.rotate(-1)
+        return names[0][int(part)]
 
     def _instance(self, *, spare: bool) -> str:
         if spare and self.target.fresh:
@@ -183,8 +197,8 @@ class Supply:
             self._moments[name] = self.kms.later(ahead.total_seconds())
         return self._moments[name]
 
-    def _key(self, kind: str) -> str:
-        """Make a key of a kind and return what names it in a path."""
+    def _key(self, kind: str, *, wraps: bool = True) -> str:
+        """Make a key of a kind and return what names it in a path; the kind's ciphertexts are those of one key."""
         kms = self.kms
         match kind:
             case "standard":
@@ -197,7 +211,7 @@ class Supply:
             case "alias":
                 alias = kms.short_name("alias")
                 key = kms.create_root_key(aliases=[alias])
-                self._wrapped(kind, key)
+                self._wrapped(kind, key, wraps=wraps)
                 return alias
             case "ringed":
                 key = kms.in_ring(self._values["ring"][0]).create_root_key()
@@ -214,7 +228,7 @@ class Supply:
                 key = kms.create_root_key(expirationDate=kms.later(_LIFE))
             case _:
                 key = kms.create_root_key()
-        self._wrapped(kind, key)
+        self._wrapped(kind, key, wraps=wraps)
         self._bring(kind, key)
         return key.id
 
@@ -231,9 +245,9 @@ class Supply:
             case "registered" if "service" in self.target.identities:
                 kms.as_identity("service").create_registration(key, kms.crn()).needed()
 
-    def _wrapped(self, kind: str, key: Key) -> None:
+    def _wrapped(self, kind: str, key: Key, *, wraps: bool) -> None:
         """Wrap something under a root key while it is active."""
-        if key.extractable:
+        if key.extractable or not wraps:
             return
         for name, aad in (("ciphertext", None), ("ciphertext-aad", AAD)):
             text = str(self.kms.wrap(key, key_material(), aad=aad).needed()["ciphertext"])
@@ -243,10 +257,10 @@ class Supply:
         self._values[f"broken-ciphertext:{kind}"] = deque([base64.b64encode(bytes(raw)).decode()])
 
     def _age(self, kinds: set[str]) -> None:
-        """Let the expiring keys expire, where the endpoint's clock can be moved."""
+        """Let the expiring keys expire, and every other documented wait pass, where the endpoint's clock can be moved."""
         clock = self.case.bench.clock
-        if "expired" in kinds and isinstance(clock, ControlledClock):
-            clock.wait(self.case.instance, _LIFE + 3600)
+        if kinds & {"expired", "deleted", "disabled", "rotated"} and isinstance(clock, ControlledClock):
+            clock.wait(self.case.instance, _AGE)
 
     def _adapter(self) -> None:
         kms = self.kms
@@ -298,6 +312,8 @@ class Supply:
         ids = _ids(body) if kind == "key" else []
         if shot.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
             self._offer(ids)
+        if kind is not None and kind != "key":
+            self._names.setdefault(kind, deque(maxlen=_ROOM)).append(_parts(kind, shot.path, shot.body))
         rows = self._rows.pop(shot.number, [])
         journal = self.case.bench.journal
         if not rows or not status:
@@ -340,6 +356,20 @@ def _ids(body: JSON) -> list[str]:
         for entry in resources
         if isinstance(entry, dict) and isinstance(entry.get("id"), str)
     ]
+
+
+def _parts(kind: str, path: str, body: JSON) -> tuple[str, ...]:
+    """Return the path parameters of a thing that a request has made."""
+    steps = [unquote(step) for step in path.strip("/").split("/")]
+    name = next(iter(_names(body)), "")
+    match kind:
+        case "alias" | "registration":
+            return (steps[3], "/".join(steps[5:]))
+        case "kmip_certificate":
+            return (steps[3], name)
+        case "kmip_adapter":
+            return (name,)
+    return (steps[-1],)
 
 
 def _ref(kind: str, path: str, body: JSON) -> str:

@@ -1,0 +1,65 @@
+"""``kms-conformance corpus``: make a corpus of requests, and look at one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+
+@click.group("corpus")
+def command() -> None:
+    """Make a corpus of fuzz requests, or look at one."""
+
+
+@command.command("build")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generators.")
+@click.option("--size", type=click.IntRange(min=1), default=20_400, show_default=True, help="How many requests.")
+@click.option("--contract", default="key_protect", show_default=True, help="Whose operations.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("fuzz-corpus.xz"), show_default=True, help="The file to write.")
+def build(seed: int, size: int, contract: str, output: Path) -> None:
+    """Generate requests for all operations and write them into one compressed file.
+
+    The same seed and size give the same bytes, as long as Schemathesis and Hypothesis are the same; the file says which.
+    """
+    from kms_conformance.fuzz.build import build as make  # noqa: PLC0415 - --help stays quick
+
+    content = make(contract, seed, size, lambda line: click.echo(line, err=True))
+    output.write_bytes(content)
+    _show(output)
+
+
+@command.command("show")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--contract", default="key_protect", show_default=True, help="Whose corpus, without FILE.")
+def show(file: Path | None, contract: str) -> None:
+    """Tell what FILE holds; without it, the corpus that comes with the suite."""
+    if file is not None:
+        _show(file)
+        return
+    from kms_conformance.errors import BadValueError  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.fuzz.corpus import shipped_corpus  # noqa: PLC0415 - same
+
+    corpus = shipped_corpus(contract, whole=True)
+    if corpus is None:
+        raise BadValueError("--contract", contract, "no corpus comes with it", "`kms-conformance corpus build` makes one.")
+    _tell(corpus)
+
+
+def _show(path: Path) -> None:
+    from kms_conformance.fuzz.corpus import read_corpus  # noqa: PLC0415 - as above
+
+    _tell(read_corpus(path, whole=True))
+
+
+def _tell(corpus: object) -> None:
+    from kms_conformance.fuzz.corpus import Corpus  # noqa: PLC0415 - as above
+
+    assert isinstance(corpus, Corpus)
+    made = ", ".join(f"{name} {number}" for name, number in corpus.about["made_with"].items())
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(Counter(entry.kind for entry in corpus.entries).items()))
+    click.echo(f"sha256    {corpus.sha256}")
+    click.echo(f"requests  {len(corpus.entries)} for {len({entry.operation for entry in corpus.entries})} operations ({kinds})")
+    click.echo(f"sample    {corpus.sample}")
+    click.echo(f"made      seed {corpus.about['seed']}, by {made}")

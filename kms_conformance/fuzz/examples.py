@@ -1,0 +1,33 @@
+"""Where Hypothesis keeps what failed, so that the next run tries it first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kms_conformance.errors import BadValueError
+
+if TYPE_CHECKING:
+    from hypothesis.database import ExampleDatabase
+
+
+def example_database(place: str) -> ExampleDatabase | None:
+    """Return the database at a place: a folder or a ``redis://`` address; ``""`` keeps nothing.
+
+    Raises :class:`BadValueError` where the address asks for a package that is not installed.
+    """
+    from hypothesis.database import DirectoryBasedExampleDatabase  # noqa: PLC0415 - only the generating tiers need it
+
+    if not place:
+        return None
+    if not place.startswith(("redis://", "rediss://")):
+        return DirectoryBasedExampleDatabase(place)
+    try:
+        import redis  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - an optional package
+        from hypothesis.extra.redis import RedisExampleDatabase  # noqa: PLC0415 - same
+    except ImportError:
+        hint = "install it: python -m pip install redis."
+        raise BadValueError(
+            "--example-database", place.partition("@")[2] or place, "the package redis is not installed", hint
+        ) from None
+    server: Any = redis.Redis.from_url(place)
+    return RedisExampleDatabase(server)

@@ -1,0 +1,135 @@
+"""The live tier: Schemathesis makes requests of one operation while the run goes on.
+
+Hypothesis drives it: it makes a failing request small, keeps it in its example database, and tries it first the next
+time. What a request names is drawn from things that the case keeps alive.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
+from kms_conformance.fuzz.build import parts_of, recipe_of, schemathesis_operations, written
+from kms_conformance.fuzz.examples import example_database
+from kms_conformance.fuzz.flight import Landed, Single
+
+if TYPE_CHECKING:
+    from kms_conformance.kit import CaseRun
+
+KINDS = ("valid", "invalid")
+_UNBOUND = 100_000
+_SILENT = 6
+
+
+class _Stop(KeyboardInterrupt):
+    """The time is up, or nobody answers; Hypothesis lets this through at once."""
+
+
+class Live:
+    """One operation and one kind of data."""
+
+    def __init__(self, case: CaseRun, supply: Supply, operation: str, kind: str) -> None:
+        self.case, self.supply, self.kind = case, supply, kind
+        self._name = operation
+        self._contract = case.bench.contract
+        self._options = case.bench.fuzz
+        self._aim = Aim(case, supply)
+        self._recipe = recipe_of(self._contract)
+        self._found: dict[Key, tuple[Shot, Landed]] = {}
+        self._sent = self._silent = 0
+        self._until = float("inf")
+        self._gun = Single(case.bench.target.base_url, case.bench.target.timeout)
+
+    def run(self) -> None:
+        """Make requests until their number or the time is up, then hand what was found to the case."""
+        path = self._contract.operations[self._name].path
+        self.supply.stock(self._recipe.names(self._name, path))
+        if self._options.seconds is not None:
+            items = len(self._contract.operations) * len(KINDS)
+            self._until = time.monotonic() + self._options.seconds / items
+        try:
+            self._generate()
+        finally:
+            self._gun.close()
+        for key, (shot, landed) in sorted(self._found.items(), key=lambda item: item[0]):
+            self._aim.report(shot, landed, key, f"generated ({self.kind})")
+        self.case.tally += self._sent
+
+    def _generate(self) -> None:
+        import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it
+        from schemathesis import GenerationMode  # noqa: PLC0415 - same
+
+        mode = GenerationMode.POSITIVE if self.kind == "valid" else GenerationMode.NEGATIVE
+        operation = _operations(self._contract.id)[self._name]
+        label = f"{self._name} {self.kind}"
+
+        @hypothesis.seed(int.from_bytes(sha256(f"{self._options.seed} {label}".encode()).digest()[:6], "big"))
+        @hypothesis.settings(
+            max_examples=self._options.examples if self._options.seconds is None else _UNBOUND,
+            deadline=None,
+            database=example_database(self._options.database),
+            suppress_health_check=list(hypothesis.HealthCheck),
+            print_blob=False,
+            verbosity=hypothesis.Verbosity.quiet,
+        )
+        @hypothesis.given(
+            case=operation.as_strategy(generation_mode=mode),
+            dice=hypothesis.strategies.integers(0, 2**32 - 1),
+        )
+        def attempt(case: Any, dice: int) -> None:
+            self._attempt(case, dice)
+
+        # All operations share this function; its examples must not share a place in the database.
+        attempt._hypothesis_internal_database_key = label.encode()  # type: ignore[attr-defined]  # noqa: SLF001 - Hypothesis has no public way
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                attempt()
+            except (_Stop, AssertionError, BaseExceptionGroup, hypothesis.errors.HypothesisException):
+                # What failed is in ``_found``; an endpoint that changes its mind is no error of the suite.
+                return
+
+    def _attempt(self, case: Any, dice: int) -> None:
+        if time.monotonic() > self._until or self._silent >= _SILENT:
+            raise _Stop
+        parts = parts_of(self._name, case)
+        rng = random.Random(dice)  # noqa: S311 - Hypothesis chooses the number and makes it small
+        self._recipe.dress(parts, rng)
+        twisted = self.kind == "valid" and parts.has_body and dice % 4 == 1
+        entry = written(
+            "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng
+        )
+        if entry is None or not self.supply.allows(entry):
+            return
+        self.case.bench.client.take_turn()
+        shot = self._aim.fill(entry)
+        self.supply.leaving(shot)
+        landed = self._gun.ask(shot.outgoing)
+        self._sent += 1
+        self._silent = self._silent + 1 if landed.trouble else 0
+        self.supply.landed(shot, landed.status, self._aim.body_of(landed))
+        for key in self._aim.judge(shot, landed):
+            known = self._found.get(key)
+            if known is None or len(entry.line()) < len(known[0].entry.line()):
+                self._found[key] = (shot, landed)
+            raise _fault(key)
+
+
+@cache
+def _operations(contract_id: str) -> dict[str, Any]:
+    return dict(schemathesis_operations(contract_id))
+
+
+@cache
+def _kind_of_fault(key: Key) -> type[AssertionError]:
+    return type("Fault", (AssertionError,), {"__doc__": " ".join(key)})
+
+
+def _fault(key: Key) -> AssertionError:
+    """Return an error of a class of its own for each finding: Hypothesis tells failures apart by their class."""
+    return _kind_of_fault(key)(" ".join(key))

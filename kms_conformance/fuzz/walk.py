@@ -1,0 +1,123 @@
+"""The stateful tier: Hypothesis walks, and makes the walk that went wrong as short as it can."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from kms_conformance.fuzz.examples import example_database
+
+if TYPE_CHECKING:
+    from kms_conformance.exchange import Exchange
+    from kms_conformance.kit import CaseRun
+
+LONGEST = 14
+"""Steps of a walk."""
+_UNBOUND = 100_000
+_TIERS_SHARE = 8
+
+
+class Path(Protocol):
+    """A walk under way."""
+
+    def step(self, name: str) -> None:
+        """Take a step; raise :class:`WrongTurn` when the answer is not one that the model allows."""
+
+    def end(self) -> None:
+        """Note that the walk is over."""
+
+    def close(self) -> None:
+        """Forget a walk that is not reported."""
+
+
+Walk = TypeVar("Walk", bound=Path)
+
+
+class WrongTurn(AssertionError):  # noqa: N818 - what a walk does, not what code does
+    """An answer that the model does not allow."""
+
+    def __init__(self, what: str, expected: str, got: str, exchange: Exchange) -> None:
+        super().__init__(f"{what}: expected {expected}, got {got}")
+        self.what, self.expected, self.got, self.exchange = what, expected, got, exchange
+
+
+class _Stop(KeyboardInterrupt):
+    """The time is up; Hypothesis lets this through at once."""
+
+
+class Walker(Generic[Walk]):
+    """Walks of one kind; ``begin`` starts one."""
+
+    def __init__(self, case: CaseRun, kind: str, steps: Sequence[str], begin: Callable[[], Walk]) -> None:
+        self._case, self._kind, self._steps, self._begin = case, kind, tuple(steps), begin
+        self._shortest: tuple[Walk, WrongTurn] | None = None
+        self._length = LONGEST + 1
+        self.steps = 0
+
+    def run(self) -> tuple[Walk, WrongTurn] | None:
+        """Walk; return the shortest walk that went wrong and how, ``None`` when none did."""
+        import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it
+        from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test  # noqa: PLC0415 - same
+
+        options = self._case.bench.fuzz
+        label = f"{self._case.info.id} {self._kind}"
+        until = float("inf") if options.seconds is None else time.monotonic() + options.seconds / _TIERS_SHARE
+        walker = self
+
+        class Machine(RuleBasedStateMachine):
+            def __init__(self) -> None:
+                super().__init__()
+                if time.monotonic() > until:
+                    raise _Stop
+                self.walk = walker._begin()
+                self.taken = 0
+                self.wrong = False
+
+            @rule(step=hypothesis.strategies.sampled_from(self._steps))  # type: ignore[misc, unused-ignore]  # Hypothesis's decorators are untyped
+            def go(self, step: str) -> None:
+                self.taken += 1
+                walker.steps += 1
+                try:
+                    self.walk.step(step)
+                except WrongTurn as turn:
+                    self.wrong = True
+                    walker._note(self.walk, self.taken, turn)
+                    raise
+
+            def teardown(self) -> None:
+                walker._end(self.walk, wrong=self.wrong)
+
+        test: Any = hypothesis.seed(
+            int.from_bytes(sha256(f"{options.seed} {label}".encode()).digest()[:6], "big")
+        )(Machine)
+        settings = hypothesis.settings(
+            max_examples=options.examples if options.seconds is None else _UNBOUND,
+            stateful_step_count=LONGEST,
+            deadline=None,
+            database=example_database(options.database),
+            suppress_health_check=list(hypothesis.HealthCheck),
+            print_blob=False,
+            verbosity=hypothesis.Verbosity.quiet,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # What went wrong is noted; an endpoint that changes its mind is no error of the suite.
+            expected = (_Stop, WrongTurn, BaseExceptionGroup, hypothesis.errors.HypothesisException)
+            with contextlib.suppress(*expected):
+                run_state_machine_as_test(test, settings=settings)
+        return self._shortest
+
+    def _note(self, walk: Walk, length: int, turn: WrongTurn) -> None:
+        if length < self._length:
+            if self._shortest is not None:
+                self._shortest[0].close()
+            self._shortest, self._length = (walk, turn), length
+
+    def _end(self, walk: Walk, *, wrong: bool) -> None:
+        walk.end()
+        if not wrong or self._shortest is None or self._shortest[0] is not walk:
+            walk.close()

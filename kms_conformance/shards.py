@@ -1,0 +1,150 @@
+"""A run in parts, on many machines: which cases a part takes, what it leaves behind, and how parts become one run.
+
+Parts share nothing. A case belongs to a part by its id alone, and a part's folder holds its cases with all their
+evidence, so that the merged run has the verdict, the rows and the reports that one run would have had.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kms_conformance.baseline import accepted, entries_of, settle
+from kms_conformance.catalogue import listed_cases
+from kms_conformance.contract import load_contract
+from kms_conformance.errors import BadValueError
+from kms_conformance.outputs.files import put
+from kms_conformance.records import case_from_json, case_to_json
+from kms_conformance.verdict import CaseResult, Profile, Run
+
+NAME = "shard.json"
+FORMAT = 1
+_TEXT = re.compile(r"([1-9]\d*)/([1-9]\d*)")
+# What parts must have in common to be parts of one run.
+_SAME = ("profile", "edition", "suite", "contracts", "options", "baseline", "cases_in_all")
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """Return number and total of ``2/3``; ``""`` is the whole, ``(1, 1)``. Raises :class:`BadValueError`."""
+    if not text:
+        return (1, 1)
+    found = _TEXT.fullmatch(text)
+    number, total = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= total:
+        raise BadValueError("--shard", text, "it is no part of a whole", "write --shard 1/3, 2/3 and 3/3.")
+    return number, total
+
+
+def in_shard(case_ids: Iterable[str], shard: str) -> set[str]:
+    """Return the cases of a part: every n-th of all, in the order of their ids."""
+    number, total = read_shard(shard)
+    return set(sorted(case_ids)[number - 1 :: total])
+
+
+def note(shard: str) -> str:
+    """Return why the verdict of a part is not yet a verdict."""
+    return f"this is shard {shard}; `kms-conformance merge` makes one run of all"
+
+
+def write_shard(run: Run, directory: Path, *, shard: str, cases_in_all: int, baseline: Any = None) -> Path:
+    """Write what a part leaves behind for :func:`merge`; ``baseline`` is the document of the run's baseline."""
+    own = note(shard)
+    document = {
+        "format": FORMAT,
+        "shard": shard,
+        "cases_in_all": cases_in_all,
+        "profile": run.profile.value,
+        "interrupted": "" if run.interrupted == own else run.interrupted,
+        "trouble": run.trouble,
+        "started": run.started,
+        "finished": run.finished,
+        "baseline": baseline,
+        "meta": dict(run.meta),
+        "cases": [case_to_json(case) for case in run.cases],
+    }
+    return put(directory / NAME, json.dumps(document) + "\n")
+
+
+def merge(directories: Sequence[Path]) -> Run:
+    """Return the run that the parts make; raise :class:`BadValueError` when they are not all of one run's parts."""
+    parts = [_read(directory) for directory in directories]
+    _demand_one_run(parts, directories)
+    first = parts[0]
+    cases = _cases(parts)
+    contracts = [load_contract(block["id"]) for block in first["meta"]["contracts"]]
+    rows = tuple(row for contract in contracts for row in contract.rows())
+    missing = first["cases_in_all"] - len(cases)
+    interrupted = next((part["interrupted"] for part in parts if part["interrupted"]), "")
+    trouble = next((part["trouble"] for part in parts if part["trouble"]), "")
+    if missing > 0 and not interrupted and not trouble:
+        interrupted = f"{missing} of {first['cases_in_all']} cases did not run"
+    entries = None if first["baseline"] is None else entries_of(first["baseline"])
+    known = [case.id for contract in contracts for case in listed_cases(contract.id)]
+    complete = not interrupted and not trouble
+    return Run(
+        profile=Profile(first["profile"]),
+        cases=cases,
+        rows=rows,
+        interrupted=interrupted,
+        trouble=trouble,
+        started=min(part["started"] for part in parts),
+        finished=max(part["finished"] for part in parts),
+        meta={**first["meta"], "run_id": "+".join(sorted(part["meta"]["run_id"] for part in parts))},
+        baseline=() if entries is None else settle(entries, cases, known, rows, complete=complete),
+        accepted={case.id: reason for case in cases if (reason := accepted(case, entries or ()))},
+    )
+
+
+def _read(directory: Path) -> dict[str, Any]:
+    path = directory / NAME
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise BadValueError("DIR", str(path), f"its format is {document['format']!r}", "merge with the suite that ran it.")
+        read_shard(document["shard"])
+    except OSError as wrong:
+        why = f"there is no {NAME} in it ({wrong.strerror})"
+        raise BadValueError("DIR", str(directory), why, "give the report directories of `run --shard i/n`.") from None
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise BadValueError("DIR", str(path), f"it is not what `run --shard` writes ({wrong})", "run that shard again.") from None
+    return document
+
+
+def _demand_one_run(parts: Sequence[Mapping[str, Any]], directories: Sequence[Path]) -> None:
+    shards = [read_shard(part["shard"]) for part in parts]
+    total = shards[0][1]
+    if sorted(shards) != [(number, total) for number in range(1, total + 1)]:
+        given = ", ".join(part["shard"] for part in parts)
+        raise BadValueError("DIR", given, f"a whole of {total} parts needs each of them once", "give the directory of every shard.")
+    for part, directory in zip(parts, directories, strict=True):
+        for name in _SAME:
+            if _of(part, name) != _of(parts[0], name):
+                raise BadValueError("DIR", str(directory), f"its {name} differs from the first one's", "merge shards of one run only.")
+        if part["meta"]["contracts"] != [_contract(block["id"]) for block in part["meta"]["contracts"]]:
+            raise BadValueError("DIR", str(directory), "it was judged by other contracts than are installed here", "merge with the suite that ran it.")
+
+
+def _of(part: Mapping[str, Any], name: str) -> Any:
+    return part[name] if name in part else part["meta"].get(name)
+
+
+def _contract(contract_id: str) -> dict[str, Any]:
+    contract = load_contract(contract_id)
+    return {"id": contract.id, "title": contract.title, "edition": contract.edition, "sha256": contract.sha256}
+
+
+def _cases(parts: Sequence[Mapping[str, Any]]) -> tuple[CaseResult, ...]:
+    """Return the cases in the order of their ids, the exchanges of each part under names of their own."""
+    found = []
+    for part in parts:
+        prefix = f"s{part['shard'].partition('/')[0]}"
+        for case in part["cases"]:
+            for exchange in case["exchanges"]:
+                exchange["id"] = prefix + exchange["id"]
+            for judged in (*case["findings"], *case["expectations"]):
+                judged["exchange"] = judged["exchange"] and prefix + judged["exchange"]
+            found.append(case_from_json(case))
+    return tuple(sorted(found, key=lambda case: case.id))
