@@ -71,7 +71,7 @@ class Member:
             "contains": f"{self.path} with {self.value!r}",
             "lacks": f"{self.path} without {self.value!r}",
             "at-most": f"{self.path} <= {self.value!r}",
-            "length": f"{self.value} at {self.path}",
+            "length": f"{self.value} entries" + (f" at {self.path}" if self.path else ""),
             "at-most-long": f"at most {self.value} at {self.path}",
             "matches": f"{self.path} like {_first(self.value)!r}",
             "matches-none": f"{self.path} unlike {_first(self.value)!r}",

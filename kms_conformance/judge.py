@@ -194,7 +194,12 @@ def _repeats(answer: Received, token: str) -> bool:
 
 
 def pick(document: JSON, path: str) -> JSON:
-    """Return the value at a dotted path, or :data:`MISSING`; ``*`` collects from all entries of a list."""
+    """Return the value at a dotted path, or :data:`MISSING`; ``*`` collects from all entries of a list.
+
+    No path: the whole document.
+    """
+    if not path:
+        return document
     head, _, rest = path.partition(".")
     if head == "*":
         if not isinstance(document, list):

@@ -394,6 +394,16 @@ class Answer:
         """Expect a text in which a regular expression is found."""
         return self._member(Member(path, "matches", [pattern]), requirement)
 
+    def matches_not(self, path: str, pattern: str, *, requirement: str | None = None) -> Self:
+        """Expect no text at a path in which a regular expression is found."""
+        return self._member(Member(path, "matches-none", [pattern]), requirement)
+
+    def fits(self, schema: str, *, requirement: str | None = None) -> Self:
+        """Expect a success whose body fits a schema (a file of ``schemas/`` without its ending)."""
+        row = self.case.row(requirement)
+        self._expect(row, row.severity, (Outcome(self._success_statuses(), schema=schema),))
+        return self
+
     def hides(self, what: str, secret: str, *, requirement: str | None = None) -> Self:
         """Expect that a secret, in whatever spelling, stands nowhere in the answer; ``what`` names it in reports."""
         token = self.case.bench.redactor.remember(secret, what.replace(" ", "_"))

@@ -1,0 +1,319 @@
+"""Kubernetes Service as a case of its contract sees it: the ``iks`` of a case.
+
+Credentials belong to an account, a region and a resource group. On a shared account they are changed only where none
+are set, because nobody can read a key back to restore it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote
+
+from kms_conformance.adapters.control import ask
+from kms_conformance.client import Request
+from kms_conformance.exchange import JSON
+from kms_conformance.journal import Thing
+from kms_conformance.kit import Answer, CaseRun, Inconclusive, NotTested
+from kms_conformance.redaction import Secret
+
+__all__ = ["Credential", "KubernetesService"]
+
+ROOT = "/global/v1"
+REGION, OTHER_REGION = "us-south", "eu-de"
+CREDENTIALS, CLUSTER = "iks:credentials", "iks:cluster"
+_NOT_FOUND = 404
+_NEEDS = ("required", "recommended")
+
+
+class Credential(NamedTuple):
+    """Manual infrastructure credentials: a classic user and the user's key."""
+
+    user: str
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Who asks, and in which region and resource group; ``group`` is ``""`` for the default one."""
+
+    region: str
+    group: str
+    account: str
+    identity: str = "manager"
+    token: str | None = ""
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What all views of a case share: the rows of the journal by what they are about."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+class KubernetesService:
+    """One account's credentials and clusters, seen by one identity in one region and resource group."""
+
+    def __init__(self, case: CaseRun, view: View | None = None, shared: _Shared | None = None) -> None:
+        table = case.bench.target.table
+        self.case, self._table = case, table
+        self._view = view or View(
+            str(table.get("region", REGION)), str(table.get("resource_group", "")), case.instance
+        )
+        self._shared = shared or _Shared()
+
+    # --- who asks, and where --------------------------------------------------------------------------------------
+
+    def as_identity(self, name: str) -> Self:
+        """Return the same place as seen by another identity of the target."""
+        return self._seen(identity=name, token="")
+
+    def with_authorization(self, value: str | None) -> Self:
+        """Return the same place with a literal ``authorization`` header, or without one."""
+        return self._seen(token=value)
+
+    def in_other_region(self) -> Self:
+        """Return the same resource group in another region."""
+        return self._seen(region=str(self._table.get("other_region", OTHER_REGION)))
+
+    def in_other_group(self) -> Self:
+        """Return another resource group in the same region; raise :class:`NotTested` where the target names none."""
+        named = self._table.get("other_group") or ("conformance-other" if self._fresh else "")
+        if not named:
+            raise NotTested("add other_group to the contract's table of the target")
+        return self._seen(group=str(named))
+
+    def in_other_account(self) -> Self:
+        """Return another account; raise :class:`NotTested` where accounts do not spring into being."""
+        if not self._fresh:
+            raise NotTested("needs accounts that spring into being, as with a fresh one per case")
+        return self._seen(account=str(uuid.uuid4()))
+
+    def _seen(self, **changes: Any) -> Self:
+        return type(self)(self.case, replace(self._view, **changes), self._shared)
+
+    @property
+    def _fresh(self) -> bool:
+        return self.case.bench.target.fresh
+
+    # --- the raw request ------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: JSON = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+        step: str = "",
+    ) -> Answer:
+        """Send any request below ``/global/v1``."""
+        sent = {"X-Region": self._view.region, **(headers or {})}
+        if self._view.account:
+            sent["X-Auth-Resource-Account"] = self._view.account
+        if self._view.group:
+            sent["X-Auth-Resource-Group"] = self._view.group
+        if body is not None or raw is not None:
+            sent["content-type"] = "application/json"
+        operation = self.case.bench.contract.operation_of(method, ROOT + path)
+        return self.case.send(
+            Request(
+                method,
+                ROOT + path,
+                headers=sent,
+                body=body,
+                raw=raw,
+                identity=self._view.identity,
+                token=self._view.token,
+                operation=operation,
+                step=step or operation or f"{method} {path}",
+            )
+        )
+
+    # --- credentials ----------------------------------------------------------------------------------------------
+
+    def credential(self, of: str = "") -> Credential:
+        """Return an infrastructure user; ``of="other"`` belongs to another infrastructure account.
+
+        On an account of the case's own the user is invented. Raises :class:`NotTested` where the target names none.
+        """
+        prefix = f"{of}_" if of else ""
+        if self._fresh:
+            number = "2222222" if of else "1111111"
+            credential = Credential(f"{number}_conformance", Secret(secrets.token_hex(32)))
+        else:
+            user, variable = self._table.get(f"{prefix}user"), self._table.get(f"{prefix}key_env")
+            key = os.environ.get(str(variable), "").strip() if variable else ""
+            if not user or not key:
+                raise NotTested(f"add {prefix}user and {prefix}key_env to the contract's table of the target")
+            credential = Credential(str(user), Secret(key))
+        self.case.bench.redactor.remember(str(credential.key), "infrastructure_key")
+        return credential
+
+    def get_credentials(self) -> Answer:
+        """Ask for the user of the manual credentials."""
+        return self.request("GET", "/credentials")
+
+    def set_credentials(self, credential: Credential) -> Answer:
+        """Set manual credentials; they are unset after the case."""
+        self._note_credentials()
+        headers = {
+            "X-Auth-Softlayer-Username": credential.user,
+            "X-Auth-Softlayer-APIKey": str(credential.key),
+        }
+        return self.request("POST", "/credentials", headers=headers)
+
+    def unset_credentials(self) -> Answer:
+        """Unset the manual credentials."""
+        self._note_credentials()
+        return self.request("DELETE", "/credentials")
+
+    def _note_credentials(self) -> None:
+        """Before the first change of a place: see that none are set there, and write down that they will be."""
+        place = json.dumps([self._view.region, self._view.group])
+        if self._fresh or place in self._shared.rows:
+            return
+        view = self._seen(identity="manager", token="")
+        found = view.request("GET", "/credentials", step="look whether credentials are set")
+        self.case.open.pop(found.exchange.id, None)
+        if found.ok:
+            raise NotTested(
+                f"credentials are set in {self._view.region}: nobody could put them back, so name an empty group"
+            )
+        self._shared.rows[place] = self._intend(CREDENTIALS, place)
+        self.case.clean_up.append(lambda: view._unset_again(place))  # noqa: SLF001 - our own kind
+
+    def _unset_again(self, place: str) -> None:
+        if self.request("DELETE", "/credentials").ok:
+            self.case.bench.journal.gone(self._shared.rows[place])
+
+    def get_permissions(self) -> Answer:
+        """List the permissions that the effective credential lacks."""
+        return self.request("GET", "/infra-permissions")
+
+    def all_sufficient(self, listing: Answer) -> None:
+        """Expect that a listing names no missing permission; groups and needs that it leaves out are sufficient."""
+        groups = listing.body if isinstance(listing.body, dict) else {}
+        listing.fits("iks-permissions")
+        for group, needs in groups.items():
+            for need in needs if isinstance(needs, dict) else ():
+                listing.matches_not(f"{group}.{need}.missingPermissions", ".")
+                if isinstance(needs[need], dict) and "insufficient" in needs[need]:
+                    listing.shows(f"{group}.{need}.insufficient", value=False)
+
+    def need_of(self, listing: Answer, group: str, permission: str) -> str:
+        """Return under which need a listing names a permission: sources disagree about what is required."""
+        body = listing.body if isinstance(listing.body, dict) else {}
+        needs = body.get(group) if isinstance(body.get(group), dict) else {}
+        for need in _NEEDS:
+            found = needs.get(need) if isinstance(needs, dict) else None
+            if isinstance(found, dict) and permission in (found.get("missingPermissions") or ()):
+                return need
+        return _NEEDS[0]
+
+    def reset_api_key(self) -> Answer:
+        """Replace the API key of the region and resource group by one of the present identity."""
+        return self.request("POST", "/keys")
+
+    def get_user_config(self) -> Answer:
+        """Ask whether manual credentials are stored."""
+        return self.request("GET", "/user-config")
+
+    def get_key_owner(self, cluster: str) -> Answer:
+        """Ask for the owner of the API key that a cluster uses."""
+        return self.request("GET", f"/logging/{quote(cluster, safe='')}/clusterkeyowner")
+
+    # --- clusters and workers -------------------------------------------------------------------------------------
+
+    def create_cluster(self) -> Answer:
+        """Create a cluster with one worker; it is deleted after the case."""
+        name = f"kmsct-{self.case.bench.run}-{len(self.case.exchanges)}"
+        row = self._intend(CLUSTER, name)
+        answer = self.request("POST", "/clusters", {"name": name, "workerNum": 1})
+        if answer.ok:
+            self.case.bench.journal.created(row, name)
+            self.case.clean_up.append(lambda: self._forget_cluster(name, row))
+        elif answer.reply is not None:
+            self.case.bench.journal.gone(row)
+        return answer
+
+    def cluster(self) -> str:
+        """Create a cluster as a precondition; return its id."""
+        return str(self.create_cluster().needed(201)["id"])
+
+    def list_clusters(self) -> Answer:
+        """List the clusters."""
+        return self.request("GET", "/clusters")
+
+    def list_workers(self, cluster: str) -> Answer:
+        """List the workers of a cluster."""
+        return self.request("GET", f"/clusters/{quote(cluster, safe='')}/workers")
+
+    def first_worker(self, cluster: str) -> str:
+        """Return the id of a cluster's first worker; raise :class:`Inconclusive` when it has none."""
+        return str(self.list_workers(cluster).needed(200)["0.id"])
+
+    def add_worker(self, cluster: str) -> Answer:
+        """Add a worker: an operation on infrastructure."""
+        return self.request("POST", f"/clusters/{quote(cluster, safe='')}/workers", {"workerNum": 1})
+
+    def get_worker(self, cluster: str, worker: str) -> Answer:
+        """Ask for a worker."""
+        return self.request("GET", self._worker(cluster, worker))
+
+    def reload_worker(self, cluster: str, worker: str) -> Answer:
+        """Reload a worker."""
+        return self.request("PUT", self._worker(cluster, worker), {"action": "reload"})
+
+    def remove_worker(self, cluster: str, worker: str) -> Answer:
+        """Remove a worker."""
+        return self.request("DELETE", self._worker(cluster, worker))
+
+    @staticmethod
+    def _worker(cluster: str, worker: str) -> str:
+        return f"/clusters/{quote(cluster, safe='')}/workers/{quote(worker, safe='')}"
+
+    def _forget_cluster(self, name: str, row: int) -> None:
+        if self._gone(self.request("DELETE", f"/clusters/{name}")):
+            self.case.bench.journal.gone(row)
+
+    # --- the world behind the API, and what is left in it -------------------------------------------------------
+
+    def fault(self, name: str, **settings: Any) -> None:
+        """Break something by the control protocol, in the present region and resource group."""
+        place = {
+            "region": self._view.region,
+            **({"resource_group": self._view.group} if self._view.group else {}),
+        }
+        body = {"fault": name, **place, **settings}
+        account = self.case.instance
+        if not account:
+            raise Inconclusive("the target names no account for the control protocol")
+        if not settings.get("clear"):
+            self.case.clean_up.append(lambda: self.fault(name, **{**settings, "clear": True}))
+        ask(self.case.bench.target, "POST", f"/iks/instances/{quote(account, safe='')}/faults", body)
+
+    def clear_fault(self, name: str, **settings: Any) -> None:
+        """Mend what :meth:`fault` broke."""
+        self.fault(name, clear=True, **settings)
+
+    def undo(self, thing: Thing) -> bool:
+        """Remove what a killed run has left behind; return whether nothing is left of it."""
+        if thing.kind == CLUSTER:
+            return self._gone(self.request("DELETE", f"/clusters/{quote(thing.name, safe='')}"))
+        region, group = json.loads(thing.name)
+        return self._seen(region=region, group=group).request("DELETE", "/credentials").ok
+
+    @staticmethod
+    def _gone(answer: Answer) -> bool:
+        return answer.ok or answer.status == _NOT_FOUND
+
+    def _intend(self, kind: str, name: str) -> int:
+        bench = self.case.bench
+        return bench.journal.intend(bench.target.base_url, self.case.instance, kind, name)

@@ -1,0 +1,72 @@
+"""Messages 4 to 6: workers that belong to another infrastructure account."""
+
+import re
+
+import pytest
+
+from kms_conformance.api import covers, impact, needs
+
+ORPHANED = ("WORKER_INSTANCE_NOT_FOUND", "WORKER_INSTANCE_MISSING", "WORKER_INSTANCE_UNIDENTIFIED")
+
+
+@covers("iks-12")
+@impact("account", "clusters")
+def test_orphan_and_return(iks):
+    """Workers are orphaned while another account's credentials count, and well when their own count again."""
+    mine, other = iks.credential(), iks.credential("other")
+    iks.set_credentials(mine).succeeds(200, 204)
+    cluster = iks.cluster()
+    worker = iks.first_worker(cluster)
+    iks.get_worker(cluster, worker).succeeds(200).tells_not("errorMessage", *ORPHANED)
+    iks.set_credentials(other).succeeds(200, 204)
+    orphan = iks.get_worker(cluster, worker).succeeds(200).tells("errorMessage", *ORPHANED)
+    iks.reload_worker(cluster, worker).is_refused("WORKER_INSTANCE_NOT_FOUND", control=orphan)
+    iks.set_credentials(mine).succeeds(200, 204)
+    iks.get_worker(cluster, worker).succeeds(200).tells_not("errorMessage", *ORPHANED)
+    iks.reload_worker(cluster, worker).succeeds()
+    iks.remove_worker(cluster, worker).succeeds()
+
+
+@covers("iks-12")
+@impact("account", "clusters")
+def test_clusters_of_two_accounts(iks):
+    """Of two accounts' clusters, the one whose credential does not count is orphaned."""
+    linked = iks.cluster()
+    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    manual = iks.cluster()
+    iks.list_workers(linked).succeeds(200).tells("*.errorMessage", *ORPHANED)
+    iks.list_workers(manual).succeeds(200).tells_not("*.errorMessage", *ORPHANED)
+    iks.unset_credentials().succeeds()
+    iks.list_workers(linked).succeeds(200).tells_not("*.errorMessage", *ORPHANED)
+    iks.list_workers(manual).succeeds(200).tells("*.errorMessage", *ORPHANED)
+
+
+@covers("iks-12", "iks-msg-instance-missing", "iks-msg-instance-unidentified")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize(
+    ("answer", "code", "row"),
+    [
+        ("not-found", "WORKER_INSTANCE_NOT_FOUND", "iks-12"),
+        ("missing", "WORKER_INSTANCE_MISSING", "iks-msg-instance-missing"),
+        ("unidentified", "WORKER_INSTANCE_UNIDENTIFIED", "iks-msg-instance-unidentified"),
+    ],
+    ids=["not-found", "missing", "unidentified"],
+)
+def test_each_message(iks, answer, code, row):
+    """What the provider answers decides which of the three messages is shown."""
+    mine = iks.credential()
+    iks.set_credentials(mine).succeeds(200, 204)
+    cluster = iks.cluster()
+    worker = iks.first_worker(cluster)
+    iks.remove_worker(cluster, iks.add_worker(cluster).needed(201)["0.id"]).succeeds()
+    iks.fault("worker-lookup", answer=answer)
+    iks.get_worker(cluster, worker).succeeds(200).tells_not("errorMessage", code, requirement=row)
+    iks.set_credentials(iks.credential("other")).succeeds(200, 204)
+    orphan = iks.get_worker(cluster, worker).succeeds(200).tells("errorMessage", code, requirement=row)
+    if code == "WORKER_INSTANCE_NOT_FOUND":
+        orphan.matches("errorMessage", re.escape(worker), requirement=row)
+    iks.remove_worker(cluster, worker).is_refused(code, requirement=row)
+    iks.set_credentials(mine).succeeds(200, 204)
+    iks.get_worker(cluster, worker).succeeds(200).tells_not("errorMessage", code, requirement=row)
+    iks.remove_worker(cluster, worker).succeeds()

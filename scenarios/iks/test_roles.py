@@ -1,0 +1,73 @@
+"""Who may ask, and who may change."""
+
+import pytest
+
+from kms_conformance.api import covers, impact, needs
+
+READS = ["get_credentials", "get_permissions", "get_user_config", "list_clusters"]
+
+
+@covers("iks-14", "iks-14-status")
+@pytest.mark.parametrize("value", [None, "Bearer garbage"], ids=["none", "garbage"])
+@pytest.mark.parametrize("operation", READS)
+def test_reading_without_token(iks, operation, value):
+    """Nobody reads without a usable token."""
+    control = iks.get_user_config().succeeds(200)
+    refused = getattr(iks.with_authorization(value), operation)()
+    refused.is_refused_somehow(control=control).lacks("apiUser").lacks("storedIaasCredentials")
+    refused.is_refused_somehow(401, control=control, requirement="iks-14-status")
+
+
+@covers("iks-14", "iks-14-status")
+@impact("account")
+@pytest.mark.parametrize("value", [None, "Bearer garbage"], ids=["none", "garbage"])
+def test_changing_without_token(iks, value):
+    """Nobody changes credentials without a usable token."""
+    mine, other = iks.credential(), iks.credential("other")
+    iks.set_credentials(mine).succeeds(200, 204)
+    iks.reset_api_key().succeeds()
+    nobody = iks.with_authorization(value)
+    for refused in (nobody.set_credentials(other), nobody.unset_credentials(), nobody.reset_api_key()):
+        refused.is_refused_somehow(control=iks.get_user_config().needed(200))
+        refused.is_refused_somehow(
+            401, control=iks.get_user_config().needed(200), requirement="iks-14-status"
+        )
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
+
+
+@covers("iks-14")
+@needs(identity="expired")
+def test_expired_token(iks):
+    """A token past its end is refused; a fresh one is not."""
+    control = iks.get_user_config().succeeds(200)
+    iks.as_identity("expired").get_user_config().is_refused_somehow(control=control)
+    iks.get_user_config().succeeds(200)
+
+
+@covers("iks-16")
+@needs(identity="reader")
+@impact("account")
+def test_viewer_sets_nothing(iks):
+    """A viewer neither sets nor unsets credentials, and nothing has changed."""
+    mine, other = iks.credential(), iks.credential("other")
+    iks.set_credentials(mine).succeeds(200, 204)
+    iks.unset_credentials().succeeds()
+    viewer = iks.as_identity("reader")
+    viewer.set_credentials(other).is_refused_somehow(401, 403)
+    control = iks.get_user_config().succeeds(200).shows("storedIaasCredentials", value=False)
+    iks.get_credentials().is_refused("E0051", control=control, requirement="iks-16")
+    iks.set_credentials(mine).succeeds(200, 204)
+    viewer.unset_credentials().is_refused_somehow(401, 403)
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
+
+
+@covers("iks-16")
+@needs(identity="reader")
+@impact("account", "clusters")
+def test_viewer_resets_nothing(iks):
+    """A viewer does not become the owner of the API key."""
+    cluster = iks.cluster()
+    iks.reset_api_key().succeeds()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    iks.as_identity("reader").reset_api_key().is_refused_somehow(401, 403)
+    iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
