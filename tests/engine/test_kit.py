@@ -1,0 +1,254 @@
+"""A case: what it may claim, what counts as proof, and what becomes of its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from null_servers import NULLS, always, serving
+from runs import bench_of, served_target, target_of
+
+from kms_conformance.errors import AuthorError
+from kms_conformance.kit import CaseInfo, Inconclusive
+from kms_conformance.material import key_material
+from kms_conformance.redaction import Secret
+from kms_conformance.session import Options, Session
+from kms_conformance.target import Identity
+from kms_conformance.verdict import CaseResult, Verdict
+from kms_reference.server import Server
+
+Body = Callable[[Any], object]
+Judge = Callable[..., CaseResult]
+
+
+def judge_case(session: Session, body: Body, *covers: str, **declared: Any) -> CaseResult:
+    """Run a body as a case of its own."""
+    info = CaseInfo("own.case", "a case", "key_protect", covers or ("list-keys",), **declared)
+
+    def plain(kms: Any) -> None:
+        body(kms)
+
+    return session.run_case(session.open(info), plain)
+
+
+@pytest.fixture
+def judged(reference: Server) -> Iterator[Judge]:
+    """Return a function that runs a body as a case against the unbroken reference."""
+    session, _ = bench_of(served_target(reference))
+    yield lambda body, *covers, **declared: judge_case(session, body, *covers, **declared)
+    session.close()
+
+
+def test_passes(judged: Judge) -> None:
+    """A refusal after its positive control passes, with its evidence."""
+
+    def body(kms: Any) -> None:
+        key = kms.create_root_key()
+        kms.delete_key(key).succeeds()
+        kms.delete_key(key).is_refused("KEY_DELETED_ERR")
+
+    result = judged(body, "key-deleted-err")
+    assert (result.verdict, result.checks, len(result.exchanges), result.message) == (
+        Verdict.PASSED,
+        2,
+        3,
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (lambda kms: kms.list_keys(limit=0).is_refused("INVALID_QUERY_PARAM_ERR"), "never seen to succeed"),
+        (lambda kms: kms.list_keys(limit=0).is_refused_somehow(400), "never seen to succeed"),
+        (lambda kms: kms.list_keys(), "built no expectation for"),
+        (lambda kms: kms.name(), "the case judged nothing"),
+        (lambda kms: kms.list_keys().needed(), "the case judged nothing"),
+        (lambda kms: kms.wait(1, "no reason"), "it waits 1 s but declares @waits(0)"),
+        (lambda kms: kms.list_keys().succeeds(requirement="key-deleted-err"), "which it does not cover"),
+        (lambda kms: kms.list_keys().succeeds(requirement="no-such-row"), "which it does not cover"),
+        (lambda _: 1 / 0, "ZeroDivisionError"),
+        (lambda kms: kms.list_keys().succeeds(200).is_refused("NO_SUCH_CODE"), "KeyError"),
+        (lambda kms: kms.as_identity("nobody").list_keys(), "MissingSecretError"),
+    ],
+)
+def test_mistakes_of_an_author(judged: Judge, body: Body, told: str) -> None:
+    """What is the author's fault is an error of the suite, never a failure of the endpoint and never green."""
+    result = judged(body)
+    assert result.verdict is Verdict.ERROR
+    assert told in result.message
+
+
+def test_row_that_no_contract_has(judged: Judge) -> None:
+    """A case that covers a row that is not there is an error too."""
+    result = judged(lambda kms: kms.list_keys().succeeds(200), "no-such-row")
+    assert result.verdict is Verdict.ERROR
+    assert "no row 'no-such-row'" in result.message
+
+
+def test_control_that_failed(judged: Judge) -> None:
+    """A positive control that did not succeed proves nothing: inconclusive."""
+
+    def body(kms: Any) -> None:
+        control = kms.list_keys(limit=0)
+        kms.case.open.clear()
+        kms.list_keys(limit=5001).is_refused("INVALID_QUERY_PARAM_ERR", control=control)
+
+    result = judged(body)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "positive control" in result.message
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            lambda kms: kms.get_key(kms.case.instance).needed(),
+            "precondition",
+        ),
+        (lambda kms: kms.list_keys()["no.such"], "has no member no.such"),
+        (lambda kms: kms.create_root_key(expirationDate="yesterday"), "precondition create key"),
+    ],
+)
+def test_precondition_that_does_not_hold(judged: Judge, body: Body, told: str) -> None:
+    """A precondition that does not hold is inconclusive, and its answer is told."""
+    result = judged(body)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert told in result.message
+
+
+def test_failure(judged: Judge) -> None:
+    """A promise that is not kept fails the case at once, and names row, expectation and answer."""
+
+    def body(kms: Any) -> None:
+        kms.list_keys(limit=1).succeeds(204)
+        raise AssertionError("not reached")
+
+    result = judged(body)
+    assert result.verdict is Verdict.FAILED
+    assert result.message == "list-keys: expected 204, got 200"
+    (finding,) = result.findings
+    assert finding.curl.startswith("curl ")
+    assert "$KMS_TOKEN" in finding.curl
+
+
+def test_mild_failure_goes_on(judged: Judge) -> None:
+    """A SHOULD warns, and the case goes on."""
+    reached = []
+
+    def body(kms: Any) -> None:
+        kms.list_keys(limit=1).succeeds(200).shows("no.such", requirement="wire-media-type")
+        reached.append(True)
+
+    result = judged(body, "list-keys", "wire-media-type")
+    assert (result.verdict, reached) == (Verdict.WARNED, [True])
+
+
+def test_wire_rule_fails_a_case() -> None:
+    """A case whose own expectations hold still fails when an answer breaks a rule that holds everywhere."""
+    body = b'{"metadata": {"collectionType": "x", "collectionTotal": 7}, "resources": []}'
+    with serving(always(200, body)) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, lambda kms: kms.list_keys().succeeds(200))
+        session.close()
+    assert result.verdict is Verdict.FAILED
+    assert "wire-collection-total" in {finding.requirement for finding in result.findings}
+
+
+def test_no_answer_at_all() -> None:
+    """No answer fails what was expected, and leaves a precondition inconclusive but the wire rule broken."""
+    with serving(NULLS["random-bytes"]) as server:
+        session = Session(Options(), target_of(server.url))
+        failed = judge_case(session, lambda kms: kms.list_keys().succeeds(200))
+        session.close()
+    assert failed.verdict is Verdict.FAILED
+    assert {finding.requirement for finding in failed.findings} == {"wire-complete-answer", "list-keys"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "verdict", "told"),
+    [
+        (
+            {"identities": ("approver", "reader")},
+            Verdict.NOT_TESTED,
+            "[identities.approver], [identities.reader]",
+        ),
+        ({"control": True}, Verdict.NOT_TESTED, "[control] url"),
+        ({"impact": ("instance",)}, Verdict.NOT_TESTED, "[allow] instance_policies = true"),
+        ({"impact": ("import-token",)}, Verdict.NOT_TESTED, "[allow] import_token = true"),
+        ({"capabilities": ("kmip",)}, Verdict.NOT_APPLICABLE, "capabilities.kmip = false"),
+    ],
+)
+def test_what_the_target_does_not_give(
+    reference: Server, declared: dict[str, Any], verdict: Verdict, told: str
+) -> None:
+    """Without identity, control or permission a case is not tested and says what to add; a declared lack is not applicable."""
+    full = served_target(reference, control=False)
+    target = replace(
+        full,
+        instance="00000000-0000-4000-8000-0000000000cc",
+        identities={"manager": full.identities["manager"]},
+        capabilities={"kmip": False},
+    )
+    session, _ = bench_of(target)
+    result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), **declared)
+    session.close()
+    assert result.verdict is verdict
+    assert told in result.message
+    assert result.exchanges == ()
+    assert bool(result.missing) is (verdict is Verdict.NOT_TESTED)
+
+
+def test_fresh_instances_need_no_permission(reference: Server) -> None:
+    """Where every case has its own instance, nothing outlives it, so nothing has to be allowed."""
+    session, _ = bench_of(served_target(reference))
+    result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), impact=("instance",))
+    session.close()
+    assert result.verdict is Verdict.PASSED
+
+
+def test_token_issuer_that_fails_in_mid_run(reference: Server) -> None:
+    """An identity that gets no token makes the case inconclusive: neither the endpoint's fault nor the suite's."""
+    full = served_target(reference)
+    bad = {**full.identities, "reader": Identity("reader", api_key=Secret("no-such-key-anywhere"))}
+    session, _ = bench_of(replace(full, identities=bad))
+    result = judge_case(session, lambda kms: kms.as_identity("reader").list_keys().succeeds(200))
+    session.close()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "gave no token for the identity 'reader'" in result.message
+    assert "no-such-key-anywhere" not in result.message
+
+
+def test_material_is_evidence_without_being_shown(judged: Judge) -> None:
+    """A round trip is judged from tokens: the same plaintext passes, another fails, and neither is in the evidence."""
+    material, other = key_material(), key_material()
+
+    def round_trip(kms: Any, expected: str) -> None:
+        key = kms.create_root_key()
+        ciphertext = kms.wrap(key, material).succeeds(200)["ciphertext"]
+        kms.unwrap(key, ciphertext).succeeds(200).shows("plaintext", expected)
+
+    good = judged(lambda kms: round_trip(kms, material))
+    bad = judged(lambda kms: round_trip(kms, other))
+    assert (good.verdict, bad.verdict) == (Verdict.PASSED, Verdict.FAILED)
+    assert not [secret for secret in (material, other) if str(secret) in f"{good!r}{bad!r}"]
+
+
+def test_inconclusive_by_the_author(judged: Judge) -> None:
+    """A case may say itself that nothing was proved."""
+
+    def body(kms: Any) -> None:
+        kms.list_keys().succeeds(200)
+        raise Inconclusive("the moon is not full")
+
+    result = judged(body)
+    assert (result.verdict, result.message) == (Verdict.INCONCLUSIVE, "the moon is not full")
+
+
+def test_author_error_names_case_and_page() -> None:
+    """An author's error says which case it is and where to read on."""
+    wrong = AuthorError("own.case", "it does nothing")
+    assert str(wrong).startswith("The case own.case is not well written: it does nothing.")
+    assert "docs/" in wrong.hint
