@@ -1,0 +1,149 @@
+"""Turns on a shared instance: between threads, between processes, and never for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import pytest
+from commands import clean_environment
+
+from kms_conformance.locks import Turns
+
+HOLDER = """
+import sys, time
+from kms_conformance.locks import Turns
+begun = time.time()
+with Turns("http://x", sys.argv[1], shared=True).hold(sys.argv[2].split(",") if sys.argv[2] else [], alone=sys.argv[3] == "alone"):
+    print("held", flush=True)
+    got = time.time()
+    sys.stdin.readline()
+    print(got, time.time(), flush=True)
+"""
+
+
+@pytest.fixture
+def instance() -> str:
+    """Return an instance that no other test uses."""
+    return str(uuid.uuid4())
+
+
+class Holder:
+    """Another process that holds an instance until it is told to let go."""
+
+    def __init__(self, instance: str, things: str = "", how: str = "") -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, instance, things, how],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+        )
+
+    def held(self) -> None:
+        """Wait until it holds."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "held\n"
+
+    def let_go(self) -> tuple[float, float]:
+        """Let it go; return from when to when it held."""
+        out, _ = self.process.communicate("\n", timeout=30)
+        begin, end = out.split()[-2:]
+        return float(begin), float(end)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def free(instance: str, *things: str, alone: bool = False) -> bool:
+    """Tell whether a hold would be granted now."""
+    try:
+        with Turns("http://x", instance, shared=True).hold(things, alone=alone, patience=0.1):
+            return True
+    except TimeoutError:
+        return False
+
+
+def test_two_processes_take_turns(instance: str) -> None:
+    """Two processes that use the same thing hold it one after the other."""
+    first = Holder(instance, "import-token")
+    first.held()
+    second = Holder(instance, "import-token")
+    try:
+        time.sleep(0.3)  # it would have held by now
+        _, first_end = first.let_go()
+        second.held()
+        second_begin, _ = second.let_go()
+        assert first_end <= second_begin
+    finally:
+        first.kill()
+        second.kill()
+
+
+def test_alone_excludes_everybody(instance: str) -> None:
+    """Who holds the instance alone, in another process, holds it against everybody; others share it."""
+    holder = Holder(instance, how="alone")
+    try:
+        holder.held()
+        assert not free(instance)
+        assert not free(instance, alone=True)
+        assert free(str(uuid.uuid4()))
+        holder.let_go()
+        assert free(instance, alone=True)
+    finally:
+        holder.kill()
+
+
+def test_others_exclude_alone(instance: str) -> None:
+    """As long as one of many is there nobody is alone, but many more may come, also to other things."""
+    holder = Holder(instance, "import-token")
+    try:
+        holder.held()
+        assert not free(instance, alone=True)
+        assert free(instance)
+        assert free(instance, "policy")
+        assert not free(instance, "import-token")
+    finally:
+        holder.kill()
+
+
+def test_killed_holder_lets_go(instance: str) -> None:
+    """The system frees the locks of a process that is killed."""
+    holder = Holder(instance, "import-token", "alone")
+    holder.held()
+    holder.kill()
+    assert free(instance, "import-token", alone=True)
+
+
+def test_threads_take_turns(instance: str) -> None:
+    """Threads of one process wait for each other just so."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def use(number: int) -> None:
+        with Turns("http://x", instance, shared=True).hold(
+            ["a", "b"][:: 1 if number % 2 else -1], alone=False
+        ):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.remove(number)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == [1] * 6
+
+
+def test_nothing_is_locked_where_nothing_is_shared(instance: str) -> None:
+    """With an instance per case nobody waits for anybody."""
+    turns = Turns("http://x", instance, shared=False)
+    with turns.hold(["a"], alone=True), turns.hold(["a"], alone=True, patience=0):
+        pass

@@ -1,0 +1,185 @@
+"""The algebra of verdicts: nothing that ran no check is green, and nothing bad is outweighed by something good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kms_conformance.errors import ExitCode
+from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.verdict import (
+    CaseResult,
+    Finding,
+    Profile,
+    Row,
+    Run,
+    RunVerdict,
+    Verdict,
+    headline,
+    judge_rows,
+    monotony,
+    required_rows,
+    worst,
+)
+
+VERDICTS = st.sampled_from(Verdict)
+ROWS = ("a", "b", "c")
+ALL_ROWS = tuple(Row(name, "one", name, "MUST", "documented") for name in ROWS)
+WIRE = Row("wire-x", "one", "wire", "MUST", "documented", every_exchange=True)
+CASES = st.lists(
+    st.builds(
+        lambda verdict, rows, checks: (verdict, tuple(sorted(rows)), checks),
+        VERDICTS,
+        st.sets(st.sampled_from(ROWS), min_size=1),
+        st.integers(0, 2),
+    ),
+    max_size=6,
+).map(lambda entries: tuple(case(f"c{n}", *entry) for n, entry in enumerate(entries)))
+RUNS = st.builds(
+    lambda cases, profile, interrupted, trouble: Run(profile, cases, ALL_ROWS, interrupted, trouble),
+    CASES,
+    st.sampled_from(Profile),
+    st.sampled_from(["", "", "stopped"]),
+    st.sampled_from(["", "", "broken"]),
+)
+
+
+def case(name: str, verdict: Verdict, rows: tuple[str, ...] = ("a",), checks: int = 1) -> CaseResult:
+    """Return a case's result."""
+    return CaseResult(name, name, "one", verdict, rows, checks=checks)
+
+
+def run_of(*cases: CaseResult, profile: Profile = Profile.GATE, **more: str) -> Run:
+    """Return a run with these cases and three rows."""
+    return Run(profile, cases, ALL_ROWS, **more)
+
+
+def answered(status: int, number: int, code: str = "") -> Exchange:
+    """Return an exchange with this answer; 0 is none."""
+    body = {"resources": [{"reasons": [{"code": code}]}]} if code else None
+    answer = Received(status, {}, body, body is not None, 9) if status else None
+    return Exchange(f"x{number}", "c", "s", None, "manager", Sent("GET", "u", "/", {}), answer, "silence")
+
+
+@given(st.lists(VERDICTS), st.lists(VERDICTS))
+def test_worst(some: list[Verdict], others: list[Verdict]) -> None:
+    """The worst of several is one of them, does not depend on order, and gets no better with more; of none: not tested."""
+    assert worst([]) is Verdict.NOT_TESTED
+    if some:
+        assert worst(some) in some
+        assert worst(some) is worst(reversed(some)) is worst([worst(some), worst(some)])
+        assert worst(some + others).rank >= worst(some).rank
+
+
+@given(RUNS)
+def test_conformant_is_never_vacuous(run: Run) -> None:
+    """Conformant means: complete, something was checked and passed, and nothing failed, erred or stayed open."""
+    verdicts = {found.verdict for found in run.cases}
+    if run.verdict is RunVerdict.CONFORMANT:
+        assert not run.interrupted
+        assert not run.trouble
+        assert not verdicts & {Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.ERROR}
+        assert any(found.verdict in {Verdict.PASSED, Verdict.WARNED} and found.checks for found in run.cases)
+        assert required_rows(run)
+    assert (run.verdict is RunVerdict.NON_CONFORMANT) is (Verdict.FAILED in verdicts)
+    assert (run.exit_code is ExitCode.CONFORMANT) is (run.verdict is RunVerdict.CONFORMANT)
+
+
+@given(RUNS, VERDICTS)
+def test_a_worse_case_makes_no_better_run(run: Run, verdict: Verdict) -> None:
+    """One more case that is not green never turns a run conformant, under a profile that demands every row."""
+    order = [RunVerdict.CONFORMANT, RunVerdict.NOT_VERIFIED, RunVerdict.NON_CONFORMANT]
+    if verdict in {Verdict.PASSED, Verdict.WARNED, Verdict.NOT_APPLICABLE}:
+        return
+    certify = replace(run, profile=Profile.CERTIFY)
+    more = replace(certify, cases=(*run.cases, case("more", verdict)))
+    assert order.index(more.verdict) >= order.index(certify.verdict)
+
+
+@given(RUNS)
+def test_counts(run: Run) -> None:
+    """The counts have all seven names and add up."""
+    assert list(run.counts) == [str(verdict) for verdict in Verdict]
+    assert sum(run.counts.values()) == len(run.cases)
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict", "code"),
+    [
+        (run_of(), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.PASSED)), RunVerdict.CONFORMANT, 0),
+        (run_of(case("x", Verdict.WARNED)), RunVerdict.CONFORMANT, 0),
+        (run_of(case("x", Verdict.PASSED, checks=0)), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.NOT_APPLICABLE)), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.NOT_TESTED)), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.PASSED), case("y", Verdict.NOT_TESTED, ("b",))), RunVerdict.CONFORMANT, 0),
+        (run_of(case("x", Verdict.PASSED), case("y", Verdict.INCONCLUSIVE)), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.PASSED), case("y", Verdict.ERROR)), RunVerdict.NOT_VERIFIED, 5),
+        (run_of(case("x", Verdict.FAILED), case("y", Verdict.ERROR)), RunVerdict.NON_CONFORMANT, 1),
+        (run_of(case("x", Verdict.FAILED), interrupted="stopped"), RunVerdict.NON_CONFORMANT, 1),
+        (run_of(case("x", Verdict.PASSED), interrupted="stopped"), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.PASSED), trouble="broken"), RunVerdict.NOT_VERIFIED, 5),
+        (run_of(case("x", Verdict.PASSED), profile=Profile.CERTIFY), RunVerdict.NOT_VERIFIED, 3),
+        (run_of(case("x", Verdict.PASSED, ROWS), profile=Profile.CERTIFY), RunVerdict.CONFORMANT, 0),
+        (
+            run_of(case("x", Verdict.PASSED, ROWS), case("y", Verdict.NOT_TESTED), profile=Profile.CERTIFY),
+            RunVerdict.NOT_VERIFIED,
+            3,
+        ),
+    ],
+)
+def test_table(run: Run, verdict: RunVerdict, code: int) -> None:
+    """Each situation of the design has its verdict and exit code."""
+    assert (run.verdict, int(run.exit_code)) == (verdict, code)
+    assert headline(run).startswith(f"{verdict.value.upper()}: ")
+    assert all(told in headline(run) for told in (run.interrupted, run.trouble))
+
+
+def test_excluded_rows_are_not_demanded() -> None:
+    """A row that is excluded for a reason does not keep anybody from being certified."""
+    rows = (ALL_ROWS[0], replace(ALL_ROWS[1], excluded="nobody can provoke it"))
+    assert Run(Profile.CERTIFY, (case("x", Verdict.PASSED),), rows).verdict is RunVerdict.CONFORMANT
+
+
+def test_rows() -> None:
+    """A row gets the worst of its cases; a wire row is touched by every case with an exchange, and named by findings."""
+    finding = Finding("wire-x", Verdict.FAILED, "e", "g", "x1")
+    cases = (
+        replace(case("x", Verdict.FAILED, ("a",)), exchanges=(answered(200, 1),), findings=(finding,)),
+        replace(case("y", Verdict.PASSED, ("a", "b")), exchanges=(answered(200, 2),)),
+        case("z", Verdict.NOT_TESTED, ("c",)),
+    )
+    told = {result.row.id: (result.verdict, result.cases) for result in judge_rows((*ALL_ROWS, WIRE), cases)}
+    assert told == {
+        "a": (Verdict.FAILED, ("x", "y")),
+        "b": (Verdict.PASSED, ("y",)),
+        "c": (Verdict.NOT_TESTED, ("z",)),
+        "wire-x": (Verdict.FAILED, ("x", "y")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (
+            [(409, "KEY_DELETED_ERR")] * 9 + [(400, "")],
+            "no request ever succeeded (409 KEY_DELETED_ERR, 9 of 10 times)",
+        ),
+        ([(200, "")] * 10, "every one of 10 requests got the same answer (200)"),
+        ([(200, "")] * 39 + [(0, "")], "39 of 40 requests got the same answer (200)"),
+        ([(0, "")] * 6, "none of 6 requests got an answer"),
+        ([(409, "made up\n<b>")] * 6, "no request ever succeeded (409, 6 of 6 times)"),
+        ([(200, ""), (409, "KEY_DELETED_ERR")] * 5, ""),
+        ([(404, "")] * 3, ""),
+        ([], ""),
+    ],
+)
+def test_monotony(answers: list[tuple[int, str]], told: str) -> None:
+    """The verdict line says when nothing but refusals, silence or one answer came; a server's own words do not get in."""
+    exchanges = tuple(answered(status, number, code) for number, (status, code) in enumerate(answers))
+    run = run_of(replace(case("x", Verdict.FAILED), exchanges=exchanges))
+    assert monotony(run) == told
+    assert told in headline(run)
