@@ -103,13 +103,19 @@ def _read(directory: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
-            raise BadValueError("DIR", str(path), f"its format is {document['format']!r}", "merge with the suite that ran it.")
+            raise BadValueError(
+                "DIR", str(path), f"its format is {document['format']!r}", "merge with the suite that ran it."
+            )
         read_shard(document["shard"])
     except OSError as wrong:
         why = f"there is no {NAME} in it ({wrong.strerror})"
-        raise BadValueError("DIR", str(directory), why, "give the report directories of `run --shard i/n`.") from None
+        raise BadValueError(
+            "DIR", str(directory), why, "give the report directories of `run --shard i/n`."
+        ) from None
     except (ValueError, KeyError, TypeError) as wrong:
-        raise BadValueError("DIR", str(path), f"it is not what `run --shard` writes ({wrong})", "run that shard again.") from None
+        raise BadValueError(
+            "DIR", str(path), f"it is not what `run --shard` writes ({wrong})", "run that shard again."
+        ) from None
     return document
 
 
@@ -118,13 +124,28 @@ def _demand_one_run(parts: Sequence[Mapping[str, Any]], directories: Sequence[Pa
     total = shards[0][1]
     if sorted(shards) != [(number, total) for number in range(1, total + 1)]:
         given = ", ".join(part["shard"] for part in parts)
-        raise BadValueError("DIR", given, f"a whole of {total} parts needs each of them once", "give the directory of every shard.")
+        raise BadValueError(
+            "DIR",
+            given,
+            f"a whole of {total} parts needs each of them once",
+            "give the directory of every shard.",
+        )
     for part, directory in zip(parts, directories, strict=True):
         for name in _SAME:
             if _of(part, name) != _of(parts[0], name):
-                raise BadValueError("DIR", str(directory), f"its {name} differs from the first one's", "merge shards of one run only.")
+                raise BadValueError(
+                    "DIR",
+                    str(directory),
+                    f"its {name} differs from the first one's",
+                    "merge shards of one run only.",
+                )
         if part["meta"]["contracts"] != [_contract(block["id"]) for block in part["meta"]["contracts"]]:
-            raise BadValueError("DIR", str(directory), "it was judged by other contracts than are installed here", "merge with the suite that ran it.")
+            raise BadValueError(
+                "DIR",
+                str(directory),
+                "it was judged by other contracts than are installed here",
+                "merge with the suite that ran it.",
+            )
 
 
 def _of(part: Mapping[str, Any], name: str) -> Any:
@@ -133,7 +154,12 @@ def _of(part: Mapping[str, Any], name: str) -> Any:
 
 def _contract(contract_id: str) -> dict[str, Any]:
     contract = load_contract(contract_id)
-    return {"id": contract.id, "title": contract.title, "edition": contract.edition, "sha256": contract.sha256}
+    return {
+        "id": contract.id,
+        "title": contract.title,
+        "edition": contract.edition,
+        "sha256": contract.sha256,
+    }
 
 
 def _cases(parts: Sequence[Mapping[str, Any]]) -> tuple[CaseResult, ...]:

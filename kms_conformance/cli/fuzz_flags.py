@@ -26,7 +26,11 @@ def fuzz_flags(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Generated requests for each operation and kind.",
             ),
             click.option("--seed", type=int, metavar="N", help="Seed of what is generated."),
-            click.option("--replay", metavar="ID", help="Try one finding again."),
+            click.option(
+                "--replay",
+                metavar="ID",
+                help="Try one finding again: its id or its file, as the report names it.",
+            ),
             click.option(
                 "--example-database",
                 metavar="URL",
@@ -36,4 +40,3 @@ def fuzz_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
-

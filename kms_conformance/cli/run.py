@@ -152,6 +152,8 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
     # The user's own pytest configuration has no say in a verdict.
     settings = ["-c", os.devnull, "--rootdir", str(Path.cwd()), "-o", f"cache_dir={HOME / 'pytest'}", "--import-mode=importlib"]
     places = [f"kms_conformance.scenarios.{folder}" for contract in session.options.contracts for folder in folders(contract)]
+    if session.options.fuzz.replay:
+        places = [place for place in places if not place.endswith(session.options.contracts)]
     code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)

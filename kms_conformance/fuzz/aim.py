@@ -131,6 +131,17 @@ class Aim:
             )
         return found
 
+    def tidy(self) -> None:
+        """Keep, of what stocking took, the first exchange and those that something was found in."""
+        broken = {finding.exchange for finding in self.case.findings}
+        kept = [
+            exchange
+            for place, exchange in enumerate(self.case.exchanges)
+            if not place or exchange.id in broken
+        ]
+        self.case.tally += len(self.case.exchanges) - len(kept)
+        self.case.exchanges = kept
+
     def body_of(self, landed: Landed) -> JSON:
         """Return the document of an answer, ``None`` where it has none."""
         return _document(landed.content)

@@ -11,6 +11,7 @@ import time
 import warnings
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
@@ -49,6 +50,7 @@ class Live:
         """Make requests until their number or the time is up, then hand what was found to the case."""
         path = self._contract.operations[self._name].path
         self.supply.stock(self._recipe.names(self._name, path))
+        self._aim.tidy()
         if self._options.seconds is not None:
             items = len(self._contract.operations) * len(KINDS)
             self._until = time.monotonic() + self._options.seconds / items
@@ -57,8 +59,18 @@ class Live:
         finally:
             self._gun.close()
         for key, (shot, landed) in sorted(self._found.items(), key=lambda item: item[0]):
-            self._aim.report(shot, landed, key, f"generated ({self.kind})")
+            self._aim.report(shot, landed, key, f"generated ({self.kind}), {self._kept(shot)}")
         self.case.tally += self._sent
+
+    def _kept(self, shot: Shot) -> str:
+        """Keep a generated request where ``--replay`` finds it; return its name."""
+        line = shot.entry.line()
+        name = f"finding-{sha256(line.encode()).hexdigest()[:8]}.json"
+        if self._options.findings:
+            folder = Path(self._options.findings)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(line, encoding="ascii")
+        return name
 
     def _generate(self) -> None:
         import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it

@@ -75,7 +75,7 @@ class Replay:
         allowed = [entry for entry in entries if self.supply.allows(entry)]
         self.tally.left_out = len(entries) - len(allowed)
         self.supply.stock({name for entry in allowed for name in entry.placeholders()})
-        self._tidy()
+        self._aim.tidy()
         self._fly(allowed)
         self._report()
         self.case.tally += self.tally.sent
@@ -84,17 +84,6 @@ class Replay:
         if self.tally.stopped:
             raise NotTested(self.tally.stopped)
         return self.tally
-
-    def _tidy(self) -> None:
-        """Keep of what stocking took the first exchange and those that something was found in."""
-        broken = {finding.exchange for finding in self.case.findings}
-        kept = [
-            exchange
-            for place, exchange in enumerate(self.case.exchanges)
-            if not place or exchange.id in broken
-        ]
-        self.case.tally += len(self.case.exchanges) - len(kept)
-        self.case.exchanges = kept
 
     # --- sending ---------------------------------------------------------------------------------------------------
 

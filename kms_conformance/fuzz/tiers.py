@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kms_conformance.errors import BadValueError
 from kms_conformance.fuzz.corpus import Corpus, Entry, shipped_corpus
 from kms_conformance.kit import NotApplicable, NotTested
 
@@ -28,7 +30,7 @@ def replay_group(case: CaseRun, group: str) -> None:
         raise NotApplicable("the contract has no corpus")
     entries = _entries(corpus, group)
     if options.replay:
-        entries = [entry for entry in entries if entry.id == options.replay]
+        entries = _wanted(options.replay, corpus, entries, group)
         if not entries:
             raise NotTested(f"--replay {options.replay} is not among these requests")
     Replay(case, supply_of(case.bench.contract, case)).run(entries)
@@ -60,6 +62,23 @@ def supply_of(contract: Contract, case: CaseRun) -> Supply:
     module, _, name = str(contract.about["fuzz"]["supply"]).partition(":")
     supply: Supply = getattr(import_module(module), name)(case)
     return supply
+
+
+def _wanted(replay: str, corpus: Corpus, entries: list[Entry], group: str) -> list[Entry]:
+    """Return the request that ``--replay`` names: by its number in the corpus, or by the file of a finding."""
+    path = Path(replay)
+    if path.suffix != ".json":
+        return [entry for entry in entries if entry.id == replay]
+    try:
+        entry = Entry.of_line(0, path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as wrong:
+        raise BadValueError(
+            "--replay",
+            replay,
+            f"it is no finding ({type(wrong).__name__})",
+            "give the id or the file that the report names.",
+        ) from None
+    return [entry] if entry.operation in corpus.about["groups"].get(group, ()) else []
 
 
 def _entries(corpus: Corpus, group: str) -> list[Entry]:
