@@ -12,6 +12,8 @@ from kms_reference.hpcs_tke.administrators import (
     MAX_ADMINISTRATORS,
     SKI_LENGTH,
     Administrator,
+    RsaPublic,
+    SignerInfo,
     read_certificate,
     read_signers,
     verifies,
@@ -38,6 +40,7 @@ _ADD_CONTROL_POINTS = 0x80
 _REMOVE_CONTROL_POINTS = 0x40
 _COUNTER_LIMIT = 1 << (8 * messages.COUNTER_LENGTH)
 _IMPORT = 0x0C
+_NEED_INPUT = {0x02, 0x04, 0x08, 0x0D, 0x0E, 0x12}
 
 Command = Callable[[AdminBlock, int], bytes]
 
@@ -112,6 +115,8 @@ class Domain:
             return query(block.data)
         self._check_addressee(block)
         self._check_counter(block.counter)
+        if not block.data and block.command in _NEED_INPUT and self._broken("tke-missing-input-done"):
+            return b""
         output = self._command(block)(block, self._count_signers(block, request.signers))
         if not self._broken("tke-counter-stuck"):
             self.counter = self._next_counter()
@@ -158,11 +163,22 @@ class Domain:
                     found.append(signer.ski)
                     continue
                 raise Refusal(codes.FOREIGN_SIGNER)
-            valid = self._broken("tke-signatures-unverified") or verifies(administrator, signer, block.signed)
-            if not valid:
+            if not self._holds(administrator, signer, block.signed):
                 raise Refusal(codes.SIGNATURE_REJECTED)
             found.append(signer.ski)
         return len(found) if self._broken("tke-one-signer-counts-twice") else len(set(found))
+
+    def _holds(self, administrator: Administrator, signer: SignerInfo, signed: bytes) -> bool:
+        broken = self._broken
+        rsa = isinstance(administrator.key, RsaPublic)
+        if broken("tke-signatures-unverified") or (rsa and broken("tke-rsa-signature-unverified")):
+            return True
+        try:
+            return verifies(administrator, signer, signed)
+        except Refusal:
+            if broken("tke-malformed-signature-ignored"):
+                return True
+            raise
 
     def _require(self, signers: int, needed: int) -> None:
         if signers < needed and not self._broken("tke-too-few-signatures-accepted"):
@@ -172,7 +188,7 @@ class Domain:
 
     def _query_administrators(self, ski: bytes) -> bytes:
         if not ski:
-            return b"".join(self.administrators)
+            return b"" if self._broken("tke-administrators-unlisted") else b"".join(self.administrators)
         if ski not in self.administrators:
             raise Refusal(codes.NO_SUCH_ADMINISTRATOR)
         return self.administrators[ski].certificate
@@ -192,21 +208,22 @@ class Domain:
 
     def _query_control_points(self, data: bytes) -> bytes:
         self._no_input(data)
-        return self.control_points
+        return self.control_points[:8] if self._broken("tke-control-points-cut") else self.control_points
 
     def _query_attributes(self, data: bytes) -> bytes:
         self._no_input(data)
         return self.attributes.encode()
 
-    @staticmethod
-    def _no_input(data: bytes) -> None:
-        if data:
+    def _no_input(self, data: bytes) -> None:
+        if data and not self._broken("tke-input-unchecked"):
             raise Refusal(codes.INPUT_LENGTH)
 
     # Administrators, attributes, zeroize: also in imprint mode.
 
     def _add_administrator(self, block: AdminBlock, signers: int) -> bytes:
         administrator = read_certificate(block.data)
+        if isinstance(administrator.key, RsaPublic) and self._broken("tke-rsa-administrator-refused"):
+            raise Refusal(codes.CERTIFICATE_MALFORMED)
         if administrator.ski in self.administrators:
             if self._broken("tke-administrator-added-twice"):
                 return administrator.ski

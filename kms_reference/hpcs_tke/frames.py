@@ -55,7 +55,7 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def parse_request(text: str, *, check_length: bool = True) -> Frame:
+def parse_request(text: str) -> Frame:
     """Take an HTPRequest apart.
 
     Raises:
@@ -66,7 +66,7 @@ def parse_request(text: str, *, check_length: bool = True) -> Frame:
     if len(parts) != _REQUEST_PARTS or parts[1:3] != ["PCI request", "XPNUM   "]:
         raise CatcherError(MESSAGE_TYPE)
     length, _, _, module, user, cprb = parts
-    if not _decimal(length) or (check_length and int(length) != len(text) - len(length)):
+    if not _decimal(length) or int(length) != len(text) - len(length):
         raise CatcherError(MESSAGE_LENGTH)
     if not _decimal(module):
         raise CatcherError(MODULE_INDEX_NOT_NUMBER)
@@ -107,14 +107,18 @@ def build_response(domain: int, payload: bytes) -> str:
     return _response("00" + "0" * 16 + " " * 138, _cprb(domain, 0, payload))
 
 
-def build_catcher_error(error: CatcherError) -> str:
-    """Answer that the string did not reach a crypto module."""
+def build_error(error: CatcherError | CprbError) -> str:
+    """Answer that the string did not reach a crypto module, or that its header was refused."""
+    return _build_catcher_error(error) if isinstance(error, CatcherError) else _build_cprb_error(error)
+
+
+def _build_catcher_error(error: CatcherError) -> str:
     info = f"{error.error_type:<2}{error.code:>8}{0:>8}{'KMSREF':<8}{'HTP request':<30}{'':<100}"
     return _response(info, b"")
 
 
-def build_cprb_error(error: CprbError) -> str:
-    """Answer that the header was refused: return and reason halves are not zero, there is no payload."""
+def _build_cprb_error(error: CprbError) -> str:
+    """Return and reason halves are not zero, there is no payload."""
     return _response(
         "00" + "0" * 16 + " " * 138, _cprb(error.domain, (CPRB_FAILED << 16) | error.offset, b"")
     )

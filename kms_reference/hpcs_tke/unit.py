@@ -65,19 +65,19 @@ class CryptoUnit:
     def answer(self, request: str) -> str:
         """Answer an HTPRequest with an HTPResponse; malformed input gets an error at the level it broke."""
         try:
-            frame = frames.parse_request(request, check_length=not self._broken("tke-length-unchecked"))
-        except CatcherError as error:
-            return frames.build_catcher_error(error)
-        except CprbError as error:
-            return frames.build_cprb_error(error)
+            frame = frames.parse_request(request)
+        except (CatcherError, CprbError) as error:
+            if self._broken("tke-bad-frame-500"):
+                raise RuntimeError("defect tke-bad-frame-500") from error
+            return frames.build_error(error)
         if frame.module_index != self.location.module_index:
-            return frames.build_catcher_error(CatcherError(frames.MODULE_INDEX_RANGE))
+            return frames.build_error(CatcherError(frames.MODULE_INDEX_RANGE))
         try:
             payload = self._message(frame.domain_index, frame.payload)
         except Refusal as refusal:
             payload = messages.outer_refusal(frame.domain_index, refusal.pair)
         except CatcherError as error:
-            return frames.build_catcher_error(error)
+            return frames.build_error(error)
         return frames.build_response(frame.domain_index, payload)
 
     def _message(self, domain: int, payload: bytes) -> bytes:
@@ -94,7 +94,7 @@ class CryptoUnit:
         if request is None:
             raise Refusal(codes.UNKNOWN_COMMAND, outer=True)
         named = {domain, request.domain, int.from_bytes(request.block.domain[:4], "big")}
-        if named != {self.location.domain_index}:
+        if named != {self.location.domain_index} and not self._broken("tke-any-domain-answered"):
             raise Refusal(codes.BAD_DOMAIN, outer=True)
         return self._admin(request)
 

@@ -192,7 +192,7 @@ class IksService:
         for cluster in self._state.account(account).clusters.values():
             if wanted in (cluster.id, cluster.name):
                 return cluster
-        code = "E0008" if self._broken("iks-unknown-cluster-wrong-code") else "G0004"
+        code = "G9999" if self._broken("iks-unknown-cluster-wrong-code") else "G0004"
         raise Refusal(404, "The specified cluster could not be found.", code, "General")
 
     def _worker(self, request: Request) -> tuple[Cluster, Worker]:

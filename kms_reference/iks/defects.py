@@ -67,6 +67,7 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("iks-missing-permission-hidden", "A missing permission is not listed.", ("iks-08",)),
     ("iks-insufficient-without-list", "Insufficient permissions come without their names.", ("iks-08",)),
     ("iks-permission-in-wrong-group", "A missing permission is listed in another group.", ("iks-08",)),
+    ("iks-insufficient-as-text", "The listing says insufficient as a text.", ("iks-08-shape",)),
     ("iks-grant-unseen", "A permission that was granted stays missing.", ("iks-08",)),
     (
         "iks-not-authorized-wrong-text",
@@ -80,8 +81,8 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     ("iks-dead-key-works", "A dead API key still works.", ("iks-09",)),
     ("iks-token-exchange-as-500", "A dead API key is a server error.", ("iks-09",)),
-    ("iks-token-exchange-wrong-code", "A dead API key has another code.", ("iks-09",)),
-    ("iks-token-exchange-wrong-type", "A dead API key has another type.", ("iks-09",)),
+    ("iks-token-exchange-wrong-code", "A dead API key has another code.", ("iks-09-code",)),
+    ("iks-token-exchange-wrong-type", "A dead API key has another type.", ("iks-09-code",)),
     (
         "iks-token-exchange-wrong-text",
         "A dead API key has another text.",
@@ -109,7 +110,7 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("iks-no-token-accepted", "A request without a token is served.", ("iks-14",)),
     ("iks-no-token-as-500", "A request without a token is a server error.", ("iks-14",)),
     ("iks-unknown-cluster-served", "An unknown cluster has a key owner.", ("iks-15",)),
-    ("iks-unknown-cluster-wrong-code", "An unknown cluster has another code.", ("iks-15",)),
+    ("iks-unknown-cluster-wrong-code", "An unknown cluster has another code.", ("iks-15-code",)),
     ("iks-viewer-sets", "A viewer sets credentials.", ("iks-16",)),
     ("iks-viewer-unsets", "A viewer unsets credentials.", ("iks-16",)),
     ("iks-viewer-resets", "A viewer resets the API key.", ("iks-16",)),

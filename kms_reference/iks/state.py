@@ -233,7 +233,7 @@ class State:
         for group, needs in groups.items():
             described[group] = {
                 need: {
-                    "insufficient": bool(names),
+                    "insufficient": str(bool(names)) if broken("iks-insufficient-as-text") else bool(names),
                     "missingPermissions": [] if broken("iks-insufficient-without-list") else names,
                 }
                 for need, names in needs.items()

@@ -11,7 +11,7 @@ import pytest
 
 import kms_reference.hpcs_tke as package
 from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_signing import EcAdministrator, Importer
+from kms_conformance.adapters.tke_signing import EcAdministrator, Importer, RsaAdministrator
 from kms_reference.hpcs_tke import DEFECTS
 from kms_reference.hpcs_tke.defects import ActiveDefects
 
@@ -150,6 +150,21 @@ def register_chapter(bench: Bench, unit: Unit, people: list[EcAdministrator]) ->
     yield unit.command(wire.ADD_CONTROL_POINTS, b"\xc0" + bytes(15), by).pair
 
 
+def input_chapter(unit: Unit, people: list[EcAdministrator], rsa: RsaAdministrator) -> Iterator[Any]:
+    """Yield what becomes of odd input, odd signatures, other domains and a third random key."""
+    by = (people[0],)
+    unit.leave_imprint(people)
+    yield unit.command(wire.CLEAR_NEW_KEY, b"x", by).pair, unit.command(wire.COMMIT_KEY, b"", by).pair
+    block = unit.block(wire.CLEAR_NEW_KEY)
+    yield unit.send(wire.admin_request(3, block, people[0].enclose(b"\x30\x00"))).pair
+    yield unit.send(wire.query_request(wire.QUERY_ATTRIBUTES, 4)).level
+    for _ in range(3):
+        yield unit.command(wire.RANDOM_KEY, by=by).level
+    yield unit.add(rsa, by).pair
+    block = unit.block(wire.CLEAR_NEW_KEY)
+    yield unit.send(wire.admin_request(3, block, rsa.sign(block + b"x"))).pair
+
+
 def told(
     chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench], *defects: str
 ) -> list[Any]:
@@ -167,6 +182,7 @@ def told(
 @pytest.fixture(scope="session")
 def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Bench], Iterator[Any]]]:
     """Tell the whole story, in chapters that start from a fresh service."""
+    rsa = RsaAdministrator("administrator RSA")
     return [
         http_chapter,
         lambda bench: imprint_chapter(bench.units()[0], administrators),
@@ -174,6 +190,7 @@ def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Bench], It
         lambda bench: operational_chapter(bench, bench.units()[0], administrators),
         lambda bench: single_sign_chapter(bench.units()[0], administrators),
         lambda bench: register_chapter(bench, bench.units()[0], administrators),
+        lambda bench: input_chapter(bench.units()[0], administrators, rsa),
     ]
 
 

@@ -143,7 +143,7 @@ def test_departures_are_named(text: str) -> None:
 
 def test_catcher_errors_are_read() -> None:
     """An error type other than 00 wins over the message."""
-    text = frames.build_catcher_error(frames.CatcherError(frames.NOT_HEX))
+    text = frames.build_error(frames.CatcherError(frames.NOT_HEX))
     answer = wire.read_response(text)
     assert (answer.level, answer.catcher.strip(), answer.code) == ("catcher", "9", 12)
 
