@@ -273,20 +273,36 @@ def _refuse_unknown_keys(document: Any, schema: Mapping[str, Any], root: Mapping
 
 def _from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = {}
-    for name, place in ENVIRONMENT.items():
+    for name, place in {**ENVIRONMENT, **_variables_of_others(schema)}.items():
         if environ.get(name):
             value: Any = environ[name]
             if place in {("allow",), ("capabilities",)}:
                 value = {switch.strip().removeprefix("no-"): not switch.strip().startswith("no-") for switch in value.split(",")}
             elif place[0] == "limits":
                 value = _number(name, value, low=0)
+            elif place == ("contract",):
+                value = value.partition(",")[0]
             _put(document, place, value)
     for identity in schema["properties"]["identities"]["properties"]:
         stem = "KMS" if identity == "manager" else f"KMS_{identity.upper()}"
-        for variable, member in ((f"{stem}_API_KEY", "api_key_env"), (f"{stem}_TOKEN", "token_env")):
+        for member in ("api_key", "token"):
+            variable = f"{stem}_{member.upper()}"
+            if environ.get(f"{variable}_FILE"):
+                _put(document, ("identities", identity), {f"{member}_file": environ[f"{variable}_FILE"]})
             if environ.get(variable):
-                _put(document, ("identities", identity), {member: variable})
+                _put(document, ("identities", identity), {f"{member}_env": variable})
     return document
+
+
+def _variables_of_others(schema: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the environment variables of the tables of further contracts: ``KMS_<TABLE>_<KEY>``."""
+    return {f"KMS_{'_'.join(place)}".upper(): place for place in places_of_others(schema)}
+
+
+def places_of_others(schema: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return table and key of all that the tables of further contracts may hold."""
+    tables = schema["properties"]
+    return [(table, key) for table in known_contracts() if table in tables for key in tables[table]["properties"]]
 
 
 def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
@@ -320,20 +336,9 @@ def _secret(identity: str, member: str, entry: Mapping[str, Any], base_url: str,
     if f"{member}_flag" in entry:
         value = str(entry[f"{member}_flag"]).strip()
     elif f"{member}_env" in entry:
-        variable = str(entry[f"{member}_env"])
-        value = environ.get(variable, "").strip()
-        if not value:
-            # Somebody may have put the secret itself where its variable belongs.
-            shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
-            raise MissingSecretError(identity, f"the environment variable{shown} that {member}_env names is not set")
+        value = _of_variable(identity, member, str(entry[f"{member}_env"]), environ)
     elif f"{member}_file" in entry:
-        path = str(entry[f"{member}_file"])
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise MissingSecretError(identity, f"the file {path!r} cannot be read") from None
-        if not value:
-            raise MissingSecretError(identity, f"the file {path!r} is empty")
+        value = _of_file(identity, str(entry[f"{member}_file"]))
     elif member in entry:
         if not is_loopback(base_url):
             raise MissingSecretError(identity, f"a literal {member} is accepted for loopback addresses only")
@@ -346,6 +351,25 @@ def _secret(identity: str, member: str, entry: Mapping[str, Any], base_url: str,
     if not value.isascii() or any(sign in value for sign in "\r\n\0"):
         raise MissingSecretError(identity, f"its {member} holds signs that no header can carry")
     return Secret(value)
+
+
+def _of_variable(identity: str, member: str, variable: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(variable, "").strip()
+    if not value:
+        # Somebody may have put the secret itself where its variable belongs.
+        shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
+        raise MissingSecretError(identity, f"the environment variable{shown} that {member}_env names is not set")
+    return value
+
+
+def _of_file(identity: str, path: str) -> str:
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, ValueError):
+        raise MissingSecretError(identity, f"the file {path!r} cannot be read") from None
+    if not value:
+        raise MissingSecretError(identity, f"the file {path!r} is empty")
+    return value
 
 
 def _instance(value: Any) -> str:
@@ -387,7 +411,7 @@ def _shown_url(value: str) -> str:
     place, question, _ = value.partition("?")
     place, number, _ = place.partition("#")
     scheme, slashes, rest = place.rpartition("://")
-    user, at, host = rest.rpartition("@")
+    _, at, host = rest.rpartition("@")
     return f"{scheme}{slashes}{'…@' if at else ''}{host}{question or number}{'…' if question or number else ''}"
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import click
 
 from kms_conformance.errors import BadValueError
+from kms_conformance.target import places_of_others
+from kms_conformance.validation import load_schema
 
 # Flag -> place in the target document.
 _PLACES: Mapping[str, tuple[str, ...]] = {
@@ -34,13 +37,43 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--iam-url", metavar="URL", help="Token issuer. [KMS_IAM_URL]"),
             click.option("--control-url", metavar="URL", help="Control protocol. [KMS_CONTROL_URL]"),
             click.option("--rescue-url", metavar="URL", help="A second way in. [KMS_RESCUE_URL]"),
-            click.option("--contract", metavar="ID[,ID]", help="Contracts to judge by. [KMS_CONTRACT]"),
-            click.option("--identity", "identities", metavar="NAME=VARIABLE", multiple=True, help="API key of a further identity, by environment variable."),
-            click.option("--capability", "capabilities", metavar="[no-]NAME", multiple=True, help="What the endpoint has or lacks."),
+            click.option(
+                "--contract",
+                metavar="ID[,ID]",
+                envvar="KMS_CONTRACT",
+                help="Contracts to judge by. [KMS_CONTRACT]",
+            ),
+            click.option(
+                "--identity",
+                "identities",
+                metavar="NAME[.KEY]=VALUE",
+                multiple=True,
+                help="A further identity; KEY is api_key_env (the default: a variable), api_key_file, token_env or token_file.",
+            ),
+            click.option(
+                "--capability",
+                "capabilities",
+                metavar="[no-]NAME",
+                multiple=True,
+                help="What the endpoint has or lacks.",
+            ),
             click.option("--allow", metavar="NAME", multiple=True, help="What may outlive a case."),
-            click.option("--max-wait", type=float, metavar="SECONDS", help="Longest single wait; 0: none. [KMS_MAX_WAIT]"),
-            click.option("--requests-per-second", type=float, metavar="N", help="Rate limit. [KMS_REQUESTS_PER_SECOND]"),
-            click.option("--timeout", type=float, metavar="SECONDS", help="For one complete answer. [KMS_TIMEOUT]"),
+            click.option(
+                "--max-wait",
+                type=float,
+                metavar="SECONDS",
+                help="Longest single wait; 0: none. [KMS_MAX_WAIT]",
+            ),
+            click.option(
+                "--requests-per-second", type=float, metavar="N", help="Rate limit. [KMS_REQUESTS_PER_SECOND]"
+            ),
+            click.option(
+                "--timeout", type=float, metavar="SECONDS", help="For one complete answer. [KMS_TIMEOUT]"
+            ),
+            *(
+                click.option(f"--{table}-{key}".replace("_", "-"), metavar="VALUE", help=f"[{table}] {key}")
+                for table, key in _others()
+            ),
         ]
     ):
         function = option(function)
@@ -58,17 +91,42 @@ def flags_document(flags: Mapping[str, Any]) -> dict[str, Any]:
     manager = {member: flags[member] for member in ("token", "api_key") if flags.get(member)}
     if manager:
         # A secret given as a flag is the operator's own choice, so it is taken for any address.
-        _put(document, ("identities", "manager"), {f"{member}_flag": value for member, value in manager.items()})
+        _put(
+            document,
+            ("identities", "manager"),
+            {f"{member}_flag": value for member, value in manager.items()},
+        )
     for pair in flags.get("identities") or ():
-        name, equals, variable = pair.partition("=")
-        if not equals:
-            raise BadValueError("--identity", pair, "it has no =", "write --identity approver=KMS_APPROVER_API_KEY.")
-        _put(document, ("identities", name), {"api_key_env": variable})
+        _identity(document, pair)
+    for table, key in _others():
+        if flags.get(f"{table}_{key}") is not None:
+            _put(document, (table, key), flags[f"{table}_{key}"])
     for switch in flags.get("capabilities") or ():
         _put(document, ("capabilities", switch.removeprefix("no-")), not switch.startswith("no-"))
     for switch in flags.get("allow") or ():
         _put(document, ("allow", switch), True)
     return document
+
+
+def _identity(document: dict[str, Any], pair: str) -> None:
+    """Take in one ``--identity``; what stands behind the ``=`` may be a secret by mistake, so it is not repeated."""
+    place, equals, value = pair.partition("=")
+    name, _, key = place.partition(".")
+    advice = "write --identity approver=KMS_APPROVER_API_KEY, or --identity approver.token_file=PATH."
+    if not equals or not value:
+        raise BadValueError("--identity", "…", "it has no = with a value behind it", advice)
+    known = load_schema("target")
+    members = known["$defs"]["identity"]["properties"]
+    if name not in known["properties"]["identities"]["properties"]:
+        raise BadValueError("--identity", name, "there is no such identity", advice)
+    if (key or "api_key_env") not in members:
+        raise BadValueError("--identity", place, f"the key must be one of {', '.join(members)}", advice)
+    _put(document, ("identities", name, key or "api_key_env"), value)
+
+
+@cache
+def _others() -> list[tuple[str, str]]:
+    return places_of_others(load_schema("target"))
 
 
 def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
