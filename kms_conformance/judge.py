@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from kms_conformance.exchange import JSON, Exchange, Received, first_reason
+from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.messages import says
 from kms_conformance.validation import SCHEMA_FILES
@@ -82,7 +82,7 @@ def _outcome_mismatch(outcome: Outcome, answer: Received, schemas: Schemas) -> s
     if outcome.code_at or outcome.text_at:
         return _flat_mismatch(outcome, answer)
     if outcome.code is None:
-        return None
+        return _envelope_text_mismatch(outcome, answer)
     reason = first_reason(answer.body)
     if reason is None:
         return f"{answer.status} without reasons"
@@ -108,6 +108,14 @@ def _flat_mismatch(outcome: Outcome, answer: Received) -> str | None:
 
 def _found(patterns: Iterable[str], text: str) -> bool:
     return any(re.search(pattern, text) for pattern in patterns)
+
+
+def _envelope_text_mismatch(outcome: Outcome, answer: Received) -> str | None:
+    """Compare ``errorMsg``, where a refusal has no reasons and its message stands there."""
+    text = error_message(answer.body)
+    if not outcome.messages or (text is not None and any(says(text, known) for known in outcome.messages)):
+        return None
+    return f"{answer.status} with errorMsg {text!r}, documented is {outcome.messages[0]!r}"
 
 
 def _message_mismatch(outcome: Outcome, message: JSON) -> str | None:

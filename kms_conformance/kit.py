@@ -491,4 +491,4 @@ class Answer:
 
 def _texts(known: ReasonCode | None) -> tuple[str, ...]:
     """Return the texts that a code's message must be one of: none where no source page fixes them."""
-    return known.messages if known is not None and known.documented and known.in_body else ()
+    return known.messages if known is not None and known.documented else ()

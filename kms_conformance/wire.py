@@ -116,8 +116,9 @@ def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas
     if answer.status < _BAD or reason is None:
         return
     status, code = reason.get("status"), reason.get("code")
-    if status is not None and status != answer.status:
-        yield Complaint("wire-reason-status", f"reasons[0].status = {answer.status}", f"{status!r}")
+    if status != answer.status:
+        got = "none" if status is None else f"{status!r}"
+        yield Complaint("wire-reason-status", f"reasons[0].status = {answer.status}", got)
     known = contract.codes.get(code) if isinstance(code, str) else None
     if known is not None and known.documented and answer.status not in known.statuses:
         told = " or ".join(map(str, known.statuses))
