@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel format constraints clean
+.PHONY: conformance test lint types imports unit wheel matrix coverage-page format constraints clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -34,6 +34,14 @@ unit: $(READY)
 
 wheel: $(READY)
 	$(BIN)/python tests/wheel_check.py
+
+# Every case against every defect and variation of the references: docs/kill-matrix.md and .json.
+matrix: $(READY)
+	$(BIN)/python tests/proof/matrix.py
+
+# How much of the source pages a run puts to the test: docs/coverage.md.
+coverage-page: $(READY)
+	$(BIN)/python tests/proof/coverage_page.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import hashlib
 import json
 import sys
 import time
@@ -105,20 +106,10 @@ def matrix_of(chosen: Iterable[Task], rows: Iterable[Document]) -> Document:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the matrix as the command line asks; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument(
-        "--only", metavar="PATTERN", help="run and print the rows whose name matches; write nothing"
-    )
-    parser.add_argument(
-        "--everywhere", action="store_true", help="run every case, even where a defect cannot reach it"
-    )
-    parser.add_argument("--processes", type=int, default=2)
-    chosen = parser.parse_args(arguments)
+    chosen = _options(arguments)
     begun = time.monotonic()
-    wanted = tasks(
-        lambda name: chosen.only is None or fnmatch.fnmatch(name, chosen.only), everywhere=chosen.everywhere
-    )
-    rows = []
+    wanted = tasks(lambda name: _is_wanted(name, chosen.only, chosen.part), everywhere=chosen.everywhere)
+    rows: list[Document] = []
     for row in run_rows(wanted, chosen.processes):
         rows.append(row)
         if chosen.only is not None:
@@ -128,18 +119,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     took = time.monotonic() - begun
     if chosen.only is not None:
         return 0
-    matrix = matrix_of(wanted, rows)
-    DATA.write_text(json.dumps(matrix, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(render(matrix), encoding="utf-8")
-    broken = broken_rules(matrix)
-    for line in broken:
+    if chosen.part:
+        wrong = differences(json.loads(DATA.read_text(encoding="utf-8")), rows)
+        told = f"{len(rows)} rows differ in {len(wrong)} from {DATA.name}"
+    else:
+        matrix = matrix_of(wanted, rows)
+        DATA.write_text(json.dumps(matrix, indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(render(matrix), encoding="utf-8")
+        wrong = broken_rules(matrix)
+        told = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
+        told += f"; {len(wrong)} rules broken"
+    for line in wrong:
         click.echo(line)
-    size = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
     ran = sum(len(task[3]) for task in wanted)
-    click.echo(
-        f"{size}: {ran} runs of a case in {took:.0f} s, {chosen.processes} processes; {len(broken)} rules broken"
+    click.echo(f"{told}; {ran} runs of a case in {took:.0f} s, {chosen.processes} processes")
+    return 1 if wrong else 0
+
+
+def differences(matrix: Document, rows: Iterable[Document]) -> list[str]:
+    """Return a line for each row that is not as the stored matrix has it."""
+    known = {
+        (row["contract"], row["name"]): row for kind in ("defects", "variations") for row in matrix[kind]
+    }
+    lines = []
+    for row in rows:
+        before = known.get((row["contract"], row["name"]), {})
+        changed = [
+            f"{name}: {before.get(name)} -> {row[name]}" for name in row if before.get(name) != row[name]
+        ]
+        if changed:
+            lines.append(f"{row['contract']}: {row['name']} differs ({'; '.join(changed)})")
+    return lines
+
+
+def _is_wanted(name: str, pattern: str | None, part: str | None) -> bool:
+    if part is not None:
+        place, _, parts = part.partition("/")
+        return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % int(parts) == int(place) % int(parts)
+    return pattern is None or fnmatch.fnmatch(name, pattern)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Every case against every defect and variation.")
+    parser.add_argument(
+        "--only", metavar="PATTERN", help="run and print the rows whose name matches; write nothing"
     )
-    return 1 if broken else 0
+    parser.add_argument(
+        "--part", metavar="N/M", help="run the N-th of M parts, compare with the stored matrix; write nothing"
+    )
+    parser.add_argument(
+        "--everywhere", action="store_true", help="run every case, even where a defect cannot reach it"
+    )
+    parser.add_argument("--processes", type=int, default=2)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,47 @@
+"""Write `docs/coverage.md`: run every contract's cases against the embedded reference, and tell what that has covered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kms_conformance.contract import known_contracts
+from kms_conformance.coverage import coverage_of, render
+
+PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
+
+
+def results_of_runs() -> list[Any]:
+    """Return `results.json` of a run of each contract's cases; raise :class:`subprocess.CalledProcessError` when one fails."""
+    found = []
+    for contract in known_contracts():
+        with tempfile.TemporaryDirectory() as directory:
+            command = [sys.executable, "-m", "kms_conformance", "run", "--contract", contract]
+            subprocess.run(
+                [*command, "--report-dir", directory], cwd=directory, check=True, capture_output=True
+            )
+            found.append(json.loads((Path(directory) / "results.json").read_text(encoding="utf-8")))
+    return found
+
+
+def main() -> int:
+    """Write the page; return 1, with a line for each gap, when the pages are not covered."""
+    coverages = coverage_of(results_of_runs())
+    PAGE.write_text(render(coverages), encoding="utf-8")
+    for coverage in coverages:
+        told = ", ".join(f"{number} {state.value}" for state, number in coverage.counts.items() if number)
+        click.echo(f"{coverage.contract.id}: {len(coverage.promises)} promises, {told}: {coverage.share:.1%}")
+    gaps = [gap for coverage in coverages for gap in coverage.gaps]
+    for gap in gaps:
+        click.echo(gap)
+    return 1 if gaps else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
