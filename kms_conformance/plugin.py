@@ -84,6 +84,8 @@ def _asked_for(config: pytest.Config) -> bool:
 
 def _of_options(config: pytest.Config) -> Callable[[], Session]:
     def start() -> Session:
+        from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
+
         from kms_conformance.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
         from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
         from kms_conformance.target import read_target  # noqa: PLC0415 - same
@@ -101,9 +103,24 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
             shard=_shard(config),
         )
         path = config.getoption("kms_target")
-        return Session(options, read_target(path) if path else None)
+        target = read_target(path) if path else None
+        return Session(replace(options, contracts=_contracts(config, target)), target)
 
     return start
+
+
+def _contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
+    """Return the contracts to judge: those whose folders are asked for by name, else what the target has tables for."""
+    from kms_conformance.catalogue import folders  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.target import contracts_by_default  # noqa: PLC0415 - same
+
+    default = contracts_by_default(target)
+    places = [str(argument).partition("::")[0].replace("/", ".").rstrip(".") for argument in config.args]
+    if any(place.endswith("scenarios") for place in places):
+        return default
+    steps = {step for place in places for step in place.rpartition("scenarios.")[2].split(".")}
+    named = [contract for contract in contracts_by_default(None) if steps.intersection(folders(contract))]
+    return tuple(named) or default[:1]
 
 
 def _fuzz_options(config: pytest.Config) -> FuzzOptions:
@@ -168,6 +185,10 @@ class State:
 
         session.config.stash[STATE] = self
         try:
+            if self._report_dir is not None:
+                from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - inert sessions stay light
+
+                prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
             if not self._worker and self._watcher is None:
                 self.session.check()
@@ -197,7 +218,8 @@ class State:
         from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - inert sessions stay light
 
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
-        cases = self._own(cases)
+        judged = self.session.options.contracts
+        cases = self._own({case_id: case for case_id, case in cases.items() if case[1].contract in judged})
         self._infos = {case_id: info for case_id, (_, info) in cases.items()}
         self._overlap = Overlap(self.session)
         contracts = {info.contract for info in self._infos.values()}

@@ -61,8 +61,9 @@ def command(
     """
     from kms_conformance.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
     from kms_conformance.fuzz.options import chosen  # noqa: PLC0415 - same
+    from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - --help stays quick
     from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
-    from kms_conformance.target import read_target  # noqa: PLC0415 - same
+    from kms_conformance.target import contracts_by_default, read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)
     path = flags.get("target")
@@ -72,9 +73,9 @@ def command(
     target = read_target(path, document) if named else None
     if target is not None and (defects or variations):
         raise BadValueError("--defect", ", ".join(defects + variations), "only the embedded reference can be broken", "leave out the target, or use `serve --defect`.")
-    check_names("--defect", defects, "kms_reference.defects:DEFECTS")
+    check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
     check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
-    contracts = tuple(flags["contract"].split(",")) if flags.get("contract") else (target.contract if target else "key_protect",)
+    contracts = tuple(flags["contract"].split(",")) if flags.get("contract") else contracts_by_default(target)
     options = Options(
         profile=Profile(profile),
         edition=edition,
@@ -91,6 +92,7 @@ def command(
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
     arguments += ["-n", workers, "--dist", "loadgroup"] if workers else []
+    prepare(report_dir)  # no run shall be lost for want of a place for its report
     # A job that a CI system cancels is told so by SIGTERM: it ends as with Ctrl-C, clean-up and reports included.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = Session(options, target)
