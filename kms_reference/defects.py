@@ -16,16 +16,20 @@ from kms_reference.iks.defects import Defect as IksDefect
 from kms_reference.key_protect.broken_refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.broken_rules import RULE_DEFECTS
 from kms_reference.key_protect.broken_successes import SUCCESS_DEFECTS
+from kms_reference.key_protect.fuzz_defects import FUZZ_DEFECTS as _FUZZ
 from kms_reference.rules import Defect
 
-__all__ = ["ALL_DEFECTS", "DEFECTS", "Defect"]
+__all__ = ["ALL_DEFECTS", "DEFECTS", "FUZZ_DEFECTS", "Defect"]
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType(
     {defect.name: defect for defect in (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS)}
 )
 """The defects of Key Protect."""
 
+FUZZ_DEFECTS: Mapping[str, Defect] = MappingProxyType({defect.name: defect for defect in _FUZZ})
+"""Defects of Key Protect that no documented sequence shows; fuzzing does."""
+
 ALL_DEFECTS: Mapping[str, Defect | TkeDefect | IksDefect] = MappingProxyType(
-    {**DEFECTS, **TKE_DEFECTS, **IKS_DEFECTS}
+    {**DEFECTS, **FUZZ_DEFECTS, **TKE_DEFECTS, **IKS_DEFECTS}
 )
 """The defects of all endpoints of one server; names begin with ``tke-`` and ``iks-`` where they are not Key Protect's."""

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from kms_reference.defects import ALL_DEFECTS, DEFECTS, Defect
+from kms_reference.defects import ALL_DEFECTS, DEFECTS, FUZZ_DEFECTS, Defect
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.world import ClockKind, World
@@ -64,9 +64,10 @@ class Server:
         for name in self._defects:
             if name not in ALL_DEFECTS:
                 raise ServerError(f"unknown defect {name!r}; the reference knows {', '.join(ALL_DEFECTS)}")
-        own = [name for name in self._defects if name in DEFECTS]
+        known = {**DEFECTS, **FUZZ_DEFECTS}
+        own = [name for name in self._defects if name in known]
         self._rules = Rules.of(
-            edition, _chosen("defect", own, DEFECTS), _chosen("variation", variations, VARIATIONS)
+            edition, _chosen("defect", own, known), _chosen("variation", variations, VARIATIONS)
         )
         self._host, self._port, self._bound_port = host, port, 0
         self._data, self._clock = data, clock

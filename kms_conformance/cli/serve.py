@@ -34,16 +34,16 @@ def command(
 ) -> None:
     """Serve the embedded reference until Ctrl-C. Its keys are worth nothing: store nothing real in it."""
     from kms_reference import target as target_file  # noqa: PLC0415 - --help stays quick
-    from kms_reference.defects import DEFECTS  # noqa: PLC0415 - same
+    from kms_reference.defects import ALL_DEFECTS  # noqa: PLC0415 - same
     from kms_reference.server import Server, ServerError, serve_forever  # noqa: PLC0415 - same
     from kms_reference.variations import VARIATIONS  # noqa: PLC0415 - same
 
     if listing:
-        for kind, known in (("defect", DEFECTS), ("variation", VARIATIONS)):
+        for kind, known in (("defect", ALL_DEFECTS), ("variation", VARIATIONS)):
             for name, entry in known.items():
                 click.echo(f"{kind:9}  {name:45}  {entry.doc}")
         return
-    check_names("--defect", defects, "kms_reference.defects:DEFECTS")
+    check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
     check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
 
     def ready(server: Server) -> None:
