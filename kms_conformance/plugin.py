@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kms_conformance.kit import CaseInfo
     from kms_conformance.schedule import Overlap
     from kms_conformance.session import Session
+    from kms_conformance.target import Target
     from kms_conformance.verdict import CaseResult, Finding, Run
 
 OWN_CASES = "kms_conformance.scenarios"

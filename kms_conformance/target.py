@@ -25,6 +25,7 @@ from kms_conformance.redaction import Secret
 from kms_conformance.validation import load_schema
 
 FRESH = "fresh"
+DEFAULT_CONTRACT = "key_protect"
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
@@ -67,7 +68,7 @@ class Target:
 
     base_url: str
     instance: str
-    contract: str = "key_protect"
+    contract: str = DEFAULT_CONTRACT
     iam_url: str = ""
     control_url: str = ""
     rescue_url: str = ""
@@ -169,6 +170,13 @@ class Target:
         }
 
 
+def contracts_by_default(target: Target | None) -> tuple[str, ...]:
+    """Return what a run judges unless it is told: what the target has tables for; without a target, everything."""
+    if target is not None:
+        return target.contracts
+    return (DEFAULT_CONTRACT, *(name for name in known_contracts() if name != DEFAULT_CONTRACT))
+
+
 def is_loopback(url: str) -> bool:
     """Tell whether a URL's host is this machine."""
     host = urlsplit(url).hostname or ""
@@ -216,7 +224,7 @@ def build_target(document: Mapping[str, Any], environ: Mapping[str, str] = os.en
     return Target(
         base_url=base_url,
         instance=_instance(document.get("instance")),
-        contract=str(document.get("contract", "key_protect")),
+        contract=str(document.get("contract", DEFAULT_CONTRACT)),
         iam_url=iam_url,
         control_url=_optional_url(_table(document, "control"), "url", "control.url").rstrip("/"),
         rescue_url=_optional_url(document, "rescue_url", "rescue_url").rstrip("/"),

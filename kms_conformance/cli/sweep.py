@@ -29,7 +29,7 @@ def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     if not (flags.get("target") or document.get("base_url")):
         raise MissingTargetError("sweep")
     target = read_target(flags.get("target"), document)
-    session = Session(Options(journal=journal, contracts=(target.contract,)), target)
+    session = Session(Options(journal=journal, contracts=target.contracts), target)
     try:
         session.check()
         things = session.left_behind()
