@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -25,9 +27,17 @@ def ask(target: Target, method: str, path: str, body: dict[str, Any] | None = No
         raise NotTested("add [control] url to the target")
     url = f"{target.control_url}{path}"
     try:
-        with httpx.Client(trust_env=False, follow_redirects=False, timeout=target.timeout) as http:
+        with httpx.Client(
+            verify=_authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
+        ) as http:
             status = http.request(method, url, json=body).status_code
     except httpx.HTTPError as wrong:
         raise UnreachableError(url, f"the control protocol gave no answer ({type(wrong).__name__})") from None
     if status >= _FIRST_ERROR:
         raise NotTested(f"needs {method} {path} of the control protocol, which answers {status}")
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Read the certificate authorities once: that takes longer than ten requests."""
+    return ssl.create_default_context()
