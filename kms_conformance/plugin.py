@@ -356,7 +356,7 @@ class State:
         if self._worker:
             session.config.workeroutput["kms_in_all"] = self._in_all  # type: ignore[attr-defined]  # xdist's
             session.config.workeroutput["kms_deselected"] = self._deselected  # type: ignore[attr-defined]  # xdist's
-        else:
+        elif not session.config.option.collectonly:  # a list of cases is no run, and has no verdict
             self.run = self.session.outcome()
             if self._report_dir is not None:
                 from kms_conformance.outputs import write_all  # noqa: PLC0415 - inert sessions stay light

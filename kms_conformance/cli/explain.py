@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -12,6 +12,7 @@ import click
 from kms_conformance.catalogue import listed_cases
 from kms_conformance.contract import Contract, ReasonCode, known_contracts, load_contract, short_anchor
 from kms_conformance.errors import BadValueError
+from kms_conformance.validation import load_schema
 
 _WIDTH = 100
 
@@ -21,23 +22,43 @@ _WIDTH = 100
 def command(code: str) -> None:
     """Explain CODE: a reason code, a section of the source page (anchor or number) or a row's id."""
     wanted = code.strip()
-    for contract_id in known_contracts():
-        contract = load_contract(contract_id)
-        lines = list(explain(contract, wanted))
-        if lines:
-            for line in lines:
-                click.echo(line)
-            return
-    names = [name for contract_id in known_contracts() for name in load_contract(contract_id).codes]
-    near = difflib.get_close_matches(wanted.upper(), names, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`kms-conformance explain KEY_DELETED_ERR` is an example."
-    raise BadValueError("CODE", wanted, "no contract knows such a code, section or row", hint)
+    contracts = [load_contract(contract_id) for contract_id in by_weight()]
+    told = [lines for contract in contracts if (lines := list(explain(contract, wanted)))]
+    if not told:
+        near = difflib.get_close_matches(wanted.casefold(), names := known_names(contracts), n=1)
+        hint = (
+            f"did you mean {names[near[0]]}?"
+            if near
+            else "`kms-conformance explain KEY_DELETED_ERR` is an example."
+        )
+        raise BadValueError("CODE", wanted, "no contract knows such a code, section or row", hint)
+    click.echo("\n\n".join("\n".join(lines) for lines in told))
+
+
+def by_weight() -> list[str]:
+    """Return the contracts: first the one that is judged by when nobody says otherwise."""
+    default = load_schema("target")["properties"]["contract"]["default"]
+    return sorted(known_contracts(), key=lambda contract_id: (contract_id != default, contract_id))
+
+
+def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
+    """Return all that can be explained, by its name in small letters."""
+    return {
+        name.casefold(): name
+        for contract in contracts
+        for names in (contract.sections, contract.requirements, contract.codes)
+        for name in names
+    }
 
 
 def explain(contract: Contract, wanted: str) -> Iterator[str]:
     """Give the lines that explain a code, a section or a row; none when the contract does not know it."""
     known = contract.codes.get(wanted.upper())
-    section = contract.sections.get(wanted) or contract.sections.get(short_anchor(wanted)) or _numbered(contract, wanted)
+    section = (
+        contract.sections.get(wanted)
+        or contract.sections.get(short_anchor(wanted))
+        or _numbered(contract, wanted)
+    )
     row = contract.requirements.get(wanted)
     if known is not None:
         yield from _explain_code(contract, known)
@@ -86,4 +107,6 @@ def _paragraph(title: str, text: str) -> Iterator[str]:
 def _numbered(contract: Contract, wanted: str) -> Mapping[str, Any] | None:
     if not wanted.isdigit():
         return None
-    return next((section for section in contract.sections.values() if section.get("number") == int(wanted)), None)
+    return next(
+        (section for section in contract.sections.values() if section.get("number") == int(wanted)), None
+    )
