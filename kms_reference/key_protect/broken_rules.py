@@ -98,7 +98,6 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("expired-key-restored", ("key-expired-err",), "An expired key can be restored."),
     ("generated-key-restored", ("key-impt-req-err",), "A generated key can be restored in the page's edition."),
     ("restored-key-stays-destroyed", (), "Restoring is answered with 201 and has no effect."),
-    ("restored-with-other-material", ("key-impt-req-err",), "An imported key is restored with material that is not its own."),
     ("purge-of-live-key", (_STATE,), "A living key can be purged."),
     ("purged-key-remains", (), "Purging is answered as done and has no effect."),
     # Rotation and versions

@@ -171,6 +171,7 @@ REPLY_VARIATIONS: Final = (
     Variation("fractional-seconds", "Dates have fractions of seconds.", (), _fractions),
     Variation("resources-in-empty-lists", "Empty lists have an empty member resources.", (), _empty_lists),
     Variation("import-token-names-its-life", "Import tokens also say their life in seconds.", ("import-token-expired-err",)),
+    Variation("restore-ignores-material", "Restoring takes no notice of the material in its body.", ("key-impt-req-err",)),
     Variation("purge-200", "Purging is answered with 200.", ()),
     Variation("alias-200", "Creating an alias is answered with 200.", ()),
     Variation("force-named-as-target", "A refused deletion names force as its target.", ("protected-resource-err",), _target_when_undocumented),

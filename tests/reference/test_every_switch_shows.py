@@ -541,7 +541,7 @@ OTHER_STATUS = (
     "purge-200",
     "alias-200",
 )
-OTHER_STATUS += ("expiry-half-an-hour-late",)
+OTHER_STATUS += ("expiry-half-an-hour-late", "restore-ignores-material")
 
 
 @pytest.mark.parametrize("name", list(VARIATIONS))
