@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from kms_conformance.contract import load_contract
 
@@ -42,8 +44,8 @@ def _listed(folder: str) -> tuple[ListedCase, ...]:
             continue
         module = import_module(f"{package.__name__}.{entry.name}")
         for name, function in inspect.getmembers(module, inspect.isfunction):
-            marks = getattr(function, "pytestmark", [])
-            covers = tuple(row for mark in marks if mark.name == "covers" for row in mark.args)
+            marks = list(_marks(function))
+            covers = tuple(dict.fromkeys(row for mark in marks if mark.name == "covers" for row in mark.args))
             if covers and name.startswith("test_"):
                 rule = (function.__doc__ or "").strip()
                 found.append(
@@ -55,3 +57,11 @@ def _listed(folder: str) -> tuple[ListedCase, ...]:
                     )
                 )
     return tuple(found)
+
+
+def _marks(function: Callable[..., Any]) -> Iterator[Any]:
+    """Give the marks of a case, and those of its parameters: one case may put a row to the test with each."""
+    for mark in getattr(function, "pytestmark", []):
+        yield mark
+        if mark.name == "parametrize":
+            yield from (inner for entry in mark.args[1] for inner in getattr(entry, "marks", ()))

@@ -12,16 +12,21 @@ import click
 from kms_conformance.catalogue import listed_cases
 from kms_conformance.contract import Contract, ReasonCode, known_contracts, load_contract, short_anchor
 from kms_conformance.errors import BadValueError
+from kms_conformance.recognition import recognised
 from kms_conformance.validation import load_schema
 
 _WIDTH = 100
 
 
 @click.command("explain")
-@click.argument("code")
-def command(code: str) -> None:
-    """Explain CODE: a reason code, a section of the source page (anchor or number) or a row's id."""
-    wanted = code.strip()
+@click.argument("code", nargs=-1, required=True)
+def command(code: tuple[str, ...]) -> None:
+    """Explain CODE.
+
+    A reason code, a section of the source page (anchor or number), a row's id, the text of a message, or return and
+    reason code of a crypto module (209/71).
+    """
+    wanted = " ".join(code).strip()
     contracts = [load_contract(contract_id) for contract_id in by_weight()]
     told = [lines for contract in contracts if (lines := list(explain(contract, wanted)))]
     if not told:
@@ -53,15 +58,18 @@ def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
 
 def explain(contract: Contract, wanted: str) -> Iterator[str]:
     """Give the lines that explain a code, a section or a row; none when the contract does not know it."""
-    known = contract.codes.get(wanted.upper())
+    named = contract.codes.get(wanted.upper())
+    known = [named] if named is not None else recognised(contract, wanted)
     section = (
         contract.sections.get(wanted)
         or contract.sections.get(short_anchor(wanted))
         or _numbered(contract, wanted)
     )
     row = contract.requirements.get(wanted)
-    if known is not None:
-        yield from _explain_code(contract, known)
+    if known:
+        for place, code in enumerate(known):
+            yield from [""] if place else []
+            yield from _explain_code(contract, code)
     elif section is not None:
         yield f"Section {section.get('number', '')} {section['title']}".strip()
         yield f"  page: {contract.link(str(section['anchor']))}"
@@ -78,8 +86,8 @@ def explain(contract: Contract, wanted: str) -> Iterator[str]:
 
 
 def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
-    status = " or ".join(map(str, known.statuses))
-    yield f"{known.code}  HTTP {status}  ({contract.title}, {'documented' if known.documented else known.evidence})"
+    status = "HTTP " + " or ".join(map(str, known.statuses)) if known.status_judged else "whatever error status"
+    yield f"{known.code}  {status}  ({contract.title}, {'documented' if known.documented else known.evidence})"
     for anchor in known.sections:
         section = contract.sections.get(anchor)
         if section is not None:
@@ -87,6 +95,9 @@ def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
     yield from _paragraph("message", known.messages[0] if known.messages else "(no reasons in the answer)")
     for text in known.messages[1:]:
         yield from _paragraph("or", text)
+    yield from _paragraph("symptom", known.symptom)
+    yield from _paragraph("cause", known.cause)
+    yield from _paragraph("resolution", known.resolution)
     yield from _paragraph("how to provoke it", known.provoke)
     yield from _paragraph("what to answer", known.answer)
     yield from _cases(contract, {row.id for row in contract.requirements.values() if row.code == known.code})
