@@ -94,6 +94,7 @@ def _about(run: Run) -> dict[str, str]:
     target = run.meta.get("target", {})
     return {
         "run-verdict": run.verdict.value,
+        "headline": headline(run),
         "profile": run.profile.value,
         "base_url": str(target.get("base_url", "")),
     }
