@@ -331,18 +331,26 @@ class State:
 
     def pytest_keyboard_interrupt(self) -> None:
         """Note that the run was stopped by hand."""
-        self.session.interrupted = "stopped by hand"
+        if self._session is not None:  # else the session could not be started, which has been told
+            self._session.interrupted = "stopped by hand"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
-        """Note a worker that crashed."""
-        self._in_all = max(self._in_all, getattr(node, "workeroutput", {}).get("kms_in_all", 0))
+        """Take in what a worker has left out, and note one that crashed."""
+        told = getattr(node, "workeroutput", {})
+        self._in_all = max(self._in_all, told.get("kms_in_all", 0))
+        self._deselected = max(self._deselected, told.get("kms_deselected", 0))
+        if self._deselected and self.session.expected and not self.session.interrupted:
+            self.session.interrupted = f"{self._deselected} cases were left out by the selection"
         if error:
             self.session.interrupted = f"worker {node.gateway.id} crashed"
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Note an error of pytest or of the suite itself."""
-        self.session.trouble = str(excrepr).strip().splitlines()[-1]
+        if self._session is not None:
+            told = str(excrepr).strip().splitlines()[-1]
+            benches = [self._session.bench(contract) for contract in self._session.options.contracts]
+            self._session.trouble = benches[0].redactor.scrub(told) if benches else told
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
