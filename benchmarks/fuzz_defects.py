@@ -15,7 +15,7 @@ from kms_conformance.contract import load_contract
 from kms_conformance.fuzz import tiers
 from kms_conformance.fuzz.corpus import shipped_corpus
 from kms_conformance.fuzz.options import USUAL
-from kms_conformance.kit import CaseInfo, CaseRun
+from kms_conformance.kit import CaseInfo
 from kms_conformance.session import Options, Session
 from kms_conformance.verdict import Verdict
 from kms_reference.defects import FUZZ_DEFECTS
@@ -38,7 +38,14 @@ class Hunt:
         """Run one fuzz case; tell whether it found something."""
         bench = self.session.bench("key_protect")
         self.session._benches["key_protect"] = replace(bench, fuzz=replace(self.fuzz, whole=whole))
-        case = self.session.open(CaseInfo(id=f"fuzz.{number}", title=number, contract="key_protect", covers=("fuzz-any-request", "life-cycle-walk")))
+        case = self.session.open(
+            CaseInfo(
+                id=f"fuzz.{number}",
+                title=number,
+                contract="key_protect",
+                covers=("fuzz-any-request", "life-cycle-walk"),
+            )
+        )
         return self.session.run_case(case, lambda kms: body(kms.case)).verdict in _BAD  # type: ignore[operator]
 
     def tier(self) -> str:
@@ -86,7 +93,9 @@ def main() -> None:
             hunt.session.close()
         found[tier or "nobody"] += 1
         print(f"| {name} | {tier or 'nobody'} | {time.monotonic() - begun:.1f} |", flush=True)
-    print("\n" + ", ".join(f"{number} by {tier}" for tier, number in found.most_common()) + f", of {len(names)}")
+    print(
+        "\n" + ", ".join(f"{number} by {tier}" for tier, number in found.most_common()) + f", of {len(names)}"
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.kit import Inconclusive
+from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import key_material, seal_nonce
 from kms_conformance.redaction import Secret
 
@@ -31,6 +31,7 @@ __all__ = [
     "key_material",
     "needs",
     "operations",
+    "raw_request",
     "replay_corpus",
     "seal_nonce",
     "waits",
@@ -82,6 +83,16 @@ def fuzz_operation(system: Any, operation: str, kind: str) -> None:
     from kms_conformance.fuzz import tiers  # noqa: PLC0415 - only the fuzz cases need it
 
     tiers.fuzz_operation(system.case, operation, kind)
+
+
+def raw_request(system: Any, method: str, target: str, headers: list[str], content: bytes = b"") -> tuple[Answer, int]:
+    """Send a request byte by byte as it is given, where the target allows it; return the answer and how many came.
+
+    ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.
+    """
+    from kms_conformance.fuzz.raw import send_raw  # noqa: PLC0415 - few cases need it
+
+    return send_raw(system, method, target, headers, content, f"raw {method}")
 
 
 def walk(system: Any, kind: str) -> None:

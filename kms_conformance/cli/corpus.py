@@ -15,9 +15,17 @@ def command() -> None:
 
 @command.command("build")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generators.")
-@click.option("--size", type=click.IntRange(min=1), default=20_400, show_default=True, help="How many requests.")
+@click.option(
+    "--size", type=click.IntRange(min=1), default=20_400, show_default=True, help="How many requests."
+)
 @click.option("--contract", default="key_protect", show_default=True, help="Whose operations.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("fuzz-corpus.xz"), show_default=True, help="The file to write.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("fuzz-corpus.xz"),
+    show_default=True,
+    help="The file to write.",
+)
 def build(seed: int, size: int, contract: str, output: Path) -> None:
     """Generate requests for all operations and write them into one compressed file.
 
@@ -43,7 +51,9 @@ def show(file: Path | None, contract: str) -> None:
 
     corpus = shipped_corpus(contract, whole=True)
     if corpus is None:
-        raise BadValueError("--contract", contract, "no corpus comes with it", "`kms-conformance corpus build` makes one.")
+        raise BadValueError(
+            "--contract", contract, "no corpus comes with it", "`kms-conformance corpus build` makes one."
+        )
     _tell(corpus)
 
 
@@ -58,8 +68,12 @@ def _tell(corpus: object) -> None:
 
     assert isinstance(corpus, Corpus)
     made = ", ".join(f"{name} {number}" for name, number in corpus.about["made_with"].items())
-    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(Counter(entry.kind for entry in corpus.entries).items()))
+    kinds = ", ".join(
+        f"{number} {kind}" for kind, number in sorted(Counter(entry.kind for entry in corpus.entries).items())
+    )
     click.echo(f"sha256    {corpus.sha256}")
-    click.echo(f"requests  {len(corpus.entries)} for {len({entry.operation for entry in corpus.entries})} operations ({kinds})")
+    click.echo(
+        f"requests  {len(corpus.entries)} for {len({entry.operation for entry in corpus.entries})} operations ({kinds})"
+    )
     click.echo(f"sample    {corpus.sample}")
     click.echo(f"made      seed {corpus.about['seed']}, by {made}")

@@ -11,8 +11,17 @@ from kms_conformance.cli.run import REPORTS
 
 
 @click.command("merge")
-@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR...")
-@click.option("--report-dir", type=click.Path(path_type=Path), default=REPORTS, show_default=True, envvar="KMS_REPORT_DIR", help="Where the reports go.")
+@click.argument(
+    "directories", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR..."
+)
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    default=REPORTS,
+    show_default=True,
+    envvar="KMS_REPORT_DIR",
+    help="Where the reports go.",
+)
 def command(directories: tuple[Path, ...], report_dir: Path) -> None:
     """Make one run of the report directories of all shards, and write its reports.
 

@@ -92,9 +92,9 @@ class Aim:
         self._numbers += 1
         contract = self.bench.contract
         identity = self.supply.identity(entry)
-        document = _document(content)
+        body = document(content)
         told = {"accept": "application/json", "user-agent": self._agent, **headers}
-        secrets = self.bench.redactor.guarded(document)
+        secrets = self.bench.redactor.guarded(body)
         if "authorization" not in told and identity is not None:
             token = str(self.bench.client.tokens.of(identity))
             told["authorization"] = f"Bearer {token}"
@@ -106,7 +106,7 @@ class Aim:
             operation=contract.operation_of(entry.method, path),
             path=path,
             identity=identity,
-            body=document,
+            body=body,
             secrets=tuple(text.encode("utf-8", "surrogatepass") for text in secrets if len(text) >= _SECRET),
         )
 
@@ -144,7 +144,7 @@ class Aim:
 
     def body_of(self, landed: Landed) -> JSON:
         """Return the document of an answer, ``None`` where it has none."""
-        return _document(landed.content)
+        return document(landed.content)
 
     def evidence(self, shot: Shot, landed: Landed, step: str) -> tuple[Exchange, list[Finding]]:
         """Return the exchange, redacted, and what is wrong with it, fit for the report."""
@@ -166,7 +166,7 @@ class Aim:
             operation=shot.operation,
             step=step,
         )
-        reply = Reply(landed.status, httpx.Headers(landed.headers), _document(landed.content), landed.content)
+        reply = Reply(landed.status, httpx.Headers(landed.headers), document(landed.content), landed.content)
         correlation = shot.outgoing.headers.get("correlation-id", "")
         recorded = Recorded(reply, self.case.started, landed.duration, correlation)
         _, exchange = self.bench.client.recorded(request, self.case.info.id, recorded)
@@ -201,14 +201,14 @@ class Aim:
         sent = Sent(shot.entry.method, "", shot.path, {"correlation-id": headers.get("correlation-id", "")})
         answer = None
         if not landed.trouble:
-            body = _document(landed.content)
+            body = document(landed.content)
             is_json = bool(landed.content) and (body is not None or landed.content.strip() == b"null")
             kind = "" if is_json or not landed.content else "a body that is not JSON"
             answer = Received(landed.status, dict(landed.headers), body, is_json, len(landed.content), kind)
         return Exchange("", "", "", shot.operation, "", sent, answer, landed.trouble, 0.0, landed.duration)
 
 
-def _document(content: bytes | None) -> JSON:
+def document(content: bytes | None) -> JSON:
     """Return a JSON document, ``None`` where the bytes are none."""
     if not content:
         return None

@@ -15,17 +15,24 @@ if TYPE_CHECKING:
     from kms_conformance.exchange import Exchange
     from kms_conformance.kit import CaseRun
 
-LONGEST = 14
+LONGEST = 20
 """Steps of a walk."""
-_UNBOUND = 100_000
+WALKS = 5
+"""Walks for each example that the run is asked for: a walk costs less than a generated request."""
+_UNBOUND, _TRIES = 100_000, 80
 _TIERS_SHARE = 8
 
 
 class Path(Protocol):
-    """A walk under way."""
+    """A walk under way; ``taken`` are its steps so far."""
+
+    taken: list[str]
 
     def step(self, name: str) -> None:
         """Take a step; raise :class:`WrongTurn` when the answer is not one that the model allows."""
+
+    def promising(self) -> Sequence[str]:
+        """Return the steps that lead somewhere: those that the model expects to succeed."""
 
     def end(self) -> None:
         """Note that the walk is over."""
@@ -67,6 +74,7 @@ class Walker(Generic[Walk]):
         label = f"{self._case.info.id} {self._kind}"
         until = float("inf") if options.seconds is None else time.monotonic() + options.seconds / _TIERS_SHARE
         walker = self
+        numbers, blind = hypothesis.strategies.integers(0, 99), hypothesis.strategies.booleans()
 
         class Machine(RuleBasedStateMachine):
             def __init__(self) -> None:
@@ -77,8 +85,11 @@ class Walker(Generic[Walk]):
                 self.taken = 0
                 self.wrong = False
 
-            @rule(step=hypothesis.strategies.sampled_from(self._steps))  # type: ignore[misc, unused-ignore]  # Hypothesis's decorators are untyped
-            def go(self, step: str) -> None:
+            @rule(step=hypothesis.strategies.sampled_from(self._steps), number=numbers, blind=blind)  # type: ignore[misc, unused-ignore]  # Hypothesis's decorators are untyped
+            def go(self, step: str, number: int, *, blind: bool) -> None:
+                # Blind steps meet the refusals; the others go where a blind walk hardly ever comes.
+                likely = () if blind else self.walk.promising()
+                step = likely[number % len(likely)] if likely else step
                 self.taken += 1
                 walker.steps += 1
                 try:
@@ -95,7 +106,9 @@ class Walker(Generic[Walk]):
             int.from_bytes(sha256(f"{options.seed} {label}".encode()).digest()[:6], "big")
         )(Machine)
         settings = hypothesis.settings(
-            max_examples=options.examples if options.seconds is None else _UNBOUND,
+            max_examples=options.examples * WALKS if options.seconds is None else _UNBOUND,
+            # Walks are shortened by leaving steps out, which knows more of them than a shrinker of numbers does.
+            phases=[hypothesis.Phase.reuse, hypothesis.Phase.generate],
             stateful_step_count=LONGEST,
             deadline=None,
             database=example_database(options.database),
@@ -109,7 +122,35 @@ class Walker(Generic[Walk]):
             expected = (_Stop, WrongTurn, BaseExceptionGroup, hypothesis.errors.HypothesisException)
             with contextlib.suppress(*expected):
                 run_state_machine_as_test(test, settings=settings)
+        return self._shortened()
+
+    def _shortened(self) -> tuple[Walk, WrongTurn] | None:
+        """Leave steps out of the shortest walk as long as it still goes wrong."""
+        tries, going = _TRIES, True
+        while going and self._shortest is not None:
+            going = False
+            taken = list(self._shortest[0].taken)
+            for place in reversed(range(len(taken) - 1)):
+                tries -= 1
+                if tries < 0:
+                    break
+                if self._goes_wrong(taken[:place] + taken[place + 1 :]):
+                    going = True
+                    break
         return self._shortest
+
+    def _goes_wrong(self, steps: Sequence[str]) -> bool:
+        walk = self._begin()
+        wrong = False
+        try:
+            for step in steps:
+                self.steps += 1
+                walk.step(step)
+        except WrongTurn as turn:
+            wrong = len(walk.taken) < self._length
+            self._note(walk, len(walk.taken), turn)
+        self._end(walk, wrong=wrong)
+        return wrong
 
     def _note(self, walk: Walk, length: int, turn: WrongTurn) -> None:
         if length < self._length:

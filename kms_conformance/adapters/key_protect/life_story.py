@@ -78,7 +78,7 @@ def curl_script(kind: str, steps: Sequence[str], expected: str, got: str) -> str
         "}",
         _creation(kind),
     ]
-    for step in steps:
+    for place, step in enumerate(steps, 1):
         if step.startswith("wait "):
             lines.append(f"sleep {_seconds(step)}  # or move the endpoint's clock by its control protocol")
             continue
@@ -92,9 +92,8 @@ def curl_script(kind: str, steps: Sequence[str], expected: str, got: str) -> str
         if kind == "imported" and act == "restore":
             media, body = f"{_TYPE}key+json", _collection('{"payload": "\'"$MATERIAL"\'"}')
         line = f'kms "{token}" {method} "{path}"' + (f" {media} '{body}'" if body else "")
-        lines.append(
-            f"SEALED=$({line} | pick \"['ciphertext']\")" if act in {"wrap", "rewrap"} else f"{line}; echo"
-        )
+        keeps = act in {"wrap", "rewrap"} and place < len(steps)
+        lines.append(f"SEALED=$({line} | pick \"['ciphertext']\")" if keeps else f"{line}; echo")
     return "\n".join(lines) + "\n"
 
 
@@ -111,7 +110,13 @@ def case_file(kind: str, steps: Sequence[str], row: str, expected: str) -> str:
         call = _CALLS[act].replace("kms.", f'kms.as_identity("{who}").') if who else _CALLS[act]
         last = place == len(steps) - 1
         target = "answer = " if last else "sealed = " if act in {"wrap", "rewrap"} else ""
-        body.append(f"{target}{call}")
+        body.append(
+            f"{target}{call}"
+            if last
+            else f"{target}({call}).needed()"
+            if " if " in call
+            else f"{target}{call}.needed()"
+        )
     body.append(f"# expected: {expected}")
     body.append(_expectation(expected, row))
     imports = "covers, key_material, waits" if waits else "covers, key_material"

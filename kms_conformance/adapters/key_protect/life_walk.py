@@ -14,7 +14,15 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect import KeyProtect
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.life_model import HOUR, Life, Outcome, after, allowed
+from kms_conformance.adapters.key_protect.life_model import (
+    DESTROYED,
+    HOUR,
+    SUSPENDED,
+    Life,
+    Outcome,
+    after,
+    allowed,
+)
 from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
 from kms_conformance.clock import ControlledClock
 from kms_conformance.exchange import Exchange, reason_code
@@ -54,6 +62,7 @@ ACTS = (
     "purge",
 )
 KINDS = ("root", "imported", "standard", "expiring")
+_LOOKS, _SHORT = frozenset({"metadata", "versions"}), frozenset({"wait 31 s", "wait 61 min"})
 _LIFE = 2 * HOUR
 _BAD = 400
 
@@ -76,6 +85,7 @@ class Walk:
 
     kms: _Remover
     kind: str
+    steps: tuple[str, ...]
     life: Life = field(init=False)
     key: Key = field(init=False)
     taken: list[str] = field(default_factory=list)
@@ -116,6 +126,33 @@ class Walk:
             raise WrongTurn(f"{act} in this state", _told(may), answer.exchange.outcome, answer.exchange)
         self.life = after(self.life, act, answer.status, who or "manager")
         self._look(act, answer)
+
+    def promising(self) -> list[str]:
+        """Return the steps that change something, and those that look at it, the promising ones several times."""
+        waiting = self.life.present in {SUSPENDED, DESTROYED}
+        may: list[str] = []
+        for name in self.steps:
+            if name in _LOOKS:
+                may.append(name)
+            elif self._succeeds(name):
+                weight = (
+                    1
+                    if name.startswith(("delete", "require_two", "get_key"))
+                    or (name in WAITS and not waiting)
+                    else 4
+                )
+                may += [name] * weight
+        return may
+
+    def _succeeds(self, name: str) -> bool:
+        if name in WAITS:
+            return name in _SHORT
+        act, _, who = name.partition(" as ")
+        if act in {"unwrap", "rewrap", "unwrap_other_aad"} and self.sealed is None:
+            return False
+        return (
+            all(status < _BAD for status, _ in allowed(self.life, act, who or "manager")) and act != "purge"
+        )
 
     def _send(self, act: str, who: str) -> Answer:
         kms = self.kms.as_identity(who) if who else self.kms
@@ -238,7 +275,7 @@ class LifeWalks:
         steps = acts + (list(WAITS) if virtual else [])
         if kind == "expiring" and not virtual:
             raise Inconclusive("keys expire only where the endpoint's clock can be moved")
-        walker = Walker(self.case, kind, steps, lambda: Walk(self.kms, kind))
+        walker = Walker(self.case, kind, steps, lambda: Walk(self.kms, kind, tuple(steps)))
         wrong = walker.run()
         if wrong is not None:
             self._report(*wrong)

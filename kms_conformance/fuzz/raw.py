@@ -1,0 +1,139 @@
+"""Requests that no client library would send, byte by byte: for loopback targets, or where ``[allow] raw`` says so."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httptools
+import httpx
+
+from kms_conformance.client import Recorded, Reply, Request
+from kms_conformance.fuzz.aim import document
+from kms_conformance.kit import Answer, NotTested
+from kms_conformance.verdict import Finding
+from kms_conformance.wire import wire_findings
+
+if TYPE_CHECKING:
+    from kms_conformance.kit import CaseRun
+
+_PATIENCE = 1.5
+_LARGEST = 1 << 20
+
+
+class _Answers:
+    """Takes apart what came back; ``count`` answers were complete or begun, the first is kept."""
+
+    def __init__(self, data: bytes) -> None:
+        self.count, self.status = 0, 0
+        self.headers: list[tuple[str, str]] = []
+        self.content = b""
+        self._parser = httptools.HttpResponseParser(self)
+        # What was complete before an error counts.
+        with suppress(httptools.HttpParserError):
+            self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        """Count an answer."""
+        self.count += 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the first."""
+        if self.count == 1:
+            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """Keep the status of the first."""
+        if self.count == 1:
+            self.status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep the body of the first."""
+        if self.count == 1:
+            self.content += body
+
+
+def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
+    system: Any, method: str, target: str, headers: list[str], content: bytes, step: str
+) -> tuple[Answer, int]:
+    """Send a request as it is given and return the first answer and how many came.
+
+    More than one is a finding of the case's first row: something in the request was taken for another one. ``target`` and ``headers`` leave as they are; ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.
+    Raises :class:`NotTested` for targets that are neither loopback nor allow it.
+    """
+    case: CaseRun = system.case
+    client, where = case.bench.client, case.bench.target
+    if not (where.loopback or where.allow.get("raw")):
+        raise NotTested("add [allow] raw = true to the target")
+    url = urlsplit(where.base_url)
+    token = str(client.tokens.of("manager"))
+    known = {"host": url.netloc, "token": token, "instance": case.instance}
+    lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**known) for line in headers)]
+    client.take_turn()
+    begun, started = time.perf_counter(), time.time()
+    data, trouble = _exchange(
+        url.hostname or "",
+        url.port,
+        "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content,
+        tls=url.scheme == "https",
+    )
+    answers = _Answers(data)
+    shown = dict(line.partition(":")[::2] for line in headers if ":" in line)
+    request = Request(
+        method=method,
+        path=target,
+        headers={
+            name.strip().lower(): value.strip().format(**known)
+            for name, value in shown.items()
+            if name.strip() and name.strip().lower() != "authorization" and name == name.strip()
+        },
+        raw=content or None,
+        operation=case.bench.contract.operation_of(method, target.partition("?")[0]),
+        step=step,
+    )
+    reply = Reply(answers.status, httpx.Headers(answers.headers), document(answers.content), answers.content)
+    seconds = time.perf_counter() - begun
+    _, exchange = client.recorded(request, case.info.id, Recorded(reply, started, seconds, ""))
+    if not answers.count:
+        exchange = replace(exchange, answer=None, trouble=trouble or "a connection closed without an answer")
+    case.exchanges.append(exchange)
+    if answers.count > 1:
+        row = case.row()
+        got = f"{answers.count} answers"
+        case.findings.append(
+            Finding(
+                row.id, row.severity, "one answer to one request", got, exchange.id, exchange.curl(), step
+            )
+        )
+    if answers.count:
+        # To cut the line is a lawful answer to a request that is no HTTP; what is said must keep the rules.
+        case.findings += wire_findings(exchange, case.bench.contract, case.bench.schemas)
+    return Answer(case, reply if answers.count else None, exchange), answers.count
+
+
+def _exchange(host: str, port: int | None, content: bytes, *, tls: bool) -> tuple[bytes, str]:
+    """Send bytes and read until the other side closes or falls silent; return what came and what went wrong."""
+    pieces: list[bytes] = []
+    try:
+        plain = socket.create_connection((host, port or (443 if tls else 80)), timeout=_PATIENCE * 2)
+        with (
+            plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=host) if tls else plain as line,
+        ):
+            line.settimeout(_PATIENCE)
+            line.sendall(content)
+            while sum(map(len, pieces)) < _LARGEST:
+                piece = line.recv(65536)
+                if not piece:
+                    break
+                pieces.append(piece)
+    except TimeoutError:
+        return b"".join(pieces), ""
+    except OSError as wrong:
+        return b"".join(pieces), "" if pieces else f"a broken connection ({type(wrong).__name__})"
+    return b"".join(pieces), ""
