@@ -119,6 +119,9 @@ def _outcome_to_json(outcome: Outcome) -> Document:
         "target": list(outcome.target) if outcome.target else None,
         "schema": outcome.schema,
         "source": outcome.source,
+        "code_at": outcome.code_at,
+        "text_at": outcome.text_at,
+        "patterns": list(outcome.patterns),
     }
 
 
@@ -132,6 +135,9 @@ def _outcome_from_json(document: Mapping[str, Any]) -> Outcome:
         target=(target[0], target[1]) if target else None,
         schema=document["schema"],
         source=document["source"],
+        code_at=document["code_at"],
+        text_at=document["text_at"],
+        patterns=tuple(document["patterns"]),
     )
 
 

@@ -93,6 +93,9 @@ OUTCOMES = st.builds(
     target=st.none() | st.tuples(WORDS, WORDS),
     schema=st.none() | st.just("error-envelope"),
     source=WORDS,
+    code_at=st.sampled_from(["", "code"]),
+    text_at=st.sampled_from(["", "description"]),
+    patterns=st.lists(WORDS, max_size=1).map(tuple),
 )
 MEMBERS = st.builds(
     Member,

@@ -37,13 +37,14 @@ def test_same_inputs_same_verdict(kind: str, command: Callable[..., Any], tmp_pa
     command("run", "--report-dir", "out", *RUNS[kind])
     directory = tmp_path / "out"
     again = rejudge(directory)
+    assert len(again["cases"]) > 5
     assert differences(read_record(directory), again) == []
     assert text_of(again) == (directory / results.NAME).read_text()
 
 
 def test_same_verdict_with_workers_and_baseline(command: Callable[..., Any], tmp_path: Path) -> None:
     """A run in several processes under a baseline is judged again to the same bytes; the command says so."""
-    defect = ("run", "--report-dir", "out", "--defect", "status-key-deleted-err")
+    defect = ("run", "--contract", "key_protect", "--report-dir", "out", "--defect", "status-key-deleted-err")
     (tmp_path / "known.yaml").write_text(command(*defect, "--write-baseline").out)
     assert command(*defect, "--baseline", "known.yaml", "-n", "2").code == 0
     directory = tmp_path / "out"
