@@ -329,10 +329,11 @@ class State:
         if report.failed:
             self.session.trouble = f"{report.nodeid} cannot be collected: {str(report.longrepr).strip().splitlines()[-1]}"
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """Note that the run was stopped by hand."""
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that the run was stopped: by hand, or by pytest itself."""
         if self._session is not None:  # else the session could not be started, which has been told
-            self._session.interrupted = "stopped by hand"
+            by_hand = type(excinfo.value) is KeyboardInterrupt
+            self._session.interrupted = "stopped by hand" if by_hand else str(excinfo.value) or "stopped by pytest"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:

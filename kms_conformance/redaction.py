@@ -49,11 +49,23 @@ class Secret(str):
         return "<secret>"
 
 
+class _Known:
+    """The secrets that a run knows; shared by the redactors of its systems."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, str] = {}
+        # The first characters of every known spelling -> the spellings that begin so, and their tokens.
+        self.index: dict[str, list[tuple[str, str]]] = {}
+        self.harmless: set[str] = set()
+        self.lock = threading.Lock()
+
+
 class Redactor:
     """Replaces secrets by tokens; safe between threads.
 
     ``secret`` and ``public`` are member names, ``public_headers`` header names, as in the contract; ``sealed`` are
-    secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext).
+    secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext). What ``kin``
+    knows is known here too, and the other way round: a server may repeat to one system what another has told it.
     """
 
     def __init__(
@@ -62,47 +74,45 @@ class Redactor:
         public: Iterable[str] = (),
         public_headers: Iterable[str] = (),
         sealed: Iterable[str] = (),
+        *,
         key: bytes | None = None,
+        kin: Redactor | None = None,
     ) -> None:
         self.key = key or secrets.token_bytes(32)
         self._secret = frozenset(secret)
         self._guarded = self._secret - frozenset(sealed)
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
-        self._tokens: dict[str, str] = {}
-        # The first characters of every known spelling -> the spellings that begin so, and their tokens.
-        self._index: dict[str, list[tuple[str, str]]] = {}
-        self._harmless: set[str] = set()
-        self._lock = threading.Lock()
+        self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
 
     def remember(self, value: str, label: str) -> str:
         """Make a secret known to the run and return its token."""
-        known = self._tokens.get(value)
+        known = self._known.tokens.get(value)
         if known is not None:
             return known
         token = self._token(value, label)
-        with self._lock:
-            if value in self._tokens:
-                return self._tokens[value]
-            self._tokens[value] = token
+        with self._known.lock:
+            if value in self._known.tokens:
+                return self._known.tokens[value]
+            self._known.tokens[value] = token
             for form in _spellings(value) if len(value) >= _SHORTEST else ():
                 low = form.translate(_SAME)
-                self._index.setdefault(low[:_SHORTEST], []).append((low, token))
+                self._known.index.setdefault(low[:_SHORTEST], []).append((low, token))
         return token
 
     def allow(self, value: str) -> str:
         """Declare a value harmless, although it travels in a secret member: it is then shown in clear."""
-        with self._lock:
-            self._harmless.add(value)
+        with self._known.lock:
+            self._known.harmless.add(value)
         return value
 
     def tokens_of(self, values: Iterable[str]) -> frozenset[str]:
         """Return the tokens of those values that are known secrets."""
-        return frozenset(token for value in values if (token := self._tokens.get(value)))
+        return frozenset(token for value in values if (token := self._known.tokens.get(value)))
 
     def scrub(self, text: str) -> str:
         """Replace every known secret in a text, wherever it stands and however it is spelled."""
-        known = self._tokens.get(text)
+        known = self._known.tokens.get(text)
         if known is not None:
             return known
         pieces, start = [], 0
@@ -113,7 +123,7 @@ class Redactor:
 
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
-        known = self._tokens.get(text)
+        known = self._known.tokens.get(text)
         return (known,) if known else tuple(dict.fromkeys(token for _, _, token in self._found(text)))
 
     def is_secret(self, name: str) -> bool:
@@ -127,10 +137,10 @@ class Redactor:
                 return {key: self.request(value, key) for key, value in body.items()}
             case list():
                 return [self.request(value, name) for value in body]
-            case str() if name in self._secret and body not in self._harmless:
+            case str() if name in self._secret and body not in self._known.harmless:
                 return self.remember(body, name)
             case str():
-                return self._tokens.get(body, body)
+                return self._known.tokens.get(body, body)
         return body
 
     def guarded(self, body: JSON, name: str = "") -> list[str]:
@@ -140,7 +150,7 @@ class Redactor:
                 return [found for key, value in body.items() for found in self.guarded(value, key)]
             case list():
                 return [found for value in body for found in self.guarded(value, name)]
-            case str() if name in self._guarded and body not in self._harmless:
+            case str() if name in self._guarded and body not in self._known.harmless:
                 return [body]
         return []
 
@@ -168,12 +178,12 @@ class Redactor:
                 return {self._member(key): self._reply(value, key) for key, value in body.items()}
             case list():
                 return [self._reply(value, name) for value in body]
-            case str() if not body or body in self._harmless:
+            case str() if not body or body in self._known.harmless:
                 return body
             case str() if name in self._public:
                 return self.scrub(body)
             case str():
-                return self._tokens.get(body) or self._unknown(body, name)
+                return self._known.tokens.get(body) or self._unknown(body, name)
         return body
 
     def _member(self, name: str) -> str:
@@ -201,12 +211,12 @@ class Redactor:
 
     def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Give begin, end and token of each known secret in a text; of several at one place, the longest."""
-        if not self._index:
+        if not self._known.index:
             return
         low = text.translate(_SAME)
         place, last = 0, len(low) - _SHORTEST
         while place <= last:
-            starting = self._index.get(low[place : place + _SHORTEST])
+            starting = self._known.index.get(low[place : place + _SHORTEST])
             found = _longest(low, place, tuple(starting)) if starting else None
             if found is None:
                 place += 1

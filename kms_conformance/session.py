@@ -149,6 +149,7 @@ class Session:
             public_headers=about.get("public_headers", ()),
             sealed=about.get("sealed", ()),
             key=bytes.fromhex(self.options.key),
+            kin=next((bench.redactor for bench in self._benches.values()), None),
         )
         if self._journal is None:
             self._journal = Journal(None if target.embedded else self.options.journal, self.options.run)

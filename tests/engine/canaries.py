@@ -186,7 +186,7 @@ def _forward(netloc: str, handler: BaseHTTPRequestHandler, content: bytes) -> An
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

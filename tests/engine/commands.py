@@ -27,8 +27,8 @@ class Ended:
 
     @property
     def first_line(self) -> str:
-        """The first line that a user sees."""
-        return next((line for line in (self.err + self.out).splitlines() if line.strip()), "")
+        """The first line of the result: the verdict, or the error; progress does not count."""
+        return next((line for line in (self.out or self.err).splitlines() if line.strip()), "")
 
 
 def clean_environment(**more: str) -> dict[str, str]:

@@ -196,3 +196,15 @@ def test_secret_does_not_show_itself() -> None:
 def test_describe(body: bytes, kind: str) -> None:
     """A body that is not JSON is told in a few words that repeat none of it."""
     assert describe(body, {}) == kind
+
+
+def test_kin_know_the_same_secrets() -> None:
+    """What one system of a run has learned, the redactor of another knows; each has its own names."""
+    one = redactor()
+    other = Redactor(["material"], ["answer"], key=one.key, kin=one)
+    token = one.remember("c2l4dGVlbiBieXRlcyBvZiBpdA==", "payload")
+    assert other.scrub("it is c2l4dGVlbiBieXRlcyBvZiBpdA==") == f"it is {token}"
+    assert (
+        one.scrub(f"now {other.request({'material': 'another-secret'})['material']}") != "now another-secret"
+    )
+    assert one.scrub("another-secret") == other.scrub("another-secret") != "another-secret"
