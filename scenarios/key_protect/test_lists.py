@@ -15,10 +15,12 @@ def test_list_shows_the_key(kms):
 @covers("list-limit", "list-offset")
 def test_limit_and_offset(kms):
     """A page holds at most as many keys as asked for, and the next page holds others."""
-    for _ in range(3):
-        kms.create_root_key()
-    first = kms.list_keys(limit=2).succeeds(200).counts("resources", 2)
-    second = kms.list_keys(limit=2, offset=2).succeeds(200).shows("resources", requirement="list-offset")
+    stem = kms.name("page")
+    for number in range(3):
+        kms.create_root_key(name=f"{stem}-{number}")
+    first = kms.list_keys(search=stem, limit=2).succeeds(200).counts("resources", 2)
+    second = kms.list_keys(search=stem, limit=2, offset=2).succeeds(200)
+    second.counts("resources", 1, requirement="list-offset")
     second.lists_not("resources.*.id", first["resources.0.id"], requirement="list-offset")
     second.lists_not("resources.*.id", first["resources.1.id"], requirement="list-offset")
 
