@@ -92,7 +92,8 @@ def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
         section = contract.sections.get(anchor)
         if section is not None:
             yield f"  section {section.get('number', '')}: {section['title']}  {contract.link(anchor)}"
-    yield from _paragraph("message", known.messages[0] if known.messages else "(no reasons in the answer)")
+    if known.messages or not contract.reason_at[0]:
+        yield from _paragraph("message", known.messages[0] if known.messages else "(no reasons in the answer)")
     for text in known.messages[1:]:
         yield from _paragraph("or", text)
     yield from _paragraph("symptom", known.symptom)
