@@ -44,10 +44,10 @@ def apply(state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str
 
 
 def _delete_manual_key(state: State, scope: Scope, *, clear: bool) -> None:
-    credential = state.manual(scope)
-    if credential is None:
+    if clear:
+        state.revive_upstream(scope)
+    elif not state.delete_upstream(scope):
         raise UnknownFaultError("no manual credentials are set there")
-    state.delete_upstream(credential, undo=clear)
 
 
 def _delete_api_key(state: State, scope: Scope, wanted: Mapping[str, Any], *, clear: bool) -> None:
@@ -63,15 +63,16 @@ def _remove_permission(
     state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str, Any], *, clear: bool
 ) -> None:
     effective, permission = state.effective(scope), wanted.get("permission")
-    if effective is None:
-        raise UnknownFaultError("no credentials are there")
     if permission not in GROUP_OF:
         raise UnknownFaultError(f"the permissions are {', '.join(GROUP_OF)}")
-    missing = state.account(scope.account).missing.setdefault(effective.owner, set())
-    if not clear:
-        missing.add(permission)
-    elif not broken("iks-grant-unseen"):
-        missing.discard(permission)
+    missing = state.account(scope.account).missing
+    if clear:
+        for owner in missing if not broken("iks-grant-unseen") else ():
+            missing[owner].discard(permission)
+    elif effective is None:
+        raise UnknownFaultError("no credentials are there")
+    else:
+        missing.setdefault(effective.owner, set()).add(permission)
 
 
 def _remove_registry_role(state: State, scope: Scope, *, clear: bool) -> None:

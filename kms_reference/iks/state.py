@@ -90,7 +90,7 @@ class State:
         self._broken = broken
         self._accounts: dict[str, Account] = {}
         self._manual: dict[Scope, ManualCredential] = {}
-        self._deleted: set[ManualCredential] = set()
+        self._deleted: dict[ManualCredential, Scope] = {}
 
     def account(self, name: str) -> Account:
         """Find an account; it springs into being."""
@@ -126,7 +126,7 @@ class State:
         old = self._manual.get(stored)
         self._manual[stored] = credential
         if old in self._deleted and self._broken("iks-set-anew-does-not-heal"):
-            self._deleted.add(credential)
+            self._deleted[credential] = scope
 
     def unset_manual(self, scope: Scope) -> None:
         """Remove the manual credentials of a scope."""
@@ -135,12 +135,16 @@ class State:
         if not self._broken("iks-unset-does-nothing"):
             self._manual.pop(self._stored_scope(scope), None)
 
-    def delete_upstream(self, credential: ManualCredential, *, undo: bool) -> None:
-        """Delete a classic key upstream, or bring it back."""
-        if undo:
-            self._deleted.discard(credential)
-        else:
-            self._deleted.add(credential)
+    def delete_upstream(self, scope: Scope) -> bool:
+        """Delete the classic key of a scope upstream; answer whether there was one."""
+        credential = self.manual(scope)
+        if credential is not None:
+            self._deleted[credential] = scope
+        return credential is not None
+
+    def revive_upstream(self, scope: Scope) -> None:
+        """Bring back the classic keys that were deleted while they were set in a scope."""
+        self._deleted = {credential: where for credential, where in self._deleted.items() if where != scope}
 
     # API keys.
 
@@ -161,8 +165,8 @@ class State:
         if broken("iks-reset-clears-manual"):
             self.unset_manual(scope)
         credential = self.manual(scope)
-        if credential is not None and broken("iks-reset-heals-manual"):
-            self._deleted.discard(credential)
+        if credential in self._deleted and broken("iks-reset-heals-manual"):
+            del self._deleted[credential]
 
     # What counts, and what it may do.
 

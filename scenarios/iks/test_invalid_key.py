@@ -34,7 +34,7 @@ def test_reset_does_not_heal(iks):
     iks.reset_api_key().succeeds(requirement="iks-07")
     iks.add_worker(cluster).is_refused("INVALID_API_KEY")
     iks.list_workers(cluster).succeeds(200).counts("", before + 1)
-    iks.set_credentials(iks.credential()).succeeds(200, 204, requirement="iks-07")
+    iks.set_credentials(iks.credential("other")).succeeds(200, 204, requirement="iks-07")
     iks.reset_api_key().succeeds(requirement="iks-07")
     iks.add_worker(cluster).succeeds(201, requirement="iks-07")
 

@@ -258,7 +258,8 @@ class TrustedKeyEntry:
 
     def kms_create_root_key(self) -> Answer:
         """Let the KMS of the instance make a root key."""
-        name = f"kmsct-{self.case.bench.run}-{len(self.case.exchanges)}"
+        case = hashlib.sha256(self.case.info.id.encode()).hexdigest()[:8]
+        name = f"kmsct-{self.case.bench.run}-{case}-{len(self.case.exchanges)}"
         row = self._intend(KMS_KEY, name)
         resource = {"type": _KEY_TYPE, "name": name, "extractable": False}
         metadata = {"collectionType": _KEY_TYPE, "collectionTotal": 1}
