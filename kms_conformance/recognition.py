@@ -10,9 +10,9 @@ from kms_conformance.messages import says
 if TYPE_CHECKING:
     from kms_conformance.contract import Contract, ReasonCode
 
-_WORDS = r"(?:[\s:=,/.-]|return|reason|code|rc)*"
-_PAIR = re.compile(rf"{_WORDS}(\d+){_WORDS}(\d+){_WORDS}", re.IGNORECASE)
-_RETURN = re.compile(rf"{_WORDS}(\d+){_WORDS}", re.IGNORECASE)
+_WORD = r"(?:[\s:=,/.-]|return|reason|code|rc)"
+_PAIR = re.compile(rf"{_WORD}*(\d+){_WORD}+(\d+){_WORD}*", re.IGNORECASE)
+_RETURN = re.compile(rf"{_WORD}*(\d+){_WORD}*", re.IGNORECASE)
 
 
 def recognised(contract: Contract, text: str) -> list[ReasonCode]:
