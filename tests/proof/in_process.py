@@ -8,7 +8,6 @@ control path), and hands each request to the reference's ASGI application on an 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
 import tomllib
@@ -25,13 +24,11 @@ import httpx
 from kms_conformance.target import Target, build_target
 from kms_conformance.transport import DEADLINE
 from kms_reference.key_protect.app import TRANSPORT, KeyProtect
-from kms_reference.key_protect.world import World
 from kms_reference.server import Server
 from kms_reference.target import target_text
 
 _LONGEST = 60.0
-_HOSTS: dict[str, Any] = {}
-_NUMBERS = itertools.count(1)
+_HOSTS: dict[bytes, Any] = {}
 
 
 class _Loop:
@@ -95,16 +92,16 @@ class _Cut:
 
 
 class InProcess(httpx.BaseTransport):
-    """Answers requests from the application that is registered for their host."""
+    """Answers requests from the application that is registered for their host and port."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Take, and ignore, whatever the transport takes whose place this is."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; timeouts and cut connections come as from a socket."""
-        app = _HOSTS.get(request.url.host)
+        app = _HOSTS.get(request.url.netloc)
         if app is None:
-            raise httpx.ConnectError(f"no endpoint {request.url.host} in this process", request=request)
+            raise httpx.ConnectError(f"no endpoint {request.url.netloc!r} in this process", request=request)
         body, cut = request.read(), _Cut()
         messages: list[dict[str, Any]] = []
 
@@ -166,18 +163,19 @@ def reference(
 ) -> Iterator[tuple[Target, KeyProtect]]:
     """Give the target of a reference in this process, with all its systems, and its Key Protect application.
 
+    It listens on a socket too, for the cases that write requests by hand which no client would send.
     ``restarted`` lets it behave as after a restart, for the defects that show only then.
     """
-    host = f"reference-{next(_NUMBERS)}.localhost"
-    server = Server(edition=edition, defects=[defect] if defect else [], public_url=f"http://{host}")
-    # What `Server.start` does, but for the socket.
-    world = server.world = World(server._rules)
-    world.restarted = restarted
-    world.issuer.issuer = f"{server.base_url}/identity"
-    server.app = KeyProtect(world)
-    _HOSTS[host] = server._application()
+    server = Server(edition=edition, defects=[defect] if defect else []).start()
+    assert server.world is not None
+    assert server.app is not None
+    server.world.restarted = restarted
+    netloc = httpx.URL(server.base_url).netloc
+    assert server._uvicorn is not None
+    _HOSTS[netloc] = server._uvicorn.config.app
     try:
         yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True), server.app
     finally:
-        del _HOSTS[host]
-        world.close()
+        del _HOSTS[netloc]
+        # Not `stop`, which waits for its thread: some hundred times a tenth of a second.
+        server._uvicorn.should_exit = True
