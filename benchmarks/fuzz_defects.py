@@ -48,7 +48,7 @@ class Hunt:
         )
         return self.session.run_case(case, lambda kms: body(kms.case)).verdict in _BAD  # type: ignore[operator]
 
-    def tier(self) -> str:
+    def tier(self) -> str:  # noqa: C901 - the tiers, one after the other
         """Return the first tier that finds the defect, ``""`` when none does in time."""
         until = time.monotonic() + LONGEST
         corpus = shipped_corpus("key_protect", whole=False)
