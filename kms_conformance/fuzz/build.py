@@ -10,7 +10,7 @@ import copy
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
@@ -54,14 +54,21 @@ class Recipe(Protocol):
         """Return the placeholders that requests of an operation may get."""
 
 
-def build(contract_id: str, seed: int, size: int, told: Callable[[str], None] = lambda _: None) -> bytes:
+def build(
+    contract_id: str,
+    seed: int,
+    size: int,
+    told: Callable[[str], None] = lambda _: None,
+    only: Collection[str] = (),
+) -> bytes:
     """Return the bytes of a new corpus; ``told`` hears of each operation that is done.
 
-    Every operation gets an equal share of ``size``; one whose requests hardly differ may have fewer.
+    Every operation gets an equal share of ``size``; one whose requests hardly differ may have fewer. ``only`` names the operations, where not all are wanted.
     """
     contract = load_contract(contract_id)
     recipe = recipe_of(contract)
-    operations = dict(schemathesis_operations(contract_id))
+    known = dict(schemathesis_operations(contract_id))
+    operations = {name: operation for name, operation in known.items() if not only or name in only}
     share = -(-size // len(operations))
     made: dict[str, list[Entry]] = {}
     for name, operation in operations.items():

@@ -134,6 +134,8 @@ class Walk:
         for name in self.steps:
             if name in _LOOKS:
                 may.append(name)
+            elif name == "rotate" and self.life.rotated is not None:
+                may += [name] * 3  # the limit on rotation is the one that other steps may loosen
             elif self._succeeds(name):
                 weight = (
                     1

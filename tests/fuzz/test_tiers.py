@@ -1,0 +1,135 @@
+"""The tiers against the reference: nothing in the unbroken one, the right thing in a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms_conformance.fuzz import tiers
+from kms_conformance.fuzz.options import USUAL, chosen
+from kms_conformance.kit import CaseInfo, CaseRun
+from kms_conformance.session import Options, Session
+from kms_conformance.verdict import CaseResult, Verdict
+
+COVERS = ("fuzz-any-request", "fuzz-success-status", "life-cycle-walk")
+
+
+def judged(body: Callable[[CaseRun], None], *, fuzz: Any = USUAL, **options: Any) -> CaseResult:
+    """Run one fuzz case against a reference of its own."""
+    session = Session(Options(fuzz=fuzz, **options))
+    try:
+        case = session.open(CaseInfo(id="fuzz.t", title="t", contract="key_protect", covers=COVERS))
+        return session.run_case(case, lambda kms: body(kms.case))
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("group", ["keys", "key-actions", "kmip"])
+@pytest.mark.parametrize("edition", ["page", "service"])
+def test_unbroken_reference_has_no_findings(group: str, edition: str) -> None:
+    """The sample finds nothing where nothing is wrong."""
+    result = judged(lambda case: tiers.replay_group(case, group), edition=edition)
+    assert (result.verdict, result.findings) == (Verdict.PASSED, ())
+    assert result.checks > 100
+    assert len(result.exchanges) == 1
+
+
+def test_finding_is_one_small_and_repeatable() -> None:
+    """A cause is told once, with how often it was met, a small request and a curl line without secrets."""
+    result = judged(lambda case: tiers.replay_group(case, "key-actions"), defects=("fuzz-number-over-2-53",))
+    assert result.verdict is Verdict.FAILED
+    found = [finding for finding in result.findings if finding.requirement == "wire-no-server-error"]
+    assert len({finding.step.partition(",")[0] for finding in found}) == len(found)
+    assert all("$KMS_TOKEN" in finding.curl and "corpus request c" in finding.step for finding in found)
+    assert len(result.exchanges) <= 1 + len(result.findings)
+
+
+def test_replay_sends_one_request_again() -> None:
+    """``--replay`` sends the request that a finding names, from the corpus or from a file."""
+    fuzz = replace(USUAL, replay="c00041")
+    results = [
+        judged(lambda case, group=group: tiers.replay_group(case, group), fuzz=fuzz)
+        for group in ("keys", "kmip")
+    ]  # type: ignore[misc]
+    assert sorted(result.verdict for result in results) == [Verdict.NOT_TESTED, Verdict.PASSED]
+
+
+def test_no_fuzz_is_said() -> None:
+    """Without fuzzing the case says what to do to get it run."""
+    result = judged(lambda case: tiers.replay_group(case, "keys"), fuzz=replace(USUAL, on=False))
+    assert (result.verdict, result.missing) == (Verdict.NOT_TESTED, "leave out --no-fuzz")
+
+
+def test_live_finds_and_keeps(tmp_path: Path) -> None:
+    """A generated finding is kept where ``--replay`` finds it, and in the example database."""
+    fuzz = replace(USUAL, generate=True, examples=25, database=str(tmp_path / "examples"))
+    result = judged(
+        lambda case: tiers.fuzz_operation(case, "getKeys", "invalid"),
+        fuzz=fuzz,
+        defects=("fuzz-unknown-query",),
+        report_dir=tmp_path,
+    )
+    assert result.verdict is Verdict.FAILED
+    (kept,) = list((tmp_path / "findings").glob("finding-*.json"))[:1]
+    again = judged(
+        lambda case: tiers.replay_group(case, "keys"),
+        fuzz=replace(USUAL, replay=str(kept)),
+        defects=("fuzz-unknown-query",),
+    )
+    assert again.verdict is Verdict.FAILED
+    assert any((tmp_path / "examples").iterdir())
+
+
+def test_live_finds_nothing_in_the_unbroken_reference() -> None:
+    """Generated requests find nothing where nothing is wrong."""
+    fuzz = replace(USUAL, generate=True, examples=15)
+    for operation in ("createKey", "unwrapKey"):
+        for kind in ("valid", "invalid"):
+            result = judged(
+                lambda case, op=operation, kind=kind: tiers.fuzz_operation(case, op, kind), fuzz=fuzz
+            )  # type: ignore[misc]
+            assert (result.verdict, result.findings) == (Verdict.PASSED, ())
+
+
+@pytest.mark.parametrize("kind", ["root", "imported", "standard", "expiring"])
+def test_walks_find_nothing_in_the_unbroken_reference(kind: str) -> None:
+    """The model allows whatever the reference does."""
+    result = judged(lambda case: tiers.walk(case, kind), fuzz=replace(USUAL, generate=True, examples=8))
+    assert (result.verdict, result.findings) == (Verdict.PASSED, ())
+
+
+def test_walk_finds_the_shortest_way(tmp_path: Path) -> None:
+    """A fault that needs a sequence is found, and told by a short walk, a script and a case file."""
+    fuzz = replace(USUAL, generate=True, examples=20)
+    result = judged(
+        lambda case: tiers.walk(case, "root"),
+        fuzz=fuzz,
+        defects=("fuzz-unwrap-after-rotation",),
+        report_dir=tmp_path,
+    )
+    assert result.verdict is Verdict.FAILED
+    (finding,) = result.findings
+    assert finding.step == "create root key -> wrap -> rotate -> unwrap"
+    assert (tmp_path / "findings" / "walk-root.sh").exists()
+    assert (tmp_path / "findings" / "test_walk_root.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "profile", "whole", "generate"),
+    [
+        ({}, "gate", False, False),
+        ({}, "nightly", True, True),
+        ({"fuzz_time": 5.0}, "gate", False, True),
+        ({"no_fuzz": True}, "certify", True, False),
+    ],
+)
+def test_flags_and_profile_choose_the_tiers(
+    flags: dict[str, Any], profile: str, *, whole: bool, generate: bool
+) -> None:
+    """A gate replays the sample; the others replay all and generate, unless fuzzing is off."""
+    options = chosen(flags, profile)
+    assert (options.whole, options.generate) == (whole, generate)
