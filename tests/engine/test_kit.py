@@ -139,10 +139,10 @@ def test_mild_failure_goes_on(judged: Judge) -> None:
     reached = []
 
     def body(kms: Any) -> None:
-        kms.list_keys(limit=1).succeeds(200).shows("no.such", requirement="wire-media-type")
+        kms.list_keys(limit=1).succeeds(200).shows("no.such", requirement="wire-correlation-id")
         reached.append(True)
 
-    result = judged(body, "list-keys", "wire-media-type")
+    result = judged(body, "list-keys", "wire-correlation-id")
     assert (result.verdict, reached) == (Verdict.WARNED, [True])
 
 

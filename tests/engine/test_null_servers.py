@@ -73,14 +73,17 @@ def test_cases_without_preflight(name: str) -> None:
     """The cases themselves prove it too: none with a MUST passes, and the verdict line names the monotony."""
     begun = time.monotonic()
     with serving(NULLS[name]) as server:
-        run = run_cases(target_of(server.url, timeout=0.3))
+        # Probes of the line itself take seconds each, whoever answers; one of the servers gets them too.
+        quick = () if name == "200-empty-object" else ("-k", "not security")
+        run = run_cases(target_of(server.url, timeout=0.3), *quick)
     assert time.monotonic() - begun < BOUND
     assert promised(run) == []
     assert run.verdict is RunVerdict.NON_CONFORMANT
     assert run.exit_code != 0
-    assert any(told in headline(run) for told in ("no request ever succeeded", "requests got the same answer", "none of")), (
-        headline(run)
-    )
+    assert any(
+        told in headline(run)
+        for told in ("no request ever succeeded", "requests got the same answer", "none of")
+    ), headline(run)
 
 
 def test_silent_endpoint_is_left_alone() -> None:
