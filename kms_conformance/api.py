@@ -85,7 +85,9 @@ def fuzz_operation(system: Any, operation: str, kind: str) -> None:
     tiers.fuzz_operation(system.case, operation, kind)
 
 
-def raw_request(system: Any, method: str, target: str, headers: list[str], content: bytes = b"") -> tuple[Answer, int]:
+def raw_request(
+    system: Any, method: str, target: str, headers: list[str], content: bytes = b""
+) -> tuple[Answer, int]:
     """Send a request byte by byte as it is given, where the target allows it; return the answer and how many came.
 
     ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.

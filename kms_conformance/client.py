@@ -123,7 +123,14 @@ class Client:
         headers, built = self._build(request, case)
         headers["correlation-id"] = of.correlation
         return of.reply, self._evidence(
-            request, headers, built, case=case, reply=of.reply, trouble="", started=of.started, duration=of.duration
+            request,
+            headers,
+            built,
+            case=case,
+            reply=of.reply,
+            trouble="",
+            started=of.started,
+            duration=of.duration,
         )
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
@@ -140,7 +147,9 @@ class Client:
             headers["authorization"] = f"Bearer {token}" if request.token == "" else token
         content = request.raw
         if content is None and request.body is not None:
-            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
+                "utf-8", "surrogatepass"
+            )
         url = (request.base_url or self.target.base_url) + request.path
         params = request.params or None
         return headers, httpx.Request(request.method, url, headers=headers, params=params, content=content)
@@ -198,8 +207,13 @@ class Client:
     ) -> Exchange:
         redactor = self.redactor
         body = redactor.request(request.body if request.shown is None else request.shown)
-        sealed = [redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)]
-        shown = {name.lower(): value if name.lower() == "authorization" else redactor.scrub(value) for name, value in headers.items()}
+        sealed = [
+            redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)
+        ]
+        shown = {
+            name.lower(): value if name.lower() == "authorization" else redactor.scrub(value)
+            for name, value in headers.items()
+        }
         secret: set[str] = set(sealed)
         if "authorization" in shown:
             scheme, _, credential = shown["authorization"].rpartition(" ")
@@ -269,7 +283,9 @@ def _parsed(content: bytes) -> JSON:
     layer, depth = [document], 0
     while layer and depth <= DEEPEST:
         entries = [entry for entry in layer if isinstance(entry, dict | list)]
-        layer = [value for entry in entries for value in (entry.values() if isinstance(entry, dict) else entry)]
+        layer = [
+            value for entry in entries for value in (entry.values() if isinstance(entry, dict) else entry)
+        ]
         depth += 1
     return None if layer else document
 

@@ -297,13 +297,19 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
         for method, body in item.items():
             if method not in _METHODS:
                 continue
-            responses = {int(status): answer for status, answer in body["responses"].items() if str(status).isdigit()}
+            responses = {
+                int(status): answer for status, answer in body["responses"].items() if str(status).isdigit()
+            }
             found.append(
                 Operation(
                     id=body["operationId"],
                     method=method.upper(),
                     path=root + path,
-                    schemas={status: name for status, answer in responses.items() if (name := _schema_name(document, answer))},
+                    schemas={
+                        status: name
+                        for status, answer in responses.items()
+                        if (name := _schema_name(document, answer))
+                    },
                     statuses=tuple(responses),
                     secret_paths=tuple(body.get("x-secret-response", ())),
                 )

@@ -103,7 +103,9 @@ def _flat_mismatch(outcome: Outcome, answer: Received) -> str | None:
     text = pick(answer.body, outcome.text_at)
     if isinstance(text, str) and _found(outcome.patterns, text):
         return None
-    return f"{answer.status} " + (f"with {outcome.text_at} = {text!r}" if text is not MISSING else f"without {outcome.text_at}")
+    return f"{answer.status} " + (
+        f"with {outcome.text_at} = {text!r}" if text is not MISSING else f"without {outcome.text_at}"
+    )
 
 
 def _found(patterns: Iterable[str], text: str) -> bool:

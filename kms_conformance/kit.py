@@ -159,7 +159,9 @@ class CaseRun:
         when the case waits longer than it has declared.
         """
         if self.waited + seconds > self.info.waits:
-            raise AuthorError(self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})")
+            raise AuthorError(
+                self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})"
+            )
         if self.tape is None or not self._waited_on_tape(self.tape, seconds):
             try:
                 self.bench.clock.wait(self.instance, seconds)
@@ -295,8 +297,15 @@ class Answer:
         """Return a member; raise :class:`Inconclusive` when the answer lacks it."""
         value = pick(self.body, path)
         if value is MISSING:
-            raise Inconclusive(f"{self.exchange.step}: the answer ({self.exchange.outcome}) has no member {path}")
-        return Secret(value) if isinstance(value, str) and path.rsplit(".", 1)[-1] in self.case.bench.contract.about.get("secrets", ()) else value
+            raise Inconclusive(
+                f"{self.exchange.step}: the answer ({self.exchange.outcome}) has no member {path}"
+            )
+        return (
+            Secret(value)
+            if isinstance(value, str)
+            and path.rsplit(".", 1)[-1] in self.case.bench.contract.about.get("secrets", ())
+            else value
+        )
 
     def succeeds(self, *statuses: int, requirement: str | None = None) -> Self:
         """Expect success with one of the statuses (none: those that the contract gives the operation)."""
@@ -346,17 +355,23 @@ class Answer:
         self._expect(row, row.severity, self._alternatives(row, primary))
         return self
 
-    def is_refused_somehow(self, *statuses: int, control: Answer | str | None = None, requirement: str | None = None) -> Self:
+    def is_refused_somehow(
+        self, *statuses: int, control: Answer | str | None = None, requirement: str | None = None
+    ) -> Self:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx."""
         self._demand_control(control)
         row = self.case.row(requirement)
-        primary = Outcome(statuses or tuple(range(400, 500)), schema=self.case.bench.contract.envelope or None)
+        primary = Outcome(
+            statuses or tuple(range(400, 500)), schema=self.case.bench.contract.envelope or None
+        )
         self._expect(row, row.severity, self._alternatives(row, primary))
         return self
 
     def shows(self, path: str, value: Any = MISSING, *, requirement: str | None = None) -> Self:
         """Expect a member, and its value where one is given."""
-        return self._member(Member(path, "present") if value is MISSING else Member(path, "equals", value), requirement)
+        return self._member(
+            Member(path, "present") if value is MISSING else Member(path, "equals", value), requirement
+        )
 
     def lacks(self, path: str, *, requirement: str | None = None) -> Self:
         """Expect that a member is not there."""
@@ -432,7 +447,11 @@ class Answer:
         return tokens.request(value)
 
     def _expect(
-        self, row: Requirement, severity: Verdict, outcomes: tuple[Outcome, ...], members: tuple[Member, ...] = ()
+        self,
+        row: Requirement,
+        severity: Verdict,
+        outcomes: tuple[Outcome, ...],
+        members: tuple[Member, ...] = (),
     ) -> None:
         expectation = Expectation(self.exchange.id, row.id, severity, outcomes, members)
         finding = self.case.judge(expectation, self.exchange)
@@ -442,9 +461,14 @@ class Answer:
     def _demand_control(self, control: Answer | str | None) -> None:
         if isinstance(control, Answer):
             if not control.ok:
-                raise Inconclusive(f"the positive control {control.exchange.step}: {control.exchange.outcome}")
+                raise Inconclusive(
+                    f"the positive control {control.exchange.step}: {control.exchange.outcome}"
+                )
         elif control is None and self.deed not in self.case.worked:
-            raise AuthorError(self.case.info.id, f"{self.exchange.step} is expected to be refused, but never seen to succeed")
+            raise AuthorError(
+                self.case.info.id,
+                f"{self.exchange.step} is expected to be refused, but never seen to succeed",
+            )
 
     def _alternatives(self, row: Requirement, primary: Outcome) -> tuple[Outcome, ...]:
         """Return the outcome of the edition, and what the row tolerates, each with its source."""

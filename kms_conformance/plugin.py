@@ -37,19 +37,48 @@ _MARKERS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ``--kms-*`` options."""
     group = parser.getgroup("kms", "KMS conformance")
-    group.addoption("--kms-target", metavar="FILE", help="the endpoint to judge (target.toml); without: the embedded reference")
-    group.addoption("--kms-report-dir", metavar="DIR", help="where to write results.json, report.html and the rest")
-    group.addoption("--kms-profile", choices=["gate", "nightly", "certify"], help="which rows are required (default: gate)")
-    group.addoption("--kms-edition", choices=["page", "service"], help="as documented (default) or as observed since")
-    group.addoption("--kms-max-wait", type=float, metavar="SECONDS", help="longest single wait; 0: cases that wait are not tested")
-    group.addoption("--kms-baseline", metavar="FILE", help="known deviations (YAML), which do not fail the run")
-    group.addoption("--kms-no-fuzz", action="store_true", default=None, help="leave fuzzing out; the report says so")
+    group.addoption(
+        "--kms-target",
+        metavar="FILE",
+        help="the endpoint to judge (target.toml); without: the embedded reference",
+    )
+    group.addoption(
+        "--kms-report-dir", metavar="DIR", help="where to write results.json, report.html and the rest"
+    )
+    group.addoption(
+        "--kms-profile",
+        choices=["gate", "nightly", "certify"],
+        help="which rows are required (default: gate)",
+    )
+    group.addoption(
+        "--kms-edition", choices=["page", "service"], help="as documented (default) or as observed since"
+    )
+    group.addoption(
+        "--kms-max-wait",
+        type=float,
+        metavar="SECONDS",
+        help="longest single wait; 0: cases that wait are not tested",
+    )
+    group.addoption(
+        "--kms-baseline", metavar="FILE", help="known deviations (YAML), which do not fail the run"
+    )
+    group.addoption(
+        "--kms-no-fuzz", action="store_true", default=None, help="leave fuzzing out; the report says so"
+    )
     group.addoption("--kms-fuzz-time", type=float, metavar="SECONDS", help="generate requests for so long")
-    group.addoption("--kms-max-examples", type=int, metavar="N", help="generated requests for each operation and kind")
+    group.addoption(
+        "--kms-max-examples", type=int, metavar="N", help="generated requests for each operation and kind"
+    )
     group.addoption("--kms-seed", type=int, metavar="N", help="seed of what is generated")
     group.addoption("--kms-replay", metavar="ID", help="try one finding of the fuzzer again")
-    group.addoption("--kms-example-database", metavar="URL", help="where generated findings are kept: a folder or redis://HOST")
-    group.addoption("--kms-shard", metavar="I/N", help="run one part of N; `kms-conformance merge` makes one run of all")
+    group.addoption(
+        "--kms-example-database",
+        metavar="URL",
+        help="where generated findings are kept: a folder or redis://HOST",
+    )
+    group.addoption(
+        "--kms-shard", metavar="I/N", help="run one part of N; `kms-conformance merge` makes one run of all"
+    )
     group.addoption("--kms-journal", metavar="FILE", help="where to write down what is created")
 
 
@@ -69,7 +98,17 @@ def _active(config: pytest.Config) -> bool:
 
 
 def _asked_for(config: pytest.Config) -> bool:
-    names = ("target", "report_dir", "profile", "edition", "max_wait", "journal", "baseline", *FUZZ_OPTIONS, "shard")
+    names = (
+        "target",
+        "report_dir",
+        "profile",
+        "edition",
+        "max_wait",
+        "journal",
+        "baseline",
+        *FUZZ_OPTIONS,
+        "shard",
+    )
     if any(config.getoption(f"kms_{name}", None) is not None for name in names):
         return True
     own = Path(__file__).parent.parent / "scenarios"
@@ -162,7 +201,14 @@ class State:
     ``start`` makes the session; ``run_ended`` (of the command line) receives the verdict object.
     """
 
-    def __init__(self, start: Callable[[], Session], report_dir: Path | None, *, worker: bool = False, watcher: Any = None) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Session],
+        report_dir: Path | None,
+        *,
+        worker: bool = False,
+        watcher: Any = None,
+    ) -> None:
         self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
         self._session: Session | None = None
         self._overlap: Overlap | None = None
@@ -290,12 +336,18 @@ class State:
             self._watcher.waiting(number, until)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
         """Give the report the case's true duration and, for a worker's controller, its result."""
         report = yield
         result = item.stash.get(RESULT, None)
         if result is not None and report.when == "call":
-            report.duration, report.start, report.stop = result.duration, result.started, result.started + result.duration
+            report.duration, report.start, report.stop = (
+                result.duration,
+                result.started,
+                result.started + result.duration,
+            )
             if call.excinfo is not None and not report.skipped:
                 report.longrepr = self._scrubbed(result, str(report.longrepr))
             if self._worker:
@@ -310,7 +362,9 @@ class State:
     def _scrubbed(self, result: CaseResult, text: str) -> str:
         """Return what pytest prints for a failed case, without any secret."""
         if result.findings:
-            return "\n".join([f"{result.id}: {result.title}", *(_told(finding) for finding in result.findings)])
+            return "\n".join(
+                [f"{result.id}: {result.title}", *(_told(finding) for finding in result.findings)]
+            )
         return self.session.bench(result.contract).redactor.scrub(text)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -327,13 +381,17 @@ class State:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a module that cannot be imported: trouble of the suite, not of the endpoint."""
         if report.failed:
-            self.session.trouble = f"{report.nodeid} cannot be collected: {str(report.longrepr).strip().splitlines()[-1]}"
+            self.session.trouble = (
+                f"{report.nodeid} cannot be collected: {str(report.longrepr).strip().splitlines()[-1]}"
+            )
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped: by hand, or by pytest itself."""
         if self._session is not None:  # else the session could not be started, which has been told
             by_hand = type(excinfo.value) is KeyboardInterrupt
-            self._session.interrupted = "stopped by hand" if by_hand else str(excinfo.value) or "stopped by pytest"
+            self._session.interrupted = (
+                "stopped by hand" if by_hand else str(excinfo.value) or "stopped by pytest"
+            )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -359,7 +417,9 @@ class State:
         if self._session is None:
             return
         if session.shouldstop or session.shouldfail:
-            self.session.interrupted = self.session.interrupted or str(session.shouldfail or session.shouldstop)
+            self.session.interrupted = self.session.interrupted or str(
+                session.shouldfail or session.shouldstop
+            )
         if self._overlap is not None:
             self._overlap.stop()
         if self._worker:

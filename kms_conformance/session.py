@@ -138,7 +138,9 @@ class Session:
         with self._lock:
             if contract_id not in self._benches:
                 contract = load_contract(contract_id)
-                self._benches[contract_id] = self._build(contract, target.seen_by(contract_id, contract.instance_key))
+                self._benches[contract_id] = self._build(
+                    contract, target.seen_by(contract_id, contract.instance_key)
+                )
             return self._benches[contract_id]
 
     def _build(self, contract: Contract, target: Target) -> Bench:
@@ -229,10 +231,18 @@ class Session:
         """
         bench, info = case.bench, case.info
         journal, target = bench.journal, bench.target
-        plantable = type(bench.clock) is RealClock and info.waits > target.max_wait and not set(info.impact) & ROOTLESS
+        plantable = (
+            type(bench.clock) is RealClock
+            and info.waits > target.max_wait
+            and not set(info.impact) & ROOTLESS
+        )
         if not plantable or journal.path is None or not hasattr(system, "server_now"):
             return
-        plants = [plant for plant in journal.plants(target.base_url, info.id) if target.fresh or plant.instance == case.instance]
+        plants = [
+            plant
+            for plant in journal.plants(target.base_url, info.id)
+            if target.fresh or plant.instance == case.instance
+        ]
         for plant in [plant for plant in plants if not plant.due]:
             journal.uprooted(plant.id)  # a run was killed while it planted; what it had made is swept
         ready = [plant for plant in plants if plant.due]
@@ -269,7 +279,9 @@ class Session:
         manager = target.identities.get("manager")
         secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)
         if not secret:
-            raise NotTested("give KMS_JOURNAL_KEY, or an API key instead of a token: the journal is encrypted under it")
+            raise NotTested(
+                "give KMS_JOURNAL_KEY, or an API key instead of a token: the journal is encrypted under it"
+            )
         with self._lock:
             if self._lock_of_journal is None:
                 self._lock_of_journal = JournalKey(str(secret))
@@ -298,7 +310,9 @@ class Session:
         for contract_id in self.options.contracts:
             bench = self.bench(contract_id)
             for thing in self._abandoned(contract_id):
-                case = CaseRun(bench, CaseInfo("recovery", "Clean-up", contract_id, ()), thing.instance, cleaning=True)
+                case = CaseRun(
+                    bench, CaseInfo("recovery", "Clean-up", contract_id, ()), thing.instance, cleaning=True
+                )
                 system = adapter_of(bench.contract)(case)
                 try:
                     done, why = bool(system.undo(thing)), "it is still there"
@@ -307,7 +321,9 @@ class Session:
                 if done:
                     bench.journal.gone(thing.id)
                 else:
-                    trouble.append(f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}")
+                    trouble.append(
+                        f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}"
+                    )
         return trouble
 
     def _demand_life(self, bench: Bench) -> None:
@@ -328,7 +344,9 @@ class Session:
         """Return why the baseline keeps a failed case from failing the run, or ``""``."""
         return accepted(result, self.options.baseline or ())
 
-    def _settle(self, cases: Sequence[CaseResult], rows: Sequence[Row], *, complete: bool) -> tuple[KnownDeviation, ...]:
+    def _settle(
+        self, cases: Sequence[CaseResult], rows: Sequence[Row], *, complete: bool
+    ) -> tuple[KnownDeviation, ...]:
         """Hold the baseline against what was found."""
         if self.options.baseline is None:
             return ()
@@ -338,9 +356,17 @@ class Session:
     def _fuzzed(self) -> dict[str, Any]:
         """Return how the run fuzzed, with the digest of each corpus: equal digests are equal requests."""
         options = self.options.fuzz
-        told: dict[str, Any] = {"on": options.on, "corpus": "whole" if options.whole else "sample", "generated": options.generate}
+        told: dict[str, Any] = {
+            "on": options.on,
+            "corpus": "whole" if options.whole else "sample",
+            "generated": options.generate,
+        }
         if options.on:
-            told["sha256"] = {contract: digest for contract in self.options.contracts if (digest := shipped_digest(contract))}
+            told["sha256"] = {
+                contract: digest
+                for contract in self.options.contracts
+                if (digest := shipped_digest(contract))
+            }
         if options.generate:
             told |= {"seed": options.seed, "examples": options.examples, "seconds": options.seconds}
         return told
@@ -385,12 +411,18 @@ class Session:
                 "run_id": self.options.run,
                 "edition": self.options.edition,
                 "contracts": [
-                    {"id": contract.id, "title": contract.title, "edition": contract.edition, "sha256": contract.sha256}
+                    {
+                        "id": contract.id,
+                        "title": contract.title,
+                        "edition": contract.edition,
+                        "sha256": contract.sha256,
+                    }
                     for contract in contracts
                 ],
                 "target": target.public() if target else {},
                 "sections": {
-                    contract.id: [dict(section) for section in contract.about.get("sections", ())] for contract in contracts
+                    contract.id: [dict(section) for section in contract.about.get("sections", ())]
+                    for contract in contracts
                 },
                 "options": {"max_wait": self.options.max_wait, "fuzz": self._fuzzed()},
             },
@@ -417,7 +449,9 @@ def _admit(info: CaseInfo, bench: Bench) -> None:
         missing.append("[control] url")
     if not target.fresh:
         missing += [
-            f"[allow] {SWITCHES[kind]} = true" for kind in info.impact if not target.allow.get(SWITCHES[kind], False)
+            f"[allow] {SWITCHES[kind]} = true"
+            for kind in info.impact
+            if not target.allow.get(SWITCHES[kind], False)
         ]
     if missing:
         raise NotTested(f"add {', '.join(missing)} to the target")

@@ -113,7 +113,9 @@ class Target:
             return replace(self, contract=contract, main_url=self.base_url)
         instance = table.get(instance_key, self.instance if instance_key == "instance" else "")
         base_url = str(table.get("base_url", self.base_url)).rstrip("/")
-        return replace(self, contract=contract, base_url=base_url, instance=str(instance), main_url=self.base_url)
+        return replace(
+            self, contract=contract, base_url=base_url, instance=str(instance), main_url=self.base_url
+        )
 
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
@@ -165,7 +167,10 @@ class Target:
             "identities": sorted(self.identities),
             "capabilities": dict(self.capabilities),
             "allow": {name: on for name, on in self.allow.items() if on},
-            **{name: {key: table[key] for key in _SHOWN if key in table} for name, table in self.others.items()},
+            **{
+                name: {key: table[key] for key in _SHOWN if key in table}
+                for name, table in self.others.items()
+            },
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
         }
 
@@ -204,7 +209,9 @@ def read_target(
     return build_target(document, environ, where=path or "the target")
 
 
-def build_target(document: Mapping[str, Any], environ: Mapping[str, str] = os.environ, where: str = "the target") -> Target:
+def build_target(
+    document: Mapping[str, Any], environ: Mapping[str, str] = os.environ, where: str = "the target"
+) -> Target:
     """Build a target from a document; see :func:`read_target` for the errors raised."""
     base_url = document.get("base_url")
     if base_url is None:
@@ -261,7 +268,9 @@ def _read_file(path: str) -> dict[str, Any]:
         raise TargetFileError(path, f"it is not TOML ({wrong})") from None
 
 
-def _refuse_unknown_keys(document: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: str, prefix: str = "") -> None:
+def _refuse_unknown_keys(
+    document: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: str, prefix: str = ""
+) -> None:
     """Refuse the first key that the schema does not know, with the nearest known one as a hint."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
@@ -285,7 +294,10 @@ def _from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> 
         if environ.get(name):
             value: Any = environ[name]
             if place in {("allow",), ("capabilities",)}:
-                value = {switch.strip().removeprefix("no-"): not switch.strip().startswith("no-") for switch in value.split(",")}
+                value = {
+                    switch.strip().removeprefix("no-"): not switch.strip().startswith("no-")
+                    for switch in value.split(",")
+                }
             elif place[0] == "limits":
                 value = _number(name, value, low=0)
             elif place == ("contract",):
@@ -310,7 +322,9 @@ def _variables_of_others(schema: Mapping[str, Any]) -> dict[str, tuple[str, ...]
 def places_of_others(schema: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return table and key of all that the tables of further contracts may hold."""
     tables = schema["properties"]
-    return [(table, key) for table in known_contracts() if table in tables for key in tables[table]["properties"]]
+    return [
+        (table, key) for table in known_contracts() if table in tables for key in tables[table]["properties"]
+    ]
 
 
 def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
@@ -340,7 +354,9 @@ def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mappi
     return Identity(name, api_key=api_key, token=token)
 
 
-def _secret(identity: str, member: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Secret | None:
+def _secret(
+    identity: str, member: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]
+) -> Secret | None:
     if f"{member}_flag" in entry:
         value = str(entry[f"{member}_flag"]).strip()
     elif f"{member}_env" in entry:
@@ -366,7 +382,9 @@ def _of_variable(identity: str, member: str, variable: str, environ: Mapping[str
     if not value:
         # Somebody may have put the secret itself where its variable belongs.
         shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
-        raise MissingSecretError(identity, f"the environment variable{shown} that {member}_env names is not set")
+        raise MissingSecretError(
+            identity, f"the environment variable{shown} that {member}_env names is not set"
+        )
     return value
 
 
@@ -407,7 +425,12 @@ def _url(name: str, value: Any) -> str:
         raise BadValueError(name, shown, "that is no URL", advice) from None
     if parts.username or parts.password:
         raise BadValueError(name, shown, "a URL may not carry a secret", advice)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or any(sign.isspace() for sign in value):
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not port_is_fine
+        or any(sign.isspace() for sign in value)
+    ):
         raise BadValueError(name, shown, "that is no http or https URL", advice)
     if parts.query or parts.fragment:
         raise BadValueError(name, shown, "it must not have a query or a fragment", advice)
@@ -420,7 +443,9 @@ def _shown_url(value: str) -> str:
     place, number, _ = place.partition("#")
     scheme, slashes, rest = place.rpartition("://")
     _, at, host = rest.rpartition("@")
-    return f"{scheme}{slashes}{'…@' if at else ''}{host}{question or number}{'…' if question or number else ''}"
+    return (
+        f"{scheme}{slashes}{'…@' if at else ''}{host}{question or number}{'…' if question or number else ''}"
+    )
 
 
 def _optional_url(document: Mapping[str, Any], key: str, name: str) -> str:
@@ -433,9 +458,16 @@ def _number(name: str, value: Any, *, low: float, exclusive: bool = False) -> fl
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise BadValueError(name, str(value), "that is no number", "give seconds or a rate as a number.") from None
+        raise BadValueError(
+            name, str(value), "that is no number", "give seconds or a rate as a number."
+        ) from None
     if isinstance(value, bool) or number != number or number < low or (exclusive and number == low):  # noqa: PLR0124 - NaN
-        raise BadValueError(name, str(value), f"it must be {'above' if exclusive else 'at least'} {low:g}", "see docs/target.md.")
+        raise BadValueError(
+            name,
+            str(value),
+            f"it must be {'above' if exclusive else 'at least'} {low:g}",
+            "see docs/target.md.",
+        )
     return number
 
 
@@ -445,9 +477,15 @@ def _switches(document: Mapping[str, Any], key: str) -> dict[str, bool]:
     for name, value in _table(document, key).items():
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            raise UnknownTargetKeyError("the target", f"{key}.{name}", f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}.")
+            raise UnknownTargetKeyError(
+                "the target",
+                f"{key}.{name}",
+                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}.",
+            )
         if not isinstance(value, bool):
-            raise BadValueError(f"{key}.{name}", str(value), "it must be true or false", "write true or false without quotes.")
+            raise BadValueError(
+                f"{key}.{name}", str(value), "it must be true or false", "write true or false without quotes."
+            )
         switches[name] = value
     return switches
 

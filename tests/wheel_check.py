@@ -16,9 +16,13 @@ ROOT = Path(__file__).parent.parent
 
 def call(*command: str | Path, cwd: Path) -> str:
     """Run a command; end with its output when it fails."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        sys.exit(
+            f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
     return done.stdout
 
 
@@ -32,7 +36,9 @@ def main() -> None:
         python = work / "env" / "bin" / "python"
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         call(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=work)
-        told = call(work / "env" / "bin" / "kms-conformance", "run", "--report-dir", work / "report", cwd=work)
+        told = call(
+            work / "env" / "bin" / "kms-conformance", "run", "--report-dir", work / "report", cwd=work
+        )
         verdict = told.splitlines()[0]
         if not verdict.startswith("CONFORMANT"):
             sys.exit(f"the wheel's own run said: {verdict}")

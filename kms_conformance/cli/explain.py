@@ -86,14 +86,18 @@ def explain(contract: Contract, wanted: str) -> Iterator[str]:
 
 
 def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
-    status = "HTTP " + " or ".join(map(str, known.statuses)) if known.status_judged else "whatever error status"
+    status = (
+        "HTTP " + " or ".join(map(str, known.statuses)) if known.status_judged else "whatever error status"
+    )
     yield f"{known.code}  {status}  ({contract.title}, {'documented' if known.documented else known.evidence})"
     for anchor in known.sections:
         section = contract.sections.get(anchor)
         if section is not None:
             yield f"  section {section.get('number', '')}: {section['title']}  {contract.link(anchor)}"
     if known.messages or not contract.reason_at[0]:
-        yield from _paragraph("message", known.messages[0] if known.messages else "(no reasons in the answer)")
+        yield from _paragraph(
+            "message", known.messages[0] if known.messages else "(no reasons in the answer)"
+        )
     for text in known.messages[1:]:
         yield from _paragraph("or", text)
     yield from _paragraph("symptom", known.symptom)

@@ -24,16 +24,58 @@ HOME = Path(".kms-conformance")
 @click.command("run")
 @target_options
 @fuzz_flags
-@click.option("--profile", type=click.Choice([str(profile) for profile in Profile]), default="gate", show_default=True, help="Which rows are required.")
-@click.option("--edition", type=click.Choice(["page", "service"]), default="page", show_default=True, help="As documented, or as observed since.")
-@click.option("--report-dir", type=click.Path(path_type=Path), default=REPORTS, show_default=True, envvar="KMS_REPORT_DIR", help="Where the reports go.")
-@click.option("--baseline", "baseline_file", type=click.Path(path_type=Path), envvar="KMS_BASELINE", help="Known deviations (YAML), which do not fail the run.")
-@click.option("--write-baseline", is_flag=True, help="Print a baseline for what fails; the summary goes to standard error.")
-@click.option("--journal", type=click.Path(path_type=Path), default=HOME / "journal.sqlite", show_default=True, help="Where created things are written down.")
+@click.option(
+    "--profile",
+    type=click.Choice([str(profile) for profile in Profile]),
+    default="gate",
+    show_default=True,
+    help="Which rows are required.",
+)
+@click.option(
+    "--edition",
+    type=click.Choice(["page", "service"]),
+    default="page",
+    show_default=True,
+    help="As documented, or as observed since.",
+)
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    default=REPORTS,
+    show_default=True,
+    envvar="KMS_REPORT_DIR",
+    help="Where the reports go.",
+)
+@click.option(
+    "--baseline",
+    "baseline_file",
+    type=click.Path(path_type=Path),
+    envvar="KMS_BASELINE",
+    help="Known deviations (YAML), which do not fail the run.",
+)
+@click.option(
+    "--write-baseline",
+    is_flag=True,
+    help="Print a baseline for what fails; the summary goes to standard error.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    default=HOME / "journal.sqlite",
+    show_default=True,
+    help="Where created things are written down.",
+)
 @click.option("--defect", "defects", multiple=True, help="Break the embedded reference in a named way.")
-@click.option("--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way.")
+@click.option(
+    "--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way."
+)
 @click.option("-k", "expression", metavar="EXPR", help="Run only the cases whose name matches (pytest's -k).")
-@click.option("--shard", metavar="I/N", default="", help="Run one part of N; `kms-conformance merge` makes one run of all.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    default="",
+    help="Run one part of N; `kms-conformance merge` makes one run of all.",
+)
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option("--lf", "last_failed", is_flag=True, help="Run only what failed last time.")
 @click.option("-n", "workers", metavar="WORKERS", help="Run in this many processes.")
@@ -69,10 +111,17 @@ def command(
     path = flags.get("target")
     named = path or document.get("base_url") or os.environ.get("KMS_BASE_URL")
     if not named and (stray := sorted(set(document) - {"limits", "contract"})):
-        raise BadValueError(stray[0], "", "it belongs to an endpoint, but no endpoint is named", "add --base-url or --target.")
+        raise BadValueError(
+            stray[0], "", "it belongs to an endpoint, but no endpoint is named", "add --base-url or --target."
+        )
     target = read_target(path, document) if named else None
     if target is not None and (defects or variations):
-        raise BadValueError("--defect", ", ".join(defects + variations), "only the embedded reference can be broken", "leave out the target, or use `serve --defect`.")
+        raise BadValueError(
+            "--defect",
+            ", ".join(defects + variations),
+            "only the embedded reference can be broken",
+            "leave out the target, or use `serve --defect`.",
+        )
     check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
     check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
     contracts = tuple(flags["contract"].split(",")) if flags.get("contract") else contracts_by_default(target)
@@ -136,7 +185,9 @@ def check_contracts(contracts: tuple[str, ...]) -> tuple[str, ...]:
     known = known_contracts()
     for contract in contracts:
         if contract not in known:
-            raise BadValueError("contract", contract, "there is no such contract", f"known: {', '.join(known)}.")
+            raise BadValueError(
+                "contract", contract, "there is no such contract", f"known: {', '.join(known)}."
+            )
     return contracts
 
 
@@ -150,10 +201,32 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
     from kms_conformance.plugin import State  # noqa: PLC0415 - same
 
     state = State(lambda: session, report_dir, watcher=Watcher())
-    quiet = ["-p", "no:terminal", "-p", "no:hypothesispytest", "-p", "no:schemathesis", "-p", "no:allure_pytest", "-s"]
+    quiet = [
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:hypothesispytest",
+        "-p",
+        "no:schemathesis",
+        "-p",
+        "no:allure_pytest",
+        "-s",
+    ]
     # The user's own pytest configuration has no say in a verdict.
-    settings = ["-c", os.devnull, "--rootdir", str(Path.cwd()), "-o", f"cache_dir={HOME / 'pytest'}", "--import-mode=importlib"]
-    places = [f"kms_conformance.scenarios.{folder}" for contract in session.options.contracts for folder in folders(contract)]
+    settings = [
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(Path.cwd()),
+        "-o",
+        f"cache_dir={HOME / 'pytest'}",
+        "--import-mode=importlib",
+    ]
+    places = [
+        f"kms_conformance.scenarios.{folder}"
+        for contract in session.options.contracts
+        for folder in folders(contract)
+    ]
     if session.options.fuzz.replay:
         places = [place for place in places if not place.endswith(session.options.contracts)]
     code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
@@ -163,5 +236,3 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
     for line in summary_lines(state.run, report_dir):
         click.echo(line, err=quietly)
     return int(state.run.exit_code)
-
-

@@ -12,13 +12,40 @@ from kms_conformance.errors import BadValueError
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
-@click.option("--data", type=click.Path(path_type=Path, dir_okay=False), help="Keep the state in this file (default: memory).")
-@click.option("--clock", type=click.Choice(["virtual", "real"]), default="virtual", show_default=True, help="Whether the control protocol may move the clock.")
-@click.option("--edition", type=click.Choice(["page", "service"]), default="page", show_default=True, help="As documented, or as observed since.")
-@click.option("--defect", "defects", multiple=True, metavar="NAME", help="Break it in a named way (repeatable).")
-@click.option("--variation", "variations", multiple=True, metavar="NAME", help="Differ in a legal way (repeatable).")
-@click.option("--write-target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a target file once requests are accepted.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the state in this file (default: memory).",
+)
+@click.option(
+    "--clock",
+    type=click.Choice(["virtual", "real"]),
+    default="virtual",
+    show_default=True,
+    help="Whether the control protocol may move the clock.",
+)
+@click.option(
+    "--edition",
+    type=click.Choice(["page", "service"]),
+    default="page",
+    show_default=True,
+    help="As documented, or as observed since.",
+)
+@click.option(
+    "--defect", "defects", multiple=True, metavar="NAME", help="Break it in a named way (repeatable)."
+)
+@click.option(
+    "--variation", "variations", multiple=True, metavar="NAME", help="Differ in a legal way (repeatable)."
+)
+@click.option(
+    "--write-target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a target file once requests are accepted.",
+)
 @click.option("--list", "listing", is_flag=True, help="List the defects and variations, and end.")
 def command(
     host: str,
@@ -49,15 +76,29 @@ def command(
     def ready(server: Server) -> None:
         if write_target is not None:
             target_file.write_target(write_target, server)
-        click.echo(f"Serving Key Protect at {server.base_url} (edition {edition}, {clock} clock). Ctrl-C ends it.")
+        click.echo(
+            f"Serving Key Protect at {server.base_url} (edition {edition}, {clock} clock). Ctrl-C ends it."
+        )
 
     try:
         serve_forever(
-            host, port, data=data, clock=clock, edition=edition, defects=defects, variations=variations, on_ready=ready  # type: ignore[arg-type]  # click has checked the choice
+            host,
+            port,
+            data=data,
+            clock=clock,
+            edition=edition,
+            defects=defects,
+            variations=variations,
+            on_ready=ready,  # type: ignore[arg-type]  # click has checked the choice
         )
     except ServerError as wrong:
-        raise BadValueError("--port", str(port), str(wrong), "choose another port, or 0 for a free one.") from None
+        raise BadValueError(
+            "--port", str(port), str(wrong), "choose another port, or 0 for a free one."
+        ) from None
     except OSError as wrong:
-        raise BadValueError("--write-target", str(write_target), wrong.strerror or "it cannot be written", "choose another file.") from None
-
-
+        raise BadValueError(
+            "--write-target",
+            str(write_target),
+            wrong.strerror or "it cannot be written",
+            "choose another file.",
+        ) from None

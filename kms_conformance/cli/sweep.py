@@ -14,7 +14,13 @@ from kms_conformance.errors import ExitCode, MissingTargetError
 
 @click.command("sweep")
 @target_options
-@click.option("--journal", type=click.Path(path_type=Path), default=Path(".kms-conformance") / "journal.sqlite", show_default=True, help="Where created things are written down.")
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    default=Path(".kms-conformance") / "journal.sqlite",
+    show_default=True,
+    help="Where created things are written down.",
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     """Remove what killed runs have left on a target, and restore what they had changed.
@@ -34,7 +40,9 @@ def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
         session.check()
         things = session.left_behind()
         for thing in things:
-            click.echo(f"{thing.kind:12}  {thing.name or thing.ref}  (instance {thing.instance}, run {thing.run})")
+            click.echo(
+                f"{thing.kind:12}  {thing.name or thing.ref}  (instance {thing.instance}, run {thing.run})"
+            )
         if dry_run or not things:
             click.echo(f"{len(things)} things left behind." if things else "Nothing is left behind.")
             return
