@@ -85,11 +85,11 @@ def command(
             host,
             port,
             data=data,
-            clock=clock,
+            clock=clock,  # type: ignore[arg-type]  # click has checked the choice
             edition=edition,
             defects=defects,
             variations=variations,
-            on_ready=ready,  # type: ignore[arg-type]  # click has checked the choice
+            on_ready=ready,
         )
     except ServerError as wrong:
         raise BadValueError(
