@@ -265,7 +265,7 @@ def test_certification_takes_no_baseline() -> None:
 @pytest.fixture(scope="module", name="defect")
 def defect_fixture() -> list[str]:
     """Return the arguments of a run that finds one deviation, in few cases."""
-    return ["run", "--contract", "key_protect", "--defect", "status-key-deleted-err", "--report-dir", "out"]
+    return ["run", "--contract", "iks", "--defect", "iks-no-credentials-as-200", "--report-dir", "out"]
 
 
 def test_commands(command: Callable[..., Any], defect: list[str], tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_commands(command: Callable[..., Any], defect: list[str], tmp_path: Path
     assert {entry["state"] for entry in told["baseline"]} == {"used"}
     assert {case["verdict"] for case in told["cases"] if case["accepted"]} == {"failed"}
 
-    stale = command("run", "--contract", "key_protect", "--report-dir", "out", "--baseline", "known.yaml")
+    stale = command("run", "--contract", "iks", "--report-dir", "out", "--baseline", "known.yaml")
     assert stale.code == 1
     told = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [entry["state"] for entry in told["baseline"]] == ["stale"] * len(parse(written.out))

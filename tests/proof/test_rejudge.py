@@ -24,9 +24,9 @@ RUNS: dict[str, tuple[str, ...]] = {
         "--defect",
         "unknown-sort-accepted",
     ),
-    "envelope": ("--defect", "metadata-missing"),
-    "now-and-then": ("--defect", "every-seventh-request-fails"),
-    "no-waits": ("--max-wait", "0"),
+    "envelope": ("--contract", "key_protect", "--defect", "metadata-missing"),
+    "now-and-then": ("--contract", "key_protect", "--defect", "every-seventh-request-fails"),
+    "no-waits": ("--contract", "key_protect", "--max-wait", "0"),
     "part": ("-k", "rotation"),
 }
 
@@ -44,7 +44,7 @@ def test_same_inputs_same_verdict(kind: str, command: Callable[..., Any], tmp_pa
 
 def test_same_verdict_with_workers_and_baseline(command: Callable[..., Any], tmp_path: Path) -> None:
     """A run in several processes under a baseline is judged again to the same bytes; the command says so."""
-    defect = ("run", "--contract", "key_protect", "--report-dir", "out", "--defect", "status-key-deleted-err")
+    defect = ("run", "--contract", "iks", "--report-dir", "out", "--defect", "iks-no-credentials-as-200")
     (tmp_path / "known.yaml").write_text(command(*defect, "--write-baseline").out)
     assert command(*defect, "--baseline", "known.yaml", "-n", "2").code == 0
     directory = tmp_path / "out"
