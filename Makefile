@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix coverage-page format constraints clean
+.PHONY: conformance test lint types imports unit wheel matrix coverage-page format constraints bench clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -50,6 +50,10 @@ format: $(READY)
 # Writes the versions of the present environment; run it after raising a lower bound in pyproject.toml.
 constraints: $(READY)
 	$(BIN)/python -m pip freeze --exclude-editable --all | grep -v -i -E '^(setuptools|wheel)==' > constraints.txt
+
+# Requests a second of each way to fuzz, against one reference; medians of three rounds (some five minutes).
+bench: $(READY)
+	$(BIN)/python benchmarks/fuzz_speed.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info reports/out .kms-conformance

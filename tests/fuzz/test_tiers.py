@@ -104,7 +104,7 @@ def test_walks_find_nothing_in_the_unbroken_reference(kind: str) -> None:
 
 def test_walk_finds_the_shortest_way(tmp_path: Path) -> None:
     """A fault that needs a sequence is found, and told by a short walk, a script and a case file."""
-    fuzz = replace(USUAL, generate=True, examples=20)
+    fuzz = replace(USUAL, generate=True, examples=40)
     result = judged(
         lambda case: tiers.walk(case, "root"),
         fuzz=fuzz,
