@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import httpx
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.transport import DEADLINE
+from kms_conformance.transport import DEADLINE, authorities
 
 if TYPE_CHECKING:
     from kms_conformance.target import Target
@@ -57,7 +57,9 @@ class ControlledClock:
 
     def __init__(self, target: Target) -> None:
         self._url, self._timeout = target.control_url, target.timeout
-        self._http = httpx.Client(trust_env=False, follow_redirects=False, timeout=target.timeout)
+        self._http = httpx.Client(
+            verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
+        )
 
     def wait(self, instance: str, seconds: float) -> None:
         """Advance the instance's clock."""

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, cast
 
 import httpcore
@@ -60,12 +61,18 @@ class _Backend(httpcore.SyncBackend):
         return _Stream(super().connect_tcp(*args, **kwargs))
 
 
+@cache
+def authorities() -> ssl.SSLContext:
+    """Return the certificate authorities, read once: reading them takes longer than ten requests."""
+    return httpx.create_ssl_context()
+
+
 class DeadlineTransport(httpx.BaseTransport):
     """A pooled transport for :class:`httpx.Client` in which :data:`DEADLINE` bounds every request."""
 
     def __init__(self, *, retries: int = 0) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=authorities(),
             max_connections=POOL,
             max_keepalive_connections=POOL,
             keepalive_expiry=60,

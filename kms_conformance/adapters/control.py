@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from kms_conformance.errors import UnreachableError
 from kms_conformance.kit import NotTested
+from kms_conformance.transport import authorities
 
 if TYPE_CHECKING:
     from kms_conformance.target import Target
@@ -28,16 +27,10 @@ def ask(target: Target, method: str, path: str, body: dict[str, Any] | None = No
     url = f"{target.control_url}{path}"
     try:
         with httpx.Client(
-            verify=_authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
+            verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
         ) as http:
             status = http.request(method, url, json=body).status_code
     except httpx.HTTPError as wrong:
         raise UnreachableError(url, f"the control protocol gave no answer ({type(wrong).__name__})") from None
     if status >= _FIRST_ERROR:
         raise NotTested(f"needs {method} {path} of the control protocol, which answers {status}")
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Read the certificate authorities once: that takes longer than ten requests."""
-    return ssl.create_default_context()

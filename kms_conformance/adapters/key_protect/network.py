@@ -15,6 +15,7 @@ import httpx
 from kms_conformance.adapters.key_protect.actions import Actions
 from kms_conformance.kit import Inconclusive, NotApplicable, NotTested
 from kms_conformance.planting import random_bytes
+from kms_conformance.transport import authorities
 
 ELSEWHERE = "203.0.113.77"
 """An address from the range that RFC 5737 keeps for documentation: nobody really calls from there."""
@@ -117,7 +118,9 @@ class Network(Actions):
 
     def _control(self, what: str, body: dict[str, Any]) -> httpx.Response:
         target = self.case.bench.target
-        with httpx.Client(trust_env=False, follow_redirects=False, timeout=target.timeout) as http:
+        with httpx.Client(
+            verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
+        ) as http:
             return http.post(f"{target.control_url}/instances/{self.case.instance}/{what}", json=body)
 
     @contextmanager
