@@ -19,6 +19,7 @@ from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.judge import MISSING, judge, pick
 from kms_conformance.redaction import Secret
+from kms_conformance.stopping import CaseStopped, ConformanceFailure, Inconclusive, NotApplicable, NotTested, Planted
 from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
 from kms_conformance.wire import wire_findings
 
@@ -36,38 +37,10 @@ if TYPE_CHECKING:
 _FIRST_ERROR = 400
 
 
-class CaseStopped(Exception):  # noqa: N818 - the root of reasons, not of errors
-    """A case cannot or need not go on; ``verdict`` is what that makes of it."""
-
-    verdict: Verdict
-
-
-class ConformanceFailure(CaseStopped, AssertionError):  # noqa: N818 - a verdict, not an error
-    """The endpoint does not keep a promise."""
-
-    verdict = Verdict.FAILED
-
-
-class Inconclusive(CaseStopped):
-    """A precondition did not hold, so the promise could not be put to the test."""
-
-    verdict = Verdict.INCONCLUSIVE
-
-
-class NotTested(CaseStopped):
-    """The operator gave no identity, permission or time for this case; the text says what to add."""
-
-    verdict = Verdict.NOT_TESTED
-
-
-class Planted(NotTested):
-    """The case goes on in a later run; the text says when it is due."""
-
-
-class NotApplicable(CaseStopped):
-    """The target declares that it lacks the feature."""
-
-    verdict = Verdict.NOT_APPLICABLE
+__all__ = [
+    "Answer", "Bench", "CaseInfo", "CaseRun", "CaseStopped", "ConformanceFailure", "Inconclusive", "NotApplicable",
+    "NotTested", "Planted",
+]
 
 
 @dataclass(frozen=True, slots=True)

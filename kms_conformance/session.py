@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import subprocess
 import threading
 import time
 import uuid
@@ -32,6 +31,7 @@ from kms_conformance.locks import Turns
 from kms_conformance.planting import Lock as JournalKey
 from kms_conformance.planting import StaleError, Tape, begin, reproducible
 from kms_conformance.preflight import preflight
+from kms_conformance.provenance import commit
 from kms_conformance.redaction import Redactor
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target import Target
@@ -455,22 +455,6 @@ def _admit(info: CaseInfo, bench: Bench) -> None:
         ]
     if missing:
         raise NotTested(f"add {', '.join(missing)} to the target")
-
-
-def commit() -> str:
-    """Return the commit that the suite was built from, or ``unknown`` outside a checkout."""
-    try:
-        told = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return told or "unknown"
 
 
 def as_mapping(options: Options) -> Mapping[str, Any]:
