@@ -19,7 +19,14 @@ from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.judge import MISSING, judge, pick
 from kms_conformance.redaction import Secret
-from kms_conformance.stopping import CaseStopped, ConformanceFailure, Inconclusive, NotApplicable, NotTested, Planted
+from kms_conformance.stopping import (
+    CaseStopped,
+    ConformanceFailure,
+    Inconclusive,
+    NotApplicable,
+    NotTested,
+    Planted,
+)
 from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
 from kms_conformance.wire import wire_findings
 
