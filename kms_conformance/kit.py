@@ -45,8 +45,16 @@ _FIRST_ERROR = 400
 
 
 __all__ = [
-    "Answer", "Bench", "CaseInfo", "CaseRun", "CaseStopped", "ConformanceFailure", "Inconclusive", "NotApplicable",
-    "NotTested", "Planted",
+    "Answer",
+    "Bench",
+    "CaseInfo",
+    "CaseRun",
+    "CaseStopped",
+    "ConformanceFailure",
+    "Inconclusive",
+    "NotApplicable",
+    "NotTested",
+    "Planted",
 ]
 
 
