@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import httptools
 import httpx
 
+from kms_conformance.transport import acknowledge_at_once
+
 LARGEST_BODY = 8 * 1024 * 1024
 CONNECTIONS = 16
 _CONTINUE, _BODYLESS = 200, frozenset({204, 304})
@@ -234,6 +236,7 @@ class _Call(asyncio.Protocol):
         self._waiting = loop.create_future()
         alarm = loop.call_later(seconds, self._too_late, seconds)
         self._transport.write(content)
+        acknowledge_at_once(self._transport.get_extra_info("socket"))
         try:
             await self._waiting
         finally:
