@@ -30,8 +30,7 @@ from kms_conformance.kit import CaseInfo
 from kms_conformance.session import Options, Session
 from kms_conformance.target import Target
 
-ST_SECONDS = 25
-EXAMPLES = 8
+EXAMPLES = 30
 LOOP = 4000
 
 
@@ -56,7 +55,7 @@ class Bench:
         spec = files("kms_conformance.contracts") / "key_protect" / "openapi.yaml"
         command = [
             str(Path(sys.executable).parent / "st"), "run", str(spec), "--url", f"{self.target.base_url}/api/v2",
-            "--phases", "coverage,fuzzing", "--max-time", str(ST_SECONDS), "--exclude-checks", "ignored_auth", "--workers", "1",
+            "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--exclude-checks", "ignored_auth", "--workers", "1",
             "-H", f"Authorization: Bearer {token}", "-H", f"bluemix-instance: {case.instance}",  # type: ignore[attr-defined]
             "--report", "har", "--report-har-path", str(har),
         ]  # fmt: skip

@@ -6,6 +6,7 @@ time. What a request names is drawn from things that the case keeps alive.
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 import warnings
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
-from kms_conformance.fuzz.build import parts_of, recipe_of, schemathesis_operations, written
+from kms_conformance.fuzz.build import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.flight import Landed, Single
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from kms_conformance.kit import CaseRun
 
 KINDS = ("valid", "invalid")
+TURNS = 4
+"""Requests for each one that Schemathesis makes: making takes the time, and each names other things in other states."""
 _UNBOUND = 100_000
 _SILENT = 6
 # Making a failing request small stops here: the example database has it, and its cause is known.
@@ -112,7 +115,11 @@ class Live:
     def _attempt(self, case: Any, dice: int) -> None:
         if time.monotonic() > self._until or self._silent >= _SILENT or self._failed >= _FAILED:
             raise _Stop
-        parts = parts_of(self._name, case)
+        generated = parts_of(self._name, case)
+        for turn in range(TURNS):
+            self._send(copy.deepcopy(generated), dice + turn)
+
+    def _send(self, parts: Parts, dice: int) -> None:
         rng = random.Random(dice)  # noqa: S311 - Hypothesis chooses the number and makes it small
         self._recipe.dress(parts, rng)
         twisted = self.kind == "valid" and parts.has_body and dice % 4 == 1
