@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.instance import Instance
+    from kms_reference.key_protect.rsa_pairs import Pair
     from kms_reference.key_protect.world import World
 
     Message = MutableMapping[str, Any]
@@ -267,14 +268,10 @@ class _Exchange:
     async def _prepare(self, call: Call) -> None:
         """Return what a handler needs and would have to wait for."""
         if call.operation.id == "postImportToken":
-            from kms_reference.key_protect.rsa_pairs import POOL  # noqa: PLC0415 - slow import
-
-            POOL.warm_up()
+            self.world.pairs.warm_up()
         if call.operation.id == "getImportToken" and needs_pair(call.instance):
-            from kms_reference.key_protect.rsa_pairs import POOL, Pair  # noqa: PLC0415 - slow import
-
             future: Future[Pair] = Future()
-            POOL.request(future)
+            self.world.pairs.request(future)
             attach_pair(call.instance, *await asyncio.wrap_future(future))
         if call.operation.id == "rotateKey" and call.broken("rotation-race"):
             key = call.instance.find(call.args["id"])

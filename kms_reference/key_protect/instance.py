@@ -19,6 +19,8 @@ NEVER: Final = float("inf")
 DEFAULT_RING: Final = "default"
 # A policy that slept for years would otherwise rotate for ever in one sweep.
 _MAX_CATCH_UP: Final = 400
+# Months. A defect lets any number in, also one that no clock can count.
+_ENDLESS: Final = 1_000_000
 
 
 class Instance:
@@ -116,7 +118,7 @@ class Instance:
     def _rotation_due(key: Key) -> float:
         assert key.rotation is not None
         start = max(key.rotation.updated, key.rotated or 0.0)
-        return start + key.rotation.interval * MONTH
+        return start + min(key.rotation.interval, _ENDLESS) * MONTH
 
     def _rotate_by_policy(self, key: Key, now: float) -> None:
         policy = key.rotation

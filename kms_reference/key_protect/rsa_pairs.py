@@ -32,7 +32,7 @@ Pair = tuple[str, str]
 
 
 class PairPool:
-    """Hands out pairs, each once. One pool serves the whole process."""
+    """Hands out pairs, each once. Each server has a pool."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,9 +87,6 @@ class PairPool:
                     future.set_result(_pems(*primes))
             if done:
                 return
-
-
-POOL: Final = PairPool()
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from kms_reference.key_protect.iam import Issuer, new_identities
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kms_reference.key_protect.rsa_pairs import PairPool
     from kms_reference.key_protect.store import Store
     from kms_reference.rules import Rules
 
@@ -44,6 +46,13 @@ class World:
             self.restarted = True
             self.issuer = Issuer.from_row(issuer_row, rules)
             self.instances = self._store.load(rules)
+
+    @cached_property
+    def pairs(self) -> PairPool:
+        """Where import tokens get their RSA pairs from."""
+        from kms_reference.key_protect.rsa_pairs import PairPool  # noqa: PLC0415 - slow import
+
+        return PairPool()
 
     def instance(self, instance_id: str) -> Instance:
         """Return the instance by UUID; it springs into being on first use."""

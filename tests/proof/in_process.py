@@ -174,7 +174,9 @@ def reference(
     assert server._uvicorn is not None
     _HOSTS[netloc] = server._uvicorn.config.app
     try:
-        yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True), server.app
+        target = build_target(tomllib.loads(target_text(server)), {})
+        # Two processes share the machine with whatever else runs: a slow answer is no finding here.
+        yield replace(target, embedded=True, timeout=_LONGEST), server.app
     finally:
         del _HOSTS[netloc]
         # Not `stop`, which waits for its thread: some hundred times a tenth of a second.

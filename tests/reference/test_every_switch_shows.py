@@ -503,12 +503,12 @@ def pairs() -> Iterator[None]:
         made.append(future.result(30))
     patch = pytest.MonkeyPatch()
 
-    def give(future: Future[rsa_pairs.Pair]) -> None:
+    def give(_: rsa_pairs.PairPool, future: Future[rsa_pairs.Pair]) -> None:
         made.append(made.pop(0))
         future.set_result(made[-1])
 
-    patch.setattr(rsa_pairs.POOL, "request", give)
-    patch.setattr(rsa_pairs.POOL, "warm_up", lambda: None)
+    patch.setattr(rsa_pairs.PairPool, "request", give)
+    patch.setattr(rsa_pairs.PairPool, "warm_up", lambda _: None)
     yield
     patch.undo()
 
