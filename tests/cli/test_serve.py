@@ -20,7 +20,7 @@ from kms_conformance.errors import UnreachableError
 from kms_conformance.target import read_target
 from kms_reference.defects import DEFECTS
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 PARENT = """
 import sys, time
 from kms_conformance.embedded import EmbeddedReference

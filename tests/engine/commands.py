@@ -38,7 +38,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def run_command(
-    folder: Path, *arguments: str, timeout: float = 120, module: str = "kms_conformance", **environ: str
+    folder: Path, *arguments: str, timeout: float = 600, module: str = "kms_conformance", **environ: str
 ) -> Ended:
     """Run the command line (or another module) in a folder and return how it ended."""
     done = subprocess.run(

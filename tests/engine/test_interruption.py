@@ -24,7 +24,7 @@ from kms_reference.server import Server
 from kms_reference.target import target_text
 
 INSTANCE = "00000000-0000-4000-8000-0000000000aa"
-PATIENCE = 30.0
+PATIENCE = 120.0
 WAITING = "test_enable_too_early or test_unwrap_after_enable or test_list_shows_the_key"
 
 

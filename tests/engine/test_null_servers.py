@@ -16,7 +16,7 @@ from runs import promised, run_cases, target_of
 from kms_conformance.verdict import RunVerdict, Verdict, headline
 
 TOKEN = "a-token-that-no-other-host-may-see"
-BOUND = 30.0
+BOUND = 120.0
 FLAGS = ("--instance", "fresh", "--token", TOKEN, "--timeout", "0.6", "--report-dir", "report")
 SAYS = {
     "200-empty-object": "does not speak",

@@ -65,7 +65,7 @@ def run(folder: Path, target: Path, *more: str) -> subprocess.CompletedProcess[s
         CASE,
     ]
     return subprocess.run(
-        [*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        [*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
 
 

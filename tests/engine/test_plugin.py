@@ -206,7 +206,7 @@ def test_inert_in_a_foreign_session(tmp_path: Path) -> None:
         env=clean_environment(**only),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout
