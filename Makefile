@@ -17,6 +17,8 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@# Where PYTHONDONTWRITEBYTECODE is set, as in many images, our own modules would be compiled at every start.
+	@$(BIN)/python -m compileall -q kms_conformance kms_reference scenarios
 	@touch $@
 
 lint: $(READY)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.errors import ExitCode
@@ -152,7 +153,7 @@ class KnownDeviation:
         return self.state not in {"used", "not-tested"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """Everything a run found out; the one object behind all outputs.
 
@@ -179,12 +180,12 @@ class Run:
         found = Counter(case.verdict for case in self.cases)
         return {str(verdict): found[verdict] for verdict in Verdict}
 
-    @property
+    @cached_property
     def requirements(self) -> tuple[RowResult, ...]:
         """Each row with its verdict: the worst of its cases'."""
         return judge_rows(self.rows, self.cases)
 
-    @property
+    @cached_property
     def verdict(self) -> RunVerdict:
         """The verdict of the run."""
         return run_verdict(self)
