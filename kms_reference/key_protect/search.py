@@ -123,7 +123,8 @@ def _tests(call: Call) -> list[Test]:
     tests: list[Test] = []
     terms = _terms(call)
     for name in ("state", "extractable"):
-        if name in call.query and any(term[0] == name for term in terms):
+        # The vendor's client sends `state=` with every list: empty means not given.
+        if call.query.get(name) and any(term[0] == name for term in terms):
             raise bad_query(name, "given once: in the filter or on its own")
     states = call.query.get("state")
     if states:
@@ -160,7 +161,7 @@ def _filter_test(name: str, operator: str, value: str) -> Test:
     refusal = bad_query("filter", _VALID_FILTER)
     if name in _DATES:
         read = _DATES[name]
-        if value == "none" and not operator:
+        if value.lower() == "none" and not operator:
             return lambda key: read(key) is None
         moment = parse_stamp(value)
         if moment is None:
@@ -170,8 +171,8 @@ def _filter_test(name: str, operator: str, value: str) -> Test:
         return lambda key: (found := read(key)) is not None and compare(int(found), int(moment))
     if operator:
         raise refusal
-    if name == "extractable" and value in ("true", "false"):
-        return lambda key: key.extractable == (value == "true")
+    if name == "extractable" and value.lower() in ("true", "false"):
+        return lambda key: key.extractable == (value.lower() == "true")
     if name == "state" and set(value.split(",")) <= _STATES:
         numbers = {int(state) for state in value.split(",")}
         return lambda key: key.state in numbers

@@ -1,0 +1,25 @@
+"""Requests in the very form in which the vendor's clients send them, where that form is unusual."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conftest import Kms
+
+
+def test_an_empty_state_is_none(kms: Kms) -> None:
+    """The generated client sends `state=` with every list, with a filter by state too."""
+    key = kms.create()
+    asked = {"state": "", "filter": "state=1 extractable=false"}
+    assert [found["id"] for found in kms.get("/keys", params=asked).json()["resources"]] == [key]
+    assert kms.call("HEAD", "/keys", params=asked).headers["key-total"] == "1"
+
+
+def test_filters_take_words_in_any_case(kms: Kms) -> None:
+    """`none`, `true` and `false` are documented as case-insensitive."""
+    key = kms.create()
+    kms.create_standard()
+    for text in ("lastRotateDate=NONE extractable=False", "extractable=FALSE"):
+        found = kms.get("/keys", params={"filter": text})
+        assert [one["id"] for one in found.json()["resources"]] == [key]
