@@ -254,12 +254,12 @@ class Members:
         return whole
 
     def texts(self, name: str) -> list[str]:
-        """Return an array of strings, empty when absent."""
+        """Return an array of strings, empty when absent. A null in it reads as an empty string, as in Go."""
         value: list[Any] = self._typed(name, list, "array") or []
         for item in value:
-            if not isinstance(item, str):
+            if item is not None and not isinstance(item, str):
                 raise bad_body(f"json: cannot unmarshal {json_kind(item)} into field {name} of type string")
-        return value
+        return [item or "" for item in value]
 
     def object(self, name: str) -> Members | None:
         """Return an object member."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conftest import Kms
+
+Expect = Callable[..., dict[str, Any]]
 
 
 def test_an_empty_state_is_none(kms: Kms) -> None:
@@ -23,3 +26,12 @@ def test_filters_take_words_in_any_case(kms: Kms) -> None:
     for text in ("lastRotateDate=NONE extractable=False", "extractable=FALSE"):
         found = kms.get("/keys", params={"filter": text})
         assert [one["id"] for one in found.json()["resources"]] == [key]
+
+
+def test_null_as_additional_data(kms: Kms, expect: Expect) -> None:
+    """`redstone.crypto.encrypt` without a context sends `"aad": [null]`; it must open what it sealed."""
+    key = kms.create()
+    sealed = kms.act(key, "wrap", {"aad": [None]}).json()
+    opened = kms.act(key, "unwrap", {"ciphertext": sealed["ciphertext"], "aad": [None]}).json()
+    assert opened["plaintext"] == sealed["plaintext"]
+    expect(kms.act(key, "wrap", {"aad": [1]}), 400, "BAD_BODY_ERR")
