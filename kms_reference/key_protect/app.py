@@ -52,6 +52,8 @@ _TOO_LARGE: Final = "The request body is larger than 1 MiB"
 _RETRY_AFTER: Final = "1"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _BODYLESS: Final = (204, 304)
+_LISTS: Final = frozenset({"state"})
+"""Query parameters that hold a list; older clients send `state=1&state=2` for `state=1,2`."""
 
 
 _log = logging.getLogger(__name__)
@@ -174,9 +176,7 @@ class _Exchange:
     async def run(self) -> Draft | None:
         """Answer; None when the connection was cut on purpose. Raises RefusalError."""
         found = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
-        query = dict(
-            reversed(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        )
+        query = _query(self.scope["query_string"])
         method: str = self.scope["method"]
         action_form = (
             found is not None and method == "POST" and "deleteKey" in (op.id for op in found.methods.values())
@@ -277,6 +277,15 @@ class _Exchange:
             key = call.instance.find(call.args["id"])
             call.stale["rotated"] = key.rotated if key is not None else None
             await asyncio.sleep(0.05)
+
+
+def _query(text: bytes) -> dict[str, str]:
+    """Return the query's parameters: the first of a name, but all of a list that was given piece by piece."""
+    pairs = parse_qsl(text.decode("latin-1"), keep_blank_values=True)
+    query = dict(reversed(pairs))
+    for name in _LISTS.intersection(query):
+        query[name] = ",".join(value for given, value in pairs if given == name)
+    return query
 
 
 def _no_operation(methods: dict[str, Operation], *, action_form: bool) -> RefusalError:

@@ -35,3 +35,11 @@ def test_null_as_additional_data(kms: Kms, expect: Expect) -> None:
     opened = kms.act(key, "unwrap", {"ciphertext": sealed["ciphertext"], "aad": [None]}).json()
     assert opened["plaintext"] == sealed["plaintext"]
     expect(kms.act(key, "wrap", {"aad": [1]}), 400, "BAD_BODY_ERR")
+
+
+def test_a_list_given_piece_by_piece(kms: Kms) -> None:
+    """`redstone` lists KMIP objects with `state=1&state=2&state=3&state=4`."""
+    active, deleted = kms.create(), kms.create()
+    kms.delete(f"/keys/{deleted}")
+    found = kms.get("/keys", params=[("state", "1"), ("state", "5")]).json()["resources"]
+    assert {key["id"] for key in found} == {active, deleted}
