@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from kms_reference.key_protect.clock import parse_stamp, stamp
@@ -137,16 +136,32 @@ def _merged(
 
 
 def _list(call: Call, keys: list[Key]) -> Reply:
-    pattern = call.query.get("urlEncodedResourceCRNQuery")
-    fits = re.compile(".*".join(map(re.escape, (pattern or "*").split("*"))), re.DOTALL)
+    pattern = call.query.get("urlEncodedResourceCRNQuery") or "*"
     prevented = call.flag("preventKeyDeletion") if "preventKeyDeletion" in call.query else None
     views = [
         _view(call, key, registration)
         for key in keys
         for registration in key.registrations.values()
-        if fits.fullmatch(registration.crn) and prevented in (None, registration.prevent_deletion)
+        if _fits(registration.crn, pattern) and prevented in (None, registration.prevent_deletion)
     ]
     return paged(call, "registration+json", views, MAX_PAGE, PAGE)
+
+
+def _fits(text: str, pattern: str) -> bool:
+    """Whether the text matches the pattern, in which `*` stands for any text; linear, unlike a regular expression."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return text == pattern
+    *middle, last = rest
+    if not text.startswith(first):
+        return False
+    at = len(first)
+    for part in middle:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - len(last) >= at and text.endswith(last)
 
 
 def _view(call: Call, key: Key, registration: Registration) -> dict[str, Any]:

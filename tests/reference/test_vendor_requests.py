@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from conftest import Kms
 
@@ -43,3 +45,33 @@ def test_a_list_given_piece_by_piece(kms: Kms) -> None:
     kms.delete(f"/keys/{deleted}")
     found = kms.get("/keys", params=[("state", "1"), ("state", "5")]).json()["resources"]
     assert {key["id"] for key in found} == {active, deleted}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("*", True),
+        ("crn:v1:*:bucket:b", True),
+        ("crn:*:cloud-object-storage:*", True),
+        ("crn:v1:*:bucket:b*", True),
+        ("crn:v1:*:bucket:c", False),
+        ("bucket:b", False),
+        ("crn:v1:*:bucket:b:bucket:b", False),
+        ("*a" * 200 + "*", False),
+    ],
+)
+def test_wildcards_in_a_resource_query(kms: Kms, query: str, found: bool) -> None:
+    """Any number of wildcards is answered at once; a pattern of many once held up the server for minutes."""
+    key = kms.create()
+    kms.register(key)
+    listed = kms.get(f"/keys/{key}/registrations", params={"urlEncodedResourceCRNQuery": query})
+    assert listed.json()["metadata"]["collectionTotal"] == found
+
+
+def test_many_wildcards_do_not_hold_up_the_server(kms: Kms) -> None:
+    """Nearly matching text and many wildcards took a regular expression minutes."""
+    key = kms.create()
+    kms.register(key, kms.crn() + "a" * 60)
+    query = "*a" * 12 + "*!"
+    listed = kms.get(f"/keys/{key}/registrations", params={"urlEncodedResourceCRNQuery": query}, timeout=5)
+    assert listed.json()["metadata"]["collectionTotal"] == 0
