@@ -189,7 +189,9 @@ def sync(call: Call) -> Reply:
     interval = call.rules.seconds("sync-interval", HOUR)
     if key.notified is not None and call.now < key.notified + interval:
         until = stamp(key.notified + interval)
-        raise RefusalError("REQ_TOO_EARLY_ERR", suffix=f"Sync cannot be performed until at least {until}")
+        raise RefusalError(
+            "REQ_TOO_EARLY_ERR", suffix=f"Sync cannot be performed until at least {until}", newer=True
+        )
     key.notified = call.now
     call.instance.touch(key)
     return Reply(204)

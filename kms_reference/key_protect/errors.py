@@ -155,7 +155,8 @@ class RefusalError(Exception):
 
     `code` is a key of `CODES`, or None for an envelope without reasons; then `summary` is the whole
     errorMsg and `status` must be given. `subject` replaces the operation's own words for what failed;
-    `detail` goes before the subject; `suffix` is appended to the message; `message` replaces it.
+    `detail` goes before the subject; `suffix` is appended to the message; `message` replaces it; `newer`
+    asks for the newer form of the summary, which operations have that the page does not describe.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class RefusalError(Exception):
         message: str | None = None,
         target: tuple[str, str] | None = None,
         headers: dict[str, str] | None = None,
+        newer: bool = False,
     ) -> None:
         super().__init__(code or summary)
         self.code = code
@@ -181,6 +183,7 @@ class RefusalError(Exception):
         self.message = message
         self.target = target
         self.headers = headers or {}
+        self.newer = newer
 
 
 def bad_body(detail: str) -> RefusalError:
@@ -249,7 +252,7 @@ def envelope(refusal: RefusalError, subject: str, rules: Rules) -> dict[str, Any
         if refusal.target is not None:
             reason["target"] = {"type": refusal.target[0], "name": refusal.target[1]}
         resource = {
-            "errorMsg": _summary(refusal, refusal.subject or subject, rules, newer=code.newer_style),
+            "errorMsg": _summary(refusal, refusal.subject or subject, rules, newer=code.newer_style or refusal.newer),
             "reasons": [reason],
         }
     return {"metadata": {"collectionType": ERROR_TYPE, "collectionTotal": 1}, "resources": [resource]}

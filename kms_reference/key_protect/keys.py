@@ -235,10 +235,10 @@ def purge_key(call: Call) -> Reply:
     key = call.key_as_is()
     if key.state != State.DESTROYED or key.deleted is None:
         if not call.broken("purge-of-live-key"):
-            raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")
+            raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", newer=True)
     elif call.now < key.deleted + call.rules.seconds("purge-wait", PURGE_WAIT):
         raise RefusalError(
-            "REQ_TOO_EARLY_ERR", suffix="Purge operation is allowed 4h0m0s after key is deleted"
+            "REQ_TOO_EARLY_ERR", suffix="Purge operation is allowed 4h0m0s after key is deleted", newer=True
         )
     view = full(call, key)
     if not call.broken("purged-key-remains"):

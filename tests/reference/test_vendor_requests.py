@@ -75,3 +75,15 @@ def test_many_wildcards_do_not_hold_up_the_server(kms: Kms) -> None:
     query = "*a" * 12 + "*!"
     listed = kms.get(f"/keys/{key}/registrations", params={"urlEncodedResourceCRNQuery": query}, timeout=5)
     assert listed.json()["metadata"]["collectionTotal"] == 0
+
+
+@pytest.mark.parametrize("edition", ["page", "service"])
+def test_summaries_that_name_their_code(serve: Callable[..., Kms], expect: Expect, edition: str) -> None:
+    """`redstone` looks for the code in errorMsg of purge and sync, which the page does not describe."""
+    kms = serve(edition=edition)
+    key = kms.create()
+    alive = expect(kms.delete(f"/keys/{key}/purge", who="purger"), 409, "KEY_ACTION_INVALID_STATE_ERR")
+    assert alive["errorMsg"].endswith(" (KEY_ACTION_INVALID_STATE_ERR)")
+    kms.delete(f"/keys/{key}")
+    for early in (kms.delete(f"/keys/{key}/purge", who="purger"), kms.act(key, "sync")):
+        assert expect(early, 409, "REQ_TOO_EARLY_ERR")["errorMsg"].endswith(" (REQ_TOO_EARLY_ERR)")
