@@ -252,7 +252,9 @@ def envelope(refusal: RefusalError, subject: str, rules: Rules) -> dict[str, Any
         if refusal.target is not None:
             reason["target"] = {"type": refusal.target[0], "name": refusal.target[1]}
         resource = {
-            "errorMsg": _summary(refusal, refusal.subject or subject, rules, newer=code.newer_style or refusal.newer),
+            "errorMsg": _summary(
+                refusal, refusal.subject or subject, rules, newer=code.newer_style or refusal.newer
+            ),
             "reasons": [reason],
         }
     return {"metadata": {"collectionType": ERROR_TYPE, "collectionTotal": 1}, "resources": [resource]}

@@ -105,7 +105,8 @@ def get_object(call: Call) -> Reply:
 
 
 def delete_object(call: Call) -> Reply:
-    """DELETE .../kmip_objects/{id}."""
+    """DELETE .../kmip_objects/{id}; whether `force` is needed for an active one is not known, so it is not."""
+    call.flag("force")
     thing = _object(call)
     if thing.state in DESTROYED:
         raise plain(410, "KMIP object could not be deleted: it is destroyed")
@@ -134,7 +135,7 @@ def add_certificate(call: Call) -> Reply:
         raise RefusalError("KMIP_CERT_DUPLICATE_ERR")
     made = KmipCertificate(str(uuid4()), name, pem, fingerprint, call.now, call.identity.iam_id)
     adapter.certificates[made.id] = made
-    call.instance.changed = True
+    _modified(call, adapter)
     return Reply(201, collection("kmip_client_certificate+json", [_certificate_view(made, pem=True)]))
 
 
@@ -146,8 +147,9 @@ def get_certificate(call: Call) -> Reply:
 
 def delete_certificate(call: Call) -> Reply:
     """DELETE .../certificates/{id or name}."""
-    del _adapter(call).certificates[_certificate(call).id]
-    call.instance.changed = True
+    adapter = _adapter(call)
+    del adapter.certificates[_certificate(call).id]
+    _modified(call, adapter)
     return Reply(204)
 
 
@@ -157,6 +159,12 @@ def make_object(adapter: KmipAdapter, now: float) -> KmipObject:
     thing = KmipObject(str(uuid4()), 2, now, certificate)
     adapter.objects[thing.id] = thing
     return thing
+
+
+def _modified(call: Call, adapter: KmipAdapter) -> None:
+    """Note the change: an adapter counts as modified when what it holds is."""
+    adapter.updated, adapter.updated_by = call.now, call.identity.iam_id
+    call.instance.changed = True
 
 
 def _named(things: Iterable[Any], reference: str) -> Any:

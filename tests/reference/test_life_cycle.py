@@ -294,13 +294,18 @@ def test_kmip(kms: Kms, expect: Expect) -> None:
     expect(kms.post(path, frame(certificate_type, {"certificate": "x"})), 400, "INVALID_FIELD_ERR")
     assert "certificate" not in kms.get(path).json()["resources"][0]
     assert kms.get(f"{path}/cert-1").json()["resources"][0]["certificate"] == one["certificate"]
-    assert kms.delete(f"{path}/cert-1").status_code == 204
+    kms.advance(60)
+    assert kms.delete(f"{path}/cert-1", who="approver").status_code == 204
+    adapter = kms.get("/kmip_adapters/adapter-1").json()["resources"][0]
+    assert adapter["updated_at"] > adapter["created_at"]
+    assert adapter["updated_by"] != adapter["created_by"]
     url = f"{kms.server.control_url}/instances/{kms.instance}/kmip_objects"
     thing = kms.http.post(url, json={"adapter": "adapter-1"}).json()["id"]
     objects = "/kmip_adapters/adapter-1/kmip_objects"
     assert kms.get(f"{objects}/{thing}").json()["resources"][0]["state"] == 2
     expect(kms.delete("/kmip_adapters/adapter-1"), 409, None)
-    assert kms.delete(f"{objects}/{thing}").status_code == 204
+    expect(kms.delete(f"{objects}/{thing}?force=perhaps"), 400, "INVALID_QUERY_PARAM_ERR")
+    assert kms.delete(f"{objects}/{thing}?force=true").status_code == 204
     assert "resources" not in kms.get(objects).json()
     assert kms.get(f"{objects}?state=5").json()["metadata"]["collectionTotal"] == 1
     assert kms.delete("/kmip_adapters/adapter-1").status_code == 204
