@@ -64,16 +64,22 @@ def list_keys(call: Call) -> Reply:
     offset, limit = page(call, MAX_PAGE, PAGE)
     tests = _tests(call)
     metadata: dict[str, Any] = {}
-    if call.query.get("search"):
-        found = _search(call.query["search"])
-        tests.append(found.matches)
-        metadata["searchQuery"] = found.view()
     keys = _matching(call, tests)
-    if "search" in call.query and len(call.instance.keys) > MAX_PAGE:
-        raise RefusalError("KEY_SEARCH_TOO_BROAD")
+    first: list[Key] = []
+    if call.query.get("search"):
+        search = _search(call.query["search"])
+        metadata["searchQuery"] = search.view()
+        first = [key for key in keys if search.names(key)]
+        if len(keys) <= MAX_PAGE:
+            keys = [key for key in keys if search.matches(key) and key not in first]
+        elif first:
+            keys, metadata["incompleteSearch"] = [], True
+        else:
+            raise RefusalError("KEY_SEARCH_TOO_BROAD")
     for name, descending in reversed(_order(call)):
         # Keys without the member come last in ascending order.
         keys.sort(key=lambda key: _sort_value(key, name), reverse=descending)
+    keys = first + keys
     chosen = keys[offset : offset + limit] if not call.broken("limit-ignored") else keys[offset:]
     if call.broken("offset-ignored"):
         chosen = keys[:limit]
@@ -205,10 +211,14 @@ class _Search:
     inverted: bool
     exact: bool
 
+    def names(self, key: Key) -> bool:
+        """Whether the search is the id or an alias of this very key, which then comes first."""
+        return not self.inverted and (
+            key.id == self.text or ("alias" in self.scopes and self.text in key.aliases)
+        )
+
     def matches(self, key: Key) -> bool:
-        """Whether the key is found."""
-        if not self.inverted and key.id == self.text:
-            return True
+        """Whether the text is found in the key's names."""
         names = [key.name] if "name" in self.scopes else []
         names += list(key.aliases) if "alias" in self.scopes else []
         wanted = self.text.lower()

@@ -87,3 +87,20 @@ def test_summaries_that_name_their_code(serve: Callable[..., Kms], expect: Expec
     kms.delete(f"/keys/{key}")
     for early in (kms.delete(f"/keys/{key}/purge", who="purger"), kms.act(key, "sync")):
         assert expect(early, 409, "REQ_TOO_EARLY_ERR")["errorMsg"].endswith(" (REQ_TOO_EARLY_ERR)")
+
+
+def test_a_search_that_names_one_key(kms: Kms, monkeypatch: pytest.MonkeyPatch, expect: Expect) -> None:
+    """An id or an alias is also looked up: that key comes first, and alone where a search would be too broad."""
+    named = kms.create(aliases=["wanted"])
+    other = kms.create(name="the-wanted", aliases=["wanted-too"])
+    for order in ("id", "-id"):
+        found = kms.get(f"/keys?search=wanted&sort={order}").json()["resources"]
+        assert [key["id"] for key in found] == [named, other]
+    assert kms.get(f"/keys?search={other}").json()["resources"][0]["id"] == other
+    assert kms.get("/keys?search=name:wanted").json()["metadata"]["collectionTotal"] == 1
+    monkeypatch.setattr("kms_reference.key_protect.search.MAX_PAGE", 1)
+    alone = kms.get("/keys?search=wanted&limit=1").json()
+    assert [key["id"] for key in alone["resources"]] == [named]
+    assert alone["metadata"]["incompleteSearch"] is True
+    expect(kms.get("/keys?search=ante&limit=1"), 400, "KEY_SEARCH_TOO_BROAD")
+    assert kms.get("/keys?search=ante&state=5&limit=1").json()["metadata"]["collectionTotal"] == 0
