@@ -35,6 +35,10 @@ class ServerError(Exception):
     """The server cannot be started as asked: one sentence with the offending value."""
 
 
+class DataFileError(ServerError):
+    """The data file cannot be used: it is another program's, or another server has it open."""
+
+
 class Server:
     """A Key Protect endpoint on a socket of its own, and the two other systems beside it.
 
@@ -188,7 +192,7 @@ class Server:
             self.world = World(self._rules, self._clock, self._data)
         except StoreError as error:
             self._close()
-            raise ServerError(str(error)) from error
+            raise DataFileError(str(error)) from error
         self.world.issuer.issuer = f"{self.base_url}/identity"
         self.app = KeyProtect(self.world)
         self._uvicorn = uvicorn.Server(

@@ -62,7 +62,7 @@ def command(
     """Serve the embedded reference until Ctrl-C. Its keys are worth nothing: store nothing real in it."""
     from kms_reference import target as target_file  # noqa: PLC0415 - --help stays quick
     from kms_reference.defects import ALL_DEFECTS  # noqa: PLC0415 - same
-    from kms_reference.server import Server, ServerError, serve_forever  # noqa: PLC0415 - same
+    from kms_reference.server import DataFileError, Server, ServerError, serve_forever  # noqa: PLC0415 - same
     from kms_reference.variations import VARIATIONS  # noqa: PLC0415 - same
 
     if listing:
@@ -91,6 +91,9 @@ def command(
             variations=variations,
             on_ready=ready,
         )
+    except DataFileError as wrong:
+        advice = "give a new file or one that `serve` wrote, and end the `serve` that still has it open."
+        raise BadValueError("--data", str(data), str(wrong), advice) from None
     except ServerError as wrong:
         raise BadValueError(
             "--port", str(port), str(wrong), "choose another port, or 0 for a free one."

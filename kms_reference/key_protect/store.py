@@ -43,13 +43,13 @@ class Store:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if version != _VERSION and tables:
-                raise StoreError(f"{path} is a database of something else; give --data a new file")
+                raise StoreError("it is a database of something else")
             for statement in _SCHEMA:
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}; give --data a new file or one that `serve` wrote") from error
+            raise StoreError(str(error)) from error
 
     def close(self) -> None:
         """Close the file."""

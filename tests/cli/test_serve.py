@@ -118,7 +118,7 @@ def test_port_in_use(command: Callable[..., Any]) -> None:
         (["--variation", "no-such-variation"], "--variation is 'no-such-variation'"),
         (["--host", "203.0.113.1", "--port", "0"], "cannot listen on 203.0.113.1:0"),
         (["--port", "0", "--write-target", "no/such/folder/target.toml"], "'no/such/folder/target.toml'"),
-        (["--port", "0", "--data", "no/such/folder/data.sqlite"], "no/such/folder/data.sqlite"),
+        (["--port", "0", "--data", "no/such/folder/data.sqlite"], "--data is 'no/such/folder/data.sqlite'"),
         (["--port", "70000"], "70000"),
     ],
 )
