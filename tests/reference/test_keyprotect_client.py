@@ -192,3 +192,14 @@ def test_missing_access(kms_of_edition: Kms) -> None:
         client_of(kms, "outsider").get_keys(bluemix_instance=kms.instance)
     assert caught.value.status_code == 401
     assert caught.value.http_response.json()["resources"][0]["errorMsg"].startswith("Unauthorized: ")
+
+
+def test_replies_in_the_vendors_own_media_types(serve: Callable[..., Kms]) -> None:
+    """The client then hands over the reply as it came, which is what the vendor's live tests expect of it."""
+    kms = serve(edition="service", variations=["media-type-vendor"])
+    client, instance = client_of(kms), kms.instance
+    made = client.create_key(bluemix_instance=instance, key_create_body=root_key()).get_result()
+    assert made.headers["content-type"] == KEY
+    wrapped = client.wrap_key(id=made.json()["resources"][0]["id"], bluemix_instance=instance).get_result()
+    assert wrapped.headers["content-type"] == "application/vnd.ibm.kms.key_action+json"
+    assert wrapped.json()["ciphertext"]
