@@ -34,6 +34,7 @@ _MAX_DESCRIPTION: Final = 240
 _MAX_PAGE, _PAGE = 200, 100
 _MAX_OBJECTS: Final = 5_000
 _STATES: Final = frozenset("123456")
+_ACTIVE: Final = 2
 
 
 def list_adapters(call: Call) -> Reply:
@@ -105,11 +106,13 @@ def get_object(call: Call) -> Reply:
 
 
 def delete_object(call: Call) -> Reply:
-    """DELETE .../kmip_objects/{id}; whether `force` is needed for an active one is not known, so it is not."""
-    call.flag("force")
+    """DELETE .../kmip_objects/{id}. Whether an active one needs `force` is not known; here it does not."""
+    force = call.flag("force")
     thing = _object(call)
     if thing.state in DESTROYED:
         raise plain(410, "KMIP object could not be deleted: it is destroyed")
+    if thing.state == _ACTIVE and not force and call.rules.varies("active-kmip-object-needs-force"):
+        raise plain(409, "KMIP object could not be deleted: it is active")
     thing.state, thing.destroyed = DESTROYED[0], call.now
     call.instance.changed = True
     return Reply(204)
@@ -156,7 +159,7 @@ def delete_certificate(call: Call) -> Reply:
 def make_object(adapter: KmipAdapter, now: float) -> KmipObject:
     """Return what a KMIP client would make over its own protocol."""
     certificate = next(iter(adapter.certificates), str(uuid4()))
-    thing = KmipObject(str(uuid4()), 2, now, certificate)
+    thing = KmipObject(str(uuid4()), _ACTIVE, now, certificate)
     adapter.objects[thing.id] = thing
     return thing
 

@@ -83,6 +83,7 @@ class Kmip(Base):
         """Read a KMIP object."""
         return self.request("GET", f"/kmip_adapters/{step(adapter)}/kmip_objects/{step(thing)}")
 
-    def delete_kmip_object(self, adapter: str, thing: str) -> Answer:
-        """Destroy a KMIP object."""
-        return self.request("DELETE", f"/kmip_adapters/{step(adapter)}/kmip_objects/{step(thing)}")
+    def delete_kmip_object(self, adapter: str, thing: str, *, force: bool | None = None) -> Answer:
+        """Destroy a KMIP object; with `force` whatever its state."""
+        path = f"/kmip_adapters/{step(adapter)}/kmip_objects/{step(thing)}"
+        return self.request("DELETE", path, params=chosen(force=force))
