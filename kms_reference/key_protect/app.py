@@ -20,6 +20,7 @@ from kms_reference.key_protect import control
 from kms_reference.key_protect.errors import INSTANCE_HEADER, RefusalError, envelope, plain, unauthorized
 from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
 from kms_reference.key_protect.instance_policies import check_network
+from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.operations import API_ROOT, BY_ACTION, match
 from kms_reference.key_protect.wire import UUID, Call, Operation
 from kms_reference.rules import Draft
@@ -52,6 +53,8 @@ _TOO_LARGE: Final = "The request body is larger than 1 MiB"
 _RETRY_AFTER: Final = "1"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _BODYLESS: Final = (204, 304)
+_READING: Final = ("GET", "HEAD")
+_NO_SPACE: Final = 507
 _LISTS: Final = frozenset({"state"})
 """Query parameters that hold a list; older clients send `state=1&state=2` for `state=1,2`."""
 
@@ -94,7 +97,10 @@ class KeyProtect:
         if path in TOKEN_PATHS:
             return self._token(method, raw)
         if path.startswith(control.PREFIX):
-            status, body = control.control(self.world, method, path, raw)
+            try:
+                status, body = control.control(self.world, method, path, raw)
+            except StoreError as error:
+                status, body = _NO_SPACE, {"error": _not_written(error)}
             return Draft(None, None, status, {}, body)
         exchange = _Exchange(self, scope, path, headers, raw)
         try:
@@ -107,11 +113,22 @@ class KeyProtect:
             draft = self._refused(plain(500, "the reference failed"), exchange.operation, _REQUEST)
         if draft is None:
             return None
-        if exchange.instance is not None:
-            self.world.save(exchange.instance)
+        draft = self._kept(draft, exchange)
         self._now_and_then(draft)
         for mutate in self.world.rules.mutators:
             mutate(draft)
+        return draft
+
+    def _kept(self, draft: Draft, exchange: _Exchange) -> Draft:
+        """Write what the request changed; what cannot be kept is not acknowledged, what is only read is still told."""
+        if exchange.instance is None:
+            return draft
+        try:
+            self.world.save(exchange.instance)
+        except StoreError as error:
+            refusal = plain(_NO_SPACE, _not_written(error))
+            if not draft.refused and exchange.scope["method"] not in _READING:
+                return self._refused(refusal, exchange.operation, _REQUEST)
         return draft
 
     def _now_and_then(self, draft: Draft) -> None:
@@ -277,6 +294,11 @@ class _Exchange:
             key = call.instance.find(call.args["id"])
             call.stale["rotated"] = key.rotated if key is not None else None
             await asyncio.sleep(0.05)
+
+
+def _not_written(error: StoreError) -> str:
+    _log.error("the data file cannot be written: %s", error)
+    return f"the data file cannot be written: {error}"
 
 
 def _query(text: bytes) -> dict[str, str]:

@@ -78,18 +78,23 @@ class Store:
         return instances
 
     def save(self, instances: Iterable[Instance]) -> None:
-        """Write what the instances say has changed, all or nothing."""
+        """Write what the instances say has changed, all or nothing; what could not be written stays pending.
+
+        Raises StoreError.
+        """
         pending = [instance for instance in instances if instance.changed or instance.changed_keys]
         if not pending:
             return
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             for instance in pending:
                 self._save(instance)
             self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
+        except sqlite3.Error as error:
+            # SQLite itself rolls back when the disk is full.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise StoreError(str(error)) from error
         for instance in pending:
             instance.changed = False
             instance.changed_keys.clear()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from kms_reference.key_protect.iam import Issuer, new_identities
 from kms_reference.key_protect.instance import Instance
+from kms_reference.key_protect.model import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 ClockKind = Literal["virtual", "real"]
 REGION: Final = "us-south"
+
+_log = logging.getLogger(__name__)
 
 
 class World:
@@ -63,13 +67,16 @@ class World:
         return found
 
     def save(self, instance: Instance) -> None:
-        """Write an instance's changes to the data file, when there is one."""
+        """Write an instance's changes to the data file, when there is one. Raises StoreError."""
         if self._store is not None:
             self._store.save((instance,))
 
     def close(self) -> None:
         """Write what is left and close the data file."""
         if self._store is not None:
-            self._store.save(self.instances.values())
+            try:
+                self._store.save(self.instances.values())
+            except StoreError as error:
+                _log.error("the data file cannot be written: %s", error)
             self._store.close()
             self._store = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
@@ -163,6 +164,28 @@ def test_wrong_data_file_is_refused(tmp_path: Path) -> None:
                 Server(data=file).start()
     with Server(data=used):
         pass
+
+
+def test_full_disk_is_told_in_the_envelope(
+    serve: Callable[..., Kms], expect: Expect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be written is not acknowledged, reading goes on, and the change is kept once there is room."""
+    kms = serve(data=tmp_path / "data.sqlite")
+    key = kms.create()
+    assert kms.server.world is not None
+    database = kms.server.world._store._db  # type: ignore[union-attr]
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    large = base64.b64encode(bytes(7_500)).decode()
+    refused = [kms.create_raw(extractable=True, payload=large) for _ in range(3)][-1]
+    assert "cannot be written" in expect(refused, 507, None)["errorMsg"]
+    assert kms.metadata(key)["state"] == 1
+    url = f"{kms.server.control_url}/instances/{kms.instance}/clock"
+    assert kms.http.post(url, json={"advance_seconds": 1}).status_code == 507
+    assert "cannot be written" in caplog.text
+    database.execute("PRAGMA max_page_count = 100000")
+    assert kms.act(key, "wrap").status_code == 200
+    assert kms.delete(f"/keys/{key}").status_code == 204
 
 
 def test_crypto_units_can_withhold_the_master_key(serve: Callable[..., Kms], expect: Expect) -> None:
