@@ -86,7 +86,9 @@ class Redactor:
         self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
 
     def remember(self, value: str, label: str) -> str:
-        """Make a secret known to the run and return its token."""
+        """Make a secret known to the run and return its token. Nothing is no secret: it would be found everywhere."""
+        if not value:
+            return value
         known = self._known.tokens.get(value)
         if known is not None:
             return known

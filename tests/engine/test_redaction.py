@@ -164,6 +164,13 @@ def test_harmless_values_are_shown() -> None:
     assert known.reply({"message": "no base64!", "x": "no base64!"})["x"] == "no base64!"
 
 
+def test_empty_value_is_no_secret() -> None:
+    """An empty secret member does not make every other empty value a secret."""
+    guard = redactor()
+    assert guard.remember("", "ciphertext") == ""
+    assert guard.scrub("") == ""
+
+
 def test_public_members_are_shown() -> None:
     """Ids, names, states, codes, messages and dates are shown: without them no evidence could be read."""
     reply = {
