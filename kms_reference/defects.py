@@ -14,6 +14,7 @@ from kms_reference.hpcs_tke.defects import Defect as TkeDefect
 from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
 from kms_reference.iks.defects import Defect as IksDefect
 from kms_reference.key_protect.broken_refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.broken_roads import ROAD_DEFECTS
 from kms_reference.key_protect.broken_rules import RULE_DEFECTS
 from kms_reference.key_protect.broken_successes import SUCCESS_DEFECTS
 from kms_reference.key_protect.fuzz_defects import FUZZ_DEFECTS as _FUZZ
@@ -22,7 +23,7 @@ from kms_reference.rules import Defect
 __all__ = ["ALL_DEFECTS", "DEFECTS", "FUZZ_DEFECTS", "Defect"]
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType(
-    {defect.name: defect for defect in (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS)}
+    {defect.name: defect for defect in (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *ROAD_DEFECTS)}
 )
 """The defects of Key Protect."""
 

@@ -15,7 +15,7 @@ from kms_reference.key_protect.model import Key, State, Version
 from kms_reference.key_protect.wire import Call, Members, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _WRAP_SUBJECT: Final = "Wrap with key could not be performed"
 _UNWRAP_SUBJECT: Final = "Unwrap with key could not be performed"
@@ -23,6 +23,7 @@ _REWRAP_SUBJECT: Final = "Rewrap with key could not be performed"
 _MAX_AAD: Final = 255
 _DEK_SIZE: Final = 32
 _OPENING: Final = (State.ACTIVE, State.DEACTIVATED)
+_USES: Final = ("wrap", "unwrap", "rewrap", "rotate")
 
 
 def wrap(call: Call) -> Reply:
@@ -33,7 +34,9 @@ def wrap(call: Call) -> Reply:
     _in_state(call, key, (State.ACTIVE,), "wrap")
     members = Members({}) if value is None else Members.of(value, "body")
     given = members.text("plaintext")
-    aad = _aad(members, _WRAP_SUBJECT)
+    if value == {} and call.broken("empty-wrap-refused"):
+        raise RefusalError("NO_BODY_ERR")
+    aad = [] if key.imported and call.broken("aad-ignored-for-imported") else _aad(members, _WRAP_SUBJECT)
     if given:
         plaintext = _decoded(
             call, given, "plaintext", "a base64 encoded key material", _WRAP_SUBJECT, quote="`"
@@ -84,7 +87,7 @@ def rotate(call: Call) -> Reply:
     _in_state(call, key, _OPENING, "rotate")
     members = Members({}) if value is None else Members.of(value, "body")
     payload = members.text("payload")
-    if key.imported and not payload and not call.broken("imported-key-rotated-without-payload"):
+    if key.imported and not payload and not _payload_forgiven(call, key):
         raise RefusalError("KEY_PAYLOAD_REQ_ERR", target=("field", "payload"))
     if not key.imported and payload and not call.broken("generated-key-takes-payload"):
         raise RefusalError(
@@ -96,12 +99,13 @@ def rotate(call: Call) -> Reply:
     last = call.stale.get("rotated", key.rotated)
     if last is None and call.broken("first-rotation-waits"):
         last = key.created
+    if call.broken("hour-of-the-instance"):
+        last = max((each.rotated for each in call.instance.keys.values() if each.rotated), default=None)
     if last is not None and call.now < last + call.rules.seconds("rotation-interval", HOUR):
         if call.broken("refused-rotation-rotates"):
             new_version(key, call.now, token_bytes(32), by_token=False)
             call.instance.touch(key)
-        kind = "imported" if key.imported else "generated"
-        if not call.broken("rotation-unlimited") and not call.broken(f"rotation-unlimited-for-{kind}"):
+        if not _hour_forgiven(call, key):
             raise RefusalError("KEY_ROTATION_NOT_PERMITTED")
     material = read_material(call, members, extractable=False)
     _check_enforced_token(call, key, by_token=material.by_token)
@@ -112,6 +116,20 @@ def rotate(call: Call) -> Reply:
     key.notified = call.now
     call.instance.touch(key, call.now)
     return Reply(204)
+
+
+def _payload_forgiven(call: Call, key: Key) -> bool:
+    later = len(key.versions) > 1 and call.broken("second-rotation-without-payload")
+    return later or call.broken("imported-key-rotated-without-payload")
+
+
+def _hour_forgiven(call: Call, key: Key) -> bool:
+    return (
+        call.broken("rotation-unlimited")
+        or call.broken(f"rotation-unlimited-for-{'imported' if key.imported else 'generated'}")
+        or (len(key.versions) > 2 and call.broken("third-rotation-unlimited"))  # noqa: PLR2004 - the third
+        or (call.old_form and call.broken("old-form-rotation-unlimited"))
+    )
 
 
 def _check_enforced_token(call: Call, key: Key, *, by_token: bool) -> None:
@@ -140,7 +158,9 @@ def enable(call: Call) -> Reply:
     unexpected_body(call)
     _root(call, key, "enable")
     _in_state(call, key, (State.SUSPENDED,), "enable", detail="Key is not in suspended state")
-    if call.now < key.acted + call.rules.seconds("settle-before-enable", SETTLE):
+    if call.now < key.acted + call.rules.seconds("settle-before-enable", SETTLE) and not _wait_forgiven(
+        call, key
+    ):
         if call.broken("refused-enable-enables"):
             key.state = State.ACTIVE
             call.instance.touch(key)
@@ -148,7 +168,14 @@ def enable(call: Call) -> Reply:
     if not call.broken("enable-does-nothing"):
         key.state, key.notified = State.ACTIVE, call.now
         call.instance.touch(key, call.now)
+    if call.broken("second-enable-without-wait"):
+        key.state_before = State.SUSPENDED
     return Reply(204)
+
+
+def _wait_forgiven(call: Call, key: Key) -> bool:
+    again = key.state_before == State.SUSPENDED and call.broken("second-enable-without-wait")
+    return again or (call.old_form and call.broken("old-form-without-wait"))
 
 
 def set_for_deletion(call: Call) -> Reply:
@@ -175,6 +202,8 @@ def _for_deletion(call: Call) -> Key:
     forgiven = call.broken("single-auth-key-scheduled") or (
         call.operation.id == "unsetKeyForDeletion" and call.broken("unset-without-dual-auth")
     )
+    if key.dual_auth is not None and call.broken("dual-auth-off-is-on"):
+        return key
     if (key.dual_auth is None or not key.dual_auth.enabled) and not forgiven:
         raise RefusalError("NOT_DUAL_AUTH_ERR")
     _in_state(call, key, (State.ACTIVE,), "setKeyForDeletion")
@@ -201,16 +230,22 @@ def sync(call: Call) -> Reply:
 
 
 def _root(call: Call, key: Key, action: str) -> None:
+    if key.imported and call.broken("imported-standard-key-is-root"):
+        return
     if key.extractable and not call.broken(f"{action}-on-standard-key"):
         raise RefusalError("KEY_ROOT_REQ_ERR")
 
 
 def _in_state(call: Call, key: Key, allowed: Iterable[int], action: str, detail: str | None = None) -> None:
-    if key.state in allowed:
+    if key.state in allowed or _state_forgiven(call, key, action):
         return
     if key.state == State.SUSPENDED and call.broken(f"{action}-on-disabled-key"):
         return
     if key.state == State.DESTROYED and call.broken(f"{action}-on-deleted-key"):
+        return
+    if key.state == State.DESTROYED and action == "enable" and call.broken("destroyed-key-enabled"):
+        return
+    if key.state == State.DEACTIVATED and action == "disable" and call.broken("deactivated-key-disabled"):
         return
     if key.state in _OPENING and call.broken(f"{action}-in-any-state"):
         return
@@ -218,6 +253,14 @@ def _in_state(call: Call, key: Key, allowed: Iterable[int], action: str, detail:
     if gone and action in ("wrap", "unwrap", "rewrap", "rotate"):
         raise RefusalError("KEY_DELETED_ERR")
     raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", detail=detail)
+
+
+def _state_forgiven(call: Call, key: Key, action: str) -> bool:
+    return action in _USES and (
+        (key.imported and call.broken("imported-key-state-ignored"))
+        or (len(key.versions) > 1 and call.broken("rotated-key-state-ignored"))
+        or (call.old_form and call.broken("old-form-state-ignored"))
+    )
 
 
 def _aad(members: Members, subject: str) -> list[str]:
@@ -229,9 +272,23 @@ def _aad(members: Members, subject: str) -> list[str]:
 
 def _bound(call: Call, aad: list[str]) -> list[str]:
     """Return the strings that are bound to a ciphertext."""
-    if call.broken("aad-ignored"):
+    if call.broken("aad-ignored") or (call.old_form and call.broken("aad-ignored-in-old-form")):
         return []
-    return sorted(aad) if call.broken("aad-order-ignored") else aad
+    for name, spoil in OTHER_AAD.items():
+        if call.broken(name):
+            return spoil(aad)
+    return aad
+
+
+OTHER_AAD: Final[dict[str, Callable[[list[str]], list[str]]]] = {
+    "aad-order-ignored": sorted,
+    "aad-joined": lambda aad: ["".join(aad)],
+    "aad-case-ignored": lambda aad: [each.lower() for each in aad],
+    "aad-first-counts": lambda aad: aad[:1],
+    "aad-last-counts": lambda aad: aad[-1:],
+    "aad-doubles-ignored": lambda aad: list(dict.fromkeys(aad)),
+}
+"""What the defects of binding make of additional data."""
 
 
 def _sealed(call: Call, version: Version, plaintext: bytes, aad: list[str]) -> str:
@@ -247,7 +304,8 @@ def _decoded(call: Call, text: str, name: str, must_be: str, subject: str, *, qu
     except crypto.Base64Error as error:
         if name == "plaintext" and call.broken("bad-plaintext-accepted"):
             return text.encode()
-        if name == "ciphertext" and call.broken("bad-ciphertext-unprocessable"):
+        cut = bool(len(text) % 4) and call.broken("cut-ciphertext-unprocessable")
+        if name == "ciphertext" and (cut or call.broken("bad-ciphertext-unprocessable")):
             raise RefusalError("UNPROCESSABLE_CIPHERTEXT_ERR", subject=_failed(call, subject)) from None
         if call.broken("refusal-echoes-request"):
             must_be = f"{must_be}: {text}"
@@ -258,14 +316,18 @@ def _open(call: Call, key: Key, action: str, subject: str) -> tuple[bytes, Versi
     value = call.json()
     _root(call, key, action)
     _in_state(call, key, _OPENING, action)
+    if key.authorized_by and call.broken("dual-auth-holds-key"):
+        raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")
     if value is None and not call.broken("missing-body-is-empty-object"):
         raise RefusalError("NO_BODY_ERR")
     members = Members.of(value or {}, "body")
     must_be = "the original base64 encoded ciphertext from the wrap operation"
     text = members.text("ciphertext")
+    if not text and call.broken("missing-ciphertext-accepted"):
+        return b"", key.newest, []
     if not text:
         raise bad_field("ciphertext", must_be, subject=subject)
-    aad = _aad(members, subject)
+    aad = [] if key.imported and call.broken("aad-ignored-for-imported") else _aad(members, subject)
     raw = _decoded(call, text, "ciphertext", must_be, subject, quote="'")
     try:
         plaintext, version = _decrypt(call, key, crypto.parse(raw), aad)
@@ -292,7 +354,9 @@ def _decrypt(call: Call, key: Key, sealed: crypto.Sealed, aad: list[str]) -> tup
             return crypto.open_sealed(version.material, sealed, _bound(call, aad)), version
         except crypto.CiphertextError:
             continue
-    if call.broken("other-keys-open"):
+    if aad and call.broken("aad-ignored-if-none-before"):
+        return _decrypt(call, key, sealed, [])
+    if _others_open(call, key):
         for other in call.instance.keys.values():
             for version in other.versions:
                 try:
@@ -302,9 +366,17 @@ def _decrypt(call: Call, key: Key, sealed: crypto.Sealed, aad: list[str]) -> tup
     raise crypto.CiphertextError("no version opens it")
 
 
+def _others_open(call: Call, key: Key) -> bool:
+    return (
+        call.broken("other-keys-open")
+        or (key.imported and call.broken("imported-keys-open-others"))
+        or (call.operation.id == "rewrapKey" and call.broken("rewrap-opens-others"))
+    )
+
+
 def _fresh(call: Call, key: Key, plaintext: bytes, aad: list[str]) -> dict[str, Any]:
     newest = key.newest
     return {
-        "ciphertext": _sealed(call, newest, plaintext, aad),
+        "ciphertext": _sealed(call, newest, plaintext, [] if call.broken("aad-lost-by-rewrap") else aad),
         "rewrappedKeyVersion": {"id": newest.id},
     }

@@ -12,7 +12,8 @@ def create_alias(call: Call) -> Reply:
     """POST /keys/{id}/aliases/{alias}."""
     key = call.key()
     alias = call.args["alias"]
-    check_alias(alias)
+    if not call.broken("alias-form-unchecked"):
+        check_alias(alias)
     if alias in call.instance.alias_index and not call.broken("alias-used-twice"):
         raise RefusalError("KEY_ALIAS_NOT_UNIQUE_ERR")
     if len(key.aliases) >= MAX_ALIASES:
@@ -33,6 +34,8 @@ def delete_alias(call: Call) -> Reply:
     """DELETE /keys/{id}/aliases/{alias}."""
     key = call.key()
     alias = call.args["alias"]
+    if call.broken("alias-of-anybody-deleted"):
+        key = call.instance.find(alias) or key
     if alias not in key.aliases:
         raise plain(404, "Action could not be performed on key: the key has no such alias")
     del key.aliases[alias]

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from kms_reference.key_protect import control
+from kms_reference.key_protect.broken_roads import do_deeds
 from kms_reference.key_protect.errors import INSTANCE_HEADER, RefusalError, envelope, plain, unauthorized
 from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
 from kms_reference.key_protect.instance_policies import check_network
@@ -57,6 +58,8 @@ _READING: Final = ("GET", "HEAD")
 _NO_SPACE: Final = 507
 _LISTS: Final = frozenset({"state"})
 """Query parameters that hold a list; older clients send `state=1&state=2` for `state=1,2`."""
+_NAMES: Final = ("KeyAlias", "KeyRing", "patchKey", "putPolicy", "putInstancePolicy", "getInstancePolicy")
+"""What the defect lets a reader do, without `create` and `delete`."""
 
 
 _log = logging.getLogger(__name__)
@@ -113,6 +116,7 @@ class KeyProtect:
             draft = self._refused(plain(500, "the reference failed"), exchange.operation, _REQUEST)
         if draft is None:
             return None
+        do_deeds(draft)
         draft = self._kept(draft, exchange)
         self._now_and_then(draft)
         for mutate in self.world.rules.mutators:
@@ -230,13 +234,19 @@ class _Exchange:
             instance_id = _NIL
         if not UUID.fullmatch(instance_id):
             raise RefusalError(status=400, summary=INSTANCE_HEADER)
-        if not identity.roles and not self.world.rules.broken("outsider-let-in"):
+        wraps = self.operation is not None and self.operation.id in ("wrapKey", "unwrapKey")
+        let_in = self.world.rules.broken("outsider-let-in") or (
+            wraps and self.world.rules.broken("outsider-wraps")
+        )
+        if not identity.roles and not let_in:
             raise unauthorized()
         return self.world.instance(instance_id)
 
     def _check_caller(self, instance: Instance, identity: Identity) -> None:
         """Network policies; services come from inside, and one operation stays reachable for everybody."""
         if identity.kind == "service" or (self.operation and self.operation.id == "getAllowedIPPort"):
+            return
+        if self.path != f"{API_ROOT}/keys" and self.world.rules.broken("allowed-ip-only-for-lists"):
             return
         seen_as = control.take_fault(instance, "source-address")
         peer = self.scope.get("client") or ("127.0.0.1", 0)
@@ -275,12 +285,28 @@ class _Exchange:
         if not operation.roles.intersection(identity.roles) and not told_later:
             allowed = rules.broken("reader-may-write") and identity.name == "reader"
             allowed |= rules.broken("outsider-let-in") and not identity.roles and not operation.writes
-            if not allowed and not (rules.broken("purge-without-role") and operation.id == "purgeKey"):
+            if not allowed and not self._role_forgiven(identity, operation):
                 raise unauthorized()
         assert self.instance is not None
         forbidden = operation.writes and control.take_fault(self.instance, "config-rule") is not None
         if forbidden and not rules.broken("config-rule-ignored"):
             raise RefusalError("CONFIG_RULE_CONFLICT_ERR")
+
+    def _role_forgiven(self, identity: Identity, operation: Operation) -> bool:
+        rules, reads = self.world.rules, "Reader" in identity.roles
+        purges = operation.id == "purgeKey"
+        names = operation.id.removeprefix("create").removeprefix("delete") in _NAMES
+        return (
+            (purges and rules.broken("purge-without-role"))
+            or (purges and "Manager" in identity.roles and rules.broken("purge-by-any-manager"))
+            or (reads and names and rules.broken("reader-manages-names"))
+            or (reads and self._old_form and rules.broken("old-form-without-role"))
+            or (operation.id in ("wrapKey", "unwrapKey") and rules.broken("outsider-wraps"))
+        )
+
+    @property
+    def _old_form(self) -> bool:
+        return b"action=" in self.scope["query_string"]
 
     async def _prepare(self, call: Call) -> None:
         """Return what a handler needs and would have to wait for."""

@@ -30,8 +30,11 @@ def post_import_token(call: Call) -> Reply:
     """POST /import_token: replaces the instance's token at once."""
     value = call.json()
     members = Members({}) if value is None else Members.of(value, "body")
-    life = _bounded(members, "expiration", LIFE)
-    allowed = _bounded(members, "maxAllowedRetrievals", RETRIEVALS)
+    life = _bounded(
+        members, "expiration", (300, 86_400, 3_600) if call.broken("token-defaults-wrong") else LIFE
+    )
+    bounds = (-(10**6), 10**6, 1) if call.broken("token-retrievals-unbounded") else RETRIEVALS
+    allowed = _bounded(members, "maxAllowedRetrievals", bounds)
     instance = call.instance
     if instance.import_token is not None:
         instance.old_tokens = [*instance.old_tokens, instance.import_token][-_KEPT_FOR_DEFECTS:]
@@ -39,6 +42,9 @@ def post_import_token(call: Call) -> Reply:
     nonce = encode_base64(bytes(NONCE_SIZE) if fixed else token_bytes(NONCE_SIZE))
     token = ImportToken(call.now, life, allowed, allowed, nonce)
     instance.import_token = token
+    if call.broken("import-token-shared"):
+        for other in call.world.instances.values():
+            other.import_token = token
     instance.changed = True
     return Reply(200, _view(call, token))
 
@@ -46,6 +52,8 @@ def post_import_token(call: Call) -> Reply:
 def get_import_token(call: Call) -> Reply:
     """GET /import_token: uses up one retrieval. The pair of keys was put in by the server before."""
     token = call.instance.import_token
+    if token is None and call.broken("import-token-shared"):
+        token = next((i.import_token for i in call.world.instances.values() if i.import_token), None)
     if token is None:
         raise plain(404, "Import Token could not be retrieved. No import token was created")
     used_up = token.remaining <= 0 and not call.broken("retrievals-unlimited")
@@ -69,7 +77,9 @@ def open_import(call: Call, payload: bytes, encrypted_nonce: bytes, iv: bytes) -
     public key), INCORRECT_NONCE_IV_ERR, INCORRECT_NONCE_ERR.
     """
     token = call.instance.import_token
-    if token is None or (_expired(call, token) and not call.broken("expired-token-imports")):
+    rotates = call.operation.id == "rotateKey"
+    forgiven = call.broken("expired-token-imports") or (rotates and call.broken("dead-token-rotates"))
+    if token is None or (_expired(call, token) and not forgiven):
         raise RefusalError("IMPORT_TOKEN_EXPIRED_ERR")
     material = _decrypt(token, payload)
     if material is None and call.broken("replaced-token-imports"):
@@ -79,6 +89,8 @@ def open_import(call: Call, payload: bytes, encrypted_nonce: bytes, iv: bytes) -
     if material is None:
         raise bad_field("payload", "encrypted with the public key of the current import token")
     nonce = open_nonce(material, iv, encrypted_nonce)
+    if rotates and call.broken("nonce-unchecked-on-rotation"):
+        return material
     if nonce is None:
         if call.broken("nonce-iv-unchecked"):
             return material

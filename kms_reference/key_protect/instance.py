@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from kms_reference.key_protect.clock import DAY, real_now
-from kms_reference.key_protect.model import ImportToken, InstancePolicy, Key, KmipAdapter, State, Version
+from kms_reference.key_protect.model import (
+    ImportToken,
+    InstancePolicy,
+    Key,
+    KeyPolicy,
+    KmipAdapter,
+    State,
+    Version,
+)
 
 if TYPE_CHECKING:
     from kms_reference.rules import Rules
@@ -100,7 +108,7 @@ class Instance:
             moments.append(key.expires + self.rules.seconds("expiry-sweep", 0))
         if key.deleted is not None:
             moments.append(key.deleted + self.rules.seconds("auto-purge", 90 * DAY))
-        if key.state == State.ACTIVE and key.rotation is not None and key.rotation.enabled:
+        if key.state == State.ACTIVE and key.rotation is not None and self._runs(key.rotation):
             moments.append(self._rotation_due(key))
         return min(moments)
 
@@ -120,9 +128,12 @@ class Instance:
         start = max(key.rotation.updated, key.rotated or 0.0)
         return start + min(key.rotation.interval, _ENDLESS) * MONTH
 
+    def _runs(self, policy: KeyPolicy) -> bool:
+        return policy.enabled or self.rules.broken("disabled-rotation-policy-runs")
+
     def _rotate_by_policy(self, key: Key, now: float) -> None:
         policy = key.rotation
-        if policy is None or not policy.enabled or policy.interval < 1 or key.state != State.ACTIVE:
+        if policy is None or not self._runs(policy) or policy.interval < 1 or key.state != State.ACTIVE:
             return
         if self.rules.broken("rotation-policy-never-runs"):
             return

@@ -75,6 +75,8 @@ def put_instance_policies(call: Call) -> Reply:
         if name in changes and not call.broken("policy-given-twice"):
             raise bad_body("Only one of each policy can be created")
         changes[name] = _read(call, name, members)
+        if call.broken("policies-set-one-by-one"):
+            _set(call, name, enabled=changes[name][0], attributes=changes[name][1])
     restricted = "allowedIP" in changes and "feature-restricted" in call.instance.faults
     if restricted and not call.broken("feature-restriction-ignored"):
         raise RefusalError("FEATURE_RESTRICTED_ERR")
@@ -134,18 +136,26 @@ def _check_members(call: Call, frame: Collection) -> None:
         if not call.broken("unknown-member-accepted"):
             members.only("policy_type", "policy_data")
         data = members.object("policy_data")
-        if data is not None and not call.broken("unknown-member-accepted"):
+        unchecked = call.broken("unknown-member-accepted") or call.broken("policy-data-unchecked")
+        if data is not None and not unchecked:
             data.only("enabled", "attributes")
 
 
 def _check_count(call: Call, frame: Collection, kind: str | None) -> None:
     if not frame.resources:
         raise bad_body("No resources were provided")
-    if frame.total != len(frame.resources) and not call.broken("collection-total-unchecked"):
+    low = (frame.total or 0) < len(frame.resources) and call.broken("total-too-low-accepted")
+    if frame.total != len(frame.resources) and not low and not call.broken("collection-total-unchecked"):
         raise RefusalError("COLLECTION_TOTAL_MISMATCH_ERR")
     if frame.kind != POLICY_TYPE:
         raise bad_body(f"collectionType must be {POLICY_TYPE}")
-    if kind is not None and len(frame.resources) > 1 and not call.broken("several-policies-per-query"):
+    apart = call.broken("other-policies-per-query") and frame.resources[0] != frame.resources[-1]
+    if (
+        kind is not None
+        and len(frame.resources) > 1
+        and not apart
+        and not call.broken("several-policies-per-query")
+    ):
         raise RefusalError("NUM_COLLECTION_RESOURCE_ERR")
 
 

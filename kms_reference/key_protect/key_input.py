@@ -50,15 +50,19 @@ def read_new_key(call: Call, resource: Members) -> NewKey:
     if kind not in (None, "", KEY_TYPE):
         raise bad_field("type", KEY_TYPE)
     name = resource.text("name") or ""
-    _length("name", name, _NAME)
+    limited = not call.broken("limits-of-members-unchecked")
+    if limited:
+        _length("name", name, _NAME)
     description = resource.text("description") or ""
-    if description:
+    if description and limited:
         _length("description", description, _DESCRIPTION)
     extractable = bool(resource.boolean("extractable"))
     aliases = resource.texts("aliases")
-    check_aliases(aliases)
+    if not call.broken("alias-form-unchecked"):
+        check_aliases(aliases)
     tags = resource.texts("tags")
-    check_tags(tags)
+    if limited:
+        check_tags(tags)
     return NewKey(name, description, extractable, aliases, tags, _expiration(call, resource))
 
 
@@ -82,14 +86,21 @@ def read_material(call: Call, resource: Members, *, extractable: bool) -> Materi
     if extractable:
         if len(data) > _MAX_STANDARD:
             raise bad_field("payload", f"at most {_MAX_STANDARD} bytes of base64 encoded key material")
-    elif len(data) not in KEY_SIZES and not call.broken("material-of-any-size"):
+    elif len(data) not in KEY_SIZES and not _size_forgiven(call):
         raise bad_field("payload", "a base64 encoded key material of 16, 24 or 32 bytes")
     return Material(data, imported=True, by_token=by_token)
+
+
+def _size_forgiven(call: Call) -> bool:
+    rotates = call.operation.id == "rotateKey"
+    return call.broken("material-of-any-size") or (rotates and call.broken("odd-material-rotates"))
 
 
 def _by_token(call: Call, resource: Members, data: bytes, *, extractable: bool) -> bytes:
     if extractable:
         raise bad_field("encryptedNonce", "given only when a root key is imported")
+    if not resource.text("encryptedNonce") and call.broken("vector-alone-imports"):
+        return data
     parts = {member: _decoded(member, resource.text(member) or "") for member in _TOKEN_MEMBERS}
     for member, value in parts.items():
         if not value:

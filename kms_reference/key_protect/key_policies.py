@@ -58,8 +58,9 @@ def inherit(call: Call, key: Key) -> None:
     if dual is not None and dual.enabled and not call.broken("dual-auth-not-inherited"):
         key.dual_auth = _fresh(call, enabled=True)
     rotation = policies.get("rotation")
-    if rotation is not None and rotation.enabled and not key.extractable and not key.imported:
-        key.rotation = _fresh(call, enabled=True, interval=rotation.attributes["interval_month"])
+    in_force = rotation is not None and (rotation.enabled or call.broken("rotation-inherited-after-off"))
+    if rotation is not None and in_force and not key.extractable and not key.imported:
+        key.rotation = _fresh(call, enabled=True, interval=rotation.attributes.get("interval_month", 1))
 
 
 def read_overrides(call: Call, resource: Members, key: Key) -> None:
@@ -109,8 +110,9 @@ def _read(call: Call, kind: str, members: Members, key: Key) -> KeyPolicy:
         was_enabled = key.dual_auth is not None and key.dual_auth.enabled
         if was_enabled and not enabled and not call.broken("dual-auth-switched-off"):
             raise bad_field("dualAuthDelete", "enabled once it was enabled for the key")
-        return _renewed(call, key.dual_auth, enabled=enabled)
-    if key.extractable and not call.broken("rotation-policy-on-standard-key"):
+        return renewed(call, key.dual_auth, enabled=enabled)
+    later = call.operation.id == "putPolicy" and call.broken("rotation-on-standard-later")
+    if key.extractable and not later and not call.broken("rotation-policy-on-standard-key"):
         raise RefusalError("KEY_ROOT_REQ_ERR", suffix=_ROTATION_ON_STANDARD)
     if key.imported:
         raise bad_field("rotation", "set only on a key whose material the service made")
@@ -123,7 +125,7 @@ def _read(call: Call, kind: str, members: Members, key: Key) -> KeyPolicy:
             raise bad_field("interval_month", interval_words())
     elif not interval_fits(interval) and not call.broken("any-rotation-interval"):
         raise bad_field("interval_month", interval_words())
-    return _renewed(call, key.rotation, enabled=enabled is not False, interval=interval)
+    return renewed(call, key.rotation, enabled=enabled is not False, interval=interval)
 
 
 def interval_fits(interval: int) -> bool:
@@ -137,10 +139,11 @@ def interval_words() -> str:
 
 
 def _fresh(call: Call, *, enabled: bool, interval: int = 0) -> KeyPolicy:
-    return _renewed(call, None, enabled=enabled, interval=interval)
+    return renewed(call, None, enabled=enabled, interval=interval)
 
 
-def _renewed(call: Call, old: KeyPolicy | None, *, enabled: bool, interval: int = 0) -> KeyPolicy:
+def renewed(call: Call, old: KeyPolicy | None, *, enabled: bool, interval: int = 0) -> KeyPolicy:
+    """Return a policy as the caller sets it now; one that was there keeps its id and its birth."""
     who = call.identity.iam_id
     return KeyPolicy(
         id=old.id if old else str(uuid4()),

@@ -47,7 +47,8 @@ def _create(call: Call, *, overrides: bool) -> Reply:
     new = read_new_key(call, resource)
     material = read_material(call, resource, extractable=new.extractable)
     for alias in new.aliases:
-        if alias in call.instance.alias_index and not call.broken("alias-used-twice"):
+        forgiven = call.broken("alias-used-twice") or call.broken("alias-taken-at-creation")
+        if alias in call.instance.alias_index and not forgiven:
             raise RefusalError("KEY_ALIAS_NOT_UNIQUE_ERR")
     key = _new_key(call, new, material, ring)
     if overrides:
@@ -55,7 +56,8 @@ def _create(call: Call, *, overrides: bool) -> Reply:
     else:
         inherit(call, key)
     try:
-        check_access(call, extractable=new.extractable, material=material)
+        if not _access_forgiven(call, material, overrides=overrides):
+            check_access(call, extractable=new.extractable, material=material)
     except RefusalError:
         if call.broken("refused-creation-leaves-key"):
             call.instance.add(key)
@@ -66,6 +68,12 @@ def _create(call: Call, *, overrides: bool) -> Reply:
     return Reply(201, collection("key+json", [brief(call, key)]))
 
 
+def _access_forgiven(call: Call, material: Material, *, overrides: bool) -> bool:
+    return (material.by_token and call.broken("access-ignored-by-token")) or (
+        overrides and call.broken("access-ignored-with-policies")
+    )
+
+
 def _forgiven(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """Return the body as a defect sees it; the same body without one."""
     resources = body.get("resources")
@@ -73,6 +81,10 @@ def _forgiven(call: Call, body: dict[str, Any]) -> dict[str, Any]:
         body = {**body, "resources": resources[:1]}
     if call.broken("empty-metadata-accepted") and not body.get("metadata"):
         body = {**body, "metadata": {"collectionType": KEY_TYPE, "collectionTotal": 1}}
+    if call.broken("missing-metadata-accepted") and "metadata" not in body:
+        body = {**body, "metadata": {"collectionType": KEY_TYPE, "collectionTotal": 1}}
+    if call.broken("missing-resource-accepted") and not resources:
+        body = {**body, "resources": [{"name": "a key"}]}
     return body
 
 
@@ -115,7 +127,8 @@ def patch_key(call: Call) -> Reply:
     ring = members.text("keyRingID")
     if not ring:
         raise bad_field("keyRingID", "the id of a key ring")
-    if ring != DEFAULT_RING and ring not in call.instance.rings:
+    known = ring == DEFAULT_RING or ring in call.instance.rings
+    if not known and not call.broken("key-moved-to-nowhere"):
         raise RefusalError("KEY_RING_NOT_FOUND_ERR")
     if not call.broken("key-not-moved"):
         key.ring = ring
@@ -125,12 +138,18 @@ def patch_key(call: Call) -> Reply:
 
 def delete_key(call: Call) -> Reply:
     """DELETE /keys/{id}."""
-    if call.identity.kind == "service" and not call.broken("service-deletes-key"):
+    let = call.broken("service-deletes-key") or (
+        call.flag("force") and call.broken("service-forces-deletion")
+    )
+    if call.identity.kind == "service" and not let:
         raise RefusalError("RESOURCE_OWNER_ERR")
     key = call.key_as_is()
     if key.state == State.DESTROYED:
-        if call.broken("deleted-twice") or (
-            call.world.restarted and call.broken("after-restart-deleted-twice")
+        forced = call.flag("force") and call.broken("forced-deletion-twice")
+        if (
+            forced
+            or call.broken("deleted-twice")
+            or (call.world.restarted and call.broken("after-restart-deleted-twice"))
         ):
             return Reply(204)
         if call.broken("deleted-key-not-found"):
@@ -152,7 +171,9 @@ def delete_key(call: Call) -> Reply:
 
 
 def _check_authorizations(call: Call, key: Key) -> None:
-    if key.dual_auth is None or not key.dual_auth.enabled or call.broken("dual-auth-ignored"):
+    if key.dual_auth is None or _dual_auth_forgiven(call, key):
+        return
+    if not key.dual_auth.enabled and not call.broken("dual-auth-off-counts"):
         return
     same = key.authorized_by == call.identity.iam_id and not call.broken("dual-auth-by-one-user")
     if call.instance.authorized(key, call.now) and not same:
@@ -164,13 +185,24 @@ def _check_authorizations(call: Call, key: Key) -> None:
     raise RefusalError("AUTHORIZATIONS_NOT_MET", detail="1 prior authorization(s) are required for deletion")
 
 
+def _dual_auth_forgiven(call: Call, key: Key) -> bool:
+    return (
+        call.broken("dual-auth-ignored")
+        or (key.imported and call.broken("dual-auth-imported-ignored"))
+        or (key.extractable and call.broken("dual-auth-standard-ignored"))
+    )
+
+
 def _check_uses(call: Call, key: Key, *, force: bool) -> None:
     adapters = any(adapter.key_id == key.id for adapter in call.instance.adapters.values())
     if adapters and not call.broken("kmip-key-deleted"):
         raise RefusalError("PROTECTED_RESOURCE_ERR")
     if not key.registrations:
         return
-    prevented = any(use.prevent_deletion for use in key.registrations.values())
+    uses = list(key.registrations.values())
+    prevented = any(use.prevent_deletion for use in uses)
+    if call.broken("last-registration-counts"):
+        prevented = uses[-1].prevent_deletion
     if force:
         if prevented and not call.broken("retention-ignored"):
             raise RefusalError("PREV_KEY_DEL_ERR")
@@ -189,24 +221,40 @@ def restore_key(call: Call) -> Reply:
     if rules.page and key.extractable:
         raise RefusalError("KEY_ROOT_REQ_ERR")
     if key.state != State.DESTROYED or key.deleted is None:
+        if key.state == State.SUSPENDED and call.broken("restore-of-suspended-key"):
+            key.state = State.ACTIVE
+            return Reply(201, collection("key+json", [full(call, key)]))
         if call.broken("restore-of-live-key"):
             return Reply(201, collection("key+json", [full(call, key)]))
         raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", detail="Key is not in destroyed state")
-    if key.expires is not None and call.now >= key.expires and not call.broken("expired-key-restored"):
+    expired = key.expires is not None and call.now >= key.expires and not _expiry_forgiven(call, key)
+    if key.expires is not None and expired:
         raise RefusalError("KEY_EXPIRED_ERR", detail=f"The key expired on {go_stamp(key.expires)}")
     if call.now > key.deleted + rules.seconds("restore-window", RESTORE_WINDOW):
         raise RefusalError("KEY_RESTORE_EXPIRED")
-    if call.now < key.acted + rules.seconds("settle-before-restore", SETTLE):
+    waits = not (call.old_form and call.broken("old-form-without-wait"))
+    if waits and call.now < key.acted + rules.seconds("settle-before-restore", SETTLE):
         raise RefusalError("REQ_TOO_EARLY_ERR")
     if rules.page and not key.imported and not call.broken("generated-key-restored"):
         raise RefusalError("KEY_IMPT_REQ_ERR")
     _check_restore_body(call, key, value)
-    key.state = State.DEACTIVATED if key.state_before == State.DEACTIVATED else State.ACTIVE
-    if call.broken("restored-key-stays-destroyed"):
-        key.state = State.DESTROYED
+    key.state = _state_after_restore(call, key)
     key.deleted, key.deleted_by, key.notified = None, "", call.now
     call.instance.touch(key, call.now)
     return Reply(201, collection("key+json", [full(call, key)]))
+
+
+def _state_after_restore(call: Call, key: Key) -> int:
+    if call.broken("restored-key-stays-destroyed"):
+        return State.DESTROYED
+    if key.state_before == State.SUSPENDED and call.broken("suspended-key-restored-so"):
+        return State.SUSPENDED
+    return State.DEACTIVATED if key.state_before == State.DEACTIVATED else State.ACTIVE
+
+
+def _expiry_forgiven(call: Call, key: Key) -> bool:
+    meanwhile = key.expires is not None and key.deleted is not None and key.deleted < key.expires
+    return call.broken("expired-key-restored") or (meanwhile and call.broken("expiry-while-deleted-ignored"))
 
 
 def _check_restore_body(call: Call, key: Key, value: object) -> None:
@@ -251,5 +299,7 @@ def purge_key(call: Call) -> Reply:
 def unexpected_body(call: Call) -> None:
     """Actions without a body take none, `null` or an object, whose members are ignored. Raises BAD_BODY_ERR."""
     value = call.json()
+    if call.raw.strip() == b"null" and call.broken("null-body-refused"):
+        raise bad_body("json: cannot unmarshal null into an object")
     if value is not None and not isinstance(value, dict):
         raise bad_body("json: cannot unmarshal the body into an object")

@@ -75,7 +75,7 @@ def _write(call: Call, *, keep: bool) -> Reply:
     _check_crn(crn)
     if key.extractable and not call.broken("standard-key-registered"):
         raise RefusalError("KEY_ROOT_REQ_REG_ERR")
-    if key.state != State.ACTIVE and not call.broken("inactive-key-registered"):
+    if key.state != State.ACTIVE and not _state_forgiven(call, key):
         raise RefusalError("KEY_INVALID_STATE_ERR")
     members = Members({})
     if call.json() is not None:
@@ -92,6 +92,15 @@ def _write(call: Call, *, keep: bool) -> Reply:
     call.instance.touch(key)
     view = collection("registration+json", [_view(call, key, registration)])
     return Reply(201 if old is None else 200, view)
+
+
+def _state_forgiven(call: Call, key: Key) -> bool:
+    again = call.operation.id != "createRegistration"
+    return (
+        call.broken("inactive-key-registered")
+        or (key.state == State.DESTROYED and call.broken("destroyed-key-registered"))
+        or (again and call.broken("suspended-registration-replaced"))
+    )
 
 
 def _check_crn(crn: str) -> None:

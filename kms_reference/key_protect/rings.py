@@ -50,7 +50,10 @@ def delete_ring(call: Call) -> Reply:
     keys = [key for key in call.instance.keys.values() if key.ring == ring]
     if keys and not force and not call.broken("full-key-ring-deleted"):
         raise RefusalError("KEY_RING_NOT_EMPTY_ERR")
-    if any(key.state != State.DESTROYED for key in keys) and not call.broken("full-key-ring-deleted"):
+    living = [key for key in keys if key.state != State.DESTROYED]
+    if call.broken("suspended-keys-lose-ring"):
+        living = [key for key in living if key.state != State.SUSPENDED]
+    if living and not call.broken("full-key-ring-deleted"):
         raise RefusalError("KEY_RING_KEYS_NOT_DELETED_ERR")
     for key in keys:
         key.ring = DEFAULT_RING

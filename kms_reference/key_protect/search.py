@@ -93,7 +93,13 @@ def list_versions(call: Call) -> Reply:
     offset, limit = page(call, MAX_PAGE, PAGE)
     any_state = call.flag("allKeyStates")
     counted = call.flag("totalCount")
-    if key.state != State.ACTIVE and not any_state and not call.broken("versions-in-any-state"):
+    listed = key.state == State.DESTROYED and call.broken("deleted-key-versions-listed")
+    if (
+        key.state != State.ACTIVE
+        and not any_state
+        and not listed
+        and not call.broken("versions-in-any-state")
+    ):
         if key.state == State.DESTROYED and call.rules.varies("destroyed-key-is-gone"):
             raise RefusalError("KEY_DELETED_ERR")
         raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")

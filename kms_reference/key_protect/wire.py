@@ -90,6 +90,11 @@ class Call:
         return self.world.rules.broken(name)
 
     @property
+    def old_form(self) -> bool:
+        """Whether an action was asked for by the older form of its path, ``?action=``."""
+        return "action" in self.query
+
+    @property
     def ring(self) -> str | None:
         """The key ring named by header, None when none is."""
         return self.headers.get("x-kms-key-ring") or None
@@ -108,21 +113,37 @@ class Call:
 
     def key_as_is(self) -> Key:
         """As `key`, corrupted or not: deleting is the way out of corruption."""
-        found = self.instance.find(self.args["id"])
+        reference = self.args["id"]
+        found = self.instance.find(reference)
+        if found is None and self.broken("alias-case-ignored"):
+            found = next(
+                (self.instance.find(a) for a in self.instance.alias_index if a.lower() == reference.lower()),
+                None,
+            )
         if found is None and self.broken("instances-share-keys"):
             others = (other.find(self.args["id"]) for other in self.world.instances.values())
             found = next((key for key in others if key is not None), None)
-        if found is None or (
-            self.ring not in (None, found.ring) and not self.broken("key-ring-header-ignored")
-        ):
+        if found is None or (self.ring not in (None, found.ring) and not self._ring_forgiven(found)):
+            raise unknown_key()
+        if found.id != reference and self.operation.writes and self.broken("alias-only-for-reading"):
             raise unknown_key()
         return found
+
+    def _ring_forgiven(self, key: Key) -> bool:
+        acts = self.operation.method in ("POST", "DELETE")
+        return (
+            self.broken("key-ring-header-ignored")
+            or (acts and self.broken("ring-ignored-by-actions"))
+            or (key.id != self.args["id"] and self.broken("ring-ignored-for-aliases"))
+        )
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Return a boolean query parameter. Raises INVALID_QUERY_PARAM_ERR."""
         text = self.query.get(name)
         if text is None or text == "":
             return default
+        if name == "force" and self.broken("force-false-is-force"):
+            return True
         if text not in _BOOLEANS:
             raise bad_query(name, "a boolean")
         return _BOOLEANS[text]
@@ -330,6 +351,8 @@ def collection(kind: str, resources: list[Any], **metadata: Any) -> dict[str, An
 def ring_of(call: Call) -> str:
     """Return the key ring that a new key goes to. Raises KEY_RING_NOT_FOUND_ERR."""
     ring = call.ring or DEFAULT_RING
+    if call.broken("ring-case-ignored"):
+        ring = next((known for known in call.instance.rings if known.lower() == ring.lower()), ring)
     if ring != DEFAULT_RING and ring not in call.instance.rings:
         if call.broken("unknown-key-ring-accepted"):
             return DEFAULT_RING

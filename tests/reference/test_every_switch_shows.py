@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from kms_reference.defects import DEFECTS
 from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
+from kms_reference.key_protect.broken_roads import ROAD_DEFECTS
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
 from kms_reference.key_protect.world import World
 from kms_reference.rules import Rules
@@ -42,6 +43,8 @@ RANDOM = re.compile(
     r"|eyJ[\w.-]+|\d{4}-\d\d-\d\d[T ][0-9:]+(?=[.Z ])"
 )
 DAY = 86_400
+ONLY_IN_CASES = {defect.name for defect in ROAD_DEFECTS}
+"""They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 
 def frame(kind: str, *resources: Any, total: int | None = None) -> dict[str, Any]:
@@ -524,7 +527,7 @@ def plain() -> list[list[Any]]:
     return first
 
 
-@pytest.mark.parametrize("name", list(DEFECTS))
+@pytest.mark.parametrize("name", [name for name in DEFECTS if name not in ONLY_IN_CASES])
 def test_defect_shows(plain: list[list[Any]], name: str) -> None:
     """The probe sees another thing, and the reference itself does not fail."""
     asyncio.run(probe(Rules.of("page", [DEFECTS[name]], []), plain))

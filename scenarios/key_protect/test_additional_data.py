@@ -1,0 +1,74 @@
+"""Additional authenticated data once more: what counts as the same data, on every road to a plaintext."""
+
+import pytest
+
+from kms_conformance.api import covers, key_material
+
+REFUSED = "unwrap-wrong-aad-refused"
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "given"),
+    [
+        (["ab", "c"], ["a", "bc"]),
+        (["bucket"], ["bucket", "object"]),
+        (["bucket", "object"], ["bucket"]),
+        (["bucket", "object"], ["object"]),
+        (["bucket", "bucket"], ["bucket"]),
+        (["bucket"], ["Bucket"]),
+        (None, ["bucket"]),
+    ],
+    ids=[
+        "cut-elsewhere",
+        "one-more",
+        "first-only",
+        "last-only",
+        "once-for-twice",
+        "other-case",
+        "none-before",
+    ],
+)
+@covers(REFUSED)
+def test_unwrap_with_similar_aad(kms, wrapped, given):
+    """Data that are almost the same are other data: nothing is unwrapped or rewrapped with them."""
+    key = kms.create_root_key()
+    ciphertext = kms.wrap(key, key_material(), wrapped).succeeds(200)["ciphertext"]
+    kms.unwrap(key, ciphertext, wrapped).succeeds(200)
+    kms.rewrap(key, ciphertext, wrapped).succeeds(200)
+    kms.unwrap(key, ciphertext, given).is_refused_somehow().lacks("plaintext")
+    kms.rewrap(key, ciphertext, given).is_refused_somehow().lacks("ciphertext")
+
+
+@pytest.mark.parametrize("form", ["action", "old_action"])
+@covers(REFUSED, "unwrap-missing-aad-refused", "aad-outlives-rotation")
+def test_aad_after_rotation(kms, form):
+    """An imported key that was rotated still asks for the data, and its fresh ciphertexts do as well, in either form."""
+    key, plaintext, aad, act = kms.import_root_key(), key_material(), ["bucket", "object"], getattr(kms, form)
+    older = kms.wrap(key, plaintext, aad).succeeds(200)["ciphertext"]
+    kms.rotate(key, payload=key_material()).succeeds(204)
+    newer = act(key, "wrap", {"plaintext": plaintext, "aad": aad}).succeeds(200)["ciphertext"]
+    opened = act(key, "unwrap", {"ciphertext": older, "aad": aad}).succeeds(200)
+    moved = act(key, "rewrap", {"ciphertext": older, "aad": aad}).succeeds(200)
+    row = "aad-outlives-rotation"
+    for ciphertext in (older, newer, opened["ciphertext"], moved["ciphertext"]):
+        good = act(key, "unwrap", {"ciphertext": ciphertext, "aad": aad}).succeeds(200, requirement=row)
+        good.shows("plaintext", plaintext, requirement=row)
+        for body in ({"ciphertext": ciphertext}, {"ciphertext": ciphertext, "aad": ["bucket", "other"]}):
+            covered = REFUSED if "aad" in body else "unwrap-missing-aad-refused"
+            wrong = act(key, "unwrap", body).is_refused_somehow(control=good, requirement=covered)
+            wrong.lacks("plaintext", requirement=covered)
+
+
+@pytest.mark.parametrize("form", ["action", "old_action"])
+@covers("unwrap-other-key")
+def test_ciphertext_of_another_used_key(kms, form):
+    """An imported key that was rotated neither unwraps nor rewraps what another key has wrapped, in either form."""
+    key, other, act = kms.import_root_key(), kms.create_root_key(), getattr(kms, form)
+    kms.rotate(key, payload=key_material()).succeeds(204)
+    body = {"ciphertext": kms.wrap(other, key_material()).succeeds(200)["ciphertext"]}
+    for action, hidden in (("unwrap", "plaintext"), ("rewrap", "ciphertext")):
+        control = act(other, action, body).succeeds(200)
+        act(key, action, body).is_refused_somehow(control=control).lacks(hidden)
+    mine = {"ciphertext": kms.wrap(key, key_material()).succeeds(200)["ciphertext"]}
+    control = act(key, "unwrap", mine).succeeds(200)
+    act(other, "unwrap", mine).is_refused_somehow(control=control).lacks("plaintext")

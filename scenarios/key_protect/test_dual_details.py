@@ -1,0 +1,125 @@
+"""Dual authorisation once more: which keys are under it, what refusals leave, and how the policies get along."""
+
+import pytest
+
+from kms_conformance.api import covers, impact, key_material, needs
+
+two_users = needs(identity="approver", capability="dual_auth")
+ON = {"enabled": True}
+
+
+@pytest.mark.parametrize("kind", ["imported", "standard", "suspended"])
+@covers("authorizations-not-met", "authorizations-not-met-two-users", "authorizations-not-met-one-user-twice")
+@two_users
+@impact("litter")
+def test_every_kind_of_key(kms, kind):
+    """Imported, standard and suspended keys need two users as well, whose refused attempts change nothing."""
+    key = kms.create_standard_key() if kind == "standard" else kms.import_root_key()
+    second, below = kms.as_identity("approver"), "the same request succeeds below"
+    kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
+    for force in (None, True):
+        kms.delete_key(key, force=force).is_refused("AUTHORIZATIONS_NOT_MET", control=below)
+    second.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control=below)
+    kms.set_for_deletion(key).succeeds(204)
+    if kind == "suspended":
+        kms.disable(key).succeeds(204)
+    row = "authorizations-not-met-one-user-twice"
+    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control=below, requirement=row)
+    shown = kms.get_metadata(key).succeeds(200)
+    shown.shows("resources.0.state", 2 if kind == "suspended" else 1)
+    second.delete_key(key).succeeds(200, 204, requirement="authorizations-not-met-two-users")
+
+
+@covers("dual-auth-off-deletes", "not-dual-auth-err-off")
+def test_policy_that_is_off(kms):
+    """A key whose policy is off is deleted by one user, and its deletion is not authorised."""
+    key = kms.create_root_key()
+    kms.put_policy(key, dualAuthDelete={"enabled": False}).succeeds(200)
+    control = kms.get_policies(key).succeeds(200)
+    row = "not-dual-auth-err-off"
+    kms.set_for_deletion(key).is_refused("NOT_DUAL_AUTH_ERR", control=control, requirement=row)
+    kms.unset_for_deletion(key).is_refused("NOT_DUAL_AUTH_ERR", control=control, requirement=row)
+    kms.delete_key(key).succeeds(200, 204, requirement="dual-auth-off-deletes")
+
+
+@covers("dual-auth-stays-usable", "dual-auth-old-form", "authorizations-not-met-two-users")
+@two_users
+@impact("litter")
+def test_key_set_for_deletion_works_on(kms):
+    """A key whose deletion is authorised, by the older form of the path, goes on wrapping and unwrapping until then."""
+    key, plaintext, row = kms.create_root_key(), key_material(), "dual-auth-stays-usable"
+    kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
+    ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
+    kms.old_action(key, "setKeyForDeletion").succeeds(200, 204)
+    kms.unwrap(key, ciphertext).succeeds(200, requirement=row).shows("plaintext", plaintext, requirement=row)
+    kms.wrap(key, plaintext).succeeds(200, requirement=row)
+    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement="dual-auth-old-form")
+
+
+@covers("dual-auth-withdrawn", "dual-auth-shown-withdrawn")
+@two_users
+@impact("litter")
+def test_withdrawn_by_the_second_user(kms):
+    """The other user may withdraw the authorisation, and the key shows that none stands."""
+    key, second, below = kms.create_root_key(), kms.as_identity("approver"), "the same request succeeds below"
+    kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
+    kms.set_for_deletion(key).succeeds(204)
+    second.unset_for_deletion(key).succeeds(204)
+    second.delete_key(key).is_refused(
+        "AUTHORIZATIONS_NOT_MET", control=below, requirement="dual-auth-withdrawn"
+    )
+    shown, row = kms.get_metadata(key).succeeds(200), "dual-auth-shown-withdrawn"
+    shown.lists_not("resources.*.dualAuthDelete.keySetForDeletion", value=True, requirement=row)
+    second.set_for_deletion(key).succeeds(204)
+    kms.delete_key(key).succeeds(200, 204, requirement="dual-auth-withdrawn")
+
+
+@covers("dual-auth-beside-rotation", "dual-auth-not-revocable")
+@two_users
+@impact("litter")
+def test_policy_beside_others(kms):
+    """Neither a rotation policy nor a request without query takes dual authorisation off a key."""
+    key, row = kms.create_root_key(), "dual-auth-beside-rotation"
+    kms.put_policy(key, query="dualAuthDelete", dualAuthDelete=ON).succeeds(200)
+    kms.put_policy(key, query="rotation", rotation={"interval_month": 3}).succeeds(200)
+    kms.put_policy(key, dualAuthDelete={"enabled": False}).is_refused_somehow(
+        requirement="dual-auth-not-revocable"
+    )
+    shown = kms.get_policies(key, "dualAuthDelete").succeeds(200)
+    shown.shows("resources.0.dualAuthDelete.enabled", value=True, requirement=row)
+    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="set again below", requirement=row)
+    kms.set_for_deletion(key).succeeds(204)
+    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement=row)
+
+
+@covers("dual-auth-override", "authorizations-not-met")
+@two_users
+@impact("litter")
+def test_policy_at_creation(kms):
+    """A key is created under dual authorisation."""
+    made = kms.create_key_with_policies(dualAuthDelete=ON).succeeds(201, requirement="dual-auth-override")
+    key = made["resources.0.id"]
+    shown = kms.get_policies(key, "dualAuthDelete").succeeds(200)
+    shown.shows("resources.0.dualAuthDelete.enabled", value=True, requirement="dual-auth-override")
+    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the approver deletes it below")
+    kms.set_for_deletion(key).succeeds(204)
+    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement="dual-auth-override")
+
+
+@covers("instance-policy-dual-auth-inherited", "instance-policy-dual-auth-off")
+@needs(identity="approver", capability=("instance_policies", "dual_auth"))
+@impact("instance", "litter")
+def test_every_kind_inherits(kms):
+    """Imported and standard keys inherit dual authorisation from the instance; keys made once it is off do not."""
+    kms.set_instance_policy("dualAuthDelete").succeeds(204)
+    keys = [kms.import_root_key(), kms.create_standard_key()]
+    kms.set_instance_policy("dualAuthDelete", enabled=False).succeeds(204)
+    later, row = kms.create_root_key(), "instance-policy-dual-auth-off"
+    kms.get_policies(later).succeeds(200).lists_not(
+        "resources.*.dualAuthDelete.enabled", value=True, requirement=row
+    )
+    kms.delete_key(later).succeeds(200, 204, requirement=row)
+    for key in keys:
+        shown = kms.get_policies(key, "dualAuthDelete").succeeds(200)
+        shown.shows("resources.0.dualAuthDelete.enabled", value=True)
+        kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET")

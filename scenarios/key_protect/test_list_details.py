@@ -1,0 +1,147 @@
+"""Lists once more: every page, every filter, the other order, and what a count counts."""
+
+import pytest
+
+from kms_conformance.api import covers, needs, waits
+
+
+@covers("list-offset", "list-limit")
+def test_every_page(kms):
+    """Page by page each key comes exactly once, and behind the last page comes nothing."""
+    stem = kms.name("page")
+    made = [kms.create_root_key(name=f"{stem}-{number}").id for number in range(5)]
+    pages = [kms.list_keys(search=stem, limit=2, offset=offset).succeeds(200) for offset in (0, 2, 4)]
+    seen = [entry["id"] for page in pages for entry in page.body.get("resources", [])]
+    for page, count in zip(pages, (2, 2, 1), strict=True):
+        page.counts("resources", count)
+    whole = kms.list_keys(search=stem, limit=5000).succeeds(200).counts("resources", 5)
+    for key in made:
+        whole.lists("resources.*.id", key)
+        place = seen.index(key) // 2 if key in seen else 0
+        pages[place].lists("resources.*.id", key, requirement="list-offset")
+    kms.list_keys(search=stem, limit=2, offset=6).succeeds(200).shows("metadata.collectionTotal", 0)
+
+
+@pytest.mark.parametrize("query", [{"limit": "many"}, {"limit": -1}, {"offset": -1}])
+@covers("invalid-query-param-err-page")
+def test_page_that_is_none(kms, query):
+    """Limit and offset are numbers; an offset is at least 0."""
+    kms.list_keys(limit=1, offset=0).succeeds(200)
+    kms.list_keys(**query).is_refused("INVALID_QUERY_PARAM_ERR")
+
+
+@pytest.mark.parametrize("limit", [0, 5001])
+@covers("invalid-query-param-err-versions")
+def test_limit_of_versions(kms, limit):
+    """The limit of a list of versions is 1 to 5000 as well."""
+    key = kms.create_root_key()
+    kms.list_versions(key, limit=5000).succeeds(200)
+    kms.list_versions(key, limit=limit).is_refused("INVALID_QUERY_PARAM_ERR")
+
+
+@covers("list-several-states")
+def test_several_states(kms):
+    """Several states are asked for at once."""
+    stem = kms.name("states")
+    active, suspended, destroyed = (kms.create_root_key(name=f"{stem}-{number}") for number in range(3))
+    kms.disable(suspended).succeeds(204)
+    kms.delete_key(destroyed).succeeds()
+    listed = kms.list_keys(search=stem, state="2,5").succeeds(200).counts("resources", 2)
+    listed.lists("resources.*.id", suspended.id).lists("resources.*.id", destroyed.id)
+    kms.list_keys(search=stem, state="1,2,3,5").succeeds(200).counts("resources", 3)
+    usual = kms.list_keys(search=stem).succeeds(200).counts("resources", 2)
+    usual.lists("resources.*.id", active.id).lists("resources.*.id", suspended.id)
+
+
+MEMBERS = ("id", "type", "name", "state", "extractable", "imported", "deleted", "crn", "creationDate")
+
+
+@covers("list-entries-agree")
+def test_entries_of_a_list(kms):
+    """A list and a read say of a key what its metadata say, and a list holds no key material."""
+    stem = kms.name("entry")
+    root, standard = kms.import_root_key(name=f"{stem}-1"), kms.create_standard_key(name=f"{stem}-2")
+    kms.disable(root).succeeds(204)
+    for key in (root, standard):
+        shown, read = kms.get_metadata(key).succeeds(200), kms.get_key(key).succeeds(200)
+        shown.shows("resources.0.type", "application/vnd.ibm.kms.key+json")
+        shown.shows("resources.0.extractable", value=key is standard)
+        shown.shows("resources.0.imported", value=key is root)
+        shown.shows("resources.0.state", 2 if key is root else 1)
+        listed = kms.list_keys(search=key.name).succeeds(200).counts("resources", 1)
+        listed.lacks("resources.0.payload")
+        for member in MEMBERS:
+            listed.shows(f"resources.0.{member}", shown[f"resources.0.{member}"])
+            read.shows(f"resources.0.{member}", shown[f"resources.0.{member}"])
+
+
+@covers("list-extractable-false")
+def test_root_keys_only(kms):
+    """Asked for root keys, the list holds no standard key."""
+    root, standard = kms.create_root_key(), kms.create_standard_key()
+    answer = kms.list_keys(extractable="false", limit=5000).succeeds(200)
+    answer.lists("resources.*.id", root.id).lists_not("resources.*.id", standard.id)
+
+
+@covers("list-filter-dates")
+@waits(4)
+def test_filter_on_dates(kms):
+    """A filter on dates finds what was made before or after a moment, and what has no such date."""
+    stem = kms.name("dates")
+    first = kms.create_root_key(name=f"{stem}-1")
+    kms.wait(2, "dates have whole seconds")
+    moment = kms.later(0)
+    kms.wait(2, "dates have whole seconds")
+    second = kms.create_root_key(name=f"{stem}-2", expirationDate=kms.later(7200))
+    for term, found in ((f'creationDate=lt:"{moment}"', first), (f'creationDate=gt:"{moment}"', second)):
+        listed = kms.list_keys(search=stem, filter=term).succeeds(200).counts("resources", 1)
+        listed.shows("resources.0.id", found.id)
+    forever = kms.list_keys(search=stem, filter="expirationDate=none").succeeds(200)
+    forever.counts("resources", 1).shows("resources.0.id", first.id)
+
+
+@covers("list-filter-twice")
+def test_state_in_filter_and_query(kms):
+    """A state is asked for in the filter or on its own, not both."""
+    kms.list_keys(filter="state=1", limit=1).succeeds(200)
+    kms.list_keys(filter="state=1", state="1", limit=1).is_refused_somehow(400)
+
+
+@covers("list-sort-states")
+def test_sort_by_state(kms):
+    """Keys are sorted by their state, in either order."""
+    stem = kms.name("order")
+    suspended, active = kms.create_root_key(name=f"{stem}-1"), kms.create_root_key(name=f"{stem}-2")
+    kms.disable(suspended).succeeds(204)
+    for order, first in (("state", active), ("-state", suspended)):
+        listed = kms.list_keys(search=stem, sort=order).succeeds(200).counts("resources", 2)
+        listed.shows("resources.0.id", first.id)
+
+
+@covers("list-search-scopes")
+@needs(capability="aliases")
+def test_scopes_of_a_search(kms):
+    """A search looks at names and aliases, or at one of them; it can be exact, and turned round."""
+    alias = kms.short_name("scope")
+    key, other = kms.create_root_key(aliases=[alias]), kms.create_root_key(name=kms.name("scope"))
+    for search in (alias, f"alias:{alias}", f"exact:{alias}", key.id):
+        kms.list_keys(search=search).succeeds(200).lists("resources.*.id", key.id)
+    kms.list_keys(search=f"name:{alias}").succeeds(200).shows("metadata.collectionTotal", 0)
+    kms.list_keys(search=f"exact:{alias[:-1]}").succeeds(200).shows("metadata.collectionTotal", 0)
+    turned = kms.list_keys(search=f"not:{alias}", limit=5000).succeeds(200)
+    turned.lists("resources.*.id", other.id).lists_not("resources.*.id", key.id)
+
+
+@covers("key-count-filter", "key-ring-count")
+@needs(capability="key_rings")
+def test_count_of_states(kms):
+    """A count leaves deleted keys out, and counts those of a state or kind on request."""
+    inside, row = kms.in_ring(kms.new_ring()), "key-count-filter"
+    keys = [inside.create_root_key(), inside.create_root_key(), inside.create_standard_key()]
+    deleted = inside.create_root_key()
+    kms.disable(keys[0]).succeeds(204)
+    kms.delete_key(deleted).succeeds(200, 204)
+    inside.count_keys().succeeds(200).has_header("key-total", "3", requirement="key-ring-count")
+    for query, total in (({"state": "2"}, "1"), ({"state": "5"}, "1"), ({"extractable": "true"}, "1")):
+        inside.count_keys(**query).succeeds(200).has_header("key-total", total, requirement=row)
+    inside.list_keys().succeeds(200).counts("resources", 3, requirement=row)

@@ -1,0 +1,127 @@
+"""Import tokens once more: how long one lives, what it gives, and what a refused import leaves."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
+
+tokens = needs(capability="import_tokens")
+
+
+def about(text, seconds):
+    """Return a pattern for the moment ``seconds`` after a date, give or take one second."""
+    moment = datetime.fromisoformat(text)
+    near = (moment + timedelta(seconds=seconds + off) for off in (-1, 0, 1))
+    return "^({})".format("|".join(f"{other:%Y-%m-%dT%H:%M:%S}" for other in near))
+
+
+@covers("import-token-expiration-date", "import-token-defaults")
+@tokens
+@impact("import-token")
+def test_life_of_a_token(kms):
+    """A token expires as many seconds after its creation as were asked for: 600 where nothing is said, for one retrieval."""
+    asked = kms.create_import_token(expiration=1200, maxAllowedRetrievals=5).succeeds(200)
+    asked.matches("expirationDate", about(asked["creationDate"], 1200))
+    usual = kms.create_import_token({}).succeeds(200, requirement="import-token-defaults")
+    usual.matches("expirationDate", about(usual["creationDate"], 600), requirement="import-token-defaults")
+    usual.shows("maxAllowedRetrievals", 1, requirement="import-token-defaults")
+    shown = kms.get_import_token().succeeds(200)
+    shown.shows("expirationDate", usual["expirationDate"]).shows("creationDate", usual["creationDate"])
+
+
+@covers("import-token-same-each-time", "import-token-used-up-imports")
+@tokens
+@impact("import-token")
+def test_token_stays_the_same(kms):
+    """Each retrieval gives the same nonce and key, and what was retrieved last imports when no retrieval is left."""
+    kms.create_import_token(expiration=900, maxAllowedRetrievals=2).succeeds(200)
+    first = kms.get_import_token().succeeds(200)
+    last = kms.get_import_token().succeeds(200).shows("remainingRetrievals", 0)
+    last.shows("nonce", first["nonce"]).shows("payload", first["payload"])
+    row = "import-token-used-up-imports"
+    for token in (first, last):
+        kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201, requirement=row)
+
+
+@pytest.mark.parametrize("retrievals", [0, 501])
+@covers("import-token-bounds")
+@tokens
+@impact("import-token")
+def test_token_of_forbidden_retrievals(kms, retrievals):
+    """An import token is retrieved 1 to 500 times."""
+    kms.create_import_token(maxAllowedRetrievals=500).succeeds(200)
+    kms.create_import_token(maxAllowedRetrievals=retrievals).is_refused_somehow()
+
+
+@covers("incorrect-nonce-err-unchanged")
+@tokens
+@impact("import-token")
+def test_refused_import_leaves_nothing(kms):
+    """A refused import leaves no key, a refused rotation no version."""
+    material, name = key_material(), kms.name("stale")
+    old = kms.parcel(kms.import_token(), material)
+    kms.create_key(**old.members()).succeeds(201)
+    key, new = kms.import_root_key(), kms.parcel(kms.import_token(), material)
+    stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
+    kms.create_key(name=name, **stale).is_refused_somehow(400)
+    kms.list_keys(search=name).succeeds(200).shows("metadata.collectionTotal", 0)
+    kms.action(key, "rotate", stale).is_refused_somehow(400, control="the same request succeeds below")
+    kms.list_versions(key).succeeds(200).counts("resources", 1)
+    kms.rotate(key, parcel=new).succeeds(204)
+
+
+@covers("incorrect-nonce-iv-err-rotate")
+@tokens
+@impact("import-token")
+def test_rotate_with_a_wrong_iv(kms):
+    """On rotation, too, an IV that does not belong to the nonce is refused."""
+    token, key = kms.import_token(), kms.import_root_key()
+    parcel = kms.parcel(token, key_material())
+    kms.rotate(kms.import_root_key(), parcel=kms.parcel(token, key_material())).succeeds(204)
+    wrong = {**parcel.members(), "iv": kms.parcel(token, key_material()).iv}
+    kms.action(key, "rotate", wrong).is_refused("INCORRECT_NONCE_IV_ERR")
+    kms.list_versions(key).succeeds(200).counts("resources", 1)
+
+
+@covers("import-token-expired-err-rotate", "import-token-replaced")
+@tokens
+@impact("import-token")
+@waits(301)
+def test_rotate_by_a_dead_token(kms):
+    """A key is rotated neither by a token that was replaced nor by one that expired."""
+    key, material = kms.import_root_key(), key_material()
+    old = kms.parcel(kms.import_token(), material)
+    kms.rotate(kms.import_root_key(), parcel=old).succeeds(204)
+    new = kms.parcel(kms.import_token(expiration=300), material)
+    kms.rotate(key, parcel=old).is_refused_somehow(requirement="import-token-replaced")
+    kms.rotate(kms.import_root_key(), parcel=new).succeeds(204)
+    kms.wait(301, "the import token expires")
+    kms.rotate(key, parcel=new).is_refused("IMPORT_TOKEN_EXPIRED_ERR")
+    kms.list_versions(key).succeeds(200).counts("resources", 1)
+
+
+@covers("import-nonce-without-iv")
+@tokens
+@impact("import-token")
+def test_vector_without_nonce(kms):
+    """An initialisation vector without encrypted nonce is refused as well."""
+    members = kms.parcel(kms.import_token(), key_material()).members()
+    kms.create_key(**members).succeeds(201)
+    kms.create_key(**{**members, "payload": key_material(), "encryptedNonce": None}).is_refused_somehow()
+
+
+@covers("import-material-used")
+@tokens
+@impact("import-token")
+def test_material_that_was_given_is_used(kms):
+    """Keys of the same material open each other's ciphertexts, whichever way the material came."""
+    material, plaintext, token = key_material(), key_material(), kms.import_token()
+    plain = kms.import_root_key(material)
+    packed = kms.create_key(**kms.parcel(token, material).members()).succeeds(201)["resources.0.id"]
+    rotated = kms.import_root_key()
+    kms.rotate(rotated, payload=material).succeeds(204)
+    ciphertext = kms.wrap(plain, plaintext).succeeds(200)["ciphertext"]
+    for key in (packed, rotated):
+        opened = kms.unwrap(key, Secret(ciphertext)).succeeds(200, requirement="import-material-used")
+        opened.shows("plaintext", plaintext)
