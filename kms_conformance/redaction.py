@@ -10,33 +10,27 @@ What is a secret is decided by structure, never by a pattern over text:
 * in replies, every string whose member the contract does not call public is replaced as well, so that what a broken
   server puts into an unheard-of member does not leak;
 * in the texts that remain, every secret value that this run knows is replaced, wherever it stands and in whatever
-  spelling: as it is, percent-encoded, in hexadecimal digits or in either alphabet of base64, glued to other text or not.
+  spelling (see ``spellings``), glued to other text or not; of what was cut out of one, sixteen characters are enough.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from os.path import commonprefix
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+
+from kms_conformance.spellings import SHORTEST, Search, parts, plainer, spellings
 
 if TYPE_CHECKING:
     from kms_conformance.exchange import JSON
 
-_SHORTEST = 6
-_PIECE = 16
 _LONG_NAME = 48
 _SUSPECT_NAME = 21
 _LONG_HEADER = 40
 _DIGITS = frozenset("0123456789")
-# Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
-_SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
 
 
 class Secret(str):
@@ -54,8 +48,7 @@ class _Known:
 
     def __init__(self) -> None:
         self.tokens: dict[str, str] = {}
-        # The first characters of every known spelling -> the spellings that begin so, and their tokens.
-        self.index: dict[str, list[tuple[str, str]]] = {}
+        self.search = Search()
         self.harmless: set[str] = set()
         self.lock = threading.Lock()
 
@@ -80,7 +73,8 @@ class Redactor:
     ) -> None:
         self.key = key or secrets.token_bytes(32)
         self._secret = frozenset(secret)
-        self._guarded = self._secret - frozenset(sealed)
+        self._sealed = frozenset(sealed)
+        self._guarded = self._secret - self._sealed
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
@@ -97,9 +91,11 @@ class Redactor:
             if value in self._known.tokens:
                 return self._known.tokens[value]
             self._known.tokens[value] = token
-            for form in _spellings(value) if len(value) >= _SHORTEST else ():
-                low = form.translate(_SAME)
-                self._known.index.setdefault(low[:_SHORTEST], []).append((low, token))
+            for form in spellings(value) if len(value) >= SHORTEST else ():
+                self._known.search.add(form, token)
+            # What is encrypted already may hold ids in clear, and does no harm.
+            for part in parts(value) if label not in self._sealed else ():
+                self._known.search.add_part(part)
         return token
 
     def allow(self, value: str) -> str:
@@ -117,8 +113,12 @@ class Redactor:
         known = self._known.tokens.get(text)
         if known is not None:
             return known
+        found = self._found(text)
+        hidden = self._hidden(text, found)
+        if hidden:
+            return " ".join(hidden)
         pieces, start = [], 0
-        for begin, end, token in self._found(text):
+        for begin, end, token in found:
             pieces += [text[start:begin], token]
             start = end
         return "".join([*pieces, text[start:]]) if pieces else text
@@ -126,7 +126,10 @@ class Redactor:
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
         known = self._known.tokens.get(text)
-        return (known,) if known else tuple(dict.fromkeys(token for _, _, token in self._found(text)))
+        if known is not None:
+            return (known,)
+        found = self._found(text)
+        return self._hidden(text, found) or _names(found)
 
     def is_secret(self, name: str) -> bool:
         """Tell whether a member or header of this name is always secret."""
@@ -211,58 +214,27 @@ class Redactor:
         digest = hmac.new(self.key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
         return f"<{label}:{digest}>"
 
-    def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Give begin, end and token of each known secret in a text; of several at one place, the longest."""
-        if not self._known.index:
-            return
-        low = text.translate(_SAME)
-        place, last = 0, len(low) - _SHORTEST
-        while place <= last:
-            starting = self._known.index.get(low[place : place + _SHORTEST])
-            found = _longest(low, place, tuple(starting)) if starting else None
-            if found is None:
-                place += 1
-                continue
-            length, token = found
-            # A piece of a secret gets a token of its own: two secrets may begin alike, and neither was repeated.
-            yield place, place + length, token or self._token(text[place : place + length], "text")
-            place += length
+    def _found(self, text: str) -> list[tuple[int, int, str]]:
+        """Return begin, end and token of each known secret in a text.
+
+        A piece of a secret gets a token of its own: two secrets may begin alike, and neither was repeated.
+        """
+        return [
+            (begin, end, token or self._token(text[begin:end], "text"))
+            for begin, end, token in self._known.search.find(text)
+        ]
+
+    def _hidden(self, text: str, found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
+        """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""
+        for plain, least in plainer(text):
+            tokens = _names(place for place in self._found(plain) if place[1] - place[0] >= least)
+            if not set(tokens) <= set(_names(found)):
+                return tokens
+        return ()
 
 
-def _longest(low: str, place: int, starting: Iterable[tuple[str, str]]) -> tuple[int, str] | None:
-    """Return length and token of the longest secret at a place; a piece of one, from its start, has the token ``""``."""
-    whole = [(len(value), token) for value, token in starting if low.startswith(value, place)]
-    if whole:
-        return max(whole)
-    rest = low[place:]
-    piece = max(len(commonprefix((rest, value))) for value, _ in starting)  # noqa: RUF071 - texts, not paths
-    return (piece, "") if piece >= _PIECE else None
-
-
-def _spellings(value: str) -> set[str]:
-    """Return the spellings in which a careless server may repeat a secret; each is at least six characters long."""
-    plain = value.encode("utf-8", "surrogatepass")
-    forms = {value, quote(plain, safe=""), plain.hex(), *_inside_base64(plain)}
-    try:
-        raw = base64.b64decode(value.translate(_STANDARD) + "=" * (-len(value) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) >= _SHORTEST:
-        forms |= {value.rstrip("="), raw.hex(), *_inside_base64(raw)}
-        if raw.isascii() and raw.decode().isprintable():
-            forms.add(raw.decode())
-    return {form for form in forms if len(form) >= _SHORTEST}
-
-
-def _inside_base64(raw: bytes) -> Iterator[str]:
-    """Give what is left of the bytes in base64 when other bytes stand before and behind them."""
-    for before in range(3):
-        text = base64.b64encode(bytes(before) + raw).decode()
-        whole = (before + len(raw)) * 8 // 6
-        yield text[(0, 2, 3)[before] : whole]
-
-
-_STANDARD = str.maketrans("-_", "+/")
+def _names(found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(token for _, _, token in found))
 
 
 def describe(body: bytes, headers: Mapping[str, str]) -> str:

@@ -1,0 +1,238 @@
+"""How a careless server may spell a secret, and where such spellings stand in a text.
+
+The search knows nothing of what a secret is; ``redaction`` decides that. Its time is linear in the text, however many
+secrets are known and whatever the text repeats.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+SHORTEST = 6
+"""Characters that a secret must have to be looked for inside of other text."""
+PIECE = 16
+"""Characters of a secret that are too much to be shown on their own."""
+_STEP = PIECE - SHORTEST + 1
+# Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
+_SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
+_STANDARD = str.maketrans("-_", "+/")
+# Ids are no secrets, even where a token or a handle is made of them: one standing elsewhere is no piece of a secret.
+_ID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?<![^\W_])[0-9a-fA-F]{32}(?![^\W_])"
+_PUBLIC = re.compile(_ID)
+_SOLID = re.compile(r"[A-Za-z0-9+/=_.-]+")
+_WORDS = re.compile(r"[A-Za-z0-9+/=]+")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_FEW = 7
+_PAIRS = re.compile(r"(?:[0-9a-fA-F]{2}[\s:-]+){7}")
+_BLANK = re.compile(r"\s+")
+_BLANKS = {"n": "\n", "r": "\r", "t": "\t"}
+_BETWEEN = re.compile(r"[\s:-]+")
+_ROUNDS = 3
+_VARIED = 6
+
+Place = tuple[int, int, str]
+
+
+class Search:
+    """Finds known spellings in texts. To be added to under a lock; finding needs none."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, str] = {}
+        # The first characters of every spelling -> the spellings that begin so, sorted.
+        self._starts: dict[str, list[str]] = {}
+        # Characters from inside a spelling -> what stands before and behind them there.
+        self._inner: dict[str, set[tuple[str, str]]] = {}
+        self._grams: set[str] = set()
+        self._longest = 0
+
+    def add(self, form: str, token: str) -> None:
+        """Look for a spelling, and for pieces of it from its start."""
+        low = _folded(form)
+        known = self._tokens.get(low)
+        if known is None:
+            # A new list each time: whoever is searching keeps the old one.
+            starting = [*self._starts.get(low[:SHORTEST], ())]
+            insort(starting, low)
+            self._starts[low[:SHORTEST]] = starting
+        self._tokens[low] = max(token, known or token)
+        self._longest = max(self._longest, len(low))
+        self._grams.add(low[:SHORTEST])
+
+    def add_part(self, part: str) -> None:
+        """Look for pieces from anywhere in a text."""
+        low = _folded(part)
+        # Each sixteen characters in a row hold six that begin at such a place.
+        for place in range(0, len(low) - SHORTEST + 1, _STEP):
+            gram = low[place : place + SHORTEST]
+            around = (low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE])
+            self._inner[gram] = {*self._inner.get(gram, ()), around}
+            self._grams.add(gram)
+
+    def find(self, text: str) -> list[Place]:
+        """Return begin, end and token of each spelling in a text; of several at one place, the longest.
+
+        What is left is searched for pieces of a spelling, which have the token ``""``.
+        """
+        if len(text) < SHORTEST or not self._grams:
+            return []
+        low, grams = _folded(text), self._grams
+        hits = [
+            place
+            for place in range(len(low) - SHORTEST + 1)
+            if low[place : place + SHORTEST] in grams  # the hottest line of a run
+        ]
+        if not hits:
+            return []
+        wholes: list[Place] = []
+        for place in hits:
+            if not wholes or place >= wholes[-1][1]:
+                form = self._whole(low, place)
+                wholes += [(place, place + len(form), self._tokens[form])] if form else []
+        return _filled(wholes, [piece for place in hits for piece in self._pieces(low, place)])
+
+    def _whole(self, low: str, place: int) -> str:
+        """Return the longest spelling that stands at a place, or ``""``."""
+        starting = self._starts.get(low[place : place + SHORTEST], ())
+        text = low[place : place + self._longest]
+        # A spelling that the text begins with sorts before the text; what sorts between the two is longer than it.
+        while number := bisect_right(starting, text):
+            nearest = starting[number - 1]
+            same = _alike(nearest, text)
+            if same == len(nearest):
+                return nearest
+            text = text[:same]
+        return ""
+
+    def _pieces(self, low: str, place: int) -> Iterator[tuple[int, int]]:
+        """Give begin and end of pieces that hold a place: from the start of a spelling, and from inside of one."""
+        gram = low[place : place + SHORTEST]
+        starting = self._starts.get(gram, ())
+        if starting:
+            text = low[place : place + self._longest]
+            number = bisect_right(starting, text)
+            same = max(_alike(form, text) for form in starting[max(number - 1, 0) : number + 1])
+            if same >= PIECE:
+                yield place, place + same
+        for before, after in self._inner.get(gram, ()):
+            ahead = _alike(after, low[place : place + PIECE])
+            back = _alike(before[::-1], low[max(place - len(before), 0) : place][::-1])
+            if back + ahead >= PIECE:
+                yield place - back, place + ahead
+
+
+def _filled(wholes: list[Place], pieces: list[tuple[int, int]]) -> list[Place]:
+    """Return spellings and, between them, the pieces, each stretch of them as one."""
+    joined: list[list[int]] = []
+    for begin, end in sorted(pieces):
+        if joined and begin <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], end)
+        else:
+            joined.append([begin, end])
+    found, waiting = list(wholes), iter([*wholes, (1 << 62, 1 << 62, "")])
+    whole = next(waiting)
+    for begin, end in joined:
+        while whole[1] <= begin:
+            whole = next(waiting)
+        while begin < end:
+            stop = min(end, whole[0])
+            if stop - begin >= SHORTEST:
+                found.append((begin, stop, ""))
+            if whole[0] >= end:
+                break
+            begin = max(begin, whole[1])  # noqa: PLW2901 - the rest of this stretch
+            whole = next(waiting) if whole[1] <= end else whole
+    return sorted(found)
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their starts."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _folded(text: str) -> str:
+    """Return a text of the same length in which what looks the same to the search is the same."""
+    if text.isascii():
+        return text.lower().replace("-", "+").replace("_", "/")
+    return text.translate(_SAME)
+
+
+def spellings(value: str) -> set[str]:
+    """Return the spellings in which a careless server may repeat a secret; each is at least six characters long."""
+    plain = value.encode("utf-8", "surrogatepass")
+    wide = value.encode("utf-16-le", "surrogatepass")
+    forms = {
+        value,
+        value[::-1],
+        quote(plain, safe=""),
+        plain.hex(),
+        *_inside_base64(plain),
+        *_inside_base64(wide),
+    }
+    raw = _decoded(value)
+    if len(raw) >= SHORTEST:
+        forms |= {value.rstrip("="), raw.hex(), *_inside_base64(raw)}
+        if raw.isascii() and raw.decode().isprintable():
+            forms.add(raw.decode())
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+def parts(value: str) -> list[str]:
+    """Return the parts of a secret of which a piece gives the secret away, wherever it stands: no words and no ids."""
+    random = any(sign.isdigit() for sign in value) and value.lower() != value != value.upper()
+    solid = _SOLID if random else _WORDS
+    found = [part for text in _PUBLIC.split(value) for part in solid.findall(text)]
+    raw = _decoded(value) if found == [value] else b""
+    return [part for part in (*found, raw.hex()) if len(part) >= PIECE and len(set(part)) >= _VARIED]
+
+
+def plainer(text: str) -> Iterator[tuple[str, int]]:
+    """Give a text without its escapes, and without what parts its characters, where it has such.
+
+    Each comes with how long a secret must be that is found in it: words that were driven together may spell anything.
+    """
+    bare, rounds = text, 0
+    while rounds < _ROUNDS and ("%" in bare or "\\" in bare or "&" in bare or "\0" in bare):
+        bare = html.unescape(_ESCAPE.sub(_unescaped, unquote(bare))).replace("\0", "")
+        rounds += 1
+    if bare != text:
+        yield bare, SHORTEST
+    if "\n" in bare:
+        yield _BLANK.sub("", bare), PIECE
+    if (bare.count(":") >= _FEW or bare.count(" ") >= _FEW or bare.count("-") >= _FEW) and _PAIRS.search(
+        bare
+    ):
+        yield _BETWEEN.sub("", bare), PIECE
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    digits = found[1] or found[2]
+    return chr(int(digits, 16)) if digits else _BLANKS.get(found[3], found[3])
+
+
+def _decoded(value: str) -> bytes:
+    """Return the bytes that a text is in base64, ``b""`` where it is not."""
+    try:
+        return base64.b64decode(value.translate(_STANDARD) + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _inside_base64(raw: bytes) -> Iterator[str]:
+    """Give what is left of the bytes in base64 when other bytes stand before and behind them."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + raw).decode()
+        whole = (before + len(raw)) * 8 // 6
+        yield text[(0, 2, 3)[before] : whole]
