@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -302,7 +303,7 @@ def _trouble(wrong: Exception) -> str:
     """
     if isinstance(wrong, httpx.ConnectError):
         return f"no connection ({wrong})"
-    told = str(wrong).partition("(")[0].partition(":")[0].strip().rstrip(".").lower()
+    told = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()
     if isinstance(wrong, httpx.RemoteProtocolError):
         if told.startswith(("peer closed", "server disconnected")):
             return f"a connection closed before the answer was complete ({told})"

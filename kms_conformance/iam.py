@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _EARLY = 60.0
+_FOREVER = 1e9
 _OK = 200
+_CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{3,5}[A-Za-z]?|[a-z_]{4,24}")
+_TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
 class Tokens:
@@ -55,17 +59,25 @@ class Tokens:
             raise TokenRefusedError(name, url, f"no answer ({type(wrong).__name__})") from None
         try:
             document = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != _OK or not isinstance(token, str) or not token:
             code = document.get("errorCode") if isinstance(document, dict) else None
-            told = f"status {answer.status_code}" + (
-                f" {self._redactor.scrub(code)}" if isinstance(code, str) else ""
+            # A code is shown, other text of an issuer is not: it has just been told an API key.
+            shown = isinstance(code, str) and _CODE.fullmatch(code) and self._redactor.scrub(code) == code
+            told = (
+                "status 200 without an access_token"
+                if answer.status_code == _OK
+                else f"status {answer.status_code}"
             )
+            told += f" {code}" if shown else ""
             raise TokenRefusedError(name, url, told) from None
         self._redactor.remember(token, "token")
+        if not _TOKEN.fullmatch(token):
+            raise TokenRefusedError(name, url, "its token holds signs that no header can carry") from None
         life = document.get("expires_in")
-        seconds = float(life) if isinstance(life, int | float) and not isinstance(life, bool) else _EARLY
+        known = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _FOREVER
+        seconds = float(life) if known else _EARLY
         # A token that is already at its end is still used once: a case may be about just that.
         return Secret(token), time.time() + max(seconds - _EARLY, 5.0)

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 _LONG_NAME = 48
 _SUSPECT_NAME = 21
 _LONG_HEADER = 40
+_SUSPECT_WORD = 14
+_SUSPECT_LINE = 32
+_WORD = re.compile(r"[\w+=~%-]+")
+_RUN = re.compile(r"[^\W_]+")
+# Also one that was mistyped: that is what its reader wants to see.
+_UUID = re.compile(r"[0-9a-zA-Z]{7,9}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-zA-Z]{11,13}")
+_VEIL = "…"
 _DIGITS = frozenset("0123456789")
 
 
@@ -227,14 +236,37 @@ class Redactor:
     def _hidden(self, text: str, found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
         """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""
         for plain, least in plainer(text):
-            tokens = _names(place for place in self._found(plain) if place[1] - place[0] >= least)
-            if not set(tokens) <= set(_names(found)):
-                return tokens
+            seen = [place for place in self._found(plain) if place[1] - place[0] >= least]
+            if _counted(seen) - _counted(found):
+                return _names(seen)
         return ()
 
 
 def _names(found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(token for _, _, token in found))
+
+
+def _counted(found: Iterable[tuple[int, int, str]]) -> Counter[str]:
+    return Counter(token for _, _, token in found)
+
+
+def veiled(text: str) -> str:
+    """Return what a user typed without words that may be a secret in the wrong place.
+
+    Nothing is known of such a secret yet, so this goes by looks: long, and of letters and digits mixed. Names, paths,
+    addresses and UUIDs are shown.
+    """
+    return _WORD.sub(lambda found: _VEIL if _may_be_secret(found[0]) else found[0], text)
+
+
+def _may_be_secret(word: str) -> bool:
+    if len(word) < _SUSPECT_WORD or _UUID.fullmatch(word):
+        return False
+    digits = not _DIGITS.isdisjoint(word)
+    letters = [run for run in _RUN.findall(word) if not run.isdigit()]
+    mixed = any(len(run) >= _SUSPECT_WORD and run.upper() != run != run.lower() for run in letters)
+    long_run = any(len(run) >= _SUSPECT_WORD and not _DIGITS.isdisjoint(run) for run in letters)
+    return mixed or long_run or (digits and len(word) >= _SUSPECT_LINE)
 
 
 def describe(body: bytes, headers: Mapping[str, str]) -> str:
