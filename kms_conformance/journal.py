@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -65,12 +65,18 @@ class Plant:
 
 
 class Journal:
-    """The journal file; ``path`` ``None`` keeps it in memory, for targets that vanish with the run."""
+    """The journal file; ``path`` ``None`` keeps it in memory, for targets that vanish with the run.
 
-    def __init__(self, path: Path | None, run: str) -> None:
+    Only its owner may read it. ``is_secret`` tells of a text whether a secret stands in it.
+    """
+
+    def __init__(
+        self, path: Path | None, run: str, is_secret: Callable[[str], bool] = lambda _: False
+    ) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._run = run
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._run, self._is_secret = run, is_secret
         self.path = path
         self._alive = _hold(path, run) if path is not None else None
         self._lock = threading.Lock()
@@ -92,6 +98,7 @@ class Journal:
         self, base_url: str, instance: str, kind: str, name: str, *, ref: str = "", detail: str = ""
     ) -> int:
         """Write down what is about to be created; return the row's number."""
+        ref = "" if self._is_secret(ref) else ref
         with self._lock:
             row = self._file.execute(
                 "INSERT INTO things (run, base_url, instance, kind, name, ref, state, at, detail)"
@@ -101,7 +108,12 @@ class Journal:
             return int(row.lastrowid or 0)
 
     def created(self, row: int, ref: str) -> None:
-        """Write down that the thing exists and how it is addressed."""
+        """Write down that the thing exists and how it is addressed.
+
+        Where a server gives a secret for an id, the row stays ``intended``: the thing is found by its name.
+        """
+        if self._is_secret(ref):
+            return
         with self._lock:
             self._file.execute("UPDATE things SET state = 'created', ref = ? WHERE id = ?", (ref, row))
 

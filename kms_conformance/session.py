@@ -151,10 +151,11 @@ class Session:
             public_headers=about.get("public_headers", ()),
             sealed=about.get("sealed", ()),
             key=bytes.fromhex(self.options.key),
-            kin=next((bench.redactor for bench in self._benches.values()), None),
+            kin=self.redactor,
         )
         if self._journal is None:
-            self._journal = Journal(None if target.embedded else self.options.journal, self.options.run)
+            path = None if target.embedded else self.options.journal
+            self._journal = Journal(path, self.options.run, lambda text: bool(redactor.tokens_in(text)))
         return Bench(
             contract=contract,
             target=target,
@@ -167,6 +168,11 @@ class Session:
             edition=self.options.edition,
             fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
         )
+
+    @property
+    def redactor(self) -> Redactor | None:
+        """What knows every secret of the run; ``None`` before there is any."""
+        return next((bench.redactor for bench in self._benches.values()), None)
 
     def instance(self, target: Target) -> str:
         """Return the instance for a case: a new one where the target makes them."""

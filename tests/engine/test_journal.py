@@ -55,6 +55,26 @@ def test_later_run_reads_it(journal: Journal, tmp_path: Path) -> None:
     assert abs(thing.at - time.time()) < 60
 
 
+def test_nobody_else_reads_it(journal: Journal) -> None:
+    """The file and what SQLite puts beside it are their owner's."""
+    journal.intend("http://a", "i", "key", "kmsct-1")
+    assert journal.path is not None
+    files = list(journal.path.parent.iterdir())
+    assert len(files) > 2
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
+def test_no_secret_for_an_address(tmp_path: Path) -> None:
+    """A server that gives a secret for an id has not put it into the journal; the thing is found by its name."""
+    journal = Journal(tmp_path / "journal.sqlite", "run1", lambda text: "secret" in text)
+    row = journal.intend("http://a", "i", "key", "kmsct-1")
+    journal.created(row, "a-secret")
+    journal.intend("http://a", "i", "alias", "kmsct-2", ref="/keys/a-secret/aliases/kmsct-2")
+    left = states(journal)
+    journal.close()
+    assert left == [("kmsct-1", "", "intended"), ("kmsct-2", "", "intended")]
+
+
 def test_many_threads(journal: Journal) -> None:
     """Threads write into it at once, and no row is lost."""
 
