@@ -209,7 +209,7 @@ class CaseRun:
         message, missing = "", ""
         if isinstance(stopped, CaseStopped):
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
-            message = str(stopped)
+            message = self.bench.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
         elif isinstance(stopped, SuiteError) and stopped.exit_code is ExitCode.UNREACHABLE:
             # A token issuer or a control protocol that fails in mid-run is no fault of the suite.

@@ -229,8 +229,10 @@ class State:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Start the embedded reference, or check the target, before anything is collected."""
         from kms_conformance.errors import SuiteError  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.quiet import Quiet  # noqa: PLC0415 - same
 
         session.config.stash[STATE] = self
+        session.config.pluginmanager.register(Quiet(self._clean, session.config), "kms-quiet")
         try:
             if self._report_dir is not None:
                 from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - inert sessions stay light
@@ -356,6 +358,7 @@ class State:
                 report.kms_case = case_to_json(result)
             _tell_allure(item, result)
         elif is_case(item) and report.failed:
+            report.longrepr = self._clean(str(report.longrepr))
             self.session.trouble = self.session.trouble or f"{item.name} could not be set up or torn down"
         return report
 
@@ -365,7 +368,7 @@ class State:
             return "\n".join(
                 [f"{result.id}: {result.title}", *(_told(finding) for finding in result.findings)]
             )
-        return self.session.bench(result.contract).redactor.scrub(text)
+        return self._clean(text)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in a worker's result, and tell the progress line."""
@@ -381,9 +384,8 @@ class State:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a module that cannot be imported: trouble of the suite, not of the endpoint."""
         if report.failed:
-            self.session.trouble = (
-                f"{report.nodeid} cannot be collected: {str(report.longrepr).strip().splitlines()[-1]}"
-            )
+            why = self._clean(str(report.longrepr).strip()).splitlines()[-1]
+            self.session.trouble = f"{report.nodeid} cannot be collected: {why}"
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped: by hand, or by pytest itself."""
@@ -404,12 +406,18 @@ class State:
         if error:
             self.session.interrupted = f"worker {node.gateway.id} crashed"
 
-    def pytest_internalerror(self, excrepr: object) -> None:
-        """Note an error of pytest or of the suite itself."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: Any, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note an error of pytest or of the suite itself; whoever prints it prints no local variables."""
+        told = self._clean(str(excinfo.getrepr(style="short", showlocals=False)))
+        excrepr.toterminal = lambda terminal: terminal.line(told)
         if self._session is not None:
-            told = str(excrepr).strip().splitlines()[-1]
-            benches = [self._session.bench(contract) for contract in self._session.options.contracts]
-            self._session.trouble = benches[0].redactor.scrub(told) if benches else told
+            self._session.trouble = told.strip().splitlines()[-1]
+
+    def _clean(self, text: str) -> str:
+        """Return a text without the secrets that the session knows."""
+        redactor = self._session.redactor if self._session is not None else None
+        return redactor.scrub(text) if redactor is not None else text
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

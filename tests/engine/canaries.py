@@ -31,6 +31,8 @@ def spellings(value: str) -> set[str]:
     plain = value.encode()
     found = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
     found |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
+    found |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
+    found |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
     try:
         raw = base64.b64decode(value, validate=True)
     except ValueError:

@@ -21,12 +21,17 @@ NOISY = (
     "--full-trace",
     "-rA",
     "--log-level=DEBUG",
+    "--log-file=run.log",
     "-o",
     "log_cli=true",
+    "-o",
+    "junit_logging=all",
 )
 SOME = ("-k", "test_wrapping or import_by_token or counts_down or no_base64 or stale_nonce or test_own")
 # An author's mistakes: whatever a case throws, with a secret in its text or in its local variables.
 ACCIDENTS = '''
+import logging
+
 @covers("list-keys")
 def test_exception_with_secrets(kms):
     """A case throws what it holds."""
@@ -58,7 +63,28 @@ def test_printed_secrets(kms):
     key = kms.create_root_key()
     print(kms.list_keys().succeeds(200).exchange)
     print([key_material(), kms.case.bench.target])
+    print(kms.current_token(), kms.unwrap(key, kms.wrap(key, key_material())["ciphertext"]).body)
+
+
+@covers("list-keys")
+def test_logged_secrets(kms):
+    """A case logs what it holds, by itself and with an exception."""
+    material = key_material()
+    kms.import_root_key(material)
+    log = logging.getLogger("author")
+    log.warning("it is %s", material)
+    try:
+        raise ValueError(f"no {material}")
+    except ValueError:
+        log.exception("with %s", kms.current_token())
 '''
+# A hook that goes wrong while it holds a secret.
+BREAKDOWN = """
+
+def pytest_runtest_logreport(report):
+    held = "-".join(["a", "secret", "of", "mine"])
+    raise RuntimeError("out of order")
+"""
 
 
 @pytest.fixture(params=["json", "html"])
@@ -97,6 +123,17 @@ def test_command_line(leaky: Leaky, command: Command, tmp_path: Path) -> None:
         "junit.xml",
     }
     assert leaks(leaky, tmp_path, ended) == []
+
+
+def test_internal_error(command: Command, tmp_path: Path) -> None:
+    """When pytest itself breaks down, it shows no local variable and no argument, although it is asked to."""
+    module = write_case(tmp_path / "own", ACCIDENTS)
+    conftest = module.with_name("conftest.py")
+    conftest.write_text(conftest.read_text() + BREAKDOWN)
+    ended = command("--kms-max-wait", "0", *NOISY, "own/test_own.py", module="pytest")
+    assert ended.code == 3
+    assert "RuntimeError: out of order" in ended.told
+    assert "secret-of-mine" not in ended.told
 
 
 @pytest.mark.parametrize("leaky", ["json"], indirect=True)
