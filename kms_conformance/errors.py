@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
+from kms_conformance.redaction import veiled
+
 
 class ExitCode(IntEnum):
     """What ``kms-conformance run`` returns to the shell."""
@@ -48,12 +50,18 @@ class SuiteError(Exception):
     @property
     def sentence(self) -> str:
         """What is wrong, with the offending value."""
-        return self.says.format(**self.__dict__)
+        return self.says.format(**self._shown())
 
     @property
     def hint(self) -> str:
         """What to do about it."""
-        return self.advises.format(**self.__dict__)
+        return self.advises.format(**self._shown())
+
+    def _shown(self) -> dict[str, object]:
+        """Return the fields without what may be a secret that was given in the wrong place."""
+        return {
+            name: veiled(value) if isinstance(value, str) else value for name, value in self.__dict__.items()
+        }
 
     def __str__(self) -> str:
         """Give the sentence and, on a line of its own, the hint."""

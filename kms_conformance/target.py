@@ -372,7 +372,7 @@ def _secret(
     else:
         return None
     value = value.removeprefix("Bearer ").strip() if member == "token" else value
-    if not value.isascii() or any(sign in value for sign in "\r\n\0"):
+    if not value.isascii() or not value.isprintable():
         raise MissingSecretError(identity, f"its {member} holds signs that no header can carry")
     return Secret(value)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
 from importlib import import_module
 
 import click
 
 from kms_conformance import __version__
 from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.redaction import veiled
 
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
@@ -54,7 +57,9 @@ def main() -> None:
         click.echo(f"error: {wrong.sentence}\nhint: {wrong.hint}", err=True)
         sys.exit(wrong.exit_code)
     except click.ClickException as wrong:
-        wrong.show()
+        told = io.StringIO()
+        wrong.show(told)
+        click.echo(veiled(told.getvalue()), nl=False, err=True)
         sys.exit(wrong.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("error: stopped by hand before there was a verdict.", err=True)
@@ -62,4 +67,12 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has gone, as `| head` does; Python must not trip over it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.SUITE_ERROR)
+    except Exception as wrong:  # noqa: BLE001 - Python would end with 1, which says "non-conformant"
+        # Where it happened, and not what it says: that may quote anything.
+        click.echo("".join(traceback.format_tb(wrong.__traceback__)), nl=False, err=True)
+        click.echo(
+            f"error: the suite broke down ({type(wrong).__name__}).\nhint: please report it, with the lines above.",
+            err=True,
+        )
         sys.exit(ExitCode.SUITE_ERROR)

@@ -16,6 +16,7 @@ from kms_conformance.cli import main
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"
 KEY = "s3cr3t-api-key-that-nobody-may-read-0123456789"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlXzAxMjM0NTY3"
 BASE = f'base_url = "http://127.0.0.1:9"\ninstance = "{INSTANCE}"\n'
 MANAGER = f'[identities.manager]\ntoken = "{KEY}"\n'
 GOOD = BASE + MANAGER
@@ -72,6 +73,20 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("unknown defect", None, ["--defect", "deleted-twise"], 2, "--defect is 'deleted-twise'", "did you mean 'deleted-twice'?"),
     ("identity flag without value", GOOD, ["--identity", KEY], 2, "--identity is '…'", "KMS_APPROVER_API_KEY"),
     ("identity flag with a secret", GOOD, ["--identity", f"reader={KEY}"], 2, "'reader' has no token", ""),
+    ("token for a URL", GOOD, ["--base-url", JWT], 2, "base_url is '….….…': that is no http or https URL", ""),
+    ("key for a port", GOOD, ["--base-url", f"http://h:{KEY}"], 2, "base_url is 'http://h:…': that is no URL", ""),
+    ("key for the instance", GOOD, ["--instance", KEY], 2, "instance is '…': that is no UUID", "fresh"),
+    ("key for the target", None, ["--target", KEY], 2, "The target file '…' cannot be used", ""),
+    ("JSON for the target", None, ["--target", f'{{"apikey": "{KEY}"}}'], 2, "'{\"apikey\": \"…\"}'", ""),
+    ("key for an identity", GOOD, ["--identity", f"{KEY}=="], 2, "--identity is '…'", ""),
+    ("key for a key", GOOD, ["--identity", f"reader.{KEY}=x"], 2, "--identity is 'reader.…'", "KMS_APPROVER_API_KEY"),
+    ("key for its file", GOOD, ["--identity", f"reader.api_key_file={KEY}"], 2, "the file '…' cannot be read", ""),
+    ("key for its variable", GOOD, ["--identity", f"reader={KEY.upper().replace('-', '_')}"], 2, "the environment variable … that api_key_env names", ""),
+    ("key for a contract", GOOD, ["--contract", KEY], 2, "contract is '…'", "key_protect"),
+    ("key for a permission", GOOD, ["--allow", KEY], 2, "unknown key 'allow.…'", ""),
+    ("key for a number", f'{GOOD}[limits]\nmax_wait = "{KEY}"\n', [], 2, "limits.max_wait is '…'", ""),
+    ("key for processes", GOOD, ["-n", KEY], 2, "-n is '…': that is no number of processes", "-n 4"),
+    ("key for a shard", GOOD, ["--shard", KEY], 2, "--shard is '…'", ""),
     ("unknown identity by flag", GOOD, ["--identity", "admin=KMS_X"], 2, "--identity is 'admin': there is no such identity", ""),
     ("unknown capability by flag", GOOD, ["--capability", "kimp"], 2, "capabilities.kimp", "kmip"),
     ("report folder that is a file", GOOD, ["--report-dir", "target.toml"], 2, "target.toml", ""),
@@ -137,6 +152,41 @@ def test_error(
     assert len(lines) == 2
     assert ended.out == ""
     assert "Traceback" not in ended.told
+    assert KEY not in ended.told
+    assert JWT not in ended.told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--max-wait", KEY],
+        ["run", KEY],
+        [KEY],
+        ["run", f"--{KEY}"],
+        ["run", "--profile", KEY],
+        ["judge", KEY],
+    ],
+    ids=["number", "more than there is", "command", "flag", "choice", "folder"],
+)
+def test_secret_in_wrong_usage(arguments: list[str], here: Callable[..., Any]) -> None:
+    """A secret in a place where nothing of the kind belongs is not repeated."""
+    ended = here(*arguments)
+    assert ended.code == 2
+    assert "…" in ended.err
+    assert KEY not in ended.told
+
+
+def test_breakdown(here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody has thought of ends with the exit code of the suite's own errors, and quotes nothing."""
+
+    def break_down(_: str) -> None:
+        raise RuntimeError(KEY)
+
+    monkeypatch.setattr("kms_conformance.cli.run.check_shard", break_down)
+    ended = here("run", "--shard", "1/2")
+    assert ended.code == 5
+    assert "error: the suite broke down (RuntimeError)." in ended.err
+    assert "break_down" in ended.err
     assert KEY not in ended.told
 
 

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kms_conformance.contract import load_contract
-from kms_conformance.redaction import Redactor, Secret, describe
+from kms_conformance.redaction import Redactor, Secret, describe, veiled
 
 TOKEN = re.compile(r"<\w+:[0-9a-f]{12}>")
 ABOUT = load_contract("key_protect").about
@@ -203,6 +203,42 @@ def test_secret_does_not_show_itself() -> None:
 def test_describe(body: bytes, kind: str) -> None:
     """A body that is not JSON is told in a few words that repeat none of it."""
     assert describe(body, {}) == kind
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "kms.example.test",
+        "https://us-south.kms.cloud.ibm.com:8443/some-prefix/v2",
+        "https://7f1d1c4e-0000-4000-8000-000000000000.api.us-south.hs-crypto.appdomain.cloud",
+        "7f1d1c4e-0000-4000-8000-000000000000",
+        "7f1d1c4e-0000-4000-8000-00000000000",
+        "/home/somebody/kms-conformance/target-of-production.toml",
+        "C:\\Users\\Somebody\\target.toml",
+        "KMS_APPROVER_API_KEY",
+        "KEY_ACTION_INVALID_STATE_ERR",
+        "key_protect.wrapping.unwrap_with_another_version",
+        "crn:v1:bluemix:public:kms:us-south",
+        "<text:0123456789ab>",
+        "[Errno 111] Connection refused",
+    ],
+)
+def test_what_a_user_typed_is_shown(typed: str) -> None:
+    """Addresses, paths, names and ids are shown: without them nobody would find the mistake."""
+    assert veiled(typed) == typed
+
+
+@given(st.binary(min_size=24, max_size=60), st.sampled_from(["hex", "b64", "url"]))
+def test_what_may_be_a_secret_is_veiled(raw: bytes, spelling: str) -> None:
+    """Random letters and digits are not, whatever they stand for."""
+    assume(len(set(raw)) > 16)
+    text = {
+        "hex": raw.hex(),
+        "b64": base64.b64encode(raw).decode().replace("/", "+"),
+        "url": base64.urlsafe_b64encode(raw).decode(),
+    }[spelling]
+    assume(any(sign.isdigit() for sign in text))
+    assert veiled(f"it is '{text}'.") == "it is '…'."
 
 
 def test_kin_know_the_same_secrets() -> None:

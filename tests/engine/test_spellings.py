@@ -93,7 +93,7 @@ SPELLED = {
 
 
 @pytest.mark.parametrize("spelled", SPELLED.values(), ids=SPELLED)
-@pytest.mark.parametrize("glue", ["{}", "we got {}, why?"])
+@pytest.mark.parametrize("glue", ["{}", "we got {}, why?", f"{KEY} and {{}}"])
 def test_spellings(spelled: str, glue: str) -> None:
     """A secret is replaced however it is escaped, and its token tells that it was repeated."""
     redactor = Redactor(public=["message"])
