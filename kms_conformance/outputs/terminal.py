@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kms_conformance.outputs.overview import gravest, untested, with_verdict
 from kms_conformance.outputs.progress import Progress
-from kms_conformance.outputs.text import first_line, one_line, plural, shorten
+from kms_conformance.outputs.text import first_line, one_line, plural, shorten, visible
 from kms_conformance.verdict import CaseResult, Row, Run, Verdict, headline
 
 __all__ = ["Progress", "summary_lines"]
@@ -15,6 +15,7 @@ __all__ = ["Progress", "summary_lines"]
 MOST_FAILURES = 10
 MOST_LINES = 10
 WIDTH = 100
+LONGEST_CURL = 1000
 _NARROWEST = 40
 _LEFT = 13
 
@@ -23,7 +24,8 @@ def summary_lines(run: Run, report_dir: Path | str, *, width: int = WIDTH) -> li
     """Return the lines to print after a run; the first is the verdict line, the last names the report.
 
     At most ten failures are told in full, each in at most twelve lines; the first and the last line are never cut,
-    the others fit ``width`` columns where they hold text that a server chose.
+    nor is a curl line, which is there to be pasted; the others fit ``width`` columns where they hold text that a
+    server chose.
     """
     width = max(width, _NARROWEST)
     rows = {(row.contract, row.id): row for row in run.rows}
@@ -51,7 +53,7 @@ def _failure(case: CaseResult, rows: dict[tuple[str, str], Row], report_dir: str
             _field("requirement", one_line(requirement), width),
             _field("expected", one_line(finding.expected), width),
             _field("got", one_line(finding.got), width),
-            _field("curl", one_line(finding.curl), width),
+            _curl(finding.curl),
             f"{'  evidence':<{_LEFT}} {_shown(os.path.join(report_dir, 'report.html'))}#{one_line(finding.exchange)}",  # noqa: PTH118 - a report folder may be relative; it is told as given
         ]
         if len(case.findings) > 1:
@@ -88,6 +90,12 @@ def _others(run: Run, width: int) -> list[str]:
         rest = sum(len(cases) for _, cases in groups[MOST_LINES:])
         lines.append(f"not-tested: and {plural(rest, 'more case')} for other reasons")
     return lines
+
+
+def _curl(line: str) -> str:
+    """Return the whole line: half of one, or one with escapes in it, does harm where it is pasted."""
+    fits = len(line) <= LONGEST_CURL and line == visible(line)
+    return f"{'  curl':<{_LEFT}} {line if fits else f'(a line of {len(line)} characters: see the evidence)'}"
 
 
 def _field(name: str, text: str, width: int) -> str:

@@ -52,11 +52,23 @@ def test_long_lists_are_counted(realistic: Callable[[int, int], Run]) -> None:
 def test_width_is_kept(realistic: Callable[[int, int], Run], width: int) -> None:
     """Lines with a server's text fit the terminal."""
     lines = summary_lines(realistic(40, 2), "out", width=width)
-    assert all(
-        len(line) <= max(width, 40)
-        for line in lines
-        if line.startswith(("  curl", "  got", "warned", "error"))
-    )
+    assert all(len(line) <= max(width, 40) for line in lines if line.startswith(("  got", "warned", "error")))
+
+
+@pytest.mark.parametrize(
+    ("curl", "told"),
+    [
+        ("curl -sS " + "x" * 900, "curl -sS " + "x" * 900),
+        ("curl -sS " + "x" * 1000, "(a line of 1009 characters: see the evidence)"),
+        ("curl -sS -d 'a\nb'", "(a line of 17 characters: see the evidence)"),
+    ],
+)
+def test_curl_line_can_be_pasted(curl: str, told: str) -> None:
+    """It is told whole or not at all: half of it would leave a quotation mark open."""
+    finding = Finding("row", Verdict.FAILED, "204", "200", "x00001", curl, "step")
+    case = CaseResult("a", "A", "demo", Verdict.FAILED, ("row",), findings=(finding,))
+    lines = summary_lines(Run(Profile.GATE, (case,), (), "", ""), "out", width=60)
+    assert f"  curl        {told}" in lines
 
 
 def test_hostile_text_does_not_act() -> None:
