@@ -297,9 +297,8 @@ def _reached(result: RowResult, tested: set[tuple[str, str]]) -> bool:
 
 
 def headline(run: Run) -> str:
-    """Return the verdict line: verdict, counts, and what was not tested."""
-    counts = run.counts
-    told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    """Return the verdict line: verdict, counts, and what was not tested; the verdict's reason comes first."""
+    told = ", ".join(f"{number} {name}" for name, number in counts_told(run) if number)
     line = f"{run.verdict.value.upper()}: {told or 'no case ran'}"
     if run.baseline:
         line += f"; {baseline_told(run)}"
@@ -311,6 +310,12 @@ def headline(run: Run) -> str:
     if run.trouble:
         line += f"; trouble: {run.trouble}"
     return line
+
+
+def counts_told(run: Run) -> list[tuple[str, int]]:
+    """Return verdicts and numbers in the order for reading: the worst first, but in a conformant run the best."""
+    counts = list(run.counts.items())
+    return counts if run.verdict is RunVerdict.CONFORMANT else counts[::-1]
 
 
 def baseline_told(run: Run) -> str:

@@ -31,7 +31,7 @@ from kms_conformance.outputs.overview import (
     with_verdict,
 )
 from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible, visible_lines
-from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, headline, worst
+from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, counts_told, headline, worst
 
 NAME = "report.html"
 TEMPLATES = "kms_conformance.reports"
@@ -62,7 +62,7 @@ def render(run: Run) -> str:
         run=run,
         title=_TITLES[run.verdict],
         headline=visible(headline(run)),
-        counts=run.counts,
+        counts=counts_told(run),
         about=_about(run),
         places=places,
         failed=[case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted],

@@ -138,6 +138,14 @@ def test_table(run: Run, verdict: RunVerdict, code: int) -> None:
     assert all(told in headline(run) for told in (run.interrupted, run.trouble))
 
 
+def test_the_reason_of_the_verdict_comes_first() -> None:
+    """What made a run fail is not the last number of the line."""
+    good = [case(name, Verdict.PASSED) for name in "abc"]
+    assert headline(run_of(*good, case("x", Verdict.NOT_APPLICABLE))).endswith(": 3 passed, 1 not-applicable")
+    red = run_of(*good, case("x", Verdict.WARNED), case("y", Verdict.FAILED))
+    assert headline(red) == "NON-CONFORMANT: 1 failed, 1 warned, 3 passed"
+
+
 def test_excluded_rows_are_not_demanded() -> None:
     """A row that is excluded for a reason does not keep anybody from being certified."""
     rows = (ALL_ROWS[0], replace(ALL_ROWS[1], excluded="nobody can provoke it"))
