@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from kms_conformance.client import Client, Request
 from kms_conformance.contract import Contract
 from kms_conformance.errors import PreflightRefusedError, UnreachableError
-from kms_conformance.exchange import Exchange
+from kms_conformance.exchange import Exchange, reason_code
 
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 CASE = "preflight"
 
 
-def preflight(client: Client, contract: Contract, probe: Mapping[str, str], instance: str) -> Exchange:
+def preflight(client: Client, contract: Contract, probe: Mapping[str, Any], instance: str) -> Exchange:
     """Check that the endpoint can be judged; return the first exchange.
 
     ``probe`` is the contract's: ``list`` and ``miss``, the paths of a list and of a thing in it. Without ``miss`` any
-    answer but a page for browsers will do. Raises :class:`UnreachableError` or :class:`PreflightRefusedError`.
+    answer but a page for browsers will do; ``barred`` has the codes that refuse whoever asks.
+
+    Raises :class:`UnreachableError` or :class:`PreflightRefusedError`.
     """
     listing, thing = probe["list"].format(instance=instance), probe.get("miss")
     url = client.target.base_url
@@ -31,11 +34,7 @@ def preflight(client: Client, contract: Contract, probe: Mapping[str, str], inst
     if first.answer is None:
         raise UnreachableError(url, f"{first.sent.method} {first.sent.path}: {first.trouble}")
     if first.answer.status == _UNAUTHORIZED:
-        raise PreflightRefusedError(
-            url,
-            "it refuses the identity 'manager' with 401",
-            "check the token or API key, the instance, and that the identity has the Manager role there.",
-        )
+        raise _locked_out(url, first)
     if 300 <= first.answer.status < 400:  # noqa: PLR2004 - the class of redirects
         raise PreflightRefusedError(
             url,
@@ -62,7 +61,37 @@ def preflight(client: Client, contract: Contract, probe: Mapping[str, str], inst
             f"GET of an unknown key gave {_told(second)}",
             "check base_url; a proxy or another service may answer in its place.",
         )
+    if _bars(first, probe) and _bars(second, probe):
+        raise _locked_out(url, first)
+    if _knows_no_path(first) and _knows_no_path(second):
+        raise PreflightRefusedError(
+            url,
+            f"GET {first.sent.path} gave 404 without a reason code, and so did GET of an unknown key",
+            f"check base_url: the suite itself adds {listing.partition('?')[0]} and the like.",
+        )
     return first
+
+
+def _locked_out(url: str, exchange: Exchange) -> PreflightRefusedError:
+    return PreflightRefusedError(
+        url,
+        f"it refuses the identity 'manager' with {exchange.outcome}",
+        "check the token or API key, the instance, and that the identity has the Manager role there.",
+    )
+
+
+def _bars(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
+    """Tell whether an answer is about the caller, whatever was asked."""
+    answer = exchange.answer
+    return answer is not None and (
+        answer.status == _FORBIDDEN or reason_code(answer.body) in probe.get("barred", ())
+    )
+
+
+def _knows_no_path(exchange: Exchange) -> bool:
+    """Tell whether an answer says that nothing is there, and no more."""
+    answer = exchange.answer
+    return answer is not None and answer.status == _NOT_FOUND and reason_code(answer.body) is None
 
 
 def _speaks(exchange: Exchange) -> bool:

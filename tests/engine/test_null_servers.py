@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command, Ended
-from null_servers import NULLS, NullServer, message, redirect, refused_address, serving
+from null_servers import NULLS, NullServer, always, message, redirect, refused_address, serving
 from runs import promised, run_cases, target_of
 
 from kms_conformance.verdict import RunVerdict, Verdict, headline
@@ -66,6 +66,34 @@ def test_command_line_refused_connection(command: Command, tmp_path: Path) -> No
     ended = judge(command, NullServer(refused_address()), tmp_path)
     assert ended.code == 4
     assert "no connection" in ended.first_line
+
+
+@pytest.mark.parametrize(
+    ("status", "reasons", "says", "advises"),
+    [
+        (
+            400,
+            [{"code": "BEARER_SUB_EXTRACTION_ERR"}],
+            "'manager' with 400 BEARER_SUB_EXTRACTION_ERR",
+            "token",
+        ),
+        (403, [], "'manager' with 403", "token"),
+        (404, [], "gave 404 without a reason code", "the suite itself adds /api/v2/keys"),
+    ],
+)
+def test_who_is_not_let_in(
+    command: Command, status: int, reasons: list[object], says: str, advises: str
+) -> None:
+    """A caller who is refused whatever he asks, and a path that leads nowhere, are told before any case runs."""
+    envelope = {
+        "metadata": {"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
+        "resources": [{"errorMsg": "No", **({"reasons": reasons} if reasons else {})}],
+    }
+    with serving(always(status, json.dumps(envelope).encode())) as server:
+        ended = command("run", "--base-url", server.url, *FLAGS, timeout=BOUND)
+    assert ended.code == 4
+    assert says in ended.first_line
+    assert advises in ended.told
 
 
 @pytest.mark.parametrize("name", NULLS)
