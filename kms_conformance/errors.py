@@ -130,13 +130,20 @@ class MissingTargetError(SuiteError):
 
 @dataclass(eq=False)
 class UnreachableError(SuiteError):
-    """Nothing answers at the target's address, or not in time."""
+    """Nothing answers at the target's address, or not in time, or not in private."""
 
     url: str
     why: str
     exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
     says: ClassVar[str] = "The endpoint {url} cannot be judged: {why}."
     advises: ClassVar[str] = "check base_url, the network between here and there, and that the server is up."
+
+    @property
+    def hint(self) -> str:
+        """What to do about it: TLS fails for other reasons than networks do."""
+        if "SSL:" not in self.why:
+            return super().hint
+        return "check scheme, host and port; name a certificate authority of your own by SSL_CERT_FILE=FILE."
 
 
 @dataclass(eq=False)

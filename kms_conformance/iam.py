@@ -56,7 +56,11 @@ class Tokens:
                 headers={"accept": "application/json"},
             )
         except httpx.HTTPError as wrong:
-            raise TokenRefusedError(name, url, f"no answer ({type(wrong).__name__})") from None
+            # Only a connection that never came about is sure to quote nothing that was sent or received.
+            why = (
+                f"no connection ({wrong})" if isinstance(wrong, httpx.ConnectError) else type(wrong).__name__
+            )
+            raise TokenRefusedError(name, url, f"no answer: {why}") from None
         try:
             document = answer.json()
         except (ValueError, RecursionError):

@@ -301,8 +301,8 @@ class State:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note how many cases are to run."""
         self.session.expected = sum(is_case(item) for item in session.items)
-        if self._deselected and self.session.expected:
-            self.session.interrupted = f"{self._deselected} cases were left out by the selection"
+        if self._deselected:
+            self.session.interrupted = self._left_out()
         if self._watcher is not None:
             self._watcher.start(self.session.expected)
 
@@ -387,6 +387,12 @@ class State:
             why = self._clean(str(report.longrepr).strip()).splitlines()[-1]
             self.session.trouble = f"{report.nodeid} cannot be collected: {why}"
 
+    def _left_out(self) -> str:
+        """Say how many cases the selection has left out."""
+        if not self.session.expected:
+            return f"the selection matches none of {self._deselected} cases"
+        return f"{self._deselected} {'case was' if self._deselected == 1 else 'cases were'} left out by the selection"
+
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped: by hand, or by pytest itself."""
         if self._session is not None:  # else the session could not be started, which has been told
@@ -401,8 +407,8 @@ class State:
         told = getattr(node, "workeroutput", {})
         self._in_all = max(self._in_all, told.get("kms_in_all", 0))
         self._deselected = max(self._deselected, told.get("kms_deselected", 0))
-        if self._deselected and self.session.expected and not self.session.interrupted:
-            self.session.interrupted = f"{self._deselected} cases were left out by the selection"
+        if self._deselected and not self.session.interrupted:
+            self.session.interrupted = self._left_out()
         if error:
             self.session.interrupted = f"worker {node.gateway.id} crashed"
 

@@ -6,6 +6,7 @@ Here each request has one deadline, and every read is given what is left of it.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -17,6 +18,8 @@ from typing import Any, cast
 
 import httpcore
 import httpx
+
+from kms_conformance.errors import BadValueError
 
 POOL = 64
 
@@ -78,8 +81,17 @@ class _Backend(httpcore.SyncBackend):
 
 @cache
 def authorities() -> ssl.SSLContext:
-    """Return the certificate authorities, read once: reading them takes longer than ten requests."""
-    return httpx.create_ssl_context()
+    """Return the certificate authorities, read once: reading them takes longer than ten requests.
+
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name others than the usual ones. Raises :class:`BadValueError`.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as wrong:
+        name = "SSL_CERT_FILE" if "SSL_CERT_FILE" in os.environ else "SSL_CERT_DIR"
+        why = wrong.strerror or "no certificate can be read there"
+        advice = "give a file of certificates in PEM form, or unset the variable."
+        raise BadValueError(name, os.environ.get(name, ""), why, advice) from None
 
 
 class DeadlineTransport(httpx.BaseTransport):

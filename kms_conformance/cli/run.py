@@ -142,7 +142,7 @@ def command(
         raise BadValueError("-n", workers, "that is no number of processes", "write -n 4, or -n auto.")
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
-    arguments += ["-n", workers, "--dist", "loadgroup"] if workers else []
+    arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     prepare(report_dir)  # no run shall be lost for want of a place for its report
     # A job that a CI system cancels is told so by SIGTERM: it ends as with Ctrl-C, clean-up and reports included.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -165,6 +165,13 @@ def check_shard(shard: str) -> str:
 
     read_shard(shard)
     return shard
+
+
+def check_workers(workers: str) -> str:
+    """Return the number of processes if it is one; raise :class:`BadValueError` otherwise."""
+    if not (workers.isdecimal() or workers in {"auto", "logical"}):
+        raise BadValueError("-n", workers, "that is no number of processes", "write -n 2, or -n auto.")
+    return workers
 
 
 def check_names(flag: str, chosen: tuple[str, ...], registry: str) -> None:
@@ -234,6 +241,9 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
     if session.options.fuzz.replay:
         places = [place for place in places if not place.endswith(session.options.contracts)]
     code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
+    if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:  # pytest has said what is wrong with it
+        click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
+        return 2
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5

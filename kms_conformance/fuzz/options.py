@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kms_conformance.errors import BadValueError
+
 SEED = 1
 EXAMPLES = 40
+_ID = re.compile(r"c\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,10 @@ USUAL = FuzzOptions()
 
 
 def chosen(flags: Mapping[str, Any], profile: str) -> FuzzOptions:
-    """Return what flags and profile say about fuzzing: a gate replays the sample and generates nothing unless asked."""
+    """Return what flags and profile say about fuzzing: a gate replays the sample and generates nothing unless asked.
+
+    Raises :class:`BadValueError` where ``--replay`` names neither a request of the corpus nor a file.
+    """
     asked = flags.get("fuzz_time") is not None or flags.get("max_examples") is not None
     thorough = profile != "gate"
     seed = flags.get("seed")
@@ -65,6 +72,13 @@ def chosen(flags: Mapping[str, Any], profile: str) -> FuzzOptions:
         seconds=flags.get("fuzz_time"),
         examples=flags.get("max_examples") or EXAMPLES,
         seed=SEED if seed is None else seed,
-        replay=flags.get("replay") or "",
+        replay=_replay(flags.get("replay") or ""),
         database=flags.get("example_database") or "",
     )
+
+
+def _replay(name: str) -> str:
+    if not name or (Path(name).is_file() if name.endswith(".json") else _ID.fullmatch(name)):
+        return name
+    why = "there is no such file" if name.endswith(".json") else "that is neither an id nor a JSON file"
+    raise BadValueError("--replay", name, why, "give the id or the file that the report names.")

@@ -89,6 +89,9 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("key for a shard", GOOD, ["--shard", KEY], 2, "--shard is '…'", ""),
     ("unknown identity by flag", GOOD, ["--identity", "admin=KMS_X"], 2, "--identity is 'admin': there is no such identity", ""),
     ("unknown capability by flag", GOOD, ["--capability", "kimp"], 2, "capabilities.kimp", "kmip"),
+    ("processes that are none", GOOD, ["-n", "many"], 2, "-n is 'many': that is no number of processes", "-n 2"),
+    ("finding that is none", GOOD, ["--replay", "last"], 2, "--replay is 'last': that is neither an id nor a JSON file", "report"),
+    ("finding that is not there", GOOD, ["--replay", "no.json"], 2, "--replay is 'no.json': there is no such file", "report"),
     ("report folder that is a file", GOOD, ["--report-dir", "target.toml"], 2, "target.toml", ""),
 ]  # fmt: skip
 
@@ -206,6 +209,32 @@ def test_wrong_usage(arguments: list[str], told: str, command: Callable[..., Any
     assert ended.code == 2
     assert told in ended.err
     assert "Traceback" not in ended.told
+
+
+def test_authorities_that_cannot_be_read(command: Callable[..., Any], tmp_path: Path) -> None:
+    """A wrong SSL_CERT_FILE is told like any other wrong value."""
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("nowhere.pem", "empty.pem"):
+        ended = command("run", "--no-fuzz", "-k", "delete_twice", SSL_CERT_FILE=name)
+        assert ended.code == 2, ended.told
+        assert ended.err.startswith(f"error: SSL_CERT_FILE is '{name}': ")
+        assert "hint: give a file of certificates" in ended.err
+        assert "Traceback" not in ended.told
+
+
+def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:
+    """A -k that is no expression is wrong usage; one that matches nothing says so and is not verified."""
+    wrong = command("run", "--no-fuzz", "-k", "delete and")
+    assert wrong.code == 2
+    assert "delete and" in wrong.err.splitlines()[0]
+    assert wrong.err.splitlines()[-1].startswith("hint: -k takes")
+    assert wrong.out == ""
+    nothing = command("run", "--no-fuzz", "-k", "delet_twiec")
+    assert nothing.code == 3
+    assert re.match(
+        r"NOT-VERIFIED: no case ran; run cut short: the selection matches none of \d+ cases$",
+        nothing.first_line,
+    )
 
 
 def test_help_names_every_command(command: Callable[..., Any]) -> None:
