@@ -25,6 +25,7 @@ from kms_conformance.verdict import CaseResult, KnownDeviation, Row, Verdict
 TERM = timedelta(days=90)
 NOBODY = "unassigned"
 _LONGEST_REASON = 200
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MEMBERS = ("case", "requirement", "reason", "owner", "link", "expiry")
 _BROKEN = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TESTED = {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED}
@@ -133,13 +134,15 @@ def _complaint(row: Any) -> str:
         if key not in _MEMBERS:
             near = difflib.get_close_matches(str(key), _MEMBERS, n=1)
             return f"unknown member {str(key)!r}" + (
-                f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(_MEMBERS)}"
+                f" (did you mean {near[0]!r}?)" if near else f"; known are {', '.join(_MEMBERS)}"
             )
     if "case" not in row and "requirement" not in row:
         return "it names neither a case nor a requirement"
     for name in ("reason", "owner", "expiry"):
         if name not in row:
             return f"it has no {name}"
+    if not _DAY.fullmatch(str(row["expiry"])):
+        return f"the expiry {str(row['expiry'])!r} is no date such as 2027-01-31"
     return SchemaFiles().complaint("baseline", [row]) or ""
 
 

@@ -3,6 +3,7 @@
 Step of a run -> error -> exit code::
 
     read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
+    open the journal         JournalError                                                                2
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
     read the contract        ContractError                                                               5
     write a case             AuthorError                                                                 5
@@ -126,6 +127,17 @@ class MissingTargetError(SuiteError):
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The command {command!r} needs an endpoint, but none is named."
     advises: ClassVar[str] = "add --target FILE, or --base-url and what belongs to it."
+
+
+@dataclass(eq=False)
+class JournalError(SuiteError):
+    """The journal cannot be opened or written: without it nothing may be created."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The journal {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "give --journal a file that you may write to, on a disk with room."
 
 
 @dataclass(eq=False)

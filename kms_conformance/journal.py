@@ -18,6 +18,8 @@ from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
+from kms_conformance.errors import JournalError
+
 _TABLE = """
 CREATE TABLE IF NOT EXISTS things (
     id INTEGER PRIMARY KEY,
@@ -67,26 +69,26 @@ class Plant:
 class Journal:
     """The journal file; ``path`` ``None`` keeps it in memory, for targets that vanish with the run.
 
-    Only its owner may read it. ``is_secret`` tells of a text whether a secret stands in it.
+    Only its owner may read it. ``is_secret`` tells of a text whether a secret stands in it. Raises
+    :class:`JournalError` when the file cannot be opened or written.
     """
 
     def __init__(
         self, path: Path | None, run: str, is_secret: Callable[[str], bool] = lambda _: False
     ) -> None:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._run, self._is_secret = run, is_secret
         self.path = path
-        self._alive = _hold(path, run) if path is not None else None
         self._lock = threading.Lock()
-        self._file = sqlite3.connect(
-            path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30
-        )
-        # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
-        self._file.execute("PRAGMA journal_mode=WAL")
-        self._file.execute("PRAGMA synchronous=NORMAL")
-        self._file.executescript(_TABLE)
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._alive = _hold(path, run) if path is not None else None
+            self._file = _open(path)
+        except OSError as wrong:
+            raise JournalError(str(path), wrong.strerror or type(wrong).__name__) from None
+        except sqlite3.Error as wrong:
+            raise JournalError(str(path), str(wrong)) from None
 
     def tagged(self, run: str) -> Journal:
         """Return the same journal, writing under another run's id."""
@@ -214,8 +216,18 @@ class Journal:
             self._alive = None
 
 
+def _open(path: Path | None) -> sqlite3.Connection:
+    """Open the file and make its tables."""
+    file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
+    # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
+    file.execute("PRAGMA journal_mode=WAL")
+    file.execute("PRAGMA synchronous=NORMAL")
+    file.executescript(_TABLE)
+    return file
+
+
 def _alive_path(journal: Path, run: str) -> Path:
-    return journal.with_name(f"{journal.name}.{run}.alive")
+    return journal.parent / f"{journal.name}.{run}.alive"
 
 
 def _hold(journal: Path, run: str) -> int:

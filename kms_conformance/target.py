@@ -257,7 +257,7 @@ def _other(name: str, value: Any) -> Mapping[str, Any]:
 
 def _read_file(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors put a mark first
     except FileNotFoundError:
         raise TargetFileError(path, "there is no such file") from None
     except OSError as wrong:
@@ -477,11 +477,9 @@ def _switches(document: Mapping[str, Any], key: str) -> dict[str, bool]:
     for name, value in _table(document, key).items():
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            raise UnknownTargetKeyError(
-                "the target",
-                f"{key}.{name}",
-                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}.",
-            )
+            # A flag or a variable said so: the keys of the file are known by now.
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}."
+            raise BadValueError(key, name, "there is no such name", hint)
         if not isinstance(value, bool):
             raise BadValueError(
                 f"{key}.{name}", str(value), "it must be true or false", "write true or false without quotes."

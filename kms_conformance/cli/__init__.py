@@ -68,11 +68,14 @@ def main() -> None:
         # Whoever read our output has gone, as `| head` does; Python must not trip over it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.SUITE_ERROR)
-    except Exception as wrong:  # noqa: BLE001 - Python would end with 1, which says "non-conformant"
+    except Exception as wrong:  # noqa: BLE001 - Python's own ending would be exit code 1, which says "non-conformant"
         # Where it happened, and not what it says: that may quote anything.
-        click.echo("".join(traceback.format_tb(wrong.__traceback__)), nl=False, err=True)
+        if os.environ.get("KMS_TRACEBACK"):
+            click.echo("".join(traceback.format_tb(wrong.__traceback__)), nl=False, err=True)
+        last = traceback.extract_tb(wrong.__traceback__)[-1]
         click.echo(
-            f"error: the suite broke down ({type(wrong).__name__}).\nhint: please report it, with the lines above.",
+            f"error: the suite itself is at fault: {type(wrong).__name__} in {last.filename}, line {last.lineno}.\n"
+            "hint: please report it with the command; KMS_TRACEBACK=1 shows how it came about.",
             err=True,
         )
         sys.exit(ExitCode.SUITE_ERROR)

@@ -88,10 +88,13 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("key for processes", GOOD, ["-n", KEY], 2, "-n is '…': that is no number of processes", "-n 4"),
     ("key for a shard", GOOD, ["--shard", KEY], 2, "--shard is '…'", ""),
     ("unknown identity by flag", GOOD, ["--identity", "admin=KMS_X"], 2, "--identity is 'admin': there is no such identity", ""),
-    ("unknown capability by flag", GOOD, ["--capability", "kimp"], 2, "capabilities.kimp", "kmip"),
+    ("unknown capability by flag", GOOD, ["--capability", "kimp"], 2, "capabilities is 'kimp': there is no such name", "kmip"),
+    ("unknown permission by flag", GOOD, ["--allow", "everything"], 2, "allow is 'everything': there is no such name", "known: "),
     ("processes that are none", GOOD, ["-n", "many"], 2, "-n is 'many': that is no number of processes", "-n 2"),
     ("finding that is none", GOOD, ["--replay", "last"], 2, "--replay is 'last': that is neither an id nor a JSON file", "report"),
     ("finding that is not there", GOOD, ["--replay", "no.json"], 2, "--replay is 'no.json': there is no such file", "report"),
+    ("journal that is a folder", GOOD, ["--journal", "."], 2, "The journal '.' cannot be used: unable to open database file", "--journal"),
+    ("journal that is none", GOOD, ["--journal", "target.toml"], 2, "The journal 'target.toml' cannot be used: file is not a database", "--journal"),
     ("report folder that is a file", GOOD, ["--report-dir", "target.toml"], 2, "target.toml", ""),
 ]  # fmt: skip
 
@@ -179,20 +182,6 @@ def test_secret_in_wrong_usage(arguments: list[str], here: Callable[..., Any]) -
     assert KEY not in ended.told
 
 
-def test_breakdown(here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody has thought of ends with the exit code of the suite's own errors, and quotes nothing."""
-
-    def break_down(_: str) -> None:
-        raise RuntimeError(KEY)
-
-    monkeypatch.setattr("kms_conformance.cli.run.check_shard", break_down)
-    ended = here("run", "--shard", "1/2")
-    assert ended.code == 5
-    assert "error: the suite broke down (RuntimeError)." in ended.err
-    assert "break_down" in ended.err
-    assert KEY not in ended.told
-
-
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -220,6 +209,28 @@ def test_authorities_that_cannot_be_read(command: Callable[..., Any], tmp_path: 
         assert ended.err.startswith(f"error: SSL_CERT_FILE is '{name}': ")
         assert "hint: give a file of certificates" in ended.err
         assert "Traceback" not in ended.told
+
+
+def test_an_error_of_the_suite_is_no_verdict(
+    here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What nobody foresaw ends in 5, never in Python's own 1, which says "non-conformant"."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(KEY)
+
+    monkeypatch.setattr("kms_conformance.session.Session.check", broken)
+    (tmp_path / "target.toml").write_text(GOOD)
+    ended = here("run", "--target", "target.toml")
+    assert ended.code == 5
+    assert re.match(
+        r"error: the suite itself is at fault: RuntimeError in \S+\.py, line \d+\.$",
+        ended.err.splitlines()[0],
+    )
+    monkeypatch.setenv("KMS_TRACEBACK", "1")
+    traced = here("run", "--target", "target.toml")
+    assert "in broken" in traced.err
+    assert KEY not in ended.told + traced.told
 
 
 def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:
