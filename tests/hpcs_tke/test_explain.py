@@ -35,6 +35,35 @@ def test_messages(code: str) -> None:
         assert [known.code for known in recognised(TKE, text.replace(" ", "\n  "))] == [code]
 
 
+PRINTED = """FAILED
+Error reported by EP11 crypto module.
+Return code: 209
+Reason code: 71
+Error message: Change not allowed.  You are not allowed to change a threshold value if the corresponding
+attribute control bit is reset."""
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("209/71", PRINTED),
+        (
+            "UNAUTHORIZED",
+            f"Error querying crypto units. Status 401. {TKE.codes['UNAUTHORIZED'].messages[0]} Log in.",
+        ),
+        (
+            "NO_SERVICE_INSTANCES",
+            "FAILED\nNo service instances were found for the current resource group.\nOK",
+        ),
+        ("163", "163/77"),
+    ],
+    ids=["pair", "token", "instances", "return"],
+)
+def test_what_tools_print(code: str, text: str) -> None:
+    """A refusal is recognised among what a tool printed with it; an unknown reason leaves the return code."""
+    assert [known.code for known in recognised(TKE, text)] == [code]
+
+
 @pytest.mark.parametrize(
     "text", ["", "209/999", "1/2/3", "message", "the unit is broken", "in 209 days or 71"]
 )

@@ -32,6 +32,7 @@ def test_messages(code: str, text: str) -> None:
         filled.replace(" ", "\n"),
         filled.replace("'", "\u2019"),
         f"FAILED\n{filled}",
+        filled.lower(),
     ):
         assert [known.code for known in recognised(IKS, spelled)] == [code]
 
