@@ -112,6 +112,11 @@ class EcAdministrator(_Certified):
         """Encode a signer info around any octets in the signature's place."""
         return signer_info(self.ski, _SHA512, _ECDSA_SHA512, signature)
 
+    def signed_as(self, octets: int, block: bytes) -> bytes:
+        """Encode a signer info over a block whose identifier has another number of octets."""
+        signature = self._key.sign(block, ec.ECDSA(SHA512()))
+        return signer_info(self.ski[:octets], _SHA512, _ECDSA_SHA512, signature)
+
 
 class RsaAdministrator(_Certified):
     """An administrator with an RSA-2048 key."""
@@ -158,6 +163,16 @@ class Importer:
     """A unit's importer key as the unit printed it: SubjectPublicKeyInfo in DER."""
 
     spki: bytes
+
+    @classmethod
+    def made(cls, kind: str) -> Importer:
+        """Return the public half of a new key that nobody keeps: ``rsa`` (2048 bits) or ``secp521r1``."""
+        key = (
+            rsa.generate_private_key(65537, 2048)
+            if kind == "rsa"
+            else ec.generate_private_key(ec.SECP521R1())
+        )
+        return cls(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
     def seal(self, part: bytes) -> bytes:
         """Encode the recipient info that carries one key part (32 octets) to the unit.

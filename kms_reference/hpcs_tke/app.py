@@ -93,7 +93,8 @@ class TkeService:
         if units is None or self._broken("tke-always-crypto-ready"):
             return True
         operational = [unit for unit in units.values() if unit.kind == OPERATIONAL]
-        return all(unit.domain.registers.current is not None for unit in operational)
+        enough = any if self._broken("tke-one-unit-ready") else all
+        return enough(unit.domain.registers.current is not None for unit in operational)
 
     def routes(self) -> list[Route]:
         """List the two operations of the service and its control protocol."""
@@ -118,7 +119,8 @@ class TkeService:
                 broken("tke-missing-token-accepted") if header is None else broken("tke-bad-token-accepted")
             )
         else:
-            accepted = is_manager(identity) or broken("tke-stranger-accepted")
+            any_role = bool(identity.roles) and broken("tke-reader-accepted")
+            accepted = is_manager(identity) or any_role or broken("tke-stranger-accepted")
         if accepted:
             return None
         self._refused_once = True
@@ -170,6 +172,8 @@ class TkeService:
 
     def _pass_on(self, request: Request, body: bytes) -> Response:
         units = self._instances.get(request.path_params["crypto_instance"], {})
+        if self._broken("tke-unit-of-any-instance"):
+            units = {hsm_id: unit for each in self._instances.values() for hsm_id, unit in each.items()}
         unit = units.get(request.path_params["hsm_id"])
         if unit is None and units and self._broken("tke-unknown-unit-is-first"):
             unit = next(iter(units.values()))

@@ -12,8 +12,10 @@ from kms_reference.hpcs_tke.messages import word
 from kms_reference.hpcs_tke.permissions import (
     CHG_REVOKE_THR,
     CHG_SIGN_THR,
+    CONTROL_BITS,
     DEFAULT,
     ONE_SIGN,
+    WK_RANDOM,
     changes_protected,
     sets_control_bit_again,
 )
@@ -116,9 +118,13 @@ def _check_control_bits(old: Attributes, new: Attributes, broken: ActiveDefects)
 
 
 def _check_permissions(old: Attributes, new: Attributes, broken: ActiveDefects) -> None:
-    if sets_control_bit_again(old.permissions, new.permissions) and not broken("tke-control-bit-set-again"):
+    back = new.permissions & (CHG_SIGN_THR | CHG_REVOKE_THR | ~CONTROL_BITS)
+    wanted = back if broken("tke-threshold-bits-alone") else new.permissions
+    if sets_control_bit_again(old.permissions, wanted) and not broken("tke-control-bit-set-again"):
         raise Refusal(codes.CONTROL_BIT_SET_AGAIN)
-    if changes_protected(old.permissions, new.permissions) and not broken("tke-protected-attribute-changed"):
+    looked_at = ~(old.permissions ^ new.permissions) | WK_RANDOM if broken("tke-random-guard-alone") else ~0
+    wanted = (old.permissions & ~looked_at) | (new.permissions & looked_at)
+    if changes_protected(old.permissions, wanted) and not broken("tke-protected-attribute-changed"):
         raise Refusal(codes.ATTRIBUTE_PROTECTED)
 
 

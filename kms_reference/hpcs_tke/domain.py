@@ -31,7 +31,15 @@ from kms_reference.hpcs_tke.key_parts import (
 )
 from kms_reference.hpcs_tke.messages import AdminBlock, AdminRequest, word
 from kms_reference.hpcs_tke.module import CryptoModule
-from kms_reference.hpcs_tke.permissions import CP_1SIGN, WK_1PART, WK_EXPORT, WK_IMPORT, WK_RANDOM, ZERO_1SIGN
+from kms_reference.hpcs_tke.permissions import (
+    CONTROL_BITS,
+    CP_1SIGN,
+    WK_1PART,
+    WK_EXPORT,
+    WK_IMPORT,
+    WK_RANDOM,
+    ZERO_1SIGN,
+)
 from kms_reference.hpcs_tke.registers import MasterKeyRegisters
 
 CONTROL_POINT_OCTETS = 16
@@ -40,6 +48,7 @@ _ADD_CONTROL_POINTS = 0x80
 _REMOVE_CONTROL_POINTS = 0x40
 _COUNTER_LIMIT = 1 << (8 * messages.COUNTER_LENGTH)
 _IMPORT = 0x0C
+_CONTROL_POINTS = {0x12, 0x13}
 _NEED_INPUT = {0x02, 0x04, 0x08, 0x0D, 0x0E, 0x12}
 
 Command = Callable[[AdminBlock, int], bytes]
@@ -130,11 +139,14 @@ class Domain:
                 if self._broken("tke-unknown-command-done"):
                     return lambda _block, _signers: b""
                 raise Refusal(codes.UNKNOWN_COMMAND)
-            if self.attributes.imprint and not self._broken("tke-registers-in-imprint"):
+            opened = block.command in _CONTROL_POINTS and self._broken("tke-control-points-in-imprint")
+            if self.attributes.imprint and not opened and not self._broken("tke-registers-in-imprint"):
                 raise Refusal(codes.IMPRINT_MODE)
         return command
 
     def _check_addressee(self, block: AdminBlock) -> None:
+        if self._broken("tke-addressee-unchecked"):
+            return
         if block.domain != self.identifier:
             raise Refusal(codes.DOMAIN_INSTANCE)
         if block.module != self.module.identifier:
@@ -151,6 +163,8 @@ class Domain:
             return
         if value == self.counter and self._broken("tke-replay-accepted"):
             return
+        if value != self.counter and self._broken("tke-old-counter-accepted"):
+            return
         raise Refusal(codes.COUNTER_WRONG)
 
     def _count_signers(self, block: AdminBlock, encoded: bytes) -> int:
@@ -163,7 +177,8 @@ class Domain:
                     found.append(signer.ski)
                     continue
                 raise Refusal(codes.FOREIGN_SIGNER)
-            if not self._holds(administrator, signer, block.signed):
+            unread = bool(found) and self._broken("tke-first-signature-verified")
+            if not unread and not self._holds(administrator, signer, block.signed):
                 raise Refusal(codes.SIGNATURE_REJECTED)
             found.append(signer.ski)
         return len(found) if self._broken("tke-one-signer-counts-twice") else len(set(found))
@@ -180,9 +195,15 @@ class Domain:
                 return True
             raise
 
-    def _require(self, signers: int, needed: int) -> None:
+    def _require(self, signers: int, needed: int, *, unless: str = "") -> None:
+        """Refuse too few signatures; under the defect ``unless`` one is enough."""
+        needed = min(needed, 1) if unless and self._broken(unless) else needed
         if signers < needed and not self._broken("tke-too-few-signatures-accepted"):
             raise Refusal(codes.TOO_FEW_SIGNATURES)
+
+    def _require_one(self, signers: int, unless: str = "tke-commands-unsigned") -> None:
+        if not self._broken(unless):
+            self._require(signers, 1)
 
     # Queries: unsigned, uncounted.
 
@@ -245,7 +266,10 @@ class Domain:
         highest = max(self.attributes.signature_threshold, self.attributes.revocation_threshold)
         if len(self.administrators) - 1 < highest and not self._broken("tke-removal-below-threshold"):
             raise Refusal(codes.BELOW_THRESHOLD)
-        self._require(signers, self.attributes.revocation_threshold)
+        needed = self.attributes.revocation_threshold
+        if self._broken("tke-removal-by-signature-threshold"):
+            needed = self.attributes.signature_threshold
+        self._require(signers, needed)
         if not self._broken("tke-removed-administrator-stays"):
             del self.administrators[block.data]
         return b""
@@ -264,10 +288,16 @@ class Domain:
             if self._broken("tke-refusal-applies-permissions"):
                 self.attributes = old._replace(permissions=new.permissions)
             raise
-        leaves_imprint = old.imprint and not new.imprint
-        self._require(signers, new.signature_threshold if leaves_imprint else old.signature_threshold)
+        self._require(signers, self._attribute_signatures(old, new))
         self.attributes = new
         return b""
+
+    def _attribute_signatures(self, old: Attributes, new: Attributes) -> int:
+        if old.imprint and not new.imprint:
+            return 0 if self._broken("tke-imprint-left-unsigned") else new.signature_threshold
+        if self._broken("tke-lowered-by-few"):
+            return min(old.signature_threshold, new.signature_threshold)
+        return old.signature_threshold
 
     def _zeroize(self, block: AdminBlock, signers: int) -> bytes:
         self._no_input(block.data)
@@ -279,6 +309,9 @@ class Domain:
             if one_is_enough
             else self.attributes.signature_threshold
         )
+        if signers < needed and self._broken("tke-refused-zeroize-clears"):
+            self.registers.clear_current()
+            self.registers.clear_new()
         if not self._broken("tke-zeroize-unsigned"):
             self._require(signers, needed)
         old = self.attributes
@@ -289,6 +322,9 @@ class Domain:
             )
         if self._broken("tke-zeroize-keeps-control-bits"):
             self.attributes = self.attributes._replace(permissions=old.permissions)
+        if self._broken("tke-zeroize-keeps-permissions"):
+            kept = (self.attributes.permissions & CONTROL_BITS) | (old.permissions & ~CONTROL_BITS)
+            self.attributes = self.attributes._replace(permissions=kept)
         if not self._broken("tke-zeroize-keeps-administrators"):
             self.administrators.clear()
         if not self._broken("tke-zeroize-keeps-current-key"):
@@ -306,7 +342,7 @@ class Domain:
             raise Refusal(refusal)
 
     def _generate_importer(self, block: AdminBlock, signers: int) -> bytes:
-        self._require(signers, 1)
+        self._require_one(signers)
         importer = new_importer(block.data)
         self._importer = importer
         return importer.public_key()
@@ -314,14 +350,15 @@ class Domain:
     def _random_key(self, block: AdminBlock, signers: int) -> bytes:
         self._no_input(block.data)
         self._permitted(WK_RANDOM, codes.RANDOM_PROHIBITED, "tke-random-key-prohibition-ignored")
-        self._require(signers, 1)
+        self._require_one(signers)
         return self.registers.load_random()
 
     def _export_current(self, block: AdminBlock, signers: int) -> bytes:
         return self._export(block, signers, codes.CURRENT_KEY_MISSING, new=False)
 
     def _export_new(self, block: AdminBlock, signers: int) -> bytes:
-        return self._export(block, signers, codes.NEW_KEY_MISSING, new=True)
+        other = self._broken("tke-export-new-is-current")
+        return self._export(block, signers, codes.NEW_KEY_MISSING, new=not other)
 
     def _export(self, block: AdminBlock, signers: int, missing: Pair, *, new: bool) -> bytes:
         self._permitted(WK_EXPORT, codes.EXPORT_PROHIBITED, "tke-export-prohibition-ignored")
@@ -329,7 +366,7 @@ class Domain:
         if request.needed == 1:
             self._permitted(WK_1PART, codes.SINGLE_PART_EXPORT, "tke-export-prohibition-ignored")
         key = self.registers.exported(missing, new=new)
-        self._require(signers, self.attributes.signature_threshold)
+        self._require(signers, self.attributes.signature_threshold, unless="tke-export-by-one")
         return key if self._broken("tke-export-in-clear") else seal(key, request)
 
     def _import_key(self, block: AdminBlock, signers: int) -> bytes:
@@ -341,12 +378,12 @@ class Domain:
         if self._importer is None:
             raise Refusal(codes.NO_IMPORTER)
         if len(parts) == 1:
-            self._permitted(WK_1PART, codes.SINGLE_PART_IMPORT, "tke-import-prohibition-ignored")
+            self._permitted(WK_1PART, codes.SINGLE_PART_IMPORT, "tke-single-part-unguarded")
         opened = []
         for part in parts:
             self._check_part(block, part)
             opened.append(self._importer.open_part(part.block.data))
-        key = combine(opened)
+        key = combine(opened[:2] if self._broken("tke-third-part-lost") else opened)
         pattern = self.registers.load(key)
         return key if self._broken("tke-import-echoes-key") else pattern
 
@@ -374,26 +411,26 @@ class Domain:
             raise Refusal(codes.MODULE_MISMATCH)
         if part.block.counter != envelope.counter:
             raise Refusal(codes.COUNTER_WRONG)
-        self._require(self._count_signers(part.block, part.signers), 1)
+        self._require_one(self._count_signers(part.block, part.signers), "tke-part-unsigned")
 
     def _commit(self, block: AdminBlock, signers: int) -> bytes:
-        self._require(signers, self.attributes.signature_threshold)
+        self._require(signers, self.attributes.signature_threshold, unless="tke-commit-by-one")
         return self.registers.commit(block.data)
 
     def _finalize(self, block: AdminBlock, signers: int) -> bytes:
-        self._require(signers, 1)
+        self._require_one(signers)
         return self.registers.finalize(block.data)
 
     def _clear_current(self, block: AdminBlock, signers: int) -> bytes:
         self._no_input(block.data)
-        self._require(signers, 1)
+        self._require_one(signers)
         if not self._broken("tke-clear-current-does-nothing"):
             self.registers.clear_current()
         return b""
 
     def _clear_new(self, block: AdminBlock, signers: int) -> bytes:
         self._no_input(block.data)
-        self._require(signers, 1)
+        self._require_one(signers)
         if not self._broken("tke-clear-new-does-nothing"):
             self.registers.clear_new()
         return b""
@@ -402,7 +439,7 @@ class Domain:
 
     def _add_control_points(self, block: AdminBlock, signers: int) -> bytes:
         wanted = self._control_points(block.data)
-        self._require(signers, self._control_point_signatures())
+        self._require(signers, self._control_point_signatures(), unless="tke-control-points-by-one")
         forbidden = not self.control_points[0] & _ADD_CONTROL_POINTS
         if forbidden and not self._broken("tke-control-points-unmanaged"):
             raise Refusal(codes.CONTROL_POINTS_NOT_ADDABLE)
@@ -411,7 +448,7 @@ class Domain:
 
     def _remove_control_points(self, block: AdminBlock, signers: int) -> bytes:
         unwanted = self._control_points(block.data)
-        self._require(signers, self._control_point_signatures())
+        self._require(signers, self._control_point_signatures(), unless="tke-control-points-by-one")
         forbidden = not self.control_points[0] & _REMOVE_CONTROL_POINTS
         if forbidden and not self._broken("tke-control-points-unmanaged"):
             raise Refusal(codes.CONTROL_POINTS_NOT_REMOVABLE)

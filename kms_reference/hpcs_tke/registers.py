@@ -37,7 +37,8 @@ class MasterKeyRegisters:
         """
         if self.new is not None and self.committed:
             raise Refusal(codes.REGISTERS_FULL)
-        self.new, self.committed = key, False
+        kept = self.committed and self._broken("tke-clear-new-keeps-commitment")
+        self.new, self.committed = key, kept
         return self._pattern(key)
 
     def load_random(self) -> bytes:
@@ -95,7 +96,8 @@ class MasterKeyRegisters:
 
     def clear_new(self) -> None:
         """Empty the new register."""
-        self.new, self.committed = None, False
+        kept = self.committed and self._broken("tke-clear-new-keeps-commitment")
+        self.new, self.committed = None, kept
 
     def exported(self, missing: Pair, *, new: bool) -> bytes:
         """Read the key to export.

@@ -13,6 +13,12 @@ from kms_reference.hpcs_tke.module import CryptoModule
 OPERATIONAL = "operational"
 RECOVERY = "recovery"
 FAILOVER = "failover"
+_MALFORMED = {
+    codes.CERTIFICATE_MALFORMED,
+    codes.PART_MALFORMED,
+    codes.BAD_ARGUMENTS,
+    codes.ATTRIBUTES_MALFORMED,
+}
 
 
 class Location(NamedTuple):
@@ -58,7 +64,8 @@ class CryptoUnit:
             "state": "active",
             "version": 1,
         }
-        if broken("tke-list-without-serial"):
+        recovery = self.kind == RECOVERY and broken("tke-recovery-without-serial")
+        if broken("tke-list-without-serial") or recovery:
             del entry["serial_number"]
         return entry
 
@@ -126,6 +133,7 @@ class CryptoUnit:
         except Refusal as refusal:
             if refusal.outer:
                 raise
+            self._crash(refusal)
             answer = self._pair(refusal.pair)
             if self._broken("tke-refusal-in-outer"):
                 return messages.outer_refusal(index, answer)
@@ -134,6 +142,13 @@ class CryptoUnit:
             request.block, domain.identifier, self.module.identifier, domain.counter, answer
         )
         return messages.admin_response(index, block, self.module.signer_info(block))
+
+    def _crash(self, refusal: Refusal) -> None:
+        """Only under a defect: fail where something inside a command could not be read."""
+        if refusal.pair in _MALFORMED and self._broken("tke-malformed-input-500"):
+            raise RuntimeError("defect tke-malformed-input-500") from refusal
+        if refusal.pair == codes.SIGNATURE_MALFORMED and self._broken("tke-malformed-signer-500"):
+            raise RuntimeError("defect tke-malformed-signer-500") from refusal
 
     def _output(self, request: AdminRequest) -> bytes:
         output = self.domain.execute(request)

@@ -10,23 +10,33 @@ def hex_of(value):
     return f"{value:02x}" if isinstance(value, int) else value or "nothing"
 
 
-ONE_SIGN, RANDOM, RANDOM_GUARD = 0x10, 0x8, 0x00080000
+ONE_SIGN = 0x10
+COMMIT, FINALIZE = 0x0D, 0x0E
+GUARDS = {
+    "import": (0x01, 0x00010000),
+    "export": (0x02, 0x00020000),
+    "single-part": (0x04, 0x00040000),
+    "random": (0x08, 0x00080000),
+    "single-signature": (ONE_SIGN, 0x00400000),
+    "control-points": (0x20, 0x00800000),
+    "zeroize": (0x40, 0x01000000),
+}
+"""Permissions, and the control bit that must be on for each to change."""
 
 
-@covers("tke-signature-above-administrators", "tke-revocation-above-administrators")
+@covers("tke-revocation-above-administrators", "tke-signature-above-administrators")
 @impact("zeroize")
-@pytest.mark.parametrize(
-    ("values", "pair"),
-    [({"signature": 3, "revocation": 1}, "209/57"), ({"signature": 1, "revocation": 3}, "209/58")],
-    ids=["signature", "revocation"],
-)
-def test_above_administrators_in_imprint_mode(tke, values, pair):
+def test_above_administrators_in_imprint_mode(tke):
     """No threshold is above the number of administrators when imprint mode is left."""
     unit, by = tke.unit(), tke.administrators(2)
     for who in by:
         unit.add(who).succeeds()
     before = unit.look()
-    unit.set(by, **values).is_refused(pair, control=unit.attributes().needed())
+    unit.set(by, signature=1, revocation=3).is_refused("209/58", control=unit.attributes().needed())
+    # As many signatures as this threshold asks for cannot be had, so there is more than one reason to refuse it.
+    unit.set(by, signature=3, revocation=1).is_refused_inside(
+        requirement="tke-signature-above-administrators"
+    )
     unit.unchanged(before)
     unit.set(by, signature=2, revocation=2).succeeds()
 
@@ -100,14 +110,16 @@ def test_permission_in_use(tke, used_by):
 
 @covers("tke-attribute-protected")
 @impact("zeroize")
-def test_protected_permission(tke):
+@pytest.mark.parametrize("permission", GUARDS)
+def test_protected_permission(tke, permission):
     """A permission whose control bit is reset does not change; before, it does."""
-    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    bit, guard = GUARDS[permission]
+    unit, by = tke.operational(tke.unit(), signature=2, revocation=2), tke.administrators(2)
     permissions = unit.permissions()
-    unit.set([first], permissions=permissions ^ RANDOM).succeeds()
-    unit.set([first], permissions=permissions & ~RANDOM_GUARD).succeeds()
+    unit.set(by, permissions=permissions ^ bit).succeeds()
+    unit.set(by, permissions=permissions & ~guard).succeeds()
     before = unit.look()
-    unit.set([first], permissions=(permissions & ~RANDOM_GUARD) ^ RANDOM).is_refused("209/70")
+    unit.set(by, permissions=(permissions & ~guard) ^ bit).is_refused("209/70")
     unit.unchanged(before)
 
 
@@ -160,6 +172,7 @@ def test_control_points(tke, managed):
         (0x0E, ""),
         (0x10, "00"),
         (0x12, ""),
+        (0x13, ""),
         (0x1B, "00"),
         (0x1C, "00"),
     ],
@@ -169,6 +182,11 @@ def test_input_where_it_belongs(tke, command, data):
     """A command without its input, or with input that it does not take, is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     control = unit.clear_new([first]).succeeds()
+    if command in {COMMIT, FINALIZE}:
+        # Whatever these need besides is there.
+        unit.import_key([b"\x5a" * 32], [first]).needed()
+    if command == FINALIZE:
+        unit.commit(unit.new_pattern(), [first]).needed()
     before = unit.look()
     unit.command(command, bytes.fromhex(data), [first]).is_refused("33", control=control)
     unit.unchanged(before)

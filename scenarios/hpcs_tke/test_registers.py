@@ -7,7 +7,9 @@ import pytest
 from kms_conformance.api import covers, impact
 
 IMPORT, EXPORT, RANDOM, ONE_PART = 0x1, 0x2, 0x8, 0x4
-PARTS = (b"\x5a" * 32, bytes(range(32)))
+PARTS = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 32)
+NO_PATTERN = bytes(32)
+POINT = bytes(8) + b"\x01" + bytes(7)
 EMPTY = {"current": None, "new": None, "committed": False}
 
 
@@ -20,30 +22,46 @@ def pattern_of(*parts):
 
 
 def waiting(tke):
-    """Return a unit with a current and a new, uncommitted, key, and an administrator."""
+    """Return a unit with a current and a new, uncommitted, key, and an administrator.
+
+    The new key is imported: whether a random one has to be committed nobody says.
+    """
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
-    for _ in range(2):
-        unit.random_key([first]).needed()
+    unit.random_key([first]).needed()
+    unit.import_key(PARTS, [first]).needed()
     return unit, [first]
+
+
+IN_IMPRINT_MODE = {
+    "importer": lambda _, unit, by: unit.importer(by),
+    "random": lambda _, unit, by: unit.random_key(by),
+    "export-current": lambda tke, unit, by: unit.export_key(tke.holder(), by),
+    "export-new": lambda tke, unit, by: unit.export_key(tke.holder(), by, new=True),
+    "import": lambda tke, unit, by: unit.send_parts(tke.importer_of_nobody(), PARTS[:1], by),
+    "commit": lambda _, unit, by: unit.commit(NO_PATTERN, by),
+    "finalize": lambda _, unit, by: unit.finalize(NO_PATTERN, by),
+    "clear-current": lambda _, unit, by: unit.clear_current(by),
+    "clear-new": lambda _, unit, by: unit.clear_new(by),
+    "add-control-points": lambda _, unit, by: unit.add_control_points(POINT, by),
+    "remove-control-points": lambda _, unit, by: unit.remove_control_points(POINT, by),
+}
 
 
 @covers("tke-imprint-mode")
 @impact("zeroize")
-@pytest.mark.parametrize(
-    "command", [0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x1B, 0x1C, 0x26], ids="{:02x}".format
-)
+@pytest.mark.parametrize("command", IN_IMPRINT_MODE)
 def test_imprint_mode(tke, command):
-    """In imprint mode no key is made, moved or cleared."""
-    unit, (first,) = tke.unit(), tke.administrators(1)
-    control = unit.add(first).succeeds()
+    """In imprint mode no key is made, moved or cleared, and no control point set, however well the command is made."""
+    unit, by = tke.unit(), tke.administrators(1)
+    control = unit.add(by[0]).succeeds()
     before = unit.look()
-    unit.command(command, bytes(4) if command == 0x09 else b"").is_refused("179/34", control=control)
+    IN_IMPRINT_MODE[command](tke, unit, by).is_refused("179/34", control=control)
     unit.unchanged(before)
 
 
 @covers("tke-import", "tke-pattern")
 @impact("zeroize")
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_import(tke, number):
     """Key parts fill the new register with what they make, uncommitted; the answer does not carry it."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
@@ -77,8 +95,8 @@ def test_random_keys(tke):
     unit.registers().succeeds().matches("registers.current", "^[0-9a-f]{56}$").shows("registers.new", None)
     unit.random_key(by).succeeds()
     told = unit.registers().succeeds().matches("registers.new", "^[0-9a-f]{56}$")
-    told.shows("registers.committed", value=False).differs("registers.new", told["registers.current"])
-    unit.random_key(by).shows("level", "inner")
+    told.differs("registers.new", told["registers.current"])
+    unit.random_key(by).is_refused_inside()
     unit.registers().succeeds().shows("registers", told["registers"])
 
 
@@ -104,7 +122,7 @@ def test_commit_and_finalize(tke):
     held, pattern = told["registers"], unit.new_pattern()
     other = bytes(octet ^ 0xFF for octet in pattern)
     control = unit.attributes().needed()
-    unit.finalize(pattern, by).shows("level", "inner", requirement="tke-finalize-uncommitted")
+    unit.finalize(pattern, by).is_refused_inside(requirement="tke-finalize-uncommitted")
     unit.commit(other, by).is_refused("101/48", control=control)
     unit.registers().succeeds().shows("registers", held, requirement="tke-commit-mismatch")
     unit.commit(pattern, by).succeeds()
@@ -117,33 +135,42 @@ def test_commit_and_finalize(tke):
     unit.registers().succeeds().shows("registers", done, requirement="tke-finalize")
 
 
-@covers("tke-clear-current", "tke-clear-new")
+@covers("tke-clear-new", "tke-clear-current")
 @impact("zeroize")
-def test_clear(tke):
-    """Each register is cleared alone."""
+@pytest.mark.parametrize("committed", [False, True], ids=["uncommitted", "committed"])
+def test_clear(tke, committed):
+    """Each register is cleared alone, and a commitment goes with its key."""
     unit, by = waiting(tke)
     held = unit.registers().succeeds()["registers"]
+    if committed:
+        unit.commit(unit.new_pattern(), by).needed()
     unit.clear_new(by).succeeds()
     emptied = {"current": held["current"], "new": None, "committed": False}
-    unit.registers().succeeds().shows("registers", emptied, requirement="tke-clear-new")
-    unit.random_key(by).needed()
-    new = unit.registers().succeeds()["registers.new"]
+    unit.registers().succeeds().shows("registers", emptied)
+    unit.import_key(PARTS[:2], by).needed()
+    new = unit.registers().succeeds().shows("registers.committed", value=False)["registers.new"]
     unit.clear_current(by).succeeds()
-    unit.registers().succeeds().shows("registers", {"current": None, "new": new, "committed": False})
+    emptied = {"current": None, "new": new, "committed": False}
+    unit.registers().succeeds().shows("registers", emptied, requirement="tke-clear-current")
 
 
 @covers("tke-export")
 @impact("zeroize")
-def test_export(tke):
+@pytest.mark.parametrize("register", ["current", "new"])
+def test_export(tke, register):
     """A recovery unit's key goes to another unit encrypted, and arrives there with the same pattern."""
     by = tke.administrators(1)
     unit, recovery = tke.operational(tke.unit()), tke.operational(tke.fresh_units("source_hsms")[0])
     recovery.import_key(PARTS, by).needed()
     pattern = recovery.new_pattern()
     recovery.commit(pattern, by).needed()
-    recovery.finalize(pattern, by).needed()
+    if register == "current":
+        recovery.finalize(pattern, by).needed()
+    else:
+        recovery.random_key(by).needed()
     holder = unit.importer_of(unit.importer(by, unit.P_521).needed())
-    exported = recovery.export_key(holder, by).succeeds().hides("master key", recovery.key_of(PARTS))
+    exported = recovery.export_key(holder, by, new=register == "new").succeeds()
+    exported.hides("master key", recovery.key_of(PARTS))
     unit.take_part(exported, by).succeeds()
     unit.registers().succeeds().shows("registers.new", pattern_of(*PARTS))
 
@@ -159,3 +186,18 @@ def test_export_prohibited(tke):
     unit.export_key(holder, by).succeeds()
     unit.set(by, permissions=permissions & ~EXPORT).succeeds()
     unit.export_key(holder, by).is_refused("80/131").lacks("withheld")
+
+
+@covers("tke-single-part")
+@impact("zeroize")
+def test_single_part_prohibited(tke):
+    """Without the permission for single parts a key comes in two parts, not in one."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    permissions = unit.permissions()
+    key = unit.importer_of(unit.importer(by).succeeds())
+    unit.send_parts(key, PARTS[:1], by).succeeds()
+    unit.clear_new(by).succeeds()
+    unit.set(by, permissions=permissions & ~ONE_PART).succeeds()
+    unit.send_parts(key, PARTS[:1], by).is_refused_inside()
+    unit.registers().succeeds().shows("registers", EMPTY)
+    unit.send_parts(key, PARTS[:2], by).succeeds()

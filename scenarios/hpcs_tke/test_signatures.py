@@ -5,6 +5,8 @@ import pytest
 from kms_conformance.api import covers, impact
 
 CLEAR_NEW, ADD = 0x1C, 0x02
+PARTS = (b"\x5a" * 32, bytes(range(32)))
+POINT = bytes(8) + b"\x01" + bytes(7)
 
 
 @covers("tke-too-few-signatures")
@@ -19,6 +21,110 @@ def test_too_few_signatures(tke):
     unit.clear_new([]).is_refused("208/21")
     unit.unchanged(before)
     unit.add(third, [first, second]).succeeds()
+
+
+NEEDS = {
+    "remove": (1, lambda _, unit, by: unit.remove(by[-1].ski, by[:-1])),
+    "thresholds": (1, lambda _, unit, by: unit.set(by[:-1], signature=1, revocation=1)),
+    "importer": (0, lambda _, unit, by: unit.importer(by[:-1])),
+    "random": (0, lambda _, unit, by: unit.random_key(by[:-1])),
+    "export-current": (1, lambda tke, unit, by: unit.export_key(tke.holder(), by[:-1])),
+    "export-new": (1, lambda tke, unit, by: unit.export_key(tke.holder(), by[:-1], new=True)),
+    "add-control-points": (1, lambda _, unit, by: unit.add_control_points(POINT, by[:-1])),
+    "remove-control-points": (1, lambda _, unit, by: unit.remove_control_points(POINT, by[:-1])),
+    "clear-current": (0, lambda _, unit, by: unit.clear_current(by[:-1])),
+    "clear-new": (0, lambda _, unit, by: unit.clear_new(by[:-1])),
+}
+"""Commands, and one signature fewer than each needs where both thresholds are 2; the last of three signs nothing."""
+
+
+@covers("tke-too-few-signatures")
+@impact("zeroize")
+@pytest.mark.parametrize("command", NEEDS)
+def test_signatures_of_each_command(tke, command):
+    """Each command needs its number of signatures: one, or as many as its threshold says."""
+    unit, (first, second, third) = tke.unit(), tke.administrators(3)
+    tke.operational(unit, signature=2, revocation=2)
+    unit.add(third, [first, second]).needed()
+    for _ in range(1 if command == "random" else 2):
+        unit.random_key([first]).needed()
+    few, ask = NEEDS[command]
+    before, points = unit.look(), unit.control_points().needed()["output"]
+    ask(tke, unit, [*[first, second][:few], third]).is_refused("208/21", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.control_points().succeeds().shows("output", points)
+    ask(tke, unit, [first, second, third]).succeeds()
+
+
+@covers("tke-too-few-signatures")
+@impact("zeroize")
+def test_signatures_on_the_way_of_a_key(tke):
+    """A key part needs one signature, committing as many as the signature threshold says, and finalizing one."""
+    unit, both = tke.operational(tke.unit(), signature=2), tke.administrators(2)
+    control, key = unit.attributes().needed(), unit.importer_of(unit.importer(both).needed())
+    before = unit.look()
+    unit.send_parts(key, PARTS, []).is_refused("208/21", control=control)
+    unit.unchanged(before)
+    unit.send_parts(key, PARTS, both[:1]).succeeds()
+    before, pattern = unit.look(), unit.new_pattern()
+    unit.commit(pattern, both[:1]).is_refused("208/21", control=control)
+    unit.unchanged(before)
+    unit.commit(pattern, both).succeeds()
+    before = unit.look()
+    unit.finalize(pattern, []).is_refused("208/21", control=control)
+    unit.unchanged(before)
+    unit.finalize(pattern, both[:1]).succeeds()
+
+
+@covers("tke-too-few-signatures")
+@impact("zeroize")
+def test_leaving_imprint_mode(tke):
+    """Leaving imprint mode takes as many signatures as the new threshold says."""
+    unit, both = tke.unit(), tke.administrators(2)
+    for who in both:
+        unit.add(who).succeeds()
+    before = unit.look()
+    for by in ([], both[:1]):
+        unit.set(by, signature=2, revocation=2).is_refused("208/21", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.set(both, signature=2, revocation=2).succeeds()
+
+
+@covers("tke-signature-invalid")
+@impact("zeroize")
+def test_every_signature_counts(tke):
+    """One good signature does not make up for another that is not: each is verified."""
+    unit, (first, second) = tke.operational(tke.unit(), signature=2), tke.administrators(2)
+    control = unit.clear_new([first]).succeeds()
+    before = unit.look()
+    block = unit.block(ADD, tke.administrators(3)[2].certificate_sent)
+    for infos in (
+        first.sign(block) + second.sign(block + b"x"),
+        first.sign(block + b"x") + second.sign(block),
+    ):
+        unit.signed(ADD, block, infos, told="one of two signatures over other octets").is_refused(
+            "192/22", control=control
+        )
+    unit.unchanged(before)
+    unit.add(tke.administrators(3)[2], [first, second]).succeeds()
+
+
+@covers("tke-addressee")
+@impact("zeroize")
+@pytest.mark.parametrize("wrong", ["module", "domain"])
+def test_command_for_another_unit(tke, wrong):
+    """A signed command names its module and its domain: one for another module, or the domain's former life, is refused."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    unit.clear_new([first]).succeeds()
+    before = unit.look()
+    known = unit.attributes().needed().heard
+    other = {
+        "module": {"module": bytes(octet ^ 0x01 for octet in known.module)},
+        "domain": {"domain": known.domain[:4] + bytes(octet ^ 0x55 for octet in known.domain[4:])},
+    }
+    unit.command(CLEAR_NEW, by=[first], **other[wrong]).is_refused_anyhow()
+    unit.unchanged(before)
+    unit.clear_new([first]).succeeds()
 
 
 @covers("tke-signature-invalid")
@@ -63,14 +169,22 @@ def test_foreign_signer(tke):
 
 @covers("tke-transaction-counter")
 @impact("zeroize")
-@pytest.mark.parametrize("counter", ["used before", "one octet short", "empty"])
+@pytest.mark.parametrize("counter", ["used before", "used long before", "one octet short", "empty"])
 def test_wrong_counter(tke, counter):
-    """A command is done once: its counter is refused the second time, and so is one of another width."""
+    """A command is done once: its counter is refused ever after, and so is one of another width."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
+    long_ago = unit.counter
+    for _ in range(2):
+        unit.clear_new([first]).succeeds()
     used = unit.counter
     before = unit.look()
-    wrong = {"used before": used, "one octet short": used[1:], "empty": b""}[counter]
+    wrong = {
+        "used before": used,
+        "used long before": long_ago,
+        "one octet short": used[1:],
+        "empty": b"",
+    }[counter]
     unit.command(CLEAR_NEW, by=[first], counter=wrong).is_refused("163/19")
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()

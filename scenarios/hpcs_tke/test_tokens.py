@@ -49,6 +49,17 @@ def test_token_without_permission(tke):
     tke.list_units().succeeds(200, requirement="tke-04")
 
 
+@covers("tke-manager-role")
+@needs(identity="reader")
+def test_reader(tke):
+    """A reader of the instance sees no unit and asks none: that takes the Manager role."""
+    unit = tke.any_unit()
+    listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
+    reader = tke.as_identity("reader")
+    reader.list_units().is_refused("UNAUTHORIZED", control=listed).lacks("hsms")
+    unit.seen_by(reader).attributes().is_refused("UNAUTHORIZED", control=asked).lacks("level")
+
+
 @covers("tke-02")
 @impact("zeroize")
 def test_refused_command_is_not_done(tke):

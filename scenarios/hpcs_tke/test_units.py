@@ -4,17 +4,27 @@ import uuid
 
 import pytest
 
-from kms_conformance.api import covers
+from kms_conformance.api import covers, needs
 
 LOCATION = r"^\[[^\]]*\]\.\[[^\]]*\]\.\[[0-9]+\]\.\[[0-9]+\]$"
 
 
 @covers("tke-01")
 def test_list(tke):
-    """A valid token lists the units with id, location and serial number."""
-    listed = tke.list_units().succeeds(200)
-    for member, pattern in (("hsm_id", "."), ("location", LOCATION), ("serial_number", ".")):
-        listed.shows(f"hsms.0.{member}").matches(f"hsms.0.{member}", pattern)
+    """A valid token lists the units with id, location and serial number, those for recovery and failover too."""
+    listed = tke.list_units().succeeds(200).shows("hsms.0")
+    for kind in tke.KINDS:
+        for place in range(len(listed.body.get(kind) or ())):
+            for member, pattern in (("hsm_id", "."), ("location", LOCATION), ("serial_number", ".")):
+                path = f"{kind}.{place}.{member}"
+                listed.shows(path).matches(path, pattern)
+
+
+@covers("tke-08")
+def test_serial_numbers(tke):
+    """Each listed serial number is that of the unit's module: clients compare the two."""
+    for unit in tke.every_unit():
+        unit.attributes().succeeds().matches("module", f"^{unit.serial.encode().hex()}")
 
 
 @covers("tke-05")
@@ -30,6 +40,26 @@ def test_unknown_unit(tke):
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     unit.hsm_id = uuid.uuid4().hex
+    unit.attributes().is_refused_somehow(404, control=known).lacks("level")
+
+
+@covers("tke-06")
+def test_unit_of_unknown_instance(tke):
+    """A unit is reached through its own instance only."""
+    unit = tke.any_unit()
+    known = unit.attributes().succeeds()
+    stranger = unit.seen_by(tke.unknown_instance())
+    stranger.attributes().is_refused_somehow(401, 403, 404, control=known).lacks("level")
+
+
+@covers("tke-06")
+@needs(control=True)
+def test_unit_of_another_instance(tke):
+    """An instance does not reach the units of another one."""
+    unit, other = tke.any_unit(), tke.another_instance().any_unit()
+    known = unit.attributes().succeeds()
+    other.attributes().succeeds()
+    unit.hsm_id = other.hsm_id
     unit.attributes().is_refused_somehow(404, control=known).lacks("level")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,88 @@ def input_chapter(unit: Unit, people: list[EcAdministrator], rsa: RsaAdministrat
     yield unit.send(wire.admin_request(3, block, rsa.sign(block + b"x"))).pair
 
 
+def world_chapter(bench: Bench, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what a reader, another instance and a second operational unit see."""
+    path = f"/v1/tke/{bench.instance}/hsms"
+    yield bench.http.get(path, headers={"authorization": "Bearer reader"}).status_code
+    yield [sorted(entry) for entry in bench.http.get(path, headers=GOOD).json()["source_hsms"]]
+    foreign = bench.units()[0]
+    bench.service.provision("another")
+    other = replace(foreign, instance="another")
+    yield bench.http.post(other.path, headers=GOOD, json={"request": ""}).status_code
+    bench.service.provision(bench.instance, operational=2)
+    units = bench.units()
+    for unit in units:
+        unit.leave_imprint(people)
+        unit.command(wire.RANDOM_KEY, by=(people[0],))
+        yield bench.service.crypto_ready(bench.instance)
+    unit = units[0]
+    for infos in (b"", people[0].sign(b"x")[:40]):
+        block = unit.block(wire.ADD_ADMINISTRATOR, b"\x30")
+        asked = wire.admin_request(unit.place[1], block, infos)
+        yield unit.post(wire.htp_request(unit.place[0], wire.Header(unit.place[1]).encode(asked))).status_code
+    for changes in ({"module": bytes(16)}, {"counter": bytes(15) + b"\1"}):
+        block = unit.block(wire.CLEAR_NEW_KEY, **changes)
+        yield unit.send(wire.admin_request(unit.place[1], block, people[0].sign(block))).level
+    block = unit.block(wire.CLEAR_NEW_KEY)
+    signed = people[0].sign(block) + people[1].sign(block + b"x")
+    yield unit.send(wire.admin_request(unit.place[1], block, signed)).pair
+
+
+def few_signatures_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what too few signatures do, each time in a unit that is otherwise in order."""
+    first, second, third = people[:3]
+    unit.add(first)
+    unit.add(second)
+    yield unit.set((), signature=2, revocation=2).pair
+    unit.command(wire.ZEROIZE, by=(first, second))
+    unit.leave_imprint(people, 2, revocation=2)
+    unit.add(third, (first, second))
+    for command in (wire.RANDOM_KEY, wire.CLEAR_NEW_KEY):
+        yield unit.command(command).pair
+    importer = Importer(unit.command(wire.GENERATE_IMPORTER, wire.word(3), (first,)).output)
+    yield unit.send_parts([unit.part(importer.seal(part)) for part in PARTS]).pair
+    unit.send_parts([unit.part(importer.seal(part), first) for part in PARTS])
+    pattern = unit.registers().new or b""
+    yield unit.command(wire.COMMIT_KEY, pattern, (first,)).pair
+    yield unit.command(wire.ADD_CONTROL_POINTS, bytes(16), (first,)).pair
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, third.ski, (first,)).pair
+    unit.command(wire.RANDOM_KEY, by=(first,))
+    wanted = wire.parameter_file((0x1C, 1, b""), (0x1D, 0, importer.holder_certificate()))
+    yield unit.command(wire.EXPORT_CURRENT_KEY, wanted, (first,)).pair
+    yield unit.command(wire.ZEROIZE).pair, unit.registers().new == pattern
+    yield unit.set((first,), signature=1).pair
+    unit.set((first, second), revocation=1)
+    unit.add(third, (first, second))
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, third.ski, (first,)).pair
+
+
+def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what permissions and control bits guard, what zeroizing brings back, and how keys move."""
+    by = (people[0],)
+    yield unit.command(wire.ADD_CONTROL_POINTS, bytes(16)).pair
+    unit.leave_imprint(people)
+    permissions = unit.attributes()[3]
+    importer = Importer(unit.command(wire.GENERATE_IMPORTER, wire.word(3), by).output)
+    unit.send_parts([unit.part(importer.seal(part), people[0]) for part in (*PARTS, b"\x33" * 32)])
+    pattern = unit.registers().new or b""
+    yield pattern
+    unit.command(wire.COMMIT_KEY, pattern, by)
+    unit.command(wire.CLEAR_NEW_KEY, by=by)
+    yield unit.registers().committed
+    unit.set(by, permissions=permissions & ~0x4)
+    yield unit.send_parts([unit.part(importer.seal(PARTS[0]), people[0])]).pair
+    unit.set(by, permissions=permissions)
+    wanted = wire.parameter_file((0x1C, 1, b""), (0x1D, 0, importer.holder_certificate()))
+    unit.send_parts([unit.part(importer.seal(part), people[0]) for part in PARTS])
+    yield unit.command(wire.EXPORT_NEW_KEY, wanted, by).level
+    unit.set(by, permissions=permissions & ~0x00030000)
+    yield unit.set(by, permissions=(permissions & ~0x00030000) ^ 0x1).pair
+    yield unit.set(by, permissions=permissions).pair
+    unit.command(wire.ZEROIZE, by=by)
+    yield unit.attributes()
+
+
 def told(
     chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench], *defects: str
 ) -> list[Any]:
@@ -191,6 +274,9 @@ def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Bench], It
         lambda bench: single_sign_chapter(bench.units()[0], administrators),
         lambda bench: register_chapter(bench, bench.units()[0], administrators),
         lambda bench: input_chapter(bench.units()[0], administrators, rsa),
+        lambda bench: world_chapter(bench, administrators),
+        lambda bench: few_signatures_chapter(bench.units()[0], administrators),
+        lambda bench: guard_chapter(bench.units()[0], administrators),
     ]
 
 

@@ -16,9 +16,10 @@ from urllib.parse import quote
 
 from kms_conformance.adapters import tke_wire as wire
 from kms_conformance.adapters.control import ask
+from kms_conformance.adapters.hpcs_tke import malformed
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.hpcs_tke.unit import Unit
-from kms_conformance.adapters.tke_signing import EcAdministrator, RsaAdministrator
+from kms_conformance.adapters.tke_signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.client import Request
 from kms_conformance.exchange import JSON
 from kms_conformance.journal import Thing
@@ -33,6 +34,10 @@ UNIT = "hpcs_tke:unit"
 KMS_KEY = "hpcs_tke:key"
 _KMS = "/api/v2/keys"
 _KEY_TYPE = "application/vnd.ibm.kms.key+json"
+KINDS = ("hsms", "source_hsms", "failover_hsms")
+"""The lists of units: operational, recovery and failover; only the first is always there."""
+_UNITS = {"operational": 2, "recovery": 1, "failover": 1}
+"""What an instance of a case's own gets."""
 _GONE = {404, 410}
 _SEED = os.urandom(32)
 
@@ -57,11 +62,13 @@ class _Shared:
 class TrustedKeyEntry:
     """One instance and its crypto units, seen by one identity."""
 
+    KINDS = KINDS
     EVERY_REGISTER = 0xF
     """Permissions to import, export, import a single part, and make random keys."""
     ZERO_1SIGN = 0x40
     """Permission to zeroize with one signature."""
     next_counter = staticmethod(wire.next_counter)
+    spoiled = staticmethod(malformed.inputs)
 
     def __init__(self, case: CaseRun, view: View | None = None, shared: _Shared | None = None) -> None:
         self.case = case
@@ -82,6 +89,15 @@ class TrustedKeyEntry:
         """Return an instance that does not exist, seen by the same identity."""
         self._provision()
         return self._seen(instance=str(uuid.uuid4()))
+
+    def another_instance(self) -> Self:
+        """Return a second instance with units of its own, made by the control protocol."""
+        made = str(uuid.uuid4())
+        self._make(made)
+        self.case.clean_up.append(
+            lambda: ask(self.case.bench.target, "DELETE", f"/hpcs_tke/instances/{made}")
+        )
+        return self._seen(instance=made)
 
     def current_token(self) -> Secret:
         """Return the token of the present identity."""
@@ -141,6 +157,12 @@ class TrustedKeyEntry:
             raise Inconclusive(f"the list of units has no {kind}")
         return [Unit(self, entry) for entry in entries]
 
+    def every_unit(self) -> list[Unit]:
+        """Return the units of every kind; an instance may have none for recovery or failover."""
+        listed = self.list_units().needed().body
+        kinds = [kind for kind in KINDS if isinstance(listed, dict) and listed.get(kind)]
+        return [unit for kind in kinds for unit in self.units(kind)]
+
     def any_unit(self) -> Unit:
         """Return an operational unit to ask, not to change; raise :class:`Inconclusive` when there is none."""
         found = self.units()
@@ -194,6 +216,14 @@ class TrustedKeyEntry:
         """Return an administrator with a new RSA-2048 key."""
         return RsaAdministrator("kms-conformance RSA")
 
+    def holder(self) -> Importer:
+        """Return a P-521 key of ours as the holder of an exported key part."""
+        return Importer.made("secp521r1")
+
+    def importer_of_nobody(self) -> Importer:
+        """Return an RSA-2048 importer key that no unit has made."""
+        return Importer.made("rsa")
+
     def _seed(self) -> bytes:
         if self.case.bench.target.fresh:
             return _SEED
@@ -217,13 +247,11 @@ class TrustedKeyEntry:
         """Give an instance of the case's own its units; the first request needs them."""
         if self._shared.ready or not self.case.bench.target.fresh:
             return
-        ask(
-            self.case.bench.target,
-            "PUT",
-            f"/hpcs_tke/instances/{self.case.instance}",
-            {"operational": 1, "recovery": 1},
-        )
+        self._make(self.case.instance)
         self._shared.ready = True
+
+    def _make(self, instance: str) -> None:
+        ask(self.case.bench.target, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
 
     def undo(self, thing: Thing) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""

@@ -70,11 +70,25 @@ class UnitAnswer(Answer):
             raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
         return self
 
+    def is_refused_inside(self, *, requirement: str | None = None) -> Self:
+        """Expect a refusal of the module, whatever its codes: for rules whose pair no source fixes."""
+        return self.shows("level", "inner", requirement=requirement)
+
+    def is_refused_anyhow(self, *, requirement: str | None = None) -> Self:
+        """Expect a refusal at whatever level, but no server error."""
+        self.is_no_server_error(requirement=requirement)
+        return self.differs("level", "ok", requirement=requirement) if self.status == _OK else self
+
+    def is_no_server_error(self, *, requirement: str | None = None) -> Self:
+        """Expect an answer below 500, whatever it says."""
+        row = self.case.row(requirement)
+        self._expect(row, row.severity, (Outcome(tuple(range(_OK, _SERVER_ERROR))),))
+        return self
+
     def is_refused_cleanly(self, *, control: Answer, requirement: str, recorded: str) -> Self:
         """Expect an answer below 500, and record whether it is a refusal: how malformed input is refused nobody says."""
         self._demand_control(control)
-        row = self.case.row(requirement)
-        self._expect(row, row.severity, (Outcome(tuple(range(_OK, _SERVER_ERROR))),))
+        self.is_no_server_error(requirement=requirement)
         if self.status == _OK:
             self.differs("level", "ok", requirement=recorded)
         return self

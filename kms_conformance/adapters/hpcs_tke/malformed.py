@@ -149,6 +149,17 @@ def _element(tag: int, value: bytes, wrong: str) -> bytes:
     return bytes([tag, 0x84]) + b"\xff" * 4 + value
 
 
+def inputs(right: bytes) -> dict[str, bytes]:
+    """Return what no reader can take for ``right``, the input of a command, each by what is wrong with it."""
+    return {
+        "cut": right[: len(right) // 2],
+        "of one octet": right[:1],
+        "of zeros": bytes(len(right)),
+        "without a length": b"\x30\x80" + right[2:],
+        "of a length of 4 GiB": b"\x30\x84" + b"\xff" * 4 + right[2:],
+    }
+
+
 def longer_lengths(domain: int) -> bytes:
     """Encode a right message whose outer length takes more octets than it needs."""
     members = (wire.word(wire.FUNCTION_INFO), wire.word(domain), wire.word(wire.INFO_DOMAIN), wire.word(0))

@@ -21,7 +21,27 @@ ATTRIBUTES = {
     4: "mode",
     5: "standards",
 }
-CONTROL_BITS = {"signature_threshold": 0x00100000, "revocation_threshold": 0x00200000}
+PERMISSIONS = {
+    "import": 0x01,
+    "export": 0x02,
+    "single_part": 0x04,
+    "random": 0x08,
+    "single_signature": 0x10,
+    "control_points_single_signature": 0x20,
+    "zeroize_single_signature": 0x40,
+}
+CONTROL_BITS = {
+    "import": 0x00010000,
+    "export": 0x00020000,
+    "single_part": 0x00040000,
+    "random": 0x00080000,
+    "signature_threshold": 0x00100000,
+    "revocation_threshold": 0x00200000,
+    "single_signature": 0x00400000,
+    "control_points_single_signature": 0x00800000,
+    "zeroize_single_signature": 0x01000000,
+}
+"""The bits that every edition of the public header has: others depend on the module's firmware."""
 SKI_OCTETS = 32
 
 Contents = Callable[[bytes], dict[str, Any]]
@@ -29,12 +49,13 @@ Contents = Callable[[bytes], dict[str, Any]]
 
 
 def attributes(output: bytes) -> dict[str, Any]:
-    """Name the attributes, and say which thresholds their control bits let change."""
+    """Name the attributes, what the permissions allow, and what their control bits let change."""
     read = wire.read_attributes(output)
     named = {ATTRIBUTES.get(index, str(index)): value for index, value in sorted(read.items())}
     permissions = named.get("permissions", 0)
-    free = {threshold: bool(permissions & bit) for threshold, bit in CONTROL_BITS.items()}
-    return {"attributes": named, "may_change": free}
+    allowed = {name: bool(permissions & bit) for name, bit in PERMISSIONS.items()}
+    free = {name: bool(permissions & bit) for name, bit in CONTROL_BITS.items()}
+    return {"attributes": named, "allowed": allowed, "may_change": free}
 
 
 def administrators(output: bytes) -> dict[str, Any]:

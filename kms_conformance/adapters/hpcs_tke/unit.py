@@ -307,12 +307,16 @@ class Unit:
         """
         for part in (*parts, join_parts(*parts)):
             self._tke.case.bench.redactor.remember(part.hex(), "master_key")
-        encoded = []
-        for part in parts:
-            block = self.block(wire.IMPORT_KEY, key.seal(part))
-            signatures = b"".join(who.sign(block) for who in by)
-            encoded.append(wire.admin_request(self.domain_index, block, signatures))
-        return self.command(wire.IMPORT_KEY, b"".join(encoded), told=f"{len(parts)} parts, {_signed_by(by)}")
+        encoded = b"".join(self._part(key.seal(part), by) for part in parts)
+        return self.command(wire.IMPORT_KEY, encoded, told=f"{len(parts)} parts, {_signed_by(by)}")
+
+    def part_for(self, key: Importer, by: Sequence[Administrator]) -> bytes:
+        """Encode the signed request of a key part of zeros."""
+        return self._part(key.seal(bytes(32)), by)
+
+    def _part(self, sealed: bytes, by: Sequence[Administrator]) -> bytes:
+        block = self.block(wire.IMPORT_KEY, sealed)
+        return wire.admin_request(self.domain_index, block, b"".join(who.sign(block) for who in by))
 
     def key_of(self, parts: Sequence[bytes]) -> str:
         """Return the key that key parts make, in hexadecimal digits: what no answer may carry."""
@@ -345,14 +349,19 @@ class Unit:
         """Make the unit hold a current master key, of its own making."""
         self.random_key(by).needed()
 
-    def export_key(self, holder: Importer, by: Sequence[Administrator]) -> UnitAnswer:
-        """Export the current master key in one part, for the holder of a P-521 importer key."""
+    def export_key(self, holder: Importer, by: Sequence[Administrator], *, new: bool = False) -> UnitAnswer:
+        """Export the current (or the ``new``) master key in one part, for the holder of a P-521 importer key."""
+        command = wire.EXPORT_NEW_KEY if new else wire.EXPORT_CURRENT_KEY
+        return self.command(command, self.export_file(holder), by)
+
+    def export_file(self, holder: Importer) -> bytes:
+        """Encode the parameter file of an export in one part."""
         entries = (
             (_POLICY, 1, b""),
             (_HOLDER, 0, holder.holder_certificate()),
             (_KEY_TYPE, _MASTER_KEY, b""),
         )
-        return self.command(wire.EXPORT_CURRENT_KEY, wire.parameter_file(*entries), by)
+        return wire.parameter_file(*entries)
 
     def take_part(self, exported: UnitAnswer, by: Sequence[Administrator]) -> UnitAnswer:
         """Import the one part of another unit's export, unread."""
@@ -360,9 +369,7 @@ class Unit:
             parts = [data for tag, _, data in wire.read_parameter_file(exported.output) if tag == _PART]
         except wire.WireError as wrong:
             raise Inconclusive(f"{exported.exchange.step}: {wrong}") from None
-        block = self.block(wire.IMPORT_KEY, b"".join(parts))
-        signatures = b"".join(who.sign(block) for who in by)
-        part = wire.admin_request(self.domain_index, block, signatures)
+        part = self._part(b"".join(parts), by)
         return self.command(wire.IMPORT_KEY, part, told=f"1 part, {_signed_by(by)}")
 
 

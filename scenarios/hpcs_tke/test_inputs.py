@@ -1,0 +1,58 @@
+"""Commands whose input is cut or something else: a clean error, and nothing changes."""
+
+import pytest
+
+from kms_conformance.api import covers, impact
+
+ADD, REMOVE, SET, IMPORTER, EXPORT, IMPORT, COMMIT = 0x02, 0x04, 0x08, 0x09, 0x0B, 0x0C, 0x0D
+FINALIZE, ADD_POINTS, CLEAR_NEW, EXPORT_NEW = 0x0E, 0x12, 0x1C, 0x26
+INPUTS = {
+    "certificate": (ADD, lambda tke, _: tke.administrators(3)[2].certificate_sent),
+    "identifier": (REMOVE, lambda tke, _: tke.administrators(3)[2].ski),
+    "attributes": (SET, lambda _, __: bytes(3) + b"\x63" + bytes(4)),
+    "importer-type": (IMPORTER, lambda _, __: bytes(3) + b"\x63"),
+    "parameter-file": (EXPORT, lambda tke, unit: unit.export_file(tke.holder())),
+    "parameter-file-new": (EXPORT_NEW, lambda tke, unit: unit.export_file(tke.holder())),
+    "key-part": (IMPORT, lambda tke, unit: unit.part_for(tke.importer_of_nobody(), tke.administrators(1))),
+    "pattern": (COMMIT, lambda _, __: bytes(32)),
+    "final-pattern": (FINALIZE, lambda _, __: bytes(32)),
+    "control-points": (ADD_POINTS, lambda _, __: b"\xff" * 16),
+}
+"""Commands, and for each an input that would be of the right form, to be spoiled."""
+
+
+@covers("tke-malformed-input")
+@impact("zeroize")
+@pytest.mark.parametrize("kind", INPUTS)
+def test_malformed_input(tke, kind):
+    """Input that is cut, of zeros or of an impossible length is no server error and changes nothing."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    command, make = INPUTS[kind]
+    unit.random_key([first]).needed()
+    if kind in {"pattern", "final-pattern", "parameter-file-new"}:
+        unit.random_key([first]).needed()
+    before = unit.look()
+    right = make(tke, unit)
+    # Of the right form, but about nothing that is there; a certificate would be installed.
+    alone = {} if kind == "certificate" else {"about nothing": right}
+    for wrong, data in {**alone, **tke.spoiled(right)}.items():
+        unit.command(command, data, [first], told=f"input {wrong}").is_no_server_error()
+    unit.unchanged(before)
+
+
+@covers("tke-malformed-input")
+@impact("zeroize")
+def test_malformed_signer_info(tke):
+    """Signer infos that are cut, of zeros or of an impossible length sign nothing; too many of them are no server error."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    for _ in range(2):
+        unit.random_key([first]).needed()
+    before = unit.look()
+    right = first.sign(unit.block(CLEAR_NEW))
+    for wrong, infos in tke.spoiled(right).items():
+        unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), infos, told=f"signer info {wrong}").is_refused_anyhow()
+    short = first.signed_as(31, unit.block(CLEAR_NEW))
+    unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), short, told="a short identifier").is_refused_anyhow()
+    unit.unchanged(before)
+    block = unit.block(CLEAR_NEW)
+    unit.signed(CLEAR_NEW, block, first.sign(block) * 9, told="signed nine times").is_no_server_error()
