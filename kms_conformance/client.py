@@ -45,6 +45,7 @@ class Request:
 
     ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
     answer's document into what is judged and kept, where the document is only an envelope around something else.
+    ``system`` names another system than the contract's own that is asked, as its KMS is for a crypto unit.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Request:
     operation: str | None = None
     step: str = ""
     base_url: str = ""
+    system: str = ""
     shown: JSON = None
     reading: Callable[[JSON], JSON] | None = None
 
@@ -253,6 +255,7 @@ class Client:
             trouble=redactor.scrub(trouble),
             started=started,
             duration=duration,
+            notes={"system": request.system} if request.system else {},
         )
 
     def _kind(self, reply: Reply) -> str:

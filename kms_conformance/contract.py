@@ -133,6 +133,11 @@ class Contract:
         return str(self.about.get("envelope", "")).removesuffix(".schema.json")
 
     @property
+    def opaque(self) -> frozenset[int]:
+        """Statuses whose body no source describes: a gateway may answer them."""
+        return frozenset(self.about.get("opaque", ()))
+
+    @property
     def instance_key(self) -> str:
         """What the contract calls the thing that keeps cases apart, in the target's table."""
         return str(self.about.get("instance_key", "instance"))

@@ -348,11 +348,11 @@ class Answer:
     ) -> Self:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx."""
         self._demand_control(control)
-        row = self.case.row(requirement)
-        primary = Outcome(
-            statuses or tuple(range(400, 500)), schema=self.case.bench.contract.envelope or None
-        )
-        self._expect(row, row.severity, self._alternatives(row, primary))
+        row, contract = self.case.row(requirement), self.case.bench.contract
+        wanted = statuses or tuple(range(400, 500))
+        allowed = self._alternatives(row, Outcome(wanted, schema=contract.envelope or None))
+        opaque = tuple(status for status in wanted if status in contract.opaque)
+        self._expect(row, row.severity, (*allowed, Outcome(opaque)) if opaque else allowed)
         return self
 
     def shows(self, path: str, value: Any = MISSING, *, requirement: str | None = None) -> Self:

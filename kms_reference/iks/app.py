@@ -95,8 +95,11 @@ class IksService:
     async def _caller(self, request: Request, needed: Role) -> Identity:
         identity = self._identify(request.headers.get("authorization"))
         if identity is None:
-            if self._broken("iks-no-token-accepted"):
+            workers = "/workers" in request.url.path and self._broken("iks-workers-without-token")
+            if workers or self._broken("iks-no-token-accepted"):
                 return _Nobody()
+            if request.url.path.endswith("/v1/keys") and self._broken("iks-refused-reset-done"):
+                await self._reset_api_key(request, _Nobody())
             status = 500 if self._broken("iks-no-token-as-500") else 401
             raise Refusal(status, "The token is missing, malformed or expired.", kind="Authentication")
         has = role_of(identity)
@@ -116,6 +119,8 @@ class IksService:
             ("POST", "keys"): "iks-viewer-resets",
         }
         defect = defects.get((request.method, request.url.path.rsplit("/", 1)[-1]))
+        if "/clusters" in request.url.path:
+            defect = "iks-viewer-changes-clusters"
         return defect is not None and has is Role.VIEWER and self._broken(defect)
 
     @staticmethod
@@ -239,6 +244,8 @@ class IksService:
         if self._state.lacks_registry_role(scope) and not self._broken("iks-registry-silent"):
             text = "Registry." if self._broken("iks-registry-wrong-text") else Message.REGISTRY_ROLE.value
             items.append({"description": text})
+            if self._broken("iks-registry-without-cluster"):
+                del self._state.account(scope.account).clusters[cluster.id]
         errors = {"incidentID": uuid.uuid4().hex, "items": items}
         return JSONResponse({"id": cluster.id, "non_critical_errors": errors}, 201)
 

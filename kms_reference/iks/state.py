@@ -119,11 +119,15 @@ class State:
     def set_manual(self, scope: Scope, credential: ManualCredential) -> None:
         """Set the manual credentials of a scope; the last ones win."""
         stored = self._stored_scope(scope)
+        old = self._manual.get(stored)
         if self._broken("iks-set-not-stored"):
             return
+        if old is not None and old.user == credential.user and self._broken("iks-same-user-ignored"):
+            return
+        if self._broken("iks-user-cut"):
+            credential = credential._replace(user=credential.user.partition("@")[0])
         if stored in self._manual and self._broken("iks-second-set-ignored"):
             return
-        old = self._manual.get(stored)
         self._manual[stored] = credential
         if old in self._deleted and self._broken("iks-set-anew-does-not-heal"):
             self._deleted[credential] = scope
@@ -132,6 +136,9 @@ class State:
         """Remove the manual credentials of a scope."""
         if self._broken("iks-unset-everywhere"):
             self._manual.clear()
+        if self._broken("iks-unset-in-every-account"):
+            for other in [other for other in self._manual if other[1:] == scope[1:]]:
+                del self._manual[other]
         if not self._broken("iks-unset-does-nothing"):
             self._manual.pop(self._stored_scope(scope), None)
 
@@ -161,7 +168,10 @@ class State:
         fresh = ApiKey(owner, name)
         if old is not None and broken("iks-reset-does-not-heal"):
             fresh.dead = old.dead
-        self.account(scope.account).api_keys[scope] = fresh
+        keys = self.account(scope.account).api_keys
+        keys[scope] = fresh
+        if broken("iks-key-of-all-places"):
+            keys.update({other: ApiKey(owner, name) for other in keys})
         if broken("iks-reset-clears-manual"):
             self.unset_manual(scope)
         credential = self.manual(scope)
@@ -170,9 +180,18 @@ class State:
 
     # What counts, and what it may do.
 
+    def _counting(self, scope: Scope) -> ManualCredential | None:
+        """Find the manual credentials that count in a scope; under a defect those of another one too."""
+        found = self.manual(scope)
+        if found is None and self._broken("iks-operations-of-any-place"):
+            return next(
+                (held for where, held in self._manual.items() if where.account == scope.account), None
+            )
+        return found
+
     def effective(self, scope: Scope) -> Effective | None:
         """Find the credential that counts in a scope: manual ones, else the API key, else none."""
-        credential, key = self.manual(scope), self.api_key(scope)
+        credential, key = self._counting(scope), self.api_key(scope)
         if credential is not None and not (key is not None and self._broken("iks-api-key-before-manual")):
             digits, mark, _ = credential.user.partition("_")
             account = digits if mark and digits.isdigit() else credential.user
@@ -200,14 +219,22 @@ class State:
         ):
             raise refusal(Message.NOT_CONNECTED, broken)
         if effective.manual:
-            if self.manual(scope) in self._deleted and not broken("iks-deleted-key-works"):
-                raise refusal(Message.INVALID_API_KEY, broken)
-        else:
+            self._check_manual(scope, operation)
+        elif operation is not Operation.REMOVE or not broken("iks-dead-key-removes"):
             self._check_api_key(scope)
         lacking = (self.missing(scope) & NEEDED[operation]) - ORDERING
         if lacking and not broken("iks-missing-permission-works"):
             raise refusal(Message.NOT_AUTHORIZED, broken)
         return effective
+
+    def _check_manual(self, scope: Scope, operation: Operation) -> None:
+        broken, credential = self._broken, self._counting(scope)
+        removes = operation is Operation.REMOVE and broken("iks-deleted-key-removes")
+        if credential in self._deleted and not removes and not broken("iks-deleted-key-works"):
+            refused = refusal(Message.INVALID_API_KEY, broken)
+            if credential is not None and broken("iks-key-in-error"):
+                refused.description += f" {credential.key}"
+            raise refused
 
     def _check_api_key(self, scope: Scope) -> None:
         key = self.api_key(scope)
@@ -230,6 +257,7 @@ class State:
             if broken("iks-permission-in-wrong-group"):
                 group = next(other for other in groups if other != group)
             groups[group][need].append(permission)
+        every = bool(lacking) and broken("iks-every-group-insufficient")
         described: dict[str, object] = {
             "account": effective.account if effective else LINKED,
             "accountType": "manual" if effective and effective.manual else "linked",
@@ -237,7 +265,9 @@ class State:
         for group, needs in groups.items():
             described[group] = {
                 need: {
-                    "insufficient": str(bool(names)) if broken("iks-insufficient-as-text") else bool(names),
+                    "insufficient": str(bool(names))
+                    if broken("iks-insufficient-as-text")
+                    else every or bool(names),
                     "missingPermissions": [] if broken("iks-insufficient-without-list") else names,
                 }
                 for need, names in needs.items()

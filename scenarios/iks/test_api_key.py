@@ -12,8 +12,8 @@ from kms_conformance.api import covers, impact, needs
 def test_dead_key(iks, spelling):
     """A dead API key refuses every operation on infrastructure; after a reset by a valid user it succeeds."""
     cluster = iks.cluster()
-    iks.add_worker(cluster).succeeds(201)
-    workers = len(iks.list_workers(cluster).needed(200).body)
+    iks.works(cluster, "TOKEN_EXCHANGE_FAILED")
+    workers = len(iks.worker_ids(cluster))
     iks.fault("api-key-deleted", spelling=spelling)
     refused = iks.add_worker(cluster).is_refused("TOKEN_EXCHANGE_FAILED")
     refused.is_refused("P0005", requirement="iks-09-code").shows(
@@ -21,7 +21,59 @@ def test_dead_key(iks, spelling):
     )
     iks.list_workers(cluster).succeeds(200).counts("", workers)
     iks.reset_api_key().succeeds(requirement="iks-10")
-    iks.add_worker(cluster).succeeds(201, requirement="iks-10")
+    iks.works(cluster, "TOKEN_EXCHANGE_FAILED", requirement="iks-10")
+
+
+@covers("iks-09", "iks-10")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("operation", ["create", "reload", "remove"])
+def test_dead_key_and_other_operations(iks, operation):
+    """Creating clusters, reloading and removing workers are refused by a dead API key as well, and heal with it."""
+    cluster = iks.cluster()
+    worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)
+    ask = {
+        "create": lambda _: iks.create_cluster(),
+        "reload": lambda chosen: iks.reload_worker(cluster, chosen),
+        "remove": lambda chosen: iks.remove_worker(cluster, chosen),
+    }[operation]
+    ask(spare).succeeds()
+    iks.fault("api-key-deleted")
+    ask(worker).is_refused("TOKEN_EXCHANGE_FAILED")
+    iks.get_worker(cluster, worker).succeeds(200)
+    iks.reset_api_key().succeeds(requirement="iks-10")
+    ask(worker).succeeds(requirement="iks-10")
+
+
+@covers("iks-key-scope", "iks-09")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("place", ["region", "group"])
+def test_key_of_one_place(iks, place):
+    """The API key belongs to one region and resource group: one elsewhere neither fails nor heals with it."""
+    elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
+    here, there = iks.cluster(), elsewhere.cluster()
+    iks.works(here, "TOKEN_EXCHANGE_FAILED")
+    iks.fault("api-key-deleted")
+    elsewhere.works(there, "TOKEN_EXCHANGE_FAILED", requirement="iks-key-scope")
+    elsewhere.reset_api_key().succeeds()
+    iks.add_worker(here).is_refused("TOKEN_EXCHANGE_FAILED", requirement="iks-key-scope")
+    iks.reset_api_key().succeeds()
+    iks.works(here, "TOKEN_EXCHANGE_FAILED")
+
+
+@covers("iks-key-scope")
+@needs(identity="approver")
+@impact("account", "clusters")
+@pytest.mark.parametrize("place", ["region", "group"])
+def test_owner_of_one_place(iks, place):
+    """A reset elsewhere leaves the owner of the key here."""
+    elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
+    cluster = iks.cluster()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    elsewhere.as_identity("approver").reset_api_key().succeeds()
+    iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
+    elsewhere.reset_api_key().succeeds()
 
 
 @covers("iks-10", "iks-09")
@@ -30,14 +82,14 @@ def test_dead_key(iks, spelling):
 def test_manual_credentials_help_too(iks):
     """Manual credentials stand in for a dead API key, as they count before it."""
     cluster = iks.cluster()
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "TOKEN_EXCHANGE_FAILED")
     iks.fault("api-key-deleted")
     iks.add_worker(cluster).is_refused("TOKEN_EXCHANGE_FAILED", requirement="iks-09")
     iks.set_credentials(iks.credential()).succeeds(200, 204)
-    iks.add_worker(cluster).succeeds(201, requirement="iks-09")
+    iks.works(cluster, "TOKEN_EXCHANGE_FAILED", requirement="iks-09")
     iks.unset_credentials().succeeds()
     iks.reset_api_key().succeeds()
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "TOKEN_EXCHANGE_FAILED")
 
 
 @covers("iks-reset-owner", "iks-10")

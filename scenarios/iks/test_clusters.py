@@ -33,10 +33,11 @@ def test_registry_role(iks):
     made = iks.create_cluster()
     if made.ok:
         made.tells(items, "REGISTRY_ROLE_MISSING")
+        iks.list_clusters().succeeds(200).lists("*.id", made["id"])
     else:
         made.is_refused("REGISTRY_ROLE_MISSING")
     iks.clear_fault("registry-role-removed")
-    iks.reset_api_key().needed(204)
+    iks.reset_api_key().needed(200, 204)
     healed = iks.create_cluster().succeeds(201, requirement="iks-13-resolution")
     healed.tells_not(items, "REGISTRY_ROLE_MISSING", requirement="iks-13-resolution")
 

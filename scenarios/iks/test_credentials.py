@@ -83,10 +83,15 @@ def test_one_place(iks, place):
 @covers("iks-04")
 @impact("account")
 def test_one_account(iks):
-    """Credentials of one account do not count in another."""
-    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    """Credentials of one account do not count in another, and are unset there only."""
+    mine, elsewhere = iks.credential(), iks.in_other_account()
+    iks.set_credentials(mine).succeeds(200, 204)
     iks.get_credentials().succeeds(200)
-    iks.in_other_account().get_credentials().is_refused("E0051")
+    elsewhere.get_credentials().is_refused("E0051")
+    elsewhere.set_credentials(iks.credential("other")).succeeds(200, 204)
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
+    elsewhere.unset_credentials().succeeds()
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
 
 
 @covers("iks-05")

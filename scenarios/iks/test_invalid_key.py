@@ -1,5 +1,7 @@
 """Message 10: a classic key that no longer exists, and which credential counts."""
 
+import pytest
+
 from kms_conformance.api import covers, impact, needs
 
 
@@ -10,33 +12,34 @@ def test_manual_credentials_win(iks):
     """Manual credentials count before a working API key, and leave the key's owner."""
     cluster = iks.cluster()
     owner = iks.get_key_owner(cluster).succeeds(200)["id"]
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "INVALID_API_KEY")
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
-    iks.add_worker(cluster).is_refused("INVALID_API_KEY", requirement="iks-05")
+    iks.fails(cluster, "INVALID_API_KEY", requirement="iks-05")
     iks.unset_credentials().succeeds()
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "INVALID_API_KEY")
 
 
-@covers("iks-06", "iks-07")
+@covers("iks-06", "iks-07", "iks-no-secret")
 @needs(control=True)
 @impact("account", "clusters")
-def test_reset_does_not_heal(iks):
+@pytest.mark.parametrize("of", ["", "other"], ids=["same-user", "other-user"])
+def test_reset_does_not_heal(iks, of):
     """A key deleted upstream refuses, resetting the API key does not help, and a key that exists does."""
-    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    gone = iks.credential()
+    iks.set_credentials(gone).succeeds(200, 204)
     cluster = iks.cluster()
-    before = len(iks.list_workers(cluster).needed(200).body)
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
-    iks.add_worker(cluster).is_refused("INVALID_API_KEY")
+    failed = iks.fails(cluster, "INVALID_API_KEY")
+    failed.hides("infrastructure key", gone.key, requirement="iks-no-secret")
     iks.reset_api_key().succeeds(requirement="iks-07")
-    iks.add_worker(cluster).is_refused("INVALID_API_KEY")
-    iks.list_workers(cluster).succeeds(200).counts("", before + 1)
-    iks.set_credentials(iks.credential("other")).succeeds(200, 204, requirement="iks-07")
+    iks.fails(cluster, "INVALID_API_KEY")
+    iks.set_credentials(iks.credential(of)).succeeds(200, 204, requirement="iks-07")
     iks.reset_api_key().succeeds(requirement="iks-07")
-    iks.add_worker(cluster).succeeds(201, requirement="iks-07")
+    iks.works(cluster, "INVALID_API_KEY", requirement="iks-07")
 
 
 @covers("iks-06")
@@ -46,9 +49,9 @@ def test_no_permission_is_missing(iks):
     """A key deleted upstream does not show as a missing permission."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     cluster = iks.cluster()
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
-    iks.add_worker(cluster).is_refused("INVALID_API_KEY")
+    iks.fails(cluster, "INVALID_API_KEY")
     iks.all_sufficient(iks.get_permissions().succeeds(200))
 
 
@@ -63,7 +66,47 @@ def test_reset_leaves_manual_credentials(iks):
     iks.reset_api_key().succeeds()
     iks.get_credentials().succeeds(200).shows("apiUser", credential.user)
     iks.get_user_config().succeeds(200).shows("storedIaasCredentials", value=True)
-    iks.add_worker(cluster).succeeds(201)
+    iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
     iks.reset_api_key().succeeds()
-    iks.add_worker(cluster).is_refused("INVALID_API_KEY")
+    iks.fails(cluster, "INVALID_API_KEY")
+
+
+@covers("iks-04")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("place", ["region", "group"])
+def test_operations_of_one_place(iks, place):
+    """Operations use the credentials of their own region and resource group, whatever is set elsewhere."""
+    elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
+    cluster = iks.cluster()
+    iks.works(cluster, "INVALID_API_KEY")
+    elsewhere.set_credentials(iks.credential()).succeeds(200, 204)
+    elsewhere.fault("manual-key-deleted")
+    iks.works(cluster, "INVALID_API_KEY")
+
+
+@covers("iks-06")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("operation", ["create", "reload", "remove"])
+def test_invalid_key_and_other_operations(iks, operation):
+    """Neither a cluster is created nor a worker removed with a key that was deleted upstream."""
+    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    cluster = iks.cluster()
+    worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)
+    ask = {
+        "create": lambda _: iks.create_cluster(),
+        "reload": lambda chosen: iks.reload_worker(cluster, chosen),
+        "remove": lambda chosen: iks.remove_worker(cluster, chosen),
+    }[operation]
+    control = ask(spare).succeeds()
+    iks.fault("manual-key-deleted")
+    answer = ask(worker)
+    if operation != "create":
+        iks.refuses(cluster, worker, answer, "INVALID_API_KEY", control=control)
+    elif answer.ok:
+        answer.succeeds()
+        iks.list_workers(answer["id"]).succeeds(200).tells("*.errorMessage", "INVALID_API_KEY")
+    else:
+        answer.is_refused("INVALID_API_KEY", control=control)

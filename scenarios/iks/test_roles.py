@@ -36,6 +36,49 @@ def test_changing_without_token(iks, value):
 
 
 @covers("iks-14")
+@impact("account", "clusters")
+@pytest.mark.parametrize("value", [None, "Bearer garbage"], ids=["none", "garbage"])
+def test_clusters_without_token(iks, value):
+    """Nobody sees or changes a cluster, its workers or the owner of its key without a usable token."""
+    cluster = iks.cluster()
+    worker = iks.first_worker(cluster)
+    iks.reset_api_key().succeeds()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    nobody = iks.with_authorization(value)
+    control = iks.get_user_config().needed(200)
+    for refused in (
+        nobody.get_key_owner(cluster),
+        nobody.list_workers(cluster),
+        nobody.get_worker(cluster, worker),
+        nobody.add_worker(cluster),
+        nobody.remove_worker(cluster, worker),
+        nobody.reset_api_key(),
+    ):
+        refused.is_refused_somehow(control=control).lacks("id").lacks("0.id")
+    iks.list_workers(cluster).succeeds(200).counts("", 1).shows("0.id", worker)
+    iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
+
+
+@covers("iks-viewer-clusters")
+@needs(identity="reader")
+@impact("account", "clusters")
+def test_viewer_changes_no_cluster(iks):
+    """A viewer neither creates a cluster nor adds or removes workers."""
+    cluster = iks.cluster()
+    worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)
+    iks.remove_worker(cluster, spare).succeeds()
+    clusters, viewer = len(iks.list_clusters().needed(200).body), iks.as_identity("reader")
+    for refused in (
+        viewer.create_cluster(),
+        viewer.add_worker(cluster),
+        viewer.remove_worker(cluster, worker),
+    ):
+        refused.is_refused_somehow(401, 403)
+    iks.list_clusters().succeeds(200).counts("", clusters)
+    iks.list_workers(cluster).succeeds(200).counts("", 1)
+
+
+@covers("iks-14")
 @needs(identity="expired")
 def test_expired_token(iks):
     """A token past its end is refused; a fresh one is not."""

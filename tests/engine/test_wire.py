@@ -170,3 +170,32 @@ def test_a_contract_without_the_row_is_not_judged_by_it() -> None:
     """Another system's contract may lack a rule; then nobody is judged by it."""
     without = replace(CONTRACT, requirements={})
     assert wire_findings(answered(503), without, SCHEMAS) == []
+
+
+IKS = load_contract("iks")
+
+
+def flat(status: int, description: str | None) -> list[str]:
+    """Return the rows that a flat error of the Kubernetes Service breaks; ``None`` is an empty body."""
+    body = None if description is None else {"description": description}
+    return [finding.requirement for finding in wire_findings(answered(status, body), IKS, SCHEMAS)]
+
+
+def test_a_text_whose_status_nobody_knows_may_come_with_500() -> None:
+    """A documented text excuses a server error only where no source gives its status."""
+    assert flat(500, IKS.codes["INVALID_API_KEY"].messages[0]) == []
+    assert flat(500, IKS.codes["E0051"].messages[0]) == ["wire-no-server-error"]
+    assert flat(500, "Something else.") == ["wire-no-server-error"]
+
+
+def test_an_answer_that_a_gateway_may_give_has_no_envelope() -> None:
+    """The body of a refused token is in no source; other errors have the envelope."""
+    assert flat(401, None) == []
+    assert flat(404, None) == ["wire-error-envelope"]
+
+
+def test_the_other_system_has_its_own_contract() -> None:
+    """What another system answers with 5xx is not this contract's matter."""
+    exchange = answered(503, {"resources": []})
+    assert "wire-no-server-error" in rows(exchange)
+    assert "wire-no-server-error" not in rows(replace(exchange, notes={"system": "the KMS"}))

@@ -70,11 +70,34 @@ def story(iks: Iks) -> Iterator[Any]:
     iks.reset()
     yield said(iks.add(cluster))
     iks.fault("registry-role-removed")
-    yield said(iks.create())
+    yield said(iks.create()), len(iks.call("GET", "/clusters").json())
     iks.fault("account-unlinked")
     yield said(iks.create())
     iks.set(*FIRST)
     yield said(iks.create())
+
+
+def world(iks: Iks) -> Iterator[Any]:
+    """Yield what other places, other accounts, strangers and viewers may do, and what a bad key refuses."""
+    cluster = iks.cluster()
+    (worker,) = (worker["id"] for worker in iks.workers(cluster))
+    path = f"/clusters/{cluster}/workers"
+    yield said(iks.at(token=None).call("GET", path)), said(iks.at(token="Bearer reader").add(cluster))
+    iks.at(token=None).reset()
+    yield iks.owner(cluster)
+    iks.at(group="g2").cluster()
+    iks.at(group="g2", token="Bearer approver").reset()
+    yield iks.owner(cluster)
+    iks.at(account="a2").set("4444444_d@e", "key-d")
+    iks.unset()
+    yield said(iks.at(account="a2").get())
+    iks.fault("api-key-deleted")
+    yield said(iks.call("DELETE", f"{path}/{worker}"))
+    iks.reset()
+    iks.set("5555555_e", "key-e")
+    mine = iks.cluster()
+    iks.fault("manual-key-deleted")
+    yield [said(iks.call("DELETE", f"/clusters/{mine}/workers/{one['id']}")) for one in iks.workers(mine)]
 
 
 def told(iks: Iks) -> list[Any]:
@@ -82,6 +105,7 @@ def told(iks: Iks) -> list[Any]:
     heard: list[Any] = []
     try:
         heard.extend(story(iks))
+        heard.extend(world(iks.at(account="a9")))
     except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop it in any way
         heard.append(type(stopped).__name__)
     return heard

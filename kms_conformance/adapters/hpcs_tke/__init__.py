@@ -319,7 +319,16 @@ class TrustedKeyEntry:
         headers = {"bluemix-instance": self._view.instance, "content-type": "application/json"}
         url = str(target.table.get("kms_url", target.main_url)).rstrip("/")
         return self._send(
-            Request(method, path, headers=headers, body=body, operation=step, step=step, base_url=url)
+            Request(
+                method,
+                path,
+                headers=headers,
+                body=body,
+                operation=step,
+                step=step,
+                base_url=url,
+                system="the KMS",
+            )
         )
 
 

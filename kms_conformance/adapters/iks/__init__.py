@@ -28,6 +28,8 @@ __all__ = ["Credential", "KubernetesService"]
 ROOT = "/global/v1"
 REGION, OTHER_REGION = "us-south", "eu-de"
 CREDENTIALS, CLUSTER = "iks:credentials", "iks:cluster"
+ACCEPTED = (200, 201, 202, 204)
+"""What accepts an operation on workers: which of them is said of none."""
 _NOT_FOUND = 404
 _NEEDS = ("required", "recommended")
 
@@ -147,7 +149,7 @@ class KubernetesService:
         prefix = f"{of}_" if of else ""
         if self._fresh:
             number = "2222222" if of else "1111111"
-            credential = Credential(f"{number}_conformance", Secret(secrets.token_hex(32)))
+            credential = Credential(f"{number}_Conformance@example.test", Secret(secrets.token_hex(32)))
         else:
             user, variable = self._table.get(f"{prefix}user"), self._table.get(f"{prefix}key_env")
             key = os.environ.get(str(variable), "").strip() if variable else ""
@@ -204,10 +206,17 @@ class KubernetesService:
 
     def all_sufficient(self, listing: Answer) -> None:
         """Expect that a listing names no missing permission; groups and needs that it leaves out are sufficient."""
-        groups = listing.body if isinstance(listing.body, dict) else {}
         listing.fits("iks-permissions")
+        self._sufficient(listing)
+
+    def only_lacks(self, listing: Answer, group: str) -> None:
+        """Expect that a listing calls nothing insufficient in other groups than one."""
+        self._sufficient(listing, but=group)
+
+    def _sufficient(self, listing: Answer, but: str = "") -> None:
+        groups = listing.body if isinstance(listing.body, dict) else {}
         for group, needs in groups.items():
-            for need in needs if isinstance(needs, dict) else ():
+            for need in needs if isinstance(needs, dict) and group != but else ():
                 listing.matches_not(f"{group}.{need}.missingPermissions", ".")
                 if isinstance(needs[need], dict) and "insufficient" in needs[need]:
                     listing.shows(f"{group}.{need}.insufficient", value=False)
@@ -270,8 +279,65 @@ class KubernetesService:
         return str(self.list_workers(cluster).needed(200)["0.id"])
 
     def add_worker(self, cluster: str) -> Answer:
-        """Add a worker: an operation on infrastructure."""
+        """Add a worker: an operation on infrastructure. What it answers when it succeeds no source says."""
         return self.request("POST", f"/clusters/{quote(cluster, safe='')}/workers", {"workerNum": 1})
+
+    def worker_ids(self, cluster: str) -> list[str]:
+        """Return the ids of a cluster's workers; raise :class:`Inconclusive` when they cannot be read."""
+        listed = self.list_workers(cluster).needed(200)
+        return [str(listed[f"{place}.id"]) for place in range(len(listed.body or ()))]
+
+    def new_worker(self, cluster: str) -> str:
+        """Add a worker as a precondition; return its id."""
+        known = self.worker_ids(cluster)
+        self.add_worker(cluster).needed(*ACCEPTED)
+        return self._newest(cluster, known)
+
+    def _newest(self, cluster: str, known: list[str]) -> str:
+        new = [worker for worker in self.worker_ids(cluster) if worker not in known]
+        if not new:
+            raise Inconclusive("the worker that was added is not among the cluster's workers")
+        return new[0]
+
+    def works(self, cluster: str, *refusals: str, requirement: str | None = None) -> None:
+        """Expect that a worker can be added, and shows none of the refusals."""
+        known = self.worker_ids(cluster)
+        self.add_worker(cluster).succeeds(*ACCEPTED, requirement=requirement)
+        worker = self._newest(cluster, known)
+        self.get_worker(cluster, worker).succeeds(200, requirement=requirement).tells_not(
+            "errorMessage", *refusals, requirement=requirement
+        )
+
+    def fails(self, cluster: str, code: str, *, requirement: str | None = None) -> Answer:
+        """Expect that adding a worker is refused, or leaves a worker with the text: sources name both places."""
+        known = self.worker_ids(cluster)
+        answer = self.add_worker(cluster)
+        if not answer.ok:
+            answer.is_refused(code, requirement=requirement)
+            self.list_workers(cluster).succeeds(200).counts("", len(known), requirement=requirement)
+            return answer
+        answer.succeeds(*ACCEPTED)
+        return (
+            self.get_worker(cluster, self._newest(cluster, known))
+            .succeeds(200)
+            .tells("errorMessage", code, requirement=requirement)
+        )
+
+    def refuses(
+        self,
+        cluster: str,
+        worker: str,
+        answer: Answer,
+        *codes: str,
+        control: Answer,
+        requirement: str | None = None,
+    ) -> None:
+        """Expect that a change of a worker was refused with one of the texts, or accepted and not done for that reason."""
+        if not answer.ok:
+            answer.is_refused(codes[0], control=control, requirement=requirement)
+            return
+        answer.succeeds(*ACCEPTED)
+        self.get_worker(cluster, worker).succeeds(200).tells("errorMessage", *codes, requirement=requirement)
 
     def get_worker(self, cluster: str, worker: str) -> Answer:
         """Ask for a worker."""
