@@ -97,11 +97,11 @@ def test_every_signature_counts(tke):
     unit, (first, second) = tke.operational(tke.unit(), signature=2), tke.administrators(2)
     control = unit.clear_new([first]).succeeds()
     before = unit.look()
-    block = unit.block(ADD, tke.administrators(3)[2].certificate_sent)
-    for infos in (
-        first.sign(block) + second.sign(block + b"x"),
-        first.sign(block + b"x") + second.sign(block),
-    ):
+    for forged in (0, 1):
+        block = unit.block(ADD, tke.administrators(3)[2].certificate_sent)
+        infos = b"".join(
+            who.sign(block + b"x" if place == forged else block) for place, who in enumerate((first, second))
+        )
         unit.signed(ADD, block, infos, told="one of two signatures over other octets").is_refused(
             "192/22", control=control
         )
