@@ -138,8 +138,6 @@ def command(
         fuzz=chosen(flags, profile),
         shard=check_shard(shard),
     )
-    if workers and not (workers.isdecimal() or workers in {"auto", "logical"}):
-        raise BadValueError("-n", workers, "that is no number of processes", "write -n 4, or -n auto.")
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
