@@ -22,6 +22,7 @@ from kms_conformance import __version__
 from kms_conformance.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.iam import Tokens
 from kms_conformance.pace import Pace
+from kms_conformance.patience import pause
 from kms_conformance.redaction import Redactor, describe
 from kms_conformance.transport import DEADLINE, DeadlineTransport
 
@@ -32,11 +33,9 @@ LARGEST_BODY = 8 * 1024 * 1024
 LONGEST_TEXT = 2000
 LONGEST_SEARCH = 64 * 1024
 DEEPEST = 100
-_TOO_MANY = 429
 # At their own debug level they log headers as they come, and whoever runs pytest may ask for that.
 for _talkative in ("httpcore", "httpx"):
     logging.getLogger(_talkative).setLevel(logging.WARNING)
-_PATIENCE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +104,14 @@ class Client:
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Send a request; the reply is ``None`` when no complete answer came.
 
-        A 429 is waited out as its ``Retry-After`` says, at most three times; the last answer counts.
+        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.patience`); the last answer counts.
         """
-        for attempt in itertools.count(1):
+        for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
-            if reply is None or reply.status != _TOO_MANY or attempt > _PATIENCE:
+            wait = None if reply is None else pause(reply.status, reply.headers, tried)
+            if wait is None:
                 break
-            after = reply.headers.get("retry-after", "")
-            if not after.isdigit():
-                break
-            time.sleep(min(int(after), 30))
+            time.sleep(wait)
         return reply, exchange
 
     def take_turn(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import ssl
 import time
 import zlib
@@ -20,13 +21,12 @@ from urllib.parse import urlsplit
 import httptools
 import httpx
 
+from kms_conformance.patience import pause
 from kms_conformance.transport import acknowledge_at_once
 
 LARGEST_BODY = 8 * 1024 * 1024
 CONNECTIONS = 16
 _CONTINUE, _BODYLESS = 200, frozenset({204, 304})
-
-_TOO_MANY, _PATIENCE = 429, 3
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
@@ -63,7 +63,7 @@ class Outgoing:
 
 
 class Endpoint:
-    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told, three times at most."""
+    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told."""
 
     def __init__(self, base_url: str, timeout: float) -> None:
         url = urlsplit(base_url)
@@ -80,14 +80,14 @@ class Endpoint:
 
     async def _patiently(self, line: _Line, outgoing: Outgoing, turn: Turn | None) -> Landed:
         content = outgoing.encode(self._authority, self._prefix)
-        for attempt in range(_PATIENCE + 1):
+        for tried in itertools.count(1):
             if turn is not None:
                 await turn()
             answer = await line.ask(content, head=outgoing.method == "HEAD")
-            after = dict(answer.headers).get("retry-after", "") if answer.status == _TOO_MANY else ""
-            if not after.isdigit() or attempt == _PATIENCE:
+            wait = pause(answer.status, dict(answer.headers), tried)
+            if wait is None:
                 break
-            await asyncio.sleep(min(int(after), 30))
+            await asyncio.sleep(wait)
         return answer
 
 
