@@ -88,7 +88,7 @@ class Operation:
     """One operation of the OpenAPI document.
 
     ``schemas`` maps a success status to the name of the schema of its body; ``secret_paths`` are the members of a
-    success that may carry secret material.
+    success that may carry secret material. ``hidden`` ones are for other services: an endpoint may lack them.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Operation:
     schemas: Mapping[int, str]
     statuses: tuple[int, ...]
     secret_paths: tuple[str, ...] = ()
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -317,6 +318,7 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
                     },
                     statuses=tuple(responses),
                     secret_paths=tuple(body.get("x-secret-response", ())),
+                    hidden=bool(body.get("x-service-only")),
                 )
             )
     return found

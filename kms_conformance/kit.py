@@ -28,7 +28,7 @@ from kms_conformance.stopping import (
     Planted,
 )
 from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
-from kms_conformance.wire import wire_findings
+from kms_conformance.wire import of_http_layer, slowed_down, wire_findings
 
 if TYPE_CHECKING:
     from kms_conformance.client import Client, Reply, Request
@@ -123,6 +123,10 @@ class CaseRun:
         self.exchanges.append(exchange)
         if not self.cleaning:
             self.findings += wire_findings(exchange, self.bench.contract, self.bench.schemas)
+            if slowed_down(exchange, self.bench.contract):
+                raise Inconclusive(
+                    f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
+                )
             self.open[exchange.id] = exchange.step
         return Answer(self, reply, exchange)
 
@@ -346,13 +350,20 @@ class Answer:
     def is_refused_somehow(
         self, *statuses: int, control: Answer | str | None = None, requirement: str | None = None
     ) -> Self:
-        """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx."""
+        """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx.
+
+        Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope.
+        """
         self._demand_control(control)
         row, contract = self.case.row(requirement), self.case.bench.contract
         wanted = statuses or tuple(range(400, 500))
         allowed = self._alternatives(row, Outcome(wanted, schema=contract.envelope or None))
         opaque = tuple(status for status in wanted if status in contract.opaque)
-        self._expect(row, row.severity, (*allowed, Outcome(opaque)) if opaque else allowed)
+        if opaque:
+            allowed = (*allowed, Outcome(opaque))
+        if not statuses and of_http_layer(self.exchange, contract):
+            allowed = (*allowed, Outcome((self.status,), source="the HTTP layer answers of itself"))
+        self._expect(row, row.severity, allowed)
         return self
 
     def shows(self, path: str, value: Any = MISSING, *, requirement: str | None = None) -> Self:
@@ -484,7 +495,9 @@ class Answer:
             code=code if known is None or known.in_body else None,
             messages=(accepted["message"],) if "message" in accepted else _texts(known),
             detail=bool(known and known.detail),
-            schema=(contract.envelope or None) if status is None or status >= _FIRST_ERROR else None,
+            schema=(contract.envelope or None)
+            if (status is None or status >= _FIRST_ERROR) and not accepted.get("bare")
+            else None,
             source=str(accepted.get("source", "")),
             code_at=code_at,
             text_at=text_at,

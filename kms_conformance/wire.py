@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason
+from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason, reason_code
 from kms_conformance.judge import pick
+from kms_conformance.patience import TOO_MANY
 from kms_conformance.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
 _BAD, _SERVER = 400, 500
+_NOT_FOUND, _NOT_IMPLEMENTED = 404, 501
+# Statuses by which the HTTP layer answers of itself (a web server, a gateway), before any service reads the request: no
+# source shows an envelope with them, and every stock web server has a page or a line of its own.
+OF_HTTP_LAYER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431, _NOT_IMPLEMENTED, 505})
 
 
 class Complaint(NamedTuple):
@@ -53,10 +58,50 @@ def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
     return found
 
 
+def of_http_layer(exchange: Exchange, contract: Contract) -> bool:
+    """Tell whether the refusal may come from the HTTP layer: no service was asked, or its status is about HTTP itself.
+
+    No service was asked where no operation has the method and the path, where the endpoint may lack the operation, and
+    where the request came in a form that no client library sends.
+    """
+    answer = exchange.answer
+    if answer is None or answer.status < _BAD:
+        return False
+    raw, operation = bool(exchange.notes.get("raw")), contract.operations.get(exchange.operation or "")
+    if answer.status >= _SERVER:
+        # A method or a coding that a web server does not know is its own affair; what an operation has is not.
+        return answer.status in OF_HTTP_LAYER and (raw or operation is None)
+    absent = operation is None or operation.hidden
+    return raw or answer.status in OF_HTTP_LAYER or (answer.status == _NOT_FOUND and absent)
+
+
+def slowed_down(exchange: Exchange, contract: Contract) -> bool:
+    """Tell whether no try got past a rate limit; a 429 with a code of the contract is a refusal like any other."""
+    answer = exchange.answer
+    return answer is not None and answer.status == TOO_MANY and reason_code(answer.body) not in contract.codes
+
+
+def _enveloped(answer: Received) -> bool:
+    """Tell whether a refusal means to be the service's own."""
+    match answer.body:
+        case {"resources": _} | {"metadata": {"collectionType": _}}:
+            return True
+    return False
+
+
+def respelled(code: str, contract: Contract) -> tuple[bool, str]:
+    """Return which known code an unknown one is meant to be (``""``: none), and whether only letters' case differs."""
+    plain = code.strip().upper()
+    if plain in contract.codes:
+        return True, plain
+    stem = re.sub(r"_ERR(OR)?\Z", "", plain)
+    return False, next((stem + ending for ending in ("_ERR", "") if stem + ending in contract.codes), "")
+
+
 def _server_error(
     exchange: Exchange, answer: Received, contract: Contract, _: Schemas
 ) -> Iterator[Complaint]:
-    if answer.status < _SERVER or exchange.notes.get("system"):
+    if answer.status < _SERVER or exchange.notes.get("system") or of_http_layer(exchange, contract):
         return
     reason = first_reason(answer.body)
     known = contract.codes.get(str(reason.get("code"))) if reason else None
@@ -91,6 +136,8 @@ def _envelope(
         return
     if answer.status in contract.opaque:
         return
+    if of_http_layer(exchange, contract) and not _enveloped(answer):
+        return
     if not answer.is_json:
         yield Complaint(
             "wire-error-envelope",
@@ -105,8 +152,10 @@ def _envelope(
         )
 
 
-def _media_type(exchange: Exchange, answer: Received, _: Contract, __: Schemas) -> Iterator[Complaint]:
+def _media_type(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
     if not answer.size or exchange.sent.method == "HEAD":
+        return
+    if of_http_layer(exchange, contract) and not _enveloped(answer):
         return
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
@@ -138,11 +187,13 @@ def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas
         told = " or ".join(map(str, known.statuses))
         yield Complaint("wire-known-code", f"{code} with status {told}", exchange.outcome)
     if isinstance(code, str) and known is None:
-        # The page says that its list is not complete; but a known code in another spelling is no new code.
-        respelled = code.strip().upper() in contract.codes
-        yield Complaint(
-            "wire-known-code", "a reason code that the contract knows", repr(code), mild=not respelled
-        )
+        # The page says that its list is not complete (E42), so a new code is lawful wherever no row fixes one. A known
+        # code in another spelling is no new code: other letters or blanks fail, another ending warns.
+        exact, loose = respelled(code, contract)
+        if loose:
+            yield Complaint(
+                "wire-known-code", f"{loose}, as the contract spells it", repr(code), mild=not exact
+            )
     text = error_message(answer.body)
     named = _NEW_STYLE.search(text) if text else None
     if named and named[1] != code:

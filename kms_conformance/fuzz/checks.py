@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.exchange import Exchange, Received, reason_code
 from kms_conformance.verdict import Finding
-from kms_conformance.wire import wire_findings
+from kms_conformance.wire import OF_HTTP_LAYER, respelled, wire_findings
 
 if TYPE_CHECKING:
     from kms_conformance.contract import Contract
@@ -21,7 +21,7 @@ SLOW = 5.0
 """Seconds that an answer may take."""
 _OK, _BAD, _SERVER = 200, 400, 500
 # What a server, or a gateway before it, may say of any request: about its form, not about the operation.
-_OF_FORM = frozenset({400, 401, 403, 404, 405, 406, 411, 413, 414, 415, 417, 422, 429, 431})
+_OF_FORM = frozenset({400, 401, 403, 404, 415, 422}) | OF_HTTP_LAYER
 _QUIET = frozenset({"HEAD", "OPTIONS", "TRACE"})
 _VARIES = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?")
 _CORRELATION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -71,6 +71,8 @@ def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Ite
         yield "fuzz-refusal-status", "a status that the operation has", exchange.outcome
     code = reason_code(answer.body) if answer.status >= _BAD else None
     if code is not None and code not in contract.codes:
-        yield "fuzz-known-code", "a reason code that the contract knows", exchange.outcome
+        _, meant = respelled(code, contract)
+        if meant:
+            yield "fuzz-known-code", f"{meant}, as the contract spells it", exchange.outcome
     if exchange.duration > SLOW:
         yield "fuzz-time-bound", f"an answer within {SLOW:g} s", "a later one"

@@ -99,6 +99,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     reply = Reply(answers.status, httpx.Headers(answers.headers), document(answers.content), answers.content)
     seconds = time.perf_counter() - begun
     _, exchange = client.recorded(request, case.info.id, Recorded(reply, started, seconds, ""))
+    exchange = replace(exchange, notes={**exchange.notes, "raw": "the HTTP layer may have answered"})
     if not answers.count:
         exchange = replace(exchange, answer=None, trouble=trouble or "a connection closed without an answer")
     case.exchanges.append(exchange)

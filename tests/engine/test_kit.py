@@ -160,6 +160,26 @@ def test_wire_rule_fails_a_case() -> None:
     assert "wire-collection-total" in {finding.requirement for finding in result.findings}
 
 
+def test_rate_limit_is_no_failure() -> None:
+    """Where no try gets past a rate limit nothing was seen, and the case says what to change."""
+    with serving(always(429, b"slow down", "text/plain", **{"retry-after": "0"})) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, lambda kms: kms.list_keys().succeeds(200))
+        session.close()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "requests_per_second" in result.message
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(413, Verdict.PASSED), (409, Verdict.FAILED)])
+def test_refusal_of_the_http_layer(status: int, verdict: Verdict) -> None:
+    """A web server refuses a large body in its own words; the service's own refusals have the envelope."""
+    with serving(always(status, b"<html>no</html>", "text/html")) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, lambda kms: kms.list_keys().is_refused_somehow(control="another case"))
+        session.close()
+    assert result.verdict is verdict
+
+
 def test_no_answer_at_all() -> None:
     """No answer fails what was expected, and leaves a precondition inconclusive but the wire rule broken."""
     with serving(NULLS["random-bytes"]) as server:
