@@ -50,6 +50,9 @@ class Supply(Protocol):
     def allows(self, entry: Entry) -> bool:
         """Tell whether a request may go to this target."""
 
+    def lacks(self, operation: str) -> str:
+        """Return the capability of an operation that the target declares it lacks, or ``""``."""
+
     def identity(self, entry: Entry) -> str | None:
         """Return who sends a request; ``None`` for nobody."""
 

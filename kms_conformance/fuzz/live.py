@@ -19,6 +19,7 @@ from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.build import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.flight import Landed, Single
+from kms_conformance.kit import NotApplicable
 
 if TYPE_CHECKING:
     from kms_conformance.kit import CaseRun
@@ -53,6 +54,9 @@ class Live:
 
     def run(self) -> None:
         """Make requests until their number or the time is up, then hand what was found to the case."""
+        lacking = self.supply.lacks(self._name)
+        if lacking:
+            raise NotApplicable(f"the target declares capabilities.{lacking} = false")
         path = self._contract.operations[self._name].path
         self.supply.stock(self._recipe.names(self._name, path))
         self._aim.tidy()

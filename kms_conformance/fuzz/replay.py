@@ -15,7 +15,7 @@ from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.corpus import Entry
 from kms_conformance.fuzz.flight import CONNECTIONS, Flight, Landed, Outgoing, Single
 from kms_conformance.fuzz.smaller import smallest
-from kms_conformance.kit import NotTested
+from kms_conformance.kit import NotApplicable, NotTested
 from kms_conformance.verdict import Finding
 
 if TYPE_CHECKING:
@@ -70,8 +70,12 @@ class Replay:
     def run(self, entries: Sequence[Entry]) -> Tally:
         """Replay requests, make what was found small, and hand it to the case.
 
-        Raises :class:`NotTested` when the endpoint stopped answering before anything was found.
+        Raises :class:`NotTested` when the endpoint stopped answering before anything was found, and
+        :class:`NotApplicable` when the target lacks what all of them are about.
         """
+        lacking = {self.supply.lacks(entry.operation) for entry in entries}
+        if lacking and "" not in lacking:
+            raise NotApplicable(f"the target declares capabilities.{min(lacking)} = false")
         allowed = [entry for entry in entries if self.supply.allows(entry)]
         self.tally.left_out = len(entries) - len(allowed)
         self.supply.stock({name for entry in allowed for name in entry.placeholders()})

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from kms_conformance.adapters.key_protect import KeyProtect
 from kms_conformance.adapters.key_protect.base import LONGEST_NAME
+from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.clock import ControlledClock
@@ -69,6 +70,7 @@ class Supply:
         self.kms = _Bookkeeper(case)
         self.case = case
         self.target = case.bench.target
+        self._lacking = {name for name, there in self.target.capabilities.items() if not there}
         self.prefix = f"kmsct-{re.sub(r'[^A-Za-z0-9]', '', case.bench.run)[:8]}-"
         self.hidden: set[str] = set()
         self._values: dict[str, deque[str]] = {}
@@ -81,7 +83,9 @@ class Supply:
     # --- what may be sent ------------------------------------------------------------------------------------------
 
     def allows(self, entry: Entry) -> bool:
-        """Tell whether a request may go to this target: nothing outside ``[allow]``."""
+        """Tell whether a request may go to this target: nothing that it lacks, nothing outside ``[allow]``."""
+        if self._lacking & features_of(entry):
+            return False
         if self.target.fresh:
             return True
         allow, text = self.target.allow, entry.body or ""
@@ -96,6 +100,11 @@ class Supply:
         if "preventKeyDeletion" in text:
             return "service" in self.target.identities
         return True
+
+    def lacks(self, operation: str) -> str:
+        """Return the capability that an operation is part of and that the target declares it lacks, or ``""``."""
+        feature = feature_of(operation)
+        return feature if feature in self._lacking else ""
 
     def identity(self, entry: Entry) -> str | None:
         """Return who sends a request; ``None`` for nobody. Identities that the target lacks are the manager."""
@@ -121,7 +130,7 @@ class Supply:
 
     def stock(self, names: Iterable[str]) -> None:
         """Make what the placeholders name. Raises :class:`Inconclusive` when even a plain key cannot be made."""
-        wanted = set(names)
+        wanted = without(names, self._lacking)
         if any(name.startswith("name") for name in wanted) or "instance:spare" in wanted:
             self._prepare_policies(wanted)
         kinds = {
