@@ -25,6 +25,7 @@ OWN_CASES = "kms_conformance.scenarios"
 CONTRACT = "kms_contract"
 FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
 GENERATING = frozenset({"test_live.py", "test_stateful.py"})
+TOGETHER = "kms-waits"
 STATE = pytest.StashKey["State"]()
 _MARKERS = (
     "covers(*requirements): rows of requirements.yaml that the case puts to the test",
@@ -192,13 +193,14 @@ def _of_worker(worker: dict[str, Any]) -> State:
     told = json.loads(worker["kms"])
     options = replace(from_mapping(told["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(told["target"], {}), embedded=told["embedded"])
-    return State(lambda: Session(options, target), None, worker=True)
+    return State(lambda: Session(options, target), None, worker=told["dist"])
 
 
 class State:
     """The plugin's active half, registered only where cases are asked for.
 
-    ``start`` makes the session; ``run_ended`` (of the command line) receives the verdict object.
+    ``start`` makes the session; ``worker`` says how cases are shared out to the process that this is, ``""`` in no
+    worker; ``run_ended`` (of the command line) receives the verdict object.
     """
 
     def __init__(
@@ -206,7 +208,7 @@ class State:
         start: Callable[[], Session],
         report_dir: Path | None,
         *,
-        worker: bool = False,
+        worker: str = "",
         watcher: Any = None,
     ) -> None:
         self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
@@ -254,6 +256,7 @@ class State:
                 "options": as_mapping(self.session.options),
                 "target": self.session.target.document(),
                 "embedded": self.session.target.embedded,
+                "dist": str(node.config.getoption("dist")),
             }
         )
 
@@ -270,7 +273,8 @@ class State:
         judged = self.session.options.contracts
         cases = self._own({case_id: case for case_id, case in cases.items() if case[1].contract in judged})
         self._infos = {case_id: info for case_id, (_, info) in cases.items()}
-        self._overlap = Overlap(self.session)
+        # Workers share the cases: all that wait go to one of them, where they are kept together, else to any.
+        self._overlap = Overlap(self.session, one_by_one=self._worker not in {"", "loadgroup"})
         contracts = {info.contract for info in self._infos.values()}
         real_time = any(self.session.overlaps(contract) for contract in contracts)
         others = [item for item in items if not is_case(item)]
@@ -280,7 +284,16 @@ class State:
         for item, info in cases.values():
             if may_overlap(info) and self.session.overlaps(info.contract):
                 self._overlap.add(info, body_of(item))
-                item.add_marker(pytest.mark.xdist_group("kms-waits"))
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Keep the cases whose waits overlap in one process; xdist reads the mark before cases are put in order."""
+        from kms_conformance.schedule import may_overlap  # noqa: PLC0415 - inert sessions stay light
+
+        if self._worker and is_case(item):
+            info = describe(item)
+            judged = info.contract in self.session.options.contracts
+            if judged and may_overlap(info) and self.session.overlaps(info.contract):
+                item.add_marker(pytest.mark.xdist_group(TOGETHER))
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out the fuzz cases that make requests during the run, unless they are asked for."""
@@ -326,7 +339,7 @@ class State:
         if overlap.knows(info.id):
             result = overlap.collect(info.id, self._beat)
         else:
-            if not info.impact:
+            if not info.impact and not self._worker:
                 overlap.launch()
             result = self.session.run_case(self.session.open(info), body_of(pyfuncitem))
         pyfuncitem.stash[RESULT] = result
@@ -514,7 +527,7 @@ def describe(item: pytest.Item) -> CaseInfo:
         control=any(need["control"] for need in needs),
         impact=tuple(kind for marker in item.iter_markers("impact") for kind in marker.args),
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
-        nodeid=item.nodeid,
+        nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
     )
 
 

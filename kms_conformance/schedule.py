@@ -22,10 +22,14 @@ _BEAT = 0.2
 
 
 class Overlap:
-    """The waiting cases of a run and the threads they run in."""
+    """The waiting cases of a run and the threads they run in.
 
-    def __init__(self, session: Session) -> None:
+    ``one_by_one``: start a case only when its turn comes, where another process may have the others.
+    """
+
+    def __init__(self, session: Session, *, one_by_one: bool = False) -> None:
         self._session = session
+        self._one_by_one = one_by_one
         # Not the threads themselves: Python 3.11 takes a thread for ended whose join Ctrl-C has interrupted.
         self._done: dict[str, threading.Event] = {}
         self._results: dict[str, CaseResult] = {}
@@ -42,10 +46,12 @@ class Overlap:
 
     def launch(self) -> None:
         """Start every waiting case, the longest first."""
-        if self._launched:
-            return
+        if not self._launched:
+            self._start(self._waiting)
+
+    def _start(self, ids: Iterable[str]) -> None:
         self._launched = time.time()
-        for info, body in sorted(self._waiting.values(), key=lambda entry: -entry[0].waits):
+        for info, body in sorted((self._waiting[name] for name in ids), key=lambda entry: -entry[0].waits):
             case = self._session.open(info)
             done = self._done[info.id] = threading.Event()
             thread = threading.Thread(target=self._run, args=(case, body, done), name=info.id, daemon=True)
@@ -69,7 +75,10 @@ class Overlap:
 
         Waits in short steps, so that Ctrl-C is noticed.
         """
-        self.launch()
+        if self._one_by_one:
+            self._start([case_id])
+        else:
+            self.launch()
         while not self._done[case_id].wait(_BEAT):
             alive = [self._waiting[name][0].waits for name, done in self._done.items() if not done.is_set()]
             beat(len(alive), self._launched + max(alive, default=0.0))

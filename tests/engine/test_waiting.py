@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from kms_conformance.kit import CaseInfo
 from kms_conformance.schedule import may_overlap, order
 from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict
 from kms_reference.server import Server
+from kms_reference.target import write_target
 
 INSTANCE = "00000000-0000-4000-8000-00000000000c"
 # Rules without a contract behind them: the reference answers at once, the case waits on its own account.
@@ -225,3 +227,51 @@ def test_order() -> None:
     }  # fmt: skip
     assert order(infos, infos, real_time=True) == ["alone", "alone-waits", "turns", "quick", "short", "long"]
     assert [name for name, info in infos.items() if may_overlap(info)] == ["long", "short"]
+
+
+@pytest.mark.parametrize("dist", [("--dist", "loadgroup"), ()], ids=["kept-together", "any"])
+def test_workers_run_a_waiting_case_once(
+    command: Command, reference: Server, tmp_path: Path, dist: tuple[str, ...]
+) -> None:
+    """Of several processes one runs a waiting case: two would make things of one name on a shared instance."""
+    noted = tmp_path / "noted"
+    path = write_case(
+        tmp_path / "own",
+        f'''
+def note(name):
+    with open({str(noted)!r}, "a") as notes:
+        notes.write(name + "\\n")
+
+
+@covers("list-keys")
+@waits(1)
+@pytest.mark.parametrize("number", range(4))
+def test_waiting(kms, number):
+    """A case that waits."""
+    note(f"begin{{number}}")
+    kms.list_keys(limit=1).succeeds(200)
+    kms.wait(1, "the test wants it")
+    note(f"end{{number}}")
+
+
+@covers("list-keys")
+@pytest.mark.parametrize("number", range(6))
+def test_quick(kms, number):
+    """A case that does not."""
+    kms.list_keys(limit=1).succeeds(200)
+''',
+    )
+    path.write_text("import pytest\n" + path.read_text())
+    target = tmp_path / "target.toml"
+    write_target(target, reference)
+    text = target.read_text().replace('instance = "fresh"', f'instance = "{INSTANCE}"')
+    target.write_text(re.sub(r"\[control\]\n.*\n", "", text))
+    ended = command(
+        "--kms-target", str(target), "-n", "2", *dist, "-p", "no:cacheprovider", str(path), module="pytest"
+    )
+    assert ended.code == 0, ended.told
+    assert "10 passed" in ended.out, ended.told
+    notes = noted.read_text().split()
+    assert sorted(notes) == [f"{what}{number}" for what in ("begin", "end") for number in range(4)]
+    if dist:
+        assert all(note.startswith("begin") for note in notes[:4]), "waits do not overlap"
