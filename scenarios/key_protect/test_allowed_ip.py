@@ -23,7 +23,7 @@ def test_caller_from_elsewhere(kms):
     """A caller whose address the policy leaves out is not let in; all others are."""
     elsewhere = kms.from_address(ELSEWHERE)
     elsewhere.list_keys(limit=1).succeeds(200)
-    kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here()).succeeds(204)
+    kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
     kms.list_keys(limit=1).succeeds(200)
     elsewhere.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
     elsewhere.create_key().is_refused(
@@ -40,7 +40,7 @@ def test_locked_out(kms):
     """The page's own sequence: the policy names addresses of others, and the caller is locked out."""
     inside = kms.rescue()
     kms.list_keys(limit=1).succeeds(200)
-    inside.set_instance_policy("allowedIP", allowed_ip=["65.128.226.0/24"]).succeeds(204)
+    inside.restrict_addresses(["65.128.226.0/24"]).succeeds(204)
     kms.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR").lacks("resources.0.id")
     inside.list_keys(limit=1).succeeds(200)
     inside.set_instance_policy("allowedIP", enabled=False).succeeds(204)

@@ -48,7 +48,7 @@ def test_change_against_a_configuration_rule(kms):
 @impact("allowed-ip")
 def test_feature_that_is_not_enabled(kms):
     """The allowedIP policy is set where the feature is enabled, and refused where it is not."""
-    kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here()).succeeds(204)
+    kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
     kms.set_instance_policy("allowedIP", enabled=False).succeeds(204)
     kms.fault("feature-restricted")
     kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here()).is_refused(

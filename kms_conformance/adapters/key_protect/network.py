@@ -13,7 +13,8 @@ from typing import Any, Self
 import httpx
 
 from kms_conformance.adapters.key_protect.actions import Actions
-from kms_conformance.kit import Inconclusive, NotApplicable, NotTested
+from kms_conformance.exchange import reason_code
+from kms_conformance.kit import Answer, Inconclusive, NotApplicable, NotTested
 from kms_conformance.planting import random_bytes
 from kms_conformance.transport import authorities
 
@@ -22,6 +23,7 @@ ELSEWHERE = "203.0.113.77"
 FOREIGN, INSIDE = "65.128.226.0/24", "65.128.226.7"
 """The range that the page's lock-out names, and an address in it."""
 _NOWHERE = ipaddress.IPv4Network("203.0.113.0/24")
+_FORBIDDEN = 403
 _DONE = {200, 204}
 
 
@@ -41,6 +43,14 @@ class Network(Actions):
         """Return address ranges, as ``allowed_ip`` takes them, that leave out :data:`ELSEWHERE` and hardly more."""
         rest = ipaddress.IPv4Network("0.0.0.0/0").address_exclude(_NOWHERE)
         return [*(str(network) for network in sorted(rest)), "::/0"]
+
+    def restrict_addresses(self, ranges: list[str]) -> Answer:
+        """Set the allowedIP policy; not applicable where the account does not have the feature, as ordinary ones have not."""
+        answer = self.set_instance_policy("allowedIP", allowed_ip=ranges)
+        if answer.status == _FORBIDDEN and reason_code(answer.body) == "FEATURE_RESTRICTED_ERR":
+            self.case.open.pop(answer.exchange.id, None)
+            raise NotApplicable("the account does not have the allowedIP policy (FEATURE_RESTRICTED_ERR)")
+        return answer
 
     def from_address(self, address: str) -> Self:
         """Return the same instance as seen from another source address, which the control protocol pretends."""
@@ -62,7 +72,7 @@ class Network(Actions):
         way = ways[0]
         if way.pretends:
             # A pretended address that has no effect would lock us out for good, so its effect is shown first.
-            self.set_instance_policy("allowedIP", allowed_ip=self.everywhere_but_here()).needed(204)
+            self.restrict_addresses(self.everywhere_but_here()).needed(204)
             refused = self.from_address(ELSEWHERE).request("GET", "/keys", params={"limit": 1})
             self.case.open.pop(refused.exchange.id, None)
             if refused.ok:
@@ -102,7 +112,10 @@ class Network(Actions):
         self.case.clean_up.append(partial(self.clear_fault, name, **settings))
         status = self._control("faults", {"fault": name, **settings}).status_code
         if status not in _DONE:
-            raise NotTested(f"needs the fault {name} of the control protocol, which answers {status}")
+            raise NotTested(
+                f"needs the fault {name} of the control protocol, which answers {status};"
+                " an endpoint without faults declares [capabilities] faults = false"
+            )
 
     def clear_fault(self, name: str, **settings: Any) -> None:
         """Mend what :meth:`fault` broke."""
