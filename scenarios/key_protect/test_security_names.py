@@ -23,9 +23,7 @@ def test_key_id_with_a_tail(kms, tail):
 
 
 @covers("security-path-confusion")
-@pytest.mark.parametrize(
-    "target", ["/api/v2/keys/../../api/v2/key_rings", "/api/v2/keys/%2e%2e/key_rings", "//api/v2/keys"]
-)
+@pytest.mark.parametrize("target", ["/api/v2/keys/../../api/v2/key_rings", "/api/v2/keys/%2e%2e/key_rings"])
 def test_path_with_dot_segments(kms, target):
     """A path that climbs is not followed."""
     control = kms.list_keys(limit=1).succeeds(200)
