@@ -51,7 +51,8 @@ class Outcome:
 class Member:
     """A statement about one member of the answer's body.
 
-    ``path`` is dotted (``resources.0.id``; ``resources.*.id`` collects); ``check`` is one of ``equals``, ``differs``,
+    ``path`` is dotted (``resources.0.id``; ``resources.*.id`` collects); ``check`` is one of ``equals``, ``agrees``
+    (equals, where it is there at all), ``differs``,
     ``present``, ``absent``, ``contains``, ``lacks``, ``at-most``, ``length``, ``at-most-long``, ``header``, ``matches`` (a text,
     or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
     (nowhere in the answer; ``path`` only names what). ``value`` is redacted like the exchange: a secret is its token.
@@ -65,6 +66,7 @@ class Member:
         """Return the statement in words."""
         words = {
             "equals": f"{self.path} = {self.value!r}",
+            "agrees": f"{self.path} = {self.value!r} where it is shown",
             "differs": f"{self.path} other than {self.value!r}",
             "present": f"a member {self.path}",
             "absent": f"no member {self.path}",

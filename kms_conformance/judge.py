@@ -163,8 +163,9 @@ def _header_mismatch(member: Member, answer: Received) -> str | None:
 
 def _holds(member: Member, value: object) -> bool:
     match member.check:
-        case "equals":
-            return value is not MISSING and type(value) is type(member.value) and value == member.value
+        case "equals" | "agrees":
+            if_there = type(value) is type(member.value) and value == member.value
+            return member.check == "agrees" if value is MISSING else if_there
         case "differs":
             return value is not MISSING and value != member.value
         case "present":
@@ -174,7 +175,8 @@ def _holds(member: Member, value: object) -> bool:
         case "contains":
             return isinstance(value, list) and member.value in value
         case "lacks":
-            return value is MISSING or (isinstance(value, list) and member.value not in value)
+            nothing = value is MISSING or value is None
+            return nothing or (isinstance(value, list) and member.value not in value)
         case "at-most":
             return (
                 isinstance(value, int | float | str)

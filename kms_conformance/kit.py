@@ -372,6 +372,10 @@ class Answer:
             Member(path, "present") if value is MISSING else Member(path, "equals", value), requirement
         )
 
+    def agrees(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+        """Expect a member's value where the answer has the member at all."""
+        return self._member(Member(path, "agrees", value), requirement)
+
     def lacks(self, path: str, *, requirement: str | None = None) -> Self:
         """Expect that a member is not there."""
         return self._member(Member(path, "absent"), requirement)
