@@ -77,7 +77,10 @@ def put_instance_policies(call: Call) -> Reply:
         changes[name] = _read(call, name, members)
         if call.broken("policies-set-one-by-one"):
             _set(call, name, enabled=changes[name][0], attributes=changes[name][1])
-    restricted = "allowedIP" in changes and "feature-restricted" in call.instance.faults
+    enabled_here = not call.rules.varies("allowed-ip-not-enabled")
+    restricted = "allowedIP" in changes and (
+        "feature-restricted" in call.instance.faults or (changes["allowedIP"][0] and not enabled_here)
+    )
     if restricted and not call.broken("feature-restriction-ignored"):
         raise RefusalError("FEATURE_RESTRICTED_ERR")
     for name, (enabled, attributes) in changes.items():

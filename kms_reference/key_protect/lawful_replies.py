@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect.errors import UMBRELLA_MESSAGES
 from kms_reference.key_protect.sections import UMBRELLA
+from kms_reference.key_protect.wire import KEY_TYPE
 from kms_reference.rules import Variation
 
 if TYPE_CHECKING:
@@ -147,6 +148,41 @@ def _unreadable_bearer(draft: Draft) -> None:
         draft.resource["errorMsg"] = "Unauthorized: The user does not have access to the specified resource"
 
 
+def _http_layer(draft: Draft) -> None:
+    """Let a web server answer what no operation was asked for, as stock ones do: in words of its own, without envelope."""
+    form = {405, 413}
+    if draft.status in form or (draft.status == 404 and draft.operation is None):  # noqa: PLR2004 - the status itself
+        draft.raw = b"<html><body><h1>Refused</h1></body></html>"
+        draft.headers["content-type"] = "text/html"
+
+
+def _keys(draft: Draft) -> list[dict[str, Any]]:
+    resources = draft.body.get("resources") if isinstance(draft.body, dict) and not draft.refused else None
+    return [entry for entry in resources or () if entry.get("type") == KEY_TYPE and "extractable" in entry]
+
+
+def _ring_untold(draft: Draft) -> None:
+    if draft.operation != "patchKey":
+        for key in _keys(draft):
+            key.pop("keyRingID", None)
+
+
+def _nulls(draft: Draft) -> None:
+    for key in _keys(draft):
+        for name in ("description", "aliases", "tags", "expirationDate", "lastRotateDate", "deletionDate"):
+            key.setdefault(name, None)
+
+
+def _own_codes(draft: Draft) -> None:
+    """Give refusals whose code no source fixes a code and a status of the server's own."""
+    free = {"createKey", "createKeyAlias", "createKeyRing", "deleteKeyRing", "postImportToken"}
+    if draft.refused and draft.operation in free and draft.code == "INVALID_FIELD_ERR":
+        draft.status, draft.code = 422, "VALUE_REFUSED"
+        draft.reason.update(code=draft.code, status=draft.status)
+        summary = str(draft.resource["errorMsg"]).replace("INVALID_FIELD_ERR", draft.code)
+        draft.resource["errorMsg"] = summary.replace("Bad Request", "Unprocessable Entity")
+
+
 REPLY_VARIATIONS: Final = (
     Variation("quotes-apostrophe", "The word reasons and field names stand in apostrophes.", (), _texts(lambda t, _: t.replace("`", "'"))),
     Variation("quotes-double", "The word reasons and field names stand in double quotes.", (), _texts(lambda t, _: t.replace("`", '"'))),
@@ -183,5 +219,10 @@ REPLY_VARIATIONS: Final = (
     Variation("active-kmip-object-needs-force", "An active KMIP object is deleted with force only.", ()),
     Variation("force-named-as-target", "A refused deletion names force as its target.", ("protected-resource-err",), _target_when_undocumented),
     Variation("destroyed-key-is-gone", "Actions on a deleted key are answered with 410.", ("key-action-invalid-state-err",)),
+    Variation("http-layer-answers", "A web server answers unknown paths, unknown methods and large bodies with pages of its own.", (), _http_layer),
+    Variation("key-ring-untold", "Keys do not show their ring, which older replies do not have.", (), _ring_untold),
+    Variation("unset-members-null", "Members of a key that are not set are null.", (), _nulls),
+    Variation("codes-of-its-own", "Refusals whose code no source fixes have a code and a status of the server's own.", (), _own_codes),
+    Variation("allowed-ip-not-enabled", "The account does not have the allowedIP policy.", ("feature-restricted-err",)),
     Variation("expiry-half-an-hour-late", "Expired keys change their state half an hour late.", ("key-expired-err",), times={"expiry-sweep": 1_800}),
 )  # fmt: skip

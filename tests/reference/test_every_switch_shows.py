@@ -131,6 +131,7 @@ async def access(p: Probe) -> None:
     """Tokens, roles, instances, networks."""
     for header in ("Bearer x", "Basic x", f"Bearer {p.tokens['manager'][:-9]}AAAAAAAAA", None):
         await p.send("GET", "/keys", authorization=header)
+    await p.send("GET", "/nowhere")
     for who in ("expired", "outsider", "reader", "service"):
         await p.send("GET", "/keys", who=who)
     await p.send("POST", "/keys", {}, who="reader")
@@ -546,6 +547,8 @@ OTHER_STATUS = (
     "destroyed-key-is-gone",
     "purge-200",
     "alias-200",
+    "codes-of-its-own",
+    "allowed-ip-not-enabled",
 )
 OTHER_STATUS += ("expiry-half-an-hour-late", "restore-ignores-material", "active-kmip-object-needs-force")
 
