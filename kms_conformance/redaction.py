@@ -157,6 +157,21 @@ class Redactor:
                 return self._known.tokens.get(body, body)
         return body
 
+    def learn(self, body: JSON, name: str = "") -> None:
+        """Make the secrets of a document known that is not kept itself.
+
+        Not those that a fuzzer has made up, a short or a common word: ordinary answers would be taken for echoes of them.
+        """
+        match body:
+            case dict():
+                for key, value in body.items():
+                    self.learn(value, key)
+            case list():
+                for value in body:
+                    self.learn(value, name)
+            case str() if name in self._secret and body not in self._known.harmless and parts(body):
+                self.remember(body, name)
+
     def guarded(self, body: JSON, name: str = "") -> list[str]:
         """Return the values of a request's document that an answer may not repeat."""
         match body:

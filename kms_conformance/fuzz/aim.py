@@ -116,6 +116,9 @@ class Aim:
     def judge(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
         """Return what is wrong with an answer; the findings may hold secrets and are not for the report."""
         exchange = self._light(shot, landed)
+        for seen in (shot.body, exchange.answer and exchange.answer.body):
+            # Whatever is reported later, of this request or of another one, may repeat them.
+            self.bench.redactor.learn(seen)
         name = shot.operation or f"{shot.entry.method} {shot.entry.operation}"
         found = {
             (name, finding.requirement, cause_of(finding)): finding
