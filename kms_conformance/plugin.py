@@ -537,7 +537,10 @@ def contract_of(item: pytest.Function) -> str:
         contract = getattr(definitions[-1].func, CONTRACT, None)
         if contract is not None:
             return str(contract)
-    raise pytest.UsageError(f"{item.nodeid} has the covers marker but asks for no system such as kms")
+    raise pytest.UsageError(
+        f"{item.nodeid} has the covers marker but gets no system; let it ask for one such as kms, which conftest.py "
+        "or the file itself makes: from kms_conformance.api import case_fixture; kms = case_fixture(CONTRACT)"
+    )
 
 
 def body_of(item: pytest.Item) -> Callable[[Any], None]:

@@ -19,7 +19,7 @@ _WIDTH = 100
 
 
 @click.command("explain")
-@click.argument("code", nargs=-1, required=True)
+@click.argument("code", nargs=-1, required=True, metavar="CODE")
 def command(code: tuple[str, ...]) -> None:
     """Explain CODE.
 
