@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -31,6 +31,18 @@ def folders(contract: str) -> tuple[str, ...]:
 def listed_cases(contract: str) -> tuple[ListedCase, ...]:
     """Return the cases of a contract, in the order of their files; none when no cases are installed for it."""
     return tuple(case for folder in folders(contract) for case in _listed(folder))
+
+
+def not_among(collected: Collection[str], contracts: Iterable[str], *, without: Collection[str]) -> int:
+    """Return how many cases of the contracts a pytest session has not collected; ``without`` names files it may not.
+
+    Who collects none of ours runs cases of his own, of which we know no number: 0.
+    """
+    functions = {case_id.partition("[")[0] for case_id in collected}
+    skipped = {name.removesuffix(".py").removeprefix("test_") for name in without}
+    ours = {case.id for contract in contracts for case in listed_cases(contract)}
+    wanted = {case_id for case_id in ours if case_id.split(".")[-2] not in skipped}
+    return len(wanted - functions) if functions & ours else 0
 
 
 def _listed(folder: str) -> tuple[ListedCase, ...]:

@@ -267,11 +267,17 @@ class State:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Order the cases; with a real clock, note those whose waits overlap."""
-        from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.catalogue import not_among  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - same
 
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
         judged = self.session.options.contracts
-        cases = self._own({case_id: case for case_id, case in cases.items() if case[1].contract in judged})
+        cases = {case_id: case for case_id, case in cases.items() if case[1].contract in judged}
+        if self._watcher is None and not self._deselected:
+            # One file of ours, or one case by its name, is a part as much as what -k leaves is.
+            unasked = () if self.session.options.fuzz.generate else GENERATING
+            self._deselected = not_among(cases, judged, without=unasked)
+        cases = self._own(cases)
         self._infos = {case_id: info for case_id, (_, info) in cases.items()}
         # Workers share the cases: all that wait go to one of them, where they are kept together, else to any.
         self._overlap = Overlap(self.session, one_by_one=self._worker not in {"", "loadgroup"})

@@ -97,6 +97,19 @@ def test_same_verdict_by_pytest(command: Command, target_file: Path, tmp_path: P
     assert "Traceback" not in by_pytest.told
 
 
+def test_one_case_is_no_conformance(command: Command, target_file: Path, tmp_path: Path) -> None:
+    """A case that is asked for by its file and name is a part, as one that -k has left over is."""
+    case = "kms_conformance.scenarios.key_protect.test_rotation::test_rotate_twice_within_the_hour"
+    ended = command(
+        "--kms-target", str(target_file), "--kms-report-dir", "report", "--pyargs", case, module="pytest"
+    )
+    document = results(tmp_path / "report")
+    assert document["counts"]["passed"] == 1, ended.told
+    assert document["verdict"] == "not-verified"
+    assert re.search(r"cut short: \d+ cases were left out by the selection", document["headline"])
+    assert ended.code == 0  # as with -k: what was asked for has passed
+
+
 def test_broken_by_pytest(command: Command, broken: Server, tmp_path: Path) -> None:
     """A broken reference gives pytest a non-zero exit code, real failures in its own JUnit file, and steps in Allure."""
     target = tmp_path / "target.toml"
