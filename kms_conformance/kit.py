@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from kms_conformance.admission import nearest
 from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.expectation import Expectation, Member, Outcome
@@ -204,6 +205,13 @@ class CaseRun:
             return self.bench.contract.requirement(row_id)
         return next((row for row in rows if code is not None and row.code == code), rows[0])
 
+    def known_code(self, code: str) -> ReasonCode:
+        """Return a reason code of the contract; raise :class:`AuthorError` where it has none of this name."""
+        codes = self.bench.contract.codes
+        if code not in codes:
+            raise AuthorError(self.info.id, f"there is no reason code {code!r}{nearest(code, codes)}")
+        return codes[code]
+
     def result(self) -> CaseResult:
         """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
         stopped = self.stopped
@@ -330,7 +338,7 @@ class Answer:
         answer, or a case, where that cannot be.
         """
         self._demand_control(control)
-        known = self.case.bench.contract.codes[code]
+        known = self.case.known_code(code)
         row = self.case.row(requirement, code)
         code_at, text_at = self.case.bench.contract.reason_at
         primary = Outcome(

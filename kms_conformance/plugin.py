@@ -566,6 +566,10 @@ def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:
     """Stand in for the system until the body runs; outside an active session, say how to start one."""
     if STATE not in request.config.stash:
         pytest.fail("cases run under --kms-target FILE or --pyargs kms_conformance.scenarios", pytrace=False)
+    if not is_case(request.node):
+        pytest.fail(
+            "a case says by @covers(ROW, ...) which rows of the contract it puts to the test", pytrace=False
+        )
     yield contract
 
 

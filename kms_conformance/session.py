@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
+from kms_conformance.admission import admit, demand_sense
 from kms_conformance.baseline import Entry, accepted, as_documents, entries_of, settle
 from kms_conformance.catalogue import listed_cases
 from kms_conformance.client import Client
@@ -26,7 +27,7 @@ from kms_conformance.errors import BadValueError, SuiteError
 from kms_conformance.fuzz.corpus import shipped_digest
 from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.journal import Journal, Thing
-from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotApplicable, NotTested, Planted
+from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotTested, Planted
 from kms_conformance.locks import Turns
 from kms_conformance.planting import Lock as JournalKey
 from kms_conformance.planting import StaleError, Tape, begin, reproducible
@@ -38,16 +39,6 @@ from kms_conformance.target import Target
 from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import CaseResult, KnownDeviation, Profile, Row, Run
 
-# What a case touches -> the switch under [allow] that permits it on a shared instance.
-SWITCHES = {
-    "instance": "instance_policies",
-    "allowed-ip": "allowed_ip",
-    "import-token": "import_token",
-    "litter": "dual_auth_litter",
-    "zeroize": "zeroize",
-    "account": "credentials",
-    "clusters": "clusters",
-}
 BREAKER = 6
 # What cannot stay as it is for days between two runs.
 ROOTLESS = {"instance", "allowed-ip", "import-token", "zeroize", "account", "clusters"}
@@ -196,7 +187,8 @@ class Session:
         interrupt: KeyboardInterrupt | None = None
         try:
             self._demand_life(bench)
-            _admit(info, bench)
+            demand_sense(info, bench.contract)
+            admit(info, bench.target)
             system = adapter_of(bench.contract)(case)
             self._take_up(case, system)
             bench = case.bench
@@ -442,25 +434,6 @@ def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
     module, _, name = str(contract.about["adapter"]).partition(":")
     adapter: Callable[[CaseRun], Any] = getattr(import_module(module), name)
     return adapter
-
-
-def _admit(info: CaseInfo, bench: Bench) -> None:
-    """Refuse a case that the target does not allow, and say what to add to get it run."""
-    target = bench.target
-    for capability in info.capabilities:
-        if target.capabilities.get(capability) is False:
-            raise NotApplicable(f"the target declares capabilities.{capability} = false")
-    missing = [f"[identities.{name}]" for name in info.identities if name not in target.identities]
-    if info.control and not target.control_url:
-        missing.append("[control] url")
-    if not target.fresh:
-        missing += [
-            f"[allow] {SWITCHES[kind]} = true"
-            for kind in info.impact
-            if not target.allow.get(SWITCHES[kind], False)
-        ]
-    if missing:
-        raise NotTested(f"add {', '.join(missing)} to the target")
 
 
 def as_mapping(options: Options) -> Mapping[str, Any]:

@@ -1,0 +1,77 @@
+"""Whether a case may run: what it says of itself makes sense, and the target gives what it needs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from functools import cache
+from typing import TYPE_CHECKING
+
+from kms_conformance.errors import AuthorError
+from kms_conformance.stopping import NotApplicable, NotTested
+from kms_conformance.validation import load_schema
+
+if TYPE_CHECKING:
+    from kms_conformance.contract import Contract
+    from kms_conformance.kit import CaseInfo
+    from kms_conformance.target import Target
+
+# What a case touches -> the switch under [allow] that permits it on a shared instance.
+SWITCHES = {
+    "instance": "instance_policies",
+    "allowed-ip": "allowed_ip",
+    "import-token": "import_token",
+    "litter": "dual_auth_litter",
+    "zeroize": "zeroize",
+    "account": "credentials",
+    "clusters": "clusters",
+}
+
+
+def demand_sense(info: CaseInfo, contract: Contract) -> None:
+    """Raise :class:`AuthorError` where a marker of a case names what does not exist: it would be ignored in silence."""
+    identities, capabilities = _of_targets()
+    if not info.covers:
+        raise AuthorError(info.id, "it covers no row of the contract")
+    for names, what, known in (
+        (info.covers, "row", contract.requirements),
+        (info.identities, "identity", identities),
+        (info.capabilities, "capability", capabilities),
+        (info.impact, "impact", SWITCHES),
+    ):
+        for name in names:
+            if name not in known:
+                raise AuthorError(info.id, f"there is no {what} {name!r}{nearest(name, known)}")
+
+
+@cache
+def _of_targets() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the identities and the capabilities that a target can have."""
+    known = load_schema("target")["properties"]
+    return frozenset(known["identities"]["properties"]), frozenset(
+        known["capabilities"]["propertyNames"]["enum"]
+    )
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return the known name that a wrong one comes near to, in brackets and with a blank before; else ``""``."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def admit(info: CaseInfo, target: Target) -> None:
+    """Refuse a case that the target does not allow, and say what to add to get it run."""
+    for capability in info.capabilities:
+        if target.capabilities.get(capability) is False:
+            raise NotApplicable(f"the target declares capabilities.{capability} = false")
+    missing = [f"[identities.{name}]" for name in info.identities if name not in target.identities]
+    if info.control and not target.control_url:
+        missing.append("[control] url")
+    if not target.fresh:
+        missing += [
+            f"[allow] {SWITCHES[kind]} = true"
+            for kind in info.impact
+            if not target.allow.get(SWITCHES[kind], False)
+        ]
+    if missing:
+        raise NotTested(f"add {', '.join(missing)} to the target")

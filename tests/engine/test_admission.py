@@ -1,0 +1,40 @@
+"""Whether a case may run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kms_conformance.admission import demand_sense
+from kms_conformance.contract import load_contract
+from kms_conformance.errors import AuthorError
+from kms_conformance.kit import CaseInfo
+
+
+def case(**declared: Any) -> CaseInfo:
+    """Return what a case says of itself."""
+    return CaseInfo("own.case", "a case", "key_protect", **{"covers": ("key-deleted-err",), **declared})
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ({"covers": ()}, "it covers no row of the contract"),
+        ({"covers": ("key-deletd-err",)}, "no row 'key-deletd-err' (did you mean 'key-deleted-err'?)"),
+        ({"identities": ("redaer",)}, "no identity 'redaer' (did you mean 'reader'?)"),
+        ({"capabilities": ("kimp",)}, "no capability 'kimp' (did you mean 'kmip'?)"),
+        ({"impact": ("the world",)}, "no impact 'the world'"),
+    ],
+)
+def test_markers_name_what_exists(declared: dict[str, Any], told: str) -> None:
+    """A wrong name in a marker would be ignored: the case would run where it must not, or never."""
+    with pytest.raises(AuthorError) as wrong:
+        demand_sense(case(**declared), load_contract("key_protect"))
+    assert told in wrong.value.sentence
+
+
+def test_good_markers() -> None:
+    """What the page for authors shows is accepted."""
+    declared = {"identities": ("reader",), "capabilities": ("kmip",), "impact": ("import-token",)}
+    demand_sense(case(**declared), load_contract("key_protect"))
