@@ -37,7 +37,7 @@ def demand_sense(info: CaseInfo, contract: Contract) -> None:
         (info.covers, "row", contract.requirements),
         (info.identities, "identity", identities),
         (info.capabilities, "capability", capabilities),
-        (info.impact, "impact", SWITCHES),
+        ((*info.impact, *info.perhaps), "impact", SWITCHES),
     ):
         for name in names:
             if name not in known:

@@ -57,13 +57,13 @@ def needs(
     return pytest.mark.needs(identity=identities, capability=capabilities, control=control)
 
 
-def impact(*kinds: str) -> pytest.MarkDecorator:
-    """Name what a case touches beyond its own keys.
+def impact(*kinds: str, where_allowed: bool = False) -> pytest.MarkDecorator:
+    """Name what a case touches beyond its own keys; ``where_allowed``: elsewhere it runs all the same, and does without.
 
     ``instance`` and ``allowed-ip`` (it then runs alone), ``import-token`` (cases take turns), ``litter`` (something one
     user cannot remove). On a shared instance each needs the matching switch under ``[allow]``.
     """
-    return pytest.mark.impact(*kinds)
+    return pytest.mark.impact(*kinds, where_allowed=where_allowed)
 
 
 def waits(seconds: float) -> pytest.MarkDecorator:

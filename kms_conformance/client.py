@@ -86,12 +86,14 @@ class Recorded:
 class Client:
     """Sends requests to one target; safe between threads."""
 
-    def __init__(self, target: Target, redactor: Redactor, prefix: str = "x") -> None:
+    def __init__(
+        self, target: Target, redactor: Redactor, prefix: str = "x", pace: Pace | None = None
+    ) -> None:
         self.target, self.redactor, self._prefix = target, redactor, prefix
         self._transport = DeadlineTransport()
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
-        self.tokens = Tokens(target, self._http, redactor)
-        self._pace = Pace(target.requests_per_second)
+        self._pace = pace or Pace(target.requests_per_second)
+        self.tokens = Tokens(target, self._http, redactor, self._pace.take)
         self._numbers = itertools.count(1)
         self.silent = 0  # requests in a row that got no answer
         for value, label in target.secrets().items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
@@ -55,8 +56,8 @@ class ControlledClock:
 
     overlaps = False
 
-    def __init__(self, target: Target) -> None:
-        self._url, self._timeout = target.control_url, target.timeout
+    def __init__(self, target: Target, take_turn: Callable[[], None] = lambda: None) -> None:
+        self._url, self._timeout, self._take_turn = target.control_url, target.timeout, take_turn
         self._http = httpx.Client(
             verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
         )
@@ -77,6 +78,7 @@ class ControlledClock:
         self._http.close()
 
     def _advance(self, instance: str, seconds: float) -> datetime:
+        self._take_turn()
         DEADLINE.at = time.monotonic() + self._timeout
         url = f"{self._url}/instances/{instance}/clock"
         try:
@@ -136,10 +138,13 @@ class NoClock(RealClock):
         raise TooLong
 
 
-def choose_clock(target: Target) -> ControlledClock | RealClock:
-    """Return the clock that the target allows: none, the endpoint's own, or the real one."""
+def choose_clock(target: Target, take_turn: Callable[[], None] = lambda: None) -> ControlledClock | RealClock:
+    """Return the clock that the target allows: none, the endpoint's own, or the real one.
+
+    ``take_turn`` waits for the run's rate limit before a request of the control protocol.
+    """
     if target.max_wait == 0:
         return NoClock(target)
     if target.control_url:
-        return ControlledClock(target)
+        return ControlledClock(target, take_turn)
     return RealClock(target)

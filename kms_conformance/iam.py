@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,8 +28,14 @@ _TOKEN = re.compile(r"[\x20-\x7e]+")
 class Tokens:
     """Gives the current token of an identity; safe between threads."""
 
-    def __init__(self, target: Target, http: httpx.Client, redactor: Redactor) -> None:
-        self._target, self._http, self._redactor = target, http, redactor
+    def __init__(
+        self,
+        target: Target,
+        http: httpx.Client,
+        redactor: Redactor,
+        take_turn: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._target, self._http, self._redactor, self._take_turn = target, http, redactor, take_turn
         self._held: dict[str, tuple[Secret, float]] = {}
         self._lock = threading.Lock()
 
@@ -48,6 +55,7 @@ class Tokens:
 
     def _fetch(self, name: str, api_key: Secret) -> tuple[Secret, float]:
         url = self._target.iam_url
+        self._take_turn()
         DEADLINE.at = time.monotonic() + self._target.timeout
         try:
             answer = self._http.post(

@@ -35,6 +35,13 @@ CREATE TABLE IF NOT EXISTS plants (
 );
 CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, plant INTEGER NOT NULL, sealed BLOB NOT NULL);
 """
+# Every column, so that a file of another version is seen before anything is created.
+_LOOK = (
+    "SELECT id, run, base_url, instance, kind, name, ref, state, at, detail FROM things LIMIT 1",
+    "SELECT id, case_id, base_url, instance, run, seed, due, at FROM plants LIMIT 1",
+    "SELECT id, plant, sealed FROM events LIMIT 1",
+)
+_BUSY, _PAUSE = 30.0, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Journal:
     """The journal file; ``path`` ``None`` keeps it in memory, for targets that vanish with the run.
 
     Only its owner may read it. ``is_secret`` tells of a text whether a secret stands in it. Raises
-    :class:`JournalError` when the file cannot be opened or written.
+    :class:`JournalError` when the file cannot be used: nothing may then be created.
     """
 
     def __init__(
@@ -78,17 +85,18 @@ class Journal:
     ) -> None:
         self._run, self._is_secret = run, is_secret
         self.path = path
+        self._alive: int | None = None
         self._lock = threading.Lock()
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._alive = _hold(path, run) if path is not None else None
+                self._alive = _hold(path, run)
             self._file = _open(path)
-        except OSError as wrong:
-            raise JournalError(str(path), wrong.strerror or type(wrong).__name__) from None
-        except sqlite3.Error as wrong:
-            raise JournalError(str(path), str(wrong)) from None
+        except (OSError, sqlite3.Error) as wrong:
+            self._let_go()
+            told = wrong.strerror if isinstance(wrong, OSError) else str(wrong)
+            raise JournalError(str(path), told or type(wrong).__name__) from None
 
     def tagged(self, run: str) -> Journal:
         """Return the same journal, writing under another run's id."""
@@ -119,8 +127,16 @@ class Journal:
         with self._lock:
             self._file.execute("UPDATE things SET state = 'created', ref = ? WHERE id = ?", (ref, row))
 
+    def refused(self, row: int) -> None:
+        """Write down that the request was refused, so that it made nothing.
+
+        Other rows of the same address stay: what they name may have been there before.
+        """
+        with self._lock:
+            self._file.execute("UPDATE things SET state = 'gone' WHERE id = ?", (row,))
+
     def gone(self, row: int) -> None:
-        """Write down that the thing is removed, or never came to be."""
+        """Write down that the thing is removed, whichever row names it."""
         with self._lock:
             self._file.execute(
                 "UPDATE things SET state = 'gone' WHERE id = ? OR (ref != '' AND (base_url, instance, kind, ref) ="
@@ -130,11 +146,35 @@ class Journal:
 
     def abandoned(self, base_url: str) -> list[Thing]:
         """Return what runs that are no longer alive have left, newest first: the order in which to remove it."""
-        return [thing for thing in reversed(self.left_over(base_url)) if not self._lives(thing.run)]
+        left = reversed(self.left_over(base_url))
+        return [thing for thing in left if not self._is_own(thing.run) and not self._lives(thing.run)]
+
+    def own(self, base_url: str) -> list[Thing]:
+        """Return what this run has left, newest first."""
+        return [thing for thing in reversed(self.left_over(base_url)) if self._is_own(thing.run)]
+
+    def last(self, patience: float) -> bool:
+        """Tell whether no other process of this run is alive; they are given ``patience`` seconds to end."""
+        until = time.monotonic() + patience
+        while self._alive is not None:
+            try:
+                # Who holds a file alone still holds it: for other runs this one stays alive.
+                fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # The system takes the old lock away even when it does not give the new one.
+                fcntl.flock(self._alive, fcntl.LOCK_SH)
+                if time.monotonic() > until:
+                    return False
+                time.sleep(_PAUSE)
+        return True
+
+    def _is_own(self, run: str) -> bool:
+        return run == self._run or run.startswith(f"{self._run}-")
 
     def _lives(self, run: str) -> bool:
         """Tell whether a run is still going on, here: it then holds a lock that the system frees at its death."""
-        if self.path is None or run == self._run or run.startswith(f"{self._run}-"):
+        if self.path is None:
             return True
         path = _alive_path(self.path, run.partition("-")[0])
         if not path.exists():
@@ -210,19 +250,34 @@ class Journal:
         """Close the file, and say that this run is over."""
         with self._lock:
             self._file.close()
-        if self._alive is not None and self.path is not None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._alive is None or self.path is None:
+            return
+        if self.last(0):
+            # Others of this run would count as dead without the file, and be swept while they work.
             _alive_path(self.path, self._run).unlink(missing_ok=True)
-            os.close(self._alive)
-            self._alive = None
+        os.close(self._alive)
+        self._alive = None
 
 
 def _open(path: Path | None) -> sqlite3.Connection:
-    """Open the file and make its tables."""
-    file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30)
-    # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
-    file.execute("PRAGMA journal_mode=WAL")
-    file.execute("PRAGMA synchronous=NORMAL")
-    file.executescript(_TABLE)
+    """Open the database and see that it is one of ours."""
+    file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=_BUSY)
+    try:
+        # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute("PRAGMA synchronous=NORMAL")
+        file.executescript(_TABLE)
+        for question in _LOOK:
+            file.execute(question).fetchall()
+        # A file that can be read only would fail at the first thing to write down.
+        file.execute("BEGIN IMMEDIATE")
+        file.execute("ROLLBACK")
+    except BaseException:
+        file.close()
+        raise
     return file
 
 

@@ -61,7 +61,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class CaseInfo:
-    """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring."""
+    """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
+
+    ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    """
 
     id: str
     title: str
@@ -72,6 +75,7 @@ class CaseInfo:
     capabilities: tuple[str, ...] = ()
     control: bool = False
     impact: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
     waits: float = 0.0
     nodeid: str = ""
 
@@ -140,22 +144,25 @@ class CaseRun:
         played = tape.play_reply(what)
         if played is not None:
             return client.recorded(request, self.info.id, played)
+        tape.ask(request.method, what)
         reply, exchange = client.send(request, self.info.id)
         if reply is not None:
             tape.record_reply(what, reply, exchange)
         return reply, exchange
 
-    def wait(self, seconds: float, why: str) -> None:
+    def wait(self, seconds: float, why: str, *, within: float | None = None) -> None:
         """Let ``seconds`` pass for this instance. ``why`` goes into the report.
 
-        Raises :class:`NotTested` when the operator does not allow a wait of that length, and :class:`AuthorError`
-        when the case waits longer than it has declared.
+        ``within`` is how many seconds after the same moment what comes next still holds: a later run that takes up a
+        planted case after that has come too late. Raises :class:`NotTested` when the operator does not allow a wait of
+        that length, and :class:`AuthorError` when the case waits longer than it has declared.
         """
         if self.waited + seconds > self.info.waits:
             raise AuthorError(
                 self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})"
             )
-        if self.tape is None or not self._waited_on_tape(self.tape, seconds):
+        long = seconds > self.bench.target.max_wait
+        if self.tape is None or not self.tape.wait(seconds, why, within, self.server_now if long else None):
             try:
                 self.bench.clock.wait(self.instance, seconds)
             except TooLong:
@@ -164,17 +171,6 @@ class CaseRun:
                     " or plant it with --profile nightly"
                 ) from None
         self.waited += seconds
-
-    def _waited_on_tape(self, tape: Tape, seconds: float) -> bool:
-        """Tell whether a wait lies behind us; raise :class:`Planted` when the case has to stop here for a later run."""
-        long = seconds > self.bench.target.max_wait
-        now = self.server_now() if long and self.server_now is not None else None
-        if tape.play("wait", f"{seconds:g}") is not None:
-            return True
-        if now is not None:
-            raise Planted(f"due {tape.suspend(seconds, now):%Y-%m-%d}")
-        tape.record("wait", f"{seconds:g}", due="")
-        return False
 
     def now(self) -> datetime:
         """Return the instance's time."""

@@ -1,26 +1,59 @@
-"""The rate limit: one for the whole run, shared by all threads."""
+"""The rate limit: one for the whole run, shared by its threads and its processes."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
 import threading
 import time
+from pathlib import Path
+
+# What happens between a turn and the request's arrival may bring requests closer together again.
+_MARGIN = 1.05
+_TURN = struct.Struct("d")
 
 
 class Pace:
-    """Lets at most ``per_second`` requests leave in any second; ``None`` means no limit."""
+    """Lets at most ``per_second`` requests leave in any second; ``None`` means no limit.
 
-    def __init__(self, per_second: float | None) -> None:
-        self._gap = 1.0 / per_second if per_second else 0.0
+    ``place`` is a file by which several processes share the limit. The clock counts from the start of the machine, so it
+    is the same for all of them.
+    """
+
+    def __init__(self, per_second: float | None, place: Path | None = None) -> None:
+        self._gap = _MARGIN / per_second if per_second else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
+        self._file: int | None = None
+        if place is not None and self._gap:
+            self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self) -> None:
-        """Wait for a turn."""
+        """Wait for a turn. Who waits keeps the others waiting, so that turns never come closer together."""
         if not self._gap:
             return
         with self._lock:
-            now = time.monotonic()
-            turn = max(self._next, now)
-            self._next = turn + self._gap
+            if self._file is None:
+                self._next = self._after(self._next)
+                return
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                held = os.pread(self._file, _TURN.size, 0)
+                before = _TURN.unpack(held)[0] if len(held) == _TURN.size else 0.0
+                os.pwrite(self._file, _TURN.pack(self._after(before)), 0)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _after(self, turn: float) -> float:
+        """Wait for a turn and return when the next one is."""
+        now = time.monotonic()
         if turn > now:
             time.sleep(turn - now)
+        return max(turn, now, time.monotonic()) + self._gap

@@ -17,11 +17,13 @@ def pause(status: int, headers: Mapping[str, str], tried: int) -> float | None:
 
     ``headers`` have names in lower case; ``tried`` is how often the request was sent. ``Retry-After`` is seconds or a
     date (RFC 9110, section 10.2.3), the date by the server's own clock where the answer tells it. Without it the waits
-    double, as the known clients' do.
+    double, as the known clients' do. Nobody knocks sooner than told: an answer that asks for a longer wait counts.
     """
     if status != TOO_MANY or tried >= _TRIES:
         return None
     told = _told(headers.get("retry-after", "").strip(), headers.get("date", ""))
+    if told is not None and told > _LONGEST:
+        return None
     return min(max(2.0 ** (tried - 1) if told is None else told, _SHORTEST), _LONGEST)
 
 

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,12 +26,20 @@ from cryptography.fernet import Fernet, InvalidToken
 from kms_conformance.client import Recorded, Reply
 from kms_conformance.exchange import Exchange
 from kms_conformance.journal import Journal, Plant
+from kms_conformance.stopping import NotTested, Planted
 
+NIGHT, _HOUR = 86_400.0, 3600.0
+"""``NIGHT``: from one nightly run to the next, in seconds. What has to go on sooner is not planted."""
+_ASKED, _READS = "asked", frozenset({"GET", "HEAD"})
 _ENTROPY: ContextVar[Entropy | None] = ContextVar("entropy", default=None)
 
 
 class StaleError(Exception):
-    """What was planted cannot be finished: another suite made it, or its key is no longer ours."""
+    """What was planted cannot be finished: another suite made it, or a run was killed while it finished it."""
+
+
+class SealedError(StaleError):
+    """What was planted cannot be read: it is sealed under another key, whose owner can still finish it."""
 
 
 @dataclass
@@ -80,18 +88,19 @@ class Lock:
         return self._fernet.encrypt(json.dumps(document).encode())
 
     def open(self, sealed: bytes) -> Any:
-        """Decrypt a document; raise :class:`StaleError` when it was sealed under another key."""
+        """Decrypt a document; raise :class:`SealedError` when it was sealed under another key."""
         try:
             return json.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
-            raise StaleError("the journal was written under another key") from None
+            raise SealedError("the journal was written under another key") from None
 
 
 @dataclass
 class Tape:
     """The answers of a planted case: first played back, then recorded, event by event.
 
-    Each event is on disk before the next request leaves, so a run that is killed leaves a whole tape or none.
+    Each event is on disk before the next request leaves, and so is that a request which may change something leaves.
+    A tape that ends with such a request is of no use: whether it was received, nobody knows.
     """
 
     journal: Journal
@@ -103,9 +112,12 @@ class Tape:
 
     @classmethod
     def load(cls, journal: Journal, plant: Plant, lock: Lock) -> Tape:
-        """Read a tape; raise :class:`StaleError` when it cannot be decrypted."""
+        """Read a tape; raise :class:`StaleError` when it cannot be used, or :class:`SealedError`."""
         seed = base64.b64decode(lock.open(plant.seed))
-        return cls(journal, plant, lock, seed, [lock.open(event) for event in journal.events(plant.id)])
+        events = [lock.open(event) for event in journal.events(plant.id)]
+        if events and events[-1]["kind"] == _ASKED:
+            raise StaleError(f"a run was killed during {events[-1]['what']}")
+        return cls(journal, plant, lock, seed, [event for event in events if event["kind"] != _ASKED])
 
     @property
     def playing(self) -> bool:
@@ -131,6 +143,11 @@ class Tape:
         self.journal.add_event(self.plant.id, self.lock.seal(event))
         self.events.append(event)
         self.place = len(self.events)
+
+    def ask(self, method: str, what: str) -> None:
+        """Write down that a request leaves now, unless it only reads."""
+        if method not in _READS:
+            self.journal.add_event(self.plant.id, self.lock.seal({"kind": _ASKED, "what": what}))
 
     def play_reply(self, what: str) -> Recorded | None:
         """Return a recorded answer, or ``None`` to go live."""
@@ -168,6 +185,36 @@ class Tape:
         self.record("wait", f"{seconds:g}", due=due.isoformat())
         self.journal.planted(self.plant.id, due.isoformat())
         return due
+
+    def wait(
+        self, seconds: float, why: str, within: float | None, server_now: Callable[[], datetime] | None
+    ) -> bool:
+        """Tell whether a wait lies behind us; raise :class:`Planted` when the case has to stop here for a later run.
+
+        ``server_now`` reads the server's date, ``None`` for a wait that this run may sit out. Raises
+        :class:`NotTested` when no nightly run could go on in time, and :class:`StaleError` when none did.
+        """
+        window = None if within is None else within - seconds
+        if server_now is not None and window is not None and window < NIGHT:
+            raise NotTested(
+                f"needs a wait of {seconds:,.0f} s ({why}) and to go on {window:,.0f} s later at the latest, so it"
+                " cannot be planted: give [control] url or raise [limits] max_wait"
+            )
+        now = server_now() if server_now is not None else None
+        played = self.play("wait", f"{seconds:g}")
+        if played is None and now is not None:
+            raise Planted(f"due {self.suspend(seconds, now):%Y-%m-%d}")
+        if played is None:
+            self.record("wait", f"{seconds:g}", due="")
+        elif window is not None and server_now is not None:
+            self._demand_in_time(played["due"], window, server_now())
+        return played is not None
+
+    def _demand_in_time(self, due: str, window: float, server_now: datetime) -> None:
+        # An hour is left for what the case still has to do.
+        last = datetime.fromisoformat(due) + timedelta(seconds=window - min(window / 10, _HOUR))
+        if server_now > last:
+            raise StaleError(f"it had to go on until {last:%Y-%m-%d %H:%M} UTC, and no run came")
 
     def finished(self) -> None:
         """Forget what was kept for the case: it has its verdict."""

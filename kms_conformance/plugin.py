@@ -217,6 +217,7 @@ class State:
         self._infos: dict[str, CaseInfo] = {}
         self._deselected = self._in_all = 0
         self.run: Run | None = None
+        self.left: list[str] = []
 
     @property
     def session(self) -> Session:
@@ -339,13 +340,15 @@ class State:
         """Run a case's body, or collect the result of the thread it runs in."""
         if not is_case(pyfuncitem):
             return None
+        from kms_conformance.schedule import comes_first  # noqa: PLC0415 - inert sessions stay light
+
         info = self._infos.get(case_id(pyfuncitem)) or describe(pyfuncitem)
         overlap = self._overlap
         assert overlap is not None
         if overlap.knows(info.id):
             result = overlap.collect(info.id, self._beat)
         else:
-            if not info.impact and not self._worker:
+            if not comes_first(info) and not self._worker:
                 overlap.launch()
             result = self.session.run_case(self.session.open(info), body_of(pyfuncitem))
         pyfuncitem.stash[RESULT] = result
@@ -469,7 +472,21 @@ class State:
                 self._watcher.stop()
             if session.exitstatus == pytest.ExitCode.OK and not self._is_green(self.run):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self.session.close()
+        if self._worker:
+            self.session.close()
+
+    def pytest_unconfigure(self) -> None:
+        """Remove what cases have left nevertheless, once no worker is alive any more, and let go of everything."""
+        from kms_conformance.errors import SuiteError  # noqa: PLC0415 - inert sessions stay light
+
+        if self._session is None or self._worker:
+            return
+        try:
+            self.left = self._session.tidy()
+        except (KeyboardInterrupt, SuiteError):
+            self.left = ["some things: the clean-up at the end was cut short"]
+        finally:
+            self._session.close()
 
     def _is_green(self, run: Run) -> bool:
         """Tell whether pytest itself may end with 0: conformant, or a selection of which something passed."""
@@ -531,9 +548,20 @@ def describe(item: pytest.Item) -> CaseInfo:
         identities=tuple(name for need in needs for name in need["identity"]),
         capabilities=tuple(name for need in needs for name in need["capability"]),
         control=any(need["control"] for need in needs),
-        impact=tuple(kind for marker in item.iter_markers("impact") for kind in marker.args),
+        impact=_impact(item, where_allowed=False),
+        perhaps=_impact(item, where_allowed=True),
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
         nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
+    )
+
+
+def _impact(item: pytest.Item, *, where_allowed: bool) -> tuple[str, ...]:
+    markers = item.iter_markers("impact")
+    return tuple(
+        kind
+        for marker in markers
+        if marker.kwargs.get("where_allowed", False) is where_allowed
+        for kind in marker.args
     )
 
 

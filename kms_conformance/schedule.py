@@ -108,9 +108,14 @@ def order(infos: Mapping[str, CaseInfo], ids: Iterable[str], *, real_time: bool)
             return 0, info.waits
         if info.waits:
             return 3, info.waits
-        return (1, 0.0) if info.impact else (2, 0.0)
+        return (1, 0.0) if comes_first(info) else (2, 0.0)
 
     return sorted(ids, key=place)
+
+
+def comes_first(info: CaseInfo) -> bool:
+    """Tell whether a case runs before the waits begin: it uses an instance-wide thing, or may want to be alone."""
+    return bool(info.impact) or bool(set(info.perhaps) & ALONE)
 
 
 def may_overlap(info: CaseInfo) -> bool:

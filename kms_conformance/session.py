@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
+import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
-from kms_conformance.admission import admit, demand_sense
-from kms_conformance.baseline import Entry, accepted, as_documents, entries_of, settle
+from kms_conformance.admission import SWITCHES, admit, demand_sense
+from kms_conformance.baseline import accepted, settle
 from kms_conformance.catalogue import listed_cases
 from kms_conformance.client import Client
 from kms_conformance.clock import Cancelled, RealClock, choose_clock
 from kms_conformance.contract import Contract, load_contract
 from kms_conformance.embedded import EmbeddedReference
-from kms_conformance.errors import BadValueError, SuiteError
+from kms_conformance.errors import SuiteError
 from kms_conformance.fuzz.corpus import shipped_digest
-from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.journal import Journal, Thing
 from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotTested, Planted
 from kms_conformance.locks import Turns
+from kms_conformance.options import Options, as_mapping, from_mapping
+from kms_conformance.pace import Pace
 from kms_conformance.planting import Lock as JournalKey
-from kms_conformance.planting import StaleError, Tape, begin, reproducible
+from kms_conformance.planting import SealedError, StaleError, Tape, begin, reproducible
 from kms_conformance.preflight import preflight
 from kms_conformance.provenance import commit
+from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared, put_right
 from kms_conformance.redaction import Redactor
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target import Target
@@ -40,44 +42,12 @@ from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import CaseResult, KnownDeviation, Profile, Row, Run
 
 BREAKER = 6
+_PATIENCE = 10.0
+_LOST = "what was planted is lost, the next nightly run plants it anew"
 # What cannot stay as it is for days between two runs.
 ROOTLESS = {"instance", "allowed-ip", "import-token", "zeroize", "account", "clusters"}
 ALONE = {"instance", "allowed-ip", "zeroize", "account"}
 TAKES_TURNS = {"import-token"}
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run.
-
-    ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
-    do not fail the run, ``None`` where no baseline was given. A certification takes none: :class:`BadValueError`.
-    """
-
-    profile: Profile = Profile.GATE
-    edition: str = "page"
-    contracts: tuple[str, ...] = ("key_protect",)
-    report_dir: Path | None = None
-    journal: Path | None = None
-    max_wait: float | None = None
-    defects: tuple[str, ...] = ()
-    variations: tuple[str, ...] = ()
-    baseline: tuple[Entry, ...] | None = None
-    fuzz: FuzzOptions = USUAL
-    shard: str = ""
-    run: str = ""
-    key: str = ""
-    worker: str = ""
-
-    def __post_init__(self) -> None:
-        if self.baseline is not None and self.profile is Profile.CERTIFY:
-            told = f"{len(self.baseline)} entries"
-            advice = "leave the baseline out, or choose another profile."
-            raise BadValueError("--baseline", told, "the profile certify accepts no known deviation", advice)
-
-    def settled(self) -> Options:
-        """Return the options with a run id and a redaction key, made once a run."""
-        return replace(self, run=self.run or uuid.uuid4().hex[:8], key=self.key or secrets.token_hex(32))
 
 
 class Session:
@@ -94,6 +64,7 @@ class Session:
         self._benches: dict[str, Bench] = {}
         self._lock = threading.Lock()
         self._journal: Journal | None = None
+        self._pace: Pace | None = None
         self._lock_of_journal: JournalKey | None = None
         self.started = time.time()
         self.results: dict[str, CaseResult] = {}
@@ -119,7 +90,9 @@ class Session:
             probe = bench.contract.about.get("preflight")
             if probe is None or bench.target.embedded:
                 continue
-            first = preflight(bench.client, bench.contract, probe, self.instance(bench.target))
+            instance = self.instance(bench.target)
+            with Turns(bench.target.base_url, instance, shared=not bench.target.fresh).hold():
+                first = preflight(bench.client, bench.contract, probe, instance)
             if isinstance(bench.clock, RealClock) and first.answer is not None:
                 bench.clock.learn(first.answer.headers.get("date"))
 
@@ -147,11 +120,15 @@ class Session:
         if self._journal is None:
             path = None if target.embedded else self.options.journal
             self._journal = Journal(path, self.options.run, lambda text: bool(redactor.tokens_in(text)))
+        if self._pace is None:
+            self._pace = Pace(target.requests_per_second, self._pace_file)
+        prefix = f"{self.options.worker}x" + "x" * len(self._benches)
+        client = Client(target, redactor, prefix, self._pace)
         return Bench(
             contract=contract,
             target=target,
-            client=Client(target, redactor, prefix=f"{self.options.worker}x" + "x" * len(self._benches)),
-            clock=choose_clock(target),
+            client=client,
+            clock=choose_clock(target, client.take_turn),
             journal=self._journal,
             redactor=redactor,
             schemas=SchemaFiles(),
@@ -164,6 +141,11 @@ class Session:
     def redactor(self) -> Redactor | None:
         """What knows every secret of the run; ``None`` before there is any."""
         return next((bench.redactor for bench in self._benches.values()), None)
+
+    @property
+    def _pace_file(self) -> Path:
+        """Where the processes of this run share its rate limit."""
+        return Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}-{self.options.run}.pace"
 
     def instance(self, target: Target) -> str:
         """Return the instance for a case: a new one where the target makes them."""
@@ -190,31 +172,29 @@ class Session:
             demand_sense(info, bench.contract)
             admit(info, bench.target)
             system = adapter_of(bench.contract)(case)
-            self._take_up(case, system)
-            bench = case.bench
             turns = Turns(bench.target.base_url, case.instance, shared=not bench.target.fresh)
-            kinds = set(info.impact)
+            kinds = _touched(info, bench.target)
             alone = bool(kinds & ALONE) or (bench.clock.overlaps is False and info.waits > 0)
-            with turns.hold(sorted(kinds & TAKES_TURNS), alone=alone):
+            with self._plant_turn(case), turns.hold(sorted(kinds & TAKES_TURNS), alone=alone):
+                self._take_up(case, system)
+                bench = case.bench
+                if alone and not bench.target.fresh:
+                    put_back_shared(bench, case.instance, self.target.contract)
                 case.started = time.time()
                 try:
                     with reproducible(case.tape.seed if case.tape else None):
                         body(system)
-                except Cancelled:
-                    case.stopped = NotTested("the run was stopped while this case waited")
-                except KeyboardInterrupt as wrong:
-                    case.stopped, interrupt = NotTested("the run was stopped during this case"), wrong
                 except BaseException as wrong:  # noqa: BLE001 - a case may fail in any way; the run goes on
-                    case.stopped = wrong
+                    case.stopped = _reason(wrong)
+                    interrupt = wrong if isinstance(wrong, KeyboardInterrupt) else None
                 finally:
                     if not isinstance(case.stopped, Planted):
                         self._clean(case)
                         if case.tape is not None:
                             case.tape.finished()
-        except KeyboardInterrupt as wrong:  # while it waited for its turn, or cleaned up
-            case.stopped, interrupt = NotTested("the run was stopped during this case"), wrong
-        except BaseException as wrong:  # noqa: BLE001 - same
-            case.stopped = wrong
+        except BaseException as wrong:  # noqa: BLE001 - same, while it waited for its turn, or cleaned up
+            case.stopped = _reason(wrong)
+            interrupt = wrong if isinstance(wrong, KeyboardInterrupt) else interrupt
         case.finished = case.finished or time.time()
         result = case.result()
         self.results[info.id] = result
@@ -229,12 +209,7 @@ class Session:
         """
         bench, info = case.bench, case.info
         journal, target = bench.journal, bench.target
-        plantable = (
-            type(bench.clock) is RealClock
-            and info.waits > target.max_wait
-            and not set(info.impact) & ROOTLESS
-        )
-        if not plantable or journal.path is None or not hasattr(system, "server_now"):
+        if not _plantable(case) or not hasattr(system, "server_now"):
             return
         plants = [
             plant
@@ -244,23 +219,32 @@ class Session:
         for plant in [plant for plant in plants if not plant.due]:
             journal.uprooted(plant.id)  # a run was killed while it planted; what it had made is swept
         ready = [plant for plant in plants if plant.due]
-        if not ready and self.options.profile is not Profile.NIGHTLY:
-            return
-        lock = self._journal_lock(target)
-        if not ready:
-            run = f"{bench.run}-{uuid.uuid4().hex[:6]}"
-            case.tape = begin(
-                journal, lock, info.id, base_url=target.base_url, instance=case.instance, run=run
-            )
-        else:
+        if ready:
+            lock = self._journal_lock(target)
             case.instance = ready[0].instance
             self._demand_due(case, ready[0].due)
             try:
                 case.tape = Tape.load(journal, ready[0], lock)
-            except StaleError as wrong:
+            except SealedError as wrong:
                 raise NotTested(f"what was planted cannot be finished: {wrong}") from None
+            except StaleError as wrong:
+                journal.uprooted(ready[0].id)  # what it had made is swept
+                if self.options.profile is not Profile.NIGHTLY:
+                    raise NotTested(f"{_LOST}: {wrong}") from None
+        if case.tape is None:
+            if self.options.profile is not Profile.NIGHTLY:
+                return
+            lock, run = self._journal_lock(target), f"{bench.run}-{uuid.uuid4().hex[:6]}"
+            case.tape = begin(
+                journal, lock, info.id, base_url=target.base_url, instance=case.instance, run=run
+            )
         case.bench = replace(bench, run=case.tape.plant.run, journal=journal.tagged(case.tape.plant.run))
         case.server_now = system.server_now
+
+    def _plant_turn(self, case: CaseRun) -> AbstractContextManager[None]:
+        """Hold a case that may be planted: two runs with one journal must not both plant or finish it."""
+        place = str(case.bench.journal.path)
+        return Turns(place, case.info.id, shared=_plantable(case)).hold(alone=True)
 
     def _demand_due(self, case: CaseRun, due: str) -> None:
         """Ask the server for its date; raise :class:`NotTested` when a planted case is not yet due."""
@@ -287,42 +271,29 @@ class Session:
 
     def left_behind(self) -> list[Thing]:
         """Return what dead runs have left on this target, newest first."""
-        return [thing for contract_id in self.options.contracts for thing in self._abandoned(contract_id)]
-
-    def _abandoned(self, contract_id: str) -> list[Thing]:
-        """Return what dead runs have left of a contract's things: ``<contract>:<kind>``, or the target's own contract."""
-        bench = self.bench(contract_id)
-        found = []
-        for thing in bench.journal.abandoned(bench.target.base_url):
-            owner, colon, _ = thing.kind.partition(":")
-            if (owner if colon else self.target.contract) == contract_id:
-                found.append(thing)
-        return found
+        return [thing for _, thing in abandoned(self._all(), self.target.contract)]
 
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
         Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
         """
-        trouble = []
-        for contract_id in self.options.contracts:
-            bench = self.bench(contract_id)
-            for thing in self._abandoned(contract_id):
-                case = CaseRun(
-                    bench, CaseInfo("recovery", "Clean-up", contract_id, ()), thing.instance, cleaning=True
-                )
-                system = adapter_of(bench.contract)(case)
-                try:
-                    done, why = bool(system.undo(thing)), "it is still there"
-                except Exception as wrong:  # noqa: BLE001 - one thing that cannot be removed must not keep the others
-                    done, why = False, type(wrong).__name__
-                if done:
-                    bench.journal.gone(thing.id)
-                else:
-                    trouble.append(
-                        f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}"
-                    )
-        return trouble
+        return put_right(list(abandoned(self._all(), self.target.contract)))
+
+    def tidy(self) -> list[str]:
+        """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
+
+        Returns a line for each thing that stays in the journal. Called once, when no case runs any more.
+        """
+        if not self._benches or self._journal is None or self.target.embedded:
+            return []
+        left = list(own(self._all(), self.target.contract))
+        if left and not self._journal.last(_PATIENCE):
+            return [f"{len(left)} things: a process of this run is still at work"]
+        return put_right(left)
+
+    def _all(self) -> list[Bench]:
+        return [self.bench(contract_id) for contract_id in self.options.contracts]
 
     def _demand_life(self, bench: Bench) -> None:
         """Spare the cases that are left when the endpoint has stopped answering."""
@@ -335,8 +306,14 @@ class Session:
         """Remove what a case has made; a failure to do so leaves it to the journal."""
         if case.bench.target.embedded:
             return  # the reference and all it holds end with the run
-        with contextlib.suppress(Exception):
-            case.finish()
+        try:
+            with contextlib.suppress(Exception):
+                case.finish()
+        except KeyboardInterrupt:
+            # Ctrl-C that falls into a clean-up must not cut it short; a second one may.
+            with contextlib.suppress(Exception):
+                case.finish()
+            raise
 
     def accepts(self, result: CaseResult) -> str:
         """Return why the baseline keeps a failed case from failing the run, or ``""``."""
@@ -379,6 +356,10 @@ class Session:
         for bench in self._benches.values():
             bench.client.close()
             bench.clock.close()
+        if self._pace is not None:
+            self._pace.close()
+            if not self.options.worker:
+                self._pace_file.unlink(missing_ok=True)
         if self._journal is not None:
             self._journal.close()
         if self._reference is not None:
@@ -429,42 +410,31 @@ class Session:
         )
 
 
-def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
-    """Return the adapter class that the contract names."""
-    module, _, name = str(contract.about["adapter"]).partition(":")
-    adapter: Callable[[CaseRun], Any] = getattr(import_module(module), name)
-    return adapter
+def _reason(wrong: BaseException) -> BaseException:
+    """Return why a case stopped, for its verdict."""
+    match wrong:
+        case Cancelled():
+            return NotTested("the run was stopped while this case waited")
+        case KeyboardInterrupt():
+            return NotTested("the run was stopped during this case")
+        case StaleError():
+            return NotTested(f"{_LOST}: {wrong}")
+    return wrong
 
 
-def as_mapping(options: Options) -> Mapping[str, Any]:
-    """Return options as simple values, for workers in other processes."""
-    return {
-        **options.__dict__,
-        "profile": str(options.profile),
-        "report_dir": str(options.report_dir) if options.report_dir else None,
-        "journal": str(options.journal) if options.journal else None,
-        "contracts": list(options.contracts),
-        "defects": list(options.defects),
-        "variations": list(options.variations),
-        "baseline": None if options.baseline is None else as_documents(options.baseline),
-        "fuzz": options.fuzz.document(),
-    }
+def _touched(info: CaseInfo, target: Target) -> set[str]:
+    """Return what a case touches beyond its own things on this target."""
+    return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(SWITCHES[kind], False))}
 
 
-def from_mapping(values: Mapping[str, Any]) -> Options:
-    """Read options back from :func:`as_mapping`."""
-    return Options(
-        **{
-            **values,
-            "profile": Profile(values["profile"]),
-            "report_dir": Path(values["report_dir"]) if values["report_dir"] else None,
-            "journal": Path(values["journal"]) if values["journal"] else None,
-            "contracts": tuple(values["contracts"]),
-            "defects": tuple(values["defects"]),
-            "variations": tuple(values["variations"]),
-            "baseline": None if values["baseline"] is None else entries_of(values["baseline"]),
-            "fuzz": FuzzOptions.of(values["fuzz"]),
-        }
+def _plantable(case: CaseRun) -> bool:
+    """Tell whether a case waits longer than a run may, and leaves nothing that cannot stay for days."""
+    bench, info = case.bench, case.info
+    return (
+        type(bench.clock) is RealClock
+        and info.waits > bench.target.max_wait
+        and not set(info.impact) & ROOTLESS
+        and bench.journal.path is not None
     )
 
 

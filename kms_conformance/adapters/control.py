@@ -11,20 +11,22 @@ from kms_conformance.kit import NotTested
 from kms_conformance.transport import authorities
 
 if TYPE_CHECKING:
-    from kms_conformance.target import Target
+    from kms_conformance.kit import Bench
 
 _FIRST_ERROR = 400
 
 
-def ask(target: Target, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+def ask(bench: Bench, method: str, path: str, body: dict[str, Any] | None = None) -> None:
     """Send a request below the control URL.
 
     Raises :class:`NotTested` when there is no control protocol or it does not offer this, and
     :class:`UnreachableError` when it does not answer.
     """
+    target = bench.target
     if not target.control_url:
         raise NotTested("add [control] url to the target")
     url = f"{target.control_url}{path}"
+    bench.client.take_turn()
     try:
         with httpx.Client(
             verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout

@@ -142,13 +142,16 @@ def command(
     arguments += ["-k", expression] if expression else []
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     prepare(report_dir)  # no run shall be lost for want of a place for its report
-    # A job that a CI system cancels is told so by SIGTERM: it ends as with Ctrl-C, clean-up and reports included.
+    # A job that a CI system cancels is told so by SIGTERM, one whose terminal closes by SIGHUP: it ends as with Ctrl-C,
+    # clean-up and reports included. What was started with nohup ignores SIGHUP, and goes on doing so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     session = Session(options, target)
     try:
         session.check()
         for line in session.recover():
-            click.echo(f"left over from a run that was killed: {line}", err=True)
+            click.echo(f"could not remove what a killed run has left: {line}", err=True)
         code = judge(session, report_dir, arguments, quietly=write_baseline)
         if write_baseline:
             click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
@@ -247,4 +250,6 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
         return 5
     for line in summary_lines(state.run, report_dir):
         click.echo(line, err=quietly)
+    for line in state.left:
+        click.echo(f"left behind (`kms-conformance sweep` tries again): {line}", err=True)
     return int(state.run.exit_code)

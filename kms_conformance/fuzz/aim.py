@@ -65,8 +65,8 @@ class Supply(Protocol):
     def leaving(self, shot: Shot) -> None:
         """Write down what a request may create, before it leaves."""
 
-    def landed(self, shot: Shot, status: int, body: JSON) -> None:
-        """Take in an answer."""
+    def landed(self, shot: Shot, status: int, body: JSON, *, again: bool = False) -> None:
+        """Take in an answer; ``again``: the request left twice."""
 
 
 class Aim:

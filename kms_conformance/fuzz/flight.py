@@ -34,13 +34,17 @@ Turn: TypeAlias = Callable[[], Awaitable[None]]
 
 @dataclass(slots=True)
 class Landed:
-    """What became of a request: an answer, or in ``trouble`` why there is none. ``duration`` is seconds."""
+    """What became of a request: an answer, or in ``trouble`` why there is none. ``duration`` is seconds.
+
+    ``again``: it left twice, as the connection broke before any answer; the first time it may have been received.
+    """
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
     content: bytes = b""
     duration: float = 0.0
     trouble: str = ""
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -92,16 +96,21 @@ class Endpoint:
 
 
 class Single(Endpoint):
-    """Sends one request after the other from ordinary code, over one connection."""
+    """Sends one request after the other from ordinary code, over one connection; ``take_turn`` waits for a rate limit."""
 
-    def __init__(self, base_url: str, timeout: float) -> None:
+    def __init__(self, base_url: str, timeout: float, take_turn: Callable[[], None] = lambda: None) -> None:
         super().__init__(base_url, timeout)
+        self._take_turn = take_turn
         self._loop = asyncio.new_event_loop()
         self._kept = self._line()
 
     def ask(self, outgoing: Outgoing) -> Landed:
         """Send a request and return what became of it."""
-        return self._loop.run_until_complete(self._patiently(self._kept, outgoing, None))
+        return self._loop.run_until_complete(self._patiently(self._kept, outgoing, self._turn))
+
+    async def _turn(self) -> None:
+        # Nothing else runs in this loop.
+        self._take_turn()
 
     def close(self) -> None:
         """Close the connection."""
@@ -183,6 +192,7 @@ class _Line:
         ):
             self.hang_up()
             answer = await self._once(content, head=head)
+            answer.again = True
         answer.duration = time.perf_counter() - begun
         if answer.trouble:
             self.hang_up()

@@ -50,7 +50,8 @@ class Live:
         self._found: dict[Key, tuple[Shot, Landed]] = {}
         self._sent = self._silent = self._failed = 0
         self._until = float("inf")
-        self._gun = Single(case.bench.target.base_url, case.bench.target.timeout)
+        target = case.bench.target
+        self._gun = Single(target.base_url, target.timeout, case.bench.client.take_turn)
 
     def run(self) -> None:
         """Make requests until their number or the time is up, then hand what was found to the case."""
@@ -132,13 +133,12 @@ class Live:
         )
         if entry is None or not self.supply.allows(entry):
             return
-        self.case.bench.client.take_turn()
         shot = self._aim.fill(entry)
         self.supply.leaving(shot)
         landed = self._gun.ask(shot.outgoing)
         self._sent += 1
         self._silent = self._silent + 1 if landed.trouble else 0
-        self.supply.landed(shot, landed.status, self._aim.body_of(landed))
+        self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
         for key in self._aim.judge(shot, landed):
             known = self._found.get(key)
             if known is None or len(entry.line()) < len(known[0].entry.line()):

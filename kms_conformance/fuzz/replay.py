@@ -121,7 +121,7 @@ class Replay:
         """Take in an answer and return what is wrong with it."""
         self.tally.sent += 1
         self.tally.succeeded += _OK <= landed.status < _BAD
-        self.supply.landed(shot, landed.status, self._aim.body_of(landed))
+        self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
         return self._aim.judge(shot, landed)
 
     # --- what was found --------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Replay:
         ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
         if not ordered:
             return
-        gun = Single(self._target.base_url, self._target.timeout)
+        gun = Single(self._target.base_url, self._target.timeout, self.case.bench.client.take_turn)
         try:
             for key, found in ordered[:MOST_FINDINGS]:
                 shot, landed = self._smallest(gun, key, found)
@@ -151,7 +151,6 @@ class Replay:
             self._tries -= 1
             if self._tries < 0:
                 return False
-            self.case.bench.client.take_turn()
             self.supply.leaving(shot)
             landed = gun.ask(shot.outgoing)
             shown = key in self._take(shot, landed)

@@ -2,9 +2,19 @@
 
 import pytest
 
-from kms_conformance.api import covers, replay_corpus
+from kms_conformance.api import covers, impact, replay_corpus
 
-GROUPS = ("keys", "key-actions", "policies", "import-tokens", "registrations", "aliases", "key-rings", "kmip")
+token, policies = impact("import-token", where_allowed=True), impact("instance", where_allowed=True)
+GROUPS = (
+    pytest.param("keys", marks=token),
+    pytest.param("key-actions", marks=token),
+    pytest.param("policies", marks=policies),
+    pytest.param("import-tokens", marks=token),
+    "registrations",
+    "aliases",
+    "key-rings",
+    "kmip",
+)
 
 
 @covers(

@@ -4,55 +4,48 @@ import pytest
 
 from kms_conformance.api import covers, key_material
 
-POLICY = {"policy_type": "dualAuthDelete", "policy_data": {"enabled": False}}
+POLICY = "dualAuthDelete"
 
 
 @covers("collection-total-mismatch-err", "precedence-p5")
 def test_collection_total_two_for_one_policy(kms):
     """One resource whose collectionTotal is 2 is refused."""
     control = kms.instance_policy_control()
-    body = kms.policy_body(POLICY, total=2)
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
-        "COLLECTION_TOTAL_MISMATCH_ERR", control=control
-    )
+    body = kms.policy_body(kms.policy_as_it_is(POLICY), total=2)
+    kms.put_instance_policies(body, POLICY).is_refused("COLLECTION_TOTAL_MISMATCH_ERR", control=control)
 
 
 @covers("body-query-param-mismatch-err", "precedence-p7")
 def test_policy_that_the_query_does_not_name(kms):
     """The first policy_type must be the one that the query names."""
     control = kms.instance_policy_control()
-    body = kms.policy_body({**POLICY, "policy_type": "badName"})
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
-        "BODY_QUERY_PARAM_MISMATCH_ERR", control=control
-    )
+    body = kms.policy_body({**kms.policy_as_it_is(POLICY), "policy_type": "badName"})
+    kms.put_instance_policies(body, POLICY).is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
 
 
 @covers("body-query-param-mismatch-err-other-policy")
 def test_known_policy_that_the_query_does_not_name(kms):
     """A policy of another known kind than the query names is refused as well."""
     control = kms.instance_policy_control()
-    body = kms.policy_body({**POLICY, "policy_type": "metrics"})
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
-        "BODY_QUERY_PARAM_MISMATCH_ERR", control=control
-    )
+    body = kms.policy_body(kms.policy_as_it_is("metrics"))
+    kms.put_instance_policies(body, POLICY).is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
 
 
 @covers("num-collection-resource-err", "precedence-p6")
 def test_same_policy_twice(kms):
     """With a query, only one policy may be sent."""
     control = kms.instance_policy_control()
-    body = kms.policy_body(POLICY, POLICY)
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused(
-        "NUM_COLLECTION_RESOURCE_ERR", control=control
-    )
+    same = kms.policy_as_it_is(POLICY)
+    body = kms.policy_body(same, same)
+    kms.put_instance_policies(body, POLICY).is_refused("NUM_COLLECTION_RESOURCE_ERR", control=control)
 
 
 @covers("bad-body-err-extra-field", "bad-body-err", "precedence-p8")
 def test_policy_with_an_extra_field(kms):
     """A resource with a member that no policy has is refused (example 1)."""
     control = kms.instance_policy_control()
-    body = kms.policy_body({**POLICY, "extra_field": "junk data"})
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused("BAD_BODY_ERR", control=control)
+    body = kms.policy_body({**kms.policy_as_it_is(POLICY), "extra_field": "junk data"})
+    kms.put_instance_policies(body, POLICY).is_refused("BAD_BODY_ERR", control=control)
 
 
 @covers("bad-body-err-two-keys", "precedence-p4")
@@ -75,15 +68,16 @@ def test_empty_metadata(kms):
 def test_policy_without_resources(kms):
     """An instance policy request without resources is refused."""
     control = kms.instance_policy_control()
-    body = {"metadata": kms.policy_body(POLICY)["metadata"]}
-    kms.put_instance_policies(body, "dualAuthDelete").is_refused("BAD_BODY_ERR", control=control)
+    body = {"metadata": kms.policy_body({})["metadata"]}
+    kms.put_instance_policies(body, POLICY).is_refused("BAD_BODY_ERR", control=control)
 
 
 @covers("bad-body-err-repeated-policy")
 def test_same_policy_twice_without_query(kms):
     """Without a query several policies may be sent, but each only once."""
     control = kms.instance_policy_control()
-    kms.put_instance_policies(kms.policy_body(POLICY, POLICY)).is_refused("BAD_BODY_ERR", control=control)
+    same = kms.policy_as_it_is(POLICY)
+    kms.put_instance_policies(kms.policy_body(same, same)).is_refused("BAD_BODY_ERR", control=control)
 
 
 @covers("bad-body-err-empty-key")

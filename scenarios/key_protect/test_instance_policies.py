@@ -92,8 +92,10 @@ def test_refused_policy_changes_nothing(kms, code, total, kinds):
 def test_attributes_where_none_belong(kms):
     """The dualAuthDelete policy takes no attributes."""
     control = kms.instance_policy_control()
-    data = {"enabled": False, "attributes": {"interval_month": 3}}
-    body = kms.policy_body({"policy_type": "dualAuthDelete", "policy_data": data})
+    same = kms.policy_as_it_is("dualAuthDelete")
+    body = kms.policy_body(
+        {**same, "policy_data": {**same["policy_data"], "attributes": {"interval_month": 3}}}
+    )
     kms.put_instance_policies(body, "dualAuthDelete").is_refused("BAD_BODY_ERR", control=control)
 
 

@@ -10,7 +10,7 @@ def test_restore_generated_key(kms):
     control, key = kms.import_root_key(), kms.create_root_key()
     kms.delete_key(control).succeeds()
     kms.delete_key(key).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
     kms.restore_key(key, payload=key_material()).is_refused("KEY_IMPT_REQ_ERR")
 
@@ -22,7 +22,7 @@ def test_restore_imported_key(kms):
     key, plaintext = kms.import_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.delete_key(key).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(key, payload=key.material).succeeds(201)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(
@@ -41,7 +41,7 @@ def test_restore_expired_key(kms):
     kms.wait(62, "the key's expiration date passes")
     kms.delete_key(key).succeeds()
     kms.delete_key(control).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
     kms.restore_key(key, payload=material).is_refused("KEY_EXPIRED_ERR")
 
@@ -52,7 +52,7 @@ def test_restore_active_key(kms):
     """A key that is not deleted is not restored."""
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.delete_key(control).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
     kms.restore_key(key, payload=key.material).is_refused("KEY_ACTION_INVALID_STATE_ERR")
 
@@ -63,7 +63,7 @@ def test_restore_within_30_days(kms):
     """Shortly before the 30 days are over, a deleted key is still restored."""
     key = kms.import_root_key()
     kms.delete_key(key).succeeds()
-    kms.wait(2591000, "almost 30 days")
+    kms.wait(2591000, "almost 30 days", within=2592000)
     kms.restore_key(key, payload=key.material).succeeds(201)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
 
@@ -87,7 +87,7 @@ def test_restore_with_other_material(kms):
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.delete_key(control).succeeds()
     kms.delete_key(key).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
     kms.restore_key(key, payload=key_material()).is_refused_somehow()
 
@@ -99,7 +99,7 @@ def test_restore_standard_key(kms):
     control, key = kms.import_root_key(), kms.import_standard_key()
     kms.delete_key(control).succeeds()
     kms.delete_key(key).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
     kms.restore_key(key, payload=key.material).is_refused("KEY_ROOT_REQ_ERR")
 
@@ -110,6 +110,6 @@ def test_restore_before_expiry(kms):
     """A deleted key with an expiration date is restored before that date."""
     key = kms.import_root_key(expirationDate=kms.later(7200))
     kms.delete_key(key).succeeds()
-    kms.wait(31, "30 seconds between delete and restore")
+    kms.wait(31, "30 seconds between delete and restore", within=7200)
     kms.restore_key(key, payload=key.material).succeeds(201)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)

@@ -71,7 +71,7 @@ def disabled(server: Server) -> int:
     return sum(key["state"] == 2 for key in keys_of(server))
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_during_a_wait(
     server: Server, without_control: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:
@@ -81,6 +81,7 @@ def test_stopped_during_a_wait(
     )
     try:
         until(lambda: disabled(server) == 2, "both cases wait")
+        until(lambda: len(keys_of(server)) == 2, "the quick case is over")
         running.send_signal(sent)
         out, err = running.communicate(timeout=PATIENCE)
     finally:

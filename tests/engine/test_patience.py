@@ -17,7 +17,10 @@ NOW = "Wed, 25 Nov 2026 12:00:00 GMT"
     [
         ({"retry-after": "3"}, 1, 3),
         ({"retry-after": "0"}, 1, 0.25),
-        ({"retry-after": "3600"}, 1, 30),
+        ({"retry-after": "30"}, 1, 30),
+        ({"retry-after": "3600"}, 1, None),
+        ({"retry-after": "9" * 400}, 1, None),
+        ({"retry-after": "Wed, 25 Nov 2026 13:00:00 GMT", "date": NOW}, 1, None),
         ({"retry-after": "Wed, 25 Nov 2026 12:00:05 GMT", "date": NOW}, 1, 5),
         ({"retry-after": "Wed, 25 Nov 2026 11:00:00 GMT", "date": NOW}, 1, 0.25),
         ({"retry-after": "soon"}, 2, 2),

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from killing_proxy import KillingProxy
 
-from kms_conformance.planting import Lock, StaleError, random_bytes, reproducible
+from kms_conformance.journal import open_journal
+from kms_conformance.planting import Lock, SealedError, StaleError, Tape, begin, random_bytes, reproducible
 from kms_reference.server import Server
 from kms_reference.target import target_text
 
@@ -50,8 +51,8 @@ def write_target(folder: Path, server: Server, base_url: str = "") -> Path:
     return path
 
 
-def run(folder: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run the one long case with the real command line."""
+def run(folder: Path, target: Path, *more: str, case: str = CASE) -> subprocess.CompletedProcess[str]:
+    """Run one long case with the real command line."""
     command = [
         sys.executable,
         "-m",
@@ -62,17 +63,17 @@ def run(folder: Path, target: Path, *more: str) -> subprocess.CompletedProcess[s
         "--max-wait",
         "1",
         "-k",
-        CASE,
+        case,
     ]
     return subprocess.run(
         [*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
 
 
-def case_of(folder: Path) -> dict[str, Any]:
+def case_of(folder: Path, name: str = CASE) -> dict[str, Any]:
     """Return the long case from the results."""
     cases: list[dict[str, Any]] = json.loads((folder / "reports/out/results.json").read_text())["cases"]
-    (found,) = [case for case in cases if case["id"].endswith(CASE)]
+    (found,) = [case for case in cases if case["id"].endswith(name)]
     return found
 
 
@@ -176,6 +177,85 @@ def test_killed_while_planting(reference: Server, tmp_path: Path, at: int) -> No
     assert case_of(tmp_path)["verdict"] == "passed"
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
     assert journal(tmp_path).execute("SELECT kind, name FROM things WHERE state != 'gone'").fetchall() == []
+
+
+@pytest.mark.parametrize("at", [3, 5, 6, 7, 8, 9])
+def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> None:
+    """A run that is killed while it finishes a case never makes a later one blame the endpoint for a request sent twice.
+
+    The case is finished, or planted anew; nothing is left behind.
+    """
+    with KillingProxy(reference.base_url, 0) as proxy:
+        target = write_target(tmp_path, reference, proxy.base_url)
+        run(tmp_path, target, "--profile", "nightly")
+        advance(reference, tmp_path, 3700)
+        command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "--max-wait", "1"]
+        proxy.victim = subprocess.Popen(
+            [*command, "-k", CASE], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        proxy.left = at
+        proxy.victim.wait(60)
+        proxy.victim = None
+
+        run(tmp_path, target, "--profile", "nightly")
+
+        found = case_of(tmp_path)
+        assert found["verdict"] in {"passed", "not-tested"}, found
+        if found["verdict"] == "not-tested":
+            assert found["message"].startswith("due "), found
+            advance(reference, tmp_path, 3700)
+            run(tmp_path, target)
+
+    assert case_of(tmp_path)["verdict"] == "passed"
+    assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
+    run(tmp_path, target)  # what a killed run had planted goes with the next one
+    assert journal(tmp_path).execute("SELECT kind, name FROM things WHERE state != 'gone'").fetchall() == []
+
+
+def test_tape_of_a_request_without_an_answer(tmp_path: Path) -> None:
+    """Whether a request was received of which only the beginning is known, nobody can tell; reading is harmless."""
+    with open_journal(tmp_path / "j.sqlite", "run1") as opened_journal:
+        lock = Lock("one")
+        tape = begin(opened_journal, lock, "c", base_url="http://a", instance="i", run="run1-1")
+        tape.ask("GET", "GET /x")
+        assert Tape.load(opened_journal, tape.plant, lock).events == []
+        tape.ask("POST", "POST /x")
+        with pytest.raises(StaleError, match="POST /x"):
+            Tape.load(opened_journal, tape.plant, lock)
+        with pytest.raises(SealedError):
+            Tape.load(opened_journal, tape.plant, Lock("two"))
+        tape.record("exchange", "POST /x")
+        assert [event["kind"] for event in Tape.load(opened_journal, tape.plant, lock).events] == ["exchange"]
+
+
+def test_too_short_a_window_is_not_planted(reference: Server, tmp_path: Path) -> None:
+    """What has to go on before the next night is not planted: late, it would blame the endpoint for the delay."""
+    target = write_target(tmp_path, reference)
+
+    run(tmp_path, target, "--profile", "nightly", case="rotate_again_after_55_minutes")
+
+    found = case_of(tmp_path, "rotate_again_after_55_minutes")
+    assert found["verdict"] == "not-tested"
+    assert "cannot be planted" in found["message"]
+    assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
+    assert journal(tmp_path).execute("SELECT name FROM things WHERE state != 'gone'").fetchall() == []
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(6.5, "passed"), (8, "not-tested")])
+def test_a_run_that_comes_too_late(reference: Server, tmp_path: Path, days: float, verdict: str) -> None:
+    """A promise that holds for seven days is judged within them, or not at all."""
+    case = "authorisation_stands"
+    target = write_target(tmp_path, reference)
+    run(tmp_path, target, "--profile", "nightly", case=case)
+    assert case_of(tmp_path, case)["message"].startswith("due ")
+    advance(reference, tmp_path, days * 86400)
+
+    run(tmp_path, target, case=case)
+
+    found = case_of(tmp_path, case)
+    assert found["verdict"] == verdict, found
+    assert ("the next nightly run plants it anew" in found["message"]) is (verdict == "not-tested")
+    assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
 
 
 def test_random_bytes_come_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,25 @@ def test_killed_run_is_recovered(reference: Server, instance: str, tmp_path: Pat
     assert later.recover() == []
     assert later.left_behind() == []
     assert again.any_unit().look()["administrators"] == []
+    later.close()
+
+
+def test_lost_answers_are_looked_for(reference: Server, instance: str, tmp_path: Path) -> None:
+    """A root key whose creation was never answered is found in the KMS by its name, and removed."""
+    target = shared(reference, instance, allow={"zeroize": True})
+    tke, session = opened(target, tmp_path / "journal.sqlite")
+    unit = tke.operational(tke.unit())
+    unit.load_key(tke.administrators(1))
+    path = tke.kms_create_root_key().needed(201)["resources.0.id"]
+    journal = session.bench("hpcs_tke").journal
+    with sqlite3.connect(tmp_path / "journal.sqlite") as file:
+        file.execute("UPDATE things SET state = 'intended', ref = '' WHERE kind = 'hpcs_tke:key'")
+    file.close()
+    assert {thing.state for thing in journal.left_over() if thing.kind == "hpcs_tke:key"} == {"intended"}
+    session.close()
+    again, later = opened(target, tmp_path / "journal.sqlite")
+    assert later.recover() == []
+    assert again.kms_wrap(path, "cGxhaW4=").status in {400, 404, 410}
     later.close()
 
 

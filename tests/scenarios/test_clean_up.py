@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 
-from kms_conformance.kit import Inconclusive
+from kms_conformance.client import Reply
+from kms_conformance.kit import CaseInfo, Inconclusive
 from kms_conformance.material import key_material
 from kms_conformance.session import Session
 from kms_conformance.verdict import Verdict
@@ -19,6 +22,7 @@ RIGHTS = {
     "import_root_key": True,
     "enforce_token": False,
 }
+INFO = CaseInfo("key_protect.made.up", "A case made up for a test", "key_protect", ("list-keys",))
 FOREIGN = "65.128.226.0/24"
 
 
@@ -65,7 +69,9 @@ def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseEx
     """Keys, rings, aliases, registrations, adapters and policies are as before, however a case ends."""
     setup = instance.session()
     before = {"enabled": True, "attributes": {"interval_month": 4}}
-    instance.system(setup).set_instance_policy("rotation", interval_month=4).needed(204)
+    kms = instance.system(setup)
+    owners = kms.policy_body({"policy_type": "rotation", "policy_data": before})
+    kms.put_instance_policies(owners, "rotation").needed(204)
     setup.close()
 
     def body(kms: Any) -> None:
@@ -157,6 +163,188 @@ def test_policy_is_written_down_before_it_is_changed(instance: Any, session: Ses
     kms._note_policies(["metrics"])
     kms.fault("drop-connection")
     assert kms.set_instance_policy("metrics").reply is None
-    (thing,) = session.bench("key_protect").journal.left_over()
+    thing, fault = session.bench("key_protect").journal.left_over()
+    assert (fault.kind, fault.name) == ("fault", "drop-connection")
     assert (thing.kind, thing.name, thing.detail) == ("policy", "metrics", '{"enabled": false}')
     assert kms.undo(thing)
+
+
+def refusing(session: Session, *refused: tuple[str, str, int]) -> None:
+    """Let a session's requests of a method, to a path with a word in it, end with a status of somebody in between."""
+    client = session.bench("key_protect").client
+    read = client._read
+
+    def answer(built: httpx.Request) -> Reply:
+        for method, word, status in refused:
+            if built.method == method and word in str(built.url):
+                if not status:
+                    read(built)
+                    raise httpx.ReadError("cut on the way back", request=built)
+                return Reply(status, httpx.Headers(), None, b"")
+        return read(built)
+
+    client._read = answer  # type: ignore[method-assign]  # stands for a gateway
+
+
+def test_lost_answers_are_cleaned_up_at_the_end(instance: Any) -> None:
+    """A key, a ring and an adapter whose answers were lost are removed when the run ends, by their names."""
+    session = instance.session()
+
+    def body(kms: Any) -> None:
+        key = kms.create_root_key()
+        refusing(session, ("POST", "", 0))
+        assert kms.create_key().status == 0
+        assert kms.create_ring(kms.short_name("ring")).status == 0
+        assert kms.create_adapter(key, kms.short_name("adapter")).status == 0
+
+    instance.run(session, body)
+    assert len(leftovers(instance)) == 4  # the adapter keeps its key
+    assert session.tidy() == []
+    assert leftovers(instance) == []
+    session.close()
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_cannot_be_looked_for_stays_in_the_journal(instance: Any, status: int) -> None:
+    """Where keys cannot be listed, a key whose answer was lost is not taken for gone."""
+    first = instance.session()
+    refusing(first, ("POST", "/keys", 0))
+    instance.abandon(first, lambda kms: kms.create_key())
+    later = instance.session()
+    refusing(later, ("GET", "/keys", status))
+    (line,) = later.recover()
+    assert f"keys cannot be listed ({status})" in line
+    assert len(later.left_behind()) == 1
+    later.close()
+    again = instance.session()
+    assert again.recover() == []
+    assert leftovers(instance) == []
+    again.close()
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_refused_removals_are_told(instance: Any, status: int) -> None:
+    """A removal that the endpoint refuses is told at the end of the run and of a sweep, and tried again."""
+    session = instance.session()
+
+    def body(kms: Any) -> None:
+        kms.create_root_key()
+        kms.set_instance_policy("rotation", interval_month=9).needed(204)
+        refusing(session, ("DELETE", "", status), ("PUT", "", status))
+
+    instance.run(session, body)
+    told = session.tidy()
+    assert [line.split()[0] for line in told] == ["policy", "key"]
+    assert all(f"({status})" in line for line in told)
+    session.close()
+    later = instance.session()
+    assert later.recover() == []
+    later.close()
+    assert (leftovers(instance), policies(instance)) == ([], {})
+
+
+def test_somebody_elses_key_of_the_same_name(instance: Any) -> None:
+    """A name that is not the run's own does not make a key ours: it is left alone, and told."""
+    setup = instance.session()
+    foreign = instance.system(setup).create_key(name="production").needed()["resources.0.id"]
+    bench = setup.bench("key_protect")
+    for thing in bench.journal.left_over():
+        bench.journal.gone(thing.id)
+    bench.journal.intend(bench.target.base_url, instance.target.instance, "key", "production")
+    ring = "/key_rings/team"
+    bench.journal.intend(bench.target.base_url, instance.target.instance, "ring", "team", ref=ring)
+    instance.system(setup).request("POST", ring).needed(201)
+    setup.close()
+    later = instance.session()
+    assert len(later.recover()) == 2
+    kms = instance.system(later)
+    assert kms.get_metadata(foreign).status == 200
+    assert "team" in leftovers(instance)
+    later.close()
+
+
+def test_killed_with_a_fault(instance: Any) -> None:
+    """A fault that a killed run has set is mended: it would meet everybody on the instance."""
+    instance.abandon(instance.session(), lambda kms: kms.fault("config-rule"))
+    later = instance.session()
+    kms = instance.system(later)
+    assert kms.create_key().status != 201
+    assert later.recover() == []
+    kms.create_root_key()
+    later.close()
+
+
+def test_policies_of_the_dead_are_put_back_before_others_are_noted(instance: Any) -> None:
+    """A case never takes what a killed run has set for what the owner has set."""
+    owner = instance.session()
+    kms = instance.system(owner)
+    before = {"enabled": True, "attributes": {"interval_month": 4}}
+    kms.put_instance_policies(kms.policy_body({"policy_type": "rotation", "policy_data": before}), "rotation")
+    running, dead = instance.session(), instance.session()
+    owner.close()
+    instance.abandon(dead, lambda kms: kms.set_instance_policy("rotation", interval_month=9).needed(204))
+
+    instance.run(running, lambda kms: kms.set_instance_policy("rotation", interval_month=2).needed(204))
+
+    assert policies(instance) == {"rotation": before}
+    assert running.left_behind() == []
+    running.close()
+
+
+def test_suspended_key_of_two(instance: Any, session: Session) -> None:
+    """A key that needs two to delete and was disabled meanwhile is enabled first."""
+
+    def body(kms: Any) -> None:
+        key = kms.create_root_key()
+        kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed(200)
+        kms.disable(key).needed()
+        kms.case.bench.clock.wait(kms.case.instance, 60)
+
+    instance.run(session, body)
+    assert leftovers(instance) == []
+    assert session.tidy() == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_interrupt_within_the_clean_up(instance: Any, session: Session, *, late: bool) -> None:
+    """Ctrl-C while a case cleans up does not cut the clean-up short."""
+
+    def interrupt() -> None:
+        if not struck:
+            struck.append(True)
+            raise KeyboardInterrupt
+
+    struck: list[bool] = []
+
+    def body(kms: Any) -> None:
+        kms.case.clean_up += [interrupt] if late else []
+        kms.create_root_key()
+        kms.create_root_key()
+        kms.case.clean_up += [] if late else [interrupt]
+
+    with pytest.raises(KeyboardInterrupt):
+        instance.run(session, body)
+    assert struck
+    assert leftovers(instance) == []
+
+
+def test_two_sessions_take_turns_with_recovery(instance: Any) -> None:
+    """Policies are put back only when nobody is at work on the instance."""
+    instance.abandon(instance.session(), lambda kms: kms.set_instance_policy("metrics").needed(204))
+    running, later = instance.session(), instance.session()
+    free: list[bool] = []
+
+    def body(kms: Any) -> None:
+        thread = Thread(target=later.recover)
+        thread.start()
+        thread.join(0.5)
+        free.append(not thread.is_alive())
+        threads.append(thread)
+
+    threads: list[Thread] = []
+    running.run_case(running.open(INFO), body)
+    threads[0].join(30)
+    assert free == [False]
+    assert policies(instance) == {}
+    running.close()
+    later.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from kms_conformance.adapters import tke_wire as wire
 from kms_conformance.adapters.control import ask
@@ -38,7 +38,7 @@ KINDS = ("hsms", "source_hsms", "failover_hsms")
 """The lists of units: operational, recovery and failover; only the first is always there."""
 _UNITS = {"operational": 2, "recovery": 1, "failover": 1}
 """What an instance of a case's own gets."""
-_GONE = {404, 410}
+_GONE, _FAULT = {404, 410}, 500
 _SEED = os.urandom(32)
 
 
@@ -94,9 +94,7 @@ class TrustedKeyEntry:
         """Return a second instance with units of its own, made by the control protocol."""
         made = str(uuid.uuid4())
         self._make(made)
-        self.case.clean_up.append(
-            lambda: ask(self.case.bench.target, "DELETE", f"/hpcs_tke/instances/{made}")
-        )
+        self.case.clean_up.append(lambda: ask(self.case.bench, "DELETE", f"/hpcs_tke/instances/{made}"))
         return self._seen(instance=made)
 
     def current_token(self) -> Secret:
@@ -241,7 +239,7 @@ class TrustedKeyEntry:
     def fault(self, unit: Unit, name: str, *, clear: bool = False) -> None:
         """Break something by the control protocol, or mend it."""
         body = {"fault": name, "hsm_id": unit.hsm_id, "clear": clear}
-        ask(self.case.bench.target, "POST", f"/hpcs_tke/instances/{self.case.instance}/faults", body)
+        ask(self.case.bench, "POST", f"/hpcs_tke/instances/{self.case.instance}/faults", body)
 
     def _provision(self) -> None:
         """Give an instance of the case's own its units; the first request needs them."""
@@ -251,12 +249,13 @@ class TrustedKeyEntry:
         self._shared.ready = True
 
     def _make(self, instance: str) -> None:
-        ask(self.case.bench.target, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
+        ask(self.case.bench, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
 
     def undo(self, thing: Thing) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
         if thing.kind == KMS_KEY:
-            return not thing.ref or self._delete_key(thing.ref)
+            paths = [thing.ref] if thing.ref else self._paths_of(thing.name)
+            return all(self._delete_key(path) for path in paths)
         return any(
             unit.hsm_id == thing.ref and self._vacated(unit)
             for kind in ("hsms", "source_hsms")
@@ -298,13 +297,21 @@ class TrustedKeyEntry:
             path = f"{_KMS}/{answer['resources.0.id']}"
             self.case.bench.journal.created(row, path)
             self.case.clean_up.append(lambda: self._forget_key(path, row))
-        elif answer.reply is not None:
-            self.case.bench.journal.gone(row)
+        elif answer.reply is not None and answer.status < _FAULT:
+            self.case.bench.journal.refused(row)
         return answer
 
     def kms_wrap(self, key: str, plaintext: str) -> Answer:
         """Let the KMS of the instance wrap with a root key."""
         return self._kms("POST", f"{_KMS}/{key}/actions/wrap", {"plaintext": plaintext}, "wrap in the KMS")
+
+    def _paths_of(self, name: str) -> list[str]:
+        """Return where the KMS has the root keys of a name: the answer with the id may have been lost."""
+        found = self._kms(
+            "GET", f"{_KMS}?{urlencode({'search': name})}", None, "look for a key in the KMS"
+        ).needed(200)
+        keys = found.body.get("resources", ()) if isinstance(found.body, dict) else ()
+        return [f"{_KMS}/{key['id']}" for key in keys if isinstance(key, dict) and key.get("name") == name]
 
     def _forget_key(self, path: str, row: int) -> None:
         if self._delete_key(path):

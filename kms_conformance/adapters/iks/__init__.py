@@ -30,7 +30,7 @@ REGION, OTHER_REGION = "us-south", "eu-de"
 CREDENTIALS, CLUSTER = "iks:credentials", "iks:cluster"
 ACCEPTED = (200, 201, 202, 204)
 """What accepts an operation on workers: which of them is said of none."""
-_NOT_FOUND = 404
+_NOT_FOUND, _FAULT = 404, 500
 _NEEDS = ("required", "recommended")
 
 
@@ -253,8 +253,8 @@ class KubernetesService:
         if answer.ok:
             self.case.bench.journal.created(row, name)
             self.case.clean_up.append(lambda: self._forget_cluster(name, row))
-        elif answer.reply is not None:
-            self.case.bench.journal.gone(row)
+        elif answer.reply is not None and answer.status < _FAULT:
+            self.case.bench.journal.refused(row)
         return answer
 
     def _name(self) -> str:
@@ -402,7 +402,7 @@ class KubernetesService:
             raise Inconclusive("the target names no account for the control protocol")
         if not settings.get("clear"):
             self.case.clean_up.append(lambda: self.fault(name, **{**settings, "clear": True}))
-        ask(self.case.bench.target, "POST", f"/iks/instances/{quote(account, safe='')}/faults", body)
+        ask(self.case.bench, "POST", f"/iks/instances/{quote(account, safe='')}/faults", body)
 
     def clear_fault(self, name: str, **settings: Any) -> None:
         """Mend what :meth:`fault` broke."""

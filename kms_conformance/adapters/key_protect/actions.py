@@ -10,10 +10,11 @@ from typing import Any
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, given, step
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.exchange import JSON
-from kms_conformance.kit import Answer
+from kms_conformance.kit import Answer, NotTested
 from kms_conformance.material import Parcel
 
 ACTION, POLICY = f"{TYPE}key_action+json", f"{TYPE}policy+json"
+_INHERITED = ("dualAuthDelete", "rotation")
 _OFF: Mapping[str, Any] = {"enabled": False}
 
 
@@ -133,6 +134,25 @@ class Actions(Base):
             return read
         same = {"policy_type": "dualAuthDelete", "policy_data": _data_of(read, "dualAuthDelete")}
         return self.put_instance_policies(self.policy_body(same), "dualAuthDelete").needed()
+
+    def policy_as_it_is(self, kind: str) -> dict[str, Any]:
+        """Return a policy of the instance as a resource that changes nothing.
+
+        A request that has to be refused carries it: where it is accepted instead, the instance is as before.
+        """
+        read = self.get_instance_policies(kind).needed(200)
+        return {"policy_type": kind, "policy_data": _data_of(read, kind)}
+
+    def demand_no_inherited_policies(self) -> None:
+        """Raise :class:`NotTested` where the instance gives its new keys policies."""
+        if self.case.bench.target.fresh:
+            return
+        read = self.get_instance_policies().needed(200)
+        given = [kind for kind in _INHERITED if _data_of(read, kind)["enabled"]]
+        if given:
+            raise NotTested(
+                f"the instance gives new keys its {' and '.join(given)} policy: switch it off there"
+            )
 
     def put_back_policy(self, kind: str, was: Mapping[str, Any]) -> bool:
         """Give the instance the policy data that it had; return whether it has them now, as read back."""

@@ -22,6 +22,7 @@ TYPE = "application/vnd.ibm.kms."
 LONGEST_NAME = 90
 GONE = {404, 410}
 """Statuses of a thing that is not there any more."""
+FAULT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,9 @@ class Base:
 
     # --- time -----------------------------------------------------------------------------------------------------
 
-    def wait(self, seconds: float, why: str) -> None:
-        """Let time pass; the only way to wait."""
-        self.case.wait(seconds, why)
+    def wait(self, seconds: float, why: str, *, within: float | None = None) -> None:
+        """Let time pass; the only way to wait. ``within``: how long what comes next holds (see :meth:`CaseRun.wait`)."""
+        self.case.wait(seconds, why, within=within)
 
     def later(self, seconds: float) -> str:
         """Return the moment ``seconds`` from now on the instance's clock, as the API writes dates."""
@@ -172,8 +173,8 @@ class Base:
             self.case.bench.journal.created(row, path)
             self.case.kept[path] = row
             self.case.clean_up.append(lambda: self._remove(path, remover))
-        elif answer.reply is not None:
-            self.case.bench.journal.gone(row)
+        elif refused(answer):
+            self.case.bench.journal.refused(row)
         return answer
 
     def _delete(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
@@ -191,6 +192,11 @@ class Base:
         row = self.case.kept.pop(ref, None)
         if row is not None:
             self.case.bench.journal.gone(row)
+
+
+def refused(answer: Answer) -> bool:
+    """Tell whether an answer means that nothing was made: after silence or a server error nobody knows."""
+    return answer.reply is not None and not answer.ok and answer.status < FAULT
 
 
 def step(value: object) -> str:

@@ -16,7 +16,8 @@ from itertools import count
 from urllib.parse import unquote
 
 from kms_conformance.adapters.key_protect import KeyProtect
-from kms_conformance.adapters.key_protect.base import LONGEST_NAME
+from kms_conformance.adapters.key_protect.base import FAULT, LONGEST_NAME
+from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
@@ -88,7 +89,10 @@ class Supply:
             return False
         if self.target.fresh:
             return True
-        allow, text = self.target.allow, entry.body or ""
+        template = self.case.bench.contract.operations[entry.operation].path
+        if not stays_with_ours(entry, template, self.prefix):
+            return False
+        allow, text = self.target.allow, entry.body or (entry.raw or b"").decode("latin-1")
         if entry.operation in {"postImportToken", "getImportToken"} or "parcel-" in text:
             return bool(allow.get("import_token"))
         if entry.operation == "putInstancePolicy":
@@ -230,7 +234,7 @@ class Supply:
                     extractable=False, dualAuthDelete={"enabled": True}
                 ).needed()
                 key = Key(str(answer["resources.0.id"]), "", extractable=False)
-            case "expired" if isinstance(self.case.bench.clock, ControlledClock):
+            case "expired" if self._moves_clock:
                 key = kms.create_root_key(expirationDate=kms.later(_LIFE))
             case _:
                 key = kms.create_root_key()
@@ -263,10 +267,14 @@ class Supply:
         self._values[f"broken-ciphertext:{kind}"] = deque([base64.b64encode(bytes(raw)).decode()])
 
     def _age(self, kinds: set[str]) -> None:
-        """Let the expiring keys expire, and every other documented wait pass, where the endpoint's clock can be moved."""
-        clock = self.case.bench.clock
-        if kinds & {"expired", "deleted", "disabled", "rotated"} and isinstance(clock, ControlledClock):
-            clock.wait(self.case.instance, _AGE)
+        """Let the expiring keys expire, and every other documented wait pass, where the clock is ours to move."""
+        if kinds & {"expired", "deleted", "disabled", "rotated"} and self._moves_clock:
+            self.case.bench.clock.wait(self.case.instance, _AGE)
+
+    @property
+    def _moves_clock(self) -> bool:
+        """Whether time can be moved without moving it for others."""
+        return self.target.fresh and isinstance(self.case.bench.clock, ControlledClock)
 
     def _adapter(self) -> None:
         kms = self.kms
@@ -312,8 +320,11 @@ class Supply:
         last = ref.rpartition("/")[2][:LONGEST_NAME]
         self._rows[shot.number] = [intend(name or last, ref=ref) for name in names or [""]]
 
-    def landed(self, shot: Shot, status: int, body: JSON) -> None:
-        """Take in an answer: what was made is removed with the case, and serves later requests."""
+    def landed(self, shot: Shot, status: int, body: JSON, *, again: bool = False) -> None:
+        """Take in an answer: what was made is removed with the case, and serves later requests.
+
+        Where the request left twice (``again``), two things may have been made: rows that stay name the other.
+        """
         kind = _MADE.get(shot.operation or "") if 200 <= status < 300 else None  # noqa: PLR2004 - the class of successes
         ids = _ids(body) if kind == "key" else []
         if shot.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
@@ -321,12 +332,15 @@ class Supply:
         if kind is not None and kind != "key":
             self._names.setdefault(kind, deque(maxlen=_ROOM)).append(_parts(kind, shot.path, shot.body))
         rows = self._rows.pop(shot.number, [])
+        if rows and again:
+            self.leaving(shot)
+            self._rows.pop(shot.number)
         journal = self.case.bench.journal
-        if not rows or not status:
+        if not rows or not status or status >= FAULT:
             return  # without an answer, whether a thing was made is not known: the journal keeps its name
         if kind is None or (shot.operation == "actionOnKey" and not ids):
             for row in rows:
-                journal.gone(row)
+                journal.refused(row)
         elif kind == "key":
             for row, key_id in zip(rows, ids, strict=False):
                 self.kms.made_key(row, key_id)

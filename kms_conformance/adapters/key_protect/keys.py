@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, step
+from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, refused, step
 from kms_conformance.exchange import JSON
 from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import key_material
@@ -60,9 +60,9 @@ class Keys(Base):
         ids = [entry.get("id") for entry in made or () if isinstance(entry, dict)]
         for row, key_id in zip(rows, ids, strict=False):
             self._made_key(row, str(key_id))
-        if answer.reply is not None and not answer.ok:
+        if refused(answer):
             for row in rows:
-                self.case.bench.journal.gone(row)
+                self.case.bench.journal.refused(row)
         return answer
 
     def create_key_with_policies(self, **members: Any) -> Answer:
@@ -140,8 +140,8 @@ class Keys(Base):
         answer = self.request("POST", f"/keys/{step(key)}/restore", body, content_type=KEY)
         if answer.ok:
             self._made_key(row, str(key))
-        elif answer.reply is not None and str(key) not in self.case.kept:
-            self.case.bench.journal.gone(row)
+        elif refused(answer):
+            self.case.bench.journal.refused(row)
         return answer
 
     def purge_key(self, key: Key | str) -> Answer:
@@ -171,5 +171,10 @@ class Keys(Base):
         if answer.status in GONE:
             self._forget(key_id)
         elif not answer.ok and "approver" in self.case.bench.target.identities:
-            owner.request("POST", f"/keys/{step(key_id)}/actions/setKeyForDeletion")
-            owner.as_identity("approver").delete_key(key_id, force=True)
+            # Two can remove a key only while it is active.
+            for action in ("setKeyForDeletion", "enable", "setKeyForDeletion"):
+                done = owner.request("POST", f"/keys/{step(key_id)}/actions/{action}")
+                if action == "enable" and not done.ok:
+                    break
+                if action != "enable" and owner.as_identity("approver").delete_key(key_id, force=True).ok:
+                    break

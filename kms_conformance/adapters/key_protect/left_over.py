@@ -9,6 +9,12 @@ from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
 from kms_conformance.journal import Thing
 
+_NAMED = {"ring", "kmip_adapter"}
+
+
+class UnsureError(Exception):
+    """What a row names may be somebody else's, so it is left alone."""
+
 
 class LeftOver(Keys, Network):
     """Clean-up after somebody else."""
@@ -16,8 +22,11 @@ class LeftOver(Keys, Network):
     def undo(self, thing: Thing) -> bool:
         """Remove or put back what a row of the journal describes; return whether nothing is left of it.
 
-        The ways in are tried one after the other, as the thing may be the policy that locks us out.
+        The ways in are tried one after the other, as the thing may be the policy that locks us out. Raises
+        :class:`UnsureError` where a thing of that name may be somebody else's, and where that cannot be seen.
         """
+        if thing.kind == "fault":
+            return self.mended(thing.name, json.loads(thing.detail))
         return any(way.undo_here(thing) for way in (self, *self.other_ways_in()))
 
     def undo_here(self, thing: Thing) -> bool:
@@ -25,23 +34,38 @@ class LeftOver(Keys, Network):
         if thing.kind == "policy":
             return self.put_back_policy(thing.name, json.loads(thing.detail))
         if thing.kind != "key":
-            remover = self.as_identity("service") if thing.kind == "registration" else self
-            answer = remover.request("DELETE", thing.ref)
-            if not answer.ok and thing.kind == "ring":
-                answer = self.request("DELETE", thing.ref, params={"force": "true"})
-            return answer.ok or answer.status in GONE
+            return self._removed(thing)
         ids = [thing.ref] if thing.ref else self._ids_of(thing.name)
+        if ids and not thing.ref and not self._is_own(thing):
+            raise UnsureError(f"{len(ids)} of this name are there, and whose they are cannot be told")
         for key_id in ids:
             self.case.kept.setdefault(key_id, 0)
             self._remove_key(key_id)
         return not any(key_id in self.case.kept for key_id in ids)
 
+    def _removed(self, thing: Thing) -> bool:
+        """Remove a thing that its path names."""
+        if thing.kind in _NAMED and thing.state == "intended" and not self._is_own(thing):
+            raise UnsureError(
+                "its creation was never answered, and the name is not one that only this run gives"
+            )
+        by_service = thing.kind == "registration" and "service" in self.case.bench.target.identities
+        answer = (self.as_identity("service") if by_service else self).request("DELETE", thing.ref)
+        if not answer.ok and thing.kind == "ring":
+            answer = self.request("DELETE", thing.ref, params={"force": "true"})
+        return answer.ok or answer.status in GONE
+
+    def _is_own(self, thing: Thing) -> bool:
+        """Tell whether nobody but its run can have given a name; on an instance of our own everything is ours."""
+        return self.case.bench.target.fresh or thing.name.startswith(f"kmsct-{thing.run[:8]}-")
+
     def _ids_of(self, name: str) -> list[str]:
         """Return the ids of the keys of a name: an answer with the id may have been lost."""
-        found = self.list_keys(search=name, limit=200) if name else None
-        resources = (
-            found.body.get("resources") if found is not None and isinstance(found.body, dict) else None
-        )
-        return [
-            str(key.get("id")) for key in resources or () if isinstance(key, dict) and key.get("name") == name
-        ]
+        if not name:
+            return []
+        found = self.list_keys(search=name, limit=200)
+        body = found.body if found.ok and isinstance(found.body, dict) else None
+        resources = None if body is None else body.get("resources", [])
+        if not isinstance(resources, list):
+            raise UnsureError(f"keys cannot be listed ({found.exchange.outcome})")
+        return [str(key.get("id")) for key in resources if isinstance(key, dict) and key.get("name") == name]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ ELSEWHERE = "203.0.113.77"
 FOREIGN, INSIDE = "65.128.226.0/24", "65.128.226.7"
 """The range that the page's lock-out names, and an address in it."""
 _NOWHERE = ipaddress.IPv4Network("203.0.113.0/24")
-_FORBIDDEN = 403
+_FORBIDDEN, _NOT_FOUND = 403, 404
 _DONE = {200, 204}
 
 
@@ -109,6 +110,8 @@ class Network(Actions):
         Raises :class:`NotTested` when the target's control protocol does not offer the fault.
         """
         settings = {member: str(value) if member == "key" else value for member, value in settings.items()}
+        # A fault outlives a run that is killed, and meets everybody on the instance.
+        self.case.kept[_mark(name, settings)] = self._intend_fault(name, settings)
         self.case.clean_up.append(partial(self.clear_fault, name, **settings))
         status = self._control("faults", {"fault": name, **settings}).status_code
         if status not in _DONE:
@@ -120,7 +123,16 @@ class Network(Actions):
     def clear_fault(self, name: str, **settings: Any) -> None:
         """Mend what :meth:`fault` broke."""
         settings = {member: str(value) if member == "key" else value for member, value in settings.items()}
-        self._control("faults", {"fault": name, "clear": True, **settings})
+        if self.mended(name, settings):
+            self._forget(_mark(name, settings))
+
+    def mended(self, name: str, settings: Mapping[str, Any]) -> bool:
+        """Mend what was broken; tell whether nothing of it is left. A key that is gone takes its fault with it."""
+        answer = self._control("faults", {"fault": name, "clear": True, **settings})
+        return answer.status_code in _DONE or ("key" in settings and answer.status_code == _NOT_FOUND)
+
+    def _intend_fault(self, name: str, settings: Mapping[str, Any]) -> int:
+        return self._intend("fault", name, detail=json.dumps(settings))
 
     def make_kmip_object(self, adapter: str) -> str:
         """Let the control protocol stand in for a KMIP client, and return the id of the object that it makes."""
@@ -131,6 +143,7 @@ class Network(Actions):
 
     def _control(self, what: str, body: dict[str, Any]) -> httpx.Response:
         target = self.case.bench.target
+        self.case.bench.client.take_turn()
         with httpx.Client(
             verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
         ) as http:
@@ -141,6 +154,7 @@ class Network(Actions):
         if not address:
             yield
             return
+        row = self._intend_fault("source-address", {})
         status = self._control("faults", {"fault": "source-address", "address": address}).status_code
         if status not in _DONE:
             raise NotTested(f"needs the fault source-address of the control protocol, which answers {status}")
@@ -148,4 +162,9 @@ class Network(Actions):
             yield
         finally:
             with suppress(httpx.HTTPError):
-                self.clear_fault("source-address")
+                if self.mended("source-address", {}):
+                    self.case.bench.journal.gone(row)
+
+
+def _mark(name: str, settings: Mapping[str, Any]) -> str:
+    return f"fault:{name}:{settings.get('key', '')}"

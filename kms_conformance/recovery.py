@@ -1,0 +1,98 @@
+"""What runs have left behind: removed, or put back as it was, by what the journal says.
+
+Called for dead runs at the start of a run and by ``sweep``; for the own run at its end, because an answer that was lost,
+a refused deletion or Ctrl-C in the middle of a clean-up leave something; and for what a dead run has changed on a whole
+instance, before a case that notes how the instance was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+from kms_conformance.contract import Contract
+from kms_conformance.errors import SuiteError
+from kms_conformance.exchange import Exchange
+from kms_conformance.journal import Thing
+from kms_conformance.kit import Bench, CaseInfo, CaseRun
+from kms_conformance.locks import Turns
+
+# Kinds of things that concern everybody on an instance, so that nobody may be at work while they are put back.
+SHARED = {"policy", "fault", "unit", "credentials"}
+_SILENT, _REFUSED = 3, 300
+
+
+def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
+    """Return the adapter class that the contract names."""
+    module, _, name = str(contract.about["adapter"]).partition(":")
+    adapter: Callable[[CaseRun], Any] = getattr(import_module(module), name)
+    return adapter
+
+
+def abandoned(benches: Sequence[Bench], main: str) -> Iterator[tuple[Bench, Thing]]:
+    """Give what dead runs have left, newest first, with the bench of the contract that it belongs to."""
+    for bench in benches:
+        for thing in bench.journal.abandoned(bench.target.base_url):
+            if _owner(thing, main) == bench.contract.id:
+                yield bench, thing
+
+
+def own(benches: Sequence[Bench], main: str) -> Iterator[tuple[Bench, Thing]]:
+    """Give what this run has left, newest first."""
+    for bench in benches:
+        for thing in bench.journal.own(bench.target.base_url):
+            if _owner(thing, main) == bench.contract.id:
+                yield bench, thing
+
+
+def put_right(left: Sequence[tuple[Bench, Thing]]) -> list[str]:
+    """Undo each thing; return a line for each that resists."""
+    lines = ((thing, undo(bench, thing)) for bench, thing in left)
+    return [
+        f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}"
+        for thing, why in lines
+        if why
+    ]
+
+
+def put_back_shared(bench: Bench, instance: str, main: str) -> None:
+    """Put back what dead runs have changed on a whole instance; the caller holds it alone."""
+    for owner, thing in abandoned([bench], main):
+        if thing.instance == instance and _kind(thing) in SHARED:
+            undo(owner, thing, held=True)
+
+
+def undo(bench: Bench, thing: Thing, *, held: bool = False) -> str:
+    """Remove a thing or put it back; return why that was not possible, ``""`` when nothing is left of it."""
+    if bench.client.silent >= _SILENT:
+        return "the endpoint does not answer"
+    info = CaseInfo("recovery", "Clean-up", bench.contract.id, ())
+    case = CaseRun(bench, info, thing.instance, cleaning=True)
+    turns = Turns(bench.target.base_url, thing.instance, shared=not bench.target.fresh and not held)
+    try:
+        with turns.hold(alone=_kind(thing) in SHARED):
+            done = bool(adapter_of(bench.contract)(case).undo(thing))
+    except SuiteError as wrong:
+        return wrong.sentence
+    except Exception as wrong:  # noqa: BLE001 - one thing that resists must not keep the others
+        return str(wrong) or type(wrong).__name__
+    if done:
+        bench.journal.gone(thing.id)
+        return ""
+    told = [exchange.outcome for exchange in case.exchanges if not _succeeded(exchange)]
+    return f"it is still there ({told[0]})" if told else "it is still there"
+
+
+def _succeeded(exchange: Exchange) -> bool:
+    return exchange.answer is not None and exchange.answer.status < _REFUSED
+
+
+def _kind(thing: Thing) -> str:
+    return thing.kind.rpartition(":")[2]
+
+
+def _owner(thing: Thing, main: str) -> str:
+    """Return the contract of a thing: ``<contract>:<kind>``, or the target's own contract."""
+    owner, colon, _ = thing.kind.partition(":")
+    return owner if colon else main
