@@ -45,7 +45,8 @@ def test_reader_changes_no_key(kms, action):
     kms.action(kms.create_root_key(), action).succeeds(204)
     key = kms.create_root_key()
     kms.as_identity("reader").action(key, action).is_refused("UNAUTHORIZED_ERR")
-    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1).lacks("resources.0.lastRotateDate")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+    kms.list_versions(key).succeeds(200).counts("resources", 1)
 
 
 @covers("role-reader-no-delete")
