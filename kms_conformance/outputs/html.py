@@ -154,10 +154,17 @@ def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
         "took": told_duration(exchange.duration),
         "identity": exchange.identity,
         "verdict": worst(found).value if found else "",
-        "request": _message(f"{sent.method} {sent.url}", sent.headers.items(), body),
-        "response": visible_lines(response),
-        "curl": visible_lines(exchange.curl()),
+        "request": _text(_message(f"{sent.method} {sent.url}", sent.headers.items(), body)),
+        "response": _text(visible_lines(response)),
+        # What passed is hardly sent again, and its curl lines would be a fifth of the page.
+        "curl": _text(visible_lines(exchange.curl())) if case.verdict is not Verdict.PASSED else "",
     }
+
+
+def _text(text: str) -> Markup:
+    """Return a text escaped for the inside of an element, where quotation marks are harmless and JSON is full of them."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return Markup(escaped)  # noqa: S704 - escaped just now
 
 
 def pretty(body: JSON) -> str:

@@ -8,9 +8,11 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,6 +120,29 @@ def test_thousand_cases_stay_small(realistic: Callable[[int, int], Run]) -> None
     text = html.render(replace(run, cases=(replace(run.cases[0], exchanges=(long,)),)))
     assert len(text) < 60_000
     assert "the whole is in transcript.har" in text
+
+
+def test_curl_lines_are_for_what_is_sent_again(realistic: Callable[[int, int], Run]) -> None:
+    """A case that passed shows its requests, but no curl lines; any other shows one with each exchange."""
+    case = realistic(1, 1).cases[0]
+    for verdict in Verdict:
+        told = replace(case, verdict=verdict, findings=())
+        text = html.render(replace(realistic(1, 1), cases=(told,)))
+        assert text.count("<h5>Request</h5>") == len(case.exchanges)
+        assert text.count("curl -sS") == (0 if verdict is Verdict.PASSED else len(case.exchanges))
+
+
+@pytest.mark.parametrize("text", ["</pre><script>x</script>", "&lt;b&gt;", "\"onclick='x'"])
+def test_bodies_are_text(realistic: Callable[[int, int], Run], text: str) -> None:
+    """What stands in a body comes out as it was, though quotation marks are not escaped there."""
+    run = realistic(1, 1)
+    exchange = run.cases[0].exchanges[0]
+    assert exchange.answer is not None
+    told = replace(exchange, answer=replace(exchange.answer, body={"text": text}))
+    page = html.render(replace(run, cases=(replace(run.cases[0], exchanges=(told,)),)))
+    (answer,) = re.findall(r"<h5>Answer</h5><pre>(.*?)</pre>", page, re.DOTALL)
+    assert json.dumps(text) in unescape(answer)
+    assert len(Page(page).named("script")) == 1
 
 
 @given(
