@@ -251,6 +251,7 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("tke-zeroize-keeps-permissions", "Permissions survive zeroizing.", ("tke-13",)),
     ("tke-control-points-in-imprint", "Control points are set in imprint mode.", ("tke-imprint-mode",)),
     ("tke-export-new-is-current", "Exporting the new key exports the current one.", ("tke-export",)),
+    ("tke-nothing-finalized", "Finalizing nothing empties the current register.", ("tke-register-empty",)),
     ("tke-third-part-lost", "A third key part does not count.", ("tke-import",)),
     ("tke-clear-new-keeps-commitment", "A cleared key leaves its commitment.", ("tke-clear-new",)),
     ("tke-single-part-unguarded", "A single part needs no permission.", ("tke-single-part",)),

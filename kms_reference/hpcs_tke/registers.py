@@ -72,6 +72,9 @@ class MasterKeyRegisters:
             Refusal: 33 without a pattern, 102/50 without a new key, 101/48 for another pattern, 102/64 when the
                 new key is not committed.
         """
+        if self.new is None and self._broken("tke-nothing-finalized"):
+            self.current = None
+            return pattern
         key = self._new_key(pattern, any_pattern=self._broken("tke-finalize-any-pattern"))
         if not self.committed and not self._broken("tke-finalize-uncommitted"):
             raise Refusal(codes.NEW_KEY_NOT_COMMITTED)

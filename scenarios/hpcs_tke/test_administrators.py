@@ -57,7 +57,7 @@ def test_unknown_is_not_told(tke):
     unit.certificate_of(b"\1" * 32).is_refused("32/32")
 
 
-@covers("tke-administrator-removed", "tke-foreign-signer")
+@covers("tke-administrator-removed", "tke-foreign-signer", "tke-administrator-unknown")
 @impact("zeroize")
 def test_removed(tke):
     """With enough signatures an administrator is removed, and the signature counts no more."""
@@ -66,17 +66,20 @@ def test_removed(tke):
     unit.clear_new([third]).succeeds()
     unit.remove(third.ski, [first]).succeeds()
     unit.administrators().succeeds().shows("administrators", sorted([first.ski.hex(), second.ski.hex()]))
+    unit.certificate_of(first.ski).succeeds()
+    unit.certificate_of(third.ski).is_refused("32/32", requirement="tke-administrator-unknown")
     unit.clear_new([third]).is_refused("257", requirement="tke-foreign-signer")
 
 
 @covers("tke-removal-below-threshold", "tke-administrator-removed")
 @impact("zeroize")
-def test_not_below_the_threshold(tke):
-    """Whoever is needed to reach a threshold stays, until there is somebody else."""
-    unit, (first, second, third) = tke.operational(tke.unit(), revocation=2), tke.administrators(3)
+@pytest.mark.parametrize("threshold", ["signature", "revocation"])
+def test_not_below_the_threshold(tke, threshold):
+    """Whoever is needed to reach either threshold stays, until there is somebody else."""
+    unit, (first, second, third) = tke.operational(tke.unit(), **{threshold: 2}), tke.administrators(3)
     before = unit.look()
     control = unit.attributes().needed()
     unit.remove(second.ski, [first, second]).is_refused("209/66", control=control)
     unit.unchanged(before)
-    unit.add(third, [first]).succeeds()
+    unit.add(third, [first, second]).succeeds()
     unit.remove(second.ski, [first, third]).succeeds()

@@ -94,6 +94,19 @@ def test_message(tke, field):
     unit.attributes().succeeds().shows("attributes", known["attributes"])
 
 
+@covers("tke-frame-no-server-error", "tke-frame-ber")
+@pytest.mark.parametrize("number", [0, 99, 0xFFFFFFFF])
+def test_unknown_kind(tke, number):
+    """Information of a kind that is none, and a function that is none, are no server error."""
+    unit = tke.any_unit()
+    known = unit.attributes().succeeds()
+    for clean in (unit.information(number), unit.function(number)):
+        clean.is_refused_cleanly(
+            control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-ber"
+        )
+    unit.attributes().succeeds().shows("attributes", known["attributes"])
+
+
 @covers("tke-frame-bad-domain")
 def test_another_domain(tke):
     """A message for another domain than the unit's is refused."""
@@ -101,6 +114,7 @@ def test_another_domain(tke):
     known = unit.attributes().succeeds()
     for index in (unit.domain_index + 1, 0xFFFFFFFF):
         unit.query_of_domain(index).is_refused("3", control=known)
+        unit.registers_of_domain(index).is_refused("3", control=known)
 
 
 @covers("tke-frame-non-minimal")

@@ -33,11 +33,30 @@ def test_malformed_input(tke, kind):
         unit.random_key([first]).needed()
     before = unit.look()
     right = make(tke, unit)
+    # The envelope of key parts is unsigned.
+    by = [] if command == IMPORT else [first]
     # Of the right form, but about nothing that is there; a certificate would be installed.
     alone = {} if kind == "certificate" else {"about nothing": right}
     for wrong, data in {**alone, **tke.spoiled(right)}.items():
-        unit.command(command, data, [first], told=f"input {wrong}").is_no_server_error()
+        unit.command(command, data, by, told=f"input {wrong}").is_no_server_error()
     unit.unchanged(before)
+
+
+@covers("tke-malformed-input")
+@impact("zeroize")
+def test_malformed_key_part(tke):
+    """A signed key part that no importer key opens, or that is none, is refused, and no key comes in."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    key = unit.importer_of(unit.importer(by).needed())
+    before = unit.look()
+    for wrong, sealed in {
+        "for another importer": tke.importer_of_nobody().seal(bytes(32)),
+        **tke.spoiled(key.seal(bytes(32))),
+    }.items():
+        answer = unit.command(IMPORT, unit.part(sealed, by), told=f"key part {wrong}")
+        answer.is_refused_anyhow()
+    unit.unchanged(before)
+    unit.send_parts(key, [bytes(range(32))], by).succeeds()
 
 
 @covers("tke-malformed-input")

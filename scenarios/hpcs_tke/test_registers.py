@@ -120,7 +120,8 @@ def test_commit_and_finalize(tke):
     unit, by = waiting(tke)
     told = unit.registers().succeeds()
     held, pattern = told["registers"], unit.new_pattern()
-    other = bytes(octet ^ 0xFF for octet in pattern)
+    # All that differs is the last of the 28 octets that count.
+    other = pattern[:27] + bytes([pattern[27] ^ 0xFF]) + pattern[28:]
     control = unit.attributes().needed()
     unit.finalize(pattern, by).is_refused_inside(requirement="tke-finalize-uncommitted")
     unit.commit(other, by).is_refused("101/48", control=control)
@@ -201,3 +202,24 @@ def test_single_part_prohibited(tke):
     unit.send_parts(key, PARTS[:1], by).is_refused_inside()
     unit.registers().succeeds().shows("registers", EMPTY)
     unit.send_parts(key, PARTS[:2], by).succeeds()
+
+
+WITHOUT_KEY = {
+    "commit": lambda _, unit, by: unit.commit(NO_PATTERN, by),
+    "finalize": lambda _, unit, by: unit.finalize(NO_PATTERN, by),
+    "export-current": lambda tke, unit, by: unit.export_key(tke.holder(), by),
+    "export-new": lambda tke, unit, by: unit.export_key(tke.holder(), by, new=True),
+}
+
+
+@covers("tke-register-empty")
+@impact("zeroize")
+@pytest.mark.parametrize("command", WITHOUT_KEY)
+def test_empty_register(tke, command):
+    """A key that is not there is not committed, finalized or exported, and the other register stays."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    if command != "export-current":
+        unit.random_key(by).needed()
+    before = unit.look()
+    WITHOUT_KEY[command](tke, unit, by).is_refused_inside()
+    unit.unchanged(before)

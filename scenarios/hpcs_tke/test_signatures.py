@@ -4,7 +4,7 @@ import pytest
 
 from kms_conformance.api import covers, impact
 
-CLEAR_NEW, ADD = 0x1C, 0x02
+CLEAR_NEW, ADD, IMPORT = 0x1C, 0x02, 0x0C
 PARTS = (b"\x5a" * 32, bytes(range(32)))
 POINT = bytes(8) + b"\x01" + bytes(7)
 
@@ -74,6 +74,32 @@ def test_signatures_on_the_way_of_a_key(tke):
     unit.finalize(pattern, []).is_refused("208/21", control=control)
     unit.unchanged(before)
     unit.finalize(pattern, both[:1]).succeeds()
+
+
+@covers("tke-too-few-signatures")
+@impact("zeroize")
+def test_removing_asks_its_own_threshold(tke):
+    """Removing an administrator takes as many signatures as the revocation threshold says, not the signature threshold."""
+    unit, (first, second, third) = tke.unit(), tke.administrators(3)
+    tke.operational(unit, signature=1, revocation=2)
+    unit.add(third, [first]).succeeds()
+    before = unit.look()
+    unit.remove(third.ski, [first]).is_refused("208/21", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.remove(third.ski, [first, second]).succeeds()
+
+
+@covers("tke-signature-invalid")
+@impact("zeroize")
+def test_signature_of_a_key_part(tke):
+    """The signature on a key part must be over the very octets of the part."""
+    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    key = unit.importer_of(unit.importer([first]).needed())
+    control, before = unit.attributes().needed(), unit.look()
+    forged = unit.part(key.seal(bytes(range(32))), [first], over=b"x")
+    unit.command(IMPORT, forged, told="a part signed over other octets").is_refused("192/22", control=control)
+    unit.unchanged(before)
+    unit.send_parts(key, PARTS, [first]).succeeds()
 
 
 @covers("tke-too-few-signatures")
@@ -159,8 +185,11 @@ def test_malformed_signature(tke, signature):
 @covers("tke-foreign-signer")
 @impact("zeroize")
 def test_foreign_signer(tke):
-    """Only installed administrators sign."""
-    unit, (first, _, stranger) = tke.operational(tke.unit()), tke.administrators(3)
+    """Only installed administrators sign, and only for the unit in which they are installed."""
+    units, (first, _, stranger) = tke.fresh_units(), tke.administrators(3)
+    unit = tke.operational(units[0])
+    if len(units) > 1:
+        units[-1].add(stranger).needed()
     unit.clear_new([first]).succeeds()
     before = unit.look()
     unit.clear_new([stranger]).is_refused("257")
@@ -169,7 +198,9 @@ def test_foreign_signer(tke):
 
 @covers("tke-transaction-counter")
 @impact("zeroize")
-@pytest.mark.parametrize("counter", ["used before", "used long before", "one octet short", "empty"])
+@pytest.mark.parametrize(
+    "counter", ["used before", "used long before", "one octet short", "one octet long", "empty"]
+)
 def test_wrong_counter(tke, counter):
     """A command is done once: its counter is refused ever after, and so is one of another width."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
@@ -182,7 +213,8 @@ def test_wrong_counter(tke, counter):
     wrong = {
         "used before": used,
         "used long before": long_ago,
-        "one octet short": used[1:],
+        "one octet short": tke.next_counter(used)[1:],
+        "one octet long": b"\0" + tke.next_counter(used),
         "empty": b"",
     }[counter]
     unit.command(CLEAR_NEW, by=[first], counter=wrong).is_refused("163/19")

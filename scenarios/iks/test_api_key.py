@@ -49,7 +49,7 @@ def test_dead_key_and_other_operations(iks, operation):
 @needs(control=True)
 @impact("account", "clusters")
 @pytest.mark.parametrize("place", ["region", "group"])
-def test_key_of_one_place(iks, place):
+def test_key_elsewhere(iks, place):
     """The API key belongs to one region and resource group: one elsewhere neither fails nor heals with it."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     here, there = iks.cluster(), elsewhere.cluster()
@@ -66,7 +66,7 @@ def test_key_of_one_place(iks, place):
 @needs(identity="approver")
 @impact("account", "clusters")
 @pytest.mark.parametrize("place", ["region", "group"])
-def test_owner_of_one_place(iks, place):
+def test_owner_elsewhere(iks, place):
     """A reset elsewhere leaves the owner of the key here."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     cluster = iks.cluster()
@@ -76,7 +76,7 @@ def test_owner_of_one_place(iks, place):
     elsewhere.reset_api_key().succeeds()
 
 
-@covers("iks-10", "iks-09")
+@covers("iks-10", "iks-09", "iks-03")
 @needs(control=True)
 @impact("account", "clusters")
 def test_manual_credentials_help_too(iks):
@@ -87,8 +87,10 @@ def test_manual_credentials_help_too(iks):
     iks.add_worker(cluster).is_refused("TOKEN_EXCHANGE_FAILED", requirement="iks-09")
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     iks.works(cluster, "TOKEN_EXCHANGE_FAILED", requirement="iks-09")
+    iks.get_credentials().succeeds(200)
     iks.unset_credentials().succeeds()
     iks.reset_api_key().succeeds()
+    iks.get_credentials().is_refused("E0051", requirement="iks-03")
     iks.works(cluster, "TOKEN_EXCHANGE_FAILED")
 
 

@@ -5,7 +5,7 @@ import pytest
 from kms_conformance.api import covers, impact, needs
 
 
-@covers("iks-05", "iks-06")
+@covers("iks-05", "iks-06", "iks-no-secret")
 @needs(control=True)
 @impact("account", "clusters")
 def test_manual_credentials_win(iks):
@@ -13,8 +13,11 @@ def test_manual_credentials_win(iks):
     cluster = iks.cluster()
     owner = iks.get_key_owner(cluster).succeeds(200)["id"]
     iks.works(cluster, "INVALID_API_KEY")
-    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    credential = iks.credential()
+    iks.set_credentials(credential).succeeds(200, 204)
     iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
+    for told in (iks.get_key_owner(cluster), iks.list_clusters(), iks.list_workers(cluster)):
+        told.hides("infrastructure key", credential.key, requirement="iks-no-secret")
     iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
     iks.fails(cluster, "INVALID_API_KEY", requirement="iks-05")
@@ -28,7 +31,7 @@ def test_manual_credentials_win(iks):
 @pytest.mark.parametrize("of", ["", "other"], ids=["same-user", "other-user"])
 def test_reset_does_not_heal(iks, of):
     """A key deleted upstream refuses, resetting the API key does not help, and a key that exists does."""
-    gone = iks.credential()
+    gone, anew = iks.credential(), iks.another_key(of)
     iks.set_credentials(gone).succeeds(200, 204)
     cluster = iks.cluster()
     iks.works(cluster, "INVALID_API_KEY")
@@ -37,7 +40,7 @@ def test_reset_does_not_heal(iks, of):
     failed.hides("infrastructure key", gone.key, requirement="iks-no-secret")
     iks.reset_api_key().succeeds(requirement="iks-07")
     iks.fails(cluster, "INVALID_API_KEY")
-    iks.set_credentials(iks.credential(of)).succeeds(200, 204, requirement="iks-07")
+    iks.set_credentials(anew).succeeds(200, 204, requirement="iks-07")
     iks.reset_api_key().succeeds(requirement="iks-07")
     iks.works(cluster, "INVALID_API_KEY", requirement="iks-07")
 
@@ -76,7 +79,7 @@ def test_reset_leaves_manual_credentials(iks):
 @needs(control=True)
 @impact("account", "clusters")
 @pytest.mark.parametrize("place", ["region", "group"])
-def test_operations_of_one_place(iks, place):
+def test_credentials_elsewhere(iks, place):
     """Operations use the credentials of their own region and resource group, whatever is set elsewhere."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     cluster = iks.cluster()

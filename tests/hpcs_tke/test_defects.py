@@ -234,7 +234,7 @@ def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     yield pattern
     unit.command(wire.COMMIT_KEY, pattern, by)
     unit.command(wire.CLEAR_NEW_KEY, by=by)
-    yield unit.registers().committed
+    yield unit.registers().committed, unit.command(wire.FINALIZE_KEY, pattern, by).pair
     unit.set(by, permissions=permissions & ~0x4)
     yield unit.send_parts([unit.part(importer.seal(PARTS[0]), people[0])]).pair
     unit.set(by, permissions=permissions)

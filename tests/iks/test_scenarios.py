@@ -95,7 +95,7 @@ def test_reference_keeps_every_promise() -> None:
 @pytest.mark.parametrize(
     ("defect", "finder", "verdict"),
     [
-        ("iks-reset-heals-manual", "iks.invalid_key.reset_does_not_heal", Verdict.FAILED),
+        ("iks-reset-heals-manual", "iks.invalid_key.reset_does_not_heal[other-user]", Verdict.FAILED),
         ("iks-key-echoed", "iks.credentials.set_and_shown", Verdict.FAILED),
         ("iks-orphan-stays", "iks.orphans.orphan_and_return", Verdict.FAILED),
         ("iks-refused-set-stored", "iks.roles.viewer_sets_nothing", Verdict.FAILED),
@@ -146,7 +146,10 @@ def test_shared_account_is_left_as_it_was(reference: Server, account: str, tmp_p
     target = shared(reference, account, allow=ALLOWED)
     run = run_iks(target, report_dir=tmp_path)
     other = {case.id: case.message for case in run.cases if case.verdict is not Verdict.PASSED}
-    assert set(other) == {"iks.credentials.one_account"}
+    assert set(other) == {
+        "iks.credentials.one_account",
+        "iks.invalid_key.reset_does_not_heal[same-user]",
+    }
     iks, session = opened(target)
     assert iks.get_credentials().status == 404
     assert iks.list_clusters().body == []

@@ -125,6 +125,11 @@ class Unit:
         header = wire.Header(index)
         return self.message(asked, header=header, step="query the attributes", contents=reading.attributes)
 
+    def registers_of_domain(self, index: int) -> UnitAnswer:
+        """Query the registers of the domain with another index, through this unit."""
+        asked, header = wire.info_request(index), wire.Header(index)
+        return self.message(asked, header=header, step="query the registers", contents=reading.registers)
+
     # --- queries --------------------------------------------------------------------------------------------------
 
     def query(self, command: int = wire.QUERY_ATTRIBUTES, data: bytes = b"", *, step: str = "") -> UnitAnswer:
@@ -150,6 +155,16 @@ class Unit:
         """Query both master-key registers."""
         asked = wire.info_request(self.domain_index)
         return self.message(asked, step="query the registers", contents=reading.registers)
+
+    def information(self, subtype: int) -> UnitAnswer:
+        """Ask for information of a kind that may be none."""
+        asked = wire.info_request(self.domain_index, subtype)
+        return self.message(asked, step=f"query information {subtype:#x}")
+
+    def function(self, number: int) -> UnitAnswer:
+        """Send an information query under the number of another function."""
+        asked = (wire.word(number), wire.word(self.domain_index), wire.word(wire.INFO_DOMAIN), wire.word(0))
+        return self.message(wire.octets(*asked), step=f"call function {number:#x}")
 
     def control_points(self) -> UnitAnswer:
         """Query the control points (16 octets)."""
@@ -307,16 +322,21 @@ class Unit:
         """
         for part in (*parts, join_parts(*parts)):
             self._tke.case.bench.redactor.remember(part.hex(), "master_key")
-        encoded = b"".join(self._part(key.seal(part), by) for part in parts)
+        encoded = b"".join(self.part(key.seal(part), by) for part in parts)
         return self.command(wire.IMPORT_KEY, encoded, told=f"{len(parts)} parts, {_signed_by(by)}")
 
     def part_for(self, key: Importer, by: Sequence[Administrator]) -> bytes:
         """Encode the signed request of a key part of zeros."""
-        return self._part(key.seal(bytes(32)), by)
+        return self.part(key.seal(bytes(32)), by)
 
-    def _part(self, sealed: bytes, by: Sequence[Administrator]) -> bytes:
+    def part(self, sealed: bytes, by: Sequence[Administrator], *, over: bytes = b"") -> bytes:
+        """Encode the signed request of a key part that is sealed already, or of anything in its place.
+
+        With ``over`` the signatures are over more octets than there are.
+        """
         block = self.block(wire.IMPORT_KEY, sealed)
-        return wire.admin_request(self.domain_index, block, b"".join(who.sign(block) for who in by))
+        signatures = b"".join(who.sign(block + over) for who in by)
+        return wire.admin_request(self.domain_index, block, signatures)
 
     def key_of(self, parts: Sequence[bytes]) -> str:
         """Return the key that key parts make, in hexadecimal digits: what no answer may carry."""
@@ -369,7 +389,7 @@ class Unit:
             parts = [data for tag, _, data in wire.read_parameter_file(exported.output) if tag == _PART]
         except wire.WireError as wrong:
             raise Inconclusive(f"{exported.exchange.step}: {wrong}") from None
-        part = self._part(b"".join(parts), by)
+        part = self.part(b"".join(parts), by)
         return self.command(wire.IMPORT_KEY, part, told=f"1 part, {_signed_by(by)}")
 
 

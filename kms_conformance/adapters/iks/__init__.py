@@ -159,6 +159,15 @@ class KubernetesService:
         self.case.bench.redactor.remember(str(credential.key), "infrastructure_key")
         return credential
 
+    def another_key(self, of: str = "") -> Credential:
+        """Return a key that was not used before: of the same user, or of the ``other`` one.
+
+        Raises :class:`NotTested` for the same user of a shared account: nobody can make a second key there.
+        """
+        if not of and not self._fresh:
+            raise NotTested("needs accounts that spring into being: a second key of the same user")
+        return self.credential(of)
+
     def get_credentials(self) -> Answer:
         """Ask for the user of the manual credentials."""
         return self.request("GET", "/credentials")
