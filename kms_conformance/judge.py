@@ -171,7 +171,8 @@ def _holds(member: Member, value: object) -> bool:
         case "present":
             return value is not MISSING
         case "absent":
-            return value is MISSING
+            # A member that is null tells no more than one that is not there.
+            return value is MISSING or value is None
         case "contains":
             return isinstance(value, list) and member.value in value
         case "lacks":

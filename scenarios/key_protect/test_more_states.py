@@ -63,7 +63,7 @@ def test_caller_from_elsewhere_uses_no_key(kms):
     elsewhere, key = kms.from_address(ELSEWHERE), kms.create_root_key()
     read = elsewhere.get_metadata(key).succeeds(200)
     wrapped = elsewhere.wrap(key, key_material()).succeeds(200)
-    kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here()).succeeds(204)
+    kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
     elsewhere.get_metadata(key).is_refused("UNAUTHORIZED_ERR", control=read)
     elsewhere.wrap(key, key_material()).is_refused("UNAUTHORIZED_ERR", control=wrapped).lacks("ciphertext")
     elsewhere.delete_key(key).is_refused("UNAUTHORIZED_ERR", control="the same request succeeds below")
