@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from kms_conformance.admission import nearest
+from kms_conformance.bench import Bench, CaseInfo
 from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.judge import MISSING, judge, pick
 from kms_conformance.redaction import Secret
 from kms_conformance.stopping import (
@@ -32,15 +32,10 @@ from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
 from kms_conformance.wire import of_http_layer, slowed_down, wire_findings
 
 if TYPE_CHECKING:
-    from kms_conformance.client import Client, Reply, Request
-    from kms_conformance.clock import Clock
-    from kms_conformance.contract import Contract, ReasonCode, Requirement
+    from kms_conformance.client import Reply, Request
+    from kms_conformance.contract import ReasonCode, Requirement
     from kms_conformance.exchange import JSON, Exchange
-    from kms_conformance.journal import Journal
     from kms_conformance.planting import Tape
-    from kms_conformance.redaction import Redactor
-    from kms_conformance.target import Target
-    from kms_conformance.validation import SchemaFiles
 
 _FIRST_ERROR = 400
 
@@ -57,43 +52,6 @@ __all__ = [
     "NotTested",
     "Planted",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class CaseInfo:
-    """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
-
-    ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
-    """
-
-    id: str
-    title: str
-    contract: str
-    covers: tuple[str, ...]
-    rule: str = ""
-    identities: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
-    control: bool = False
-    impact: tuple[str, ...] = ()
-    perhaps: tuple[str, ...] = ()
-    waits: float = 0.0
-    nodeid: str = ""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all cases of a run share."""
-
-    contract: Contract
-    target: Target
-    client: Client
-    clock: Clock
-    journal: Journal
-    redactor: Redactor
-    schemas: SchemaFiles
-    run: str
-    edition: str = "page"
-    fuzz: FuzzOptions = USUAL
 
 
 @dataclass

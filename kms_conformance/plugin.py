@@ -13,19 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kms_conformance import asked
+from kms_conformance.asked import FUZZ_OPTIONS, pytest_addoption
+from kms_conformance.items import (
+    RESULT,
+    TOGETHER,
+    body_of,
+    case_id,
+    describe,
+    is_case,
+    tell_allure,
+    tell_pytest,
+    told,
+)
+
+__all__ = ["State", "open_case", "pytest_addoption", "pytest_configure"]
+
 if TYPE_CHECKING:
-    from kms_conformance.fuzz.options import FuzzOptions
     from kms_conformance.kit import CaseInfo
     from kms_conformance.schedule import Overlap
     from kms_conformance.session import Session
-    from kms_conformance.target import Target
-    from kms_conformance.verdict import CaseResult, Finding, Run
+    from kms_conformance.verdict import CaseResult, Run
 
 OWN_CASES = "kms_conformance.scenarios"
-CONTRACT = "kms_contract"
-FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
 GENERATING = frozenset({"test_live.py", "test_stateful.py"})
-TOGETHER = "kms-waits"
 STATE = pytest.StashKey["State"]()
 _MARKERS = (
     "covers(*requirements): rows of requirements.yaml that the case puts to the test",
@@ -33,54 +44,6 @@ _MARKERS = (
     "impact(*kinds): what the case touches beyond its own keys",
     "waits(seconds): how long the case waits in all",
 )
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ``--kms-*`` options."""
-    group = parser.getgroup("kms", "KMS conformance")
-    group.addoption(
-        "--kms-target",
-        metavar="FILE",
-        help="the endpoint to judge (target.toml); without: the embedded reference",
-    )
-    group.addoption(
-        "--kms-report-dir", metavar="DIR", help="where to write results.json, report.html and the rest"
-    )
-    group.addoption(
-        "--kms-profile",
-        choices=["gate", "nightly", "certify"],
-        help="which rows are required (default: gate)",
-    )
-    group.addoption(
-        "--kms-edition", choices=["page", "service"], help="as documented (default) or as observed since"
-    )
-    group.addoption(
-        "--kms-max-wait",
-        type=float,
-        metavar="SECONDS",
-        help="longest single wait; 0: cases that wait are not tested",
-    )
-    group.addoption(
-        "--kms-baseline", metavar="FILE", help="known deviations (YAML), which do not fail the run"
-    )
-    group.addoption(
-        "--kms-no-fuzz", action="store_true", default=None, help="leave fuzzing out; the report says so"
-    )
-    group.addoption("--kms-fuzz-time", type=float, metavar="SECONDS", help="generate requests for so long")
-    group.addoption(
-        "--kms-max-examples", type=int, metavar="N", help="generated requests for each operation and kind"
-    )
-    group.addoption("--kms-seed", type=int, metavar="N", help="seed of what is generated")
-    group.addoption("--kms-replay", metavar="ID", help="try one finding of the fuzzer again")
-    group.addoption(
-        "--kms-example-database",
-        metavar="URL",
-        help="where generated findings are kept: a folder or redis://HOST",
-    )
-    group.addoption(
-        "--kms-shard", metavar="I/N", help="run one part of N; `kms-conformance merge` makes one run of all"
-    )
-    group.addoption("--kms-journal", metavar="FILE", help="where to write down what is created")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker is not None and "kms" in worker:
         config.pluginmanager.register(_of_worker(worker), "kms-session")
     elif worker is None and not _active(config) and _asked_for(config):
-        config.pluginmanager.register(State(_of_options(config), _report_dir(config)), "kms-session")
+        config.pluginmanager.register(State(_of_options(config), asked.report_dir(config)), "kms-session")
 
 
 def _active(config: pytest.Config) -> bool:
@@ -136,52 +99,18 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
         options = Options(
             profile=Profile(config.getoption("kms_profile") or "gate"),
             edition=config.getoption("kms_edition") or "page",
-            report_dir=_report_dir(config),
+            report_dir=asked.report_dir(config),
             journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
             max_wait=config.getoption("kms_max_wait"),
             baseline=read_baseline(Path(baseline)) if baseline else None,
-            fuzz=_fuzz_options(config),
-            shard=_shard(config),
+            fuzz=asked.fuzz_options(config),
+            shard=asked.shard(config),
         )
         path = config.getoption("kms_target")
         target = read_target(path) if path else None
-        return Session(replace(options, contracts=_contracts(config, target)), target)
+        return Session(replace(options, contracts=asked.contracts(config, target)), target)
 
     return start
-
-
-def _contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
-    """Return the contracts to judge: those whose folders are asked for by name, else what the target has tables for."""
-    from kms_conformance.catalogue import folders  # noqa: PLC0415 - inert sessions stay light
-    from kms_conformance.target import contracts_by_default  # noqa: PLC0415 - same
-
-    default = contracts_by_default(target)
-    places = [str(argument).partition("::")[0].replace("/", ".").rstrip(".") for argument in config.args]
-    if any(place.endswith("scenarios") for place in places):
-        return default
-    steps = {step for place in places for step in place.rpartition("scenarios.")[2].split(".")}
-    named = [contract for contract in contracts_by_default(None) if steps.intersection(folders(contract))]
-    return tuple(named) or default[:1]
-
-
-def _fuzz_options(config: pytest.Config) -> FuzzOptions:
-    from kms_conformance.fuzz.options import chosen  # noqa: PLC0415 - inert sessions stay light
-
-    flags = {name: config.getoption(f"kms_{name}") for name in FUZZ_OPTIONS}
-    return chosen(flags, config.getoption("kms_profile") or "gate")
-
-
-def _shard(config: pytest.Config) -> str:
-    from kms_conformance.shards import read_shard  # noqa: PLC0415 - inert sessions stay light
-
-    shard = config.getoption("kms_shard") or ""
-    read_shard(shard)
-    return str(shard)
-
-
-def _report_dir(config: pytest.Config) -> Path | None:
-    told = config.getoption("kms_report_dir")
-    return Path(told) if told else None
 
 
 def _of_worker(worker: dict[str, Any]) -> State:
@@ -378,7 +307,7 @@ class State:
                 from kms_conformance.records import case_to_json  # noqa: PLC0415 - inert sessions stay light
 
                 report.kms_case = case_to_json(result)
-            _tell_allure(item, result)
+            tell_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
             self.session.trouble = self.session.trouble or f"{item.name} could not be set up or torn down"
@@ -388,7 +317,7 @@ class State:
         """Return what pytest prints for a failed case, without any secret."""
         if result.findings:
             return "\n".join(
-                [f"{result.id}: {result.title}", *(_told(finding) for finding in result.findings)]
+                [f"{result.id}: {result.title}", *(told(finding) for finding in result.findings)]
             )
         return self._clean(text)
 
@@ -513,83 +442,6 @@ class State:
             terminalreporter.write_line(headline(self.run))
 
 
-RESULT = pytest.StashKey["CaseResult"]()
-
-
-def is_case(item: pytest.Item) -> bool:
-    """Tell whether an item is a case: it has the ``covers`` marker."""
-    return item.get_closest_marker("covers") is not None
-
-
-def case_id(item: pytest.Item) -> str:
-    """Return a case's id, made of its path below ``scenarios`` and its name."""
-    assert isinstance(item, pytest.Function)
-    tail = item.module.__name__.rpartition("scenarios.")[2]
-    if "scenarios." not in item.module.__name__:
-        # Somebody's own case: the name of such a module may hold the whole path of this machine.
-        tail = ".".join(item.path.with_suffix("").parts[-2:])
-    path = ".".join(step.removeprefix("test_") for step in tail.split("."))
-    return f"{path}.{item.name.removeprefix('test_')}"
-
-
-def describe(item: pytest.Item) -> CaseInfo:
-    """Return what a case declares about itself."""
-    from kms_conformance.kit import CaseInfo  # noqa: PLC0415 - inert sessions stay light
-
-    assert isinstance(item, pytest.Function)
-    rule = (item.function.__doc__ or "").strip()
-    needs = [marker.kwargs for marker in item.iter_markers("needs")]
-    return CaseInfo(
-        id=case_id(item),
-        title=rule.splitlines()[0].strip() if rule else item.name.removeprefix("test_").replace("_", " "),
-        contract=contract_of(item),
-        covers=tuple(row for marker in item.iter_markers("covers") for row in marker.args),
-        rule=rule,
-        identities=tuple(name for need in needs for name in need["identity"]),
-        capabilities=tuple(name for need in needs for name in need["capability"]),
-        control=any(need["control"] for need in needs),
-        impact=_impact(item, where_allowed=False),
-        perhaps=_impact(item, where_allowed=True),
-        waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
-        nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
-    )
-
-
-def _impact(item: pytest.Item, *, where_allowed: bool) -> tuple[str, ...]:
-    markers = item.iter_markers("impact")
-    return tuple(
-        kind
-        for marker in markers
-        if marker.kwargs.get("where_allowed", False) is where_allowed
-        for kind in marker.args
-    )
-
-
-def contract_of(item: pytest.Function) -> str:
-    """Return the contract that a case belongs to: the one whose fixture it asks for."""
-    for definitions in item._fixtureinfo.name2fixturedefs.values():  # noqa: SLF001 - pytest has no public way
-        contract = getattr(definitions[-1].func, CONTRACT, None)
-        if contract is not None:
-            return str(contract)
-    raise pytest.UsageError(
-        f"{item.nodeid} has the covers marker but gets no system; let it ask for one such as kms, which conftest.py "
-        "or the file itself makes: from kms_conformance.api import case_fixture; kms = case_fixture(CONTRACT)"
-    )
-
-
-def body_of(item: pytest.Item) -> Callable[[Any], None]:
-    """Return a case's body as a function of its system alone."""
-    assert isinstance(item, pytest.Function)
-    params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
-    names = [name for name in item._fixtureinfo.argnames if name not in params]  # noqa: SLF001 - pytest has no public way
-    function = item.obj
-
-    def body(system: Any) -> None:
-        function(**dict.fromkeys(names, system), **params)
-
-    return body
-
-
 def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:
     """Stand in for the system until the body runs; outside an active session, say how to start one."""
     if STATE not in request.config.stash:
@@ -599,30 +451,3 @@ def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:
             "a case says by @covers(ROW, ...) which rows of the contract it puts to the test", pytrace=False
         )
     yield contract
-
-
-def tell_pytest(result: CaseResult, accepted: str) -> None:
-    """Turn a verdict into what pytest understands; a failure that a baseline accepts is no failure to pytest."""
-    from kms_conformance.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
-
-    match result.verdict:
-        case Verdict.PASSED | Verdict.WARNED:
-            return
-        case Verdict.NOT_TESTED | Verdict.NOT_APPLICABLE:
-            pytest.skip(f"{result.verdict}: {result.message}")
-        case Verdict.FAILED if accepted:
-            pytest.skip(f"{result.verdict}, accepted by the baseline: {accepted}")
-        case _:
-            pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
-
-
-def _told(finding: Finding) -> str:
-    return f"  {finding.requirement}: expected {finding.expected}, got {finding.got}\n    {finding.curl}"
-
-
-def _tell_allure(item: pytest.Item, result: CaseResult) -> None:
-    """Where allure-pytest writes too, give it the case's steps and true times."""
-    if item.config.getoption("allure_report_dir", None):
-        from kms_conformance.outputs.allure import add_steps  # noqa: PLC0415 - inert sessions stay light
-
-        add_steps(item, result)

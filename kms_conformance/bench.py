@@ -1,0 +1,54 @@
+"""What a case declares of itself, and what all cases of a run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kms_conformance.fuzz.options import USUAL, FuzzOptions
+
+if TYPE_CHECKING:
+    from kms_conformance.client import Client
+    from kms_conformance.clock import Clock
+    from kms_conformance.contract import Contract
+    from kms_conformance.journal import Journal
+    from kms_conformance.redaction import Redactor
+    from kms_conformance.target import Target
+    from kms_conformance.validation import SchemaFiles
+
+
+@dataclass(frozen=True, slots=True)
+class CaseInfo:
+    """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
+
+    ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    """
+
+    id: str
+    title: str
+    contract: str
+    covers: tuple[str, ...]
+    rule: str = ""
+    identities: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    control: bool = False
+    impact: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
+    waits: float = 0.0
+    nodeid: str = ""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cases of a run share."""
+
+    contract: Contract
+    target: Target
+    client: Client
+    clock: Clock
+    journal: Journal
+    redactor: Redactor
+    schemas: SchemaFiles
+    run: str
+    edition: str = "page"
+    fuzz: FuzzOptions = USUAL

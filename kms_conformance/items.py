@@ -1,0 +1,118 @@
+"""Cases as pytest's items: what an item says of its case, and what pytest is told of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from kms_conformance.kit import CaseInfo
+    from kms_conformance.verdict import CaseResult, Finding
+
+CONTRACT = "kms_contract"
+TOGETHER = "kms-waits"
+RESULT = pytest.StashKey["CaseResult"]()
+
+
+def is_case(item: pytest.Item) -> bool:
+    """Tell whether an item is a case: it has the ``covers`` marker."""
+    return item.get_closest_marker("covers") is not None
+
+
+def case_id(item: pytest.Item) -> str:
+    """Return a case's id, made of its path below ``scenarios`` and its name."""
+    assert isinstance(item, pytest.Function)
+    tail = item.module.__name__.rpartition("scenarios.")[2]
+    if "scenarios." not in item.module.__name__:
+        # Somebody's own case: the name of such a module may hold the whole path of this machine.
+        tail = ".".join(item.path.with_suffix("").parts[-2:])
+    path = ".".join(step.removeprefix("test_") for step in tail.split("."))
+    return f"{path}.{item.name.removeprefix('test_')}"
+
+
+def describe(item: pytest.Item) -> CaseInfo:
+    """Return what a case declares about itself."""
+    from kms_conformance.kit import CaseInfo  # noqa: PLC0415 - inert sessions stay light
+
+    assert isinstance(item, pytest.Function)
+    rule = (item.function.__doc__ or "").strip()
+    needs = [marker.kwargs for marker in item.iter_markers("needs")]
+    return CaseInfo(
+        id=case_id(item),
+        title=rule.splitlines()[0].strip() if rule else item.name.removeprefix("test_").replace("_", " "),
+        contract=contract_of(item),
+        covers=tuple(row for marker in item.iter_markers("covers") for row in marker.args),
+        rule=rule,
+        identities=tuple(name for need in needs for name in need["identity"]),
+        capabilities=tuple(name for need in needs for name in need["capability"]),
+        control=any(need["control"] for need in needs),
+        impact=_impact(item, where_allowed=False),
+        perhaps=_impact(item, where_allowed=True),
+        waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
+        nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
+    )
+
+
+def _impact(item: pytest.Item, *, where_allowed: bool) -> tuple[str, ...]:
+    markers = item.iter_markers("impact")
+    return tuple(
+        kind
+        for marker in markers
+        if marker.kwargs.get("where_allowed", False) is where_allowed
+        for kind in marker.args
+    )
+
+
+def contract_of(item: pytest.Function) -> str:
+    """Return the contract that a case belongs to: the one whose fixture it asks for."""
+    for definitions in item._fixtureinfo.name2fixturedefs.values():  # noqa: SLF001 - pytest has no public way
+        contract = getattr(definitions[-1].func, CONTRACT, None)
+        if contract is not None:
+            return str(contract)
+    raise pytest.UsageError(
+        f"{item.nodeid} has the covers marker but gets no system; let it ask for one such as kms, which conftest.py "
+        "or the file itself makes: from kms_conformance.api import case_fixture; kms = case_fixture(CONTRACT)"
+    )
+
+
+def body_of(item: pytest.Item) -> Callable[[Any], None]:
+    """Return a case's body as a function of its system alone."""
+    assert isinstance(item, pytest.Function)
+    params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+    names = [name for name in item._fixtureinfo.argnames if name not in params]  # noqa: SLF001 - pytest has no public way
+    function = item.obj
+
+    def body(system: Any) -> None:
+        function(**dict.fromkeys(names, system), **params)
+
+    return body
+
+
+def tell_pytest(result: CaseResult, accepted: str) -> None:
+    """Turn a verdict into what pytest understands; a failure that a baseline accepts is no failure to pytest."""
+    from kms_conformance.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
+
+    match result.verdict:
+        case Verdict.PASSED | Verdict.WARNED:
+            return
+        case Verdict.NOT_TESTED | Verdict.NOT_APPLICABLE:
+            pytest.skip(f"{result.verdict}: {result.message}")
+        case Verdict.FAILED if accepted:
+            pytest.skip(f"{result.verdict}, accepted by the baseline: {accepted}")
+        case _:
+            pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
+
+
+def told(finding: Finding) -> str:
+    """Return a finding as pytest prints it."""
+    return f"  {finding.requirement}: expected {finding.expected}, got {finding.got}\n    {finding.curl}"
+
+
+def tell_allure(item: pytest.Item, result: CaseResult) -> None:
+    """Where allure-pytest writes too, give it the case's steps and true times."""
+    if item.config.getoption("allure_report_dir", None):
+        from kms_conformance.outputs.allure import add_steps  # noqa: PLC0415 - inert sessions stay light
+
+        add_steps(item, result)
