@@ -225,6 +225,16 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("tke-crypto-ready",),
     ),
     ("tke-malformed-input-500", "Malformed input of a command is a server error.", ("tke-malformed-input",)),
+    (
+        "tke-odd-length-500",
+        "Input of another length than the command has is a server error.",
+        ("tke-malformed-input",),
+    ),
+    (
+        "tke-unreadable-part-is-zeros",
+        "A key part that cannot be opened comes in as zeros.",
+        ("tke-malformed-input",),
+    ),
     ("tke-malformed-signer-500", "A malformed signer info is a server error.", ("tke-malformed-input",)),
     ("tke-first-signature-verified", "Only the first signature is verified.", ("tke-signature-invalid",)),
     ("tke-old-counter-accepted", "Only the last counter is refused.", ("tke-transaction-counter",)),

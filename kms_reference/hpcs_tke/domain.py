@@ -22,6 +22,7 @@ from kms_reference.hpcs_tke.attributes import Attributes
 from kms_reference.hpcs_tke.codes import Pair, Refusal
 from kms_reference.hpcs_tke.defects import ActiveDefects
 from kms_reference.hpcs_tke.key_parts import (
+    KEY_LENGTH,
     MAX_PARTS,
     Importer,
     combine,
@@ -382,10 +383,18 @@ class Domain:
         opened = []
         for part in parts:
             self._check_part(block, part)
-            opened.append(self._importer.open_part(part.block.data))
+            opened.append(self._opened(self._importer, part.block.data))
         key = combine(opened[:2] if self._broken("tke-third-part-lost") else opened)
         pattern = self.registers.load(key)
         return key if self._broken("tke-import-echoes-key") else pattern
+
+    def _opened(self, importer: Importer, data: bytes) -> bytes:
+        try:
+            return importer.open_part(data)
+        except Refusal:
+            if self._broken("tke-unreadable-part-is-zeros"):
+                return bytes(KEY_LENGTH)
+            raise
 
     def _part_requests(self, data: bytes) -> list[AdminRequest]:
         try:

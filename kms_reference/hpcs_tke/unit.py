@@ -19,6 +19,8 @@ _MALFORMED = {
     codes.BAD_ARGUMENTS,
     codes.ATTRIBUTES_MALFORMED,
 }
+# Commands whose input has one length, in octets.
+_LENGTHS = {0x04: 32, 0x09: 4, 0x0D: 32, 0x0E: 32, 0x12: 16}
 
 
 class Location(NamedTuple):
@@ -133,7 +135,7 @@ class CryptoUnit:
         except Refusal as refusal:
             if refusal.outer:
                 raise
-            self._crash(refusal)
+            self._crash(refusal, request)
             answer = self._pair(refusal.pair)
             if self._broken("tke-refusal-in-outer"):
                 return messages.outer_refusal(index, answer)
@@ -143,8 +145,11 @@ class CryptoUnit:
         )
         return messages.admin_response(index, block, self.module.signer_info(block))
 
-    def _crash(self, refusal: Refusal) -> None:
+    def _crash(self, refusal: Refusal, request: AdminRequest) -> None:
         """Only under a defect: fail where something inside a command could not be read."""
+        length = _LENGTHS.get(request.block.command & 0xFF)
+        if length not in (None, len(request.block.data)) and self._broken("tke-odd-length-500"):
+            raise RuntimeError("defect tke-odd-length-500") from refusal
         if refusal.pair in _MALFORMED and self._broken("tke-malformed-input-500"):
             raise RuntimeError("defect tke-malformed-input-500") from refusal
         if refusal.pair == codes.SIGNATURE_MALFORMED and self._broken("tke-malformed-signer-500"):
