@@ -212,7 +212,7 @@ def test_a_text_whose_status_nobody_knows_may_come_with_500() -> None:
 def test_an_answer_that_a_gateway_may_give_has_no_envelope() -> None:
     """The body of a refused token is in no source; other errors have the envelope."""
     assert flat(401, None) == []
-    assert flat(404, None) == ["wire-error-envelope"]
+    assert flat(400, None) == ["wire-error-envelope"]
 
 
 def test_the_other_system_has_its_own_contract() -> None:

@@ -229,6 +229,7 @@ def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     unit.leave_imprint(people)
     permissions = unit.attributes()[3]
     importer = Importer(unit.command(wire.GENERATE_IMPORTER, wire.word(3), by).output)
+    yield unit.send_parts([unit.part(b"\x30\x00", people[0]) for _ in PARTS]).pair
     unit.send_parts([unit.part(importer.seal(part), people[0]) for part in (*PARTS, b"\x33" * 32)])
     pattern = unit.registers().new or b""
     yield pattern
