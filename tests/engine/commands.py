@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def run_command(
 
 def start_command(folder: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start the command line in a folder, in a process group of its own; the caller ends it."""
+    # Whoever runs the tests under nohup lets SIGHUP be ignored, which a child would inherit.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        return _started(folder, arguments, environ)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _started(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "kms_conformance", *arguments],
         cwd=folder,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -231,23 +231,22 @@ def test_unusable_journals_are_told(spoil: Callable[[Path], None], tmp_path: Pat
     assert sorted(entry.name for entry in tmp_path.iterdir()) in (["j.sqlite"], [])
 
 
-def _take(place: Path, number: int) -> None:
-    pace = Pace(50, place)
-    times = []
-    for _ in range(number):
-        pace.take()
-        times.append(time.monotonic())
-    (place.parent / f"{os.getpid()}.times").write_text("\n".join(map(str, times)))
+TAKES_TURNS = """
+import sys, time
+from pathlib import Path
+from kms_conformance.pace import Pace
+pace = Pace(50, Path(sys.argv[1]))
+for _ in range(12):
+    pace.take()
+    print(time.monotonic())
+"""
 
 
 def test_pace_is_shared_by_processes(tmp_path: Path) -> None:
     """One limit holds for all workers of a run together."""
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_take, args=(tmp_path / "pace", 12)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    times = sorted(float(line) for file in tmp_path.glob("*.times") for line in file.read_text().split())
+    command = [sys.executable, "-c", TAKES_TURNS, str(tmp_path / "pace")]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [worker.communicate(timeout=60)[0] for worker in workers]
+    times = sorted(float(line) for text in told for line in text.split())
     assert len(times) == 24
     assert times[-1] - times[0] >= 23 / 50
