@@ -57,12 +57,13 @@ def run_command(
 
 def start_command(folder: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start the command line in a folder, in a process group of its own; the caller ends it."""
-    # Whoever runs the tests under nohup lets SIGHUP be ignored, which a child would inherit.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Tests that run under nohup, or behind a shell's `&`, ignore signals, and a child would inherit that.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
     try:
         return _started(folder, arguments, environ)
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _started(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
