@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where it is set, as in many images, every process would compile anew: pytest a hundred modules at every start.
+unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
 .PHONY: conformance test lint types imports unit wheel matrix coverage-page format constraints bench clean
@@ -17,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
-	@# Where PYTHONDONTWRITEBYTECODE is set, as in many images, our own modules would be compiled at every start.
+	@# For runs that start where bytecode is not written.
 	@$(BIN)/python -m compileall -q kms_conformance kms_reference scenarios
 	@touch $@
 
@@ -32,7 +34,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 unit: $(READY)
-	$(BIN)/pytest -n 2 -q tests
+	$(BIN)/pytest -n 2 --dist loadgroup -q tests
 
 wheel: $(READY)
 	$(BIN)/python tests/wheel_check.py

@@ -19,6 +19,9 @@ SHORTEST = 6
 PIECE = 16
 """Characters of a secret that are too much to be shown on their own."""
 _STEP = PIECE - SHORTEST + 1
+# A text is first looked at in every fifth place. The first five places of a spelling meet one of these; and of ten places in a
+# row where text and secret agree, five is without common divisor to two, so every second place of a secret does.
+_STRIDE, _DENSITY = 5, 2
 # Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
 _SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
 _STANDARD = str.maketrans("-_", "+/")
@@ -49,6 +52,9 @@ class Search:
         # Characters from inside a spelling -> what stands before and behind them there.
         self._inner: dict[str, set[tuple[str, str]]] = {}
         self._grams: set[str] = set()
+        # For the first look: what stands in some places of spellings and secrets, and spellings too short for that.
+        self._sparse: set[str] = set()
+        self._short: tuple[str, ...] = ()
         self._longest = 0
 
     def add(self, form: str, token: str) -> None:
@@ -60,6 +66,10 @@ class Search:
             starting = [*self._starts.get(low[:SHORTEST], ())]
             insort(starting, low)
             self._starts[low[:SHORTEST]] = starting
+            if len(low) < SHORTEST + _STRIDE - 1:
+                self._short = (*self._short, low)
+            else:
+                self._sparse.update(low[place : place + SHORTEST] for place in range(_STRIDE))
         self._tokens[low] = max(token, known or token)
         self._longest = max(self._longest, len(low))
         self._grams.add(low[:SHORTEST])
@@ -73,6 +83,10 @@ class Search:
             around = (low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE])
             self._inner[gram] = {*self._inner.get(gram, ()), around}
             self._grams.add(gram)
+        if len(low) >= PIECE:
+            self._sparse.update(
+                low[place : place + SHORTEST] for place in range(0, len(low) - SHORTEST + 1, _DENSITY)
+            )
 
     def find(self, text: str) -> list[Place]:
         """Return begin, end and token of each spelling in a text; of several at one place, the longest.
@@ -81,12 +95,15 @@ class Search:
         """
         if len(text) < SHORTEST or not self._grams:
             return []
-        low, grams = _folded(text), self._grams
-        hits = [
-            place
-            for place in range(len(low) - SHORTEST + 1)
-            if low[place : place + SHORTEST] in grams  # the hottest line of a run
-        ]
+        low, grams, sparse = _folded(text), self._grams, self._sparse
+        # The hottest lines of a run.
+        for place in range(0, len(low) - SHORTEST + 1, _STRIDE):
+            if low[place : place + SHORTEST] in sparse:
+                break
+        else:
+            if not any(form in low for form in self._short):
+                return []
+        hits = [place for place in range(len(low) - SHORTEST + 1) if low[place : place + SHORTEST] in grams]
         if not hits:
             return []
         wholes: list[Place] = []

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -139,12 +139,13 @@ class RsaAdministrator(_Certified):
         return signer_info(self.ski, _SHA256, _RSA, self._x931(block))
 
     def _x931(self, signed: bytes) -> bytes:
-        numbers = self._key.private_numbers()
         padded = (
             bytes.fromhex("6b" + "bb" * 220 + "ba") + hashlib.sha256(signed).digest() + bytes.fromhex("34cc")
         )
-        modulus = numbers.public_numbers.n
-        return pow(int.from_bytes(padded, "big"), numbers.d, modulus).to_bytes(256, "big")
+        key, number = self._key.private_numbers(), int.from_bytes(padded, "big")
+        # By the Chinese remainder theorem, in a quarter of the time.
+        one, other = pow(number, key.dmp1, key.p), pow(number, key.dmq1, key.q)
+        return (other + key.q * ((one - other) * key.iqmp % key.p)).to_bytes(256, "big")
 
 
 def _certificate_body(name: str, algorithm: bytes, spki: bytes, ski: bytes) -> bytes:
@@ -165,8 +166,9 @@ class Importer:
     spki: bytes
 
     @classmethod
+    @cache
     def made(cls, kind: str) -> Importer:
-        """Return the public half of a new key that nobody keeps: ``rsa`` (2048 bits) or ``secp521r1``."""
+        """Return the public half of a key that nobody keeps, once made: ``rsa`` (2048 bits) or ``secp521r1``."""
         key = (
             rsa.generate_private_key(65537, 2048)
             if kind == "rsa"

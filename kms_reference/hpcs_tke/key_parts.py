@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kms_reference.combined_rsa import Keys
 from kms_reference.hpcs_tke import ber, codes
 from kms_reference.hpcs_tke.administrators import OID_RSA, POINT_LENGTH, SKI_LENGTH
 from kms_reference.hpcs_tke.codes import Refusal
@@ -36,6 +37,7 @@ _TYPE_LENGTH = 4
 _ENTRY_HEAD = 6
 _HOLDER_LENGTH = 309
 _HOLDER_POINT = 44
+_RSA_KEYS = Keys(2048)
 
 
 class ExportRequest(NamedTuple):
@@ -53,7 +55,7 @@ class Importer:
         if kind == IMPORTER_P521:
             self._key = ec.generate_private_key(ec.SECP521R1())
         else:
-            self._key = rsa.generate_private_key(65537, 2048)
+            self._key = _RSA_KEYS.take()
 
     def public_key(self) -> bytes:
         """Encode the SubjectPublicKeyInfo in DER."""

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from kms_reference.combined_rsa import EXPONENT, of_primes
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 BITS: Final = 4_096
-_EXPONENT: Final = 65_537
 _LOW_WATER: Final = 4
 
 Pair = tuple[str, str]
@@ -71,7 +72,7 @@ class PairPool:
 
     def _make(self) -> None:
         while True:
-            made = rsa.generate_private_key(_EXPONENT, BITS).private_numbers()
+            made = rsa.generate_private_key(EXPONENT, BITS).private_numbers()
             served: list[tuple[Future[Pair], tuple[int, int]]] = []
             with self._lock:
                 self._ready.append((made.p, made.q))
@@ -103,18 +104,7 @@ def _shipped_primes() -> list[int]:
 
 
 def _pems(p: int, q: int) -> Pair:
-    d = rsa.rsa_recover_private_exponent(_EXPONENT, p, q)
-    numbers = rsa.RSAPrivateNumbers(
-        p=p,
-        q=q,
-        d=d,
-        dmp1=rsa.rsa_crt_dmp1(d, p),
-        dmq1=rsa.rsa_crt_dmq1(d, q),
-        iqmp=rsa.rsa_crt_iqmp(p, q),
-        public_numbers=rsa.RSAPublicNumbers(_EXPONENT, p * q),
-    )
-    # Checking primes again would take as long as a request may; OpenSSL made them.
-    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    key = of_primes(p, q)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

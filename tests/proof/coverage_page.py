@@ -17,22 +17,26 @@ from kms_conformance.coverage import coverage_of, render
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
 
-def results_of_runs() -> list[Any]:
-    """Return `results.json` of a run of each contract's cases; raise :class:`subprocess.CalledProcessError` when one fails."""
+def results_of_runs(folder: Path) -> list[Any]:
+    """Run each contract's cases and return their `results.json`; the reports are left in folders of the contracts' names.
+
+    Raises :class:`subprocess.CalledProcessError` when a run fails.
+    """
     found = []
     for contract in known_contracts():
-        with tempfile.TemporaryDirectory() as directory:
-            command = [sys.executable, "-m", "kms_conformance", "run", "--contract", contract]
-            subprocess.run(
-                [*command, "--report-dir", directory], cwd=directory, check=True, capture_output=True
-            )
-            found.append(json.loads((Path(directory) / "results.json").read_text(encoding="utf-8")))
+        directory = folder / contract
+        command = [sys.executable, "-m", "kms_conformance", "run", "--contract", contract]
+        subprocess.run(
+            [*command, "--report-dir", str(directory)], cwd=folder, check=True, capture_output=True
+        )
+        found.append(json.loads((directory / "results.json").read_text(encoding="utf-8")))
     return found
 
 
 def main() -> int:
     """Write the page; return 1, with a line for each gap, when the pages are not covered."""
-    coverages = coverage_of(results_of_runs())
+    with tempfile.TemporaryDirectory() as folder:
+        coverages = coverage_of(results_of_runs(Path(folder)))
     PAGE.write_text(render(coverages), encoding="utf-8")
     for coverage in coverages:
         told = ", ".join(f"{number} {state.value}" for state, number in coverage.counts.items() if number)

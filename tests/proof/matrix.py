@@ -12,19 +12,17 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import click
 from cases import collected, run_cases
-from in_process import without_sockets
 from matrix_page import render
 from matrix_rules import broken_rules
-from reach import reach_of
+from reach import Reach, reach_of
 from systems import SYSTEMS, Kind
 
 from kms_conformance.verdict import Run, Verdict
@@ -37,24 +35,38 @@ Task = tuple[str, Kind, str, tuple[str, ...]]
 Document = dict[str, Any]
 
 
-def tasks(wanted: Callable[[str], bool] = lambda _: True, *, everywhere: bool = False) -> list[Task]:
+def tasks(
+    pool: Executor, wanted: Callable[[str], bool] = lambda _: True, *, everywhere: bool = False
+) -> list[Task]:
     """Return the rows to run whose name is wanted: contract, kind, name and the cases that need to be run for it.
 
     For a defect these are the cases that it can reach (``reach.py``), with ``everywhere`` all; for a variation all.
     """
+    defects = {
+        contract: tuple(name for name in system.defects if wanted(name) and collected(contract))
+        for contract, system in SYSTEMS.items()
+    }
+    reaches = {
+        contract: pool.submit(_reach, contract, names)
+        for contract, names in defects.items()
+        if names and not everywhere
+    }
     found: list[Task] = []
     for contract, system in SYSTEMS.items():
-        cases = collected(contract)
-        defects = {name: defect for name, defect in system.defects.items() if wanted(name)} if cases else {}
-        variations = [name for name in system.variations if wanted(name)] if cases else []
-        reach = {} if everywhere or not defects else reach_of(contract, cases, defects)
-        every = tuple(cases)
+        every = tuple(collected(contract))
+        reach = reaches[contract].result() if contract in reaches else {}
         found += [
-            (contract, "defect", name, tuple(case for case in every if case in reach.get(name, cases)))
-            for name in defects
+            (contract, "defect", name, tuple(case for case in every if case in reach.get(name, every)))
+            for name in defects[contract]
         ]
-        found += [(contract, "variation", name, every) for name in variations]
+        found += [
+            (contract, "variation", name, every) for name in system.variations if wanted(name) and every
+        ]
     return found
+
+
+def _reach(contract: str, names: Sequence[str]) -> Reach:
+    return reach_of(contract, collected(contract), {name: SYSTEMS[contract].defects[name] for name in names})
 
 
 def run_row(task: Task) -> Document:
@@ -62,7 +74,7 @@ def run_row(task: Task) -> Document:
     contract, kind, name, chosen = task
     system = SYSTEMS[contract]
     cases = collected(contract)
-    with without_sockets() if kind == "defect" else nullcontext(), system.serve(kind, name) as target:
+    with system.serve(kind, name) as target:
         run = run_cases(target, {case: cases[case] for case in chosen}, contract)
     switch = (system.defects if kind == "defect" else system.variations)[name]
     return {
@@ -81,12 +93,6 @@ def run_row(task: Task) -> Document:
 
 def _with(run: Run, verdict: Verdict) -> list[str]:
     return [case.id for case in run.cases if case.verdict is verdict]
-
-
-def run_rows(chosen: Sequence[Task], processes: int = 2) -> Iterator[Document]:
-    """Run rows in several processes and give them in the order they were asked for."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run_row, chosen, chunksize=_CHUNK)
 
 
 def matrix_of(chosen: Iterable[Task], rows: Iterable[Document]) -> Document:
@@ -108,14 +114,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the matrix as the command line asks; return the exit code."""
     chosen = _options(arguments)
     begun = time.monotonic()
-    wanted = tasks(lambda name: _is_wanted(name, chosen.only, chosen.part), everywhere=chosen.everywhere)
     rows: list[Document] = []
-    for row in run_rows(wanted, chosen.processes):
-        rows.append(row)
-        if chosen.only is not None:
-            click.echo(json.dumps(row, indent=1))
-        elif sys.stderr.isatty():
-            click.echo(f"\r{len(rows)}/{len(wanted)} {row['name']:<50}", nl=False, err=True)
+    with ProcessPoolExecutor(chosen.processes, mp_context=get_context("spawn")) as pool:
+        wanted = tasks(
+            pool, lambda name: _is_wanted(name, chosen.only, chosen.part), everywhere=chosen.everywhere
+        )
+        for row in pool.map(run_row, wanted, chunksize=_CHUNK):
+            rows.append(row)
+            if chosen.only is not None:
+                click.echo(json.dumps(row, indent=1))
+            elif sys.stderr.isatty():
+                click.echo(f"\r{len(rows)}/{len(wanted)} {row['name']:<50}", nl=False, err=True)
     took = time.monotonic() - begun
     if chosen.only is not None:
         return 0

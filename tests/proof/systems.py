@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from in_process import reference
+from in_process import reference, without_sockets
 
 from kms_conformance.target import Target, build_target
 from kms_reference.defects import DEFECTS
@@ -20,6 +20,7 @@ from kms_reference.variations import VARIATIONS
 
 Kind = Literal["defect", "variation"]
 _AFTER_RESTART = "after-restart-"
+_OF_THE_TRANSPORT = {"chunked", "connection-close"}
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,13 @@ class System:
 
 @contextmanager
 def _serve(kind: Kind, name: str) -> Iterator[Target]:
-    if kind == "variation":
-        # What a variation changes may be the transport itself (chunks, closed connections), so it is served on a socket.
+    if name in _OF_THE_TRANSPORT:
+        # Only a socket has it.
         with Server(variations=(name,)) as server:
             yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True)
     else:
-        with reference(defect=name, restarted=name.startswith(_AFTER_RESTART)) as (target, _):
+        restarted = name.startswith(_AFTER_RESTART)
+        with without_sockets(), reference(**{kind: name}, restarted=restarted) as (target, _):
             yield target
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coverage_page import results_of_runs
 
 from kms_conformance.contract import known_contracts, load_contract
 from kms_conformance.coverage import Coverage, State, coverage_of, main, render
 from kms_conformance.outline import HEAD, Piece, changes, find_page, outline, pieces, section_of
 
+pytestmark = pytest.mark.xdist_group("whole-runs")
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = Path(os.environ.get("KMS_SOURCE_PAGES") or ROOT.parent / "shared" / "seeds")
 PAGE = ROOT / "docs" / "coverage.md"
@@ -27,9 +27,9 @@ SOURCES = [
 
 
 @pytest.fixture(scope="module", name="results")
-def results_fixture() -> list[Any]:
+def results_fixture(whole_runs: tuple[Path, list[Any]]) -> list[Any]:
     """Return results.json of a real run of each contract's cases, as the make target has it."""
-    return results_of_runs()
+    return whole_runs[1]
 
 
 @pytest.fixture(scope="module", name="covered")
