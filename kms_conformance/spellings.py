@@ -101,7 +101,10 @@ class Search:
             if low[place : place + SHORTEST] in sparse:
                 break
         else:
-            if not any(form in low for form in self._short):
+            for form in self._short:
+                if form in low:
+                    break
+            else:
                 return []
         hits = [place for place in range(len(low) - SHORTEST + 1) if low[place : place + SHORTEST] in grams]
         if not hits:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import gc
 import hashlib
 import json
 import sys
@@ -76,6 +77,7 @@ def run_row(task: Task) -> Document:
     cases = collected(contract)
     with system.serve(kind, name) as target:
         run = run_cases(target, {case: cases[case] for case in chosen}, contract)
+    gc.collect()  # once a row instead of some hundred times: a fifth of the time
     switch = (system.defects if kind == "defect" else system.variations)[name]
     return {
         "contract": contract,
@@ -115,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _options(arguments)
     begun = time.monotonic()
     rows: list[Document] = []
-    with ProcessPoolExecutor(chosen.processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        chosen.processes, mp_context=get_context("spawn"), initializer=gc.disable
+    ) as pool:
         wanted = tasks(
             pool, lambda name: _is_wanted(name, chosen.only, chosen.part), everywhere=chosen.everywhere
         )
