@@ -117,6 +117,17 @@ class Target:
             self, contract=contract, base_url=base_url, instance=str(instance), main_url=self.base_url
         )
 
+    @property
+    def in_clear(self) -> tuple[str, ...]:
+        """The hosts to which tokens and keys would travel without TLS: by http, and not on this machine."""
+        urls = {
+            self.base_url,
+            self.iam_url,
+            *(str(table.get("base_url", "")) for table in self.others.values()),
+        }
+        exposed = [url for url in urls if url.startswith("http://") and not is_loopback(url)]
+        return tuple(sorted({urlsplit(url).hostname or "" for url in exposed}))
+
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
         found: dict[str, str] = {}

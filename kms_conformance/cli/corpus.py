@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kms_conformance.errors import BadValueError, ContractError
+
 
 @click.group("corpus")
 def command() -> None:
@@ -31,8 +33,10 @@ def build(seed: int, size: int, contract: str, output: Path) -> None:
 
     The same seed and size give the same bytes, as long as Schemathesis and Hypothesis are the same; the file says which.
     """
-    from kms_conformance.fuzz.build import build as make  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.cli.run import check_contracts  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.fuzz.build import build as make  # noqa: PLC0415 - same
 
+    check_contracts((contract,))
     content = make(contract, seed, size, lambda line: click.echo(line, err=True))
     output.write_bytes(content)
     _show(output)
@@ -46,9 +50,10 @@ def show(file: Path | None, contract: str) -> None:
     if file is not None:
         _show(file)
         return
-    from kms_conformance.errors import BadValueError  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.cli.run import check_contracts  # noqa: PLC0415 - --help stays quick
     from kms_conformance.fuzz.corpus import shipped_corpus  # noqa: PLC0415 - same
 
+    check_contracts((contract,))
     corpus = shipped_corpus(contract, whole=True)
     if corpus is None:
         raise BadValueError(
@@ -60,7 +65,12 @@ def show(file: Path | None, contract: str) -> None:
 def _show(path: Path) -> None:
     from kms_conformance.fuzz.corpus import read_corpus  # noqa: PLC0415 - as above
 
-    _tell(read_corpus(path, whole=True))
+    try:
+        corpus = read_corpus(path, whole=True)
+    except ContractError:
+        hint = "`kms-conformance corpus build` makes one."
+        raise BadValueError("FILE", str(path), "that is no corpus", hint) from None
+    _tell(corpus)
 
 
 def _tell(corpus: object) -> None:

@@ -124,7 +124,8 @@ def command(
         )
     check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
     check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
-    contracts = tuple(flags["contract"].split(",")) if flags.get("contract") else contracts_by_default(target)
+    asked = tuple(part.strip() for part in (flags.get("contract") or "").split(",") if part.strip())
+    contracts = asked or contracts_by_default(target)
     options = Options(
         profile=Profile(profile),
         edition=edition,
@@ -150,6 +151,8 @@ def command(
     session = Session(options, target)
     try:
         session.check()
+        if target is not None and target.in_clear:
+            click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
         code = judge(session, report_dir, arguments, quietly=write_baseline)

@@ -47,8 +47,8 @@ class Supply(Protocol):
 
     hidden: set[str]
 
-    def allows(self, entry: Entry) -> bool:
-        """Tell whether a request may go to this target."""
+    def barred(self, entry: Entry) -> str:
+        """Return why a request may not go to this target, as what would have to be added; ``""``: it may."""
 
     def lacks(self, operation: str) -> str:
         """Return the capability of an operation that the target declares it lacks, or ``""``."""

@@ -131,7 +131,7 @@ class Live:
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng
         )
-        if entry is None or not self.supply.allows(entry):
+        if entry is None or self.supply.barred(entry):
             return
         shot = self._aim.fill(entry)
         self.supply.leaving(shot)

@@ -76,7 +76,8 @@ class Replay:
         lacking = {self.supply.lacks(entry.operation) for entry in entries}
         if lacking and "" not in lacking:
             raise NotApplicable(f"the target declares capabilities.{min(lacking)} = false")
-        allowed = [entry for entry in entries if self.supply.allows(entry)]
+        barred = [self.supply.barred(entry) for entry in entries]
+        allowed = [entry for entry, why in zip(entries, barred, strict=True) if not why]
         self.tally.left_out = len(entries) - len(allowed)
         self.supply.stock({name for entry in allowed for name in entry.placeholders()})
         self._aim.tidy()
@@ -84,7 +85,8 @@ class Replay:
         self._report()
         self.case.tally += self.tally.sent
         if not allowed:
-            raise NotTested("no request of the corpus may go to this target: see [allow]")
+            needs = " or ".join(sorted(set(barred)))
+            raise NotTested(f"no request of the corpus may go to this target; needs {needs}")
         if self.tally.stopped:
             raise NotTested(self.tally.stopped)
         return self.tally

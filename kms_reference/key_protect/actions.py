@@ -105,30 +105,38 @@ def rotate(call: Call) -> Reply:
         if call.broken("refused-rotation-rotates"):
             new_version(key, call.now, token_bytes(32), by_token=False)
             call.instance.touch(key)
-        if not _hour_forgiven(call, key):
+        if not _hour_forgiven(call, key, members):
             raise RefusalError("KEY_ROTATION_NOT_PERMITTED")
     material = read_material(call, members, extractable=False)
     _check_enforced_token(call, key, by_token=material.by_token)
     if not call.broken("rotation-without-new-version"):
         new_version(key, call.now, material.data, by_token=material.by_token)
-    if call.broken("old-versions-lost"):
-        del key.versions[:-1]
+    _lose(call, key)
     key.notified = call.now
     call.instance.touch(key, call.now)
     return Reply(204)
 
 
+def _lose(call: Call, key: Key) -> None:
+    if call.broken("rotation-drops-registrations"):
+        key.registrations.clear()
+    if call.broken("old-versions-lost"):
+        del key.versions[:-1]
+
+
 def _payload_forgiven(call: Call, key: Key) -> bool:
     later = len(key.versions) > 1 and call.broken("second-rotation-without-payload")
-    return later or call.broken("imported-key-rotated-without-payload")
+    by_token = key.versions[0].by_token and call.broken("token-import-rotates-bare")
+    return later or by_token or call.broken("imported-key-rotated-without-payload")
 
 
-def _hour_forgiven(call: Call, key: Key) -> bool:
+def _hour_forgiven(call: Call, key: Key, members: Members) -> bool:
     return (
         call.broken("rotation-unlimited")
         or call.broken(f"rotation-unlimited-for-{'imported' if key.imported else 'generated'}")
         or (len(key.versions) > 2 and call.broken("third-rotation-unlimited"))  # noqa: PLR2004 - the third
         or (call.old_form and call.broken("old-form-rotation-unlimited"))
+        or (members.has("encryptedNonce") and call.broken("rotation-by-token-unlimited"))
     )
 
 

@@ -234,10 +234,8 @@ class _Exchange:
             instance_id = _NIL
         if not UUID.fullmatch(instance_id):
             raise RefusalError(status=400, summary=INSTANCE_HEADER)
-        wraps = self.operation is not None and self.operation.id in ("wrapKey", "unwrapKey")
-        let_in = self.world.rules.broken("outsider-let-in") or (
-            wraps and self.world.rules.broken("outsider-wraps")
-        )
+        operation = self.operation.id if self.operation else ""
+        let_in = self.world.rules.broken("outsider-let-in") or self._stranger_forgiven(operation)
         if not identity.roles and not let_in:
             raise unauthorized()
         return self.world.instance(instance_id)
@@ -301,7 +299,19 @@ class _Exchange:
             or (purges and "Manager" in identity.roles and rules.broken("purge-by-any-manager"))
             or (reads and names and rules.broken("reader-manages-names"))
             or (reads and self._old_form and rules.broken("old-form-without-role"))
-            or (operation.id in ("wrapKey", "unwrapKey") and rules.broken("outsider-wraps"))
+            or self._stranger_forgiven(operation.id)
+            or (reads and operation.id == "syncAssociatedResources" and rules.broken("reader-syncs"))
+            or (
+                reads
+                and operation.id == "addKmipClientCertificate"
+                and rules.broken("reader-adds-certificates")
+            )
+        )
+
+    def _stranger_forgiven(self, operation: str) -> bool:
+        rules = self.world.rules
+        return (operation in ("wrapKey", "unwrapKey") and rules.broken("outsider-wraps")) or (
+            operation == "getKeyCollectionMetadata" and rules.broken("outsider-counts-keys")
         )
 
     @property

@@ -118,6 +118,8 @@ def check_network(instance: Instance, address: str, *, feature_text: bool) -> No
             raise unauthorized()
     if allowed is not None and allowed.enabled and not instance.rules.broken("allowed-ip-ignored"):
         ranges = [ipaddress.ip_network(text, strict=False) for text in allowed.attributes["allowed_ip"]]
+        if instance.rules.broken("first-address-range-counts"):
+            del ranges[1:]
         if any(caller in network for network in ranges):
             return
         if feature_text and caller.version != 4 and all(network.version == 4 for network in ranges):  # noqa: PLR2004 - IP versions

@@ -230,7 +230,9 @@ def restore_key(call: Call) -> Reply:
     expired = key.expires is not None and call.now >= key.expires and not _expiry_forgiven(call, key)
     if key.expires is not None and expired:
         raise RefusalError("KEY_EXPIRED_ERR", detail=f"The key expired on {go_stamp(key.expires)}")
-    if call.now > key.deleted + rules.seconds("restore-window", RESTORE_WINDOW):
+    if call.now > _counted_from(call, key, "restore-window") + rules.seconds(
+        "restore-window", RESTORE_WINDOW
+    ):
         raise RefusalError("KEY_RESTORE_EXPIRED")
     waits = not (call.old_form and call.broken("old-form-without-wait"))
     if waits and call.now < key.acted + rules.seconds("settle-before-restore", SETTLE):
@@ -239,9 +241,15 @@ def restore_key(call: Call) -> Reply:
         raise RefusalError("KEY_IMPT_REQ_ERR")
     _check_restore_body(call, key, value)
     key.state = _state_after_restore(call, key)
+    if call.broken("restore-leaves-ring"):
+        key.ring = DEFAULT_RING
     key.deleted, key.deleted_by, key.notified = None, "", call.now
     call.instance.touch(key, call.now)
     return Reply(201, collection("key+json", [full(call, key)]))
+
+
+def _counted_from(call: Call, key: Key, span: str) -> float:
+    return key.created if key.deleted is None or call.broken(f"{span}-from-creation") else key.deleted
 
 
 def _state_after_restore(call: Call, key: Key) -> int:
@@ -284,7 +292,7 @@ def purge_key(call: Call) -> Reply:
     if key.state != State.DESTROYED or key.deleted is None:
         if not call.broken("purge-of-live-key"):
             raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", newer=True)
-    elif call.now < key.deleted + call.rules.seconds("purge-wait", PURGE_WAIT):
+    elif call.now < _counted_from(call, key, "purge-wait") + call.rules.seconds("purge-wait", PURGE_WAIT):
         raise RefusalError(
             "REQ_TOO_EARLY_ERR", suffix="Purge operation is allowed 4h0m0s after key is deleted", newer=True
         )

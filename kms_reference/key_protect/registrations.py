@@ -99,6 +99,7 @@ def _state_forgiven(call: Call, key: Key) -> bool:
     return (
         call.broken("inactive-key-registered")
         or (key.state == State.DESTROYED and call.broken("destroyed-key-registered"))
+        or (key.state == State.DEACTIVATED and call.broken("deactivated-key-registered"))
         or (again and call.broken("suspended-registration-replaced"))
     )
 

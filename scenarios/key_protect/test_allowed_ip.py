@@ -3,6 +3,7 @@
 from kms_conformance.api import covers, impact, needs
 
 ELSEWHERE = "203.0.113.77"  # from the range that RFC 5737 keeps for documentation
+FURTHER = ("198.51.100.77", "2001:db8::77")  # from further ranges of the same kind
 PRIVATE = "10.11.12.13"
 
 
@@ -25,6 +26,8 @@ def test_caller_from_elsewhere(kms):
     elsewhere.list_keys(limit=1).succeeds(200)
     kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
     kms.list_keys(limit=1).succeeds(200)
+    for let_in in FURTHER:
+        kms.from_address(let_in).list_keys(limit=1).succeeds(200)
     elsewhere.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
     elsewhere.create_key().is_refused(
         "UNAUTHORIZED_ERR", control=kms.create_key().succeeds(201), requirement="precedence-p3"

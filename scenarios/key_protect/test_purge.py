@@ -77,3 +77,16 @@ def test_key_purges_itself(kms):
     kms.get_metadata(key).succeeds(200)
     kms.wait(7862400, "the 90 days and one more")
     kms.get_metadata(key).is_refused("KEY_NOT_FOUND_ERR")
+
+
+@covers("purge-not-before-4h")
+@needs(identity="purger")
+@waits(14460)
+def test_purge_of_an_older_key(kms):
+    """The four hours count from the deletion, however old the key is."""
+    key = kms.create_root_key()
+    kms.wait(14460, "the key is older than four hours")
+    kms.delete_key(key).succeeds(200, 204)
+    early = kms.as_identity("purger").purge_key(key)
+    early.is_refused("REQ_TOO_EARLY_ERR", control="key_protect.purge.purge_after_four_hours")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)

@@ -131,3 +131,27 @@ def test_metadata_of_the_service(kms):
     key = kms.create_root_key()
     registered(kms, key, registrationMetadata="for the service alone")
     kms.list_registrations(key).succeeds(200).lacks("resources.0.registrationMetadata")
+
+
+@covers("protected-resource-err")
+@by_service
+def test_registration_outlives_rotation(kms):
+    """A key that a service has registered stays so when it is rotated."""
+    kms.delete_key(kms.create_root_key()).succeeds(200, 204)
+    key = kms.create_root_key()
+    crn = registered(kms, key)
+    kms.rotate(key).succeeds(204)
+    kms.list_registrations(key).succeeds(200).lists("resources.*.resourceCrn", crn)
+    kms.delete_key(key).is_refused("PROTECTED_RESOURCE_ERR")
+
+
+@covers("key-invalid-state-err")
+@by_service
+@waits(3720)
+def test_register_expired_key(kms):
+    """A key that has expired, and is deactivated within the hour, is not registered."""
+    service, key = kms.as_identity("service"), kms.create_root_key(expirationDate=kms.later(60))
+    service.create_registration(kms.create_root_key(), kms.crn()).succeeds(200, 201, 204)
+    kms.wait(3720, "the key expires, and is deactivated within an hour")
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 3)
+    service.create_registration(key, kms.crn()).is_refused("KEY_INVALID_STATE_ERR")

@@ -113,3 +113,15 @@ def test_restore_before_expiry(kms):
     kms.wait(31, "30 seconds between delete and restore", within=7200)
     kms.restore_key(key, payload=key.material).succeeds(201)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+
+
+@covers("key-restore-expired-within-30-days")
+@waits(2678431)
+def test_restore_an_older_key(kms):
+    """The 30 days count from the deletion, however old the key is."""
+    key = kms.import_root_key()
+    kms.wait(2678400, "the key is older than 30 days")
+    kms.delete_key(key).succeeds()
+    kms.wait(31, "30 seconds between delete and restore", within=2592000)
+    kms.restore_key(key, payload=key.material).succeeds(201)
+    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)

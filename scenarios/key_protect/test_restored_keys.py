@@ -130,3 +130,16 @@ def test_restore_suspended_key(kms):
     kms.restore_key(key, payload=key.material).is_refused("KEY_ACTION_INVALID_STATE_ERR")
     kms.restore_key(control, payload=control.material).is_refused("KEY_ACTION_INVALID_STATE_ERR")
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 2)
+
+
+@covers("restored-key-ring")
+@needs(capability="key_rings")
+@waits(31)
+def test_restored_key_is_in_its_ring(kms):
+    """A restored key is in the key ring that held it, and in no other."""
+    inside, elsewhere = kms.in_ring(kms.new_ring()), kms.in_ring(kms.new_ring())
+    key = inside.import_root_key()
+    inside.get_metadata(key).succeeds(200)
+    restored(inside, key)
+    inside.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
+    elsewhere.get_metadata(key).is_refused_somehow(404)

@@ -143,6 +143,10 @@ def test_reader_has_no_part_in_kmip(kms):
     reader.list_adapters(crk_id=key.id).is_refused("UNAUTHORIZED_ERR", control=read)
     made = kms.get_adapter(adapter).succeeds(200)
     reader.create_adapter(key, kms.short_name("reader")).is_refused("UNAUTHORIZED_ERR", control=made)
+    name, pem = kms.short_name("reader"), kms.client_certificate()
+    below = "the same request succeeds below"
+    reader.add_certificate(adapter, name, pem).is_refused("UNAUTHORIZED_ERR", control=below)
+    kms.add_certificate(adapter, name, pem).succeeds(201)
     reader.delete_adapter(adapter).is_refused("UNAUTHORIZED_ERR", control="the same request succeeds below")
     kms.delete_adapter(adapter).succeeds(204)
 
@@ -178,5 +182,7 @@ def test_nobody_uses_a_key(kms, who):
     nobody.action(key, "unwrap", body).is_refused("UNAUTHORIZED_ERR", control=opened).lacks("plaintext")
     nobody.wrap(key, key_material()).is_refused("UNAUTHORIZED_ERR", control=wrapped).lacks("ciphertext")
     below = "the same request succeeds below"
+    counted = kms.count_keys().succeeds(200)
+    nobody.count_keys().is_refused_somehow(401, 403, control=counted)
     nobody.delete_key(key, force=True).is_refused("UNAUTHORIZED_ERR", control=below)
     kms.delete_key(key, force=True).succeeds()

@@ -1,6 +1,6 @@
 """Rotation: sections 34 and 35, and what must go on working afterwards."""
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, impact, key_material, needs, waits
 
 
 @covers("key-rotation-not-permitted", "key-rotation-not-permitted-first-at-once")
@@ -146,3 +146,27 @@ def test_versions_on_request(kms):
     kms.delete_key(key).succeeds(200, 204)
     deleted = kms.list_versions(key, allKeyStates=True).succeeds(200, requirement="versions-all-key-states")
     deleted.counts("resources", 1, requirement="versions-all-key-states")
+
+
+@covers("key-rotation-not-permitted")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_rotate_twice_by_token(kms):
+    """The hour counts for material that comes by token as well."""
+    token, key = kms.import_token(), kms.import_root_key()
+    kms.rotate(key, parcel=kms.parcel(token, key_material())).succeeds(204)
+    kms.rotate(key, parcel=kms.parcel(token, key_material())).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.list_versions(key).succeeds(200).counts("resources", 2)
+
+
+@covers("key-payload-req-err")
+@needs(capability="import_tokens")
+@impact("import-token")
+def test_rotate_key_of_a_token_without_material(kms):
+    """A root key whose material came by token is rotated with given material only."""
+    token = kms.import_token()
+    made = [kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201) for _ in range(2)]
+    control, key = (answer["resources.0.id"] for answer in made)
+    kms.rotate(control, parcel=kms.parcel(token, key_material())).succeeds(204)
+    kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR")
+    kms.list_versions(key).succeeds(200).counts("resources", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from kms_conformance.cli.flags import flags_document, target_options
 from kms_conformance.errors import MissingSecretError, SuiteError
-from kms_conformance.target import Target, build_target, is_loopback, read_target
+from kms_conformance.target import FRESH, Target, build_target, is_loopback, read_target
 from kms_conformance.validation import load_schema
 from kms_reference.server import Server
 
@@ -213,6 +214,15 @@ def test_literal_secrets_are_for_loopback(url: str, *, taken: bool, member: str)
         assert build_target({**document, "identities": {"manager": entry}}, {"X": "given"}).identities[
             "manager"
         ]
+
+
+def test_hosts_that_see_tokens_in_clear() -> None:
+    """A service by http is named, unless it is on this machine; so are the token issuer and the other contracts' services."""
+    target = Target("http://kms.example.test", FRESH, iam_url="https://iam.example.test")
+    assert target.in_clear == ("kms.example.test",)
+    assert replace(target, base_url="http://127.0.0.1:8080").in_clear == ()
+    other = replace(target, iam_url="http://iam.example.test", others={"iks": {"base_url": "http://[::1]:1"}})
+    assert other.in_clear == ("iam.example.test", "kms.example.test")
 
 
 def test_bearer_in_front_of_a_token() -> None:

@@ -64,6 +64,7 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("no rate at all", f"{GOOD}[limits]\nrequests_per_second = 0\n", [], 2, "it must be above 0", ""),
     ("no time at all", f"{GOOD}[limits]\nrequests_per_second = nan\n", [], 2, "it must be above 0", ""),
     ("unknown contract", GOOD.replace("instance", 'contract = "kmip"\ninstance', 1), [], 2, "contract is 'kmip'", "key_protect"),
+    ("contracts with blanks", GOOD, ["--contract", "iks, kmip"], 2, "contract is 'kmip'", "key_protect"),
     ("unknown contract by flag", GOOD, ["--contract", "kmip"], 2, "contract is 'kmip'", "key_protect"),
     ("nobody there", GOOD, [], 4, "The endpoint http://127.0.0.1:9 cannot be judged: GET /api/v2/keys: no connection", "base_url"),
     ("unknown host", GOOD.replace("http://127.0.0.1:9", "http://nowhere.invalid").replace(f'token = "{KEY}"', 'token_env = "T"'), [], 4, "http://nowhere.invalid cannot be judged", ""),
@@ -198,6 +199,33 @@ def test_wrong_usage(arguments: list[str], told: str, command: Callable[..., Any
     assert ended.code == 2
     assert told in ended.err
     assert "Traceback" not in ended.told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["corpus", "show", "junk.xz"], "FILE is 'junk.xz': that is no corpus"),
+        (["corpus", "show", "--contract", "kmip"], "contract is 'kmip': there is no such contract"),
+        (["corpus", "build", "--contract", "kmip"], "contract is 'kmip': there is no such contract"),
+        (["sweep"], "sweep"),
+    ],
+)
+def test_wrong_values_of_other_commands(
+    arguments: list[str], told: str, here: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The other commands tell a wrong value as `run` does."""
+    (tmp_path / "junk.xz").write_text("junk")
+    ended = here(*arguments)
+    assert ended.code == 2, ended.told
+    assert told in ended.err
+    assert "hint: " in ended.err
+
+
+def test_sweep_by_environment(here: Callable[..., Any]) -> None:
+    """`sweep` takes its endpoint from the environment as `run` does."""
+    ended = here("sweep", KMS_BASE_URL="http://127.0.0.1:9", KMS_INSTANCE=INSTANCE, KMS_TOKEN=KEY)
+    assert ended.code == 4, ended.told
+    assert "http://127.0.0.1:9 cannot be judged" in ended.err
 
 
 def test_authorities_that_cannot_be_read(command: Callable[..., Any], tmp_path: Path) -> None:

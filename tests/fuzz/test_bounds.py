@@ -93,8 +93,8 @@ def test_raw_bodies_are_looked_into(supply: Supply) -> None:
     """What needs a permission needs it in a body of bytes too."""
     path = f"/api/v2/keys/{placeholder('free:root')}/policies"
     body = b'{"resources": [{"dualAuthDelete": {"enabled": true}}'
-    assert not supply.allows(entry("putPolicy", "PUT", path, raw=body))
-    assert supply.allows(entry("putPolicy", "PUT", path, raw=b"{"))
+    assert supply.barred(entry("putPolicy", "PUT", path, raw=body)) == "[allow] dual_auth_litter = true"
+    assert supply.barred(entry("putPolicy", "PUT", path, raw=b"{")) == ""
 
 
 @pytest.mark.parametrize(("status", "left"), [(201, 1), (409, 1), (503, 1), (0, 1)])

@@ -83,27 +83,33 @@ class Supply:
 
     # --- what may be sent ------------------------------------------------------------------------------------------
 
-    def allows(self, entry: Entry) -> bool:
-        """Tell whether a request may go to this target: nothing that it lacks, nothing outside ``[allow]``."""
-        if self._lacking & features_of(entry):
-            return False
+    def barred(self, entry: Entry) -> str:
+        """Return why a request may not go to this target: it lacks the feature, or ``[allow]`` does not permit it."""
+        if lacking := self._lacking & features_of(entry):
+            return f"[capabilities] {min(lacking)} = true"
         if self.target.fresh:
-            return True
+            return ""
         template = self.case.bench.contract.operations[entry.operation].path
-        if not stays_with_ours(entry, template, self.prefix):
-            return False
+        return (
+            self._switch_off(entry) if stays_with_ours(entry, template, self.prefix) else 'instance = "fresh"'
+        )
+
+    def _switch_off(self, entry: Entry) -> str:
+        """Return what a request asks for that is not permitted on an instance of others."""
         allow, text = self.target.allow, entry.body or (entry.raw or b"").decode("latin-1")
         if entry.operation in {"postImportToken", "getImportToken"} or "parcel-" in text:
-            return bool(allow.get("import_token"))
+            return "" if allow.get("import_token") else "[allow] import_token = true"
         if entry.operation == "putInstancePolicy":
             # Even where policies are allowed, a lock-out is never left to chance.
-            return bool(allow.get("instance_policies")) and not _LOCKS_OUT.search(text + entry.query)
+            if _LOCKS_OUT.search(text + entry.query):
+                return 'instance = "fresh"'
+            return "" if allow.get("instance_policies") else "[allow] instance_policies = true"
         if "dualAuthDelete" in text and "true" in text:
             # Two can remove such a key only while it is active, and other requests may disable it.
-            return bool(allow.get("dual_auth_litter"))
+            return "" if allow.get("dual_auth_litter") else "[allow] dual_auth_litter = true"
         if "preventKeyDeletion" in text:
-            return "service" in self.target.identities
-        return True
+            return "" if "service" in self.target.identities else "[identities.service]"
+        return ""
 
     def lacks(self, operation: str) -> str:
         """Return the capability that an operation is part of and that the target declares it lacks, or ``""``."""
