@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from kms_reference.key_protect import fuzz_triggers as on
 from kms_reference.key_protect.model import State
 from kms_reference.rules import Defect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kms_reference.rules import Draft, Mutator
 
@@ -26,92 +26,6 @@ if TYPE_CHECKING:
 _EXACT: Final = 2**53
 _CROSSING: Final = 0.0004
 _SLOW: Final = 5.5
-
-
-# -- what a request looks like ---------------------------------------------------------------------
-
-
-def _body(draft: Draft) -> Any:
-    try:
-        return json.loads(draft.call.raw) if draft.call is not None and draft.call.raw else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _values(value: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
-    yield value, depth
-    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for entry in entries:
-        yield from _values(entry, depth + 1)
-
-
-def _some(test: Callable[[Any], bool]) -> When:
-    return lambda draft: any(test(value) for value, _ in _values(_body(draft)))
-
-
-def _text(test: Callable[[str], bool]) -> When:
-    return _some(lambda value: isinstance(value, str) and test(value))
-
-
-def _member(test: Callable[[str, Any], bool]) -> When:
-    return _some(
-        lambda value: isinstance(value, dict) and any(test(name, entry) for name, entry in value.items())
-    )
-
-
-def _deep(least: int) -> When:
-    return lambda draft: any(depth >= least for _, depth in _values(_body(draft)))
-
-
-def _query(test: Callable[[str, str], bool]) -> When:
-    return lambda draft: draft.call is not None and any(test(*pair) for pair in draft.call.query.items())
-
-
-def _header(name: str, test: Callable[[str], bool]) -> When:
-    return lambda draft: draft.call is not None and test(draft.call.headers.get(name, ""))
-
-
-def _path(test: Callable[[str], bool]) -> When:
-    return lambda draft: draft.call is not None and any(test(value) for value in draft.call.args.values())
-
-
-def _done(*operations: str) -> When:
-    return lambda draft: draft.operation in operations and not draft.refused
-
-
-def _refused(draft: Draft) -> bool:
-    return draft.refused
-
-
-def _both(first: When, second: When) -> When:
-    return lambda draft: first(draft) and second(draft)
-
-
-def _nth(number: int, *operations: str) -> When:
-    """Return a test that holds from the n-th success of an operation on the same key on."""
-    seen: Counter[tuple[str, str]] = Counter()
-
-    def test(draft: Draft) -> bool:
-        if draft.call is None or draft.refused or (operations and draft.operation not in operations):
-            return False
-        place = (draft.call.instance.id, draft.call.args.get("id", ""))
-        seen[place] += 1
-        return seen[place] >= number
-
-    return test
-
-
-def _crossing() -> When:
-    """Return a test that holds when a request comes while another one is hardly answered."""
-    last = [0.0]
-
-    def test(draft: Draft) -> bool:
-        now = time.perf_counter()
-        close = draft.call is not None and now - last[0] < _CROSSING
-        last[0] = now
-        return close
-
-    return test
 
 
 # -- what is wrong with the reply ------------------------------------------------------------------
@@ -170,7 +84,7 @@ def _put(name: str, value: Any) -> Spoil:
 
 def _echo(draft: Draft) -> None:
     """Repeat the longest text of the request in the error message."""
-    texts = [value for value, _ in _values(_body(draft)) if isinstance(value, str)]
+    texts = [value for value, _ in on.values(on.body(draft)) if isinstance(value, str)]
     draft.resource["errorMsg"] = f"Bad Request: cannot read {max(texts, key=len, default='')}"
 
 
@@ -242,134 +156,126 @@ def _when(test: When, spoil: Spoil) -> Mutator:
     return mutate
 
 
-def _astral(text: str) -> bool:
-    return any(ord(letter) > 0xFFFF for letter in text)
-
-
-def _big(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) > _EXACT
-
-
 _ROWS: Final[tuple[tuple[str, When, Spoil, str], ...]] = (
     # numbers
-    ("fuzz-number-over-2-53", _some(_big), _crash, "A number beyond 2^53 crashes the parser."),
+    ("fuzz-number-over-2-53", on.some(on.big), _crash, "A number beyond 2^53 crashes the parser."),
     (
         "fuzz-fraction-where-integer",
-        _some(lambda v: isinstance(v, float)),
+        on.some(lambda v: isinstance(v, float)),
         _no_json,
         "A fraction gives a stack trace.",
     ),
     (
         "fuzz-negative-offset-pages",
-        _query(lambda n, v: n == "offset" and v.startswith("-")),
+        on.query(lambda n, v: n == "offset" and v.startswith("-")),
         _crash,
         "A negative offset crashes the list.",
     ),
     (
         "fuzz-large-limit-total",
-        _both(_query(lambda n, v: n == "limit" and v.isdigit() and int(v) > 1000), _done("getKeys")),
+        on.both(on.query(lambda n, v: n == "limit" and v.isdigit() and int(v) > 1000), on.done("getKeys")),
         _total,
         "Beyond a limit of 1000 the total is off by one.",
     ),
     (
         "fuzz-limit-not-a-number",
-        _query(lambda n, v: n == "limit" and not v.lstrip("-").isdigit()),
+        on.query(lambda n, v: n == "limit" and not v.lstrip("-").isdigit()),
         _no_envelope,
         "A limit that is no number is refused without envelope.",
     ),
     # letters
-    ("fuzz-astral-name", _text(_astral), _cut, "A letter outside the basic plane cuts the reply short."),
-    ("fuzz-nul-in-text", _text(lambda t: "\0" in t), _crash, "A NUL in a text crashes the store."),
+    ("fuzz-astral-name", on.text(on.astral), _cut, "A letter outside the basic plane cuts the reply short."),
+    ("fuzz-nul-in-text", on.text(lambda t: "\0" in t), _crash, "A NUL in a text crashes the store."),
     (
         "fuzz-combining-letters",
-        _text(lambda t: "\u0301" in t),
+        on.text(lambda t: "\u0301" in t),
         _status(202),
         "Combining letters are taken, with a status of its own.",
     ),
     (
         "fuzz-right-to-left",
-        _text(lambda t: "\u202e" in t),
+        on.text(lambda t: "\u202e" in t),
         _media,
         "A direction mark changes the media type.",
     ),
     (
         "fuzz-lone-surrogate",
-        _text(lambda t: any("\ud800" <= c <= "\udfff" for c in t)),
+        on.text(lambda t: any("\ud800" <= c <= "\udfff" for c in t)),
         _crash,
         "Half a surrogate pair crashes the encoder.",
     ),
     (
         "fuzz-control-letters",
-        _text(lambda t: any(ord(c) < 32 for c in t)),
+        on.text(lambda t: any(ord(c) < 32 for c in t)),
         _reason_status,
         "Control letters make the reason's status a teapot.",
     ),
-    ("fuzz-long-text", _text(lambda t: len(t) > 5000), _no_json, "A long text gives a stack trace."),
+    ("fuzz-long-text", on.text(lambda t: len(t) > 5000), _no_json, "A long text gives a stack trace."),
     (
         "fuzz-unicode-search",
-        _query(lambda n, v: n == "search" and not v.isascii()),
+        on.query(lambda n, v: n == "search" and not v.isascii()),
         _crash,
         "A search for other alphabets crashes.",
     ),
     (
         "fuzz-percent-in-path",
-        _path(lambda v: "%" in v),
+        on.path(lambda v: "%" in v),
         _no_envelope,
         "An escape in a path is refused without envelope.",
     ),
     # shapes
-    ("fuzz-deep-body", _deep(20), _crash, "A deeply nested body crashes."),
-    ("fuzz-empty-list", _some(lambda v: v == []), _total, "An empty list makes the total off by one."),
+    ("fuzz-deep-body", on.deep(20), _crash, "A deeply nested body crashes."),
+    ("fuzz-empty-list", on.some(lambda v: v == []), _total, "An empty list makes the total off by one."),
     (
         "fuzz-null-member",
-        _both(_member(lambda _, v: v is None), _refused),
+        on.both(on.member(lambda _, v: v is None), on.refused),
         _code("BAD_BODY"),
         "A null member gets a code that nobody knows.",
     ),
-    ("fuzz-empty-member-name", _member(lambda n, _: not n), _crash, "A member without a name crashes."),
-    ("fuzz-long-member-name", _member(lambda n, _: len(n) > 100), _crash, "A long member name crashes."),
+    ("fuzz-empty-member-name", on.member(lambda n, _: not n), _crash, "A member without a name crashes."),
+    ("fuzz-long-member-name", on.member(lambda n, _: len(n) > 100), _crash, "A long member name crashes."),
     (
         "fuzz-proto-member",
-        _member(lambda n, _: n in {"__proto__", "constructor"}),
+        on.member(lambda n, _: n in {"__proto__", "constructor"}),
         _no_envelope,
         "A member of JavaScript's own gets another reply.",
     ),
     (
         "fuzz-body-is-a-list",
-        lambda draft: isinstance(_body(draft), list),
+        lambda draft: isinstance(on.body(draft), list),
         _crash,
         "A body that is a list crashes.",
     ),
     (
         "fuzz-body-is-a-text",
-        lambda draft: isinstance(_body(draft), str),
+        lambda draft: isinstance(on.body(draft), str),
         _no_json,
         "A body that is a text gives a stack trace.",
     ),
     (
         "fuzz-nested-boolean",
-        _both(_member(lambda _, v: isinstance(v, bool)), _refused),
+        on.both(on.member(lambda _, v: isinstance(v, bool)), on.refused),
         _reason_status,
         "A boolean in a refused body makes the reason's status a teapot.",
     ),
     (
         "fuzz-payload-echoed",
-        _both(
-            _member(lambda n, v: n == "payload" and isinstance(v, str) and len(v) > 11),
-            _both(_refused, _member(lambda n, _: n == "resources")),
+        on.both(
+            on.member(lambda n, v: n == "payload" and isinstance(v, str) and len(v) > 11),
+            on.both(on.refused, on.member(lambda n, _: n == "resources")),
         ),
         _echo,
         "A refused payload is repeated.",
     ),
     (
         "fuzz-unknown-ring-header",
-        _both(_header("x-kms-key-ring", bool), _refused),
+        on.both(on.header("x-kms-key-ring", bool), on.refused),
         _drop("reasons", "errorMsg"),
         "With a ring header, refusals lose their message.",
     ),
     (
         "fuzz-unknown-query",
-        _query(
+        on.query(
             lambda n, _: (
                 n
                 not in {
@@ -397,16 +303,17 @@ _ROWS: Final[tuple[tuple[str, When, Spoil, str], ...]] = (
     ),
     (
         "fuzz-prefer-minimal-status",
-        _both(
-            _header("prefer", lambda v: "minimal" in v), _done("createKey", "createKeyWithPoliciesOverrides")
+        on.both(
+            on.header("prefer", lambda v: "minimal" in v),
+            on.done("createKey", "createKeyWithPoliciesOverrides"),
         ),
         _status(206),
         "return=minimal is answered with 206.",
     ),
     (
         "fuzz-odd-content-type",
-        _both(
-            _header(
+        on.both(
+            on.header(
                 "content-type",
                 lambda v: v not in {"", "application/json"} and not v.startswith("application/vnd."),
             ),
@@ -417,94 +324,94 @@ _ROWS: Final[tuple[tuple[str, When, Spoil, str], ...]] = (
     ),
     (
         "fuzz-other-correlation-id",
-        _both(_header("correlation-id", lambda v: v.count("-") == 4), _refused),
+        on.both(on.header("correlation-id", lambda v: v.count("-") == 4), on.refused),
         _other_correlation,
         "Refusals come with a correlation id of their own.",
     ),
     (
         "fuzz-filter-crashes",
-        _query(lambda n, v: n == "filter" and "=" in v),
+        on.query(lambda n, v: n == "filter" and "=" in v),
         _crash,
         "A filter with an equals sign crashes.",
     ),
     (
         "fuzz-rings-listed-without-id",
-        _both(_done("listKeyRings"), _query(lambda n, _: n == "totalCount")),
+        on.both(on.done("listKeyRings"), on.query(lambda n, _: n == "totalCount")),
         _drop("id"),
         "With totalCount the first ring has no id.",
     ),
     (
         "fuzz-kmip-name-missing",
-        _both(_done("getKmipAdapters"), _query(lambda n, _: n == "limit")),
+        on.both(on.done("getKmipAdapters"), on.query(lambda n, _: n == "limit")),
         _drop("name"),
         "With a limit the first adapter has no name.",
     ),
     (
         "fuzz-alias-reply-without-alias",
-        _both(_done("createKeyAlias"), _path(lambda v: "_" in v)),
+        on.both(on.done("createKeyAlias"), on.path(lambda v: "_" in v)),
         _drop("alias"),
         "An alias with an underscore is not shown.",
     ),
     # sequences, and what crosses
-    ("fuzz-third-wrap-crashes", _nth(3, "wrapKey"), _crash, "The third wrap with a key crashes."),
+    ("fuzz-third-wrap-crashes", on.nth(3, "wrapKey"), _crash, "The third wrap with a key crashes."),
     (
         "fuzz-third-metadata-total",
-        _nth(3, "getKeyMetadata"),
+        on.nth(3, "getKeyMetadata"),
         _total,
         "The third reading of a key counts one too many.",
     ),
-    ("fuzz-crossing-requests", _crossing(), _crash, "Two requests that cross crash."),
+    ("fuzz-crossing-requests", on.crossing(), _crash, "Two requests that cross crash."),
     (
         "fuzz-slow-on-sort",
-        _both(_query(lambda n, v: n == "sort" and v.count(",") >= 6), _done("getKeys")),
+        on.both(on.query(lambda n, v: n == "sort" and v.count(",") >= 6), on.done("getKeys")),
         _linger,
         "Sorting by many properties takes long.",
     ),
     (
         "fuzz-second-enable-expires",
-        _nth(2, "enableKey"),
+        on.nth(2, "enableKey"),
         _into(State.DEACTIVATED),
         "Enabling for the second time deactivates.",
     ),
     (
         "fuzz-rotation-limit-lost-by-disable",
-        _done("disableKey"),
+        on.done("disableKey"),
         _key(_forget_rotation),
         "Disabling forgets the last rotation.",
     ),
     (
         "fuzz-second-rotation-loses-version",
-        _nth(2, "rotateKey"),
+        on.nth(2, "rotateKey"),
         _key(_lose_version),
         "The second rotation loses the first version.",
     ),
     (
         "fuzz-restore-loses-dual-auth",
-        _done("restoreKey"),
+        on.done("restoreKey"),
         _key(_lose_dual),
         "A restored key has lost dual authorisation.",
     ),
     (
         "fuzz-unset-disables",
-        _done("unsetKeyForDeletion"),
+        on.done("unsetKeyForDeletion"),
         _into(State.SUSPENDED),
         "Withdrawing an authorisation disables the key.",
     ),
     (
         "fuzz-unwrap-after-rotation",
-        _both(_done("unwrapKey"), lambda draft: "rewrappedKeyVersion" in (draft.body or {})),
+        on.both(on.done("unwrapKey"), lambda draft: "rewrappedKeyVersion" in (draft.body or {})),
         _plaintext,
         "After a rotation, old ciphertexts open to something else.",
     ),
     (
         "fuzz-rewrap-then-disabled",
-        _nth(2, "rewrapKey"),
+        on.nth(2, "rewrapKey"),
         _into(State.SUSPENDED),
         "Rewrapping twice disables the key.",
     ),
     (
         "fuzz-material-in-versions",
-        _both(_done("getKeyVersions"), _query(lambda n, _: n == "allKeyStates")),
+        on.both(on.done("getKeyVersions"), on.query(lambda n, _: n == "allKeyStates")),
         _material,
         "Versions in all states show key material.",
     ),
