@@ -41,33 +41,35 @@ def tasks(
 ) -> list[Task]:
     """Return the rows to run whose name is wanted: contract, kind, name and the cases that need to be run for it.
 
-    For a defect these are the cases that it can reach (``reach.py``), with ``everywhere`` all; for a variation all.
+    These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all.
     """
-    defects = {
-        contract: tuple(name for name in system.defects if wanted(name) and collected(contract))
+    rows: dict[str, list[tuple[Kind, str]]] = {
+        contract: [
+            *(("defect", name) for name in system.defects if wanted(name)),
+            *(("variation", name) for name in system.variations if wanted(name)),
+        ]
         for contract, system in SYSTEMS.items()
+        if collected(contract)
     }
     reaches = {
-        contract: pool.submit(_reach, contract, names)
-        for contract, names in defects.items()
-        if names and not everywhere
+        contract: pool.submit(_reach, contract, [name for _, name in chosen])
+        for contract, chosen in rows.items()
+        if chosen and not everywhere
     }
     found: list[Task] = []
-    for contract, system in SYSTEMS.items():
+    for contract, chosen in rows.items():
         every = tuple(collected(contract))
         reach = reaches[contract].result() if contract in reaches else {}
         found += [
-            (contract, "defect", name, tuple(case for case in every if case in reach.get(name, every)))
-            for name in defects[contract]
-        ]
-        found += [
-            (contract, "variation", name, every) for name in system.variations if wanted(name) and every
+            (contract, kind, name, tuple(case for case in every if case in reach.get(name, every)))
+            for kind, name in chosen
         ]
     return found
 
 
 def _reach(contract: str, names: Sequence[str]) -> Reach:
-    return reach_of(contract, collected(contract), {name: SYSTEMS[contract].defects[name] for name in names})
+    known = {**SYSTEMS[contract].defects, **SYSTEMS[contract].variations}
+    return reach_of(contract, collected(contract), {name: known[name] for name in names})
 
 
 def run_row(task: Task) -> Document:

@@ -1,9 +1,9 @@
-"""Which cases a defect can reach at all: those that, on the unbroken reference, pass the place that it breaks.
+"""Which cases a defect or a variation can reach at all: those that, on the plain reference, pass the place that it changes.
 
-A defect is a name that the reference asks for, a span of time that it reads, or a change to a finished reply. One run
-of all cases without any defect notes, case by case, which names were asked for, which spans were read, and which
+Both are a name that the reference asks for, a span of time that it reads, or a change to a finished reply. One run
+of all cases without any of them notes, case by case, which names were asked for, which spans were read, and which
 changes would have changed a reply. Up to the first of these a broken reference does what the unbroken one does, so a
-case that meets none of them cannot notice the defect, and its cell of the matrix is known without a run. (Cases have
+case that meets none of them cannot notice the defect, and its cell of the matrix is known without a run; nor can it mind the variation. (Cases have
 instances of their own, and what a whole server counts, it asks for on every request.) `test_matrix.py` takes samples.
 """
 
@@ -23,6 +23,7 @@ from kms_reference.defects import DEFECTS
 from kms_reference.hpcs_tke.defects import ActiveDefects as TkeActive
 from kms_reference.iks.defects import ActiveDefects as IksActive
 from kms_reference.rules import Draft, Mutator, Rules
+from kms_reference.variations import VARIATIONS
 
 Reach = Mapping[str, frozenset[str]]
 
@@ -49,7 +50,7 @@ class _Notes:
 
 
 _CHANGES: Mapping[str, Mutator] = {
-    name: defect.mutate for name, defect in DEFECTS.items() if defect.mutate is not None
+    name: switch.mutate for name, switch in {**DEFECTS, **VARIATIONS}.items() if switch.mutate is not None
 }
 
 
@@ -77,6 +78,7 @@ def _noted(notes: _Notes) -> Iterator[None]:
 
     with (
         mock.patch.object(Rules, "broken", asked(Rules.broken)),
+        mock.patch.object(Rules, "varies", asked(Rules.varies)),
         mock.patch.object(Rules, "seconds", seconds),
         mock.patch.object(TkeActive, "__call__", asked(TkeActive.__call__)),
         mock.patch.object(IksActive, "__call__", asked(IksActive.__call__)),
@@ -84,8 +86,8 @@ def _noted(notes: _Notes) -> Iterator[None]:
         yield
 
 
-def reach_of(contract: str, cases: Mapping[str, Case], defects: Mapping[str, Any]) -> Reach:
-    """Return, by defect, the ids of the cases that it can reach.
+def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, Any]) -> Reach:
+    """Return, by defect or variation, the ids of the cases that it can reach.
 
     The reference is as after a restart, which changes nothing but what a defect of restarts asks for.
 
@@ -106,11 +108,11 @@ def reach_of(contract: str, cases: Mapping[str, Case], defects: Mapping[str, Any
                 raise RuntimeError(f"the unbroken reference does not pass: {told}")
             met[case_id] = notes.taken()
     return {
-        name: frozenset(case_id for case_id, seen in met.items() if _reaches(name, defect, seen))
-        for name, defect in defects.items()
+        name: frozenset(case_id for case_id, seen in met.items() if _reaches(name, switch, seen))
+        for name, switch in switches.items()
     }
 
 
-def _reaches(name: str, defect: Any, seen: _Notes) -> bool:
-    times = getattr(defect, "times", {})
+def _reaches(name: str, switch: Any, seen: _Notes) -> bool:
+    times = getattr(switch, "times", {})
     return name in seen.names or name in seen.changes or bool(seen.spans & set(times))

@@ -27,7 +27,7 @@ from kms_reference.variations import VARIATIONS
 PARTS = 3
 SAMPLES = 101
 """One of so many rows is run with every case, to prove that no case is left out that would have found the defect."""
-NAMES = [name for system in SYSTEMS.values() for name in system.defects]
+NAMES = [name for system in SYSTEMS.values() for name in (*system.defects, *system.variations)]
 SCRIPT = Path(__file__).parent / "matrix.py"
 
 
@@ -66,7 +66,7 @@ def test_stored_matrix_is_complete(stored: Any) -> None:
     own = [row["name"] for row in stored["defects"] if row["contract"] == "key_protect"]
     assert len(own) >= 150
     assert len(stored["variations"]) >= 25
-    assert {row["name"] for row in stored["defects"]} == set(NAMES)
+    assert {row["name"] for row in stored["defects"]} == set(NAMES) - set(VARIATIONS)
     assert {row["name"] for row in stored["variations"]} == set(VARIATIONS)
     assert all(row["doc"] for row in (*stored["defects"], *stored["variations"]))
 
