@@ -96,7 +96,7 @@ def test_no_objects(kms):
     listed.shows("metadata.collectionTotal", 0)
 
 
-@covers("kmip-object-life")
+@covers("kmip-object-life", "kmip-object-without-force")
 @needs(control=True, capability=("kmip", "faults"))
 def test_life_of_an_object(kms):
     """What a client made is listed and read, and is destroyed by a deletion."""
@@ -105,6 +105,8 @@ def test_life_of_an_object(kms):
     kms.list_kmip_objects(adapter).succeeds(200, requirement=row).lists("resources.*.id", thing)
     kms.get_kmip_object(adapter, thing).succeeds(200, requirement=row).shows("resources.0.id", thing)
     # An active object may need force: the client describes it, and KMIP itself does not destroy active objects.
+    other = kms.make_kmip_object(adapter)
+    kms.delete_kmip_object(adapter, other).succeeds(204, requirement="kmip-object-without-force")
     kms.delete_kmip_object(adapter, thing, force=True).succeeds(204, requirement=row)
     kms.get_kmip_object(adapter, thing).succeeds(200, requirement=row).shows("resources.0.state", 5)
     kms.list_kmip_objects(adapter).succeeds(200, requirement=row).lists_not("resources.*.id", thing)

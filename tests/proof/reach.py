@@ -60,7 +60,8 @@ def _changes(change: Mutator, draft: Draft) -> bool:
         change(copy)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         return True  # it broke on this reply, so it would have been there
-    return copy != draft
+    # Members in another order are equal, and another text.
+    return copy != draft or repr(copy.body) != repr(draft.body)
 
 
 @contextmanager
