@@ -67,13 +67,15 @@ def test_given_plaintext_is_not_echoed(kms):
     kms.wrap(key, key_material()).succeeds(200).lacks("plaintext")
 
 
+@pytest.mark.parametrize("place", ["front", "end", "iv"])
 @covers("unprocessable-ciphertext-err", "unwrap-tampered", "unwrap-tampered-no-plaintext")
-def test_unwrap_tampered_ciphertext(kms):
-    """A ciphertext with one changed byte is refused and nothing is revealed."""
+def test_unwrap_tampered_ciphertext(kms, place):
+    """A ciphertext with one changed byte, wherever it is, is refused and nothing is revealed."""
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
-    refused = kms.unwrap(key, tampered(wrapped["ciphertext"])).is_refused("UNPROCESSABLE_CIPHERTEXT_ERR")
+    wrong = tampered(wrapped["ciphertext"], place)
+    refused = kms.unwrap(key, wrong).is_refused("UNPROCESSABLE_CIPHERTEXT_ERR")
     refused.lacks("plaintext", requirement="unwrap-tampered-no-plaintext")
 
 
@@ -113,11 +115,14 @@ def test_wrap_twice(kms):
     kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", first["ciphertext"])
 
 
-def tampered(ciphertext):
-    """Return the ciphertext with one bit changed in the middle of its innermost bytes, still well-formed base64."""
+def tampered(ciphertext, place="front"):
+    """Return the ciphertext with one bit changed at a place of its innermost bytes, still well-formed base64."""
     outer = bytearray(base64.b64decode(ciphertext))
-    at = outer.find(b'"ciphertext":"')
-    place = at + len(b'"ciphertext":"') + 8 if at >= 0 else len(outer) // 2
+    begin = b'"iv":"' if place == "iv" else b'"ciphertext":"'
+    at = outer.find(begin)
+    first = at + len(begin)
+    # In front, or within the tag at the end; of a format that nobody knows, the middle.
+    changed = len(outer) // 2 if at < 0 else outer.index(b'"', first) - 8 if place == "end" else first + 8
     # A letter of base64 becomes another letter, so that whatever format is inside stays readable.
-    outer[place] = ord("B") if outer[place] != ord("B") else ord("C")
+    outer[changed] = ord("B") if outer[changed] != ord("B") else ord("C")
     return Secret(base64.b64encode(bytes(outer)).decode())
