@@ -181,7 +181,7 @@ def _read(call: Call, name: str, members: Members) -> tuple[bool, dict[str, Any]
         return False, {}
     if attributes is None:
         raise bad_field("attributes", "present when the policy is enabled")
-    if not call.broken("unknown-member-accepted"):
+    if not call.broken("unknown-member-accepted") and not call.broken("attributes-unchecked"):
         attributes.only(*ATTRIBUTES[name])
     return True, _READERS[name](attributes)
 

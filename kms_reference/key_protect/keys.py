@@ -290,7 +290,8 @@ def purge_key(call: Call) -> Reply:
     """DELETE /keys/{id}/purge: four hours after deletion at the earliest."""
     key = call.key_as_is()
     if key.state != State.DESTROYED or key.deleted is None:
-        if not call.broken("purge-of-live-key"):
+        suspended = key.state == State.SUSPENDED and call.broken("suspended-key-purged")
+        if not suspended and not call.broken("purge-of-live-key"):
             raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", newer=True)
     elif call.now < _counted_from(call, key, "purge-wait") + call.rules.seconds("purge-wait", PURGE_WAIT):
         raise RefusalError(

@@ -119,7 +119,7 @@ def _check_owner(call: Call, registration: Registration) -> None:
 def _merged(
     call: Call, key: Key, crn: str, members: Members, old: Registration | None, *, keep: bool
 ) -> Registration:
-    kept = old if keep else None
+    kept = old if keep or (old is not None and call.broken("replacement-keeps-members")) else None
     description = members.text("description")
     metadata = members.text("registrationMetadata")
     prevent = members.boolean("preventKeyDeletion")

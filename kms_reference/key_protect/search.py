@@ -93,7 +93,9 @@ def list_versions(call: Call) -> Reply:
     offset, limit = page(call, MAX_PAGE, PAGE)
     any_state = call.flag("allKeyStates")
     counted = call.flag("totalCount")
-    listed = key.state == State.DESTROYED and call.broken("deleted-key-versions-listed")
+    listed = (key.state == State.DESTROYED and call.broken("deleted-key-versions-listed")) or (
+        key.state == State.DEACTIVATED and call.broken("deactivated-versions-listed")
+    )
     if (
         key.state != State.ACTIVE
         and not any_state

@@ -61,6 +61,9 @@ def test_policy_with_extra_members_inside(kms):
     data = {"enabled": False, "extra_field": "junk data"}
     body = kms.policy_body({"policy_type": "dualAuthDelete", "policy_data": data})
     kms.put_instance_policies(body, "dualAuthDelete").is_refused("BAD_BODY_ERR", control=control)
+    data = {"enabled": True, "attributes": {"interval_month": 3, "extra_field": "junk data"}}
+    body = kms.policy_body({"policy_type": "rotation", "policy_data": data})
+    kms.put_instance_policies(body, "rotation").is_refused("BAD_BODY_ERR", control=control)
 
 
 @pytest.mark.parametrize("action", ["unwrap", "rewrap"])

@@ -21,14 +21,22 @@ def test_enable_deleted_key(kms):
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
 
 
-@covers("key-action-invalid-state-err-disable-expired", "deactivated-key-deletable")
+@covers(
+    "key-action-invalid-state-err-disable-expired",
+    "deactivated-key-deletable",
+    "key-action-invalid-state-err-versions-disabled",
+)
 @waits(3662)
 def test_deactivated_key(kms):
-    """A deactivated key is not disabled; it is read, and can be deleted."""
+    """A deactivated key is not disabled, and its versions are listed on request; it is read, and can be deleted."""
     key, control = kms.create_root_key(expirationDate=kms.later(60)), kms.create_root_key()
     kms.disable(control).succeeds(204)
     kms.wait(3662, KEPT)
     kms.disable(key).is_refused("KEY_ACTION_INVALID_STATE_ERR")
+    row = "key-action-invalid-state-err-versions-disabled"
+    below = "the same request succeeds below"
+    kms.list_versions(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", control=below, requirement=row)
+    kms.list_versions(key, allKeyStates=True).succeeds(200, requirement=row).counts("resources", 1)
     kms.get_key(key).succeeds(200).shows("resources.0.id", key.id)
     kms.delete_key(key).succeeds(200, 204, requirement="deactivated-key-deletable")
 

@@ -93,6 +93,18 @@ def test_replace_registration_of_suspended_key(kms):
     kms.list_registrations(key).succeeds(200).shows("resources.0.description", "before")
 
 
+@covers("registration-replace")
+@by_service
+def test_replaced_registration(kms):
+    """A replacement leaves nothing of what the registration said before; an update leaves what it does not name."""
+    service, key, crn = kms.as_identity("service"), kms.create_root_key(), kms.crn()
+    service.create_registration(key, crn, description="before").needed(200, 201, 204)
+    service.update_registration(key, crn, preventKeyDeletion=False).succeeds(200, 204)
+    kms.list_registrations(key).succeeds(200).shows("resources.0.description", "before")
+    service.replace_registration(key, crn, preventKeyDeletion=False).succeeds(200, 201, 204)
+    kms.list_registrations(key).succeeds(200).differs("resources.0.description", "before")
+
+
 @covers("registration-pages")
 @by_service
 def test_pages_of_registrations(kms):

@@ -108,8 +108,12 @@ def test_purge_live_key(kms):
     """A key that is not deleted cannot be purged."""
     key = kms.create_root_key()
     control = kms.get_key(key).succeeds(200)
-    kms.as_identity("purger").purge_key(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", control=control)
+    purger = kms.as_identity("purger")
+    purger.purge_key(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", control=control)
     kms.get_key(key).succeeds(200).shows("resources.0.state", 1)
+    kms.disable(key).succeeds(204)
+    purger.purge_key(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", control=control)
+    kms.get_key(key).succeeds(200).shows("resources.0.state", 2)
 
 
 @covers("req-too-early-err-enable", "req-too-early-err", "req-too-early-err-enable-after-30s")
