@@ -239,13 +239,18 @@ def build_target(
     iam_url = _optional_url(_table(document, "iam"), "url", "iam.url")
     if not iam_url and any(identity.api_key for identity in identities.values()):
         raise BadValueError("iam.url", "", "an API key needs a token issuer", "add [iam] url, or --iam-url")
+    rescue_url = _optional_url(document, "rescue_url", "rescue_url").rstrip("/")
+    if rescue_url and urlsplit(rescue_url).netloc.lower() == urlsplit(base_url).netloc.lower():
+        # A lock-out would close both, with no way back.
+        hint = "give the private endpoint, or leave rescue_url out."
+        raise BadValueError("rescue_url", _shown_url(rescue_url), "it is no other way in than base_url", hint)
     return Target(
         base_url=base_url,
         instance=_instance(document.get("instance")),
         contract=str(document.get("contract", DEFAULT_CONTRACT)),
         iam_url=iam_url,
         control_url=_optional_url(_table(document, "control"), "url", "control.url").rstrip("/"),
-        rescue_url=_optional_url(document, "rescue_url", "rescue_url").rstrip("/"),
+        rescue_url=rescue_url,
         identities=identities,
         capabilities=_switches(document, "capabilities"),
         allow=_switches(document, "allow"),

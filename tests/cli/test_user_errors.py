@@ -59,6 +59,7 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("literal key elsewhere", f'{REMOTE}[iam]\nurl = "https://iam.example.test"\n[identities.manager]\napi_key = "{KEY}"\n', [], 2, "a literal api_key is accepted for loopback addresses only", ""),
     ("token with a line break", f'{BASE}[identities.manager]\ntoken = "{KEY}\\n{KEY}"\n', [], 2, "signs that no header can carry", ""),
     ("key without issuer", f'{BASE}[identities.manager]\napi_key = "{KEY}"\n', [], 2, "an API key needs a token issuer", "--iam-url"),
+    ("way out that is the way in", GOOD, ["--rescue-url", "http://127.0.0.1:9/"], 2, "rescue_url is 'http://127.0.0.1:9': it is no other way in", "private endpoint"),
     ("number that is none", f'{GOOD}[limits]\nmax_wait = "long"\n', [], 2, "limits.max_wait is 'long': that is no number", ""),
     ("negative wait", f"{GOOD}[limits]\nmax_wait = -1\n", [], 2, "limits.max_wait is '-1': it must be at least 0", ""),
     ("no rate at all", f"{GOOD}[limits]\nrequests_per_second = 0\n", [], 2, "it must be above 0", ""),
