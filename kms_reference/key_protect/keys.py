@@ -230,7 +230,7 @@ def restore_key(call: Call) -> Reply:
     expired = key.expires is not None and call.now >= key.expires and not _expiry_forgiven(call, key)
     if key.expires is not None and expired:
         raise RefusalError("KEY_EXPIRED_ERR", detail=f"The key expired on {go_stamp(key.expires)}")
-    if call.now > _counted_from(call, key, "restore-window") + rules.seconds(
+    if call.now > _counted_from(key, creation=call.broken("restore-window-from-creation")) + rules.seconds(
         "restore-window", RESTORE_WINDOW
     ):
         raise RefusalError("KEY_RESTORE_EXPIRED")
@@ -248,8 +248,8 @@ def restore_key(call: Call) -> Reply:
     return Reply(201, collection("key+json", [full(call, key)]))
 
 
-def _counted_from(call: Call, key: Key, span: str) -> float:
-    return key.created if key.deleted is None or call.broken(f"{span}-from-creation") else key.deleted
+def _counted_from(key: Key, *, creation: bool) -> float:
+    return key.created if creation or key.deleted is None else key.deleted
 
 
 def _state_after_restore(call: Call, key: Key) -> int:
@@ -293,7 +293,9 @@ def purge_key(call: Call) -> Reply:
         suspended = key.state == State.SUSPENDED and call.broken("suspended-key-purged")
         if not suspended and not call.broken("purge-of-live-key"):
             raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", newer=True)
-    elif call.now < _counted_from(call, key, "purge-wait") + call.rules.seconds("purge-wait", PURGE_WAIT):
+    elif call.now < _counted_from(key, creation=call.broken("purge-wait-from-creation")) + call.rules.seconds(
+        "purge-wait", PURGE_WAIT
+    ):
         raise RefusalError(
             "REQ_TOO_EARLY_ERR", suffix="Purge operation is allowed 4h0m0s after key is deleted", newer=True
         )
