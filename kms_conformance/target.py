@@ -8,7 +8,6 @@ for loopback addresses only.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kms_conformance.addresses import checked_url, is_loopback, shown_url
 from kms_conformance.contract import known_contracts
 from kms_conformance.errors import BadValueError, MissingSecretError, TargetFileError, UnknownTargetKeyError
 from kms_conformance.redaction import Secret
@@ -193,15 +193,6 @@ def contracts_by_default(target: Target | None) -> tuple[str, ...]:
     return (DEFAULT_CONTRACT, *(name for name in known_contracts() if name != DEFAULT_CONTRACT))
 
 
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def read_target(
     path: str | None = None,
     flags: Mapping[str, Any] | None = None,
@@ -227,7 +218,7 @@ def build_target(
     base_url = document.get("base_url")
     if base_url is None:
         raise TargetFileError(where, "it has no base_url")
-    base_url = _url("base_url", base_url).rstrip("/")
+    base_url = checked_url("base_url", base_url).rstrip("/")
     limits = _table(document, "limits")
     rate = _number("limits.requests_per_second", limits.get("requests_per_second"), low=0, exclusive=True)
     max_wait = _number("limits.max_wait", limits.get("max_wait"), low=0)
@@ -243,7 +234,7 @@ def build_target(
     if rescue_url and urlsplit(rescue_url).netloc.lower() == urlsplit(base_url).netloc.lower():
         # A lock-out would close both, with no way back.
         hint = "give the private endpoint, or leave rescue_url out."
-        raise BadValueError("rescue_url", _shown_url(rescue_url), "it is no other way in than base_url", hint)
+        raise BadValueError("rescue_url", shown_url(rescue_url), "it is no other way in than base_url", hint)
     return Target(
         base_url=base_url,
         instance=_instance(document.get("instance")),
@@ -267,7 +258,7 @@ def _other(name: str, value: Any) -> Mapping[str, Any]:
     _refuse_unknown_keys({name: table}, load_schema("target"), load_schema("target"), "the target")
     for key, entry in table.items():
         if key.endswith("url"):
-            _url(f"{name}.{key}", entry)
+            checked_url(f"{name}.{key}", entry)
     return table
 
 
@@ -429,43 +420,8 @@ def _instance(value: Any) -> str:
     return str(value)
 
 
-def _url(name: str, value: Any) -> str:
-    advice = "an address looks like https://us-south.kms.cloud.ibm.com or http://127.0.0.1:8080."
-    shown = _shown_url(str(value))
-    if not isinstance(value, str):
-        raise BadValueError(name, str(value), "it must be text", advice)
-    try:
-        parts = urlsplit(value)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        raise BadValueError(name, shown, "that is no URL", advice) from None
-    if parts.username or parts.password:
-        raise BadValueError(name, shown, "a URL may not carry a secret", advice)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or not port_is_fine
-        or any(sign.isspace() for sign in value)
-    ):
-        raise BadValueError(name, shown, "that is no http or https URL", advice)
-    if parts.query or parts.fragment:
-        raise BadValueError(name, shown, "it must not have a query or a fragment", advice)
-    return value
-
-
-def _shown_url(value: str) -> str:
-    """Return a URL without what may be a secret in it: user, password, query, fragment."""
-    place, question, _ = value.partition("?")
-    place, number, _ = place.partition("#")
-    scheme, slashes, rest = place.rpartition("://")
-    _, at, host = rest.rpartition("@")
-    return (
-        f"{scheme}{slashes}{'…@' if at else ''}{host}{question or number}{'…' if question or number else ''}"
-    )
-
-
 def _optional_url(document: Mapping[str, Any], key: str, name: str) -> str:
-    return _url(name, document[key]) if key in document else ""
+    return checked_url(name, document[key]) if key in document else ""
 
 
 def _number(name: str, value: Any, *, low: float, exclusive: bool = False) -> float | None:

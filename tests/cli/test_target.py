@@ -11,9 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from kms_conformance.addresses import is_loopback
 from kms_conformance.cli.flags import flags_document, target_options
 from kms_conformance.errors import MissingSecretError, SuiteError
-from kms_conformance.target import FRESH, Target, build_target, is_loopback, read_target
+from kms_conformance.target import FRESH, Target, build_target, read_target
 from kms_conformance.validation import load_schema
 from kms_reference.server import Server
 
