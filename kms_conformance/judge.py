@@ -50,7 +50,7 @@ def mismatch(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> 
         return exchange.outcome
     complaints: list[str] = []
     for outcome in expectation.outcomes:
-        complaint = _outcome_mismatch(outcome, answer, schemas)
+        complaint = _outcome_mismatch(outcome, exchange, answer, schemas)
         if complaint is None:
             break
         complaints.append(complaint)
@@ -72,10 +72,11 @@ def _closest(outcomes: Sequence[Outcome], complaints: list[str], answer: Receive
     return exchange.outcome
 
 
-def _outcome_mismatch(outcome: Outcome, answer: Received, schemas: Schemas) -> str | None:
+def _outcome_mismatch(outcome: Outcome, exchange: Exchange, answer: Received, schemas: Schemas) -> str | None:
     if (answer.status not in outcome.statuses) if outcome.statuses else answer.status < _FIRST_ERROR:
         return str(answer.status)
-    if outcome.schema:
+    # An answer to HEAD has no body, so nothing that its schema could be held against.
+    if outcome.schema and exchange.sent.method != "HEAD":
         complaint = schemas.complaint(outcome.schema, answer.body)
         if complaint:
             return f"{answer.status} with a body that is not a {outcome.schema}: {complaint}"

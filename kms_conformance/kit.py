@@ -314,14 +314,12 @@ class Answer:
     ) -> Self:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx.
 
-        Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope; nor
-        does an answer to HEAD, which has no body.
+        Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope.
         """
         self._demand_control(control)
         row, contract = self.case.row(requirement), self.case.bench.contract
         wanted = statuses or tuple(range(400, 500))
-        enveloped = bool(contract.envelope) and self.exchange.sent.method != "HEAD"
-        allowed = self._alternatives(row, Outcome(wanted, schema=contract.envelope if enveloped else None))
+        allowed = self._alternatives(row, Outcome(wanted, schema=contract.envelope or None))
         opaque = tuple(status for status in wanted if status in contract.opaque)
         if opaque:
             allowed = (*allowed, Outcome(opaque))

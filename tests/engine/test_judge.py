@@ -32,9 +32,9 @@ REFUSED = Outcome(
 )
 
 
-def got(status: int, body: Any = None, **headers: str) -> Exchange:
+def got(status: int, body: Any = None, *, method: str = "POST", **headers: str) -> Exchange:
     """Return an exchange with this answer."""
-    sent = Sent("POST", "http://x/", "/", {})
+    sent = Sent(method, "http://x/", "/", {})
     return Exchange(
         "x1", "c", "s", None, "manager", sent, Received(status, headers, body, body is not None, 9)
     )
@@ -201,3 +201,11 @@ def test_expectation_round_trip(expectation: Expectation) -> None:
     """An expectation is data: stored as JSON and read back it is the same."""
     assert expectation_from_json(json.loads(json.dumps(expectation_to_json(expectation)))) == expectation
     assert isinstance(expectation.told(), str)
+
+
+def test_head_has_no_body() -> None:
+    """A refused HEAD needs no envelope, but the right status; any other method needs both."""
+    enveloped = expect(Outcome((401, 403), schema="error-envelope"))
+    assert mismatch(enveloped, got(401, method="HEAD"), SCHEMAS) is None
+    assert mismatch(enveloped, got(200, method="HEAD"), SCHEMAS) is not None
+    assert mismatch(enveloped, got(401, method="GET"), SCHEMAS) is not None
