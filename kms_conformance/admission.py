@@ -59,6 +59,13 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+def switched_off(kind: str, target: Target) -> str:
+    """Return what the target would have to say to permit an impact, ``""`` where it does."""
+    if target.fresh or target.allow.get(SWITCHES[kind]):
+        return ""
+    return f"[allow] {SWITCHES[kind]} = true"
+
+
 def admit(info: CaseInfo, target: Target) -> None:
     """Refuse a case that the target does not allow, and say what to add to get it run."""
     for capability in info.capabilities:
@@ -67,11 +74,6 @@ def admit(info: CaseInfo, target: Target) -> None:
     missing = [f"[identities.{name}]" for name in info.identities if name not in target.identities]
     if info.control and not target.control_url:
         missing.append("[control] url")
-    if not target.fresh:
-        missing += [
-            f"[allow] {SWITCHES[kind]} = true"
-            for kind in info.impact
-            if not target.allow.get(SWITCHES[kind], False)
-        ]
+    missing += [switch for kind in info.impact if (switch := switched_off(kind, target))]
     if missing:
         raise NotTested(f"add {', '.join(missing)} to the target")

@@ -30,6 +30,13 @@ def of_primes(p: int, q: int) -> rsa.RSAPrivateKey:
     return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
+def combined(known: list[int], made: tuple[int, int]) -> list[tuple[int, int]]:
+    """Add two new primes to the known ones and return the pairs that this allows: the new two, and each with each."""
+    pairs = [made, *((old, new) for old in known for new in made)]
+    known += made
+    return pairs
+
+
 class Keys:
     """Hands out keys of some size in bits, each modulus once; safe between threads."""
 
@@ -44,7 +51,5 @@ class Keys:
         with self._lock:
             if not self._ready:
                 made = rsa.generate_private_key(EXPONENT, self._bits).private_numbers()
-                new = (made.p, made.q)
-                self._ready = [new, *((old, each) for old in self._primes for each in new)]
-                self._primes += new
+                self._ready = combined(self._primes, (made.p, made.q))
             return of_primes(*self._ready.pop())

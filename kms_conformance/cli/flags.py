@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -78,6 +79,11 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def names_endpoint(flags: Mapping[str, Any]) -> bool:
+    """Tell whether an endpoint is named: by a target file, by a flag or by the environment."""
+    return bool(flags.get("target") or flags.get("base_url") or os.environ.get("KMS_BASE_URL"))
 
 
 def flags_document(flags: Mapping[str, Any]) -> dict[str, Any]:

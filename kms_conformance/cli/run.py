@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from kms_conformance.cli.flags import flags_document, target_options
+from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.cli.fuzz_flags import fuzz_flags
 from kms_conformance.errors import BadValueError
 from kms_conformance.verdict import Profile
@@ -108,13 +108,12 @@ def command(
     from kms_conformance.target import contracts_by_default, read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)
-    path = flags.get("target")
-    named = path or document.get("base_url") or os.environ.get("KMS_BASE_URL")
+    named = names_endpoint(flags)
     if not named and (stray := sorted(set(document) - {"limits", "contract"})):
         raise BadValueError(
             stray[0], "", "it belongs to an endpoint, but no endpoint is named", "add --base-url or --target."
         )
-    target = read_target(path, document) if named else None
+    target = read_target(flags.get("target"), document) if named else None
     if target is not None and (defects or variations):
         raise BadValueError(
             "--defect",

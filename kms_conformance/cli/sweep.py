@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kms_conformance.cli.flags import flags_document, target_options
+from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.errors import ExitCode, MissingTargetError
 
 
@@ -33,7 +32,7 @@ def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     from kms_conformance.target import read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)
-    if not (flags.get("target") or document.get("base_url") or os.environ.get("KMS_BASE_URL")):
+    if not names_endpoint(flags):
         raise MissingTargetError("sweep")
     target = read_target(flags.get("target"), document)
     session = Session(Options(journal=journal, contracts=target.contracts), target)

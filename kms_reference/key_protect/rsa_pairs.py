@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kms_reference.combined_rsa import EXPONENT, of_primes
+from kms_reference.combined_rsa import EXPONENT, combined, of_primes
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -75,9 +75,7 @@ class PairPool:
             made = rsa.generate_private_key(EXPONENT, BITS).private_numbers()
             served: list[tuple[Future[Pair], tuple[int, int]]] = []
             with self._lock:
-                self._ready.append((made.p, made.q))
-                self._ready += [(old, new) for old in self._primes for new in (made.p, made.q)]
-                self._primes += [made.p, made.q]
+                self._ready += combined(self._primes, (made.p, made.q))
                 while self._waiting and self._ready:
                     served.append((self._waiting.pop(0), self._ready.pop(0)))
                 done = len(self._ready) >= _LOW_WATER and not self._waiting

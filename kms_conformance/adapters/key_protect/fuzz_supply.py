@@ -21,6 +21,7 @@ from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
+from kms_conformance.admission import switched_off
 from kms_conformance.clock import ControlledClock
 from kms_conformance.exchange import JSON
 from kms_conformance.fuzz.aim import Shot
@@ -90,23 +91,23 @@ class Supply:
         if self.target.fresh:
             return ""
         template = self.case.bench.contract.operations[entry.operation].path
-        return (
-            self._switch_off(entry) if stays_with_ours(entry, template, self.prefix) else 'instance = "fresh"'
-        )
+        if not stays_with_ours(entry, template, self.prefix):
+            return 'instance = "fresh"'
+        return self._not_permitted(entry)
 
-    def _switch_off(self, entry: Entry) -> str:
+    def _not_permitted(self, entry: Entry) -> str:
         """Return what a request asks for that is not permitted on an instance of others."""
-        allow, text = self.target.allow, entry.body or (entry.raw or b"").decode("latin-1")
+        text = entry.body or (entry.raw or b"").decode("latin-1")
         if entry.operation in {"postImportToken", "getImportToken"} or "parcel-" in text:
-            return "" if allow.get("import_token") else "[allow] import_token = true"
+            return switched_off("import-token", self.target)
         if entry.operation == "putInstancePolicy":
             # Even where policies are allowed, a lock-out is never left to chance.
             if _LOCKS_OUT.search(text + entry.query):
                 return 'instance = "fresh"'
-            return "" if allow.get("instance_policies") else "[allow] instance_policies = true"
+            return switched_off("instance", self.target)
         if "dualAuthDelete" in text and "true" in text:
             # Two can remove such a key only while it is active, and other requests may disable it.
-            return "" if allow.get("dual_auth_litter") else "[allow] dual_auth_litter = true"
+            return switched_off("litter", self.target)
         if "preventKeyDeletion" in text:
             return "" if "service" in self.target.identities else "[identities.service]"
         return ""
