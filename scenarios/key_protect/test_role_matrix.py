@@ -147,7 +147,7 @@ def test_reader_has_no_part_in_kmip(kms):
     below = "the same request succeeds below"
     reader.add_certificate(adapter, name, pem).is_refused("UNAUTHORIZED_ERR", control=below)
     kms.add_certificate(adapter, name, pem).succeeds(201)
-    reader.delete_adapter(adapter).is_refused("UNAUTHORIZED_ERR", control="the same request succeeds below")
+    reader.delete_adapter(adapter).is_refused("UNAUTHORIZED_ERR", control=below)
     kms.delete_adapter(adapter).succeeds(204)
 
 

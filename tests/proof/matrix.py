@@ -68,7 +68,7 @@ def tasks(
 
 
 def _reach(contract: str, names: Sequence[str]) -> Reach:
-    known = {**SYSTEMS[contract].defects, **SYSTEMS[contract].variations}
+    known = SYSTEMS[contract].switches
     return reach_of(contract, collected(contract), {name: known[name] for name in names})
 
 
@@ -80,7 +80,7 @@ def run_row(task: Task) -> Document:
     with system.serve(kind, name) as target:
         run = run_cases(target, {case: cases[case] for case in chosen}, contract)
     gc.collect()  # once a row instead of some hundred times: a fifth of the time
-    switch = (system.defects if kind == "defect" else system.variations)[name]
+    switch = system.switches[name]
     return {
         "contract": contract,
         "name": name,

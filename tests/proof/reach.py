@@ -3,8 +3,9 @@
 Both are a name that the reference asks for, a span of time that it reads, or a change to a finished reply. One run
 of all cases without any of them notes, case by case, which names were asked for, which spans were read, and which
 changes would have changed a reply. Up to the first of these a broken reference does what the unbroken one does, so a
-case that meets none of them cannot notice the defect, and its cell of the matrix is known without a run; nor can it mind the variation. (Cases have
-instances of their own, and what a whole server counts, it asks for on every request.) `test_matrix.py` takes samples.
+case that meets none of them can neither notice the defect nor mind the variation, and its cell of the matrix is known
+without a run. (Cases have instances of their own, and what a whole server counts, it asks for on every request.)
+`test_matrix.py` takes samples.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ class _Notes:
 
     def mutate(self, draft: Draft) -> None:
         """Note which changes would change a reply, on copies of it."""
+        text = repr(draft.body)
         for name, change in _CHANGES.items():
-            if name not in self.changes and _changes(change, draft):
+            if name not in self.changes and _changes(change, draft, text):
                 self.changes.add(name)
 
 
@@ -54,14 +56,14 @@ _CHANGES: Mapping[str, Mutator] = {
 }
 
 
-def _changes(change: Mutator, draft: Draft) -> bool:
+def _changes(change: Mutator, draft: Draft, text: str) -> bool:
     copy = replace(draft, headers=dict(draft.headers), body=deepcopy(draft.body))
     try:
         change(copy)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         return True  # it broke on this reply, so it would have been there
     # Members in another order are equal, and another text.
-    return copy != draft or repr(copy.body) != repr(draft.body)
+    return copy != draft or repr(copy.body) != text
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class System:
     variations: Mapping[str, Any]
     serve: Callable[[Kind, str], Any]
 
+    @property
+    def switches(self) -> Mapping[str, Any]:
+        """Defects and variations by name; a name stands for one of them."""
+        return {**self.defects, **self.variations}
+
 
 @contextmanager
 def _serve(kind: Kind, name: str) -> Iterator[Target]:

@@ -13,7 +13,8 @@ import pytest
 from kms_conformance.outputs import har, results
 from kms_conformance.rejudge import RecordError, differences, read_record, rejudge, text_of
 
-# Refusals and members wrong; an envelope that breaks wire rules everywhere; a reference that now and then fails.
+# Refusals and members wrong; an envelope that breaks wire rules everywhere; a reference that now and then fails; no waits;
+# a part of every contract's cases in one run; the fuzzer.
 SOME = ("--contract", "key_protect", "--no-fuzz", "-k", "states or rotation or list or expir or token")
 RUNS: dict[str, tuple[str, ...]] = {
     "rules": (
@@ -28,6 +29,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "envelope": (*SOME, "--defect", "metadata-missing"),
     "now-and-then": (*SOME, "--defect", "every-seventh-request-fails"),
     "no-waits": (*SOME, "--max-wait", "0"),
+    "part": ("-k", "rotation or queries or permissions"),
     "fuzz": ("--contract", "key_protect", "-k", "fuzz", "--defect", "unknown-sort-accepted"),
 }
 
@@ -49,7 +51,7 @@ def test_same_inputs_same_verdict(kind: str, command: Callable[..., Any], tmp_pa
     command("run", "--report-dir", "out", *RUNS[kind])
     directory = tmp_path / "out"
     again = rejudge(directory)
-    assert len(again["cases"]) >= 5
+    assert len(again["cases"]) > 5
     assert differences(read_record(directory), again) == []
     assert text_of(again) == (directory / results.NAME).read_text()
 
