@@ -19,8 +19,8 @@ SHORTEST = 6
 PIECE = 16
 """Characters of a secret that are too much to be shown on their own."""
 _STEP = PIECE - SHORTEST + 1
-# A text is first looked at in every fifth place. The first five places of a spelling meet one of these; and of ten places in a
-# row where text and secret agree, five is without common divisor to two, so every second place of a secret does.
+# A text is first looked at in every fifth place. One of the first five places of a spelling meets such a place; and of ten
+# places in a row where text and secret agree, one is a fifth place of the text and a second one of the secret.
 _STRIDE, _DENSITY = 5, 2
 # Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
 _SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
@@ -95,17 +95,9 @@ class Search:
         """
         if len(text) < SHORTEST or not self._grams:
             return []
-        low, grams, sparse = _folded(text), self._grams, self._sparse
-        # The hottest lines of a run.
-        for place in range(0, len(low) - SHORTEST + 1, _STRIDE):
-            if low[place : place + SHORTEST] in sparse:
-                break
-        else:
-            for form in self._short:
-                if form in low:
-                    break
-            else:
-                return []
+        low, grams = _folded(text), self._grams
+        if not self._may_hold(low):
+            return []
         hits = [place for place in range(len(low) - SHORTEST + 1) if low[place : place + SHORTEST] in grams]
         if not hits:
             return []
@@ -115,6 +107,14 @@ class Search:
                 form = self._whole(low, place)
                 wholes += [(place, place + len(form), self._tokens[form])] if form else []
         return _filled(wholes, [piece for place in hits for piece in self._pieces(low, place)])
+
+    def _may_hold(self, low: str) -> bool:
+        """Tell at a first look, in the hottest loop of a run, whether anything may stand in a text."""
+        sparse = self._sparse
+        for place in range(0, len(low) - SHORTEST + 1, _STRIDE):
+            if low[place : place + SHORTEST] in sparse:
+                return True
+        return bool(self._short) and any(form in low for form in self._short)
 
     def _whole(self, low: str, place: int) -> str:
         """Return the longest spelling that stands at a place, or ``""``."""
