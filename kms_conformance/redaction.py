@@ -231,7 +231,11 @@ class Redactor:
         found = self.tokens_in(value)
         if found:
             return " ".join(found)
-        named = label.isidentifier() and (label in {"header", "name"} or self._member(label) == label)
+        named = (
+            label.isascii()
+            and label.isidentifier()
+            and (label in {"header", "name"} or self._member(label) == label)
+        )
         return self._token(value, label if named else "text")
 
     def _token(self, value: str, label: str) -> str:
@@ -253,7 +257,8 @@ class Redactor:
         for plain, least in plainer(text):
             seen = [place for place in self._found(plain) if place[1] - place[0] >= least]
             if _counted(seen) - _counted(found):
-                return _names(seen)
+                # What looks like an escape may be part of a secret: what stood there before counts as well.
+                return _names([*found, *seen])
         return ()
 
 
