@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.corpus import shipped_corpus
 from kms_conformance.fuzz import tiers
-from kms_conformance.fuzz.corpus import shipped_corpus
 from kms_conformance.fuzz.options import USUAL
 from kms_conformance.kit import CaseInfo
 from kms_conformance.session import Options, Session

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import httpx
 
+from kms_conformance.contract.corpus import shipped_corpus
 from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.fuzz.aim import Aim
-from kms_conformance.fuzz.corpus import shipped_corpus
 from kms_conformance.fuzz.options import USUAL
 from kms_conformance.fuzz.replay import Replay
 from kms_conformance.fuzz.tiers import supply_of

@@ -7,12 +7,12 @@ from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
+from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import AuthorError
 from kms_conformance.stopping import NotApplicable, NotTested
-from kms_conformance.validation import load_schema
 
 if TYPE_CHECKING:
-    from kms_conformance.contract import Contract
+    from kms_conformance.contract.contract import Contract
     from kms_conformance.kit import CaseInfo
     from kms_conformance.target import Target
 

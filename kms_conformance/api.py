@@ -106,7 +106,7 @@ def walk(system: Any, kind: str) -> None:
 
 def operations(contract: str) -> tuple[str, ...]:
     """Return the ids of a contract's operations."""
-    from kms_conformance.contract import load_contract  # noqa: PLC0415 - only the fuzz cases need it
+    from kms_conformance.contract.contract import load_contract  # noqa: PLC0415 - only the fuzz cases need it
 
     return tuple(load_contract(contract).operations)
 

@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
     """Return the contracts to judge: those whose folders are asked for by name, else what the target has tables for."""
-    from kms_conformance.catalogue import folders  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.contract.case_index import folders  # noqa: PLC0415 - inert sessions stay light
     from kms_conformance.target import contracts_by_default  # noqa: PLC0415 - same
 
     default = contracts_by_default(target)

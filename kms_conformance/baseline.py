@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 import yaml
 
+from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import CaseResult, KnownDeviation, Row, Verdict
 
 # How long an entry holds that `--write-baseline` proposes.

@@ -10,11 +10,11 @@ from kms_conformance.fuzz.options import USUAL, FuzzOptions
 if TYPE_CHECKING:
     from kms_conformance.client import Client
     from kms_conformance.clock import Clock
-    from kms_conformance.contract import Contract
+    from kms_conformance.contract.contract import Contract
+    from kms_conformance.contract.schemas import SchemaFiles
     from kms_conformance.journal import Journal
     from kms_conformance.redaction import Redactor
     from kms_conformance.target import Target
-    from kms_conformance.validation import SchemaFiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract import Contract, Requirement, load_contract
+from kms_conformance.contract.contract import Contract, Requirement, load_contract
 from kms_conformance.verdict import Verdict
 
 _TESTED = {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED}

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from kms_conformance.contract.messages import says
+from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason
 from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.messages import says
-from kms_conformance.validation import SCHEMA_FILES
 from kms_conformance.verdict import Finding
 
 MISSING = object()

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract import CONTRACTS, Contract, known_contracts, load_contract
+from kms_conformance.contract.contract import CONTRACTS, Contract, known_contracts, load_contract
 
 NAME = "outline.json"
 _ANCHOR = re.compile(r"^\{: #([\w-]+)\}$", re.MULTILINE)

@@ -197,7 +197,7 @@ class State:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Order the cases; with a real clock, note those whose waits overlap."""
-        from kms_conformance.catalogue import not_among  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.contract.case_index import not_among  # noqa: PLC0415 - inert sessions stay light
         from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - same
 
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kms_conformance.client import Client, Request
-from kms_conformance.contract import Contract
+from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import PreflightRefusedError, UnreachableError
 from kms_conformance.exchange import Exchange, reason_code
 

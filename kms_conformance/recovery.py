@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from kms_conformance.contract import Contract
+from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.exchange import Exchange
 from kms_conformance.journal import Thing

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kms_conformance.baseline import accepted, entries_of, settle
-from kms_conformance.catalogue import listed_cases
-from kms_conformance.contract import Contract, load_contract
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.contract.contract import Contract, load_contract
+from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.errors import ExitCode, SuiteError
 from kms_conformance.exchange import Exchange
 from kms_conformance.expectation import Expectation
 from kms_conformance.judge import judge
 from kms_conformance.outputs import har, results
-from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import CaseResult, Finding, Profile, Run, Verdict, worst
 from kms_conformance.wire import wire_findings
 

@@ -18,13 +18,14 @@ from typing import Any
 from kms_conformance import __version__
 from kms_conformance.admission import SWITCHES, admit, demand_sense
 from kms_conformance.baseline import accepted, settle
-from kms_conformance.catalogue import listed_cases
 from kms_conformance.client import Client
 from kms_conformance.clock import Cancelled, RealClock, choose_clock
-from kms_conformance.contract import Contract, load_contract
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.contract.contract import Contract, load_contract
+from kms_conformance.contract.corpus import shipped_digest
+from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import SuiteError
-from kms_conformance.fuzz.corpus import shipped_digest
 from kms_conformance.journal import Journal, Thing
 from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotTested, Planted
 from kms_conformance.locks import Turns
@@ -38,7 +39,6 @@ from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared
 from kms_conformance.redaction import Redactor
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target import Target
-from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import CaseResult, KnownDeviation, Profile, Row, Run
 
 BREAKER = 6

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance.baseline import accepted, entries_of, settle
-from kms_conformance.catalogue import listed_cases
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import BadValueError
 from kms_conformance.outputs.files import put
 from kms_conformance.records import case_from_json, case_to_json

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kms_conformance.addresses import checked_url, is_loopback, shown_url
-from kms_conformance.contract import known_contracts
+from kms_conformance.contract.contract import known_contracts
+from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError, MissingSecretError, TargetFileError, UnknownTargetKeyError
 from kms_conformance.redaction import Secret
-from kms_conformance.validation import load_schema
 
 FRESH = "fresh"
 DEFAULT_CONTRACT = "key_protect"

@@ -17,7 +17,7 @@ from kms_conformance.patience import TOO_MANY
 from kms_conformance.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
-    from kms_conformance.contract import Contract
+    from kms_conformance.contract.contract import Contract
     from kms_conformance.judge import Schemas
 
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")

@@ -51,7 +51,7 @@ def show(file: Path | None, contract: str) -> None:
         _show(file)
         return
     from kms_conformance.cli.run import check_contracts  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.fuzz.corpus import shipped_corpus  # noqa: PLC0415 - same
+    from kms_conformance.contract.corpus import shipped_corpus  # noqa: PLC0415 - same
 
     check_contracts((contract,))
     corpus = shipped_corpus(contract, whole=True)
@@ -63,7 +63,7 @@ def show(file: Path | None, contract: str) -> None:
 
 
 def _show(path: Path) -> None:
-    from kms_conformance.fuzz.corpus import read_corpus  # noqa: PLC0415 - as above
+    from kms_conformance.contract.corpus import read_corpus  # noqa: PLC0415 - as above
 
     try:
         corpus = read_corpus(path, whole=True)
@@ -74,7 +74,7 @@ def _show(path: Path) -> None:
 
 
 def _tell(corpus: object) -> None:
-    from kms_conformance.fuzz.corpus import Corpus  # noqa: PLC0415 - as above
+    from kms_conformance.contract.corpus import Corpus  # noqa: PLC0415 - as above
 
     assert isinstance(corpus, Corpus)
     made = ", ".join(f"{name} {number}" for name, number in corpus.about["made_with"].items())

@@ -9,11 +9,17 @@ from typing import Any
 
 import click
 
-from kms_conformance.catalogue import listed_cases
-from kms_conformance.contract import Contract, ReasonCode, known_contracts, load_contract, short_anchor
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.contract.contract import (
+    Contract,
+    ReasonCode,
+    known_contracts,
+    load_contract,
+    short_anchor,
+)
+from kms_conformance.contract.lookup import recognised
+from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError
-from kms_conformance.recognition import recognised
-from kms_conformance.validation import load_schema
 
 _WIDTH = 100
 

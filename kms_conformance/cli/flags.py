@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError
 from kms_conformance.target import places_of_others
-from kms_conformance.validation import load_schema
 
 # Flag -> place in the target document.
 _PLACES: Mapping[str, tuple[str, ...]] = {

@@ -192,7 +192,7 @@ def check_names(flag: str, chosen: tuple[str, ...], registry: str) -> None:
 
 def check_contracts(contracts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the contracts if all are known; raise :class:`BadValueError` otherwise."""
-    from kms_conformance.contract import known_contracts  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.contract.contract import known_contracts  # noqa: PLC0415 - --help stays quick
 
     known = known_contracts()
     for contract in contracts:
@@ -207,8 +207,8 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
     """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
     import pytest  # noqa: PLC0415 - --help stays quick
 
-    from kms_conformance.catalogue import folders  # noqa: PLC0415 - same
     from kms_conformance.cli.progress import Watcher  # noqa: PLC0415 - same
+    from kms_conformance.contract.case_index import folders  # noqa: PLC0415 - same
     from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
     from kms_conformance.plugin import State  # noqa: PLC0415 - same
 

@@ -19,8 +19,8 @@ from importlib.resources import as_file, files
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from kms_conformance.contract import CONTRACTS, Contract, load_contract
-from kms_conformance.fuzz.corpus import CLOSE, OPEN, PLACEHOLDER, Entry, pack
+from kms_conformance.contract.contract import CONTRACTS, Contract, load_contract
+from kms_conformance.contract.corpus import CLOSE, OPEN, PLACEHOLDER, Entry, pack
 from kms_conformance.fuzz.twist import twisted
 
 SAMPLE = 2000

@@ -14,7 +14,7 @@ from kms_conformance.verdict import Finding
 from kms_conformance.wire import OF_HTTP_LAYER, respelled, wire_findings
 
 if TYPE_CHECKING:
-    from kms_conformance.contract import Contract
+    from kms_conformance.contract.contract import Contract
     from kms_conformance.judge import Schemas
 
 SLOW = 5.0

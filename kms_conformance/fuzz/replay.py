@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
-from kms_conformance.fuzz.corpus import Entry
 from kms_conformance.fuzz.flight import CONNECTIONS, Flight, Landed, Outgoing, Single
 from kms_conformance.fuzz.smaller import smallest
 from kms_conformance.kit import NotApplicable, NotTested

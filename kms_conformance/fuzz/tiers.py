@@ -6,12 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kms_conformance.contract.corpus import Corpus, Entry, shipped_corpus
 from kms_conformance.errors import BadValueError
-from kms_conformance.fuzz.corpus import Corpus, Entry, shipped_corpus
 from kms_conformance.kit import NotApplicable, NotTested
 
 if TYPE_CHECKING:
-    from kms_conformance.contract import Contract
+    from kms_conformance.contract.contract import Contract
     from kms_conformance.fuzz.aim import Supply
     from kms_conformance.kit import CaseRun
 

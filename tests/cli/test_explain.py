@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kms_conformance.catalogue import listed_cases
 from kms_conformance.cli.explain import by_weight, command, explain
-from kms_conformance.contract import known_contracts, load_contract
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.errors import BadValueError
 
 CONTRACT = load_contract("key_protect")

@@ -19,7 +19,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from kms_conformance.messages import normalise, says
+from kms_conformance.contract.messages import normalise, says
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = Path(os.environ.get("KMS_SOURCE_PAGES") or ROOT.parent / "shared" / "seeds")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.kit import Bench, CaseInfo, CaseRun
 from kms_conformance.plugin import State
 from kms_conformance.session import Options, Session

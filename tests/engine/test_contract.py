@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kms_conformance import contract as loader
-from kms_conformance.contract import Contract, known_contracts, load_contract, short_anchor
+from kms_conformance.contract import contract as loader
+from kms_conformance.contract.contract import Contract, known_contracts, load_contract, short_anchor
 from kms_conformance.errors import ContractError
 from kms_conformance.verdict import Verdict
 

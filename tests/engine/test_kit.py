@@ -10,7 +10,7 @@ import pytest
 from null_servers import NULLS, always, serving
 from runs import bench_of, served_target, target_of
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import AuthorError
 from kms_conformance.kit import CaseInfo, Inconclusive
 from kms_conformance.material import key_material

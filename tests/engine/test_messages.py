@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_conformance.contract import load_contract
-from kms_conformance.messages import normalise, says
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.messages import normalise, says
 
 TEXTS = sorted({text for code in load_contract("key_protect").codes.values() for text in code.messages})
 PLAIN = "The field 'plaintext' must be: a base64 encoded key material"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.redaction import Redactor, Secret, describe, veiled
 
 TOKEN = re.compile(r"<\w+:[0-9a-f]{12}>")

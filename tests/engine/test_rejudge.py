@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from runs import run_cases
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.judge import judge
 from kms_conformance.outputs import har
-from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import Finding, Run, RunVerdict
 from kms_conformance.wire import wire_findings
 

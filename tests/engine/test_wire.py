@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.exchange import Exchange, Received, Sent
-from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import Finding, Verdict
 from kms_conformance.wire import wire_findings
 

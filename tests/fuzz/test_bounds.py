@@ -11,9 +11,9 @@ from runs import bench_of, case_of, served_target
 
 from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_supply import Supply
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.fuzz.aim import Shot
-from kms_conformance.fuzz.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.fuzz.flight import Outgoing
 from kms_conformance.kit import CaseInfo
 from kms_conformance.locks import Turns

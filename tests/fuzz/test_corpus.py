@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.corpus import Entry, fill, pack, placeholder, read_corpus, shipped_corpus
 from kms_conformance.errors import ContractError
-from kms_conformance.fuzz.corpus import Entry, fill, pack, placeholder, read_corpus, shipped_corpus
 
 ENTRY = Entry(
     0,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
-from kms_conformance.contract import load_contract
-from kms_conformance.fuzz.corpus import shipped_corpus
-from kms_conformance.validation import load_schema
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.corpus import shipped_corpus
+from kms_conformance.contract.schemas import load_schema
 
 DECLARABLE = set(load_schema("target")["properties"]["capabilities"]["propertyNames"]["enum"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import BadValueError
 from kms_conformance.exchange import Exchange, Received, Sent
 from kms_conformance.shards import in_shard, merge, note, read_shard, write_shard

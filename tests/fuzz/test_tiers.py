@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz import tiers
 from kms_conformance.fuzz.aim import Aim
-from kms_conformance.fuzz.corpus import Entry
 from kms_conformance.fuzz.flight import Landed
 from kms_conformance.fuzz.options import USUAL, chosen
 from kms_conformance.kit import CaseInfo, CaseRun, NotTested

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract import load_contract
-from kms_conformance.recognition import recognised
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.lookup import recognised
 
 TKE = load_contract("hpcs_tke")
 PAIRS = [code for code in TKE.codes if code[0].isdigit()]

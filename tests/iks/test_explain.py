@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract import load_contract
-from kms_conformance.recognition import recognised
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.lookup import recognised
 
 IKS = load_contract("iks")
 MESSAGES = [(code.code, text) for code in IKS.codes.values() for text in code.messages]

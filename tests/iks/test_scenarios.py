@@ -11,7 +11,7 @@ from null_servers import NULLS, serving
 from runs import GREEN, run_cases
 
 from kms_conformance.adapters.iks import KubernetesService
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import UnknownTargetKeyError
 from kms_conformance.kit import CaseInfo, CaseRun
 from kms_conformance.session import Options, Session

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.judge import judge
 from kms_conformance.outputs import har
 from kms_conformance.outputs.har import TranscriptError
-from kms_conformance.validation import SchemaFiles
 from kms_conformance.verdict import CaseResult, Profile, Run
 
 SCHEMAS = SchemaFiles()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import jsonschema_rs
 
+from kms_conformance.contract.schemas import load_schema
 from kms_conformance.outputs import results
-from kms_conformance.validation import load_schema
 from kms_conformance.verdict import Profile, Run
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract import load_contract, short_anchor
+from kms_conformance.contract.contract import load_contract, short_anchor
 from kms_conformance.items import body_of, describe, is_case
 from kms_conformance.kit import CaseInfo
 from kms_conformance.schedule import order

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract import known_contracts, load_contract
+from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.coverage import Coverage, State, coverage_of, main, render
 from kms_conformance.outline import HEAD, Piece, changes, find_page, outline, pieces, section_of
 

@@ -20,8 +20,8 @@ from matrix_page import render
 from matrix_rules import broken_rules
 from systems import SYSTEMS
 
+from kms_conformance.contract.schemas import load_schema
 from kms_conformance.session import commit
-from kms_conformance.validation import load_schema
 from kms_reference.variations import VARIATIONS
 
 PARTS = 3

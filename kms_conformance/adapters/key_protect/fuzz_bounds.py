@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from kms_conformance.fuzz.corpus import OPEN, PLACEHOLDER, Entry
+from kms_conformance.contract.corpus import OPEN, PLACEHOLDER, Entry
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _NAMING = frozenset({"{id}", "{alias}", "{key_ring_id}", "{adapter_id}"})

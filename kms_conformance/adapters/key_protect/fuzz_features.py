@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from kms_conformance.fuzz.corpus import Entry
+from kms_conformance.contract.corpus import Entry
 
 _OPERATIONS: Mapping[str, re.Pattern[str]] = {
     "registrations": re.compile(r"Registration|eventAcknowledge"),

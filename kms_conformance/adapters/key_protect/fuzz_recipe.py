@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kms_conformance.contract.corpus import placeholder
 from kms_conformance.fuzz.build import Parts
-from kms_conformance.fuzz.corpus import placeholder
 
 KEYS: Mapping[str, int] = {
     "root": 26,

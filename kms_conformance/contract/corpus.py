@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract import CONTRACTS, load_contract
+from kms_conformance.contract.contract import CONTRACTS, load_contract
 from kms_conformance.errors import ContractError
 
 FORMAT = 1

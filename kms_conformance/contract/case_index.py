@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kms_conformance.contract import load_contract
+from kms_conformance.contract.contract import load_contract
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kms_conformance.messages import normalise, says
+from kms_conformance.contract.messages import normalise, says
 
 if TYPE_CHECKING:
-    from kms_conformance.contract import Contract, ReasonCode
+    from kms_conformance.contract.contract import Contract, ReasonCode
 
 _WORD = r"(?:[\s:=,/.-]|return|reason|code|rc)"
 _PAIR = re.compile(rf"{_WORD}*(\d+){_WORD}+(\d+){_WORD}*", re.IGNORECASE)
