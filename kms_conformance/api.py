@@ -19,7 +19,7 @@ import pytest
 
 from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import key_material, seal_nonce
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 
 __all__ = [
     "Inconclusive",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
     from kms_conformance.contract.schemas import SchemaFiles
     from kms_conformance.journal import Journal
-    from kms_conformance.redaction import Redactor
+    from kms_conformance.redaction.redactor import Redactor
     from kms_conformance.target import Target
 
 

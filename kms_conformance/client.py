@@ -23,7 +23,7 @@ from kms_conformance.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.iam import Tokens
 from kms_conformance.pace import Pace
 from kms_conformance.patience import pause
-from kms_conformance.redaction import Redactor, describe
+from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport import DEADLINE, DeadlineTransport
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
-from kms_conformance.redaction import veiled
+from kms_conformance.redaction.redactor import veiled
 
 
 class ExitCode(IntEnum):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
-from kms_conformance.redaction import Redactor, Secret
+from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport import DEADLINE
 
 if TYPE_CHECKING:

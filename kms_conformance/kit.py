@@ -19,7 +19,7 @@ from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.judge import MISSING, judge, pick
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 from kms_conformance.stopping import (
     CaseStopped,
     ConformanceFailure,

@@ -10,7 +10,7 @@ import base64
 from dataclasses import dataclass
 
 from kms_conformance.planting import random_bytes
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 
 IV_BYTES = 12
 

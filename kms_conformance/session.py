@@ -36,7 +36,7 @@ from kms_conformance.planting import SealedError, StaleError, Tape, begin, repro
 from kms_conformance.preflight import preflight
 from kms_conformance.provenance import commit
 from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared, put_right
-from kms_conformance.redaction import Redactor
+from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target import Target
 from kms_conformance.verdict import CaseResult, KnownDeviation, Profile, Row, Run

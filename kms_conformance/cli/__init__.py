@@ -12,7 +12,7 @@ import click
 
 from kms_conformance import __version__
 from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.redaction import veiled
+from kms_conformance.redaction.redactor import veiled
 
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",

@@ -14,7 +14,7 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import AuthorError
 from kms_conformance.kit import CaseInfo, Inconclusive
 from kms_conformance.material import key_material
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 from kms_conformance.session import Options, Session
 from kms_conformance.target import Identity
 from kms_conformance.verdict import CaseResult, Verdict

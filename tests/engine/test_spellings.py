@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_conformance.redaction import Redactor
-from kms_conformance.spellings import PIECE, SHORTEST, Search, parts, spellings
+from kms_conformance.redaction.redactor import Redactor
+from kms_conformance.redaction.variants import PIECE, SHORTEST, Search, parts, spellings
 
 # Few letters, so that spellings overlap, begin alike and contain each other.
 FORM = st.text("aB1-", min_size=SHORTEST, max_size=40)

@@ -21,7 +21,7 @@ from kms_conformance.client import Request
 from kms_conformance.exchange import JSON
 from kms_conformance.journal import Thing
 from kms_conformance.kit import Answer, CaseRun, Inconclusive, NotTested
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 
 __all__ = ["Credential", "KubernetesService"]
 

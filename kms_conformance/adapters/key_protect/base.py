@@ -15,7 +15,7 @@ from urllib.parse import quote
 from kms_conformance.client import Request
 from kms_conformance.exchange import JSON
 from kms_conformance.kit import Answer, CaseRun
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 
 ROOT = "/api/v2"
 TYPE = "application/vnd.ibm.kms."

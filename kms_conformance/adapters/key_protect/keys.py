@@ -11,7 +11,7 @@ from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, 
 from kms_conformance.exchange import JSON
 from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import key_material
-from kms_conformance.redaction import Secret
+from kms_conformance.redaction.redactor import Secret
 
 KEY = f"{TYPE}key+json"
 

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from kms_conformance.spellings import SHORTEST, Search, parts, plainer, spellings
+from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
 
 if TYPE_CHECKING:
     from kms_conformance.exchange import JSON
