@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from kms_conformance import __version__
-from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.iam import Tokens
 from kms_conformance.pace import Pace
 from kms_conformance.patience import pause

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from kms_conformance.contract.messages import says
 from kms_conformance.contract.schemas import SCHEMA_FILES
-from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason
+from kms_conformance.evidence.exchange import JSON, Exchange, Received, error_message, first_reason
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.verdict import Finding
 

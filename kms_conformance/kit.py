@@ -34,7 +34,7 @@ from kms_conformance.wire import of_http_layer, slowed_down, wire_findings
 if TYPE_CHECKING:
     from kms_conformance.client import Reply, Request
     from kms_conformance.contract.contract import ReasonCode, Requirement
-    from kms_conformance.exchange import JSON, Exchange
+    from kms_conformance.evidence.exchange import JSON, Exchange
     from kms_conformance.planting import Tape
 
 _FIRST_ERROR = 400

@@ -24,7 +24,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from kms_conformance.client import Recorded, Reply
-from kms_conformance.exchange import Exchange
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.journal import Journal, Plant
 from kms_conformance.stopping import NotTested, Planted
 

@@ -13,7 +13,7 @@ from typing import Any
 from kms_conformance.client import Client, Request
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import PreflightRefusedError, UnreachableError
-from kms_conformance.exchange import Exchange, reason_code
+from kms_conformance.evidence.exchange import Exchange, reason_code
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 CASE = "preflight"

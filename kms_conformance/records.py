@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.verdict import CaseResult, Finding, Verdict
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import SuiteError
-from kms_conformance.exchange import Exchange
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.journal import Thing
 from kms_conformance.kit import Bench, CaseInfo, CaseRun
 from kms_conformance.locks import Turns

@@ -20,7 +20,7 @@ from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.exchange import Exchange
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.expectation import Expectation
 from kms_conformance.judge import judge
 from kms_conformance.outputs import har, results

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kms_conformance.errors import ExitCode
 
 if TYPE_CHECKING:
-    from kms_conformance.exchange import Exchange
+    from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.expectation import Expectation
 
 

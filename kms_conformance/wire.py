@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from kms_conformance.exchange import JSON, Exchange, Received, error_message, first_reason, reason_code
+from kms_conformance.evidence.exchange import (
+    JSON,
+    Exchange,
+    Received,
+    error_message,
+    first_reason,
+    reason_code,
+)
 from kms_conformance.judge import pick
 from kms_conformance.patience import TOO_MANY
 from kms_conformance.verdict import Finding, Verdict

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 if TYPE_CHECKING:
-    from kms_conformance.exchange import JSON
+    from kms_conformance.evidence.exchange import JSON
 
 SCHEMAS = "kms_conformance.schemas"
 _BASE = "https://kms-conformance.invalid/schemas/"

@@ -13,7 +13,7 @@ import httpx
 from kms_conformance import __version__
 from kms_conformance.client import Recorded, Reply, Request
 from kms_conformance.contract.corpus import Entry, fill
-from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
 from kms_conformance.fuzz.flight import Landed, Outgoing
 from kms_conformance.verdict import Finding

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kms_conformance.exchange import Exchange, Received, reason_code
+from kms_conformance.evidence.exchange import Exchange, Received, reason_code
 from kms_conformance.verdict import Finding
 from kms_conformance.wire import OF_HTTP_LAYER, respelled, wire_findings
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from kms_conformance.fuzz.examples import example_database
 
 if TYPE_CHECKING:
-    from kms_conformance.exchange import Exchange
+    from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.kit import CaseRun
 
 LONGEST = 24

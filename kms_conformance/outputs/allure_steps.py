@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import allure_commons
 from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestStepResult
 
-from kms_conformance.exchange import Exchange
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
 
 if TYPE_CHECKING:

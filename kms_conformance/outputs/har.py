@@ -17,7 +17,7 @@ from harfile import HAR_VERSION, Content, PostData, Record, Request, Response, T
 
 from kms_conformance import __version__
 from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.expectation import Expectation
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.text import rfc3339

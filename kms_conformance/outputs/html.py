@@ -20,7 +20,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from kms_conformance import __version__
-from kms_conformance.exchange import JSON, Exchange
+from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import (
     contract_ids,

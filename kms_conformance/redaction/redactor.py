@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
 
 if TYPE_CHECKING:
-    from kms_conformance.exchange import JSON
+    from kms_conformance.evidence.exchange import JSON
 
 _LONG_NAME = 48
 _SUSPECT_NAME = 21

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from kms_conformance.exchange import JSON, Exchange, Sent
+from kms_conformance.evidence.exchange import JSON, Exchange, Sent
 
 URL = "http://127.0.0.1:1/api/v2/keys"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.judge import MISSING, judge, mismatch, pick
 from kms_conformance.records import expectation_from_json, expectation_to_json

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_conformance.errors import ExitCode
-from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.verdict import (
     CaseResult,
     Finding,

@@ -8,7 +8,7 @@ import pytest
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
 from kms_conformance.verdict import Finding, Verdict
 

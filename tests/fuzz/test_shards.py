@@ -8,7 +8,7 @@ import pytest
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import BadValueError
-from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.shards import in_shard, merge, note, read_shard, write_shard
 from kms_conformance.verdict import CaseResult, Finding, Profile, Run, Verdict
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import strategies as st
 
-from kms_conformance.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.expectation import Expectation, Member, Outcome
 from kms_conformance.verdict import CaseResult, Finding, KnownDeviation, Profile, Row, Run, Verdict
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_conformance.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.expectation import Expectation, Member
 from kms_conformance.records import (
     case_from_json,

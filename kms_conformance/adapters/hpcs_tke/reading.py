@@ -12,7 +12,7 @@ from typing import Any
 
 from kms_conformance.adapters import tke_wire as wire
 from kms_conformance.adapters.tke_signing import PATTERN_OCTETS
-from kms_conformance.exchange import JSON
+from kms_conformance.evidence.exchange import JSON
 
 ATTRIBUTES = {
     1: "signature_threshold",

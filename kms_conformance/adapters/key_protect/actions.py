@@ -9,7 +9,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, given, step
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.exchange import JSON
+from kms_conformance.evidence.exchange import JSON
 from kms_conformance.kit import Answer, NotTested
 from kms_conformance.material import Parcel
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from kms_conformance.client import Request
-from kms_conformance.exchange import JSON
+from kms_conformance.evidence.exchange import JSON
 from kms_conformance.kit import Answer, CaseRun
 from kms_conformance.redaction.redactor import Secret
 

@@ -24,7 +24,7 @@ from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.admission import switched_off
 from kms_conformance.clock import ControlledClock
 from kms_conformance.contract.corpus import Entry
-from kms_conformance.exchange import JSON
+from kms_conformance.evidence.exchange import JSON
 from kms_conformance.fuzz.aim import Shot
 from kms_conformance.kit import CaseRun
 from kms_conformance.material import key_material

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
-from kms_conformance.exchange import JSON
+from kms_conformance.evidence.exchange import JSON
 from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import Parcel, pack
 

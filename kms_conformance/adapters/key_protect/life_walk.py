@@ -25,7 +25,7 @@ from kms_conformance.adapters.key_protect.life_model import (
 )
 from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
 from kms_conformance.clock import ControlledClock
-from kms_conformance.exchange import Exchange, reason_code
+from kms_conformance.evidence.exchange import Exchange, reason_code
 from kms_conformance.fuzz.checks import cause_of
 from kms_conformance.fuzz.walk import Walker, WrongTurn
 from kms_conformance.kit import Answer, CaseRun, NotTested

@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 
 from kms_conformance.adapters.key_protect.actions import Actions
-from kms_conformance.exchange import reason_code
+from kms_conformance.evidence.exchange import reason_code
 from kms_conformance.kit import Answer, Inconclusive, NotApplicable, NotTested
 from kms_conformance.planting import random_bytes
 from kms_conformance.transport import authorities
