@@ -19,7 +19,7 @@ import yaml
 
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.verdict import CaseResult, KnownDeviation, Row, Verdict
+from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Row, Verdict
 
 # How long an entry holds that `--write-baseline` proposes.
 TERM = timedelta(days=90)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from kms_conformance.judging.verdict import CaseResult, Finding
     from kms_conformance.kit import CaseInfo
-    from kms_conformance.verdict import CaseResult, Finding
 
 CONTRACT = "kms_contract"
 TOGETHER = "kms-waits"
@@ -92,7 +92,7 @@ def body_of(item: pytest.Item) -> Callable[[Any], None]:
 
 def tell_pytest(result: CaseResult, accepted: str) -> None:
     """Turn a verdict into what pytest understands; a failure that a baseline accepts is no failure to pytest."""
-    from kms_conformance.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.judging.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
 
     match result.verdict:
         case Verdict.PASSED | Verdict.WARNED:

@@ -17,8 +17,10 @@ from kms_conformance.admission import nearest
 from kms_conformance.bench import Bench, CaseInfo
 from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
-from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.judge import MISSING, judge, pick
+from kms_conformance.judging.every_exchange import of_http_layer, slowed_down, wire_findings
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.judge import MISSING, judge, pick
+from kms_conformance.judging.verdict import CaseResult, Finding, Verdict, worst
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.stopping import (
     CaseStopped,
@@ -28,8 +30,6 @@ from kms_conformance.stopping import (
     NotTested,
     Planted,
 )
-from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
-from kms_conformance.wire import of_http_layer, slowed_down, wire_findings
 
 if TYPE_CHECKING:
     from kms_conformance.client import Reply, Request

@@ -12,7 +12,7 @@ from typing import Any
 from kms_conformance.baseline import Entry, as_documents, entries_of
 from kms_conformance.errors import BadValueError
 from kms_conformance.fuzz.options import USUAL, FuzzOptions
-from kms_conformance.verdict import Profile
+from kms_conformance.judging.verdict import Profile
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ from kms_conformance.items import (
 __all__ = ["State", "open_case", "pytest_addoption", "pytest_configure"]
 
 if TYPE_CHECKING:
+    from kms_conformance.judging.verdict import CaseResult, Run
     from kms_conformance.kit import CaseInfo
     from kms_conformance.schedule import Overlap
     from kms_conformance.session import Session
-    from kms_conformance.verdict import CaseResult, Run
 
 OWN_CASES = "kms_conformance.scenarios"
 GENERATING = frozenset({"test_live.py", "test_stateful.py"})
@@ -91,9 +91,9 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
         from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
 
         from kms_conformance.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.judging.verdict import Profile  # noqa: PLC0415 - same
         from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
         from kms_conformance.target import read_target  # noqa: PLC0415 - same
-        from kms_conformance.verdict import Profile  # noqa: PLC0415 - same
 
         baseline = config.getoption("kms_baseline")
         options = Options(
@@ -304,7 +304,7 @@ class State:
             if call.excinfo is not None and not report.skipped:
                 report.longrepr = self._scrubbed(result, str(report.longrepr))
             if self._worker:
-                from kms_conformance.records import case_to_json  # noqa: PLC0415 - inert sessions stay light
+                from kms_conformance.judging.serialization import case_to_json  # noqa: PLC0415 - inert sessions stay light
 
                 report.kms_case = case_to_json(result)
             tell_allure(item, result)
@@ -325,7 +325,7 @@ class State:
         """Take in a worker's result, and tell the progress line."""
         told = getattr(report, "kms_case", None)
         if told is not None and not self._worker:
-            from kms_conformance.records import case_from_json  # noqa: PLC0415 - inert sessions stay light
+            from kms_conformance.judging.serialization import case_from_json  # noqa: PLC0415 - inert sessions stay light
 
             result = case_from_json(told)
             self.session.results[result.id] = result
@@ -436,7 +436,7 @@ class State:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say the verdict where pytest itself reports."""
         if self.run is not None:
-            from kms_conformance.verdict import headline  # noqa: PLC0415 - inert sessions stay light
+            from kms_conformance.judging.verdict import headline  # noqa: PLC0415 - inert sessions stay light
 
             terminalreporter.section("KMS conformance")
             terminalreporter.write_line(headline(self.run))

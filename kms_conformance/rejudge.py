@@ -21,11 +21,11 @@ from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.errors import ExitCode, SuiteError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.expectation import Expectation
-from kms_conformance.judge import judge
+from kms_conformance.judging.every_exchange import wire_findings
+from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.judge import judge
+from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Run, Verdict, worst
 from kms_conformance.outputs import har, results
-from kms_conformance.verdict import CaseResult, Finding, Profile, Run, Verdict, worst
-from kms_conformance.wire import wire_findings
 
 Judged = tuple[Exchange, Sequence[Expectation]]
 _STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from kms_conformance.judging.verdict import CaseResult
 from kms_conformance.kit import CaseInfo, CaseRun
 from kms_conformance.session import ALONE, Session
-from kms_conformance.verdict import CaseResult
 
 Body = Callable[[Any], None]
 _BEAT = 0.2

@@ -27,6 +27,7 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import SuiteError
 from kms_conformance.journal import Journal, Thing
+from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Profile, Row, Run
 from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotTested, Planted
 from kms_conformance.locks import Turns
 from kms_conformance.options import Options, as_mapping, from_mapping
@@ -39,7 +40,6 @@ from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target import Target
-from kms_conformance.verdict import CaseResult, KnownDeviation, Profile, Row, Run
 
 BREAKER = 6
 _PATIENCE = 10.0

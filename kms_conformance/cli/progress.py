@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kms_conformance.judging.verdict import CaseResult
 from kms_conformance.outputs.progress import Progress
-from kms_conformance.verdict import CaseResult
 
 
 class Watcher:

@@ -15,7 +15,7 @@ import click
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.cli.fuzz_flags import fuzz_flags
 from kms_conformance.errors import BadValueError
-from kms_conformance.verdict import Profile
+from kms_conformance.judging.verdict import Profile
 
 REPORTS = Path("reports") / "out"
 HOME = Path(".kms-conformance")

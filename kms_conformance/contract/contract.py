@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from kms_conformance.errors import ContractError
-from kms_conformance.verdict import Row, Verdict
+from kms_conformance.judging.verdict import Row, Verdict
 
 CONTRACTS = "kms_conformance.contracts"
 _METHODS = {"get", "put", "post", "delete", "patch", "head"}

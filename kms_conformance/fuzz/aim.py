@@ -16,7 +16,7 @@ from kms_conformance.contract.corpus import Entry, fill
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
 from kms_conformance.fuzz.flight import Landed, Outgoing
-from kms_conformance.verdict import Finding
+from kms_conformance.judging.verdict import Finding
 
 if TYPE_CHECKING:
     from kms_conformance.kit import CaseRun

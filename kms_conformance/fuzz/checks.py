@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kms_conformance.evidence.exchange import Exchange, Received, reason_code
-from kms_conformance.verdict import Finding
-from kms_conformance.wire import OF_HTTP_LAYER, respelled, wire_findings
+from kms_conformance.judging.every_exchange import OF_HTTP_LAYER, respelled, wire_findings
+from kms_conformance.judging.verdict import Finding
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
-    from kms_conformance.judge import Schemas
+    from kms_conformance.judging.judge import Schemas
 
 SLOW = 5.0
 """Seconds that an answer may take."""

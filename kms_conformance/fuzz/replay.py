@@ -15,8 +15,8 @@ from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.flight import CONNECTIONS, Flight, Landed, Outgoing, Single
 from kms_conformance.fuzz.smaller import smallest
+from kms_conformance.judging.verdict import Finding
 from kms_conformance.kit import NotApplicable, NotTested
-from kms_conformance.verdict import Finding
 
 if TYPE_CHECKING:
     from kms_conformance.kit import CaseRun

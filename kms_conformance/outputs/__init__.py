@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import allure, har, html, junit, results, summary
 from kms_conformance.outputs.files import ReportDirError, clear, clear_temporary, prepare
-from kms_conformance.verdict import Run
 
 __all__ = ["WRITERS", "ReportDirError", "prepare", "write_all"]
 

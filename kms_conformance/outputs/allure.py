@@ -16,6 +16,7 @@ from typing import Any
 from allure_commons.model2 import Label, Link, Parameter, Status, StatusDetails, TestResult
 
 from kms_conformance import __version__
+from kms_conformance.judging.verdict import CaseResult, Row, Run, Verdict, headline
 from kms_conformance.outputs.allure_steps import (
     FINISHED,
     STATUS,
@@ -27,7 +28,6 @@ from kms_conformance.outputs.allure_steps import (
 from kms_conformance.outputs.files import PREFIX, put_directory
 from kms_conformance.outputs.overview import contract_title, sections, unseen
 from kms_conformance.outputs.text import rfc3339
-from kms_conformance.verdict import CaseResult, Row, Run, Verdict, headline
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
 

@@ -9,7 +9,7 @@ import allure_commons
 from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestStepResult
 
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.verdict import CaseResult, Finding, Verdict, worst
+from kms_conformance.judging.verdict import CaseResult, Finding, Verdict, worst
 
 if TYPE_CHECKING:
     import pytest

@@ -18,11 +18,11 @@ from harfile import HAR_VERSION, Content, PostData, Record, Request, Response, T
 from kms_conformance import __version__
 from kms_conformance.errors import ExitCode, SuiteError
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
-from kms_conformance.expectation import Expectation
+from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.serialization import expectation_from_json, expectation_to_json
+from kms_conformance.judging.verdict import CaseResult, Run
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.text import rfc3339
-from kms_conformance.records import expectation_from_json, expectation_to_json
-from kms_conformance.verdict import CaseResult, Run
 
 NAME = "transcript.har"
 _HTTP = "HTTP/1.1"

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from kms_conformance import __version__
 from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.judging.verdict import CaseResult, Run, RunVerdict, Verdict, counts_told, headline, worst
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import (
     contract_ids,
@@ -31,7 +32,6 @@ from kms_conformance.outputs.overview import (
     with_verdict,
 )
 from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible, visible_lines
-from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, counts_told, headline, worst
 
 NAME = "report.html"
 TEMPLATES = "kms_conformance.reports"

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from kms_conformance.judging.verdict import CaseResult
 from kms_conformance.outputs.text import told_duration
-from kms_conformance.verdict import CaseResult
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
+from kms_conformance.judging.verdict import CaseResult, Finding, KnownDeviation, RowResult, Run, headline
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids
 from kms_conformance.outputs.text import rfc3339, rounded
-from kms_conformance.verdict import CaseResult, Finding, KnownDeviation, RowResult, Run, headline
 
 NAME = "results.json"
 SCHEMA_VERSION = "1.0"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from kms_conformance.judging.verdict import CaseResult, Run, Verdict, counts_told, headline
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import (
     Section,
@@ -17,7 +18,6 @@ from kms_conformance.outputs.overview import (
     with_verdict,
 )
 from kms_conformance.outputs.text import first_line, one_line, plural, rfc3339, told_duration, visible_lines
-from kms_conformance.verdict import CaseResult, Run, Verdict, counts_told, headline
 
 NAME = "summary.md"
 # A job's summary has room for a megabyte; beyond this many the report tells the rest.

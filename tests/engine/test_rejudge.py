@@ -10,10 +10,10 @@ from runs import run_cases
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.judge import judge
+from kms_conformance.judging.every_exchange import wire_findings
+from kms_conformance.judging.judge import judge
+from kms_conformance.judging.verdict import Finding, Run, RunVerdict
 from kms_conformance.outputs import har
-from kms_conformance.verdict import Finding, Run, RunVerdict
-from kms_conformance.wire import wire_findings
 
 # Wrong in status, in code, in message, in a member, in the envelope, and in what must not be there.
 SOME = ("-k", "test_bodies or test_states or test_rotation or test_wrapping or test_lists")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kms_conformance.errors import ExitCode
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.verdict import (
+from kms_conformance.judging.verdict import (
     CaseResult,
     Finding,
     Profile,

@@ -13,10 +13,10 @@ from runs import GREEN, run_cases
 from kms_conformance.adapters.iks import KubernetesService
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import UnknownTargetKeyError
+from kms_conformance.judging.verdict import Run, RunVerdict, Verdict
 from kms_conformance.kit import CaseInfo, CaseRun
 from kms_conformance.session import Options, Session
 from kms_conformance.target import Target, build_target
-from kms_conformance.verdict import Run, RunVerdict, Verdict
 from kms_reference.server import Server
 
 PLACE = "kms_conformance.scenarios.iks"

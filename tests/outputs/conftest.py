@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
-from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.verdict import CaseResult, Finding, KnownDeviation, Profile, Row, Run, Verdict
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.verdict import CaseResult, Finding, KnownDeviation, Profile, Row, Run, Verdict
 
 WORDS = st.text(max_size=12)
 NAMES = st.text("abcxyz-_./[]", min_size=1, max_size=8)

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import ExitCode
+from kms_conformance.judging.verdict import CaseResult, Run, RunVerdict, Verdict, headline
 from kms_conformance.outputs import WRITERS, allure, har, junit, results, summary, write_all
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.terminal import summary_lines
-from kms_conformance.verdict import CaseResult, Run, RunVerdict, Verdict, headline
 
 EXAMPLES = int(os.environ.get("KMS_EXAMPLES", "60"))
 SCHEMA = jsonschema_rs.validator_for(load_schema("results"))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.judging.serialization import case_to_json
+from kms_conformance.judging.verdict import Run, Verdict
 from kms_conformance.outputs import allure
-from kms_conformance.records import case_to_json
-from kms_conformance.verdict import Run, Verdict
 
 TELLING = """
 import json
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 from kms_conformance.outputs.allure import add_steps
-from kms_conformance.records import case_from_json
+from kms_conformance.judging.serialization import case_from_json
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

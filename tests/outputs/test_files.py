@@ -10,8 +10,8 @@ import pytest
 
 from kms_conformance import outputs
 from kms_conformance.errors import ExitCode
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import ReportDirError, allure, prepare, write_all
-from kms_conformance.verdict import Profile, Run
 
 EMPTY = Run(Profile.GATE, (), ())
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.judge import judge
+from kms_conformance.judging.judge import judge
+from kms_conformance.judging.verdict import CaseResult, Profile, Run
 from kms_conformance.outputs import har
 from kms_conformance.outputs.har import TranscriptError
-from kms_conformance.verdict import CaseResult, Profile, Run
 
 SCHEMAS = SchemaFiles()
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Row, Run, Verdict
 from kms_conformance.outputs import html
-from kms_conformance.verdict import CaseResult, Finding, Profile, Row, Run, Verdict
 
 VOID = {"meta", "input", "br", "link", "img"}
 

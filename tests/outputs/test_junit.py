@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from kms_conformance.judging.verdict import CaseResult, Profile, Row, Run, Verdict
 from kms_conformance.outputs import junit
-from kms_conformance.verdict import CaseResult, Profile, Row, Run, Verdict
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.expectation import Expectation, Member
-from kms_conformance.records import (
+from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.serialization import (
     case_from_json,
     case_to_json,
     exchange_from_json,
     exchange_to_json,
     expectation_to_json,
 )
-from kms_conformance.verdict import CaseResult, Verdict
+from kms_conformance.judging.verdict import CaseResult, Verdict
 
 SIMPLE = (str, int, float, bool, type(None))
 

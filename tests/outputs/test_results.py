@@ -8,8 +8,8 @@ from collections.abc import Callable
 import jsonschema_rs
 
 from kms_conformance.contract.schemas import load_schema
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import results
-from kms_conformance.verdict import Profile, Run
 
 
 def test_document_fits_its_schema(realistic: Callable[[int, int], Run]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Row, Run, Verdict, headline
 from kms_conformance.outputs import summary
-from kms_conformance.verdict import CaseResult, Finding, Profile, Row, Run, Verdict, headline
 
 
 def test_page_tells_what_a_reviewer_asks(realistic: Callable[[int, int], Run]) -> None:

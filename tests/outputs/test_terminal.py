@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Run, Verdict, headline
 from kms_conformance.outputs import progress as progress_module
 from kms_conformance.outputs.terminal import Progress, summary_lines
-from kms_conformance.verdict import CaseResult, Finding, Profile, Run, Verdict, headline
 
 
 def test_lines_of_a_failure(realistic: Callable[[int, int], Run]) -> None:

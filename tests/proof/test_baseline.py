@@ -24,8 +24,17 @@ from kms_conformance.baseline import (
     settle,
 )
 from kms_conformance.errors import BadValueError
+from kms_conformance.judging.verdict import (
+    CaseResult,
+    Finding,
+    Profile,
+    Row,
+    Run,
+    RunVerdict,
+    Verdict,
+    headline,
+)
 from kms_conformance.session import Options
-from kms_conformance.verdict import CaseResult, Finding, Profile, Row, Run, RunVerdict, Verdict, headline
 
 TODAY = date(2030, 5, 1)
 ROWS = (

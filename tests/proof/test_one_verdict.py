@@ -20,10 +20,7 @@ from hypothesis import strategies as st
 from in_process import reference, without_sockets
 
 from kms_conformance.errors import ExitCode
-from kms_conformance.kit import CaseInfo
-from kms_conformance.outputs import allure, junit, results, summary
-from kms_conformance.outputs.terminal import summary_lines
-from kms_conformance.verdict import (
+from kms_conformance.judging.verdict import (
     CaseResult,
     Finding,
     KnownDeviation,
@@ -34,6 +31,9 @@ from kms_conformance.verdict import (
     Verdict,
     headline,
 )
+from kms_conformance.kit import CaseInfo
+from kms_conformance.outputs import allure, junit, results, summary
+from kms_conformance.outputs.terminal import summary_lines
 
 SETS = int(os.environ.get("KMS_SETS", "10000"))
 MANY = settings(max_examples=SETS, deadline=None, database=None)

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from kms_conformance.client import Reply
+from kms_conformance.judging.verdict import Verdict
 from kms_conformance.kit import CaseInfo, Inconclusive
 from kms_conformance.material import key_material
 from kms_conformance.session import Session
-from kms_conformance.verdict import Verdict
 
 RIGHTS = {
     "create_root_key": True,

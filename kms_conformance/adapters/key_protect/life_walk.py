@@ -28,10 +28,10 @@ from kms_conformance.clock import ControlledClock
 from kms_conformance.evidence.exchange import Exchange, reason_code
 from kms_conformance.fuzz.checks import cause_of
 from kms_conformance.fuzz.walk import Walker, WrongTurn
+from kms_conformance.judging.verdict import Finding
 from kms_conformance.kit import Answer, CaseRun, NotTested
 from kms_conformance.material import key_material
 from kms_conformance.planting import random_bytes
-from kms_conformance.verdict import Finding
 
 ROW = "life-cycle-walk"
 WAITS: Mapping[str, float] = {

@@ -16,7 +16,7 @@ from kms_conformance.errors import ExitCode
 
 if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import Exchange
-    from kms_conformance.expectation import Expectation
+    from kms_conformance.judging.expectation import Expectation
 
 
 class Verdict(StrEnum):

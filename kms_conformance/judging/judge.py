@@ -13,8 +13,8 @@ from typing import Protocol
 from kms_conformance.contract.messages import says
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, error_message, first_reason
-from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.verdict import Finding
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.verdict import Finding
 
 MISSING = object()
 _FIRST_ERROR = 400

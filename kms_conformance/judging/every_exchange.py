@@ -19,13 +19,13 @@ from kms_conformance.evidence.exchange import (
     first_reason,
     reason_code,
 )
-from kms_conformance.judge import pick
+from kms_conformance.judging.judge import pick
+from kms_conformance.judging.verdict import Finding, Verdict
 from kms_conformance.patience import TOO_MANY
-from kms_conformance.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
-    from kms_conformance.judge import Schemas
+    from kms_conformance.judging.judge import Schemas
 
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")

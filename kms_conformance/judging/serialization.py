@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
-from kms_conformance.expectation import Expectation, Member, Outcome
-from kms_conformance.verdict import CaseResult, Finding, Verdict
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.verdict import CaseResult, Finding, Verdict
 
 Document = dict[str, Any]
 

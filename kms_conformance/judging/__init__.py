@@ -1,0 +1,1 @@
+"""The pure core: from an exchange and an expectation to findings and verdicts."""
