@@ -28,7 +28,7 @@ from kms_conformance.fuzz.replay import Replay
 from kms_conformance.fuzz.tiers import supply_of
 from kms_conformance.kit import CaseInfo
 from kms_conformance.session import Options, Session
-from kms_conformance.target import Target
+from kms_conformance.target.target import Target
 
 EXAMPLES = 30
 LOOP = 4000

@@ -14,7 +14,7 @@ from kms_conformance.stopping import NotApplicable, NotTested
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
     from kms_conformance.kit import CaseInfo
-    from kms_conformance.target import Target
+    from kms_conformance.target.target import Target
 
 # What a case touches -> the switch under [allow] that permits it on a shared instance.
 SWITCHES = {

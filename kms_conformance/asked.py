@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from kms_conformance.fuzz.options import FuzzOptions
-    from kms_conformance.target import Target
+    from kms_conformance.target.target import Target
 
 FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
 
@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
     """Return the contracts to judge: those whose folders are asked for by name, else what the target has tables for."""
     from kms_conformance.contract.case_index import folders  # noqa: PLC0415 - inert sessions stay light
-    from kms_conformance.target import contracts_by_default  # noqa: PLC0415 - same
+    from kms_conformance.target.target import contracts_by_default  # noqa: PLC0415 - same
 
     default = contracts_by_default(target)
     places = [str(argument).partition("::")[0].replace("/", ".").rstrip(".") for argument in config.args]

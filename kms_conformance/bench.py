@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kms_conformance.contract.schemas import SchemaFiles
     from kms_conformance.journal import Journal
     from kms_conformance.redaction.redactor import Redactor
-    from kms_conformance.target import Target
+    from kms_conformance.target.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport import DEADLINE, DeadlineTransport
 
 if TYPE_CHECKING:
-    from kms_conformance.target import Target
+    from kms_conformance.target.target import Target
 
 LARGEST_BODY = 8 * 1024 * 1024
 LONGEST_TEXT = 2000

@@ -20,7 +20,7 @@ from kms_conformance.errors import UnreachableError
 from kms_conformance.transport import DEADLINE, authorities
 
 if TYPE_CHECKING:
-    from kms_conformance.target import Target
+    from kms_conformance.target.target import Target
 
 _OK = 200
 

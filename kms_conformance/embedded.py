@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.target import Target, build_target
+from kms_conformance.target.target import Target, build_target
 
 _CHILD = """
 import json, os, sys, threading

@@ -15,7 +15,7 @@ from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport import DEADLINE
 
 if TYPE_CHECKING:
-    from kms_conformance.target import Target
+    from kms_conformance.target.target import Target
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _EARLY = 60.0

@@ -93,7 +93,7 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
         from kms_conformance.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
         from kms_conformance.judging.verdict import Profile  # noqa: PLC0415 - same
         from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
-        from kms_conformance.target import read_target  # noqa: PLC0415 - same
+        from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
 
         baseline = config.getoption("kms_baseline")
         options = Options(
@@ -117,7 +117,7 @@ def _of_worker(worker: dict[str, Any]) -> State:
     from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
 
     from kms_conformance.session import Session, from_mapping  # noqa: PLC0415 - same
-    from kms_conformance.target import build_target  # noqa: PLC0415 - same
+    from kms_conformance.target.target import build_target  # noqa: PLC0415 - same
 
     told = json.loads(worker["kms"])
     options = replace(from_mapping(told["options"]), worker=str(worker["workerid"]))

@@ -39,7 +39,7 @@ from kms_conformance.provenance import commit
 from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared, put_right
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.shards import note as shard_note
-from kms_conformance.target import Target
+from kms_conformance.target.target import Target
 
 BREAKER = 6
 _PATIENCE = 10.0

@@ -11,7 +11,7 @@ import click
 
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError
-from kms_conformance.target import places_of_others
+from kms_conformance.target.target import places_of_others
 
 # Flag -> place in the target document.
 _PLACES: Mapping[str, tuple[str, ...]] = {

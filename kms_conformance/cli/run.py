@@ -105,7 +105,7 @@ def command(
     from kms_conformance.fuzz.options import chosen  # noqa: PLC0415 - same
     from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - --help stays quick
     from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
-    from kms_conformance.target import contracts_by_default, read_target  # noqa: PLC0415 - same
+    from kms_conformance.target.target import contracts_by_default, read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)
     named = names_endpoint(flags)

@@ -29,7 +29,7 @@ def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     left, 3 when something could not be removed.
     """
     from kms_conformance.session import Options, Session  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.target import read_target  # noqa: PLC0415 - same
+    from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)
     if not names_endpoint(flags):

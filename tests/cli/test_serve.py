@@ -17,7 +17,7 @@ import pytest
 
 from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import UnreachableError
-from kms_conformance.target import read_target
+from kms_conformance.target.target import read_target
 from kms_reference.defects import DEFECTS
 
 PATIENCE = 120.0

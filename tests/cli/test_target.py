@@ -11,11 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from kms_conformance.addresses import is_loopback
 from kms_conformance.cli.flags import flags_document, target_options
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import MissingSecretError, SuiteError
-from kms_conformance.target import FRESH, Target, build_target, read_target
+from kms_conformance.target.target import FRESH, Target, build_target, read_target
+from kms_conformance.target.urls import is_loopback
 from kms_reference.server import Server
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"

@@ -15,7 +15,7 @@ from kms_conformance.judging.verdict import Run, Verdict
 from kms_conformance.kit import Bench, CaseInfo, CaseRun
 from kms_conformance.plugin import State
 from kms_conformance.session import Options, Session
-from kms_conformance.target import Target, build_target
+from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
 
 GREEN = {Verdict.PASSED, Verdict.WARNED}

@@ -17,7 +17,7 @@ from kms_conformance.kit import CaseInfo, Inconclusive
 from kms_conformance.material import key_material
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.session import Options, Session
-from kms_conformance.target import Identity
+from kms_conformance.target.target import Identity
 from kms_reference.server import Server
 
 Body = Callable[[Any], object]

@@ -19,7 +19,7 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.judging.verdict import Run, RunVerdict, Verdict
 from kms_conformance.kit import CaseInfo, CaseRun
 from kms_conformance.session import Options, Session
-from kms_conformance.target import Target, build_target
+from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
 
 PLACE = "kms_conformance.scenarios.hpcs_tke"

@@ -16,7 +16,7 @@ from kms_conformance.judging.verdict import Run
 from kms_conformance.kit import CaseInfo
 from kms_conformance.schedule import order
 from kms_conformance.session import Options, Session
-from kms_conformance.target import Target
+from kms_conformance.target.target import Target
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from unittest import mock
 
 import httpx
 
-from kms_conformance.target import Target, build_target
+from kms_conformance.target.target import Target, build_target
 from kms_conformance.transport import DEADLINE
 from kms_reference.key_protect.app import TRANSPORT, KeyProtect
 from kms_reference.server import Server

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from in_process import reference, without_sockets
 
-from kms_conformance.target import Target, build_target
+from kms_conformance.target.target import Target, build_target
 from kms_reference.defects import DEFECTS
 from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
 from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kms_conformance.addresses import checked_url, is_loopback, shown_url
 from kms_conformance.contract.contract import known_contracts
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError, MissingSecretError, TargetFileError, UnknownTargetKeyError
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 
 FRESH = "fresh"
 DEFAULT_CONTRACT = "key_protect"

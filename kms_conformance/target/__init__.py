@@ -1,0 +1,1 @@
+"""Which endpoint is judged, and as whom."""
