@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kms_conformance.client import Client, Reply
 from kms_conformance.plugin import State
 from kms_conformance.session import Options, Session
+from kms_conformance.transport.client import Client, Reply
 
 QUIET = [
     "-p",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from kms_conformance.fuzz.options import USUAL, FuzzOptions
 
 if TYPE_CHECKING:
-    from kms_conformance.client import Client
     from kms_conformance.clock import Clock
     from kms_conformance.contract.contract import Contract
     from kms_conformance.contract.schemas import SchemaFiles
     from kms_conformance.journal import Journal
     from kms_conformance.redaction.redactor import Redactor
     from kms_conformance.target.target import Target
+    from kms_conformance.transport.client import Client
 
 
 @dataclass(frozen=True, slots=True)

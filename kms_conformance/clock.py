@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import httpx
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.transport import DEADLINE, authorities
+from kms_conformance.transport.deadline import DEADLINE, authorities
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target

@@ -32,10 +32,10 @@ from kms_conformance.stopping import (
 )
 
 if TYPE_CHECKING:
-    from kms_conformance.client import Reply, Request
     from kms_conformance.contract.contract import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import JSON, Exchange
     from kms_conformance.planting import Tape
+    from kms_conformance.transport.client import Reply, Request
 
 _FIRST_ERROR = 400
 

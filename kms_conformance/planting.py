@@ -23,10 +23,10 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from kms_conformance.client import Recorded, Reply
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.journal import Journal, Plant
 from kms_conformance.stopping import NotTested, Planted
+from kms_conformance.transport.client import Recorded, Reply
 
 NIGHT, _HOUR = 86_400.0, 3600.0
 """``NIGHT``: from one nightly run to the next, in seconds. What has to go on sooner is not planted."""

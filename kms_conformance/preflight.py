@@ -10,10 +10,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from kms_conformance.client import Client, Request
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import PreflightRefusedError, UnreachableError
 from kms_conformance.evidence.exchange import Exchange, reason_code
+from kms_conformance.transport.client import Client, Request
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 CASE = "preflight"

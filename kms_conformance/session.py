@@ -18,7 +18,6 @@ from typing import Any
 from kms_conformance import __version__
 from kms_conformance.admission import SWITCHES, admit, demand_sense
 from kms_conformance.baseline import accepted, settle
-from kms_conformance.client import Client
 from kms_conformance.clock import Cancelled, RealClock, choose_clock
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
@@ -31,7 +30,6 @@ from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Profile,
 from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotTested, Planted
 from kms_conformance.locks import Turns
 from kms_conformance.options import Options, as_mapping, from_mapping
-from kms_conformance.pace import Pace
 from kms_conformance.planting import Lock as JournalKey
 from kms_conformance.planting import SealedError, StaleError, Tape, begin, reproducible
 from kms_conformance.preflight import preflight
@@ -40,6 +38,8 @@ from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target.target import Target
+from kms_conformance.transport.client import Client
+from kms_conformance.transport.rate_limit import Pace
 
 BREAKER = 6
 _PATIENCE = 10.0

@@ -11,12 +11,12 @@ from urllib.parse import quote
 import httpx
 
 from kms_conformance import __version__
-from kms_conformance.client import Recorded, Reply, Request
 from kms_conformance.contract.corpus import Entry, fill
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
-from kms_conformance.fuzz.flight import Landed, Outgoing
 from kms_conformance.judging.verdict import Finding
+from kms_conformance.transport.client import Recorded, Reply, Request
+from kms_conformance.transport.pipeline import Landed, Outgoing
 
 if TYPE_CHECKING:
     from kms_conformance.kit import CaseRun

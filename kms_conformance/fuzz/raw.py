@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import httptools
 import httpx
 
-from kms_conformance.client import Recorded, Reply, Request
 from kms_conformance.fuzz.aim import document
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.verdict import Finding
 from kms_conformance.kit import Answer, NotTested
+from kms_conformance.transport.client import Recorded, Reply, Request
 
 if TYPE_CHECKING:
     from kms_conformance.kit import CaseRun

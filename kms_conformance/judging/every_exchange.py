@@ -21,7 +21,7 @@ from kms_conformance.evidence.exchange import (
 )
 from kms_conformance.judging.judge import pick
 from kms_conformance.judging.verdict import Finding, Verdict
-from kms_conformance.patience import TOO_MANY
+from kms_conformance.transport.retry import TOO_MANY
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract

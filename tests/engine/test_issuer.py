@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from kms_conformance.errors import TokenRefusedError
-from kms_conformance.iam import Tokens
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.target.target import build_target
+from kms_conformance.transport.tokens import Tokens
 
 KEY = "Zq8xT0Wm1Rk3v9RtYb2LmN4pQ7sWdE6uHgJ1cFaXi0A"
 

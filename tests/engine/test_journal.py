@@ -17,7 +17,7 @@ from commands import run_command
 
 from kms_conformance.errors import JournalError
 from kms_conformance.journal import Journal
-from kms_conformance.pace import Pace
+from kms_conformance.transport.rate_limit import Pace
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_unusable_journals_are_told(spoil: Callable[[Path], None], tmp_path: Pat
 TAKES_TURNS = """
 import sys, time
 from pathlib import Path
-from kms_conformance.pace import Pace
+from kms_conformance.transport.rate_limit import Pace
 pace = Pace(50, Path(sys.argv[1]))
 for _ in range(12):
     pace.take()

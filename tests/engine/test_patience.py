@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from kms_conformance.patience import pause
+from kms_conformance.transport.retry import pause
 
 NOW = "Wed, 25 Nov 2026 12:00:00 GMT"
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from kms_conformance.transport import acknowledge_at_once
+from kms_conformance.transport.deadline import acknowledge_at_once
 from kms_reference.server import Server
 
 QUICK = getattr(socket, "TCP_QUICKACK", None)

@@ -14,10 +14,10 @@ from kms_conformance.adapters.key_protect.fuzz_supply import Supply
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.fuzz.aim import Shot
-from kms_conformance.fuzz.flight import Outgoing
 from kms_conformance.judging.verdict import Verdict
 from kms_conformance.kit import CaseInfo
 from kms_conformance.locks import Turns
+from kms_conformance.transport.pipeline import Outgoing
 from kms_reference.server import Server
 
 PREFIX = "kmsct-0123abcd-"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kms_conformance.fuzz.flight import Flight, Landed, Outgoing, Single
+from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single
 
 GET = Outgoing("GET", "/x", {})
 

@@ -14,11 +14,11 @@ import pytest
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz import tiers
 from kms_conformance.fuzz.aim import Aim
-from kms_conformance.fuzz.flight import Landed
 from kms_conformance.fuzz.options import USUAL, chosen
 from kms_conformance.judging.verdict import CaseResult, Verdict
 from kms_conformance.kit import CaseInfo, CaseRun, NotTested
 from kms_conformance.session import Options, Session
+from kms_conformance.transport.pipeline import Landed
 
 COVERS = ("fuzz-any-request", "fuzz-success-status", "life-cycle-walk")
 

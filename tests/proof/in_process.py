@@ -22,7 +22,7 @@ from unittest import mock
 import httpx
 
 from kms_conformance.target.target import Target, build_target
-from kms_conformance.transport import DEADLINE
+from kms_conformance.transport.deadline import DEADLINE
 from kms_reference.key_protect.app import TRANSPORT, KeyProtect
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -151,7 +151,7 @@ def _scope(request: httpx.Request, cut: _Cut) -> dict[str, Any]:
 def without_sockets() -> Iterator[None]:
     """Let every client that is made in the block talk to endpoints of this process."""
     with (
-        mock.patch("kms_conformance.client.DeadlineTransport", InProcess),
+        mock.patch("kms_conformance.transport.client.DeadlineTransport", InProcess),
         mock.patch("httpx._client.HTTPTransport", InProcess),
     ):
         yield

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from kms_conformance.client import Reply
 from kms_conformance.judging.verdict import Verdict
 from kms_conformance.kit import CaseInfo, Inconclusive
 from kms_conformance.material import key_material
 from kms_conformance.session import Session
+from kms_conformance.transport.client import Reply
 
 RIGHTS = {
     "create_root_key": True,

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from kms_conformance.adapters.control import ask
-from kms_conformance.client import Request
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.journal import Thing
 from kms_conformance.kit import Answer, CaseRun, Inconclusive, NotTested
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.transport.client import Request
 
 __all__ = ["Credential", "KubernetesService"]
 

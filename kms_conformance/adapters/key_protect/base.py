@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
-from kms_conformance.client import Request
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.kit import Answer, CaseRun
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.transport.client import Request
 
 ROOT = "/api/v2"
 TYPE = "application/vnd.ibm.kms."

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 import httptools
 import httpx
 
-from kms_conformance.patience import pause
-from kms_conformance.transport import acknowledge_at_once
+from kms_conformance.transport.deadline import acknowledge_at_once
+from kms_conformance.transport.retry import pause
 
 LARGEST_BODY = 8 * 1024 * 1024
 CONNECTIONS = 16

@@ -20,11 +20,11 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
-from kms_conformance.iam import Tokens
-from kms_conformance.pace import Pace
-from kms_conformance.patience import pause
 from kms_conformance.redaction.redactor import Redactor, describe
-from kms_conformance.transport import DEADLINE, DeadlineTransport
+from kms_conformance.transport.deadline import DEADLINE, DeadlineTransport
+from kms_conformance.transport.rate_limit import Pace
+from kms_conformance.transport.retry import pause
+from kms_conformance.transport.tokens import Tokens
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
@@ -106,7 +106,7 @@ class Client:
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Send a request; the reply is ``None`` when no complete answer came.
 
-        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.patience`); the last answer counts.
+        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts.
         """
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)

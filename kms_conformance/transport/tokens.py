@@ -12,7 +12,7 @@ import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
-from kms_conformance.transport import DEADLINE
+from kms_conformance.transport.deadline import DEADLINE
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target

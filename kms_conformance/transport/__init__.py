@@ -1,0 +1,1 @@
+"""The one client stack: HTTP client, deadlines, TLS, tokens, rate limit, retries, pipelined requests."""
