@@ -14,10 +14,10 @@ from dataclasses import replace
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import shipped_corpus
 from kms_conformance.fuzz import tiers
-from kms_conformance.fuzz.options import USUAL
 from kms_conformance.judging.verdict import Verdict
-from kms_conformance.kit import CaseInfo
-from kms_conformance.session import Options, Session
+from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.fuzz_options import USUAL
+from kms_conformance.run.session import Options, Session
 from kms_reference.defects import FUZZ_DEFECTS
 
 LONGEST = 300.0

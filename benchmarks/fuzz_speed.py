@@ -21,13 +21,13 @@ from pathlib import Path
 import httpx
 
 from kms_conformance.contract.corpus import shipped_corpus
-from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.fuzz.aim import Aim
-from kms_conformance.fuzz.options import USUAL
 from kms_conformance.fuzz.replay import Replay
 from kms_conformance.fuzz.tiers import supply_of
-from kms_conformance.kit import CaseInfo
-from kms_conformance.session import Options, Session
+from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.fuzz_options import USUAL
+from kms_conformance.run.reference_process import EmbeddedReference
+from kms_conformance.run.session import Options, Session
 from kms_conformance.target.target import Target
 
 EXAMPLES = 30

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from kms_conformance.plugin import State
-from kms_conformance.session import Options, Session
+from kms_conformance.run.session import Options, Session
 from kms_conformance.transport.client import Client, Reply
 
 QUIET = [

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import key_material, seal_nonce
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.case import Answer, Inconclusive
 
 __all__ = [
     "Inconclusive",

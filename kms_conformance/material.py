@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from kms_conformance.planting import random_bytes
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.recording import random_bytes
 
 IV_BYTES = 12
 

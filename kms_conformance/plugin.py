@@ -31,9 +31,9 @@ __all__ = ["State", "open_case", "pytest_addoption", "pytest_configure"]
 
 if TYPE_CHECKING:
     from kms_conformance.judging.verdict import CaseResult, Run
-    from kms_conformance.kit import CaseInfo
-    from kms_conformance.schedule import Overlap
-    from kms_conformance.session import Session
+    from kms_conformance.run.case import CaseInfo
+    from kms_conformance.run.schedule import Overlap
+    from kms_conformance.run.session import Session
 
 OWN_CASES = "kms_conformance.scenarios"
 GENERATING = frozenset({"test_live.py", "test_stateful.py"})
@@ -92,7 +92,7 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
 
         from kms_conformance.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
         from kms_conformance.judging.verdict import Profile  # noqa: PLC0415 - same
-        from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
+        from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - same
         from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
 
         baseline = config.getoption("kms_baseline")
@@ -116,7 +116,7 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
 def _of_worker(worker: dict[str, Any]) -> State:
     from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
 
-    from kms_conformance.session import Session, from_mapping  # noqa: PLC0415 - same
+    from kms_conformance.run.session import Session, from_mapping  # noqa: PLC0415 - same
     from kms_conformance.target.target import build_target  # noqa: PLC0415 - same
 
     told = json.loads(worker["kms"])
@@ -179,7 +179,7 @@ class State:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Hand the session to a worker: through its pipe, never by the disk."""
-        from kms_conformance.session import as_mapping  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.run.session import as_mapping  # noqa: PLC0415 - inert sessions stay light
 
         node.workerinput["kms"] = json.dumps(
             {
@@ -198,7 +198,7 @@ class State:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Order the cases; with a real clock, note those whose waits overlap."""
         from kms_conformance.contract.case_index import not_among  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - same
+        from kms_conformance.run.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - same
 
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
         judged = self.session.options.contracts
@@ -223,7 +223,7 @@ class State:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Keep the cases whose waits overlap in one process; xdist reads the mark before cases are put in order."""
-        from kms_conformance.schedule import may_overlap  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.run.schedule import may_overlap  # noqa: PLC0415 - inert sessions stay light
 
         if self._worker and is_case(item):
             info = describe(item)
@@ -269,7 +269,7 @@ class State:
         """Run a case's body, or collect the result of the thread it runs in."""
         if not is_case(pyfuncitem):
             return None
-        from kms_conformance.schedule import comes_first  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.run.schedule import comes_first  # noqa: PLC0415 - inert sessions stay light
 
         info = self._infos.get(case_id(pyfuncitem)) or describe(pyfuncitem)
         overlap = self._overlap

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.kit import NotTested
+from kms_conformance.run.case import NotTested
 from kms_conformance.transport.deadline import authorities
 
 if TYPE_CHECKING:
-    from kms_conformance.kit import Bench
+    from kms_conformance.run.case import Bench
 
 _FIRST_ERROR = 400
 

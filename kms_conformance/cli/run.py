@@ -102,9 +102,9 @@ def command(
     1 non-conformant, 2 usage, 3 not verified, 4 not reachable or refused by the preflight, 5 an error of the suite.
     """
     from kms_conformance.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.fuzz.options import chosen  # noqa: PLC0415 - same
     from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.session import Options, Session  # noqa: PLC0415 - same
+    from kms_conformance.run.fuzz_options import chosen  # noqa: PLC0415 - same
+    from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - same
     from kms_conformance.target.target import contracts_by_default, read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)

@@ -19,7 +19,7 @@ from kms_conformance.transport.client import Recorded, Reply, Request
 from kms_conformance.transport.pipeline import Landed, Outgoing
 
 if TYPE_CHECKING:
-    from kms_conformance.kit import CaseRun
+    from kms_conformance.run.case import CaseRun
 
 Key = tuple[str, str, str]
 """Operation, row and cause: what makes two findings one."""

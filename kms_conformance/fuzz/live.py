@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.build import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.examples import example_database
-from kms_conformance.kit import NotApplicable
+from kms_conformance.run.case import NotApplicable
 from kms_conformance.transport.pipeline import Landed, Single
 
 if TYPE_CHECKING:
-    from kms_conformance.kit import CaseRun
+    from kms_conformance.run.case import CaseRun
 
 KINDS = ("valid", "invalid")
 TURNS = 4

@@ -16,11 +16,11 @@ import httpx
 from kms_conformance.fuzz.aim import document
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.verdict import Finding
-from kms_conformance.kit import Answer, NotTested
+from kms_conformance.run.case import Answer, NotTested
 from kms_conformance.transport.client import Recorded, Reply, Request
 
 if TYPE_CHECKING:
-    from kms_conformance.kit import CaseRun
+    from kms_conformance.run.case import CaseRun
 
 _PATIENCE = 1.5
 _LARGEST = 1 << 20

@@ -15,11 +15,11 @@ from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz.aim import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.smaller import smallest
 from kms_conformance.judging.verdict import Finding
-from kms_conformance.kit import NotApplicable, NotTested
+from kms_conformance.run.case import NotApplicable, NotTested
 from kms_conformance.transport.pipeline import CONNECTIONS, Flight, Landed, Outgoing, Single
 
 if TYPE_CHECKING:
-    from kms_conformance.kit import CaseRun
+    from kms_conformance.run.case import CaseRun
 
 MOST_FINDINGS = 40
 """Findings that one case reports; what goes beyond is counted."""

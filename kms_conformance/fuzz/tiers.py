@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Corpus, Entry, shipped_corpus
 from kms_conformance.errors import BadValueError
-from kms_conformance.kit import NotApplicable, NotTested
+from kms_conformance.run.case import NotApplicable, NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
     from kms_conformance.fuzz.aim import Supply
-    from kms_conformance.kit import CaseRun
+    from kms_conformance.run.case import CaseRun
 
 
 def replay_group(case: CaseRun, group: str) -> None:

@@ -13,7 +13,7 @@ from kms_conformance.fuzz.examples import example_database
 
 if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import Exchange
-    from kms_conformance.kit import CaseRun
+    from kms_conformance.run.case import CaseRun
 
 LONGEST = 24
 """Steps of a walk."""

@@ -15,15 +15,15 @@ from typing import Any
 import httpx
 import pytest
 
-from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import UnreachableError
+from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.target.target import read_target
 from kms_reference.defects import DEFECTS
 
 PATIENCE = 120.0
 PARENT = """
 import sys, time
-from kms_conformance.embedded import EmbeddedReference
+from kms_conformance.run.reference_process import EmbeddedReference
 reference = EmbeddedReference()
 print(reference.target().base_url, flush=True)
 time.sleep(600)

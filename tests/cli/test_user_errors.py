@@ -248,7 +248,7 @@ def test_an_error_of_the_suite_is_no_verdict(
     def broken(*_: object) -> None:
         raise RuntimeError(KEY)
 
-    monkeypatch.setattr("kms_conformance.session.Session.check", broken)
+    monkeypatch.setattr("kms_conformance.run.session.Session.check", broken)
     (tmp_path / "target.toml").write_text(GOOD)
     ended = here("run", "--target", "target.toml")
     assert ended.code == 5

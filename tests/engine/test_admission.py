@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.admission import demand_sense
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import AuthorError
-from kms_conformance.kit import CaseInfo
+from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.eligibility import demand_sense
 
 
 def case(**declared: Any) -> CaseInfo:

@@ -16,7 +16,7 @@ import pytest
 from commands import run_command
 
 from kms_conformance.errors import JournalError
-from kms_conformance.journal import Journal
+from kms_conformance.run.journal import Journal
 from kms_conformance.transport.rate_limit import Pace
 
 

@@ -11,11 +11,11 @@ import uuid
 import pytest
 from commands import clean_environment
 
-from kms_conformance.locks import Turns
+from kms_conformance.run.locks import Turns
 
 HOLDER = """
 import sys, time
-from kms_conformance.locks import Turns
+from kms_conformance.run.locks import Turns
 begun = time.time()
 with Turns("http://x", sys.argv[1], shared=True).hold(sys.argv[2].split(",") if sys.argv[2] else [], alone=sys.argv[3] == "alone"):
     print("held", flush=True)

@@ -15,8 +15,16 @@ import httpx
 import pytest
 from killing_proxy import KillingProxy
 
-from kms_conformance.journal import open_journal
-from kms_conformance.planting import Lock, SealedError, StaleError, Tape, begin, random_bytes, reproducible
+from kms_conformance.run.journal import open_journal
+from kms_conformance.run.recording import (
+    Lock,
+    SealedError,
+    StaleError,
+    Tape,
+    begin,
+    random_bytes,
+    reproducible,
+)
 from kms_reference.server import Server
 from kms_reference.target import target_text
 

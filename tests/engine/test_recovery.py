@@ -139,7 +139,7 @@ def test_the_next_run_recovers_too(reference: Server, instance: Instance, tmp_pa
 def test_a_living_run_is_left_alone(reference: Server, instance: Instance, tmp_path: Path) -> None:
     """Sweep does not touch what a run that still goes on has made."""
     target = write_target(tmp_path, reference, reference.base_url, instance.id)
-    from kms_conformance.journal import Journal  # noqa: PLC0415 - stands for the other run
+    from kms_conformance.run.journal import Journal  # noqa: PLC0415 - stands for the other run
 
     living = Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "living00")
     name = "kmsct-living00-key-x-0"

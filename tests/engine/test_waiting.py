@@ -12,11 +12,11 @@ import pytest
 from commands import Command
 from runs import run_cases, served_target, target_of, write_case
 
-from kms_conformance.clock import Cancelled, ControlledClock, NoClock, RealClock, TooLong, choose_clock
 from kms_conformance.errors import UnreachableError
 from kms_conformance.judging.verdict import CaseResult, Run, RunVerdict, Verdict
-from kms_conformance.kit import CaseInfo
-from kms_conformance.schedule import may_overlap, order
+from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.clock import Cancelled, ControlledClock, NoClock, RealClock, TooLong, choose_clock
+from kms_conformance.run.schedule import may_overlap, order
 from kms_reference.server import Server
 from kms_reference.target import write_target
 

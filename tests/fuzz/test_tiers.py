@@ -14,10 +14,10 @@ import pytest
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz import tiers
 from kms_conformance.fuzz.aim import Aim
-from kms_conformance.fuzz.options import USUAL, chosen
 from kms_conformance.judging.verdict import CaseResult, Verdict
-from kms_conformance.kit import CaseInfo, CaseRun, NotTested
-from kms_conformance.session import Options, Session
+from kms_conformance.run.case import CaseInfo, CaseRun, NotTested
+from kms_conformance.run.fuzz_options import USUAL, chosen
+from kms_conformance.run.session import Options, Session
 from kms_conformance.transport.pipeline import Landed
 
 COVERS = ("fuzz-any-request", "fuzz-success-status", "life-cycle-walk")

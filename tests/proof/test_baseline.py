@@ -34,7 +34,7 @@ from kms_conformance.judging.verdict import (
     Verdict,
     headline,
 )
-from kms_conformance.session import Options
+from kms_conformance.run.session import Options
 
 TODAY = date(2030, 5, 1)
 ROWS = (

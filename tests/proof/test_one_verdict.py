@@ -31,9 +31,9 @@ from kms_conformance.judging.verdict import (
     Verdict,
     headline,
 )
-from kms_conformance.kit import CaseInfo
 from kms_conformance.outputs import allure, junit, results, summary
 from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.run.case import CaseInfo
 
 SETS = int(os.environ.get("KMS_SETS", "10000"))
 MANY = settings(max_examples=SETS, deadline=None, database=None)

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 
 from kms_conformance.judging.verdict import CaseResult
-from kms_conformance.kit import CaseInfo, CaseRun
-from kms_conformance.session import Options, Session, adapter_of
+from kms_conformance.run.case import CaseInfo, CaseRun
+from kms_conformance.run.session import Options, Session, adapter_of
 from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
 from kms_reference.target import target_text

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kms_conformance.admission import SWITCHES
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.run.eligibility import SWITCHES
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios" / "key_protect"
 FILES = sorted(FOLDER.glob("test_*.py"))

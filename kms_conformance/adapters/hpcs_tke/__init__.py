@@ -21,9 +21,9 @@ from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.hpcs_tke.unit import Unit
 from kms_conformance.adapters.tke_signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.journal import Thing
-from kms_conformance.kit import Answer, CaseRun, Inconclusive, NotTested
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.case import Answer, CaseRun, Inconclusive, NotTested
+from kms_conformance.run.journal import Thing
 from kms_conformance.transport.client import Request
 
 __all__ = ["TrustedKeyEntry", "Unit", "UnitAnswer"]

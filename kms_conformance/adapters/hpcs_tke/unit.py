@@ -10,7 +10,7 @@ from kms_conformance.adapters import tke_wire as wire
 from kms_conformance.adapters.hpcs_tke import malformed, reading
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.tke_signing import Administrator, Importer, join_parts
-from kms_conformance.kit import Answer, Inconclusive
+from kms_conformance.run.case import Answer, Inconclusive
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke import TrustedKeyEntry

@@ -6,8 +6,8 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import Parcel, pack
+from kms_conformance.run.case import Answer, Inconclusive
 
 
 class ImportTokens(Base):

@@ -9,9 +9,9 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, refused, step
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.kit import Answer, Inconclusive
 from kms_conformance.material import key_material
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.case import Answer, Inconclusive
 
 KEY = f"{TYPE}key+json"
 

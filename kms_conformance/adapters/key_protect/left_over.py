@@ -7,7 +7,7 @@ import json
 from kms_conformance.adapters.key_protect.base import GONE
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
-from kms_conformance.journal import Thing
+from kms_conformance.run.journal import Thing
 
 _NAMED = {"ring", "kmip_adapter"}
 

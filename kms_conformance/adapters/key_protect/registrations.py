@@ -7,8 +7,8 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, step
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.kit import Answer
-from kms_conformance.planting import random_bytes
+from kms_conformance.run.case import Answer
+from kms_conformance.run.recording import random_bytes
 
 INPUT = f"{TYPE}registration_input+json"
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kms_conformance.judging.verdict import CaseResult
-from kms_conformance.kit import CaseInfo, CaseRun
-from kms_conformance.session import ALONE, Session
+from kms_conformance.run.case import CaseInfo, CaseRun
+from kms_conformance.run.session import ALONE, Session
 
 Body = Callable[[Any], None]
 _BEAT = 0.2

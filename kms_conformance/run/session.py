@@ -16,26 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
-from kms_conformance.admission import SWITCHES, admit, demand_sense
 from kms_conformance.baseline import accepted, settle
-from kms_conformance.clock import Cancelled, RealClock, choose_clock
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.embedded import EmbeddedReference
 from kms_conformance.errors import SuiteError
-from kms_conformance.journal import Journal, Thing
 from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Profile, Row, Run
-from kms_conformance.kit import Bench, CaseInfo, CaseRun, NotTested, Planted
-from kms_conformance.locks import Turns
-from kms_conformance.options import Options, as_mapping, from_mapping
-from kms_conformance.planting import Lock as JournalKey
-from kms_conformance.planting import SealedError, StaleError, Tape, begin, reproducible
-from kms_conformance.preflight import preflight
-from kms_conformance.provenance import commit
-from kms_conformance.recovery import abandoned, adapter_of, own, put_back_shared, put_right
 from kms_conformance.redaction.redactor import Redactor
+from kms_conformance.run.case import Bench, CaseInfo, CaseRun, NotTested, Planted
+from kms_conformance.run.cleanup import abandoned, adapter_of, own, put_back_shared, put_right
+from kms_conformance.run.clock import Cancelled, RealClock, choose_clock
+from kms_conformance.run.eligibility import SWITCHES, admit, demand_sense
+from kms_conformance.run.journal import Journal, Thing
+from kms_conformance.run.locks import Turns
+from kms_conformance.run.options import Options, as_mapping, from_mapping
+from kms_conformance.run.preflight import preflight
+from kms_conformance.run.provenance import commit
+from kms_conformance.run.recording import Lock as JournalKey
+from kms_conformance.run.recording import SealedError, StaleError, Tape, begin, reproducible
+from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.shards import note as shard_note
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client

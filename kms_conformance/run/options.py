@@ -11,8 +11,8 @@ from typing import Any
 
 from kms_conformance.baseline import Entry, as_documents, entries_of
 from kms_conformance.errors import BadValueError
-from kms_conformance.fuzz.options import USUAL, FuzzOptions
 from kms_conformance.judging.verdict import Profile
+from kms_conformance.run.fuzz_options import USUAL, FuzzOptions
 
 
 @dataclass(frozen=True)

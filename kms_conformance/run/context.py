@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kms_conformance.fuzz.options import USUAL, FuzzOptions
+from kms_conformance.run.fuzz_options import USUAL, FuzzOptions
 
 if TYPE_CHECKING:
-    from kms_conformance.clock import Clock
     from kms_conformance.contract.contract import Contract
     from kms_conformance.contract.schemas import SchemaFiles
-    from kms_conformance.journal import Journal
     from kms_conformance.redaction.redactor import Redactor
+    from kms_conformance.run.clock import Clock
+    from kms_conformance.run.journal import Journal
     from kms_conformance.target.target import Target
     from kms_conformance.transport.client import Client
 

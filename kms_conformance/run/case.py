@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from kms_conformance.admission import nearest
-from kms_conformance.bench import Bench, CaseInfo
-from kms_conformance.clock import TooLong
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.judging.every_exchange import of_http_layer, slowed_down, wire_findings
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.judge import MISSING, judge, pick
 from kms_conformance.judging.verdict import CaseResult, Finding, Verdict, worst
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.stopping import (
+from kms_conformance.run.clock import TooLong
+from kms_conformance.run.context import Bench, CaseInfo
+from kms_conformance.run.eligibility import nearest
+from kms_conformance.run.outcomes import (
     CaseStopped,
     ConformanceFailure,
     Inconclusive,
@@ -34,7 +34,7 @@ from kms_conformance.stopping import (
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import JSON, Exchange
-    from kms_conformance.planting import Tape
+    from kms_conformance.run.recording import Tape
     from kms_conformance.transport.client import Reply, Request
 
 _FIRST_ERROR = 400

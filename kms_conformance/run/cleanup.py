@@ -14,9 +14,9 @@ from typing import Any
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.journal import Thing
-from kms_conformance.kit import Bench, CaseInfo, CaseRun
-from kms_conformance.locks import Turns
+from kms_conformance.run.case import Bench, CaseInfo, CaseRun
+from kms_conformance.run.journal import Thing
+from kms_conformance.run.locks import Turns
 
 # Kinds of things that concern everybody on an instance, so that nobody may be at work while they are put back.
 SHARED = {"policy", "fault", "unit", "credentials"}

@@ -24,8 +24,8 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.journal import Journal, Plant
-from kms_conformance.stopping import NotTested, Planted
+from kms_conformance.run.journal import Journal, Plant
+from kms_conformance.run.outcomes import NotTested, Planted
 from kms_conformance.transport.client import Recorded, Reply
 
 NIGHT, _HOUR = 86_400.0, 3600.0

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import AuthorError
-from kms_conformance.stopping import NotApplicable, NotTested
+from kms_conformance.run.outcomes import NotApplicable, NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
-    from kms_conformance.kit import CaseInfo
+    from kms_conformance.run.case import CaseInfo
     from kms_conformance.target.target import Target
 
 # What a case touches -> the switch under [allow] that permits it on a shared instance.

@@ -1,0 +1,1 @@
+"""One run: its cases, clock, journal, locks, clean-up and options."""
