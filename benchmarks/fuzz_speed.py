@@ -21,9 +21,9 @@ from pathlib import Path
 import httpx
 
 from kms_conformance.contract.corpus import shipped_corpus
-from kms_conformance.fuzz.aim import Aim
+from kms_conformance.fuzz.entrypoints import supply_of
 from kms_conformance.fuzz.replay import Replay
-from kms_conformance.fuzz.tiers import supply_of
+from kms_conformance.fuzz.requests import Aim
 from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.fuzz_options import USUAL
 from kms_conformance.run.reference_process import EmbeddedReference

@@ -73,7 +73,7 @@ def waits(seconds: float) -> pytest.MarkDecorator:
 
 def replay_corpus(system: Any, group: str) -> None:
     """Replay what the corpus holds for a group of operations, and judge every answer."""
-    from kms_conformance.fuzz.tiers import replay_group  # noqa: PLC0415 - only the fuzz cases need it
+    from kms_conformance.fuzz.entrypoints import replay_group  # noqa: PLC0415 - only the fuzz cases need it
 
     replay_group(system.case, group)
 
@@ -92,7 +92,7 @@ def raw_request(
 
     ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.
     """
-    from kms_conformance.fuzz.raw import send_raw  # noqa: PLC0415 - few cases need it
+    from kms_conformance.fuzz.raw_request import send_raw  # noqa: PLC0415 - few cases need it
 
     return send_raw(system, method, target, headers, content, f"raw {method}")
 

@@ -34,7 +34,7 @@ def build(seed: int, size: int, contract: str, output: Path) -> None:
     The same seed and size give the same bytes, as long as Schemathesis and Hypothesis are the same; the file says which.
     """
     from kms_conformance.cli.run import check_contracts  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.fuzz.build import build as make  # noqa: PLC0415 - same
+    from kms_conformance.fuzz.generate import build as make  # noqa: PLC0415 - same
 
     check_contracts((contract,))
     content = make(contract, seed, size, lambda line: click.echo(line, err=True))

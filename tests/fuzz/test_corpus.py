@@ -98,7 +98,7 @@ def test_placeholders_are_filled() -> None:
 
 def test_built_again_it_is_the_same(tmp_path: Path) -> None:
     """The same seed and size give the same bytes, whatever the order of Python's hashes."""
-    code = "import sys; from kms_conformance.fuzz.build import build; sys.stdout.buffer.write(build('key_protect', 7, 60, only={'createKey', 'getKeys', 'unwrapKey'}))"
+    code = "import sys; from kms_conformance.fuzz.generate import build; sys.stdout.buffer.write(build('key_protect', 7, 60, only={'createKey', 'getKeys', 'unwrapKey'}))"
     made = [
         subprocess.run(
             [sys.executable, "-c", code],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kms_conformance.contract.corpus import placeholder
-from kms_conformance.fuzz.build import Parts
+from kms_conformance.fuzz.generate import Parts
 
 KEYS: Mapping[str, int] = {
     "root": 26,

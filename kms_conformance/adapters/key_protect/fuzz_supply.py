@@ -23,7 +23,7 @@ from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.fuzz.aim import Shot
+from kms_conformance.fuzz.requests import Shot
 from kms_conformance.material import key_material
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.clock import ControlledClock

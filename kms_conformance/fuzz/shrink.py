@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kms_conformance.fuzz.aim import Aim, Shot
+from kms_conformance.fuzz.requests import Aim, Shot
 
 _NEEDED = frozenset({"accept", "user-agent", "authorization", "bluemix-instance", "content-type"})
 

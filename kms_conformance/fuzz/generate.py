@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from kms_conformance.contract.contract import CONTRACTS, Contract, load_contract
 from kms_conformance.contract.corpus import CLOSE, OPEN, PLACEHOLDER, Entry, pack
-from kms_conformance.fuzz.twist import twisted
+from kms_conformance.fuzz.mutations import twisted
 
 SAMPLE = 2000
 _ROUNDS = 6

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httptools
 import httpx
 
-from kms_conformance.fuzz.aim import document
+from kms_conformance.fuzz.requests import document
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.verdict import Finding
 from kms_conformance.run.case import Answer, NotTested

@@ -12,7 +12,7 @@ from kms_conformance.run.case import NotApplicable, NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
-    from kms_conformance.fuzz.aim import Supply
+    from kms_conformance.fuzz.requests import Supply
     from kms_conformance.run.case import CaseRun
 
 
