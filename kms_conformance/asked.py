@@ -86,7 +86,7 @@ def fuzz_options(config: pytest.Config) -> FuzzOptions:
 
 def shard(config: pytest.Config) -> str:
     """Return the part that is to run, ``""`` for all."""
-    from kms_conformance.shards import read_shard  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.outputs.shards import read_shard  # noqa: PLC0415 - inert sessions stay light
 
     part = str(config.getoption("kms_shard") or "")
     read_shard(part)

@@ -90,8 +90,8 @@ def _of_options(config: pytest.Config) -> Callable[[], Session]:
     def start() -> Session:
         from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
 
-        from kms_conformance.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
         from kms_conformance.judging.verdict import Profile  # noqa: PLC0415 - same
+        from kms_conformance.outputs.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
         from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - same
         from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
 
@@ -238,7 +238,7 @@ class State:
 
     def _own(self, cases: dict[str, tuple[pytest.Item, CaseInfo]]) -> dict[str, tuple[pytest.Item, CaseInfo]]:
         """Return the cases of this shard."""
-        from kms_conformance.shards import in_shard  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.outputs.shards import in_shard  # noqa: PLC0415 - inert sessions stay light
 
         self._in_all = len(cases)
         shard = self.session.options.shard
@@ -423,8 +423,8 @@ class State:
 
     def _leave_shard(self, run: Run, directory: Path) -> None:
         """Write what merging the shards needs; an old file of an earlier shard goes."""
-        from kms_conformance.baseline import as_documents  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.shards import NAME, write_shard  # noqa: PLC0415 - same
+        from kms_conformance.outputs.baseline import as_documents  # noqa: PLC0415 - inert sessions stay light
+        from kms_conformance.outputs.shards import NAME, write_shard  # noqa: PLC0415 - same
 
         options = self.session.options
         if not options.shard:

@@ -17,7 +17,7 @@ def command(directory: Path) -> None:
 
     Exit code: that of the run when everything is as recorded; otherwise 1, with a line for each difference.
     """
-    from kms_conformance.rejudge import differences, read_record, rejudge  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.verification.rejudge import differences, read_record, rejudge  # noqa: PLC0415 - --help stays quick
 
     again = rejudge(directory)
     changed = differences(read_record(directory), again)

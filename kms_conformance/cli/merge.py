@@ -28,8 +28,8 @@ def command(directories: tuple[Path, ...], report_dir: Path) -> None:
     The exit code is that of the run: see `kms-conformance run --help`.
     """
     from kms_conformance.outputs import write_all  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.outputs.shards import merge  # noqa: PLC0415 - same
     from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
-    from kms_conformance.shards import merge  # noqa: PLC0415 - same
 
     run = merge(directories)
     write_all(run, report_dir)

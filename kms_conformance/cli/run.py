@@ -101,7 +101,7 @@ def command(
     Without --target, --base-url or KMS_BASE_URL the embedded reference is started and judged. Exit code: 0 conformant,
     1 non-conformant, 2 usage, 3 not verified, 4 not reachable or refused by the preflight, 5 an error of the suite.
     """
-    from kms_conformance.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.outputs.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
     from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - --help stays quick
     from kms_conformance.run.fuzz_options import chosen  # noqa: PLC0415 - same
     from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - same
@@ -164,7 +164,7 @@ def command(
 
 def check_shard(shard: str) -> str:
     """Return the shard if it is one; raise :class:`BadValueError` otherwise."""
-    from kms_conformance.shards import read_shard  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.outputs.shards import read_shard  # noqa: PLC0415 - --help stays quick
 
     read_shard(shard)
     return shard

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.baseline import Entry, as_documents, entries_of
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs.baseline import Entry, as_documents, entries_of
 from kms_conformance.run.fuzz_options import USUAL, FuzzOptions
 
 

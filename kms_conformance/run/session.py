@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
-from kms_conformance.baseline import accepted, settle
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.errors import SuiteError
 from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Profile, Row, Run
+from kms_conformance.outputs.baseline import accepted, settle
+from kms_conformance.outputs.shards import note as shard_note
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import Bench, CaseInfo, CaseRun, NotTested, Planted
 from kms_conformance.run.cleanup import abandoned, adapter_of, own, put_back_shared, put_right
@@ -36,7 +37,6 @@ from kms_conformance.run.provenance import commit
 from kms_conformance.run.recording import Lock as JournalKey
 from kms_conformance.run.recording import SealedError, StaleError, Tape, begin, reproducible
 from kms_conformance.run.reference_process import EmbeddedReference
-from kms_conformance.shards import note as shard_note
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.rate_limit import Pace

@@ -12,17 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.baseline import (
-    BaselineError,
-    Entry,
-    accepted,
-    as_documents,
-    dump,
-    entries_of,
-    parse,
-    proposed,
-    settle,
-)
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import (
     CaseResult,
@@ -33,6 +22,17 @@ from kms_conformance.judging.verdict import (
     RunVerdict,
     Verdict,
     headline,
+)
+from kms_conformance.outputs.baseline import (
+    BaselineError,
+    Entry,
+    accepted,
+    as_documents,
+    dump,
+    entries_of,
+    parse,
+    proposed,
+    settle,
 )
 from kms_conformance.run.session import Options
 

@@ -15,7 +15,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kms_conformance.baseline import accepted, entries_of, settle
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
@@ -26,6 +25,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Run, Verdict, worst
 from kms_conformance.outputs import har, results
+from kms_conformance.outputs.baseline import accepted, entries_of, settle
 
 Judged = tuple[Exchange, Sequence[Expectation]]
 _STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}

@@ -1,0 +1,1 @@
+"""Checks a report that somebody else made."""
