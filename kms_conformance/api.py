@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.material import key_material, seal_nonce
+from kms_conformance.adapters.key_protect.material import key_material, seal_nonce
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.case import Answer, Inconclusive
 

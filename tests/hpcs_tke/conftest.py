@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_signing import Administrator, EcAdministrator, Importer, join_parts
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.signing import Administrator, EcAdministrator, Importer, join_parts
 from kms_reference.hpcs_tke import TkeService, create_app
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"

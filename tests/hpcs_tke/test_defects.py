@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import kms_reference.hpcs_tke as package
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_signing import EcAdministrator, Importer, RsaAdministrator
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_reference.hpcs_tke import DEFECTS
 from kms_reference.hpcs_tke.defects import ActiveDefects
 

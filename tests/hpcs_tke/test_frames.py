@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_wire import Header, octets, sequence, tlv, word
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.wire import Header, octets, sequence, tlv, word
 
 if TYPE_CHECKING:
     from tests.hpcs_tke.conftest import Bench, Unit

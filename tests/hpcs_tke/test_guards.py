@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_signing import Importer, RsaAdministrator, signer_info
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.signing import Importer, RsaAdministrator, signer_info
 
 if TYPE_CHECKING:
-    from kms_conformance.adapters.tke_signing import EcAdministrator
+    from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
     from tests.hpcs_tke.conftest import Bench, Unit
 
 Admins = "list[EcAdministrator]"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_signing import Importer, pattern_of
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.signing import Importer, pattern_of
 
 if TYPE_CHECKING:
-    from kms_conformance.adapters.tke_signing import EcAdministrator
+    from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
     from tests.hpcs_tke.conftest import Bench, Unit
 
 PARTS = (b"\x11" * 32, b"\x22" * 32, bytes(range(32)))

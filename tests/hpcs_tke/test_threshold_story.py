@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kms_conformance.adapters import tke_wire as wire
+from kms_conformance.adapters.hpcs_tke import wire as wire
 
 if TYPE_CHECKING:
-    from kms_conformance.adapters.tke_signing import EcAdministrator
+    from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
     from tests.hpcs_tke.conftest import Unit
 
 THRESHOLD_BITS = 0x00300000

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_wire import WireError
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.wire import WireError
 from kms_reference.hpcs_tke import ber, frames, messages
 from kms_reference.hpcs_tke.codes import Pair
 

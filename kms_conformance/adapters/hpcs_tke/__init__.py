@@ -14,12 +14,12 @@ from functools import cache
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
-from kms_conformance.adapters import tke_wire as wire
 from kms_conformance.adapters.control import ask
 from kms_conformance.adapters.hpcs_tke import malformed
+from kms_conformance.adapters.hpcs_tke import wire as wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
+from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.adapters.hpcs_tke.unit import Unit
-from kms_conformance.adapters.tke_signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.case import Answer, CaseRun, Inconclusive, NotTested

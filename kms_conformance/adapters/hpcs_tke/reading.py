@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kms_conformance.adapters import tke_wire as wire
-from kms_conformance.adapters.tke_signing import PATTERN_OCTETS
+from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke.signing import PATTERN_OCTETS
 from kms_conformance.evidence.exchange import JSON
 
 ATTRIBUTES = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, given, step
 from kms_conformance.adapters.key_protect.keys import Key
+from kms_conformance.adapters.key_protect.material import Parcel
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.material import Parcel
 from kms_conformance.run.case import Answer, NotTested
 
 ACTION, POLICY = f"{TYPE}key_action+json", f"{TYPE}policy+json"

@@ -21,10 +21,10 @@ from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
+from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.fuzz.requests import Shot
-from kms_conformance.material import key_material
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.clock import ControlledClock
 from kms_conformance.run.eligibility import switched_off

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
+from kms_conformance.adapters.key_protect.material import Parcel, pack
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.material import Parcel, pack
 from kms_conformance.run.case import Answer, Inconclusive
 
 

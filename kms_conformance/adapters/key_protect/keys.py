@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, refused, step
+from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.material import key_material
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.case import Answer, Inconclusive
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from kms_conformance.adapters.tke_wire import WireError, sequence, tlv
+from kms_conformance.adapters.hpcs_tke.wire import WireError, sequence, tlv
 
 NAME_WIDTH = 30
 UNIT_NAME = "TKE Administration"
