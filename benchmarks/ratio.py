@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kms_conformance.plugin import State
+from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.session import Options, Session
 from kms_conformance.transport.client import Client, Reply
 

@@ -115,7 +115,7 @@ def case_fixture(contract: str, name: str = "kms") -> Callable[..., Any]:
     """Return the pytest fixture that gives a case its system; a ``conftest.py`` beside the cases assigns it."""
 
     def system(request: pytest.FixtureRequest) -> Iterator[Any]:
-        from kms_conformance.plugin import open_case  # noqa: PLC0415 - cases are also imported without pytest
+        from kms_conformance.pytest_plugin.plugin import open_case  # noqa: PLC0415 - cases are also imported without pytest
 
         yield from open_case(request, contract)
 

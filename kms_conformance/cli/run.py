@@ -210,7 +210,7 @@ def judge(session: Any, report_dir: Path, arguments: list[str], *, quietly: bool
     from kms_conformance.cli.progress import Watcher  # noqa: PLC0415 - same
     from kms_conformance.contract.case_index import folders  # noqa: PLC0415 - same
     from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
-    from kms_conformance.plugin import State  # noqa: PLC0415 - same
+    from kms_conformance.pytest_plugin.plugin import State  # noqa: PLC0415 - same
 
     state = State(lambda: session, report_dir, watcher=Watcher())
     quiet = [

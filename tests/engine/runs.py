@@ -12,7 +12,7 @@ import pytest
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.judging.verdict import Run, Verdict
-from kms_conformance.plugin import State
+from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.case import Bench, CaseInfo, CaseRun
 from kms_conformance.run.session import Options, Session
 from kms_conformance.target.target import Target, build_target

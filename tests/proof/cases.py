@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kms_conformance.contract.contract import load_contract, short_anchor
-from kms_conformance.items import body_of, describe, is_case
 from kms_conformance.judging.verdict import Run
+from kms_conformance.pytest_plugin.items import body_of, describe, is_case
 from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.schedule import order
 from kms_conformance.run.session import Options, Session

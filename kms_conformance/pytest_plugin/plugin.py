@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kms_conformance import asked
-from kms_conformance.asked import FUZZ_OPTIONS, pytest_addoption
-from kms_conformance.items import (
+from kms_conformance.pytest_plugin import command_line as asked
+from kms_conformance.pytest_plugin.command_line import FUZZ_OPTIONS, pytest_addoption
+from kms_conformance.pytest_plugin.items import (
     RESULT,
     TOGETHER,
     body_of,
@@ -161,7 +161,7 @@ class State:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Start the embedded reference, or check the target, before anything is collected."""
         from kms_conformance.errors import SuiteError  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.quiet import Quiet  # noqa: PLC0415 - same
+        from kms_conformance.pytest_plugin.log_redaction import Quiet  # noqa: PLC0415 - same
 
         session.config.stash[STATE] = self
         session.config.pluginmanager.register(Quiet(self._clean, session.config), "kms-quiet")
