@@ -80,9 +80,9 @@ def replay_corpus(system: Any, group: str) -> None:
 
 def fuzz_operation(system: Any, operation: str, kind: str) -> None:
     """Make requests of one operation, ``valid`` or ``invalid`` ones, and judge every answer."""
-    from kms_conformance.fuzz import tiers  # noqa: PLC0415 - only the fuzz cases need it
+    from kms_conformance.fuzz import entrypoints  # noqa: PLC0415 - only the fuzz cases need it
 
-    tiers.fuzz_operation(system.case, operation, kind)
+    entrypoints.fuzz_operation(system.case, operation, kind)
 
 
 def raw_request(
@@ -99,9 +99,9 @@ def raw_request(
 
 def walk(system: Any, kind: str) -> None:
     """Walk through the life of things of a kind, and hold every answer against the system's model."""
-    from kms_conformance.fuzz import tiers  # noqa: PLC0415 - only the fuzz cases need it
+    from kms_conformance.fuzz import entrypoints  # noqa: PLC0415 - only the fuzz cases need it
 
-    tiers.walk(system.case, kind)
+    entrypoints.walk(system.case, kind)
 
 
 def operations(contract: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.signing import Administrator, EcAdministrator, Importer, join_parts
 from kms_reference.hpcs_tke import TkeService, create_app
 

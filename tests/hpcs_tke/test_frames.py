@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.wire import Header, octets, sequence, tlv, word
 
 if TYPE_CHECKING:

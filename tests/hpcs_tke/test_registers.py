@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.signing import Importer, pattern_of
 
 if TYPE_CHECKING:

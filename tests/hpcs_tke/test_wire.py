@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.wire import WireError
 from kms_reference.hpcs_tke import ber, frames, messages
 from kms_reference.hpcs_tke.codes import Pair

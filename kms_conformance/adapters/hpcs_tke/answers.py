@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.reading import heard
 from kms_conformance.judging.expectation import Member, Outcome
 from kms_conformance.judging.judge import MISSING, pick

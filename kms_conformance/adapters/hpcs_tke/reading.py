@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kms_conformance.adapters.hpcs_tke import wire as wire
+from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.signing import PATTERN_OCTETS
 from kms_conformance.evidence.exchange import JSON
 
