@@ -1,3 +1,3 @@
 """Loads the plugin, for a checkout that is not installed."""
 
-pytest_plugins = ["kms_conformance.pytest_plugin.plugin"]
+pytest_plugins = ["kms_conformance.pytest_plugin"]

@@ -1,4 +1,4 @@
-"""What pytest's command line asks of a run: the ``--kms-*`` options and what they mean."""
+"""The ``--kms-*`` options of pytest's command line, and what they mean for a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kms_conformance.target.target import Target
 
 FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
+_RUN_OPTIONS = ("target", "report_dir", "profile", "edition", "max_wait", "journal", "baseline", "shard")
+OPTIONS = tuple(f"kms_{name}" for name in (*_RUN_OPTIONS, *FUZZ_OPTIONS))
+"""The names under which pytest keeps the values of the options; each asks for cases."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

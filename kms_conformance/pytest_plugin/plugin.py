@@ -1,20 +1,23 @@
-"""The pytest plugin: cases are ordinary items, and one verdict object comes out at the end.
-
-Inert unless a session asks for it: by ``--kms-target`` or another ``--kms`` option, or by collecting
-``kms_conformance.scenarios``.
-"""
+"""The active half of the plugin: it runs cases as pytest's items and forms one verdict at the end."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from kms_conformance.pytest_plugin import command_line as asked
-from kms_conformance.pytest_plugin.command_line import FUZZ_OPTIONS, pytest_addoption
+from kms_conformance.contract.case_index import not_among
+from kms_conformance.errors import SuiteError
+from kms_conformance.judging.serialization import case_from_json, case_to_json
+from kms_conformance.judging.verdict import CaseResult, Profile, Run, headline
+from kms_conformance.outputs.baseline import as_documents, read_baseline
+from kms_conformance.outputs.files import prepare
+from kms_conformance.outputs.shards import NAME, in_shard, write_shard
+from kms_conformance.pytest_plugin import command_line
 from kms_conformance.pytest_plugin.items import (
     RESULT,
     TOGETHER,
@@ -26,103 +29,45 @@ from kms_conformance.pytest_plugin.items import (
     tell_pytest,
     told,
 )
+from kms_conformance.pytest_plugin.log_redaction import Quiet
+from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.options import Options, as_mapping, from_mapping
+from kms_conformance.run.schedule import Overlap, comes_first, may_overlap, order
+from kms_conformance.run.session import Session
+from kms_conformance.target.target import build_target, read_target
 
-__all__ = ["State", "open_case", "pytest_addoption", "pytest_configure"]
-
-if TYPE_CHECKING:
-    from kms_conformance.judging.verdict import CaseResult, Run
-    from kms_conformance.run.case import CaseInfo
-    from kms_conformance.run.schedule import Overlap
-    from kms_conformance.run.session import Session
-
-OWN_CASES = "kms_conformance.scenarios"
 GENERATING = frozenset({"test_live.py", "test_stateful.py"})
 STATE = pytest.StashKey["State"]()
-_MARKERS = (
-    "covers(*requirements): rows of requirements.yaml that the case puts to the test",
-    "needs(identity, capability, control): what the target must give",
-    "impact(*kinds): what the case touches beyond its own keys",
-    "waits(seconds): how long the case waits in all",
-)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and become active where cases are asked for."""
-    for marker in _MARKERS:
-        config.addinivalue_line("markers", marker)
-    worker = getattr(config, "workerinput", None)
-    if worker is not None and "kms" in worker:
-        config.pluginmanager.register(_of_worker(worker), "kms-session")
-    elif worker is None and not _active(config) and _asked_for(config):
-        config.pluginmanager.register(State(_of_options(config), asked.report_dir(config)), "kms-session")
+def of_options(config: pytest.Config) -> State:
+    """Return the plugin for a session that pytest's own command line asks for."""
+    return State(lambda: _session(config), command_line.report_dir(config))
 
 
-def _active(config: pytest.Config) -> bool:
-    return any(isinstance(plugin, State) for plugin in config.pluginmanager.get_plugins())
-
-
-def _asked_for(config: pytest.Config) -> bool:
-    names = (
-        "target",
-        "report_dir",
-        "profile",
-        "edition",
-        "max_wait",
-        "journal",
-        "baseline",
-        *FUZZ_OPTIONS,
-        "shard",
+def _session(config: pytest.Config) -> Session:
+    baseline = config.getoption("kms_baseline")
+    options = Options(
+        profile=Profile(config.getoption("kms_profile") or "gate"),
+        edition=config.getoption("kms_edition") or "page",
+        report_dir=command_line.report_dir(config),
+        journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
+        max_wait=config.getoption("kms_max_wait"),
+        baseline=read_baseline(Path(baseline)) if baseline else None,
+        fuzz=command_line.fuzz_options(config),
+        shard=command_line.shard(config),
     )
-    if any(config.getoption(f"kms_{name}", None) is not None for name in names):
-        return True
-    own = Path(__file__).parent.parent / "scenarios"
-    for argument in config.args:
-        place = str(argument).partition("::")[0]
-        if place.startswith(OWN_CASES):
-            return True
-        path = (config.invocation_params.dir / place).resolve()
-        if path.is_relative_to(own) or (path.is_relative_to(Path(__file__).parent / "scenarios")):
-            return True
-    return False
+    path = config.getoption("kms_target")
+    target = read_target(path) if path else None
+    return Session(replace(options, contracts=command_line.contracts(config, target)), target)
 
 
-def _of_options(config: pytest.Config) -> Callable[[], Session]:
-    def start() -> Session:
-        from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
-
-        from kms_conformance.judging.verdict import Profile  # noqa: PLC0415 - same
-        from kms_conformance.outputs.baseline import read_baseline  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - same
-        from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
-
-        baseline = config.getoption("kms_baseline")
-        options = Options(
-            profile=Profile(config.getoption("kms_profile") or "gate"),
-            edition=config.getoption("kms_edition") or "page",
-            report_dir=asked.report_dir(config),
-            journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
-            max_wait=config.getoption("kms_max_wait"),
-            baseline=read_baseline(Path(baseline)) if baseline else None,
-            fuzz=asked.fuzz_options(config),
-            shard=asked.shard(config),
-        )
-        path = config.getoption("kms_target")
-        target = read_target(path) if path else None
-        return Session(replace(options, contracts=asked.contracts(config, target)), target)
-
-    return start
-
-
-def _of_worker(worker: dict[str, Any]) -> State:
-    from dataclasses import replace  # noqa: PLC0415 - inert sessions stay light
-
-    from kms_conformance.run.session import Session, from_mapping  # noqa: PLC0415 - same
-    from kms_conformance.target.target import build_target  # noqa: PLC0415 - same
-
-    told = json.loads(worker["kms"])
-    options = replace(from_mapping(told["options"]), worker=str(worker["workerid"]))
-    target = replace(build_target(told["target"], {}), embedded=told["embedded"])
-    return State(lambda: Session(options, target), None, worker=told["dist"])
+def of_worker(worker: dict[str, Any]) -> State:
+    """Return the plugin for a worker of pytest-xdist, from what its controller has sent through the pipe."""
+    sent = json.loads(worker["kms"])
+    options = replace(from_mapping(sent["options"]), worker=str(worker["workerid"]))
+    target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
+    return State(lambda: Session(options, target), None, worker=sent["dist"])
 
 
 class State:
@@ -131,6 +76,8 @@ class State:
     ``start`` makes the session; ``worker`` says how cases are shared out to the process that this is, ``""`` in no
     worker; ``run_ended`` (of the command line) receives the verdict object.
     """
+
+    is_kms_session = True
 
     def __init__(
         self,
@@ -160,15 +107,10 @@ class State:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Start the embedded reference, or check the target, before anything is collected."""
-        from kms_conformance.errors import SuiteError  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.pytest_plugin.log_redaction import Quiet  # noqa: PLC0415 - same
-
         session.config.stash[STATE] = self
         session.config.pluginmanager.register(Quiet(self._clean, session.config), "kms-quiet")
         try:
             if self._report_dir is not None:
-                from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - inert sessions stay light
-
                 prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
             if not self._worker and self._watcher is None:
@@ -179,8 +121,6 @@ class State:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Hand the session to a worker: through its pipe, never by the disk."""
-        from kms_conformance.run.session import as_mapping  # noqa: PLC0415 - inert sessions stay light
-
         node.workerinput["kms"] = json.dumps(
             {
                 "options": as_mapping(self.session.options),
@@ -197,9 +137,6 @@ class State:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Order the cases; with a real clock, note those whose waits overlap."""
-        from kms_conformance.contract.case_index import not_among  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.run.schedule import Overlap, may_overlap, order  # noqa: PLC0415 - same
-
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
         judged = self.session.options.contracts
         cases = {case_id: case for case_id, case in cases.items() if case[1].contract in judged}
@@ -223,8 +160,6 @@ class State:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Keep the cases whose waits overlap in one process; xdist reads the mark before cases are put in order."""
-        from kms_conformance.run.schedule import may_overlap  # noqa: PLC0415 - inert sessions stay light
-
         if self._worker and is_case(item):
             info = describe(item)
             judged = info.contract in self.session.options.contracts
@@ -238,8 +173,6 @@ class State:
 
     def _own(self, cases: dict[str, tuple[pytest.Item, CaseInfo]]) -> dict[str, tuple[pytest.Item, CaseInfo]]:
         """Return the cases of this shard."""
-        from kms_conformance.outputs.shards import in_shard  # noqa: PLC0415 - inert sessions stay light
-
         self._in_all = len(cases)
         shard = self.session.options.shard
         if not shard:
@@ -269,8 +202,6 @@ class State:
         """Run a case's body, or collect the result of the thread it runs in."""
         if not is_case(pyfuncitem):
             return None
-        from kms_conformance.run.schedule import comes_first  # noqa: PLC0415 - inert sessions stay light
-
         info = self._infos.get(case_id(pyfuncitem)) or describe(pyfuncitem)
         overlap = self._overlap
         assert overlap is not None
@@ -304,8 +235,6 @@ class State:
             if call.excinfo is not None and not report.skipped:
                 report.longrepr = self._scrubbed(result, str(report.longrepr))
             if self._worker:
-                from kms_conformance.judging.serialization import case_to_json  # noqa: PLC0415 - inert sessions stay light
-
                 report.kms_case = case_to_json(result)
             tell_allure(item, result)
         elif is_case(item) and report.failed:
@@ -325,8 +254,6 @@ class State:
         """Take in a worker's result, and tell the progress line."""
         told = getattr(report, "kms_case", None)
         if told is not None and not self._worker:
-            from kms_conformance.judging.serialization import case_from_json  # noqa: PLC0415 - inert sessions stay light
-
             result = case_from_json(told)
             self.session.results[result.id] = result
         if self._watcher is not None and report.when == "call":
@@ -393,7 +320,7 @@ class State:
         elif not session.config.option.collectonly:  # a list of cases is no run, and has no verdict
             self.run = self.session.outcome()
             if self._report_dir is not None:
-                from kms_conformance.outputs import write_all  # noqa: PLC0415 - inert sessions stay light
+                from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
 
                 write_all(self.run, self._report_dir)
                 self._leave_shard(self.run, self._report_dir)
@@ -406,8 +333,6 @@ class State:
 
     def pytest_unconfigure(self) -> None:
         """Remove what cases have left nevertheless, once no worker is alive any more, and let go of everything."""
-        from kms_conformance.errors import SuiteError  # noqa: PLC0415 - inert sessions stay light
-
         if self._session is None or self._worker:
             return
         try:
@@ -423,9 +348,6 @@ class State:
 
     def _leave_shard(self, run: Run, directory: Path) -> None:
         """Write what merging the shards needs; an old file of an earlier shard goes."""
-        from kms_conformance.outputs.baseline import as_documents  # noqa: PLC0415 - inert sessions stay light
-        from kms_conformance.outputs.shards import NAME, write_shard  # noqa: PLC0415 - same
-
         options = self.session.options
         if not options.shard:
             (directory / NAME).unlink(missing_ok=True)
@@ -436,8 +358,6 @@ class State:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say the verdict where pytest itself reports."""
         if self.run is not None:
-            from kms_conformance.judging.verdict import headline  # noqa: PLC0415 - inert sessions stay light
-
             terminalreporter.section("KMS conformance")
             terminalreporter.write_line(headline(self.run))
 

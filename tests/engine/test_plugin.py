@@ -190,9 +190,9 @@ def test_nothing_selected(command: Command, tmp_path: Path) -> None:
 FOREIGN = """
 import sys
 def test_inert(request):
-    plugin = request.config.pluginmanager.get_plugin("kms_conformance.pytest_plugin.plugin")
+    plugin = request.config.pluginmanager.get_plugin("kms_conformance.pytest_plugin")
     assert plugin is not None
-    own = {"kms_conformance.pytest_plugin.plugin", "kms_conformance.pytest_plugin.command_line", "kms_conformance.pytest_plugin.items"}
+    own = {"kms_conformance.pytest_plugin", "kms_conformance.pytest_plugin.command_line"}
     assert {name for name in sys.modules if name.startswith("kms_conformance.")} == own
     heavy = {"httpx", "yaml", "cryptography", "jsonschema_rs", "sqlite3", "uvicorn", "starlette", "kms_reference"}
     assert not heavy & set(sys.modules)
@@ -210,7 +210,7 @@ def test_inert_in_a_foreign_session(tmp_path: Path) -> None:
             "-m",
             "pytest",
             "-p",
-            "kms_conformance.pytest_plugin.plugin",
+            "kms_conformance.pytest_plugin",
             "-q",
             "-W",
             "error",

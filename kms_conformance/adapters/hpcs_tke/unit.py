@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kms_conformance.adapters.hpcs_tke import malformed, reading
-from kms_conformance.adapters.hpcs_tke import wire
+from kms_conformance.adapters.hpcs_tke import malformed, reading, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.hpcs_tke.signing import Administrator, Importer, join_parts
 from kms_conformance.run.case import Answer, Inconclusive
