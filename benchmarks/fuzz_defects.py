@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import shipped_corpus
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
-from kms_conformance.judging.verdict import Verdict
 from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.fuzz_options import USUAL
 from kms_conformance.run.session import Options, Session

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance.contract.contract import Contract, Requirement, load_contract
-from kms_conformance.judging.verdict import Verdict
+from kms_conformance.contract.severity import Verdict
 
 _TESTED = {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED}
 ENOUGH = 0.95

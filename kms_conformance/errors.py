@@ -13,11 +13,46 @@ Each says one sentence with the offending value (never a secret) and carries a h
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
-from kms_conformance.redaction.redactor import veiled
+# A word of a command line or a file that may be a secret in the wrong place: long, letters and digits mixed.
+_SECRET_WORD = 14
+_SECRET_LINE = 32
+_WORD = re.compile(r"[\w+=~%-]+")
+_RUN = re.compile(r"[^\W_]+")
+# Also a UUID that was mistyped: its reader wants to see it.
+_UUID = re.compile(r"[0-9a-zA-Z]{7,9}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-zA-Z]{11,13}")
+_ELLIPSIS = "…"
+_DIGITS = frozenset("0123456789")
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return the known name that is nearest to a wrong one; ``""`` where none is near."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+
+
+def veiled(text: str) -> str:
+    """Return what a user typed without the words that may be a secret in the wrong place.
+
+    No such secret is known yet, so this goes by looks: long, letters and digits mixed. Names, paths, addresses and
+    UUIDs are shown.
+    """
+    return _WORD.sub(lambda match: _ELLIPSIS if _may_be_secret(match[0]) else match[0], text)
+
+
+def _may_be_secret(word: str) -> bool:
+    if len(word) < _SECRET_WORD or _UUID.fullmatch(word):
+        return False
+    has_digit = not _DIGITS.isdisjoint(word)
+    letters = [run for run in _RUN.findall(word) if not run.isdigit()]
+    is_mixed = any(len(run) >= _SECRET_WORD and run.upper() != run != run.lower() for run in letters)
+    has_long_run = any(len(run) >= _SECRET_WORD and not _DIGITS.isdisjoint(run) for run in letters)
+    return is_mixed or has_long_run or (has_digit and len(word) >= _SECRET_LINE)
 
 
 class ExitCode(IntEnum):
@@ -200,3 +235,49 @@ class AuthorError(SuiteError):
     why: str
     says: ClassVar[str] = "The case {case} is not well written: {why}."
     advises: ClassVar[str] = "docs/author.md tells how a case is built."
+
+
+@dataclass(eq=False)
+class RecordError(SuiteError):
+    """A report directory does not hold a run that this suite can judge again."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The run in {path!r} cannot be judged again: {why}."
+    advises: ClassVar[str] = (
+        "give a report directory with results.json and transcript.har, unchanged, of this version of the suite."
+    )
+
+
+@dataclass(eq=False)
+class ReportDirError(SuiteError):
+    """The report directory cannot be made or written to."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The report directory {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "give --report-dir a directory that you may write to, on a disk with room."
+
+
+@dataclass(eq=False)
+class BaselineError(SuiteError):
+    """The baseline file cannot be used."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The baseline {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "`kms-conformance run --write-baseline` prints entries ready to paste."
+
+
+@dataclass(eq=False)
+class TranscriptError(SuiteError):
+    """A file is not a transcript of this suite."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
+    advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."

@@ -11,8 +11,7 @@ from importlib import import_module
 import click
 
 from kms_conformance import __version__
-from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.redaction.redactor import veiled
+from kms_conformance.errors import ExitCode, SuiteError, veiled
 
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",

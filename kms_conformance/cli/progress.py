@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kms_conformance.judging.verdict import CaseResult
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.progress import Progress
 
 

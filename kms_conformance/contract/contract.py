@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
+from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.errors import ContractError
-from kms_conformance.judging.verdict import Row, Verdict
 
 CONTRACTS = "kms_conformance.contracts"
 _METHODS = {"get", "put", "post", "delete", "patch", "head"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.evidence.exchange import Exchange, Received, reason_code
 from kms_conformance.judging.every_exchange import OF_HTTP_LAYER, respelled, wire_findings
-from kms_conformance.judging.verdict import Finding
+from kms_conformance.judging.results import Finding
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract

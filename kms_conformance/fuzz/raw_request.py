@@ -15,7 +15,7 @@ import httpx
 
 from kms_conformance.fuzz.requests import document
 from kms_conformance.judging.every_exchange import wire_findings
-from kms_conformance.judging.verdict import Finding
+from kms_conformance.judging.results import Finding
 from kms_conformance.run.case import Answer, NotTested
 from kms_conformance.transport.client import Recorded, Reply, Request
 

@@ -14,7 +14,7 @@ from kms_conformance import __version__
 from kms_conformance.contract.corpus import Entry, fill
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
-from kms_conformance.judging.verdict import Finding
+from kms_conformance.judging.results import Finding
 from kms_conformance.transport.client import Recorded, Reply, Request
 from kms_conformance.transport.pipeline import Landed, Outgoing
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import (
     JSON,
     Exchange,
@@ -20,7 +21,7 @@ from kms_conformance.evidence.exchange import (
     reason_code,
 )
 from kms_conformance.judging.judge import pick
-from kms_conformance.judging.verdict import Finding, Verdict
+from kms_conformance.judging.results import Finding
 from kms_conformance.transport.retry import TOO_MANY
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kms_conformance.judging.verdict import Verdict
+from kms_conformance.contract.severity import Verdict
 
 _MANY = 9
 

@@ -14,7 +14,7 @@ from kms_conformance.contract.messages import says
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, error_message, first_reason
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
-from kms_conformance.judging.verdict import Finding
+from kms_conformance.judging.results import Finding
 
 MISSING = object()
 _FIRST_ERROR = 400

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
-from kms_conformance.judging.verdict import CaseResult, Finding, Verdict
+from kms_conformance.judging.results import CaseResult, Finding
 
 Document = dict[str, Any]
 

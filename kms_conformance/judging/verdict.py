@@ -6,40 +6,20 @@ One :class:`Run` object feeds every output. Nothing here touches the world.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kms_conformance.contract.severity import Row, Verdict, worst
 from kms_conformance.errors import ExitCode
-
-if TYPE_CHECKING:
-    from kms_conformance.evidence.exchange import Exchange
-    from kms_conformance.judging.expectation import Expectation
-
-
-class Verdict(StrEnum):
-    """The seven verdicts of a case, from best to worst."""
-
-    PASSED = "passed"
-    NOT_APPLICABLE = "not-applicable"
-    WARNED = "warned"
-    NOT_TESTED = "not-tested"
-    INCONCLUSIVE = "inconclusive"
-    FAILED = "failed"
-    ERROR = "error"
-
-    @property
-    def rank(self) -> int:
-        """The place in the order from best (0) to worst (6)."""
-        return _ORDER[self]
-
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.judging.results import CaseResult, KnownDeviation, RowResult
 
 _FEW = 5
 _NEARLY_ALL = 0.95
 _FIRST_REFUSAL = 300
-_ORDER = {verdict: place for place, verdict in enumerate(Verdict)}
 
 
 class RunVerdict(StrEnum):
@@ -56,101 +36,6 @@ class Profile(StrEnum):
     GATE = "gate"
     NIGHTLY = "nightly"
     CERTIFY = "certify"
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst of the verdicts; of none at all, ``not-tested``: nothing that ran no check is green."""
-    return max(verdicts, key=lambda verdict: verdict.rank, default=Verdict.NOT_TESTED)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One deviation: what was expected of which exchange, and what came instead."""
-
-    requirement: str
-    severity: Verdict
-    expected: str
-    got: str
-    exchange: str
-    curl: str = ""
-    step: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseResult:
-    """What became of one case.
-
-    ``checks`` counts the expectations that were judged; ``exchanges`` and ``expectations`` are the evidence.
-    ``missing`` says, for a case that was not tested, what to add to the target to get it run.
-    """
-
-    id: str
-    title: str
-    contract: str
-    verdict: Verdict
-    requirements: tuple[str, ...]
-    message: str = ""
-    missing: str = ""
-    started: float = 0.0
-    duration: float = 0.0
-    waited: float = 0.0
-    checks: int = 0
-    findings: tuple[Finding, ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
-    expectations: tuple[Expectation, ...] = ()
-    rule: str = ""
-    nodeid: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A requirement as the outputs need it, before it has a verdict."""
-
-    id: str
-    contract: str
-    section: str
-    level: str
-    evidence: str
-    text: str = ""
-    reason_code: str | None = None
-    excluded: str = ""
-    link: str = ""
-    every_exchange: bool = False
-    section_title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RowResult:
-    """A requirement with its verdict and the cases that gave it."""
-
-    row: Row
-    verdict: Verdict
-    cases: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownDeviation:
-    """An entry of a baseline and how the run used it.
-
-    ``state`` is ``used``, ``not-tested`` (nothing that it names was judged), or what is wrong with the entry: ``stale``,
-    ``unknown``, ``no-match``, ``expired``, ``duplicate`` or ``contradictory``; ``message`` then says so in a sentence.
-    ``deviations`` are the deviations it names, each as case and requirement.
-    """
-
-    case: str
-    requirement: str
-    reason: str
-    owner: str
-    link: str
-    expiry: str
-    state: str
-    message: str = ""
-    deviations: tuple[str, ...] = ()
-
-    @property
-    def wrong(self) -> bool:
-        """Whether the entry itself breaks the run."""
-        return self.state not in {"used", "not-tested"}
 
 
 @dataclass(frozen=True)

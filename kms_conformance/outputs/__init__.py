@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kms_conformance.errors import ReportDirError
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import allure, har, html, junit, results, summary
-from kms_conformance.outputs.files import ReportDirError, clear, clear_temporary, prepare
+from kms_conformance.outputs.files import clear, clear_temporary, prepare
 
 __all__ = ["WRITERS", "ReportDirError", "prepare", "write_all"]
 

@@ -16,7 +16,9 @@ from typing import Any
 from allure_commons.model2 import Label, Link, Parameter, Status, StatusDetails, TestResult
 
 from kms_conformance import __version__
-from kms_conformance.judging.verdict import CaseResult, Row, Run, Verdict, headline
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.allure_steps import (
     FINISHED,
     STATUS,

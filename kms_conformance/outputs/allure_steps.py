@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import allure_commons
 from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestStepResult
 
+from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.verdict import CaseResult, Finding, Verdict, worst
+from kms_conformance.judging.results import CaseResult, Finding
 
 if TYPE_CHECKING:
     import pytest

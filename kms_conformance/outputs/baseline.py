@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.errors import ExitCode, SuiteError
-from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Row, Verdict
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.errors import BaselineError
+from kms_conformance.judging.results import CaseResult, KnownDeviation
 
 # How long an entry holds that `--write-baseline` proposes.
 TERM = timedelta(days=90)
@@ -30,17 +31,6 @@ _MEMBERS = ("case", "requirement", "reason", "owner", "link", "expiry")
 _BROKEN = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TESTED = {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED}
 _COUNTS = {Verdict.FAILED, Verdict.WARNED}
-
-
-@dataclass(eq=False)
-class BaselineError(SuiteError):
-    """The baseline file cannot be used."""
-
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "The baseline {path!r} cannot be used: {why}."
-    advises: ClassVar[str] = "`kms-conformance run --write-baseline` prints entries ready to paste."
 
 
 @dataclass(frozen=True, slots=True)

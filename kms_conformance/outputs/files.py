@@ -5,26 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.errors import ReportDirError
 
 # Every file of ours inside a directory that other tools may share begins so.
 PREFIX = "kms-"
 TEMPORARY = ".kms-"
-
-
-@dataclass(eq=False)
-class ReportDirError(SuiteError):
-    """The report directory cannot be made or written to."""
-
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "The report directory {path!r} cannot be used: {why}."
-    advises: ClassVar[str] = "give --report-dir a directory that you may write to, on a disk with room."
 
 
 def prepare(directory: Path) -> None:

@@ -7,20 +7,20 @@ back objects that equal those of the run.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qsl
 
 from harfile import HAR_VERSION, Content, PostData, Record, Request, Response, Timings
 
 from kms_conformance import __version__
-from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.errors import TranscriptError
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.serialization import expectation_from_json, expectation_to_json
-from kms_conformance.judging.verdict import CaseResult, Run
+from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.text import rfc3339
 
@@ -29,17 +29,6 @@ _HTTP = "HTTP/1.1"
 _JSON = "application/json"
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _encode = json.JSONEncoder().encode
-
-
-@dataclass(eq=False)
-class TranscriptError(SuiteError):
-    """A file is not a transcript of this suite."""
-
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
-    advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."
 
 
 def write(run: Run, directory: Path) -> Path:

@@ -20,8 +20,10 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from kms_conformance import __version__
+from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.evidence.exchange import JSON, Exchange
-from kms_conformance.judging.verdict import CaseResult, Run, RunVerdict, Verdict, counts_told, headline, worst
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, RunVerdict, counts_told, headline
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import (
     contract_ids,

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from kms_conformance.judging.verdict import CaseResult, Run, Verdict, headline
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids, contract_title, unseen
 from kms_conformance.outputs.text import rfc3339

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kms_conformance.judging.verdict import CaseResult, Finding, RowResult, Run, RunVerdict, Verdict, worst
+from kms_conformance.contract.severity import Verdict, worst
+from kms_conformance.judging.results import CaseResult, Finding, RowResult
+from kms_conformance.judging.verdict import Run, RunVerdict
 
 BAD = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
 SKIPPED = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)

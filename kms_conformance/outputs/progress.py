@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from kms_conformance.judging.verdict import CaseResult
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.text import told_duration
 
 if TYPE_CHECKING:

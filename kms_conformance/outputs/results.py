@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
-from kms_conformance.judging.verdict import CaseResult, Finding, KnownDeviation, RowResult, Run, headline
+from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation, RowResult
+from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids
 from kms_conformance.outputs.text import rfc3339, rounded

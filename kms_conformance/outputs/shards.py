@@ -15,8 +15,9 @@ from typing import Any
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import BadValueError
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.serialization import case_from_json, case_to_json
-from kms_conformance.judging.verdict import CaseResult, Profile, Run
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 from kms_conformance.outputs.files import put
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kms_conformance.judging.verdict import CaseResult, Run, Verdict, counts_told, headline
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, counts_told, headline
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import (
     Section,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kms_conformance.judging.verdict import CaseResult, Row, Run, Verdict, headline
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.overview import gravest, untested, with_verdict
 from kms_conformance.outputs.progress import Progress
 from kms_conformance.outputs.text import first_line, one_line, plural, shorten, visible

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from kms_conformance.judging.verdict import CaseResult, Finding
+    from kms_conformance.judging.results import CaseResult, Finding
     from kms_conformance.run.case import CaseInfo
 
 CONTRACT = "kms_contract"
@@ -92,7 +92,7 @@ def body_of(item: pytest.Item) -> Callable[[Any], None]:
 
 def tell_pytest(result: CaseResult, accepted: str) -> None:
     """Turn a verdict into what pytest understands; a failure that a baseline accepts is no failure to pytest."""
-    from kms_conformance.judging.verdict import Verdict  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.contract.severity import Verdict  # noqa: PLC0415 - inert sessions stay light
 
     match result.verdict:
         case Verdict.PASSED | Verdict.WARNED:

@@ -12,8 +12,9 @@ import pytest
 
 from kms_conformance.contract.case_index import not_among
 from kms_conformance.errors import SuiteError
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.serialization import case_from_json, case_to_json
-from kms_conformance.judging.verdict import CaseResult, Profile, Run, headline
+from kms_conformance.judging.verdict import Profile, Run, headline
 from kms_conformance.outputs.baseline import as_documents, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, in_shard, write_shard

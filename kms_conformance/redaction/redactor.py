@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
 import threading
 from collections import Counter
@@ -32,13 +31,6 @@ if TYPE_CHECKING:
 _LONG_NAME = 48
 _SUSPECT_NAME = 21
 _LONG_HEADER = 40
-_SUSPECT_WORD = 14
-_SUSPECT_LINE = 32
-_WORD = re.compile(r"[\w+=~%-]+")
-_RUN = re.compile(r"[^\W_]+")
-# Also one that was mistyped: that is what its reader wants to see.
-_UUID = re.compile(r"[0-9a-zA-Z]{7,9}(?:-[0-9a-zA-Z]{3,5}){3}-[0-9a-zA-Z]{11,13}")
-_VEIL = "…"
 _DIGITS = frozenset("0123456789")
 
 
@@ -268,25 +260,6 @@ def _names(found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
 
 def _counted(found: Iterable[tuple[int, int, str]]) -> Counter[str]:
     return Counter(token for _, _, token in found)
-
-
-def veiled(text: str) -> str:
-    """Return what a user typed without words that may be a secret in the wrong place.
-
-    Nothing is known of such a secret yet, so this goes by looks: long, and of letters and digits mixed. Names, paths,
-    addresses and UUIDs are shown.
-    """
-    return _WORD.sub(lambda found: _VEIL if _may_be_secret(found[0]) else found[0], text)
-
-
-def _may_be_secret(word: str) -> bool:
-    if len(word) < _SUSPECT_WORD or _UUID.fullmatch(word):
-        return False
-    digits = not _DIGITS.isdisjoint(word)
-    letters = [run for run in _RUN.findall(word) if not run.isdigit()]
-    mixed = any(len(run) >= _SUSPECT_WORD and run.upper() != run != run.lower() for run in letters)
-    long_run = any(len(run) >= _SUSPECT_WORD and not _DIGITS.isdisjoint(run) for run in letters)
-    return mixed or long_run or (digits and len(word) >= _SUSPECT_LINE)
 
 
 def describe(body: bytes, headers: Mapping[str, str]) -> str:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.judging.every_exchange import of_http_layer, slowed_down, wire_findings
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.judge import MISSING, judge, pick
-from kms_conformance.judging.verdict import CaseResult, Finding, Verdict, worst
+from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.clock import TooLong
 from kms_conformance.run.context import Bench, CaseInfo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kms_conformance.judging.verdict import Verdict
+from kms_conformance.contract.severity import Verdict
 
 
 class CaseStopped(Exception):  # noqa: N818 - the root of reasons, not of errors

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kms_conformance.judging.verdict import CaseResult
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseInfo, CaseRun
 from kms_conformance.run.session import ALONE, Session
 

@@ -20,8 +20,10 @@ from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.contract.severity import Row
 from kms_conformance.errors import SuiteError
-from kms_conformance.judging.verdict import CaseResult, KnownDeviation, Profile, Row, Run
+from kms_conformance.judging.results import CaseResult, KnownDeviation
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted, settle
 from kms_conformance.outputs.shards import note as shard_note
 from kms_conformance.redaction.redactor import Redactor

@@ -10,39 +10,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.contract.severity import Verdict, worst
+from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
-from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Run, Verdict, worst
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import har, results
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 
 Judged = tuple[Exchange, Sequence[Expectation]]
 _STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
 _TIMES = ("started", "duration_s", "waited_s")
-
-
-@dataclass(eq=False)
-class RecordError(SuiteError):
-    """A report directory does not hold a run that this suite can judge again."""
-
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "The run in {path!r} cannot be judged again: {why}."
-    advises: ClassVar[str] = (
-        "give a report directory with results.json and transcript.har, unchanged, of this version of the suite."
-    )
 
 
 def rejudge(directory: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.judging.verdict import Run, Verdict
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.verdict import Run
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.case import Bench, CaseInfo, CaseRun
 from kms_conformance.run.session import Options, Session

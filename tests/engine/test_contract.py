@@ -12,8 +12,8 @@ import yaml
 
 from kms_conformance.contract import contract as loader
 from kms_conformance.contract.contract import Contract, known_contracts, load_contract, short_anchor
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import ContractError
-from kms_conformance.judging.verdict import Verdict
 
 CONTRACT = load_contract("key_protect")
 ABOUT: dict[str, Any] = {

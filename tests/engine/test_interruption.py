@@ -15,7 +15,7 @@ import pytest
 from commands import Command, start_command
 from runs import bench_of, case_of, served_target, write_case
 
-from kms_conformance.judging.verdict import Verdict
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.journal import open_journal
 from kms_conformance.run.session import Options, Session

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.judge import MISSING, judge, mismatch, pick
 from kms_conformance.judging.serialization import expectation_from_json, expectation_to_json
-from kms_conformance.judging.verdict import Verdict
 
 SCHEMAS = SchemaFiles()
 REASON = {

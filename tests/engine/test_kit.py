@@ -12,8 +12,9 @@ from runs import bench_of, served_target, target_of
 
 from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import AuthorError
-from kms_conformance.judging.verdict import CaseResult, Verdict
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.case import CaseInfo, Inconclusive
 from kms_conformance.run.session import Options, Session

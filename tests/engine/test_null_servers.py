@@ -13,7 +13,8 @@ from commands import Command, Ended
 from null_servers import NULLS, NullServer, always, message, redirect, refused_address, serving
 from runs import promised, run_cases, target_of
 
-from kms_conformance.judging.verdict import RunVerdict, Verdict, headline
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.verdict import RunVerdict, headline
 
 TOKEN = "a-token-that-no-other-host-may-see"
 BOUND = 120.0

@@ -13,7 +13,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.redaction.redactor import Redactor, Secret, describe, veiled
+from kms_conformance.errors import veiled
+from kms_conformance.redaction.redactor import Redactor, Secret, describe
 
 TOKEN = re.compile(r"<\w+:[0-9a-f]{12}>")
 ABOUT = load_contract("key_protect").about

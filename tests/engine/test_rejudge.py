@@ -12,7 +12,8 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.judge import judge
-from kms_conformance.judging.verdict import Finding, Run, RunVerdict
+from kms_conformance.judging.results import Finding
+from kms_conformance.judging.verdict import Run, RunVerdict
 from kms_conformance.outputs import har
 
 # Wrong in status, in code, in message, in a member, in the envelope, and in what must not be there.

@@ -8,21 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms_conformance.contract.severity import Row, Verdict, worst
 from kms_conformance.errors import ExitCode
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
+from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import (
-    CaseResult,
-    Finding,
     Profile,
-    Row,
     Run,
     RunVerdict,
-    Verdict,
     headline,
     judge_rows,
     monotony,
     required_rows,
-    worst,
 )
 
 VERDICTS = st.sampled_from(Verdict)

@@ -12,8 +12,10 @@ import pytest
 from commands import Command
 from runs import run_cases, served_target, target_of, write_case
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import UnreachableError
-from kms_conformance.judging.verdict import CaseResult, Run, RunVerdict, Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, RunVerdict
 from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.clock import Cancelled, ControlledClock, NoClock, RealClock, TooLong, choose_clock
 from kms_conformance.run.schedule import may_overlap, order

@@ -9,9 +9,10 @@ import pytest
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.every_exchange import wire_findings
-from kms_conformance.judging.verdict import Finding, Verdict
+from kms_conformance.judging.results import Finding
 
 CONTRACT, SCHEMAS = load_contract("key_protect"), SchemaFiles()
 KEY_ID = "0f0f0f0f-0000-4000-8000-000000000001"

@@ -13,8 +13,8 @@ from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_supply import Supply
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz.requests import Shot
-from kms_conformance.judging.verdict import Verdict
 from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.locks import Turns
 from kms_conformance.transport.pipeline import Outgoing

@@ -8,9 +8,10 @@ import pytest
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
-from kms_conformance.judging.verdict import Finding, Verdict
+from kms_conformance.judging.results import Finding
 
 CONTRACT = load_contract("key_protect")
 ENVELOPE: dict[str, Any] = {

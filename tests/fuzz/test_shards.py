@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import BadValueError
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Run, Verdict
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.shards import in_shard, merge, note, read_shard, write_shard
 
 IDS = [f"key_protect.a.case_{number}" for number in range(10)]

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from kms_conformance.contract.corpus import Entry
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
 from kms_conformance.fuzz.requests import Aim
-from kms_conformance.judging.verdict import CaseResult, Verdict
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseInfo, CaseRun, NotTested
 from kms_conformance.run.fuzz_options import USUAL, chosen
 from kms_conformance.run.session import Options, Session

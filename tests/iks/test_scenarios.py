@@ -12,8 +12,9 @@ from runs import GREEN, run_cases
 
 from kms_conformance.adapters.iks import KubernetesService
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import UnknownTargetKeyError
-from kms_conformance.judging.verdict import Run, RunVerdict, Verdict
+from kms_conformance.judging.verdict import Run, RunVerdict
 from kms_conformance.run.case import CaseInfo, CaseRun
 from kms_conformance.run.session import Options, Session
 from kms_conformance.target.target import Target, build_target

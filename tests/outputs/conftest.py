@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import strategies as st
 
+from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
-from kms_conformance.judging.verdict import CaseResult, Finding, KnownDeviation, Profile, Row, Run, Verdict
+from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation
+from kms_conformance.judging.verdict import Profile, Run
 
 WORDS = st.text(max_size=12)
 NAMES = st.text("abcxyz-_./[]", min_size=1, max_size=8)

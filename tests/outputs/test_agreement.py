@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from kms_conformance.contract.schemas import load_schema
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import ExitCode
-from kms_conformance.judging.verdict import CaseResult, Run, RunVerdict, Verdict, headline
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run, RunVerdict, headline
 from kms_conformance.outputs import WRITERS, allure, har, junit, results, summary, write_all
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.terminal import summary_lines

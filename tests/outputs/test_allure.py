@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.serialization import case_to_json
-from kms_conformance.judging.verdict import Run, Verdict
+from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import allure
 
 TELLING = """

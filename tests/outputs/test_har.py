@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.errors import TranscriptError
 from kms_conformance.judging.judge import judge
-from kms_conformance.judging.verdict import CaseResult, Profile, Run
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import har
-from kms_conformance.outputs.har import TranscriptError
 
 SCHEMAS = SchemaFiles()
 

@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Row, Run, Verdict
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import html
 
 VOID = {"meta", "input", "br", "link", "img"}

@@ -9,7 +9,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kms_conformance.judging.verdict import CaseResult, Profile, Row, Run, Verdict
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import junit
 
 

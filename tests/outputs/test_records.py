@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.serialization import (
     case_from_json,
     case_to_json,
@@ -20,7 +22,6 @@ from kms_conformance.judging.serialization import (
     exchange_to_json,
     expectation_to_json,
 )
-from kms_conformance.judging.verdict import CaseResult, Verdict
 
 SIMPLE = (str, int, float, bool, type(None))
 

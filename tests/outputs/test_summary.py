@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Row, Run, Verdict, headline
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.verdict import Profile, Run, headline
 from kms_conformance.outputs import summary
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kms_conformance.judging.verdict import CaseResult, Finding, Profile, Run, Verdict, headline
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.verdict import Profile, Run, headline
 from kms_conformance.outputs import progress as progress_module
 from kms_conformance.outputs.terminal import Progress, summary_lines
 

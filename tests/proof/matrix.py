@@ -26,7 +26,8 @@ from matrix_rules import broken_rules
 from reach import Reach, reach_of
 from systems import SYSTEMS, Kind
 
-from kms_conformance.judging.verdict import Run, Verdict
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.verdict import Run
 
 ROOT = Path(__file__).parents[2]
 DATA, PAGE = ROOT / "docs" / "kill-matrix.json", ROOT / "docs" / "kill-matrix.md"

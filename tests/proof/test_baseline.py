@@ -12,19 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kms_conformance.errors import BadValueError
-from kms_conformance.judging.verdict import (
-    CaseResult,
-    Finding,
-    Profile,
-    Row,
-    Run,
-    RunVerdict,
-    Verdict,
-    headline,
-)
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.errors import BadValueError, BaselineError
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.verdict import Profile, Run, RunVerdict, headline
 from kms_conformance.outputs.baseline import (
-    BaselineError,
     Entry,
     accepted,
     as_documents,

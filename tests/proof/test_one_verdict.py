@@ -19,18 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import reference, without_sockets
 
+from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.errors import ExitCode
-from kms_conformance.judging.verdict import (
-    CaseResult,
-    Finding,
-    KnownDeviation,
-    Profile,
-    Row,
-    Run,
-    RunVerdict,
-    Verdict,
-    headline,
-)
+from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation
+from kms_conformance.judging.verdict import Profile, Run, RunVerdict, headline
 from kms_conformance.outputs import allure, junit, results, summary
 from kms_conformance.outputs.terminal import summary_lines
 from kms_conformance.run.case import CaseInfo

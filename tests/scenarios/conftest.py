@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from kms_conformance.judging.verdict import CaseResult
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseInfo, CaseRun
 from kms_conformance.run.session import Options, Session, adapter_of
 from kms_conformance.target.target import Target, build_target

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from kms_conformance.adapters.key_protect.material import key_material
-from kms_conformance.judging.verdict import Verdict
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.run.case import CaseInfo, Inconclusive
 from kms_conformance.run.session import Session
 from kms_conformance.transport.client import Reply

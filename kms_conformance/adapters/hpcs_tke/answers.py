@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.reading import heard
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.expectation import Member, Outcome
 from kms_conformance.judging.judge import MISSING, pick
-from kms_conformance.judging.verdict import Verdict
 from kms_conformance.run.case import Answer, Inconclusive
 
 _OK, _SERVER_ERROR = 200, 500
