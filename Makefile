@@ -45,7 +45,7 @@ matrix: $(READY)
 
 # How much of the source pages a run puts to the test: docs/coverage.md.
 coverage-page: $(READY)
-	$(BIN)/python tests/proof/coverage_page.py
+	PYTHONPATH=. $(BIN)/python tests/proof/coverage_page.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

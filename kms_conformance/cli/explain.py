@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,7 +18,7 @@ from kms_conformance.contract.contract import (
 )
 from kms_conformance.contract.lookup import recognised
 from kms_conformance.contract.schemas import load_schema
-from kms_conformance.errors import BadValueError
+from kms_conformance.errors import BadValueError, did_you_mean
 
 _WIDTH = 100
 
@@ -36,9 +35,9 @@ def command(code: tuple[str, ...]) -> None:
     contracts = [load_contract(contract_id) for contract_id in by_weight()]
     told = [lines for contract in contracts if (lines := list(explain(contract, wanted)))]
     if not told:
-        near = difflib.get_close_matches(wanted.casefold(), names := known_names(contracts), n=1)
+        near = did_you_mean(wanted.casefold(), names := known_names(contracts))
         hint = (
-            f"did you mean {names[near[0]]}?"
+            f"did you mean {names[near]}?"
             if near
             else "`kms-conformance explain KEY_DELETED_ERR` is an example."
         )

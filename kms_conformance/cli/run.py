@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ import click
 
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.cli.fuzz_flags import fuzz_flags
-from kms_conformance.errors import BadValueError
+from kms_conformance.errors import BadValueError, did_you_mean
 from kms_conformance.judging.verdict import Profile
 
 REPORTS = Path("reports") / "out"
@@ -185,8 +184,8 @@ def check_names(flag: str, chosen: tuple[str, ...], registry: str) -> None:
     known = getattr(import_module(module), name)
     for choice in chosen:
         if choice not in known:
-            near = difflib.get_close_matches(choice, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "`kms-conformance serve --list` shows all."
+            near = did_you_mean(choice, known)
+            hint = f"did you mean {near!r}?" if near else "`kms-conformance serve --list` shows all."
             raise BadValueError(flag, choice, "the reference knows no such name", hint)
 
 

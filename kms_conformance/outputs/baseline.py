@@ -6,7 +6,6 @@ names nothing, contradicts another or describes what no longer occurs breaks the
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import yaml
 
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Row, Verdict
-from kms_conformance.errors import BaselineError
+from kms_conformance.errors import BaselineError, did_you_mean
 from kms_conformance.judging.results import CaseResult, KnownDeviation
 
 # How long an entry holds that `--write-baseline` proposes.
@@ -122,9 +121,9 @@ def _complaint(row: Any) -> str:
         return "it is not a mapping"
     for key in row:
         if key not in _MEMBERS:
-            near = difflib.get_close_matches(str(key), _MEMBERS, n=1)
+            near = did_you_mean(str(key), _MEMBERS)
             return f"unknown member {str(key)!r}" + (
-                f" (did you mean {near[0]!r}?)" if near else f"; known are {', '.join(_MEMBERS)}"
+                f" (did you mean {near!r}?)" if near else f"; known are {', '.join(_MEMBERS)}"
             )
     if "case" not in row and "requirement" not in row:
         return "it names neither a case nor a requirement"
@@ -266,8 +265,8 @@ def _fault(
             continue
         if _is_pattern(pattern):
             return "no-match", f"no {kind} matches {pattern}"
-        near = difflib.get_close_matches(pattern, known, n=1)
-        return "unknown", f"there is no {kind} {pattern}" + (f"; did you mean {near[0]}?" if near else "")
+        near = did_you_mean(pattern, known)
+        return "unknown", f"there is no {kind} {pattern}" + (f"; did you mean {near}?" if near else "")
     for number, other in enumerate(before, 1):
         if other.expiry < today:
             continue

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
 from kms_conformance.contract.schemas import load_schema
-from kms_conformance.errors import AuthorError
+from kms_conformance.errors import AuthorError, did_you_mean
 from kms_conformance.run.outcomes import NotApplicable, NotTested
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def _of_targets() -> tuple[frozenset[str], frozenset[str]]:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return the known name that a wrong one comes near to, in brackets and with a blank before; else ``""``."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    near = did_you_mean(name, known)
+    return f" (did you mean {near!r}?)" if near else ""
 
 
 def switched_off(kind: str, target: Target) -> str:

@@ -7,7 +7,6 @@ for loopback addresses only.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -20,7 +19,13 @@ from urllib.parse import urlsplit
 
 from kms_conformance.contract.contract import known_contracts
 from kms_conformance.contract.schemas import load_schema
-from kms_conformance.errors import BadValueError, MissingSecretError, TargetFileError, UnknownTargetKeyError
+from kms_conformance.errors import (
+    BadValueError,
+    MissingSecretError,
+    TargetFileError,
+    UnknownTargetKeyError,
+    did_you_mean,
+)
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 
@@ -288,8 +293,8 @@ def _refuse_unknown_keys(
     closed = schema.get("additionalProperties") is False or "propertyNames" in schema
     for key, value in document.items():
         if key not in names and closed:
-            near = difflib.get_close_matches(key, names, n=1)
-            known = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(names)}."
+            near = did_you_mean(key, names)
+            known = f"did you mean {prefix + near!r}?" if near else f"known here: {', '.join(names)}."
             raise UnknownTargetKeyError(path, prefix + key, known)
         if key in named:
             _refuse_unknown_keys(value, named[key], root, path, f"{prefix}{key}.")
@@ -448,9 +453,9 @@ def _switches(document: Mapping[str, Any], key: str) -> dict[str, bool]:
     switches: dict[str, bool] = {}
     for name, value in _table(document, key).items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+            near = did_you_mean(name, names)
             # A flag or a variable said so: the keys of the file are known by now.
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}."
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(names)}."
             raise BadValueError(key, name, "there is no such name", hint)
         if not isinstance(value, bool):
             raise BadValueError(

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from kms_conformance.contract.contract import known_contracts
-from kms_conformance.coverage import coverage_of, render
+from tools.coverage import coverage_of, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from kms_conformance.contract.contract import known_contracts, load_contract
-from kms_conformance.coverage import Coverage, State, coverage_of, main, render
-from kms_conformance.outline import HEAD, Piece, changes, find_page, outline, pieces, section_of
+from tools.coverage import Coverage, State, coverage_of, main, render
+from tools.outline import HEAD, Piece, changes, find_page, outline, pieces, section_of
 
 pytestmark = pytest.mark.xdist_group("whole-runs")
 ROOT = Path(__file__).resolve().parents[2]

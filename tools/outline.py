@@ -2,7 +2,7 @@
 
 A page is cut where its anchors stand (a page without anchors: where its numbered headings stand). Each piece has a
 SHA-256 over its text with blanks collapsed, so that only a change that a reader sees counts. The outlines are data:
-``contracts/<id>/outline.json``, written by ``python -m kms_conformance.outline FOLDER`` when the contract has been
+``contracts/<id>/outline.json``, written by ``python -m tools.outline FOLDER`` when the contract has been
 brought in line with a new edition of a page.
 """
 

@@ -1,6 +1,6 @@
 """How much of the source pages a run has put to the test, computed from its ``results.json``.
 
-``python -m kms_conformance.coverage RESULTS...`` prints ``docs/coverage.md``: the outline of each page, its sections in
+``python -m tools.coverage RESULTS...`` prints ``docs/coverage.md``: the outline of each page, its sections in
 order, each with its promises (the rows of ``requirements.yaml``) and what became of them.
 """
 

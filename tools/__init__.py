@@ -1,0 +1,1 @@
+"""Tools of the project that a wheel does not need."""
