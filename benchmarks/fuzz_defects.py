@@ -36,8 +36,8 @@ class Hunt:
 
     def tried(self, number: str, body: object, *, whole: bool = False) -> bool:
         """Run one fuzz case; tell whether it found something."""
-        bench = self.session.bench("key_protect")
-        self.session._benches["key_protect"] = replace(bench, fuzz=replace(self.fuzz, whole=whole))
+        context = self.session.context("key_protect")
+        self.session._contexts["key_protect"] = replace(context, fuzz=replace(self.fuzz, whole=whole))
         case = self.session.open(
             CaseInfo(
                 id=f"fuzz.{number}",

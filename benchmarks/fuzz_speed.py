@@ -50,7 +50,7 @@ class Bench:
     def st_run(self) -> float:
         """Return the requests a second of ``st run``: coverage and fuzzing of the same OpenAPI document."""
         session, case = self.case("st")
-        token = session.bench("key_protect").client.tokens.of("manager")
+        token = session.context("key_protect").client.tokens.of("manager")
         har = self.folder / "st.har"
         spec = files("kms_conformance.contracts") / "key_protect" / "openapi.yaml"
         command = [
@@ -84,7 +84,7 @@ class Bench:
         session, case = self.case("replay")
         corpus = shipped_corpus("key_protect", whole=True)
         assert corpus is not None
-        replay = Replay(case, supply_of(case.bench.contract, case))  # type: ignore[attr-defined, arg-type]
+        replay = Replay(case, supply_of(case.context.contract, case))  # type: ignore[attr-defined, arg-type]
         begun = time.perf_counter()
         tally = replay.run(corpus.entries)
         seconds = time.perf_counter() - begun
@@ -97,7 +97,7 @@ class Bench:
         session, case = self.case("loop")
         corpus = shipped_corpus("key_protect", whole=True)
         assert corpus is not None
-        supply = supply_of(case.bench.contract, case)  # type: ignore[attr-defined, arg-type]
+        supply = supply_of(case.context.contract, case)  # type: ignore[attr-defined, arg-type]
         entries = corpus.entries[:: len(corpus.entries) // LOOP]
         supply.stock({name for entry in entries for name in entry.placeholders()})
         aim = Aim(case, supply)  # type: ignore[arg-type]

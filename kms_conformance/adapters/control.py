@@ -11,22 +11,22 @@ from kms_conformance.run.case import NotTested
 from kms_conformance.transport.deadline import authorities
 
 if TYPE_CHECKING:
-    from kms_conformance.run.case import Bench
+    from kms_conformance.run.case import Context
 
 _FIRST_ERROR = 400
 
 
-def ask(bench: Bench, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+def ask(context: Context, method: str, path: str, body: dict[str, Any] | None = None) -> None:
     """Send a request below the control URL.
 
     Raises :class:`NotTested` when there is no control protocol or it does not offer this, and
     :class:`UnreachableError` when it does not answer.
     """
-    target = bench.target
+    target = context.target
     if not target.control_url:
         raise NotTested("add [control] url to the target")
     url = f"{target.control_url}{path}"
-    bench.client.take_turn()
+    context.client.take_turn()
     try:
         with httpx.Client(
             verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout

@@ -7,19 +7,11 @@ a stored transcript can be judged again by somebody who was not there.
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 JSON: TypeAlias = Any
-
-# Characters of a URL that curl takes for patterns, and headers that it writes itself or that name one request only.
-_GLOBS = frozenset("[]{}")
-_CURLS_OWN = frozenset(
-    {"user-agent", "accept-encoding", "connection", "host", "content-length", "correlation-id"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +78,6 @@ class Exchange:
         if not self.answer.is_json and self.answer.size:
             return f"{self.answer.status} with {self.answer.kind}"
         return str(self.answer.status)
-
-    def curl(self) -> str:
-        """Return a shell line that sends this request again, with ``$KMS_TOKEN`` for the token."""
-        body = (
-            self.sent.text or "" if self.sent.body is None else json.dumps(self.sent.body, ensure_ascii=False)
-        )
-        parts = ["curl -sS -i"]
-        if _GLOBS.intersection(self.sent.url):
-            parts.append("-g")
-        if "/." in self.sent.url:
-            parts.append("--path-as-is")
-        if self.sent.method == "HEAD":
-            parts.append("--head")
-        elif self.sent.method != "GET" or body:
-            parts.append(f"-X {self.sent.method}")
-        parts.append(shlex.quote(self.sent.url))
-        for name, value in self.sent.headers.items():
-            if name in _CURLS_OWN:
-                continue
-            if name == "authorization" and "<" in value:
-                parts.append('-H "authorization: Bearer $KMS_TOKEN"')
-            else:
-                parts.append(f"-H {shlex.quote(f'{name}: {value}' if value else f'{name};')}")
-        if body:
-            if "content-type" not in self.sent.headers:
-                parts.append("-H content-type:")  # else curl calls it a form
-            # --data-raw takes an @ at the start as it is; -d would read a file.
-            parts.append(f"{'--data-raw' if body.startswith('@') else '-d'} {shlex.quote(body)}")
-        return " ".join(parts)
 
 
 def reason_code(body: JSON) -> str | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange, Received, reason_code
 from kms_conformance.judging.every_exchange import OF_HTTP_LAYER, respelled, wire_findings
 from kms_conformance.judging.results import Finding
@@ -40,7 +41,7 @@ def fuzz_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
         row = contract.requirements.get(row_id)
         if row is not None and not row.excluded:
             found.append(
-                Finding(row_id, row.severity, expected, got, exchange.id, exchange.curl(), exchange.step)
+                Finding(row_id, row.severity, expected, got, exchange.id, curl_line(exchange), exchange.step)
             )
     return found
 

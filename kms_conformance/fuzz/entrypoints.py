@@ -23,9 +23,9 @@ def replay_group(case: CaseRun, group: str) -> None:
     """
     from kms_conformance.fuzz.replay import Replay  # noqa: PLC0415 - a run without fuzzing needs no event loop
 
-    options = case.bench.fuzz
+    options = case.context.fuzz
     demand_fuzzing(case)
-    corpus = shipped_corpus(case.bench.contract.id, whole=options.whole or bool(options.replay))
+    corpus = shipped_corpus(case.context.contract.id, whole=options.whole or bool(options.replay))
     if corpus is None:
         raise NotApplicable("the contract has no corpus")
     entries = _entries(corpus, group)
@@ -33,7 +33,7 @@ def replay_group(case: CaseRun, group: str) -> None:
         entries = _wanted(options.replay, corpus, entries, group)
         if not entries:
             raise NotTested(f"--replay {options.replay} is not among these requests")
-    Replay(case, supply_of(case.bench.contract, case)).run(entries)
+    Replay(case, supply_of(case.context.contract, case)).run(entries)
 
 
 def fuzz_operation(case: CaseRun, operation: str, kind: str) -> None:
@@ -41,19 +41,19 @@ def fuzz_operation(case: CaseRun, operation: str, kind: str) -> None:
     from kms_conformance.fuzz.live import Live  # noqa: PLC0415 - Schemathesis takes a second to load
 
     demand_fuzzing(case)
-    Live(case, supply_of(case.bench.contract, case), operation, kind).run()
+    Live(case, supply_of(case.context.contract, case), operation, kind).run()
 
 
 def walk(case: CaseRun, kind: str) -> None:
     """Walk through the life of things of a kind, and hold every answer against the system's model."""
     demand_fuzzing(case)
-    module, _, name = str(case.bench.contract.about["fuzz"]["walks"]).partition(":")
+    module, _, name = str(case.context.contract.about["fuzz"]["walks"]).partition(":")
     getattr(import_module(module), name)(case).run(kind)
 
 
 def demand_fuzzing(case: CaseRun) -> None:
     """Raise :class:`NotTested` where the run does not fuzz."""
-    if not case.bench.fuzz.on:
+    if not case.context.fuzz.on:
         raise NotTested("leave out --no-fuzz")
 
 

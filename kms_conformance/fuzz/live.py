@@ -43,15 +43,15 @@ class Live:
     def __init__(self, case: CaseRun, supply: Supply, operation: str, kind: str) -> None:
         self.case, self.supply, self.kind = case, supply, kind
         self._name = operation
-        self._contract = case.bench.contract
-        self._options = case.bench.fuzz
+        self._contract = case.context.contract
+        self._options = case.context.fuzz
         self._aim = Aim(case, supply)
         self._recipe = recipe_of(self._contract)
         self._found: dict[Key, tuple[Shot, Landed]] = {}
         self._sent = self._silent = self._failed = 0
         self._until = float("inf")
-        target = case.bench.target
-        self._gun = Single(target.base_url, target.timeout, case.bench.client.take_turn)
+        target = case.context.target
+        self._gun = Single(target.base_url, target.timeout, case.context.client.take_turn)
 
     def run(self) -> None:
         """Make requests until their number or the time is up, then hand what was found to the case."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httptools
 import httpx
 
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.fuzz.requests import document
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.results import Finding
@@ -67,7 +68,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     Raises :class:`NotTested` for targets that are neither loopback nor allow it.
     """
     case: CaseRun = system.case
-    client, where = case.bench.client, case.bench.target
+    client, where = case.context.client, case.context.target
     if not (where.loopback or where.allow.get("raw")):
         raise NotTested("add [allow] raw = true to the target")
     url = urlsplit(where.base_url)
@@ -93,7 +94,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
             if name.strip() and name.strip().lower() != "authorization" and name == name.strip()
         },
         raw=content or None,
-        operation=case.bench.contract.operation_of(method, target.partition("?")[0]),
+        operation=case.context.contract.operation_of(method, target.partition("?")[0]),
         step=step,
     )
     reply = Reply(answers.status, httpx.Headers(answers.headers), document(answers.content), answers.content)
@@ -108,12 +109,12 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
         got = f"{answers.count} answers"
         case.findings.append(
             Finding(
-                row.id, row.severity, "one answer to one request", got, exchange.id, exchange.curl(), step
+                row.id, row.severity, "one answer to one request", got, exchange.id, curl_line(exchange), step
             )
         )
     if answers.count:
         # To cut the line is a lawful answer to a request that is no HTTP; what is said must keep the rules.
-        case.findings += wire_findings(exchange, case.bench.contract, case.bench.schemas)
+        case.findings += wire_findings(exchange, case.context.contract, case.context.schemas)
     return Answer(case, reply if answers.count else None, exchange), answers.count
 
 

@@ -12,6 +12,7 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.contract.corpus import Entry, fill
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
 from kms_conformance.judging.results import Finding
@@ -73,7 +74,7 @@ class Aim:
     """Fills requests for one case, and judges what comes back."""
 
     def __init__(self, case: CaseRun, supply: Supply) -> None:
-        self.case, self.supply, self.bench = case, supply, case.bench
+        self.case, self.supply, self.context = case, supply, case.context
         self._numbers = 0
         self._agent = f"kms-conformance/{__version__} ({case.info.id})"
 
@@ -93,13 +94,13 @@ class Aim:
     ) -> Shot:
         """Return a request of filled parts, with the token of whoever sends it."""
         self._numbers += 1
-        contract = self.bench.contract
+        contract = self.context.contract
         identity = self.supply.identity(entry)
         body = document(content)
         told = {"accept": "application/json", "user-agent": self._agent, **headers}
-        secrets = self.bench.redactor.guarded(body)
+        secrets = self.context.redactor.guarded(body)
         if "authorization" not in told and identity is not None:
-            token = str(self.bench.client.tokens.of(identity))
+            token = str(self.context.client.tokens.of(identity))
             told["authorization"] = f"Bearer {token}"
             secrets = [*secrets, token]
         return Shot(
@@ -118,18 +119,18 @@ class Aim:
         exchange = self._light(shot, landed)
         for seen in (shot.body, exchange.answer and exchange.answer.body):
             # Whatever is reported later, of this request or of another one, may repeat them.
-            self.bench.redactor.learn(seen)
+            self.context.redactor.learn(seen)
         name = shot.operation or f"{shot.entry.method} {shot.entry.operation}"
         found = {
             (name, finding.requirement, cause_of(finding)): finding
-            for finding in fuzz_findings(exchange, self.bench.contract, self.bench.schemas)
+            for finding in fuzz_findings(exchange, self.context.contract, self.context.schemas)
         }
         content = landed.content
         if any(secret in content for secret in shot.secrets):
             for finding in self.evidence(shot, landed, "")[1]:
                 if finding.requirement == _ECHO:
                     found[name, _ECHO, ""] = finding
-        row = self.bench.contract.requirements.get(_MATERIAL)
+        row = self.context.contract.requirements.get(_MATERIAL)
         if row is not None and any(text.encode() in content for text in self.supply.hidden):
             got = "the material of a key that was imported"
             found[name, _MATERIAL, ""] = Finding(
@@ -175,10 +176,10 @@ class Aim:
         reply = Reply(landed.status, httpx.Headers(landed.headers), document(landed.content), landed.content)
         correlation = shot.outgoing.headers.get("correlation-id", "")
         recorded = Recorded(reply, self.case.started, landed.duration, correlation)
-        _, exchange = self.bench.client.recorded(request, self.case.info.id, recorded)
+        _, exchange = self.context.client.recorded(request, self.case.info.id, recorded)
         if landed.trouble:
             exchange = replace(exchange, answer=None, trouble=landed.trouble)
-        return exchange, fuzz_findings(exchange, self.bench.contract, self.bench.schemas)
+        return exchange, fuzz_findings(exchange, self.context.contract, self.context.schemas)
 
     def report(self, shot: Shot, landed: Landed, key: Key, told: str) -> Finding:
         """Hand a finding and its exchange to the case."""
@@ -192,10 +193,16 @@ class Aim:
             exchange, findings = self.evidence(plain, landed, told)
         finding = next((entry for entry in findings if entry.requirement == key[1]), None)
         if finding is None:
-            row = self.bench.contract.requirements[key[1]]
+            row = self.context.contract.requirements[key[1]]
             got = "the material of a key that was imported" if key[1] == _MATERIAL else exchange.outcome
             finding = Finding(
-                row.id, row.severity, row.title or row.text, got, exchange.id, exchange.curl(), exchange.step
+                row.id,
+                row.severity,
+                row.title or row.text,
+                got,
+                exchange.id,
+                curl_line(exchange),
+                exchange.step,
             )
         self.case.exchanges.append(exchange)
         self.case.findings.append(finding)

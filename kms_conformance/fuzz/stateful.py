@@ -70,7 +70,7 @@ class Walker(Generic[Walk]):
         import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it
         from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test  # noqa: PLC0415 - same
 
-        options = self._case.bench.fuzz
+        options = self._case.context.fuzz
         label = f"{self._case.info.id} {self._kind}"
         until = float("inf") if options.seconds is None else time.monotonic() + options.seconds / _TIERS_SHARE
         walker = self

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (
     JSON,
     Exchange,
@@ -61,7 +62,7 @@ def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
         if row is not None and not row.excluded:
             severity = Verdict.WARNED if mild and row.severity is Verdict.FAILED else row.severity
             found.append(
-                Finding(row_id, severity, expected, got, exchange.id, exchange.curl(), exchange.step)
+                Finding(row_id, severity, expected, got, exchange.id, curl_line(exchange), exchange.step)
             )
     return found
 

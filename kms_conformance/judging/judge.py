@@ -12,6 +12,7 @@ from typing import Protocol
 
 from kms_conformance.contract.messages import says
 from kms_conformance.contract.schemas import SCHEMA_FILES
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, error_message, first_reason
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.results import Finding
@@ -38,7 +39,7 @@ def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas = SCHEM
         expected=expectation.told(),
         got=got,
         exchange=exchange.id,
-        curl=exchange.curl(),
+        curl=curl_line(exchange),
         step=exchange.step,
     )
 

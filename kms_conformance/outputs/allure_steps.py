@@ -9,6 +9,7 @@ import allure_commons
 from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestStepResult
 
 from kms_conformance.contract.severity import Verdict, worst
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult, Finding
 
@@ -103,7 +104,7 @@ def _request(exchange: Exchange) -> bytes:
         "url": sent.url,
         "headers": dict(sent.headers),
         "body": body,
-        "curl": exchange.curl(),
+        "curl": curl_line(exchange),
     }
     return json.dumps(document).encode("ascii")
 

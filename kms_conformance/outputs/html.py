@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from kms_conformance import __version__
 from kms_conformance.contract.severity import Verdict, worst
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, counts_told, headline
@@ -159,7 +160,7 @@ def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
         "request": _text(_message(f"{sent.method} {sent.url}", sent.headers.items(), body)),
         "response": _text(visible_lines(response)),
         # What passed is hardly sent again, and its curl lines would be a fifth of the page.
-        "curl": _text(visible_lines(exchange.curl())) if case.verdict is not Verdict.PASSED else "",
+        "curl": _text(visible_lines(curl_line(exchange))) if case.verdict is not Verdict.PASSED else "",
     }
 
 

@@ -21,7 +21,7 @@ from kms_conformance.judging.judge import MISSING, judge, pick
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.clock import TooLong
-from kms_conformance.run.context import Bench, CaseInfo
+from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.eligibility import nearest
 from kms_conformance.run.outcomes import (
     CaseStopped,
@@ -43,11 +43,11 @@ _FIRST_ERROR = 400
 
 __all__ = [
     "Answer",
-    "Bench",
     "CaseInfo",
     "CaseRun",
     "CaseStopped",
     "ConformanceFailure",
+    "Context",
     "Inconclusive",
     "NotApplicable",
     "NotTested",
@@ -59,7 +59,7 @@ __all__ = [
 class CaseRun:
     """One case under way on one instance. Used by one thread only."""
 
-    bench: Bench
+    context: Context
     info: CaseInfo
     instance: str
     exchanges: list[Exchange] = field(default_factory=list)
@@ -86,8 +86,8 @@ class CaseRun:
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
         self.exchanges.append(exchange)
         if not self.cleaning:
-            self.findings += wire_findings(exchange, self.bench.contract, self.bench.schemas)
-            if slowed_down(exchange, self.bench.contract):
+            self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
+            if slowed_down(exchange, self.context.contract):
                 raise Inconclusive(
                     f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
                 )
@@ -96,7 +96,7 @@ class CaseRun:
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
         """Send a request, or take what became of it from the tape of a planted case."""
-        client, tape = self.bench.client, self.tape
+        client, tape = self.context.client, self.tape
         if tape is None or self.cleaning:
             return client.send(request, self.info.id)
         what = f"{request.method} {request.path}"
@@ -120,10 +120,10 @@ class CaseRun:
             raise AuthorError(
                 self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})"
             )
-        long = seconds > self.bench.target.max_wait
+        long = seconds > self.context.target.max_wait
         if self.tape is None or not self.tape.wait(seconds, why, within, self.server_now if long else None):
             try:
-                self.bench.clock.wait(self.instance, seconds)
+                self.context.clock.wait(self.instance, seconds)
             except TooLong:
                 raise NotTested(
                     f"needs a wait of {seconds:,.0f} s ({why}): give [control] url, raise [limits] max_wait,"
@@ -134,11 +134,11 @@ class CaseRun:
     def now(self) -> datetime:
         """Return the instance's time."""
         if self.tape is None:
-            return self.bench.clock.now(self.instance)
+            return self.context.clock.now(self.instance)
         event = self.tape.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
-        now = self.bench.clock.now(self.instance)
+        now = self.context.clock.now(self.instance)
         self.tape.record("now", "", at=now.isoformat())
         return now
 
@@ -146,23 +146,23 @@ class CaseRun:
         """Judge an expectation now and keep it for those who judge again."""
         self.open.pop(exchange.id, None)
         self.expectations.append(expectation)
-        finding = judge(expectation, exchange, self.bench.schemas)
+        finding = judge(expectation, exchange, self.context.schemas)
         if finding is not None:
             self.findings.append(finding)
         return finding
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to: named, or covered with this code, or the first."""
-        rows = [self.bench.contract.requirement(covered) for covered in self.info.covers]
+        rows = [self.context.contract.requirement(covered) for covered in self.info.covers]
         if row_id is not None:
             if row_id not in self.info.covers:
                 raise AuthorError(self.info.id, f"it judges {row_id!r}, which it does not cover")
-            return self.bench.contract.requirement(row_id)
+            return self.context.contract.requirement(row_id)
         return next((row for row in rows if code is not None and row.code == code), rows[0])
 
     def known_code(self, code: str) -> ReasonCode:
         """Return a reason code of the contract; raise :class:`AuthorError` where it has none of this name."""
-        codes = self.bench.contract.codes
+        codes = self.context.contract.codes
         if code not in codes:
             raise AuthorError(self.info.id, f"there is no reason code {code!r}{nearest(code, codes)}")
         return codes[code]
@@ -176,7 +176,7 @@ class CaseRun:
         message, missing = "", ""
         if isinstance(stopped, CaseStopped):
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
-            message = self.bench.redactor.scrub(str(stopped))
+            message = self.context.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
         elif isinstance(stopped, SuiteError) and stopped.exit_code is ExitCode.UNREACHABLE:
             # A token issuer or a control protocol that fails in mid-run is no fault of the suite.
@@ -197,7 +197,7 @@ class CaseRun:
             contract=self.info.contract,
             verdict=verdict,
             requirements=self.info.covers,
-            message=self.bench.redactor.scrub(message),
+            message=self.context.redactor.scrub(message),
             missing=missing,
             started=self.started,
             duration=(self.finished or time.time()) - self.started,
@@ -258,7 +258,7 @@ class Answer:
         return (
             Secret(value)
             if isinstance(value, str)
-            and path.rsplit(".", 1)[-1] in self.case.bench.contract.about.get("secrets", ())
+            and path.rsplit(".", 1)[-1] in self.case.context.contract.about.get("secrets", ())
             else value
         )
 
@@ -295,14 +295,14 @@ class Answer:
         self._demand_control(control)
         known = self.case.known_code(code)
         row = self.case.row(requirement, code)
-        code_at, text_at = self.case.bench.contract.reason_at
+        code_at, text_at = self.case.context.contract.reason_at
         primary = Outcome(
             statuses=known.refusals,
             code=code if known.in_body else None,
             messages=(message,) if message else _texts(known),
             detail=known.detail,
             target=target or row.target or known.target,
-            schema=self.case.bench.contract.envelope or None,
+            schema=self.case.context.contract.envelope or None,
             code_at=code_at,
             text_at=text_at,
             patterns=known.patterns,
@@ -318,7 +318,7 @@ class Answer:
         Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope.
         """
         self._demand_control(control)
-        row, contract = self.case.row(requirement), self.case.bench.contract
+        row, contract = self.case.row(requirement), self.case.context.contract
         wanted = statuses or tuple(range(400, 500))
         allowed = self._alternatives(row, Outcome(wanted, schema=contract.envelope or None))
         opaque = tuple(status for status in wanted if status in contract.opaque)
@@ -387,13 +387,13 @@ class Answer:
 
     def hides(self, what: str, secret: str, *, requirement: str | None = None) -> Self:
         """Expect that a secret, in whatever spelling, stands nowhere in the answer; ``what`` names it in reports."""
-        token = self.case.bench.redactor.remember(secret, what.replace(" ", "_"))
+        token = self.case.context.redactor.remember(secret, what.replace(" ", "_"))
         row = self.case.row(requirement)
         self._expect(row, row.severity, (), (Member(f"the {what}", "hides", token),))
         return self
 
     def _patterns(self, codes: tuple[str, ...]) -> list[str]:
-        known = self.case.bench.contract.codes
+        known = self.case.context.contract.codes
         return [pattern for code in codes for pattern in known[code].patterns]
 
     def has_header(self, name: str, value: str | None = None, *, requirement: str | None = None) -> Self:
@@ -407,7 +407,7 @@ class Answer:
         return self
 
     def _redacted(self, value: Any) -> Any:
-        tokens = self.case.bench.redactor
+        tokens = self.case.context.redactor
         if isinstance(value, Secret):
             return tokens.remember(str(value), "secret")
         return tokens.request(value)
@@ -438,7 +438,7 @@ class Answer:
 
     def _alternatives(self, row: Requirement, primary: Outcome) -> tuple[Outcome, ...]:
         """Return the outcome of the edition, and what the row tolerates, each with its source."""
-        edition = self.case.bench.edition
+        edition = self.case.context.edition
         fixed = row.editions.get(edition)
         documented: tuple[Outcome, ...] = ()
         if fixed is not None and fixed.get("code") is None:
@@ -454,7 +454,7 @@ class Answer:
     def _tolerated(self, accepted: Mapping[str, Any]) -> Outcome:
         status = accepted["status"]
         code = accepted.get("code")
-        contract = self.case.bench.contract
+        contract = self.case.context.contract
         known = contract.codes.get(code) if code else None
         code_at, text_at = contract.reason_at
         return Outcome(
@@ -472,7 +472,7 @@ class Answer:
         )
 
     def _success_statuses(self) -> tuple[int, ...]:
-        operation = self.case.bench.contract.operations.get(self.exchange.operation or "")
+        operation = self.case.context.contract.operations.get(self.exchange.operation or "")
         known = tuple(status for status in (operation.statuses if operation else ()) if status < 300)  # noqa: PLR2004
         return known or (200, 201, 202, 204)
 

@@ -14,7 +14,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.run.case import Bench, CaseInfo, CaseRun
+from kms_conformance.run.case import CaseInfo, CaseRun, Context
 from kms_conformance.run.journal import Thing
 from kms_conformance.run.locks import Turns
 
@@ -30,25 +30,25 @@ def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
     return adapter
 
 
-def abandoned(benches: Sequence[Bench], main: str) -> Iterator[tuple[Bench, Thing]]:
-    """Give what dead runs have left, newest first, with the bench of the contract that it belongs to."""
-    for bench in benches:
-        for thing in bench.journal.abandoned(bench.target.base_url):
-            if _owner(thing, main) == bench.contract.id:
-                yield bench, thing
+def abandoned(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context, Thing]]:
+    """Give what dead runs have left, newest first, with the context of the contract that it belongs to."""
+    for context in contexts:
+        for thing in context.journal.abandoned(context.target.base_url):
+            if _owner(thing, main) == context.contract.id:
+                yield context, thing
 
 
-def own(benches: Sequence[Bench], main: str) -> Iterator[tuple[Bench, Thing]]:
+def own(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context, Thing]]:
     """Give what this run has left, newest first."""
-    for bench in benches:
-        for thing in bench.journal.own(bench.target.base_url):
-            if _owner(thing, main) == bench.contract.id:
-                yield bench, thing
+    for context in contexts:
+        for thing in context.journal.own(context.target.base_url):
+            if _owner(thing, main) == context.contract.id:
+                yield context, thing
 
 
-def put_right(left: Sequence[tuple[Bench, Thing]]) -> list[str]:
+def put_right(left: Sequence[tuple[Context, Thing]]) -> list[str]:
     """Undo each thing; return a line for each that resists."""
-    lines = ((thing, undo(bench, thing)) for bench, thing in left)
+    lines = ((thing, undo(context, thing)) for context, thing in left)
     return [
         f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}"
         for thing, why in lines
@@ -56,29 +56,29 @@ def put_right(left: Sequence[tuple[Bench, Thing]]) -> list[str]:
     ]
 
 
-def put_back_shared(bench: Bench, instance: str, main: str) -> None:
+def put_back_shared(context: Context, instance: str, main: str) -> None:
     """Put back what dead runs have changed on a whole instance; the caller holds it alone."""
-    for owner, thing in abandoned([bench], main):
+    for owner, thing in abandoned([context], main):
         if thing.instance == instance and _kind(thing) in SHARED:
             undo(owner, thing, held=True)
 
 
-def undo(bench: Bench, thing: Thing, *, held: bool = False) -> str:
+def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
     """Remove a thing or put it back; return why that was not possible, ``""`` when nothing is left of it."""
-    if bench.client.silent >= _SILENT:
+    if context.client.silent >= _SILENT:
         return "the endpoint does not answer"
-    info = CaseInfo("recovery", "Clean-up", bench.contract.id, ())
-    case = CaseRun(bench, info, thing.instance, cleaning=True)
-    turns = Turns(bench.target.base_url, thing.instance, shared=not bench.target.fresh and not held)
+    info = CaseInfo("recovery", "Clean-up", context.contract.id, ())
+    case = CaseRun(context, info, thing.instance, cleaning=True)
+    turns = Turns(context.target.base_url, thing.instance, shared=not context.target.fresh and not held)
     try:
         with turns.hold(alone=_kind(thing) in SHARED):
-            done = bool(adapter_of(bench.contract)(case).undo(thing))
+            done = bool(adapter_of(context.contract)(case).undo(thing))
     except SuiteError as wrong:
         return wrong.sentence
     except Exception as wrong:  # noqa: BLE001 - one thing that resists must not keep the others
         return str(wrong) or type(wrong).__name__
     if done:
-        bench.journal.gone(thing.id)
+        context.journal.gone(thing.id)
         return ""
     told = [exchange.outcome for exchange in case.exchanges if not _succeeded(exchange)]
     return f"it is still there ({told[0]})" if told else "it is still there"

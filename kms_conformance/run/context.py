@@ -39,7 +39,7 @@ class CaseInfo:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Context:
     """What all cases of a run share."""
 
     contract: Contract

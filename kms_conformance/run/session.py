@@ -27,7 +27,7 @@ from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted, settle
 from kms_conformance.outputs.shards import note as shard_note
 from kms_conformance.redaction.redactor import Redactor
-from kms_conformance.run.case import Bench, CaseInfo, CaseRun, NotTested, Planted
+from kms_conformance.run.case import CaseInfo, CaseRun, Context, NotTested, Planted
 from kms_conformance.run.cleanup import abandoned, adapter_of, own, put_back_shared, put_right
 from kms_conformance.run.clock import Cancelled, RealClock, choose_clock
 from kms_conformance.run.eligibility import SWITCHES, admit, demand_sense
@@ -63,7 +63,7 @@ class Session:
             self._reference = EmbeddedReference(
                 edition=options.edition, defects=options.defects, variations=options.variations
             )
-        self._benches: dict[str, Bench] = {}
+        self._contexts: dict[str, Context] = {}
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._pace: Pace | None = None
@@ -88,28 +88,28 @@ class Session:
     def check(self) -> None:
         """Run the preflight; raise what it raises. The embedded reference needs none."""
         for contract_id in self.options.contracts:
-            bench = self.bench(contract_id)
-            probe = bench.contract.about.get("preflight")
-            if probe is None or bench.target.embedded:
+            context = self.context(contract_id)
+            probe = context.contract.about.get("preflight")
+            if probe is None or context.target.embedded:
                 continue
-            instance = self.instance(bench.target)
-            with Turns(bench.target.base_url, instance, shared=not bench.target.fresh).hold():
-                first = preflight(bench.client, bench.contract, probe, instance)
-            if isinstance(bench.clock, RealClock) and first.answer is not None:
-                bench.clock.learn(first.answer.headers.get("date"))
+            instance = self.instance(context.target)
+            with Turns(context.target.base_url, instance, shared=not context.target.fresh).hold():
+                first = preflight(context.client, context.contract, probe, instance)
+            if isinstance(context.clock, RealClock) and first.answer is not None:
+                context.clock.learn(first.answer.headers.get("date"))
 
-    def bench(self, contract_id: str) -> Bench:
+    def context(self, contract_id: str) -> Context:
         """Return what the cases of a contract share."""
         target = self.target
         with self._lock:
-            if contract_id not in self._benches:
+            if contract_id not in self._contexts:
                 contract = load_contract(contract_id)
-                self._benches[contract_id] = self._build(
+                self._contexts[contract_id] = self._build(
                     contract, target.seen_by(contract_id, contract.instance_key)
                 )
-            return self._benches[contract_id]
+            return self._contexts[contract_id]
 
-    def _build(self, contract: Contract, target: Target) -> Bench:
+    def _build(self, contract: Contract, target: Target) -> Context:
         about = contract.about
         redactor = Redactor(
             secret=about.get("secrets", ()),
@@ -124,9 +124,9 @@ class Session:
             self._journal = Journal(path, self.options.run, lambda text: bool(redactor.tokens_in(text)))
         if self._pace is None:
             self._pace = Pace(target.requests_per_second, self._pace_file)
-        prefix = f"{self.options.worker}x" + "x" * len(self._benches)
+        prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
         client = Client(target, redactor, prefix, self._pace)
-        return Bench(
+        return Context(
             contract=contract,
             target=target,
             client=client,
@@ -142,7 +142,7 @@ class Session:
     @property
     def redactor(self) -> Redactor | None:
         """What knows every secret of the run; ``None`` before there is any."""
-        return next((bench.redactor for bench in self._benches.values()), None)
+        return next((context.redactor for context in self._contexts.values()), None)
 
     @property
     def _pace_file(self) -> Path:
@@ -155,33 +155,33 @@ class Session:
 
     def overlaps(self, contract_id: str) -> bool:
         """Tell whether waits are real, so that waiting cases belong into threads."""
-        return self.bench(contract_id).clock.overlaps
+        return self.context(contract_id).clock.overlaps
 
     def open(self, info: CaseInfo) -> CaseRun:
         """Begin a case."""
-        bench = self.bench(info.contract)
-        return CaseRun(bench, info, self.instance(bench.target))
+        context = self.context(info.contract)
+        return CaseRun(context, info, self.instance(context.target))
 
     def run_case(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
         """Run a case from its first request to the end of its clean-up, and return the result.
 
         Raises nothing but :class:`KeyboardInterrupt`, and that only after the clean-up.
         """
-        bench, info = case.bench, case.info
+        context, info = case.context, case.info
         interrupt: KeyboardInterrupt | None = None
         try:
-            self._demand_life(bench)
-            demand_sense(info, bench.contract)
-            admit(info, bench.target)
-            system = adapter_of(bench.contract)(case)
-            turns = Turns(bench.target.base_url, case.instance, shared=not bench.target.fresh)
-            kinds = _touched(info, bench.target)
-            alone = bool(kinds & ALONE) or (bench.clock.overlaps is False and info.waits > 0)
+            self._demand_life(context)
+            demand_sense(info, context.contract)
+            admit(info, context.target)
+            system = adapter_of(context.contract)(case)
+            turns = Turns(context.target.base_url, case.instance, shared=not context.target.fresh)
+            kinds = _touched(info, context.target)
+            alone = bool(kinds & ALONE) or (context.clock.overlaps is False and info.waits > 0)
             with self._plant_turn(case), turns.hold(sorted(kinds & TAKES_TURNS), alone=alone):
                 self._take_up(case, system)
-                bench = case.bench
-                if alone and not bench.target.fresh:
-                    put_back_shared(bench, case.instance, self.target.contract)
+                context = case.context
+                if alone and not context.target.fresh:
+                    put_back_shared(context, case.instance, self.target.contract)
                 case.started = time.time()
                 try:
                     with reproducible(case.tape.seed if case.tape else None):
@@ -209,8 +209,8 @@ class Session:
 
         Raises :class:`NotTested` when it is planted and not yet due.
         """
-        bench, info = case.bench, case.info
-        journal, target = bench.journal, bench.target
+        context, info = case.context, case.info
+        journal, target = context.journal, context.target
         if not _plantable(case) or not hasattr(system, "server_now"):
             return
         plants = [
@@ -236,23 +236,23 @@ class Session:
         if case.tape is None:
             if self.options.profile is not Profile.NIGHTLY:
                 return
-            lock, run = self._journal_lock(target), f"{bench.run}-{uuid.uuid4().hex[:6]}"
+            lock, run = self._journal_lock(target), f"{context.run}-{uuid.uuid4().hex[:6]}"
             case.tape = begin(
                 journal, lock, info.id, base_url=target.base_url, instance=case.instance, run=run
             )
-        case.bench = replace(bench, run=case.tape.plant.run, journal=journal.tagged(case.tape.plant.run))
+        case.context = replace(context, run=case.tape.plant.run, journal=journal.tagged(case.tape.plant.run))
         case.server_now = system.server_now
 
     def _plant_turn(self, case: CaseRun) -> AbstractContextManager[None]:
         """Hold a case that may be planted: two runs with one journal must not both plant or finish it."""
-        place = str(case.bench.journal.path)
+        place = str(case.context.journal.path)
         return Turns(place, case.info.id, shared=_plantable(case)).hold(alone=True)
 
     def _demand_due(self, case: CaseRun, due: str) -> None:
         """Ask the server for its date; raise :class:`NotTested` when a planted case is not yet due."""
-        probe = CaseRun(case.bench, case.info, case.instance)
+        probe = CaseRun(case.context, case.info, case.instance)
         try:
-            now = adapter_of(case.bench.contract)(probe).server_now()
+            now = adapter_of(case.context.contract)(probe).server_now()
         finally:
             self._clean(probe)
         if now < datetime.fromisoformat(due):
@@ -287,26 +287,26 @@ class Session:
 
         Returns a line for each thing that stays in the journal. Called once, when no case runs any more.
         """
-        if not self._benches or self._journal is None or self.target.embedded:
+        if not self._contexts or self._journal is None or self.target.embedded:
             return []
         left = list(own(self._all(), self.target.contract))
         if left and not self._journal.last(_PATIENCE):
             return [f"{len(left)} things: a process of this run is still at work"]
         return put_right(left)
 
-    def _all(self) -> list[Bench]:
-        return [self.bench(contract_id) for contract_id in self.options.contracts]
+    def _all(self) -> list[Context]:
+        return [self.context(contract_id) for contract_id in self.options.contracts]
 
-    def _demand_life(self, bench: Bench) -> None:
+    def _demand_life(self, context: Context) -> None:
         """Spare the cases that are left when the endpoint has stopped answering."""
-        silent = bench.client.silent
+        silent = context.client.silent
         if silent >= BREAKER:
             self.interrupted = f"the endpoint gave no answer to {silent} requests in a row"
             raise NotTested("the endpoint stopped answering")
 
     def _clean(self, case: CaseRun) -> None:
         """Remove what a case has made; a failure to do so leaves it to the journal."""
-        if case.bench.target.embedded:
+        if case.context.target.embedded:
             return  # the reference and all it holds end with the run
         try:
             with contextlib.suppress(Exception):
@@ -350,14 +350,14 @@ class Session:
 
     def cancel(self) -> None:
         """End every wait that is under way."""
-        for bench in self._benches.values():
-            bench.clock.cancel()
+        for context in self._contexts.values():
+            context.clock.cancel()
 
     def close(self) -> None:
         """Let go of everything."""
-        for bench in self._benches.values():
-            bench.client.close()
-            bench.clock.close()
+        for context in self._contexts.values():
+            context.client.close()
+            context.clock.close()
         if self._pace is not None:
             self._pace.close()
             if not self.options.worker:
@@ -431,12 +431,12 @@ def _touched(info: CaseInfo, target: Target) -> set[str]:
 
 def _plantable(case: CaseRun) -> bool:
     """Tell whether a case waits longer than a run may, and leaves nothing that cannot stay for days."""
-    bench, info = case.bench, case.info
+    context, info = case.context, case.info
     return (
-        type(bench.clock) is RealClock
-        and info.waits > bench.target.max_wait
+        type(context.clock) is RealClock
+        and info.waits > context.target.max_wait
         and not set(info.impact) & ROOTLESS
-        and bench.journal.path is not None
+        and context.journal.path is not None
     )
 
 

@@ -14,7 +14,7 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.verdict import Run
 from kms_conformance.pytest_plugin.plugin import State
-from kms_conformance.run.case import Bench, CaseInfo, CaseRun
+from kms_conformance.run.case import CaseInfo, CaseRun, Context
 from kms_conformance.run.session import Options, Session
 from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
@@ -88,20 +88,20 @@ def promised(run: Run) -> list[str]:
     ]
 
 
-def bench_of(target: Target) -> tuple[Session, Bench]:
+def bench_of(target: Target) -> tuple[Session, Context]:
     """Return a session on a target and what its cases share."""
     session = Session(Options(), target)
-    return session, session.bench("key_protect")
+    return session, session.context("key_protect")
 
 
 def case_of(
-    bench: Bench, *covers: str, instance: str = "00000000-0000-4000-8000-000000000000", **info: Any
+    context: Context, *covers: str, instance: str = "00000000-0000-4000-8000-000000000000", **info: Any
 ) -> CaseRun:
     """Return a case under way."""
     declared = CaseInfo(
         id="tests.case", title="a case", contract="key_protect", covers=covers or ("list-keys",), **info
     )
-    return CaseRun(bench, declared, instance)
+    return CaseRun(context, declared, instance)
 
 
 def write_case(folder: Path, text: str, name: str = "test_own") -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Sent
 
 URL = "http://127.0.0.1:1/api/v2/keys"
@@ -21,7 +22,7 @@ def curl(
 ) -> list[str]:
     """Return the words of the line for a request."""
     sent = Sent(method, url, "/api/v2/keys", headers or {}, body, text)
-    return shlex.split(Exchange("x00001", "case", "step", None, "manager", sent, None).curl())
+    return shlex.split(curl_line(Exchange("x00001", "case", "step", None, "manager", sent, None)))
 
 
 def test_plain_request_is_a_short_line() -> None:

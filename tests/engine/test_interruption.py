@@ -46,9 +46,9 @@ def without_control(server: Server, tmp_path: Path) -> Path:
 
 def keys_of(server: Server) -> list[dict[str, object]]:
     """Return the keys of the instance that are not destroyed."""
-    session, bench = bench_of(served_target(server))
+    session, context = bench_of(served_target(server))
     try:
-        reply, _ = bench.client.send(
+        reply, _ = context.client.send(
             Request("GET", "/api/v2/keys?limit=5000", {"bluemix-instance": INSTANCE}), "test"
         )
         assert reply is not None
@@ -134,8 +134,8 @@ def test_killed_before_the_answer(server: Server, tmp_path: Path) -> None:
     """A thing whose creation was never answered is in the journal too: it may or may not exist."""
     target = served_target(server, control=False, instance=INSTANCE)
     session = Session(Options(journal=tmp_path / "j.sqlite"), target)
-    bench = session.bench("key_protect")
-    row = bench.journal.intend(target.base_url, INSTANCE, "key", "kmsct-nobody-knows")
+    context = session.context("key_protect")
+    row = context.journal.intend(target.base_url, INSTANCE, "key", "kmsct-nobody-knows")
     with open_journal(tmp_path / "j.sqlite", "later") as journal:
         (thing,) = journal.left_over()
         assert (thing.id, thing.state, thing.ref, thing.name) == (row, "intended", "", "kmsct-nobody-knows")
@@ -162,8 +162,8 @@ def test_interrupt_within_a_case(server: Server) -> None:
 
 def test_clean_up_goes_on_after_a_failure(server: Server) -> None:
     """What cannot be removed does not keep the rest from being removed."""
-    session, bench = bench_of(served_target(server, control=False, instance=INSTANCE))
-    case = case_of(bench, instance=INSTANCE)
+    session, context = bench_of(served_target(server, control=False, instance=INSTANCE))
+    case = case_of(context, instance=INSTANCE)
     removed: list[str] = []
 
     def fail() -> None:

@@ -62,7 +62,7 @@ def test_printed_secrets(kms):
     """A case prints a whole answer."""
     key = kms.create_root_key()
     print(kms.list_keys().succeeds(200).exchange)
-    print([key_material(), kms.case.bench.target])
+    print([key_material(), kms.case.context.target])
     print(kms.current_token(), kms.unwrap(key, kms.wrap(key, key_material())["ciphertext"]).body)
 
 

@@ -84,8 +84,8 @@ def test_corpus_keeps_most_of_itself() -> None:
 @pytest.fixture
 def supply(reference: Server) -> Iterator[Supply]:
     """Give what the fuzzer of one shared instance draws from, with nothing allowed."""
-    session, bench = bench_of(served_target(reference, instance=str(uuid4())))
-    yield Supply(case_of(bench, instance=bench.target.instance))
+    session, context = bench_of(served_target(reference, instance=str(uuid4())))
+    yield Supply(case_of(context, instance=context.target.instance))
     session.close()
 
 
@@ -104,7 +104,7 @@ def test_twice_sent_requests_leave_a_row(supply: Supply, status: int, left: int)
     supply.leaving(shot)
     body: Any = {"resources": [{"id": "one"}]} if status == 201 else None
     supply.landed(shot, status, body, again=True)
-    intended = [thing for thing in supply.case.bench.journal.left_over() if thing.state == "intended"]
+    intended = [thing for thing in supply.case.context.journal.left_over() if thing.state == "intended"]
     assert len({thing.name for thing in intended}) == left
 
 
@@ -116,7 +116,7 @@ def test_server_errors_leave_a_row(supply: Supply, status: int, left: int) -> No
     body: Any = {"resources": [{"id": "one"}]} if status == 201 else None
     supply.landed(shot, status, body)
     assert (
-        len([thing for thing in supply.case.bench.journal.left_over() if thing.state == "intended"]) == left
+        len([thing for thing in supply.case.context.journal.left_over() if thing.state == "intended"]) == left
     )
 
 
@@ -128,7 +128,7 @@ def _creation(supply: Supply) -> Shot:
 
 def test_time_of_others_does_not_pass(supply: Supply) -> None:
     """Where the clock can be moved, it is not moved under the feet of those who share the instance."""
-    clock, instance = supply.case.bench.clock, supply.target.instance
+    clock, instance = supply.case.context.clock, supply.target.instance
     before = clock.now(instance)
     supply.stock(["key:expired", "free:disabled"])
     assert (clock.now(instance) - before).total_seconds() < 600
@@ -138,13 +138,13 @@ def test_time_of_others_does_not_pass(supply: Supply) -> None:
 def test_impact_where_it_is_allowed(reference: Server, *, allowed: bool) -> None:
     """A case that changes the instance only where it may runs in any case, and alone where it may."""
     allow = {"instance_policies": allowed}
-    session, bench = bench_of(served_target(reference, instance=str(uuid4()), allow=allow))
+    session, context = bench_of(served_target(reference, instance=str(uuid4()), allow=allow))
     others: list[bool] = []
 
     def body(kms: Any) -> None:
         kms.list_keys(limit=1).succeeds(200)
         try:
-            with Turns(bench.target.base_url, bench.target.instance, shared=True).hold(patience=0):
+            with Turns(context.target.base_url, context.target.instance, shared=True).hold(patience=0):
                 others.append(True)
         except TimeoutError:
             others.append(False)

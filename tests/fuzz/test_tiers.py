@@ -69,12 +69,12 @@ def test_what_is_not_kept_is_known() -> None:
     sent, got = (base64.b64encode(bytes(range(first, first + 24))).decode() for first in (60, 160))
 
     def body(case: CaseRun) -> None:
-        aim = Aim(case, tiers.supply_of(case.bench.contract, case))
+        aim = Aim(case, tiers.supply_of(case.context.contract, case))
         entry = Entry(1, "wrapKey", "valid", "POST", "/api/v2/keys/x/actions/wrap")
         content = json.dumps({"plaintext": sent, "payload": "A" * 24}).encode()
         shot = aim.shot(entry, entry.path, "", {}, content)
         aim.judge(shot, Landed(200, [], json.dumps({"ciphertext": got}).encode()))
-        scrub = case.bench.redactor.scrub
+        scrub = case.context.redactor.scrub
         assert scrub(f"{sent}, {got}").startswith("<plaintext:")
         assert got not in scrub(f"{sent}, {got}")
         # What a fuzzer has made up stands in other answers by chance.

@@ -182,7 +182,7 @@ class Unit:
 
 
 @dataclass
-class Bench:
+class Context:
     """A service, its client, one instance."""
 
     service: TkeService
@@ -202,16 +202,16 @@ def administrators() -> list[EcAdministrator]:
 
 
 @pytest.fixture
-def make_bench() -> Iterator[Callable[..., Bench]]:
-    """Make benches with defects."""
+def make_bench() -> Iterator[Callable[..., Context]]:
+    """Make contexts with defects."""
     open_clients: list[Http] = []
 
-    def make(*defects: str) -> Bench:
+    def make(*defects: str) -> Context:
         service = TkeService(identify, defects=defects)
         service.provision(INSTANCE)
         client = Http(create_app(service))
         open_clients.append(client)
-        return Bench(service, client)
+        return Context(service, client)
 
     yield make
     for client in open_clients:
@@ -219,15 +219,15 @@ def make_bench() -> Iterator[Callable[..., Bench]]:
 
 
 @pytest.fixture
-def bench(make_bench: Callable[..., Bench]) -> Bench:
-    """Make a bench without defects."""
+def context(make_bench: Callable[..., Context]) -> Context:
+    """Make a context without defects."""
     return make_bench()
 
 
 @pytest.fixture
-def unit(bench: Bench) -> Unit:
+def unit(context: Context) -> Unit:
     """Find a unit in imprint mode."""
-    return bench.units()[0]
+    return context.units()[0]
 
 
 @pytest.fixture

@@ -17,28 +17,28 @@ from kms_reference.hpcs_tke import DEFECTS
 from kms_reference.hpcs_tke.defects import ActiveDefects
 
 if TYPE_CHECKING:
-    from tests.hpcs_tke.conftest import Bench, Unit
+    from tests.hpcs_tke.conftest import Context, Unit
 
 PARTS = (b"\x11" * 32, b"\x22" * 32)
 GOOD = {"authorization": "Bearer manager"}
 CONTROL_BITS = 0x00300000
 
 
-def http_chapter(bench: Bench) -> Iterator[Any]:
+def http_chapter(context: Context) -> Iterator[Any]:
     """Yield what the service says to callers, strangers and bad requests."""
-    path = f"/v1/tke/{bench.instance}/hsms"
+    path = f"/v1/tke/{context.instance}/hsms"
     for name in (None, "Bearer garbage", "Bearer outsider", "Bearer manager"):
-        reply = bench.http.get(path, headers={"authorization": name} if name else {})
+        reply = context.http.get(path, headers={"authorization": name} if name else {})
         body = reply.json() if reply.headers["content-type"] == "application/json" else reply.text
         yield reply.status_code, sorted(body) if isinstance(body, dict) else body
         yield [
             (sorted(entry), type(entry["hsm_id"]), entry["location"].count("."))
             for entry in (body.get("hsms", []) if isinstance(body, dict) else [])
         ]
-    yield bench.http.get("/v1/tke/nowhere/hsms", headers=GOOD).status_code
+    yield context.http.get("/v1/tke/nowhere/hsms", headers=GOOD).status_code
     frame = wire.htp_request(2, wire.Header(3).encode(wire.query_request(wire.QUERY_ATTRIBUTES, 3)))
-    yield bench.http.post(f"{path}/none", headers=GOOD, json={"request": frame}).status_code
-    unit = bench.units()[0]
+    yield context.http.post(f"{path}/none", headers=GOOD, json={"request": frame}).status_code
+    unit = context.units()[0]
     yield unit.http.post(unit.path, headers=GOOD, content=b"{").status_code
     yield unit.post(wire.htp_request(2, wire.Header(3).encode(b"\x30"))).status_code
     yield unit.entry["serial_number"] == unit.query().module[:8].decode()
@@ -82,14 +82,14 @@ def threshold_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any
     yield unit.state()
 
 
-def operational_chapter(bench: Bench, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def operational_chapter(context: Context, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what an operational unit does with signatures, administrators and thresholds."""
     first, second, third = people[:3]
-    path = f"/_control/hpcs_tke/instances/{bench.instance}/faults"
+    path = f"/_control/hpcs_tke/instances/{context.instance}/faults"
     unit.add(first)
-    bench.http.post(path, json={"fault": "module-imprint"})
+    context.http.post(path, json={"fault": "module-imprint"})
     yield unit.set((first,), signature=1, revocation=1)
-    bench.http.post(path, json={"fault": "module-imprint", "clear": True})
+    context.http.post(path, json={"fault": "module-imprint", "clear": True})
     unit.command(wire.ZEROIZE, by=(first,))
     unit.leave_imprint(people, 2)
     yield unit.command(wire.REMOVE_ADMINISTRATOR, second.ski, (first,))
@@ -121,7 +121,7 @@ def single_sign_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[A
     yield unit.set(by, permissions=unit.attributes()[3] & ~0x10)
 
 
-def register_chapter(bench: Bench, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def register_chapter(context: Context, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what the master-key registers do."""
     by = (people[0],)
     unit.leave_imprint(people)
@@ -132,7 +132,7 @@ def register_chapter(bench: Bench, unit: Unit, people: list[EcAdministrator]) ->
     yield unit.command(wire.FINALIZE_KEY, pattern, by), unit.registers()
     unit.command(wire.COMMIT_KEY, pattern, by)
     yield unit.command(wire.FINALIZE_KEY, bytes(32), by), unit.registers()
-    yield bench.service.crypto_ready(bench.instance)
+    yield context.service.crypto_ready(context.instance)
     yield unit.command(wire.FINALIZE_KEY, pattern, by), unit.registers()
     wanted = wire.parameter_file((0x1C, 1, b""), (0x1D, 0, importer.holder_certificate()))
     yield len(unit.command(wire.EXPORT_CURRENT_KEY, wanted, by).output)
@@ -166,21 +166,21 @@ def input_chapter(unit: Unit, people: list[EcAdministrator], rsa: RsaAdministrat
     yield unit.send(wire.admin_request(3, block, rsa.sign(block + b"x"))).pair
 
 
-def world_chapter(bench: Bench, people: list[EcAdministrator]) -> Iterator[Any]:
+def world_chapter(context: Context, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what a reader, another instance and a second operational unit see."""
-    path = f"/v1/tke/{bench.instance}/hsms"
-    yield bench.http.get(path, headers={"authorization": "Bearer reader"}).status_code
-    yield [sorted(entry) for entry in bench.http.get(path, headers=GOOD).json()["source_hsms"]]
-    foreign = bench.units()[0]
-    bench.service.provision("another")
+    path = f"/v1/tke/{context.instance}/hsms"
+    yield context.http.get(path, headers={"authorization": "Bearer reader"}).status_code
+    yield [sorted(entry) for entry in context.http.get(path, headers=GOOD).json()["source_hsms"]]
+    foreign = context.units()[0]
+    context.service.provision("another")
     other = replace(foreign, instance="another")
-    yield bench.http.post(other.path, headers=GOOD, json={"request": ""}).status_code
-    bench.service.provision(bench.instance, operational=2)
-    units = bench.units()
+    yield context.http.post(other.path, headers=GOOD, json={"request": ""}).status_code
+    context.service.provision(context.instance, operational=2)
+    units = context.units()
     for unit in units:
         unit.leave_imprint(people)
         unit.command(wire.RANDOM_KEY, by=(people[0],))
-        yield bench.service.crypto_ready(bench.instance)
+        yield context.service.crypto_ready(context.instance)
     unit = units[0]
     for infos in (b"", people[0].sign(b"x")[:40]):
         block = unit.block(wire.ADD_ADMINISTRATOR, b"\x30")
@@ -250,34 +250,34 @@ def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
 
 
 def told(
-    chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench], *defects: str
+    chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context], *defects: str
 ) -> list[Any]:
     """Run the chapters, each on fresh units; what stops one is part of what it tells."""
     heard: list[Any] = []
     for chapter in chapters:
-        bench = make_bench(*defects)
+        context = make_bench(*defects)
         try:
-            heard.extend(chapter(bench))
+            heard.extend(chapter(context))
         except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop a chapter in any way
             heard.append(type(stopped).__name__)
     return heard
 
 
 @pytest.fixture(scope="session")
-def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Bench], Iterator[Any]]]:
+def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Context], Iterator[Any]]]:
     """Tell the whole story, in chapters that start from a fresh service."""
     rsa = RsaAdministrator("administrator RSA")
     return [
         http_chapter,
-        lambda bench: imprint_chapter(bench.units()[0], administrators),
-        lambda bench: threshold_chapter(bench.units()[0], administrators),
-        lambda bench: operational_chapter(bench, bench.units()[0], administrators),
-        lambda bench: single_sign_chapter(bench.units()[0], administrators),
-        lambda bench: register_chapter(bench, bench.units()[0], administrators),
-        lambda bench: input_chapter(bench.units()[0], administrators, rsa),
-        lambda bench: world_chapter(bench, administrators),
-        lambda bench: few_signatures_chapter(bench.units()[0], administrators),
-        lambda bench: guard_chapter(bench.units()[0], administrators),
+        lambda context: imprint_chapter(context.units()[0], administrators),
+        lambda context: threshold_chapter(context.units()[0], administrators),
+        lambda context: operational_chapter(context, context.units()[0], administrators),
+        lambda context: single_sign_chapter(context.units()[0], administrators),
+        lambda context: register_chapter(context, context.units()[0], administrators),
+        lambda context: input_chapter(context.units()[0], administrators, rsa),
+        lambda context: world_chapter(context, administrators),
+        lambda context: few_signatures_chapter(context.units()[0], administrators),
+        lambda context: guard_chapter(context.units()[0], administrators),
     ]
 
 
@@ -286,7 +286,7 @@ _HEARD: list[Any] = []
 
 @pytest.mark.parametrize("defect", sorted(DEFECTS))
 def test_defect_shows(
-    defect: str, chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench]
+    defect: str, chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context]
 ) -> None:
     """A defect changes what a client hears."""
     if not _HEARD:
@@ -304,7 +304,7 @@ def test_defect_shows(
 
 
 def test_the_story_repeats(
-    chapters: list[Callable[[Bench], Iterator[Any]]], make_bench: Callable[..., Bench]
+    chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context]
 ) -> None:
     """Without a defect the same is heard twice."""
     assert told(chapters, make_bench) == told(chapters, make_bench)

@@ -12,7 +12,7 @@ from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.wire import Header, octets, sequence, tlv, word
 
 if TYPE_CHECKING:
-    from tests.hpcs_tke.conftest import Bench, Unit
+    from tests.hpcs_tke.conftest import Context, Unit
 
 QUERY = wire.query_request(wire.QUERY_ATTRIBUTES, 3)
 BLOCK = wire.admin_block(wire.QUERY_ATTRIBUTES, word(3) + bytes(4))
@@ -158,9 +158,9 @@ def test_any_changed_octet_is_answered(unit: Unit, data: st.DataObject) -> None:
     assert unit.query().succeeded
 
 
-def test_each_unit_has_its_place(bench: Bench) -> None:
+def test_each_unit_has_its_place(context: Context) -> None:
     """Units of one instance do not answer for each other."""
-    first, other = bench.units()[0], bench.units("source_hsms")[0]
+    first, other = context.units()[0], context.units("source_hsms")[0]
     module, domain = other.place
     frame = wire.htp_request(module, Header(domain).encode(wire.query_request(wire.QUERY_ATTRIBUTES, domain)))
     assert other.raw(frame).succeeded

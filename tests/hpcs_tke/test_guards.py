@@ -12,7 +12,7 @@ from kms_conformance.adapters.hpcs_tke.signing import Importer, RsaAdministrator
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
-    from tests.hpcs_tke.conftest import Bench, Unit
+    from tests.hpcs_tke.conftest import Context, Unit
 
 Admins = "list[EcAdministrator]"
 ONE_SIGN = 0x10
@@ -204,13 +204,13 @@ def test_protected_attribute(unit: Unit, administrators: list[EcAdministrator]) 
     refused(unit, "209/70", lambda: unit.set(tuple(administrators[:2]), permissions=permissions))
 
 
-def test_module_in_imprint(bench: Bench, unit: Unit, administrators: list[EcAdministrator]) -> None:
+def test_module_in_imprint(context: Context, unit: Unit, administrators: list[EcAdministrator]) -> None:
     """A domain does not leave imprint mode before its module; once the module has, it does."""
-    path = f"/_control/hpcs_tke/instances/{bench.instance}/faults"
+    path = f"/_control/hpcs_tke/instances/{context.instance}/faults"
     assert unit.add(administrators[0]).succeeded
-    assert bench.http.post(path, json={"fault": "module-imprint"}).status_code == 204
+    assert context.http.post(path, json={"fault": "module-imprint"}).status_code == 204
     refused(unit, "209/85", lambda: unit.set((administrators[0],), signature=1, revocation=1))
-    assert bench.http.post(path, json={"fault": "module-imprint", "clear": True}).status_code == 204
+    assert context.http.post(path, json={"fault": "module-imprint", "clear": True}).status_code == 204
     assert unit.set((administrators[0],), signature=1, revocation=1).succeeded
 
 

@@ -9,15 +9,15 @@ import pytest
 from kms_conformance.adapters.hpcs_tke import wire
 
 if TYPE_CHECKING:
-    from tests.hpcs_tke.conftest import Bench, Unit
+    from tests.hpcs_tke.conftest import Context, Unit
 
 GOOD = {"authorization": "Bearer manager"}
 BAD_TOKENS = [None, "Bearer garbage", "manager", "Bearer reader", "Bearer outsider"]
 
 
-def test_list(bench: Bench) -> None:
+def test_list(context: Context) -> None:
     """Units have an id, a place in four parts and a serial number; recovery units are listed apart."""
-    reply = bench.http.get(f"/v1/tke/{bench.instance}/hsms", headers=GOOD)
+    reply = context.http.get(f"/v1/tke/{context.instance}/hsms", headers=GOOD)
     assert reply.status_code == 200
     listed = reply.json()
     assert listed["metadata"][0]["collectionTotal"] == len(listed["hsms"]) + len(listed["source_hsms"])
@@ -33,36 +33,36 @@ def test_serial_number_is_the_module(unit: Unit) -> None:
 
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
-def test_bad_tokens(bench: Bench, unit: Unit, token: str | None) -> None:
+def test_bad_tokens(context: Context, unit: Unit, token: str | None) -> None:
     """No token, garbage, and identities without the role are 401 on both operations; then a good token works."""
     headers = {"authorization": token} if token else {}
     before = unit.state()
     module, domain = unit.place
     zeroize = wire.admin_request(domain, unit.block(wire.ZEROIZE))
-    listed = bench.http.get(f"/v1/tke/{bench.instance}/hsms", headers=headers)
+    listed = context.http.get(f"/v1/tke/{context.instance}/hsms", headers=headers)
     sent = unit.post(wire.htp_request(module, wire.Header(domain).encode(zeroize)), token)
     for reply in (listed, sent):
         assert (reply.status_code, reply.text) == (401, "Unauthorized")
     assert unit.state() == before
-    assert bench.units()
+    assert context.units()
 
 
 @pytest.mark.parametrize("token", BAD_TOKENS)
-def test_token_before_existence(bench: Bench, token: str | None) -> None:
+def test_token_before_existence(context: Context, token: str | None) -> None:
     """401 does not tell whether an instance or unit exists."""
     headers = {"authorization": token} if token else {}
-    assert bench.http.get("/v1/tke/nowhere/hsms", headers=headers).status_code == 401
-    assert bench.http.post("/v1/tke/nowhere/hsms/none", headers=headers, content=b"{").status_code == 401
+    assert context.http.get("/v1/tke/nowhere/hsms", headers=headers).status_code == 401
+    assert context.http.post("/v1/tke/nowhere/hsms/none", headers=headers, content=b"{").status_code == 401
 
 
-def test_unknown_things(bench: Bench) -> None:
+def test_unknown_things(context: Context) -> None:
     """Unknown instances and units are 404."""
-    assert bench.http.get("/v1/tke/nowhere/hsms", headers=GOOD).status_code == 404
+    assert context.http.get("/v1/tke/nowhere/hsms", headers=GOOD).status_code == 404
     assert (
-        bench.http.post("/v1/tke/nowhere/hsms/none", headers=GOOD, json={"request": "1"}).status_code == 404
+        context.http.post("/v1/tke/nowhere/hsms/none", headers=GOOD, json={"request": "1"}).status_code == 404
     )
-    path = f"/v1/tke/{bench.instance}/hsms/none"
-    assert bench.http.post(path, headers=GOOD, json={"request": "1"}).status_code == 404
+    path = f"/v1/tke/{context.instance}/hsms/none"
+    assert context.http.post(path, headers=GOOD, json={"request": "1"}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -81,36 +81,36 @@ def test_huge_body(unit: Unit) -> None:
 
 
 @pytest.mark.parametrize(("method", "tail"), [("POST", ""), ("DELETE", ""), ("GET", "/x"), ("PUT", "/x")])
-def test_other_methods(bench: Bench, method: str, tail: str) -> None:
+def test_other_methods(context: Context, method: str, tail: str) -> None:
     """Other methods are 405 and say which are there."""
-    reply = bench.http.request(method, f"/v1/tke/{bench.instance}/hsms{tail}", headers=GOOD)
+    reply = context.http.request(method, f"/v1/tke/{context.instance}/hsms{tail}", headers=GOOD)
     assert reply.status_code == 405
     assert reply.headers["allow"]
 
 
 @pytest.mark.parametrize("wanted", [{}, {"operational": 3, "recovery": 0, "failover": 2}])
-def test_provisioning(bench: Bench, wanted: dict[str, int]) -> None:
+def test_provisioning(context: Context, wanted: dict[str, int]) -> None:
     """The control protocol makes an instance of fresh units, and removes it."""
     path = "/_control/hpcs_tke/instances/other"
-    made = bench.http.request("PUT", path, json=wanted)
+    made = context.http.request("PUT", path, json=wanted)
     assert made.status_code == 201
-    bench.instance = "other"
-    assert len(bench.units()) == wanted.get("operational", 1)
-    assert bench.http.request("DELETE", path).status_code == 204
-    assert bench.http.request("DELETE", path).status_code == 404
-    assert bench.http.get("/v1/tke/other/hsms", headers=GOOD).status_code == 404
+    context.instance = "other"
+    assert len(context.units()) == wanted.get("operational", 1)
+    assert context.http.request("DELETE", path).status_code == 204
+    assert context.http.request("DELETE", path).status_code == 404
+    assert context.http.get("/v1/tke/other/hsms", headers=GOOD).status_code == 404
 
 
 @pytest.mark.parametrize("wanted", [{"operational": -1}, {"recovery": 9}, {"failover": "x"}])
-def test_bad_provisioning(bench: Bench, wanted: dict[str, Any]) -> None:
+def test_bad_provisioning(context: Context, wanted: dict[str, Any]) -> None:
     """Unit counts are small numbers."""
-    assert bench.http.request("PUT", "/_control/hpcs_tke/instances/other", json=wanted).status_code == 400
+    assert context.http.request("PUT", "/_control/hpcs_tke/instances/other", json=wanted).status_code == 400
 
 
-def test_bad_faults(bench: Bench) -> None:
+def test_bad_faults(context: Context) -> None:
     """Unknown faults, instances and units are named."""
     root = "/_control/hpcs_tke/instances"
-    assert bench.http.post(f"{root}/{bench.instance}/faults", json={"fault": "rust"}).status_code == 400
-    assert bench.http.post(f"{root}/nowhere/faults", json={"fault": "module-imprint"}).status_code == 404
+    assert context.http.post(f"{root}/{context.instance}/faults", json={"fault": "rust"}).status_code == 400
+    assert context.http.post(f"{root}/nowhere/faults", json={"fault": "module-imprint"}).status_code == 404
     missing = {"fault": "module-imprint", "hsm_id": "none"}
-    assert bench.http.post(f"{root}/{bench.instance}/faults", json=missing).status_code == 404
+    assert context.http.post(f"{root}/{context.instance}/faults", json=missing).status_code == 404

@@ -11,7 +11,7 @@ from kms_conformance.adapters.hpcs_tke.signing import Importer, pattern_of
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
-    from tests.hpcs_tke.conftest import Bench, Unit
+    from tests.hpcs_tke.conftest import Context, Unit
 
 PARTS = (b"\x11" * 32, b"\x22" * 32, bytes(range(32)))
 EMPTY = wire.Registers(None, None, committed=False)
@@ -71,9 +71,9 @@ def test_random_keys(operational: Unit, administrators: list[EcAdministrator]) -
     assert operational.registers() == wire.Registers(first, second, committed=False)
 
 
-def test_export_into_another_unit(bench: Bench, administrators: list[EcAdministrator]) -> None:
+def test_export_into_another_unit(context: Context, administrators: list[EcAdministrator]) -> None:
     """A recovery unit's random key reaches an operational unit, as the vendor's tools do it."""
-    source, target = bench.units("source_hsms")[0], bench.units()[0]
+    source, target = context.units("source_hsms")[0], context.units()[0]
     by = (administrators[0],)
     for unit in (source, target):
         unit.leave_imprint(administrators)
@@ -130,12 +130,12 @@ def test_zeroizing_empties_both(operational: Unit, administrators: list[EcAdmini
     assert operational.registers() == EMPTY
 
 
-def test_crypto_ready(bench: Bench, operational: Unit, administrators: list[EcAdministrator]) -> None:
+def test_crypto_ready(context: Context, operational: Unit, administrators: list[EcAdministrator]) -> None:
     """The KMS may wrap from finalize to zeroize; an instance without units is not guarded."""
-    service = bench.service
+    service = context.service
     assert service.crypto_ready("7f1d1c4e-0000-4000-8000-00000000ffff")
-    assert not service.crypto_ready(bench.instance)
+    assert not service.crypto_ready(context.instance)
     operational.load_key(administrators[0])
-    assert service.crypto_ready(bench.instance)
+    assert service.crypto_ready(context.instance)
     assert operational.command(wire.ZEROIZE, by=(administrators[0],)).succeeded
-    assert not service.crypto_ready(bench.instance)
+    assert not service.crypto_ready(context.instance)

@@ -135,9 +135,9 @@ def test_shared_instance_is_left_as_it_was(reference: Server, instance: str) -> 
 def opened(target: Target, journal: Path | None = None) -> tuple[TrustedKeyEntry, Session]:
     """Return an adapter in a case of its own, and its session."""
     session = Session(Options(contracts=("hpcs_tke",), journal=journal), target)
-    bench = session.bench("hpcs_tke")
+    context = session.context("hpcs_tke")
     case = CaseRun(
-        bench, CaseInfo("tests.case", "A case", "hpcs_tke", ("tke-01",)), session.instance(bench.target)
+        context, CaseInfo("tests.case", "A case", "hpcs_tke", ("tke-01",)), session.instance(context.target)
     )
     return TrustedKeyEntry(case), session
 
@@ -164,7 +164,7 @@ def test_lost_answers_are_looked_for(reference: Server, instance: str, tmp_path:
     unit = tke.operational(tke.unit())
     unit.load_key(tke.administrators(1))
     path = tke.kms_create_root_key().needed(201)["resources.0.id"]
-    journal = session.bench("hpcs_tke").journal
+    journal = session.context("hpcs_tke").journal
     with sqlite3.connect(tmp_path / "journal.sqlite") as file:
         file.execute("UPDATE things SET state = 'intended', ref = '' WHERE kind = 'hpcs_tke:key'")
     file.close()

@@ -71,9 +71,9 @@ def shared(server: Server, account: str, **changes: Any) -> Target:
 def opened(target: Target, journal: Path | None = None) -> tuple[KubernetesService, Session]:
     """Return an adapter in a case of its own, and its session."""
     session = Session(Options(contracts=("iks",), journal=journal), target)
-    bench = session.bench("iks")
+    context = session.context("iks")
     case = CaseRun(
-        bench, CaseInfo("tests.case", "A case", "iks", ("iks-01",)), session.instance(bench.target)
+        context, CaseInfo("tests.case", "A case", "iks", ("iks-01",)), session.instance(context.target)
     )
     return KubernetesService(case), session
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation
@@ -291,7 +292,7 @@ def _realistic_case(number: int, exchanges_each: int) -> CaseResult:
         expected="400 NO_BODY_ERR",
         got="400 with code 'BAD_BODY_ERR'",
         exchange=seen[-1].id if seen else "",
-        curl=seen[-1].curl() if seen else "",
+        curl=curl_line(seen[-1]) if seen else "",
         step="create a key without a body",
     )
     judged = verdict in {Verdict.FAILED, Verdict.WARNED} and bool(seen)

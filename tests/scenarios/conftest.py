@@ -44,8 +44,8 @@ class Instance:
 
     def system(self, session: Session) -> Any:
         """Return the ``kms`` of a case that nobody cleans up."""
-        bench = session.bench("key_protect")
-        return adapter_of(bench.contract)(CaseRun(bench, INFO, self.target.instance))
+        context = session.context("key_protect")
+        return adapter_of(context.contract)(CaseRun(context, INFO, self.target.instance))
 
 
 @pytest.fixture

@@ -87,8 +87,8 @@ def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseEx
         instance.run(session, body)
     assert leftovers(instance) == []
     assert policies(instance) == {"rotation": before}
-    bench = session.bench("key_protect")
-    assert [thing.name for thing in bench.journal.left_over() if thing.run == bench.run] == []
+    context = session.context("key_protect")
+    assert [thing.name for thing in context.journal.left_over() if thing.run == context.run] == []
 
 
 def test_killed_case_is_cleaned_up_by_the_next_run(instance: Any) -> None:
@@ -163,7 +163,7 @@ def test_policy_is_written_down_before_it_is_changed(instance: Any, session: Ses
     kms._note_policies(["metrics"])
     kms.fault("drop-connection")
     assert kms.set_instance_policy("metrics").reply is None
-    thing, fault = session.bench("key_protect").journal.left_over()
+    thing, fault = session.context("key_protect").journal.left_over()
     assert (fault.kind, fault.name) == ("fault", "drop-connection")
     assert (thing.kind, thing.name, thing.detail) == ("policy", "metrics", '{"enabled": false}')
     assert kms.undo(thing)
@@ -171,7 +171,7 @@ def test_policy_is_written_down_before_it_is_changed(instance: Any, session: Ses
 
 def refusing(session: Session, *refused: tuple[str, str, int]) -> None:
     """Let a session's requests of a method, to a path with a word in it, end with a status of somebody in between."""
-    client = session.bench("key_protect").client
+    client = session.context("key_protect").client
     read = client._read
 
     def answer(built: httpx.Request) -> Reply:
@@ -247,12 +247,12 @@ def test_somebody_elses_key_of_the_same_name(instance: Any) -> None:
     """A name that is not the run's own does not make a key ours: it is left alone, and told."""
     setup = instance.session()
     foreign = instance.system(setup).create_key(name="production").needed()["resources.0.id"]
-    bench = setup.bench("key_protect")
-    for thing in bench.journal.left_over():
-        bench.journal.gone(thing.id)
-    bench.journal.intend(bench.target.base_url, instance.target.instance, "key", "production")
+    context = setup.context("key_protect")
+    for thing in context.journal.left_over():
+        context.journal.gone(thing.id)
+    context.journal.intend(context.target.base_url, instance.target.instance, "key", "production")
     ring = "/key_rings/team"
-    bench.journal.intend(bench.target.base_url, instance.target.instance, "ring", "team", ref=ring)
+    context.journal.intend(context.target.base_url, instance.target.instance, "ring", "team", ref=ring)
     instance.system(setup).request("POST", ring).needed(201)
     setup.close()
     later = instance.session()
@@ -298,7 +298,7 @@ def test_suspended_key_of_two(instance: Any, session: Session) -> None:
         key = kms.create_root_key()
         kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed(200)
         kms.disable(key).needed()
-        kms.case.bench.clock.wait(kms.case.instance, 60)
+        kms.case.context.clock.wait(kms.case.instance, 60)
 
     instance.run(session, body)
     assert leftovers(instance) == []

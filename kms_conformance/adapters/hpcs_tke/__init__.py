@@ -94,12 +94,12 @@ class TrustedKeyEntry:
         """Return a second instance with units of its own, made by the control protocol."""
         made = str(uuid.uuid4())
         self._make(made)
-        self.case.clean_up.append(lambda: ask(self.case.bench, "DELETE", f"/hpcs_tke/instances/{made}"))
+        self.case.clean_up.append(lambda: ask(self.case.context, "DELETE", f"/hpcs_tke/instances/{made}"))
         return self._seen(instance=made)
 
     def current_token(self) -> Secret:
         """Return the token of the present identity."""
-        return self.case.bench.client.tokens.of(self._view.identity)
+        return self.case.context.client.tokens.of(self._view.identity)
 
     def _seen(self, **changes: Any) -> Self:
         return type(self)(self.case, replace(self._view, **changes), self._shared)
@@ -181,7 +181,7 @@ class TrustedKeyEntry:
         found = self.units(kind)
         if not found:
             raise Inconclusive(f"the instance has no unit among its {kind}")
-        for unit in found if not self.case.bench.target.fresh else ():
+        for unit in found if not self.case.context.target.fresh else ():
             if not self._vacated(unit):
                 raise NotTested(
                     f"unit {unit.hsm_id} has administrators of its own: give an instance whose units are zeroized"
@@ -223,9 +223,9 @@ class TrustedKeyEntry:
         return Importer.made("rsa")
 
     def _seed(self) -> bytes:
-        if self.case.bench.target.fresh:
+        if self.case.context.target.fresh:
             return _SEED
-        manager = self.case.bench.target.identities.get("manager")
+        manager = self.case.context.target.identities.get("manager")
         secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)
         if not secret:
             raise NotTested(
@@ -239,17 +239,17 @@ class TrustedKeyEntry:
     def fault(self, unit: Unit, name: str, *, clear: bool = False) -> None:
         """Break something by the control protocol, or mend it."""
         body = {"fault": name, "hsm_id": unit.hsm_id, "clear": clear}
-        ask(self.case.bench, "POST", f"/hpcs_tke/instances/{self.case.instance}/faults", body)
+        ask(self.case.context, "POST", f"/hpcs_tke/instances/{self.case.instance}/faults", body)
 
     def _provision(self) -> None:
         """Give an instance of the case's own its units; the first request needs them."""
-        if self._shared.ready or not self.case.bench.target.fresh:
+        if self._shared.ready or not self.case.context.target.fresh:
             return
         self._make(self.case.instance)
         self._shared.ready = True
 
     def _make(self, instance: str) -> None:
-        ask(self.case.bench, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
+        ask(self.case.context, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
 
     def undo(self, thing: Thing) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
@@ -264,7 +264,7 @@ class TrustedKeyEntry:
 
     def _leave(self, unit: Unit) -> None:
         if self._vacated(unit):
-            self.case.bench.journal.gone(self._shared.rows[unit.hsm_id])
+            self.case.context.journal.gone(self._shared.rows[unit.hsm_id])
 
     def _vacated(self, unit: Unit) -> bool:
         """Zeroize a unit that has our administrators only; tell whether it is in imprint mode and has none."""
@@ -278,15 +278,15 @@ class TrustedKeyEntry:
         return not unit.administrators().needed().output
 
     def _intend(self, kind: str, name: str, ref: str = "") -> int:
-        bench = self.case.bench
-        return bench.journal.intend(bench.target.base_url, self.case.instance, kind, name, ref=ref)
+        context = self.case.context
+        return context.journal.intend(context.target.base_url, self.case.instance, kind, name, ref=ref)
 
     # --- the KMS of the same instance -----------------------------------------------------------------------------
 
     def kms_create_root_key(self) -> Answer:
         """Let the KMS of the instance make a root key."""
         case = hashlib.sha256(self.case.info.id.encode()).hexdigest()[:8]
-        name = f"kmsct-{self.case.bench.run}-{case}-{len(self.case.exchanges)}"
+        name = f"kmsct-{self.case.context.run}-{case}-{len(self.case.exchanges)}"
         row = self._intend(KMS_KEY, name)
         resource = {"type": _KEY_TYPE, "name": name, "extractable": False}
         metadata = {"collectionType": _KEY_TYPE, "collectionTotal": 1}
@@ -295,10 +295,10 @@ class TrustedKeyEntry:
         )
         if answer.ok:
             path = f"{_KMS}/{answer['resources.0.id']}"
-            self.case.bench.journal.created(row, path)
+            self.case.context.journal.created(row, path)
             self.case.clean_up.append(lambda: self._forget_key(path, row))
         elif answer.reply is not None and answer.status < _FAULT:
-            self.case.bench.journal.refused(row)
+            self.case.context.journal.refused(row)
         return answer
 
     def kms_wrap(self, key: str, plaintext: str) -> Answer:
@@ -315,14 +315,14 @@ class TrustedKeyEntry:
 
     def _forget_key(self, path: str, row: int) -> None:
         if self._delete_key(path):
-            self.case.bench.journal.gone(row)
+            self.case.context.journal.gone(row)
 
     def _delete_key(self, path: str) -> bool:
         answer = self._kms("DELETE", path, None, "delete the root key in the KMS")
         return answer.ok or answer.status in _GONE
 
     def _kms(self, method: str, path: str, body: JSON, step: str) -> Answer:
-        target = self.case.bench.target
+        target = self.case.context.target
         headers = {"bluemix-instance": self._view.instance, "content-type": "application/json"}
         url = str(target.table.get("kms_url", target.main_url)).rstrip("/")
         return self._send(

@@ -320,7 +320,7 @@ class Unit:
         The parts, and the key that they make, are secrets of the run from here on.
         """
         for part in (*parts, join_parts(*parts)):
-            self._tke.case.bench.redactor.remember(part.hex(), "master_key")
+            self._tke.case.context.redactor.remember(part.hex(), "master_key")
         encoded = b"".join(self.part(key.seal(part), by) for part in parts)
         return self.command(wire.IMPORT_KEY, encoded, told=f"{len(parts)} parts, {_signed_by(by)}")
 

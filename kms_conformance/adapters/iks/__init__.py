@@ -63,7 +63,7 @@ class KubernetesService:
     """One account's credentials and clusters, seen by one identity in one region and resource group."""
 
     def __init__(self, case: CaseRun, view: View | None = None, shared: _Shared | None = None) -> None:
-        table = case.bench.target.table
+        table = case.context.target.table
         self.case, self._table = case, table
         self._view = view or View(
             str(table.get("region", REGION)), str(table.get("resource_group", "")), case.instance
@@ -102,7 +102,7 @@ class KubernetesService:
 
     @property
     def _fresh(self) -> bool:
-        return self.case.bench.target.fresh
+        return self.case.context.target.fresh
 
     # --- the raw request ------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class KubernetesService:
             sent["X-Auth-Resource-Group"] = self._view.group
         if body is not None or raw is not None:
             sent["content-type"] = "application/json"
-        operation = self.case.bench.contract.operation_of(method, ROOT + path)
+        operation = self.case.context.contract.operation_of(method, ROOT + path)
         return self.case.send(
             Request(
                 method,
@@ -156,7 +156,7 @@ class KubernetesService:
             if not user or not key:
                 raise NotTested(f"add {prefix}user and {prefix}key_env to the contract's table of the target")
             credential = Credential(str(user), Secret(key))
-        self.case.bench.redactor.remember(str(credential.key), "infrastructure_key")
+        self.case.context.redactor.remember(str(credential.key), "infrastructure_key")
         return credential
 
     def another_key(self, of: str = "") -> Credential:
@@ -207,7 +207,7 @@ class KubernetesService:
 
     def _unset_again(self, place: str) -> None:
         if self.request("DELETE", "/credentials").ok:
-            self.case.bench.journal.gone(self._shared.rows[place])
+            self.case.context.journal.gone(self._shared.rows[place])
 
     def get_permissions(self) -> Answer:
         """List the permissions that the effective credential lacks."""
@@ -260,16 +260,16 @@ class KubernetesService:
         row = self._intend(CLUSTER, name)
         answer = self.request("POST", "/clusters", {"name": name, "workerNum": 1})
         if answer.ok:
-            self.case.bench.journal.created(row, name)
+            self.case.context.journal.created(row, name)
             self.case.clean_up.append(lambda: self._forget_cluster(name, row))
         elif answer.reply is not None and answer.status < _FAULT:
-            self.case.bench.journal.refused(row)
+            self.case.context.journal.refused(row)
         return answer
 
     def _name(self) -> str:
         """Return a new name under the suite's prefix, unique to run and case; clusters take 32 signs."""
-        case = hashlib.sha256(f"{self.case.bench.run} {self.case.info.id}".encode()).hexdigest()[:8]
-        return f"kmsct-{self.case.bench.run[:8]}-{case}-{len(self.case.exchanges)}"
+        case = hashlib.sha256(f"{self.case.context.run} {self.case.info.id}".encode()).hexdigest()[:8]
+        return f"kmsct-{self.case.context.run[:8]}-{case}-{len(self.case.exchanges)}"
 
     def cluster(self) -> str:
         """Create a cluster as a precondition; return its id."""
@@ -366,7 +366,7 @@ class KubernetesService:
 
     def _forget_cluster(self, name: str, row: int) -> None:
         if self._deleted(name):
-            self.case.bench.journal.gone(row)
+            self.case.context.journal.gone(row)
 
     def _deleted(self, name: str) -> bool:
         """Delete a cluster; its workers may live in the account of credentials that do not count at the moment."""
@@ -411,7 +411,7 @@ class KubernetesService:
             raise Inconclusive("the target names no account for the control protocol")
         if not settings.get("clear"):
             self.case.clean_up.append(lambda: self.fault(name, **{**settings, "clear": True}))
-        ask(self.case.bench, "POST", f"/iks/instances/{quote(account, safe='')}/faults", body)
+        ask(self.case.context, "POST", f"/iks/instances/{quote(account, safe='')}/faults", body)
 
     def clear_fault(self, name: str, **settings: Any) -> None:
         """Mend what :meth:`fault` broke."""
@@ -425,5 +425,5 @@ class KubernetesService:
         return self._seen(region=region, group=group).request("DELETE", "/credentials").ok
 
     def _intend(self, kind: str, name: str) -> int:
-        bench = self.case.bench
-        return bench.journal.intend(bench.target.base_url, self.case.instance, kind, name)
+        context = self.case.context
+        return context.journal.intend(context.target.base_url, self.case.instance, kind, name)

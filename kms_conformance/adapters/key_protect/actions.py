@@ -130,7 +130,7 @@ class Actions(Base):
         it is only read.
         """
         read = self.get_instance_policies("dualAuthDelete").needed(200)
-        if not (self.case.bench.target.fresh or self.case.bench.target.allow.get("instance_policies")):
+        if not (self.case.context.target.fresh or self.case.context.target.allow.get("instance_policies")):
             return read
         same = {"policy_type": "dualAuthDelete", "policy_data": _data_of(read, "dualAuthDelete")}
         return self.put_instance_policies(self.policy_body(same), "dualAuthDelete").needed()
@@ -145,7 +145,7 @@ class Actions(Base):
 
     def demand_no_inherited_policies(self) -> None:
         """Raise :class:`NotTested` where the instance gives its new keys policies."""
-        if self.case.bench.target.fresh:
+        if self.case.context.target.fresh:
             return
         read = self.get_instance_policies().needed(200)
         given = [kind for kind in _INHERITED if _data_of(read, kind)["enabled"]]

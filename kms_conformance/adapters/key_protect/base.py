@@ -54,7 +54,7 @@ class Base:
 
     def current_token(self) -> Secret:
         """Return the token of the present identity."""
-        return self.case.bench.client.tokens.of(self._view.identity)
+        return self.case.context.client.tokens.of(self._view.identity)
 
     def with_authorization(self, value: str | None) -> Self:
         """Return the same instance with a literal ``authorization`` header, or without one."""
@@ -94,7 +94,7 @@ class Base:
             headers.pop(name, None)
             if value is not None:
                 headers[name] = value
-        operation = self.case.bench.contract.operation_of(method, ROOT + path)
+        operation = self.case.context.contract.operation_of(method, ROOT + path)
         with self._seen_from(self._view.address):
             return self.case.send(
                 Request(
@@ -138,26 +138,26 @@ class Base:
     def name(self, what: str = "key") -> str:
         """Return a new name under the suite's prefix, unique to run and case."""
         number = len(self.case.exchanges)
-        stem = f"kmsct-{self.case.bench.run}-{what}-{self.case.info.id.rsplit('.', 1)[-1]}"
+        stem = f"kmsct-{self.case.context.run}-{what}-{self.case.info.id.rsplit('.', 1)[-1]}"
         # Three digits, so that no name is the beginning of another one and a search finds one key.
         return f"{stem[: LONGEST_NAME - 6]}-{number:03d}"
 
     def short_name(self, what: str) -> str:
         """Return a name of at most 40 letters, digits and hyphens: for aliases, rings, adapters, certificates."""
-        run = re.sub(r"[^A-Za-z0-9]", "", self.case.bench.run)[:8]
-        case = hashlib.sha256(f"{self.case.bench.run} {self.case.info.id}".encode()).hexdigest()[:8]
+        run = re.sub(r"[^A-Za-z0-9]", "", self.case.context.run)[:8]
+        case = hashlib.sha256(f"{self.case.context.run} {self.case.info.id}".encode()).hexdigest()[:8]
         return f"kmsct-{run}-{what[:8]}-{case}-{len(self.case.exchanges)}"
 
     def harmless(self, value: str) -> str:
         """Declare a value harmless although it travels in a secret member: reports show it in clear."""
-        return self.case.bench.redactor.allow(value)
+        return self.case.context.redactor.allow(value)
 
     # --- the journal ----------------------------------------------------------------------------------------------
 
     def _intend(self, kind: str, name: str, ref: str = "", detail: str = "") -> int:
-        bench = self.case.bench
-        return bench.journal.intend(
-            bench.target.base_url, self.case.instance, kind, name, ref=ref, detail=detail
+        context = self.case.context
+        return context.journal.intend(
+            context.target.base_url, self.case.instance, kind, name, ref=ref, detail=detail
         )
 
     def _create(
@@ -170,11 +170,11 @@ class Base:
         row = self._intend(kind, name, ref=path)
         answer = self.request(**request)
         if answer.ok:
-            self.case.bench.journal.created(row, path)
+            self.case.context.journal.created(row, path)
             self.case.kept[path] = row
             self.case.clean_up.append(lambda: self._remove(path, remover))
         elif refused(answer):
-            self.case.bench.journal.refused(row)
+            self.case.context.journal.refused(row)
         return answer
 
     def _delete(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
@@ -191,7 +191,7 @@ class Base:
     def _forget(self, ref: str) -> None:
         row = self.case.kept.pop(ref, None)
         if row is not None:
-            self.case.bench.journal.gone(row)
+            self.case.context.journal.gone(row)
 
 
 def refused(answer: Answer) -> bool:

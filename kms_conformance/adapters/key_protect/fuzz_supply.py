@@ -71,9 +71,9 @@ class Supply:
     def __init__(self, case: CaseRun) -> None:
         self.kms = _Bookkeeper(case)
         self.case = case
-        self.target = case.bench.target
+        self.target = case.context.target
         self._lacking = {name for name, there in self.target.capabilities.items() if not there}
-        self.prefix = f"kmsct-{re.sub(r'[^A-Za-z0-9]', '', case.bench.run)[:8]}-"
+        self.prefix = f"kmsct-{re.sub(r'[^A-Za-z0-9]', '', case.context.run)[:8]}-"
         self.hidden: set[str] = set()
         self._values: dict[str, deque[str]] = {}
         self._numbers = count(1)
@@ -90,7 +90,7 @@ class Supply:
             return f"[capabilities] {min(lacking)} = true"
         if self.target.fresh:
             return ""
-        template = self.case.bench.contract.operations[entry.operation].path
+        template = self.case.context.contract.operations[entry.operation].path
         if not stays_with_ours(entry, template, self.prefix):
             return 'instance = "fresh"'
         return self._not_permitted(entry)
@@ -276,12 +276,12 @@ class Supply:
     def _age(self, kinds: set[str]) -> None:
         """Let the expiring keys expire, and every other documented wait pass, where the clock is ours to move."""
         if kinds & {"expired", "deleted", "disabled", "rotated"} and self._moves_clock:
-            self.case.bench.clock.wait(self.case.instance, _AGE)
+            self.case.context.clock.wait(self.case.instance, _AGE)
 
     @property
     def _moves_clock(self) -> bool:
         """Whether time can be moved without moving it for others."""
-        return self.target.fresh and isinstance(self.case.bench.clock, ControlledClock)
+        return self.target.fresh and isinstance(self.case.context.clock, ControlledClock)
 
     def _adapter(self) -> None:
         kms = self.kms
@@ -320,10 +320,10 @@ class Supply:
         kind = _MADE.get(shot.operation or "")
         if self.target.embedded or kind is None:
             return
-        bench = self.case.bench
+        context = self.case.context
         names = _names(shot.body) if kind == "key" and shot.operation != "restoreKey" else [""]
         ref = "" if kind == "key" else _ref(kind, shot.path, shot.body)
-        intend = partial(bench.journal.intend, bench.target.base_url, self.case.instance, kind)
+        intend = partial(context.journal.intend, context.target.base_url, self.case.instance, kind)
         last = ref.rpartition("/")[2][:LONGEST_NAME]
         self._rows[shot.number] = [intend(name or last, ref=ref) for name in names or [""]]
 
@@ -342,7 +342,7 @@ class Supply:
         if rows and again:
             self.leaving(shot)
             self._rows.pop(shot.number)
-        journal = self.case.bench.journal
+        journal = self.case.context.journal
         if not rows or not status or status >= FAULT:
             return  # without an answer, whether a thing was made is not known: the journal keeps its name
         if kind is None or (shot.operation == "actionOnKey" and not ids):

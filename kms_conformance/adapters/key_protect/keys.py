@@ -62,7 +62,7 @@ class Keys(Base):
             self._made_key(row, str(key_id))
         if refused(answer):
             for row in rows:
-                self.case.bench.journal.refused(row)
+                self.case.context.journal.refused(row)
         return answer
 
     def create_key_with_policies(self, **members: Any) -> Answer:
@@ -141,7 +141,7 @@ class Keys(Base):
         if answer.ok:
             self._made_key(row, str(key))
         elif refused(answer):
-            self.case.bench.journal.refused(row)
+            self.case.context.journal.refused(row)
         return answer
 
     def purge_key(self, key: Key | str) -> Answer:
@@ -158,7 +158,7 @@ class Keys(Base):
         )
 
     def _made_key(self, row: int, key_id: str) -> None:
-        self.case.bench.journal.created(row, key_id)
+        self.case.context.journal.created(row, key_id)
         self.case.kept[key_id] = row
         self.case.clean_up.append(lambda: self._remove_key(key_id))
 
@@ -170,7 +170,7 @@ class Keys(Base):
         answer = owner.delete_key(key_id, force=True)
         if answer.status in GONE:
             self._forget(key_id)
-        elif not answer.ok and "approver" in self.case.bench.target.identities:
+        elif not answer.ok and "approver" in self.case.context.target.identities:
             # Two can remove a key only while it is active.
             for action in ("setKeyForDeletion", "enable", "setKeyForDeletion"):
                 done = owner.request("POST", f"/keys/{step(key_id)}/actions/{action}")

@@ -49,7 +49,7 @@ class LeftOver(Keys, Network):
             raise UnsureError(
                 "its creation was never answered, and the name is not one that only this run gives"
             )
-        by_service = thing.kind == "registration" and "service" in self.case.bench.target.identities
+        by_service = thing.kind == "registration" and "service" in self.case.context.target.identities
         answer = (self.as_identity("service") if by_service else self).request("DELETE", thing.ref)
         if not answer.ok and thing.kind == "ring":
             answer = self.request("DELETE", thing.ref, params={"force": "true"})
@@ -57,7 +57,7 @@ class LeftOver(Keys, Network):
 
     def _is_own(self, thing: Thing) -> bool:
         """Tell whether nobody but its run can have given a name; on an instance of our own everything is ours."""
-        return self.case.bench.target.fresh or thing.name.startswith(f"kmsct-{thing.run[:8]}-")
+        return self.case.context.target.fresh or thing.name.startswith(f"kmsct-{thing.run[:8]}-")
 
     def _ids_of(self, name: str) -> list[str]:
         """Return the ids of the keys of a name: an answer with the id may have been lost."""

@@ -25,6 +25,7 @@ from kms_conformance.adapters.key_protect.life_model import (
 )
 from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
 from kms_conformance.adapters.key_protect.material import key_material
+from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange, reason_code
 from kms_conformance.fuzz.checks import cause_of
 from kms_conformance.fuzz.stateful import Walker, WrongTurn
@@ -97,7 +98,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         case = self.kms.case
-        if case.bench.target.fresh:
+        if case.context.target.fresh:
             # Walks move the clock by months, so each has an instance of its own.
             case.instance = str(uuid.UUID(bytes=random_bytes(16), version=4))
         self.begun, self.instance = len(case.exchanges), case.instance
@@ -112,7 +113,7 @@ class Walk:
         """Take a step; raise :class:`WrongTurn` when the answer is not one that the model allows."""
         self.taken.append(name)
         if name in WAITS:
-            self.kms.case.bench.clock.wait(self.kms.case.instance, WAITS[name])
+            self.kms.case.context.clock.wait(self.kms.case.instance, WAITS[name])
             self.life = self.life.later(WAITS[name])
             return
         act, _, who = name.partition(" as ")
@@ -232,7 +233,7 @@ class Walk:
         """Remove the key and forget the evidence, but for what the wire rules found for the first time."""
         case = self.kms.case
         now, case.instance = case.instance, self.instance
-        if not case.bench.target.embedded:
+        if not case.context.target.embedded:
             place = len(case.exchanges)
             self.kms.remove(self.key.id)
             self.own |= {exchange.id for exchange in case.exchanges[place:]}
@@ -262,17 +263,17 @@ class LifeWalks:
     def run(self, kind: str) -> None:
         """Walk as often as the run's options say, and hand the case what was found."""
         # On a shared instance time passes for everybody.
-        virtual = isinstance(self.case.bench.clock, ControlledClock) and self.case.bench.target.fresh
-        identities = self.case.bench.target.identities
+        virtual = isinstance(self.case.context.clock, ControlledClock) and self.case.context.target.fresh
+        identities = self.case.context.target.identities
         acts = [
             act
             for act in ACTS
             if ("approver" in identities or "approver" not in act)
             and ("purger" in identities or act != "purge")
-            and (act != "require_two" or self.case.bench.target.capabilities.get("dual_auth", True))
+            and (act != "require_two" or self.case.context.target.capabilities.get("dual_auth", True))
             and (
-                self.case.bench.target.fresh
-                or self.case.bench.target.allow.get("dual_auth_litter")
+                self.case.context.target.fresh
+                or self.case.context.target.allow.get("dual_auth_litter")
                 or act != "require_two"
             )
         ]
@@ -288,7 +289,7 @@ class LifeWalks:
             self._report(*wrong)
 
     def _report(self, walk: Walk, turn: WrongTurn) -> None:
-        row = self.case.bench.contract.requirement(ROW)
+        row = self.case.context.contract.requirement(ROW)
         told = " -> ".join([f"create {walk.kind} key", *walk.taken])
         self.case.instance = walk.instance
         exchange: Exchange = turn.exchange
@@ -298,11 +299,11 @@ class LifeWalks:
             f"{turn.what}: {turn.expected}",
             turn.got,
             exchange.id,
-            exchange.curl(),
+            curl_line(exchange),
             told,
         )
         self.case.findings.append(finding)
-        place = self.case.bench.fuzz.findings
+        place = self.case.context.fuzz.findings
         if place:
             folder = Path(place)
             folder.mkdir(parents=True, exist_ok=True)

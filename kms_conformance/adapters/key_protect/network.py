@@ -95,7 +95,7 @@ class Network(Actions):
 
     def other_ways_in(self) -> list[Self]:
         """Return the ways in that may be open while this one is locked out: ``rescue_url``, a pretended address."""
-        target, ways = self.case.bench.target, []
+        target, ways = self.case.context.target, []
         if target.rescue_url:
             ways.append(type(self)(self.case, replace(self._view, base_url=target.rescue_url)))
         if target.control_url and target.capabilities.get("faults"):
@@ -142,8 +142,8 @@ class Network(Actions):
         return str(answer.json()["id"])
 
     def _control(self, what: str, body: dict[str, Any]) -> httpx.Response:
-        target = self.case.bench.target
-        self.case.bench.client.take_turn()
+        target = self.case.context.target
+        self.case.context.client.take_turn()
         with httpx.Client(
             verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
         ) as http:
@@ -163,7 +163,7 @@ class Network(Actions):
         finally:
             with suppress(httpx.HTTPError):
                 if self.mended("source-address", {}):
-                    self.case.bench.journal.gone(row)
+                    self.case.context.journal.gone(row)
 
 
 def _mark(name: str, settings: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Registrations(Base):
         """Register a resource that uses a key."""
         path = f"/keys/{step(key)}/registrations/{step(crn)}"
         request = {"method": "POST", "path": path, "body": collection(INPUT, members), "content_type": INPUT}
-        remover = "service" if "service" in self.case.bench.target.identities else self._view.identity
+        remover = "service" if "service" in self.case.context.target.identities else self._view.identity
         return self._create("registration", crn, path, request, remover=remover)
 
     def replace_registration(self, key: Key | str, crn: str, **members: Any) -> Answer:
