@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from kms_conformance.pytest_plugin.plugin import State
-from kms_conformance.run.session import Options, Session
+from kms_conformance.run.options import Options
+from kms_conformance.run.session import Session
 from kms_conformance.transport.client import Client, Reply
 
 QUIET = [

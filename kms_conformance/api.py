@@ -19,7 +19,8 @@ import pytest
 
 from kms_conformance.adapters.key_protect.material import key_material, seal_nonce
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.case import Answer, Inconclusive
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 __all__ = [
     "Inconclusive",

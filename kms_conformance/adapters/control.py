@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.run.case import NotTested
+from kms_conformance.run.outcomes import NotTested
 from kms_conformance.transport.deadline import authorities
 
 if TYPE_CHECKING:
-    from kms_conformance.run.case import Context
+    from kms_conformance.run.context import Context
 
 _FIRST_ERROR = 400
 

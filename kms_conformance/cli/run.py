@@ -103,7 +103,8 @@ def command(
     from kms_conformance.outputs.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
     from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - --help stays quick
     from kms_conformance.run.fuzz_options import chosen  # noqa: PLC0415 - same
-    from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - same
+    from kms_conformance.run.options import Options  # noqa: PLC0415 - same
+    from kms_conformance.run.session import Session  # noqa: PLC0415 - same
     from kms_conformance.target.target import contracts_by_default, read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)

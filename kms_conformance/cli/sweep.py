@@ -28,7 +28,8 @@ def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     Only what the journal names is touched: nothing is removed because of its name alone. Exit code 0 when nothing is
     left, 3 when something could not be removed.
     """
-    from kms_conformance.run.session import Options, Session  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.run.options import Options  # noqa: PLC0415 - --help stays quick
+    from kms_conformance.run.session import Session  # noqa: PLC0415 - --help stays quick
     from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
 
     document = flags_document(flags)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Corpus, Entry, shipped_corpus
 from kms_conformance.errors import BadValueError
-from kms_conformance.run.case import NotApplicable, NotTested
+from kms_conformance.run.outcomes import NotApplicable, NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract

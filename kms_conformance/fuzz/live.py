@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
-from kms_conformance.run.case import NotApplicable
+from kms_conformance.run.outcomes import NotApplicable
 from kms_conformance.transport.pipeline import Landed, Single
 
 if TYPE_CHECKING:

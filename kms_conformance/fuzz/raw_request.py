@@ -17,7 +17,8 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.fuzz.requests import document
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.results import Finding
-from kms_conformance.run.case import Answer, NotTested
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import NotTested
 from kms_conformance.transport.client import Recorded, Reply, Request
 
 if TYPE_CHECKING:

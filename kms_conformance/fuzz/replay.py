@@ -15,7 +15,7 @@ from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
-from kms_conformance.run.case import NotApplicable, NotTested
+from kms_conformance.run.outcomes import NotApplicable, NotTested
 from kms_conformance.transport.pipeline import CONNECTIONS, Flight, Landed, Outgoing, Single
 
 if TYPE_CHECKING:

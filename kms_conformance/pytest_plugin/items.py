@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from kms_conformance.judging.results import CaseResult, Finding
-    from kms_conformance.run.case import CaseInfo
+    from kms_conformance.run.context import CaseInfo
 
 CONTRACT = "kms_contract"
 TOGETHER = "kms-waits"
@@ -34,7 +34,7 @@ def case_id(item: pytest.Item) -> str:
 
 def describe(item: pytest.Item) -> CaseInfo:
     """Return what a case declares about itself."""
-    from kms_conformance.run.case import CaseInfo  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.run.context import CaseInfo  # noqa: PLC0415 - inert sessions stay light
 
     assert isinstance(item, pytest.Function)
     rule = (item.function.__doc__ or "").strip()

@@ -31,7 +31,7 @@ from kms_conformance.pytest_plugin.items import (
     told,
 )
 from kms_conformance.pytest_plugin.log_redaction import Quiet
-from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import Options, as_mapping, from_mapping
 from kms_conformance.run.schedule import Overlap, comes_first, may_overlap, order
 from kms_conformance.run.session import Session

@@ -14,7 +14,8 @@ from typing import Any
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.run.case import CaseInfo, CaseRun, Context
+from kms_conformance.run.case import CaseRun
+from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.journal import Thing
 from kms_conformance.run.locks import Turns
 

@@ -12,7 +12,7 @@ from kms_conformance.run.outcomes import NotApplicable, NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
-    from kms_conformance.run.case import CaseInfo
+    from kms_conformance.run.context import CaseInfo
     from kms_conformance.target.target import Target
 
 # What a case touches -> the switch under [allow] that permits it on a shared instance.

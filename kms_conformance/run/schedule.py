@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.run.case import CaseInfo, CaseRun
+from kms_conformance.run.case import CaseRun
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.session import ALONE, Session
 
 Body = Callable[[Any], None]

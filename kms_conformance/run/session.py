@@ -21,19 +21,20 @@ from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Row
-from kms_conformance.errors import SuiteError
 from kms_conformance.judging.results import CaseResult, KnownDeviation
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted, settle
 from kms_conformance.outputs.shards import note as shard_note
 from kms_conformance.redaction.redactor import Redactor
-from kms_conformance.run.case import CaseInfo, CaseRun, Context, NotTested, Planted
+from kms_conformance.run.case import CaseRun
 from kms_conformance.run.cleanup import abandoned, adapter_of, own, put_back_shared, put_right
 from kms_conformance.run.clock import Cancelled, RealClock, choose_clock
+from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.eligibility import SWITCHES, admit, demand_sense
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import Turns
-from kms_conformance.run.options import Options, as_mapping, from_mapping
+from kms_conformance.run.options import Options
+from kms_conformance.run.outcomes import NotTested, Planted
 from kms_conformance.run.preflight import preflight
 from kms_conformance.run.provenance import commit
 from kms_conformance.run.recording import Lock as JournalKey
@@ -438,6 +439,3 @@ def _plantable(case: CaseRun) -> bool:
         and not set(info.impact) & ROOTLESS
         and context.journal.path is not None
     )
-
-
-__all__ = ["Options", "Session", "SuiteError", "adapter_of", "as_mapping", "commit", "from_mapping"]

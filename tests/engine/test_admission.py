@@ -8,7 +8,7 @@ import pytest
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import AuthorError
-from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.eligibility import demand_sense
 
 

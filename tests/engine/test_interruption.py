@@ -16,9 +16,10 @@ from commands import Command, start_command
 from runs import bench_of, case_of, served_target, write_case
 
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.journal import open_journal
-from kms_conformance.run.session import Options, Session
+from kms_conformance.run.options import Options
+from kms_conformance.run.session import Session
 from kms_conformance.transport.client import Request
 from kms_reference.server import Server
 from kms_reference.target import target_text

@@ -16,8 +16,10 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import AuthorError
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.case import CaseInfo, Inconclusive
-from kms_conformance.run.session import Options, Session
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.options import Options
+from kms_conformance.run.outcomes import Inconclusive
+from kms_conformance.run.session import Session
 from kms_conformance.target.target import Identity
 from kms_reference.server import Server
 

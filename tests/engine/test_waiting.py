@@ -16,8 +16,8 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import UnreachableError
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict
-from kms_conformance.run.case import CaseInfo
 from kms_conformance.run.clock import Cancelled, ControlledClock, NoClock, RealClock, TooLong, choose_clock
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.schedule import may_overlap, order
 from kms_reference.server import Server
 from kms_reference.target import write_target

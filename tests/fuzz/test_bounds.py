@@ -15,7 +15,7 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz.requests import Shot
-from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import Turns
 from kms_conformance.transport.pipeline import Outgoing
 from kms_reference.server import Server

@@ -16,9 +16,12 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
 from kms_conformance.fuzz.requests import Aim
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.run.case import CaseInfo, CaseRun, NotTested
+from kms_conformance.run.case import CaseRun
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.fuzz_options import USUAL, chosen
-from kms_conformance.run.session import Options, Session
+from kms_conformance.run.options import Options
+from kms_conformance.run.outcomes import NotTested
+from kms_conformance.run.session import Session
 from kms_conformance.transport.pipeline import Landed
 
 COVERS = ("fuzz-any-request", "fuzz-success-status", "life-cycle-walk")

@@ -15,8 +15,10 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import UnknownTargetKeyError
 from kms_conformance.judging.verdict import Run, RunVerdict
-from kms_conformance.run.case import CaseInfo, CaseRun
-from kms_conformance.run.session import Options, Session
+from kms_conformance.run.case import CaseRun
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.options import Options
+from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
 

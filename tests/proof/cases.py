@@ -13,9 +13,10 @@ import pytest
 from kms_conformance.contract.contract import load_contract, short_anchor
 from kms_conformance.judging.verdict import Run
 from kms_conformance.pytest_plugin.items import body_of, describe, is_case
-from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import order
-from kms_conformance.run.session import Options, Session
+from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target
 
 

@@ -26,7 +26,7 @@ from kms_conformance.outputs.baseline import (
     proposed,
     settle,
 )
-from kms_conformance.run.session import Options
+from kms_conformance.run.options import Options
 
 TODAY = date(2030, 5, 1)
 ROWS = (

@@ -25,7 +25,7 @@ from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation
 from kms_conformance.judging.verdict import Profile, Run, RunVerdict, headline
 from kms_conformance.outputs import allure, junit, results, summary
 from kms_conformance.outputs.terminal import summary_lines
-from kms_conformance.run.case import CaseInfo
+from kms_conformance.run.context import CaseInfo
 
 SETS = int(os.environ.get("KMS_SETS", "10000"))
 MANY = settings(max_examples=SETS, deadline=None, database=None)

@@ -12,8 +12,11 @@ from uuid import uuid4
 import pytest
 
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.run.case import CaseInfo, CaseRun
-from kms_conformance.run.session import Options, Session, adapter_of
+from kms_conformance.run.case import CaseRun
+from kms_conformance.run.cleanup import adapter_of
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.options import Options
+from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
 from kms_reference.target import target_text

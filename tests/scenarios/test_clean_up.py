@@ -12,7 +12,8 @@ import pytest
 
 from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.run.case import CaseInfo, Inconclusive
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.outcomes import Inconclusive
 from kms_conformance.run.session import Session
 from kms_conformance.transport.client import Reply
 

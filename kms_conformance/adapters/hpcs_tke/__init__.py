@@ -22,8 +22,10 @@ from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer,
 from kms_conformance.adapters.hpcs_tke.unit import Unit
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.case import Answer, CaseRun, Inconclusive, NotTested
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.case import CaseRun
 from kms_conformance.run.journal import Thing
+from kms_conformance.run.outcomes import Inconclusive, NotTested
 from kms_conformance.transport.client import Request
 
 __all__ = ["TrustedKeyEntry", "Unit", "UnitAnswer"]

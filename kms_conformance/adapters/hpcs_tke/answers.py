@@ -10,7 +10,8 @@ from kms_conformance.adapters.hpcs_tke.reading import heard
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.expectation import Member, Outcome
 from kms_conformance.judging.judge import MISSING, pick
-from kms_conformance.run.case import Answer, Inconclusive
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 _OK, _SERVER_ERROR = 200, 500
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kms_conformance.adapters.hpcs_tke import malformed, reading, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.hpcs_tke.signing import Administrator, Importer, join_parts
-from kms_conformance.run.case import Answer, Inconclusive
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke import TrustedKeyEntry

@@ -19,8 +19,10 @@ from urllib.parse import quote
 from kms_conformance.adapters.control import ask
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.case import Answer, CaseRun, Inconclusive, NotTested
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.case import CaseRun
 from kms_conformance.run.journal import Thing
+from kms_conformance.run.outcomes import Inconclusive, NotTested
 from kms_conformance.transport.client import Request
 
 __all__ = ["Credential", "KubernetesService"]

@@ -11,7 +11,8 @@ from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collec
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.material import Parcel
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.run.case import Answer, NotTested
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import NotTested
 
 ACTION, POLICY = f"{TYPE}key_action+json", f"{TYPE}policy+json"
 _INHERITED = ("dualAuthDelete", "rotation")

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.case import Answer, CaseRun
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.case import CaseRun
 from kms_conformance.transport.client import Request
 
 ROOT = "/api/v2"

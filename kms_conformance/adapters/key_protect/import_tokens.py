@@ -7,7 +7,8 @@ from typing import Any
 from kms_conformance.adapters.key_protect.base import Base
 from kms_conformance.adapters.key_protect.material import Parcel, pack
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.run.case import Answer, Inconclusive
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 
 class ImportTokens(Base):

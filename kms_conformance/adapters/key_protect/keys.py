@@ -11,7 +11,8 @@ from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, 
 from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.case import Answer, Inconclusive
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 KEY = f"{TYPE}key+json"
 

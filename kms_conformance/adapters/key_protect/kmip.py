@@ -7,7 +7,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, step
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.run.case import Answer
+from kms_conformance.run.answer import Answer
 
 ADAPTER, CERTIFICATE = f"{TYPE}kmip_adapter+json", f"{TYPE}kmip_client_certificate+json"
 PROFILE = "native_1.0"

@@ -30,8 +30,10 @@ from kms_conformance.evidence.exchange import Exchange, reason_code
 from kms_conformance.fuzz.checks import cause_of
 from kms_conformance.fuzz.stateful import Walker, WrongTurn
 from kms_conformance.judging.results import Finding
-from kms_conformance.run.case import Answer, CaseRun, NotTested
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.case import CaseRun
 from kms_conformance.run.clock import ControlledClock
+from kms_conformance.run.outcomes import NotTested
 from kms_conformance.run.recording import random_bytes
 
 ROW = "life-cycle-walk"

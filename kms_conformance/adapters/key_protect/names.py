@@ -6,7 +6,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base, chosen, step
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.run.case import Answer
+from kms_conformance.run.answer import Answer
 
 
 class Names(Base):

@@ -15,7 +15,8 @@ import httpx
 
 from kms_conformance.adapters.key_protect.actions import Actions
 from kms_conformance.evidence.exchange import reason_code
-from kms_conformance.run.case import Answer, Inconclusive, NotApplicable, NotTested
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
 from kms_conformance.run.recording import random_bytes
 from kms_conformance.transport.deadline import authorities
 

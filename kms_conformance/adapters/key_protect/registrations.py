@@ -7,7 +7,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, step
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.run.case import Answer
+from kms_conformance.run.answer import Answer
 from kms_conformance.run.recording import random_bytes
 
 INPUT = f"{TYPE}registration_input+json"

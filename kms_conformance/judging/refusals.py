@@ -1,0 +1,86 @@
+"""The outcomes that a contract allows: of a refusal, of a success, and what a row tolerates beside them.
+
+Pure: the same contract, row and edition give the same outcomes, so that whoever judges a transcript again can derive
+them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+from kms_conformance.judging.expectation import Outcome
+
+_FIRST_REDIRECT = 300
+_FIRST_ERROR = 400
+_ANY_SUCCESS = (200, 201, 202, 204)
+
+
+def refusal(
+    contract: Contract,
+    row: Requirement,
+    known: ReasonCode,
+    *,
+    target: tuple[str, str] | None = None,
+    message: str | None = None,
+) -> Outcome:
+    """Return the refusal with a reason code as the contract has it; ``target`` and ``message`` are of the request."""
+    code_at, text_at = contract.reason_at
+    return Outcome(
+        statuses=known.refusals,
+        code=known.code if known.in_body else None,
+        messages=(message,) if message else _texts(known),
+        detail=known.detail,
+        target=target or row.target or known.target,
+        schema=contract.envelope or None,
+        code_at=code_at,
+        text_at=text_at,
+        patterns=known.patterns,
+    )
+
+
+def alternatives(contract: Contract, row: Requirement, edition: str, primary: Outcome) -> tuple[Outcome, ...]:
+    """Return an outcome as the edition has it, and what the row tolerates, each with its source."""
+    fixed = row.editions.get(edition)
+    documented: tuple[Outcome, ...] = ()
+    if fixed is not None and fixed.get("code") is None:
+        # An edition that answers otherwise does not make the page's own answer wrong.
+        documented, primary = (primary,), Outcome((fixed["status"],))
+    tolerated = [
+        _tolerated(contract, accepted)
+        for accepted in row.accepts
+        if accepted.get("edition", edition) == edition
+    ]
+    return (primary, *documented, *tolerated)
+
+
+def success_statuses(contract: Contract, operation_id: str | None) -> tuple[int, ...]:
+    """Return the statuses of success that the contract gives an operation; for an unknown one, the usual four."""
+    operation = contract.operations.get(operation_id or "")
+    known = tuple(status for status in (operation.statuses if operation else ()) if status < _FIRST_REDIRECT)
+    return known or _ANY_SUCCESS
+
+
+def _tolerated(contract: Contract, accepted: Mapping[str, Any]) -> Outcome:
+    status = accepted["status"]
+    code = accepted.get("code")
+    known = contract.codes.get(code) if code else None
+    code_at, text_at = contract.reason_at
+    is_refusal = status is None or status >= _FIRST_ERROR
+    return Outcome(
+        statuses=() if status is None else (status,),
+        code=code if known is None or known.in_body else None,
+        messages=(accepted["message"],) if "message" in accepted else _texts(known),
+        detail=bool(known and known.detail),
+        schema=(contract.envelope or None) if is_refusal and not accepted.get("bare") else None,
+        source=str(accepted.get("source", "")),
+        code_at=code_at,
+        text_at=text_at,
+        patterns=known.patterns if known else (),
+    )
+
+
+def _texts(known: ReasonCode | None) -> tuple[str, ...]:
+    """Return the texts that a code's message must be one of: none where no source page fixes them."""
+    return known.messages if known is not None and known.documented else ()
