@@ -23,7 +23,6 @@ from kms_conformance.evidence.exchange import (
 )
 from kms_conformance.judging.judge import pick
 from kms_conformance.judging.results import Finding
-from kms_conformance.transport.retry import TOO_MANY
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
@@ -87,7 +86,11 @@ def of_http_layer(exchange: Exchange, contract: Contract) -> bool:
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:
     """Tell whether no try got past a rate limit; a 429 with a code of the contract is a refusal like any other."""
     answer = exchange.answer
-    return answer is not None and answer.status == TOO_MANY and reason_code(answer.body) not in contract.codes
+    return (
+        answer is not None
+        and answer.status == HTTPStatus.TOO_MANY_REQUESTS
+        and reason_code(answer.body) not in contract.codes
+    )
 
 
 def _enveloped(answer: Received) -> bool:
