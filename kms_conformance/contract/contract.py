@@ -64,9 +64,6 @@ class Requirement:
     title: str = ""
     code: str | None = None
     target: tuple[str, str] | None = None
-    waits: float = 0
-    impact: str = ""
-    identity: tuple[str, ...] = ()
     excluded: str = ""
     accepts: tuple[Mapping[str, Any], ...] = ()
     editions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -275,7 +272,6 @@ def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
 
 
 def _requirement(row: Mapping[str, Any]) -> Requirement:
-    identity = row.get("identity", ())
     target = row.get("target")
     return Requirement(
         id=row["id"],
@@ -286,9 +282,6 @@ def _requirement(row: Mapping[str, Any]) -> Requirement:
         title=row.get("title", ""),
         code=row.get("code"),
         target=(target["type"], target["name"]) if target else None,
-        waits=row.get("waits", 0),
-        impact=row.get("impact", ""),
-        identity=(identity,) if isinstance(identity, str) else tuple(identity),
         excluded=row.get("excluded", ""),
         accepts=tuple(row.get("accepts", ())),
         editions=row.get("editions", {}),
