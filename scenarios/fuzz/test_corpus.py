@@ -22,5 +22,5 @@ GROUPS = (
 )
 @pytest.mark.parametrize("group", GROUPS)
 def test_replay(kms, group):
-    """Whatever the shape of a request, its answer keeps the rules of every answer."""
+    """Every answer to a request of the corpus keeps the rules of every answer."""
     replay_corpus(kms, group)

@@ -28,5 +28,5 @@ OPERATIONS = [pytest.param(name, marks=MARKS.get(name, ())) for name in operatio
 @pytest.mark.parametrize("kind", ["valid", "invalid"])
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation(kms, operation, kind):
-    """Whatever the shape of a request, its answer keeps the rules of every answer."""
+    """Every answer to a generated request keeps the rules of every answer."""
     fuzz_operation(kms, operation, kind)

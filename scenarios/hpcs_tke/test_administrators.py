@@ -10,7 +10,7 @@ REMOVE, QUERY = 0x04, 0x00010002
 @covers("tke-administrator-present")
 @impact("zeroize")
 def test_added_once(tke):
-    """An administrator who is there is not added again."""
+    """An administrator who is installed already cannot be added again."""
     unit, (first, second) = tke.unit(), tke.administrators(2)
     unit.add(first).succeeds()
     before = unit.look()
@@ -22,7 +22,7 @@ def test_added_once(tke):
 @covers("tke-administrators-full")
 @impact("zeroize")
 def test_room_for_eight(tke):
-    """A ninth administrator is refused; when one has left there is room again."""
+    """A ninth administrator is refused; after one is removed, another can be added."""
     unit, people = tke.unit(), tke.administrators(9)
     for who in people[:8]:
         unit.add(who).succeeds()
@@ -37,7 +37,7 @@ def test_room_for_eight(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("ski", ["01" * 32, "01" * 31])
 def test_unknown_is_not_removed(tke, ski):
-    """Nobody who is not there is removed, and a removed administrator is not removed twice."""
+    """An administrator who is not installed, or was removed before, cannot be removed."""
     unit, (first, second, third) = tke.operational(tke.unit()), tke.administrators(3)
     unit.add(third, [first]).needed()
     unit.remove(third.ski, [first]).succeeds()
@@ -50,7 +50,7 @@ def test_unknown_is_not_removed(tke, ski):
 @covers("tke-administrator-unknown")
 @impact("zeroize")
 def test_unknown_is_not_told(tke):
-    """The certificate of somebody who is not there is not told."""
+    """The certificate of an administrator who is not installed is not returned."""
     unit, (first,) = tke.unit(), tke.administrators(1)
     unit.add(first).needed()
     unit.certificate_of(first.ski).succeeds()
@@ -60,7 +60,7 @@ def test_unknown_is_not_told(tke):
 @covers("tke-administrator-removed", "tke-foreign-signer", "tke-administrator-unknown")
 @impact("zeroize")
 def test_removed(tke):
-    """With enough signatures an administrator is removed, and the signature counts no more."""
+    """With enough signatures an administrator is removed, whose signature is refused afterwards."""
     unit, (first, second, third) = tke.operational(tke.unit()), tke.administrators(3)
     unit.add(third, [first]).succeeds()
     unit.clear_new([third]).succeeds()
@@ -75,7 +75,7 @@ def test_removed(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("threshold", ["signature", "revocation"])
 def test_not_below_the_threshold(tke, threshold):
-    """Whoever is needed to reach either threshold stays, until there is somebody else."""
+    """An administrator who is needed to reach a threshold cannot be removed until another is added."""
     unit, (first, second, third) = tke.operational(tke.unit(), **{threshold: 2}), tke.administrators(3)
     before = unit.look()
     control = unit.attributes().needed()

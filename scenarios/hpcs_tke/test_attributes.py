@@ -27,7 +27,7 @@ GUARDS = {
 @covers("tke-revocation-above-administrators", "tke-signature-above-administrators")
 @impact("zeroize")
 def test_above_administrators_in_imprint_mode(tke):
-    """No threshold is above the number of administrators when imprint mode is left."""
+    """Leaving imprint mode with a threshold above the number of administrators is refused."""
     unit, by = tke.unit(), tke.administrators(2)
     for who in by:
         unit.add(who).succeeds()
@@ -45,7 +45,7 @@ def test_above_administrators_in_imprint_mode(tke):
 @impact("zeroize")
 @pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/57"), ("revocation", "209/58")])
 def test_above_administrators(tke, threshold, pair):
-    """Nor is one later."""
+    """After imprint mode, raising a threshold above the number of administrators is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     before = unit.look()
     unit.set([first], **{threshold: 3}).is_refused(pair)
@@ -56,7 +56,7 @@ def test_above_administrators(tke, threshold, pair):
 @covers("tke-exit-without-revocation")
 @impact("zeroize")
 def test_no_exit_without_revocation(tke):
-    """Imprint mode is not left with a revocation threshold of 0."""
+    """Leaving imprint mode with a revocation threshold of 0 is refused."""
     unit, (first,) = tke.unit(), tke.administrators(1)
     unit.add(first).succeeds()
     before = unit.look()
@@ -69,7 +69,7 @@ def test_no_exit_without_revocation(tke):
 @impact("zeroize")
 @pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/76"), ("revocation", "209/77")])
 def test_not_to_zero(tke, threshold, pair):
-    """No threshold goes back to 0: only zeroizing leads there."""
+    """Setting a threshold back to 0 is refused; only zeroizing resets it."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     before = unit.look()
     unit.set([first], **{threshold: 0}).is_refused(pair)
@@ -98,7 +98,7 @@ def test_one_needs_its_permission(tke, threshold, pair):
     ids=["signature", "revocation"],
 )
 def test_permission_in_use(tke, used_by):
-    """The permission for single signatures stays while a threshold is 1."""
+    """The permission for single signatures cannot be removed while a threshold is 1."""
     unit, by = tke.operational(tke.unit(), **used_by), tke.administrators(2)
     permissions = unit.permissions()
     before = unit.look()
@@ -112,7 +112,7 @@ def test_permission_in_use(tke, used_by):
 @impact("zeroize")
 @pytest.mark.parametrize("permission", GUARDS)
 def test_protected_permission(tke, permission):
-    """A permission whose control bit is reset does not change; before, it does."""
+    """A permission can be changed until its control bit is reset, and not afterwards."""
     bit, guard = GUARDS[permission]
     unit, by = tke.operational(tke.unit(), signature=2, revocation=2), tke.administrators(2)
     permissions = unit.permissions()
@@ -127,7 +127,7 @@ def test_protected_permission(tke, permission):
 @impact("zeroize")
 @needs(control=True)
 def test_module_in_imprint_mode(tke):
-    """A domain does not leave imprint mode before its module has."""
+    """A domain cannot leave imprint mode before its module has left it."""
     unit, (first,) = tke.unit(), tke.administrators(1)
     unit.add(first).succeeds()
     before = unit.look()
@@ -142,7 +142,7 @@ def test_module_in_imprint_mode(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("managed", ["adding", "removing"])
 def test_control_points(tke, managed):
-    """Control points are added and removed only while their management bits are on."""
+    """Control points are added and removed only while their management bits are set."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     bit = {"adding": b"\x80", "removing": b"\x40"}[managed] + bytes(15)
     point = bytes(8) + b"\x01" + bytes(7)
@@ -179,7 +179,7 @@ def test_control_points(tke, managed):
     ids=hex_of,
 )
 def test_input_where_it_belongs(tke, command, data):
-    """A command without its input, or with input that it does not take, is refused."""
+    """A command that lacks its input, or has input that it does not take, is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     control = unit.clear_new([first]).succeeds()
     if command in {COMMIT, FINALIZE}:
@@ -195,7 +195,7 @@ def test_input_where_it_belongs(tke, command, data):
 @covers("tke-unknown-command")
 @impact("zeroize")
 def test_unknown_command(tke):
-    """A command that is none is refused and changes nothing."""
+    """An unknown command is refused and changes nothing."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     control = unit.clear_new([first]).succeeds()
     before = unit.look()

@@ -58,7 +58,7 @@ FIELDS = [
 @covers("tke-frame-no-server-error", "tke-frame-length")
 @pytest.mark.parametrize("wrong", STRINGS)
 def test_request_string(tke, wrong):
-    """A request string with one thing wrong is no server error, and the unit answers the next one."""
+    """A malformed request string causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     clean = unit.wrong_string(wrong)
@@ -71,7 +71,7 @@ def test_request_string(tke, wrong):
 @covers("tke-frame-no-server-error", "tke-frame-header")
 @pytest.mark.parametrize("wrong", HEADERS)
 def test_header(tke, wrong):
-    """A header with one field wrong is no server error, and the unit answers the next one."""
+    """A header with one wrong field causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     clean = unit.wrong_header(wrong)
@@ -84,7 +84,7 @@ def test_header(tke, wrong):
 @covers("tke-frame-no-server-error", "tke-frame-ber")
 @pytest.mark.parametrize("field", FIELDS)
 def test_message(tke, field):
-    """A message in which an element has a wrong type or length is no server error, and the unit answers the next one."""
+    """A message with one malformed element causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     for clean in unit.wrong_fields(field):
@@ -97,7 +97,7 @@ def test_message(tke, field):
 @covers("tke-frame-no-server-error", "tke-frame-ber")
 @pytest.mark.parametrize("number", [0, 99, 0xFFFFFFFF])
 def test_unknown_kind(tke, number):
-    """Information of a kind that is none, and a function that is none, are no server error."""
+    """An unknown kind of information, or an unknown function, causes no server error."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     for clean in (unit.information(number), unit.function(number)):
@@ -109,7 +109,7 @@ def test_unknown_kind(tke, number):
 
 @covers("tke-frame-bad-domain")
 def test_another_domain(tke):
-    """A message for another domain than the unit's is refused."""
+    """A message that is addressed to another domain is refused."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     for index in (unit.domain_index + 1, 0xFFFFFFFF):
@@ -119,7 +119,7 @@ def test_another_domain(tke):
 
 @covers("tke-frame-non-minimal")
 def test_long_lengths(tke):
-    """Lengths that take more octets than they need are read like short ones."""
+    """Lengths that are encoded in more octets than necessary are accepted."""
     unit = tke.any_unit()
     unit.registers().succeeds(requirement="tke-frame-non-minimal")
     unit.longer_lengths().succeeds(requirement="tke-frame-non-minimal")

@@ -25,7 +25,7 @@ INPUTS = {
 @impact("zeroize")
 @pytest.mark.parametrize("kind", INPUTS)
 def test_malformed_input(tke, kind):
-    """Input that is cut, of zeros or of an impossible length is no server error and changes nothing."""
+    """Input that is cut, all zeros or of an impossible length causes no server error and changes nothing."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     command, make = INPUTS[kind]
     unit.random_key([first]).needed()
@@ -45,7 +45,7 @@ def test_malformed_input(tke, kind):
 @covers("tke-malformed-input")
 @impact("zeroize")
 def test_malformed_key_part(tke):
-    """A signed key part that is none is refused, and no key comes in."""
+    """A malformed signed key part is refused, and the register stays as it was."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     key = unit.importer_of(unit.importer(by).needed())
     before = unit.look()
@@ -58,12 +58,13 @@ def test_malformed_key_part(tke):
 @covers("tke-malformed-input")
 @impact("zeroize")
 def test_key_part_for_another_importer(tke):
-    """A signed key part that no importer key opens is refused; by chance alone, one in 256 would look like a key."""
+    """A signed key part that was encrypted for another importer key is refused."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     key = unit.importer_of(unit.importer(by).needed())
     sealed = tke.importer_of_nobody().seal(bytes(32))
     answer = unit.command(IMPORT, unit.part(sealed, by), told="key part for another importer")
     if answer.is_no_server_error().ok:
+        # One part in 256 decrypts to what looks like a key by chance; two in a row do not.
         sealed = tke.importer_of_nobody().seal(bytes(range(32)))
         answer = unit.command(IMPORT, unit.part(sealed, by), told="another key part for another importer")
     answer.is_refused_anyhow()
@@ -73,7 +74,7 @@ def test_key_part_for_another_importer(tke):
 @covers("tke-malformed-input")
 @impact("zeroize")
 def test_malformed_signer_info(tke):
-    """Signer infos that are cut, of zeros or of an impossible length sign nothing; too many of them are no server error."""
+    """Malformed signer infos do not count as signatures; too many of them cause no server error."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     for _ in range(2):
         unit.random_key([first]).needed()

@@ -27,7 +27,7 @@ def test_kms_needs_a_master_key(tke):
 @covers("tke-crypto-ready", "tke-finalize")
 @impact("zeroize")
 def test_kms_after_finalizing(tke):
-    """A master key that was imported serves the KMS when it is finalized, not before."""
+    """The KMS can use an imported master key once it is finalized, not before."""
     by = tke.administrators(1)
     units = [tke.operational(unit) for unit in tke.fresh_units()]
     patterns = []

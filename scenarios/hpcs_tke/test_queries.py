@@ -9,7 +9,7 @@ CERTIFICATES = 0x00010003
 
 @covers("tke-08")
 def test_attributes(tke):
-    """The attributes are told."""
+    """A query returns the attributes of a unit."""
     unit = tke.any_unit()
     told = unit.attributes().succeeds()
     for name in ("signature_threshold", "revocation_threshold", "permissions", "mode"):
@@ -19,7 +19,7 @@ def test_attributes(tke):
 @covers("tke-09")
 @impact("zeroize")
 def test_administrators(tke):
-    """Administrators are told as identifiers, and each one's certificate as it was installed."""
+    """A query returns the administrators' identifiers, and each one's certificate as it was installed."""
     unit, (first, second) = tke.unit(), tke.administrators(2)
     unit.administrators().succeeds().shows("administrators", [])
     unit.add(first).succeeds()
@@ -33,7 +33,7 @@ def test_administrators(tke):
 
 @covers("tke-09")
 def test_registers_and_control_points(tke):
-    """Both registers and the control points are told."""
+    """Queries return the state of both registers and the control points."""
     unit = tke.any_unit()
     registers = unit.registers().succeeds()
     for name in ("current", "new", "committed"):
@@ -43,7 +43,7 @@ def test_registers_and_control_points(tke):
 
 @covers("tke-certificate-index", "tke-09")
 def test_certificate_chain(tke):
-    """Each certificate of the module's chain is told, and an index behind its end is refused."""
+    """Each certificate of the module's chain is returned, and an index beyond the last one is refused."""
     unit = tke.any_unit()
     number = int.from_bytes(unit.certificates().succeeds().output, "big")
     for index in range(number):
@@ -54,14 +54,14 @@ def test_certificate_chain(tke):
 
 @covers("tke-response-signed")
 def test_signed_answer(tke):
-    """The module signs what it answers; clients check that against the vendor's roots."""
+    """The module signs its answers; clients check the signature against the vendor's root certificates."""
     tke.any_unit().attributes().succeeds().shows("signed", value=True)
 
 
 @covers("tke-unknown-command")
 @pytest.mark.parametrize("command", [0x0001FFFF, 0x00010000], ids="{:08x}".format)
 def test_unknown_query(tke, command):
-    """A query that is none is refused, and known ones go on."""
+    """An unknown query is refused, and known queries still succeed."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     unit.query(command).is_refused("84", control=known)

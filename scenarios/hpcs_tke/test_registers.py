@@ -51,7 +51,7 @@ IN_IMPRINT_MODE = {
 @impact("zeroize")
 @pytest.mark.parametrize("command", IN_IMPRINT_MODE)
 def test_imprint_mode(tke, command):
-    """In imprint mode no key is made, moved or cleared, and no control point set, however well the command is made."""
+    """In imprint mode a command on keys or control points is refused even when it is well formed."""
     unit, by = tke.unit(), tke.administrators(1)
     control = unit.add(by[0]).succeeds()
     before = unit.look()
@@ -63,7 +63,7 @@ def test_imprint_mode(tke, command):
 @impact("zeroize")
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_import(tke, number):
-    """Key parts fill the new register with what they make, uncommitted; the answer does not carry it."""
+    """Imported key parts fill the new register, uncommitted, and the answer does not contain the key."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     imported = unit.import_key(PARTS[:number], by).succeeds()
     imported.hides("master key", unit.key_of(PARTS[:number]))
@@ -75,7 +75,7 @@ def test_import(tke, number):
 @covers("tke-import-prohibited")
 @impact("zeroize")
 def test_import_prohibited(tke):
-    """Without the permission no key part comes in; with it one does."""
+    """Importing a key part needs its permission."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     key = unit.importer_of(unit.importer(by).succeeds())
@@ -89,7 +89,7 @@ def test_import_prohibited(tke):
 @covers("tke-random")
 @impact("zeroize")
 def test_random_keys(tke):
-    """A random key fills the current register, a second one the new register, and a third has no room."""
+    """The first random key fills the current register, the second the new register, and a third is refused."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     unit.random_key(by).succeeds()
     unit.registers().succeeds().matches("registers.current", "^[0-9a-f]{56}$").shows("registers.new", None)
@@ -103,7 +103,7 @@ def test_random_keys(tke):
 @covers("tke-random-prohibited")
 @impact("zeroize")
 def test_random_prohibited(tke):
-    """Without the permission no random key is made."""
+    """Making a random key needs its permission."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     unit.random_key(by).succeeds()
@@ -116,7 +116,7 @@ def test_random_prohibited(tke):
 @covers("tke-commit-mismatch", "tke-finalize-mismatch", "tke-finalize-uncommitted", "tke-finalize")
 @impact("zeroize")
 def test_commit_and_finalize(tke):
-    """The new key is committed and becomes the current one, by its own pattern only, and in this order."""
+    """Committing and finalizing need the key's own verification pattern, in this order."""
     unit, by = waiting(tke)
     told = unit.registers().succeeds()
     held, pattern = told["registers"], unit.new_pattern()
@@ -140,7 +140,7 @@ def test_commit_and_finalize(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("committed", [False, True], ids=["uncommitted", "committed"])
 def test_clear(tke, committed):
-    """Each register is cleared alone, and a commitment goes with its key."""
+    """Each register is cleared on its own, and clearing the new key removes its commitment."""
     unit, by = waiting(tke)
     held = unit.registers().succeeds()["registers"]
     if committed:
@@ -159,7 +159,7 @@ def test_clear(tke, committed):
 @impact("zeroize")
 @pytest.mark.parametrize("register", ["current", "new"])
 def test_export(tke, register):
-    """A recovery unit's key goes to another unit encrypted, and arrives there with the same pattern."""
+    """An exported key is encrypted, and the unit that imports it shows the same verification pattern."""
     by = tke.administrators(1)
     unit, recovery = tke.operational(tke.unit()), tke.operational(tke.fresh_units("source_hsms")[0])
     recovery.import_key(PARTS, by).needed()
@@ -179,7 +179,7 @@ def test_export(tke, register):
 @covers("tke-export-prohibited")
 @impact("zeroize")
 def test_export_prohibited(tke):
-    """Without the permission no key leaves a unit."""
+    """Exporting a key needs its permission."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     unit.random_key(by).needed()
@@ -192,7 +192,7 @@ def test_export_prohibited(tke):
 @covers("tke-single-part")
 @impact("zeroize")
 def test_single_part_prohibited(tke):
-    """Without the permission for single parts a key comes in two parts, not in one."""
+    """Without the permission for single parts a key is imported in two parts, not in one."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     key = unit.importer_of(unit.importer(by).succeeds())
@@ -216,7 +216,7 @@ WITHOUT_KEY = {
 @impact("zeroize")
 @pytest.mark.parametrize("command", WITHOUT_KEY)
 def test_empty_register(tke, command):
-    """A key that is not there is not committed, finalized or exported, and the other register stays."""
+    """Commit, finalize and export are refused for an empty register, and the other register is unchanged."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     if command != "export-current":
         unit.random_key(by).needed()

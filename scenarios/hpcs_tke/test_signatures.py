@@ -12,7 +12,7 @@ POINT = bytes(8) + b"\x01" + bytes(7)
 @covers("tke-too-few-signatures")
 @impact("zeroize")
 def test_too_few_signatures(tke):
-    """A command needs as many administrators' signatures as the threshold says."""
+    """A command with fewer signatures than the threshold is refused."""
     unit, (first, second, third) = tke.operational(tke.unit(), signature=2), tke.administrators(3)
     before = unit.look()
     control = unit.clear_new([first]).succeeds()
@@ -42,7 +42,7 @@ NEEDS = {
 @impact("zeroize")
 @pytest.mark.parametrize("command", NEEDS)
 def test_signatures_of_each_command(tke, command):
-    """Each command needs its number of signatures: one, or as many as its threshold says."""
+    """Each command needs its documented number of signatures: one, or as many as its threshold."""
     unit, (first, second, third) = tke.unit(), tke.administrators(3)
     tke.operational(unit, signature=2, revocation=2)
     unit.add(third, [first, second]).needed()
@@ -59,7 +59,7 @@ def test_signatures_of_each_command(tke, command):
 @covers("tke-too-few-signatures")
 @impact("zeroize")
 def test_signatures_on_the_way_of_a_key(tke):
-    """A key part needs one signature, committing as many as the signature threshold says, and finalizing one."""
+    """A key part and finalizing need one signature each, committing as many as the signature threshold."""
     unit, both = tke.operational(tke.unit(), signature=2), tke.administrators(2)
     control, key = unit.attributes().needed(), unit.importer_of(unit.importer(both).needed())
     before = unit.look()
@@ -79,7 +79,7 @@ def test_signatures_on_the_way_of_a_key(tke):
 @covers("tke-too-few-signatures")
 @impact("zeroize")
 def test_removing_asks_its_own_threshold(tke):
-    """Removing an administrator takes as many signatures as the revocation threshold says, not the signature threshold."""
+    """Removing an administrator needs as many signatures as the revocation threshold says."""
     unit, (first, second, third) = tke.unit(), tke.administrators(3)
     tke.operational(unit, signature=1, revocation=2)
     unit.add(third, [first]).succeeds()
@@ -92,7 +92,7 @@ def test_removing_asks_its_own_threshold(tke):
 @covers("tke-signature-invalid")
 @impact("zeroize")
 def test_signature_of_a_key_part(tke):
-    """The signature on a key part must be over the very octets of the part."""
+    """The signature on a key part must cover exactly the octets of the part."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     key = unit.importer_of(unit.importer([first]).needed())
     control, before = unit.attributes().needed(), unit.look()
@@ -105,7 +105,7 @@ def test_signature_of_a_key_part(tke):
 @covers("tke-too-few-signatures")
 @impact("zeroize")
 def test_leaving_imprint_mode(tke):
-    """Leaving imprint mode takes as many signatures as the new threshold says."""
+    """Leaving imprint mode needs as many signatures as the new threshold says."""
     unit, both = tke.unit(), tke.administrators(2)
     for who in both:
         unit.add(who).succeeds()
@@ -119,7 +119,7 @@ def test_leaving_imprint_mode(tke):
 @covers("tke-signature-invalid")
 @impact("zeroize")
 def test_every_signature_counts(tke):
-    """One good signature does not make up for another that is not: each is verified."""
+    """Every signature of a command is verified: one valid signature does not excuse an invalid one."""
     unit, (first, second) = tke.operational(tke.unit(), signature=2), tke.administrators(2)
     control = unit.clear_new([first]).succeeds()
     before = unit.look()
@@ -139,7 +139,7 @@ def test_every_signature_counts(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("wrong", ["module", "domain"])
 def test_command_for_another_unit(tke, wrong):
-    """A signed command names its module and its domain: one for another module, or the domain's former life, is refused."""
+    """A command signed for another module, another domain or an earlier instance of the domain is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
     before = unit.look()
@@ -156,7 +156,7 @@ def test_command_for_another_unit(tke, wrong):
 @covers("tke-signature-invalid")
 @impact("zeroize")
 def test_signature_over_something_else(tke):
-    """A signature must be over the very octets of the command."""
+    """The signature on a command must cover exactly the octets of the command."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
     before = unit.look()
@@ -172,7 +172,7 @@ def test_signature_over_something_else(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("signature", ["", "0400", "3000", "30030201"])
 def test_malformed_signature(tke, signature):
-    """A signature of another form than its key makes is refused."""
+    """A signature whose format does not match the signer's key is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
     before = unit.look()
@@ -185,7 +185,7 @@ def test_malformed_signature(tke, signature):
 @covers("tke-foreign-signer")
 @impact("zeroize")
 def test_foreign_signer(tke):
-    """Only installed administrators sign, and only for the unit in which they are installed."""
+    """Only installed administrators can sign, and only for the unit in which they are installed."""
     units, (first, _, stranger) = tke.fresh_units(), tke.administrators(3)
     unit = tke.operational(units[0])
     if len(units) > 1:
@@ -202,7 +202,7 @@ def test_foreign_signer(tke):
     "counter", ["used before", "used long before", "one octet short", "one octet long", "empty"]
 )
 def test_wrong_counter(tke, counter):
-    """A command is done once: its counter is refused ever after, and so is one of another width."""
+    """A command is executed once: a used transaction counter, or one of another width, is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
     long_ago = unit.counter
@@ -225,7 +225,7 @@ def test_wrong_counter(tke, counter):
 @covers("tke-counter-advances")
 @impact("zeroize")
 def test_counter_advances(tke):
-    """After a command that succeeded the counter is the one that it carried."""
+    """After a command succeeded, the unit's transaction counter is the one that the command carried."""
     unit, (first, second) = tke.unit(), tke.administrators(2)
     unit.attributes().succeeds()
     start = unit.counter
@@ -238,7 +238,7 @@ def test_counter_advances(tke):
 @covers("tke-rsa-signatures")
 @impact("zeroize")
 def test_rsa_administrator(tke):
-    """An administrator with an RSA key is installed, and the signature counts only over the right octets."""
+    """An administrator with an RSA key can be installed, and the signature must cover the command."""
     unit, rsa, (first, _) = tke.unit(), tke.rsa_administrator(), tke.administrators(2)
     tke.operational(unit)
     unit.add(rsa, [first]).succeeds()

@@ -21,7 +21,7 @@ def protected(tke):
 @covers("tke-10", "tke-refusal-inside-200", "tke-counter-after-refusal")
 @impact("zeroize")
 def test_protected_thresholds(tke):
-    """With the control bits reset the thresholds do not change, and nothing else does."""
+    """With both control bits reset the thresholds cannot be changed, and nothing else changes."""
     unit, (first, _) = protected(tke)
     before = unit.look()
     counter = unit.counter
@@ -35,7 +35,7 @@ def test_protected_thresholds(tke):
 @impact("zeroize")
 @pytest.mark.parametrize("threshold", ["signature", "revocation"])
 def test_one_protected_threshold(tke, threshold):
-    """Neither threshold changes alone."""
+    """With both control bits reset, changing only one threshold is refused."""
     unit, (first, _) = protected(tke)
     before = unit.look()
     unit.set([first], **{threshold: 2}).is_refused("209/71")
@@ -45,7 +45,7 @@ def test_one_protected_threshold(tke, threshold):
 @covers("tke-threshold-unchanged")
 @impact("zeroize")
 def test_thresholds_that_stay(tke):
-    """A protected threshold may be set to what it is: the control bit guards changes."""
+    """A protected threshold may be set to its present value: the control bit forbids changes only."""
     unit, (first, _) = protected(tke)
     unit.set([first], signature=1, revocation=1).shows("level", "ok")
 
@@ -53,7 +53,7 @@ def test_thresholds_that_stay(tke):
 @covers("tke-12")
 @impact("zeroize")
 def test_control_bits_do_not_come_back(tke):
-    """A control bit that was reset cannot be set again, whichever it is."""
+    """A control bit that was reset cannot be set again."""
     unit, (first, _) = protected(tke)
     permissions = unit.permissions() & ~CONTROL_BITS
     unit.set([first], permissions=permissions).succeeds()
@@ -66,7 +66,7 @@ def test_control_bits_do_not_come_back(tke):
 @covers("tke-13")
 @impact("zeroize")
 def test_zeroizing_lifts_the_restriction(tke):
-    """Zeroizing, by one signature where that is permitted, brings imprint mode back and empties everything."""
+    """Zeroizing restores imprint mode and empties the unit; one signature suffices where that is permitted."""
     unit, (first, _) = protected(tke)
     unit.set([first], permissions=unit.permissions() & ~(CONTROL_BITS | IMPORT)).succeeds()
     for _ in range(2):
@@ -83,7 +83,7 @@ def test_zeroizing_lifts_the_restriction(tke):
 @covers("tke-14")
 @impact("zeroize")
 def test_setting_up(tke):
-    """In imprint mode administrators come and go without signatures; leaving it takes as many as the new threshold."""
+    """In imprint mode administrators are added and removed unsigned; leaving it needs the new threshold."""
     unit, (first, second, third) = tke.unit(), tke.administrators(3)
     for who in (first, second, third):
         unit.add(who).succeeds()
@@ -96,7 +96,7 @@ def test_setting_up(tke):
 @covers("tke-14")
 @impact("zeroize")
 def test_after_zeroizing(tke):
-    """After zeroizing, administrators are installed anew, and thresholds can be set to 2 and changed again."""
+    """After zeroizing, administrators can be installed, and thresholds set to 2 and changed again."""
     unit, (first, second) = protected(tke)
     unit.set([first], signature=2, revocation=2).is_refused("209/71")
     unit.zeroize([first]).succeeds()
@@ -115,7 +115,7 @@ def test_after_zeroizing(tke):
 @covers("tke-too-few-signatures", "tke-13")
 @impact("zeroize")
 def test_zeroizing_unsigned(tke):
-    """Outside imprint mode nobody zeroizes without a signature; one is enough where the permission says so."""
+    """Outside imprint mode zeroizing needs a signature; one suffices where the permission is given."""
     unit, by = tke.operational(tke.unit(), signature=2), tke.administrators(2)
     for _ in range(2):
         unit.random_key(by).succeeds()

@@ -15,7 +15,7 @@ UNUSABLE = {
 @covers("tke-02", "tke-04")
 @pytest.mark.parametrize("value", UNUSABLE.values(), ids=UNUSABLE)
 def test_unusable_token(tke, value):
-    """Without a usable token neither operation answers; with a fresh one both do."""
+    """Both operations are refused without a usable token and succeed with a fresh one."""
     unit = tke.any_unit()
     listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
     nobody = tke.with_authorization(value)
@@ -28,7 +28,7 @@ def test_unusable_token(tke, value):
 @covers("tke-02", "tke-04")
 @needs(identity="expired")
 def test_expired_token(tke):
-    """A token past its end lets nobody in; a fresh one does."""
+    """An expired token is refused; a fresh one is accepted."""
     unit = tke.any_unit()
     listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
     late = tke.as_identity("expired")
@@ -40,7 +40,7 @@ def test_expired_token(tke):
 @covers("tke-03", "tke-04")
 @needs(identity="outsider")
 def test_token_without_permission(tke):
-    """A good token of somebody without a role on the instance lets nobody in; the manager's own does."""
+    """The valid token of a user without a role on the instance is refused; the manager's is accepted."""
     unit = tke.any_unit()
     listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
     stranger = tke.as_identity("outsider")
@@ -52,7 +52,7 @@ def test_token_without_permission(tke):
 @covers("tke-manager-role")
 @needs(identity="reader")
 def test_reader(tke):
-    """A reader of the instance sees no unit and asks none: that takes the Manager role."""
+    """A reader can neither list the units nor send a request to one; both need the Manager role."""
     unit = tke.any_unit()
     listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
     reader = tke.as_identity("reader")
@@ -63,7 +63,7 @@ def test_reader(tke):
 @covers("tke-02")
 @impact("zeroize")
 def test_refused_command_is_not_done(tke):
-    """A command that came without a usable token changes nothing, and succeeds with a fresh one."""
+    """A command sent without a usable token changes nothing, and succeeds with a fresh token."""
     unit, (first, second) = tke.unit(), tke.administrators(2)
     added = unit.add(first).succeeds()
     before = unit.look()

@@ -11,7 +11,7 @@ LOCATION = r"^\[[^\]]*\]\.\[[^\]]*\]\.\[[0-9]+\]\.\[[0-9]+\]$"
 
 @covers("tke-01")
 def test_list(tke):
-    """A valid token lists the units with id, location and serial number, those for recovery and failover too."""
+    """A valid token lists all units with id, location and serial number, recovery and failover units too."""
     listed = tke.list_units().succeeds(200).shows("hsms.0")
     for kind in tke.KINDS:
         for place in range(len(listed.body.get(kind) or ())):
@@ -22,21 +22,21 @@ def test_list(tke):
 
 @covers("tke-08")
 def test_serial_numbers(tke):
-    """Each listed serial number is that of the unit's module: clients compare the two."""
+    """Each listed serial number is that of the unit's module."""
     for unit in tke.every_unit():
         unit.attributes().succeeds().matches("module", f"^{unit.serial.encode().hex()}")
 
 
 @covers("tke-05")
 def test_unknown_instance(tke):
-    """An instance that is not there is not an empty list."""
+    """Listing the units of an unknown instance is refused, not answered with an empty list."""
     tke.list_units().succeeds(200)
     tke.unknown_instance().list_units().is_refused("NO_SERVICE_INSTANCES").lacks("hsms")
 
 
 @covers("tke-06")
 def test_unknown_unit(tke):
-    """A request for a unit that the instance has not is not answered by another one."""
+    """A request for an unknown unit is refused, not answered by another unit."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     unit.hsm_id = uuid.uuid4().hex
@@ -45,7 +45,7 @@ def test_unknown_unit(tke):
 
 @covers("tke-06")
 def test_unit_of_unknown_instance(tke):
-    """A unit is reached through its own instance only."""
+    """A unit cannot be reached through an unknown instance."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     stranger = unit.seen_by(tke.unknown_instance())
@@ -55,7 +55,7 @@ def test_unit_of_unknown_instance(tke):
 @covers("tke-06")
 @needs(control=True)
 def test_unit_of_another_instance(tke):
-    """An instance does not reach the units of another one."""
+    """A unit cannot be reached through another instance."""
     unit, other = tke.any_unit(), tke.another_instance().any_unit()
     known = unit.attributes().succeeds()
     other.attributes().succeeds()
@@ -78,7 +78,7 @@ def test_unit_of_another_instance(tke):
     ids=["cut", "no-json", "empty", "list", "number", "null", "other-member"],
 )
 def test_body_without_request(tke, body, raw):
-    """A body that is not JSON, or has no string called request, is refused, and the unit goes on."""
+    """A body that is not JSON, or lacks the string request, is refused, and the unit still answers."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
     unit.post(body, raw=raw).is_refused_somehow(400, control=known)

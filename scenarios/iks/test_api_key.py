@@ -10,7 +10,7 @@ from kms_conformance.api import covers, impact, needs
 @impact("account", "clusters")
 @pytest.mark.parametrize("spelling", ["short", "long"])
 def test_dead_key(iks, spelling):
-    """A dead API key refuses every operation on infrastructure; after a reset by a valid user it succeeds."""
+    """Infrastructure operations fail while the API key cannot be exchanged, until a valid user resets it."""
     cluster = iks.cluster()
     iks.works(cluster, "TOKEN_EXCHANGE_FAILED")
     workers = len(iks.worker_ids(cluster))
@@ -29,7 +29,7 @@ def test_dead_key(iks, spelling):
 @impact("account", "clusters")
 @pytest.mark.parametrize("operation", ["create", "reload", "remove"])
 def test_dead_key_and_other_operations(iks, operation):
-    """Creating clusters, reloading and removing workers are refused by a dead API key as well, and heal with it."""
+    """Creating, reloading and removing fail while the API key cannot be exchanged."""
     cluster = iks.cluster()
     worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)
     ask = {
@@ -50,7 +50,7 @@ def test_dead_key_and_other_operations(iks, operation):
 @impact("account", "clusters")
 @pytest.mark.parametrize("place", ["region", "group"])
 def test_key_elsewhere(iks, place):
-    """The API key belongs to one region and resource group: one elsewhere neither fails nor heals with it."""
+    """An API key and its reset affect only their own region and resource group."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     here, there = iks.cluster(), elsewhere.cluster()
     iks.works(here, "TOKEN_EXCHANGE_FAILED")
@@ -67,7 +67,7 @@ def test_key_elsewhere(iks, place):
 @impact("account", "clusters")
 @pytest.mark.parametrize("place", ["region", "group"])
 def test_owner_elsewhere(iks, place):
-    """A reset elsewhere leaves the owner of the key here."""
+    """Resetting the API key of another region or resource group leaves the key owner here."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     cluster = iks.cluster()
     owner = iks.get_key_owner(cluster).succeeds(200)["id"]
@@ -80,7 +80,7 @@ def test_owner_elsewhere(iks, place):
 @needs(control=True)
 @impact("account", "clusters")
 def test_manual_credentials_help_too(iks):
-    """Manual credentials stand in for a dead API key, as they count before it."""
+    """With manual credentials set, operations succeed although the API key cannot be exchanged."""
     cluster = iks.cluster()
     iks.works(cluster, "TOKEN_EXCHANGE_FAILED")
     iks.fault("api-key-deleted")
@@ -98,7 +98,7 @@ def test_manual_credentials_help_too(iks):
 @needs(identity="approver")
 @impact("account", "clusters")
 def test_owner_after_reset(iks):
-    """After a reset by somebody else the owner of the key is that user, for each cluster of the place."""
+    """After a reset by another user, that user owns the API key of each cluster of the region and group."""
     clusters = [iks.cluster(), iks.cluster()]
     before = iks.get_key_owner(clusters[0]).succeeds(200)["id"]
     iks.as_identity("approver").reset_api_key().succeeds()

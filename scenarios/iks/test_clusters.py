@@ -7,7 +7,7 @@ from kms_conformance.api import covers, impact, needs
 @needs(control=True)
 @impact("account", "clusters")
 def test_account_without_infrastructure(iks):
-    """Without an infrastructure account nothing is created; with credentials, or once linked, a cluster is."""
+    """Creating a cluster needs a linked infrastructure account or manual credentials."""
     iks.create_cluster().succeeds(201)
     clusters = len(iks.list_clusters().needed(200).body)
     iks.fault("account-unlinked")
@@ -26,7 +26,7 @@ def test_account_without_infrastructure(iks):
 @needs(control=True)
 @impact("account", "clusters")
 def test_registry_role(iks):
-    """A cluster whose key owner may not administer the registry comes with the message, or not at all."""
+    """Creating a cluster shows message 8 while the key owner lacks the registry's Administrator role."""
     items = "non_critical_errors.items.*.description"
     iks.create_cluster().succeeds(201).tells_not(items, "REGISTRY_ROLE_MISSING")
     iks.fault("registry-role-removed")
@@ -44,7 +44,7 @@ def test_registry_role(iks):
 
 @covers("iks-15", "iks-15-code")
 def test_unknown_cluster(iks):
-    """A cluster that is not there has no key owner."""
+    """Asking for the key owner of an unknown cluster is refused."""
     control = iks.get_user_config().succeeds(200)
     missing = iks.get_key_owner("kmsct-there-is-no-such-cluster")
     missing.is_refused_somehow(control=control).lacks("email")
@@ -53,7 +53,7 @@ def test_unknown_cluster(iks):
 
 @covers("iks-envelope", "iks-01")
 def test_envelope(iks):
-    """Errors are flat objects whose members are texts, not the envelope of the key management service."""
+    """Errors are flat objects whose members are strings, not the envelope of the key management service."""
     control = iks.get_user_config().succeeds(200)
     for refused in (iks.get_key_owner("kmsct-there-is-no-such-cluster"), iks.get_credentials()):
         refused.is_refused_somehow(control=control).lacks("resources").lacks("metadata")

@@ -8,7 +8,7 @@ from kms_conformance.api import covers, impact
 @covers("iks-01", "iks-01-status")
 @impact("account")
 def test_not_set(iks):
-    """Where no credentials are set, asking for them says so by code and text; once set, they are shown."""
+    """Asking for credentials that are not set is answered with code and text; once set, they are shown."""
     nothing = iks.get_credentials()
     nothing.is_refused("E0051", control=iks.get_user_config().needed(200), requirement="iks-01")
     nothing.is_refused_somehow(404, control=iks.get_user_config().needed(200), requirement="iks-01-status")
@@ -19,7 +19,7 @@ def test_not_set(iks):
 @covers("iks-02", "iks-no-secret")
 @impact("account")
 def test_set_and_shown(iks):
-    """Credentials that were set are shown by their user; their key is in no answer."""
+    """Credentials are shown with their user, and no answer contains their key."""
     credential = iks.credential()
     done = iks.set_credentials(credential).succeeds(200, 204)
     done.hides("infrastructure key", credential.key, requirement="iks-no-secret")
@@ -33,7 +33,7 @@ def test_set_and_shown(iks):
 @covers("iks-03", "iks-02")
 @impact("account")
 def test_unset(iks):
-    """Unset credentials are gone, and can be set again."""
+    """Credentials that were unset are not shown any more, and can be set again."""
     credential = iks.credential()
     for _ in range(2):
         iks.set_credentials(credential).succeeds(200, 204)
@@ -45,7 +45,7 @@ def test_unset(iks):
 @covers("iks-unset-twice", "iks-03")
 @impact("account")
 def test_unset_twice(iks):
-    """Unsetting what is not set is harmless."""
+    """Unsetting credentials that are not set changes nothing."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     iks.unset_credentials().succeeds()
     iks.unset_credentials().succeeds(requirement="iks-unset-twice")
@@ -56,7 +56,7 @@ def test_unset_twice(iks):
 @covers("iks-set-last-wins")
 @impact("account")
 def test_last_wins(iks):
-    """Setting credentials twice leaves the second ones; setting the same again changes nothing."""
+    """Setting credentials twice keeps the second ones; setting the same ones again changes nothing."""
     first, second = iks.credential(), iks.credential("other")
     for credential in (first, second, second):
         iks.set_credentials(credential).succeeds(200, 204)
@@ -67,7 +67,7 @@ def test_last_wins(iks):
 @impact("account")
 @pytest.mark.parametrize("place", ["region", "group"])
 def test_one_place(iks, place):
-    """Credentials of one region or resource group do not count in another, and are unset there only."""
+    """Credentials of one region or resource group are neither shown nor unset in another."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     mine, other = iks.credential(), iks.credential("other")
     iks.set_credentials(mine).succeeds(200, 204)
@@ -83,7 +83,7 @@ def test_one_place(iks, place):
 @covers("iks-04")
 @impact("account")
 def test_one_account(iks):
-    """Credentials of one account do not count in another, and are unset there only."""
+    """Credentials of one account are neither shown nor unset in another."""
     mine, elsewhere = iks.credential(), iks.in_other_account()
     iks.set_credentials(mine).succeeds(200, 204)
     iks.get_credentials().succeeds(200)

@@ -9,7 +9,7 @@ from kms_conformance.api import covers, impact, needs
 @needs(control=True)
 @impact("account", "clusters")
 def test_manual_credentials_win(iks):
-    """Manual credentials count before a working API key, and leave the key's owner."""
+    """Manual credentials take precedence over a working API key, and the key owner stays."""
     cluster = iks.cluster()
     owner = iks.get_key_owner(cluster).succeeds(200)["id"]
     iks.works(cluster, "INVALID_API_KEY")
@@ -30,7 +30,7 @@ def test_manual_credentials_win(iks):
 @impact("account", "clusters")
 @pytest.mark.parametrize("of", ["", "other"], ids=["same-user", "other-user"])
 def test_reset_does_not_heal(iks, of):
-    """A key deleted upstream refuses, resetting the API key does not help, and a key that exists does."""
+    """A deleted classic key makes operations fail until an existing one is set; a reset does not help."""
     gone, anew = iks.credential(), iks.another_key(of)
     iks.set_credentials(gone).succeeds(200, 204)
     cluster = iks.cluster()
@@ -49,7 +49,7 @@ def test_reset_does_not_heal(iks, of):
 @needs(control=True)
 @impact("account", "clusters")
 def test_no_permission_is_missing(iks):
-    """A key deleted upstream does not show as a missing permission."""
+    """A deleted classic key is not shown as a missing permission."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     cluster = iks.cluster()
     iks.works(cluster, "INVALID_API_KEY")
@@ -62,7 +62,7 @@ def test_no_permission_is_missing(iks):
 @needs(control=True)
 @impact("account", "clusters")
 def test_reset_leaves_manual_credentials(iks):
-    """A reset of the API key leaves manual credentials, and they still win."""
+    """A reset of the API key leaves manual credentials in place, and they still take precedence."""
     credential = iks.credential()
     cluster = iks.cluster()
     iks.set_credentials(credential).succeeds(200, 204)
@@ -80,7 +80,7 @@ def test_reset_leaves_manual_credentials(iks):
 @impact("account", "clusters")
 @pytest.mark.parametrize("place", ["region", "group"])
 def test_credentials_elsewhere(iks, place):
-    """Operations use the credentials of their own region and resource group, whatever is set elsewhere."""
+    """Operations use the credentials of their own region and resource group only."""
     elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
     cluster = iks.cluster()
     iks.works(cluster, "INVALID_API_KEY")
@@ -94,7 +94,7 @@ def test_credentials_elsewhere(iks, place):
 @impact("account", "clusters")
 @pytest.mark.parametrize("operation", ["create", "reload", "remove"])
 def test_invalid_key_and_other_operations(iks, operation):
-    """Neither a cluster is created nor a worker removed with a key that was deleted upstream."""
+    """Creating a cluster and removing a worker fail with a classic key that was deleted upstream."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     cluster = iks.cluster()
     worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)

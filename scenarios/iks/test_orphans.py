@@ -12,7 +12,7 @@ ORPHANED = ("WORKER_INSTANCE_NOT_FOUND", "WORKER_INSTANCE_MISSING", "WORKER_INST
 @covers("iks-12")
 @impact("account", "clusters")
 def test_orphan_and_return(iks):
-    """Workers are orphaned while another account's credentials count, and well when their own count again."""
+    """Workers are orphaned while the credentials of another account are set, and recover afterwards."""
     mine, other = iks.credential(), iks.credential("other")
     iks.set_credentials(mine).succeeds(200, 204)
     cluster = iks.cluster()
@@ -30,7 +30,7 @@ def test_orphan_and_return(iks):
 @covers("iks-12")
 @impact("account", "clusters")
 def test_clusters_of_two_accounts(iks):
-    """Of two accounts' clusters, the one whose credential does not count is orphaned."""
+    """Of two accounts' clusters, the one whose credentials are not in effect is orphaned."""
     linked = iks.cluster()
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     manual = iks.cluster()
@@ -54,7 +54,7 @@ def test_clusters_of_two_accounts(iks):
     ids=["not-found", "missing", "unidentified"],
 )
 def test_each_message(iks, answer, code, row):
-    """What the provider answers decides which of the three messages is shown."""
+    """The provider's answer about a worker decides which of the three messages is shown."""
     mine = iks.credential()
     iks.set_credentials(mine).succeeds(200, 204)
     cluster = iks.cluster()

@@ -11,7 +11,7 @@ VIEW, ORDER = "View Virtual Server Details", "Add Server"
 
 @covers("iks-08-shape")
 def test_shape(iks):
-    """The listing has four groups, each with what is required and what is recommended."""
+    """The permission listing has four groups, each with required and recommended permissions."""
     iks.get_permissions().fits("iks-permissions")
 
 
@@ -20,7 +20,7 @@ def test_shape(iks):
 @impact("account", "clusters")
 @pytest.mark.parametrize("manual", [False, True], ids=["api-key", "manual"])
 def test_missing_permission(iks, manual):
-    """A missing permission is listed in its group and refuses; once it is granted the operation succeeds."""
+    """A missing permission is listed in its group and refuses the operation until it is granted."""
     if manual:
         iks.set_credentials(iks.credential()).succeeds(200, 204)
     cluster = iks.cluster()
@@ -40,7 +40,7 @@ def test_missing_permission(iks, manual):
 @needs(control=True)
 @impact("account", "clusters")
 def test_credentials_of_somebody_permitted(iks):
-    """Credentials of a user who has the permission heal it as well."""
+    """Setting credentials of a user who has the missing permission lets the operation succeed."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     cluster = iks.cluster()
     iks.works(cluster, REFUSED)
@@ -55,7 +55,7 @@ def test_credentials_of_somebody_permitted(iks):
 @needs(control=True)
 @impact("account", "clusters")
 def test_item_without_permission(iks):
-    """An item ordered without permission says so; with the permission the reload succeeds and the message goes."""
+    """An item ordered without permission shows message 3; once permitted, the reload removes it."""
     cluster = iks.cluster()
     iks.works(cluster, "ITEM_PERMISSION")
     iks.fault("permission-removed", permission=ORDER)

@@ -11,7 +11,7 @@ READS = ["get_credentials", "get_permissions", "get_user_config", "list_clusters
 @pytest.mark.parametrize("value", [None, "Bearer garbage"], ids=["none", "garbage"])
 @pytest.mark.parametrize("operation", READS)
 def test_reading_without_token(iks, operation, value):
-    """Nobody reads without a usable token."""
+    """Reading operations are refused without a usable token."""
     control = iks.get_user_config().succeeds(200)
     refused = getattr(iks.with_authorization(value), operation)()
     refused.is_refused_somehow(control=control).lacks("apiUser").lacks("storedIaasCredentials")
@@ -22,7 +22,7 @@ def test_reading_without_token(iks, operation, value):
 @impact("account")
 @pytest.mark.parametrize("value", [None, "Bearer garbage"], ids=["none", "garbage"])
 def test_changing_without_token(iks, value):
-    """Nobody changes credentials without a usable token."""
+    """Changing credentials is refused without a usable token."""
     mine, other = iks.credential(), iks.credential("other")
     iks.set_credentials(mine).succeeds(200, 204)
     iks.reset_api_key().succeeds()
@@ -39,7 +39,7 @@ def test_changing_without_token(iks, value):
 @impact("account", "clusters")
 @pytest.mark.parametrize("value", [None, "Bearer garbage"], ids=["none", "garbage"])
 def test_clusters_without_token(iks, value):
-    """Nobody sees or changes a cluster, its workers or the owner of its key without a usable token."""
+    """Cluster operations are refused without a usable token."""
     cluster = iks.cluster()
     worker = iks.first_worker(cluster)
     iks.reset_api_key().succeeds()
@@ -63,7 +63,7 @@ def test_clusters_without_token(iks, value):
 @needs(identity="reader")
 @impact("account", "clusters")
 def test_viewer_changes_no_cluster(iks):
-    """A viewer neither creates a cluster nor adds or removes workers."""
+    """A viewer can neither create a cluster nor add or remove workers."""
     cluster = iks.cluster()
     worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)
     iks.remove_worker(cluster, spare).succeeds()
@@ -81,7 +81,7 @@ def test_viewer_changes_no_cluster(iks):
 @covers("iks-14")
 @needs(identity="expired")
 def test_expired_token(iks):
-    """A token past its end is refused; a fresh one is not."""
+    """Reading with an expired token is refused; with a fresh one it succeeds."""
     control = iks.get_user_config().succeeds(200)
     iks.as_identity("expired").get_user_config().is_refused_somehow(control=control)
     iks.get_user_config().succeeds(200)
@@ -91,7 +91,7 @@ def test_expired_token(iks):
 @needs(identity="reader")
 @impact("account")
 def test_viewer_sets_nothing(iks):
-    """A viewer neither sets nor unsets credentials, and nothing has changed."""
+    """A viewer can neither set nor unset credentials, and nothing changes."""
     mine, other = iks.credential(), iks.credential("other")
     iks.set_credentials(mine).succeeds(200, 204)
     iks.unset_credentials().succeeds()
@@ -108,7 +108,7 @@ def test_viewer_sets_nothing(iks):
 @needs(identity="reader")
 @impact("account", "clusters")
 def test_viewer_resets_nothing(iks):
-    """A viewer does not become the owner of the API key."""
+    """A viewer cannot reset the API key and does not become its owner."""
     cluster = iks.cluster()
     iks.reset_api_key().succeeds()
     owner = iks.get_key_owner(cluster).succeeds(200)["id"]

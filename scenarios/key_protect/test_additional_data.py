@@ -30,7 +30,7 @@ REFUSED = "unwrap-wrong-aad-refused"
 )
 @covers(REFUSED)
 def test_unwrap_with_similar_aad(kms, wrapped, given):
-    """Data that are almost the same are other data: nothing is unwrapped or rewrapped with them."""
+    """Unwrap and rewrap are refused with additional data that differ slightly from those of wrap."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material(), wrapped).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext, wrapped).succeeds(200)
@@ -42,7 +42,7 @@ def test_unwrap_with_similar_aad(kms, wrapped, given):
 @pytest.mark.parametrize("form", ["action", "old_action"])
 @covers(REFUSED, "unwrap-missing-aad-refused", "aad-outlives-rotation")
 def test_aad_after_rotation(kms, form):
-    """An imported key that was rotated still asks for the data, and its fresh ciphertexts do as well, in either form."""
+    """After an imported key is rotated, unwrap and rewrap still need the additional data, in both path forms."""
     key, plaintext, aad, act = kms.import_root_key(), key_material(), ["bucket", "object"], getattr(kms, form)
     older = kms.wrap(key, plaintext, aad).succeeds(200)["ciphertext"]
     kms.rotate(key, payload=key_material()).succeeds(204)
@@ -62,7 +62,7 @@ def test_aad_after_rotation(kms, form):
 @pytest.mark.parametrize("form", ["action", "old_action"])
 @covers("unwrap-other-key")
 def test_ciphertext_of_another_used_key(kms, form):
-    """An imported key that was rotated neither unwraps nor rewraps what another key has wrapped, in either form."""
+    """An imported and rotated key neither unwraps nor rewraps a ciphertext of another key, in both path forms."""
     key, other, act = kms.import_root_key(), kms.create_root_key(), getattr(kms, form)
     kms.rotate(key, payload=key_material()).succeeds(204)
     body = {"ciphertext": kms.wrap(other, key_material()).succeeds(200)["ciphertext"]}

@@ -10,7 +10,7 @@ aliases = needs(capability="aliases")
 @covers("alias-addresses-key")
 @aliases
 def test_alias_in_every_path(kms):
-    """An alias stands for the key's id when the key is rotated, disabled, given a policy, or deleted."""
+    """An alias can be used for the key's id to rotate, disable, give a policy to and delete a key."""
     alias, plaintext = kms.short_name("paths"), key_material()
     key = kms.create_root_key(aliases=[alias])
     ciphertext = kms.wrap(alias, plaintext).succeeds(200)["ciphertext"]
@@ -30,7 +30,7 @@ def test_alias_in_every_path(kms):
 @covers("alias-case")
 @aliases
 def test_alias_in_capitals(kms):
-    """Aliases differ in their case: in capitals an alias leads nowhere, or to another key."""
+    """Aliases are case-sensitive: in capitals an alias addresses no key, or another one."""
     alias = kms.short_name("case")
     key, other = kms.create_root_key(aliases=[alias]), kms.create_root_key()
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", key.id)
@@ -46,7 +46,7 @@ def test_alias_in_capitals(kms):
 @covers("alias-form")
 @aliases
 def test_alias_of_another_form(kms, alias):
-    """An alias has 2 to 90 letters, digits, hyphens and underscores, and is no word of the API, at creation either."""
+    """A malformed or reserved alias is refused, when it is added and when a key is created with it."""
     key = kms.create_root_key()
     kms.create_alias(key, kms.short_name("alias")).succeeds(200, 201)
     kms.create_alias(key, alias).is_refused_somehow()
@@ -57,7 +57,7 @@ def test_alias_of_another_form(kms, alias):
 @covers("alias-unique-at-creation", "alias-at-most-five-at-creation")
 @aliases
 def test_aliases_at_creation(kms):
-    """A new key takes no alias of another key, and no more than five."""
+    """Creating a key with an alias of another key, or with six aliases, is refused."""
     alias, name = kms.short_name("taken"), kms.name("taken")
     key = kms.create_root_key(aliases=[alias])
     taken = kms.create_key(name=name, aliases=[alias])
@@ -78,7 +78,7 @@ def test_aliases_at_creation(kms):
 @aliases
 @waits(300)
 def test_alias_of_another_key(kms):
-    """Only a key's own alias is taken off it, and is then free for another key."""
+    """An alias can be removed from its own key only, and can then be given to another key."""
     key, other, alias = kms.create_root_key(), kms.create_root_key(), kms.short_name("own")
     kms.create_alias(key, alias).needed(200, 201)
     below = "the same request succeeds below"
@@ -94,7 +94,7 @@ def test_alias_of_another_key(kms):
 @needs(identity="purger", capability="aliases")
 @waits(14460)
 def test_purged_key_is_gone_everywhere(kms):
-    """A purged key, imported and rotated, is in no list, leads nowhere, is not restored, and leaves its alias free."""
+    """A purged key is not listed, found or restored, and its alias can be given to another key."""
     alias, row = kms.short_name("purged"), "purge-gone-everywhere"
     key = kms.import_root_key(aliases=[alias])
     kms.rotate(key, payload=key_material()).succeeds(204)

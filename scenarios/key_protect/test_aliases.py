@@ -10,7 +10,7 @@ aliases = needs(capability="aliases")
 @covers("alias-create", "alias-addresses-key", "read-by-alias")
 @aliases
 def test_alias_addresses_the_key(kms):
-    """An alias stands wherever the key's id may stand."""
+    """An alias can be used wherever the key's id can."""
     key, alias, plaintext = kms.create_root_key(), kms.short_name("alias"), key_material()
     kms.create_alias(key, alias).succeeds(200, 201).shows("resources.0.alias", alias)
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", key.id, requirement="alias-addresses-key")
@@ -37,7 +37,7 @@ def test_create_with_aliases(kms):
 @aliases
 @waits(300)
 def test_alias_is_removed(kms):
-    """An alias that was removed leads nowhere, at the latest five minutes later; the key stays."""
+    """A removed alias addresses no key after five minutes; the key itself stays."""
     key, alias = kms.create_root_key(), kms.short_name("alias")
     kms.create_alias(key, alias).needed(200, 201)
     kms.get_metadata(alias).succeeds(200)
@@ -50,7 +50,7 @@ def test_alias_is_removed(kms):
 @covers("alias-unique")
 @aliases
 def test_alias_is_unique(kms):
-    """Two keys do not share an alias; it goes on leading to the first."""
+    """An alias cannot be given to a second key and still addresses the first."""
     first, second, alias = kms.create_root_key(), kms.create_root_key(), kms.short_name("alias")
     kms.create_alias(first, alias).needed(200, 201)
     kms.create_alias(second, alias).is_refused("KEY_ALIAS_NOT_UNIQUE_ERR")
@@ -60,7 +60,7 @@ def test_alias_is_unique(kms):
 @covers("alias-at-most-five")
 @aliases
 def test_sixth_alias(kms):
-    """A key has at most five aliases."""
+    """A sixth alias of a key is refused."""
     key = kms.create_root_key()
     for number in range(5):
         kms.create_alias(key, kms.short_name(f"no{number}")).needed(200, 201)
@@ -76,7 +76,7 @@ def test_sixth_alias(kms):
 )
 @aliases
 def test_word_that_is_no_alias(kms, alias):
-    """Words of the API's own paths, and UUIDs, are no aliases."""
+    """Reserved words of the API's paths, and UUIDs, are refused as aliases."""
     key = kms.create_root_key()
     kms.create_alias(key, kms.short_name("alias")).needed(200, 201)
     kms.create_alias(key, alias).is_refused_somehow()

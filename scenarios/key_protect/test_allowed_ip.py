@@ -11,7 +11,7 @@ PRIVATE = "10.11.12.13"
 @needs(capability="allowed_ip")
 @impact("allowed-ip")
 def test_allowed_ip_on_this_account(kms):
-    """The allowedIP policy is a feature that the vendor enables; an account without it is refused."""
+    """Setting the allowedIP policy is refused where the feature is not enabled for the account."""
     kms.instance_policy_control()
     policy = kms.set_instance_policy("allowedIP", allowed_ip=kms.everywhere_but_here())
     policy.is_refused("FEATURE_RESTRICTED_ERR")
@@ -21,7 +21,7 @@ def test_allowed_ip_on_this_account(kms):
 @needs(control=True, capability=("allowed_ip", "faults"))
 @impact("allowed-ip")
 def test_caller_from_elsewhere(kms):
-    """A caller whose address the policy leaves out is not let in; all others are."""
+    """With an allowedIP policy, callers from other addresses are refused; callers from allowed ones are not."""
     elsewhere = kms.from_address(ELSEWHERE)
     elsewhere.list_keys(limit=1).succeeds(200)
     kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
@@ -40,7 +40,7 @@ def test_caller_from_elsewhere(kms):
 @needs(capability="allowed_ip")
 @impact("allowed-ip")
 def test_locked_out(kms):
-    """The page's own sequence: the policy names addresses of others, and the caller is locked out."""
+    """The page's own sequence: after an allowedIP policy names other addresses, the caller is refused."""
     inside = kms.rescue()
     kms.list_keys(limit=1).succeeds(200)
     inside.restrict_addresses(["65.128.226.0/24"]).succeeds(204)
@@ -54,7 +54,7 @@ def test_locked_out(kms):
 @needs(control=True, capability=("instance_policies", "faults"))
 @impact("allowed-ip")
 def test_caller_from_a_public_network(kms):
-    """While only private networks are allowed, a caller from a public one is not let in."""
+    """While only private networks are allowed, a caller from a public network is refused."""
     public, private = kms.from_address(ELSEWHERE), kms.from_address(PRIVATE)
     public.list_keys(limit=1).succeeds(200)
     private.list_keys(limit=1).succeeds(200)
@@ -68,5 +68,5 @@ def test_caller_from_a_public_network(kms):
 @covers("allowed-ip-port")
 @needs(capability="allowed_ip")
 def test_private_port(kms):
-    """The port of the private endpoint can be asked for, whether or not addresses are restricted."""
+    """The port of the private endpoint can be read with and without an allowedIP policy."""
     kms.get_allowed_ip_port().succeeds(200, requirement="allowed-ip-port")

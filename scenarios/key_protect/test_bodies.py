@@ -9,7 +9,7 @@ POLICY = "dualAuthDelete"
 
 @covers("collection-total-mismatch-err", "precedence-p5")
 def test_collection_total_two_for_one_policy(kms):
-    """One resource whose collectionTotal is 2 is refused."""
+    """An instance policy request with one resource and collectionTotal 2 is refused."""
     control = kms.instance_policy_control()
     body = kms.policy_body(kms.policy_as_it_is(POLICY), total=2)
     kms.put_instance_policies(body, POLICY).is_refused("COLLECTION_TOTAL_MISMATCH_ERR", control=control)
@@ -17,7 +17,7 @@ def test_collection_total_two_for_one_policy(kms):
 
 @covers("body-query-param-mismatch-err", "precedence-p7")
 def test_policy_that_the_query_does_not_name(kms):
-    """The first policy_type must be the one that the query names."""
+    """A policy whose unknown policy_type is not the one named by the query is refused."""
     control = kms.instance_policy_control()
     body = kms.policy_body({**kms.policy_as_it_is(POLICY), "policy_type": "badName"})
     kms.put_instance_policies(body, POLICY).is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
@@ -25,7 +25,7 @@ def test_policy_that_the_query_does_not_name(kms):
 
 @covers("body-query-param-mismatch-err-other-policy")
 def test_known_policy_that_the_query_does_not_name(kms):
-    """A policy of another known kind than the query names is refused as well."""
+    """A policy of another known type than the one named by the query is refused."""
     control = kms.instance_policy_control()
     body = kms.policy_body(kms.policy_as_it_is("metrics"))
     kms.put_instance_policies(body, POLICY).is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
@@ -33,7 +33,7 @@ def test_known_policy_that_the_query_does_not_name(kms):
 
 @covers("num-collection-resource-err", "precedence-p6")
 def test_same_policy_twice(kms):
-    """With a query, only one policy may be sent."""
+    """With a query, an instance policy request with two resources is refused."""
     control = kms.instance_policy_control()
     same = kms.policy_as_it_is(POLICY)
     body = kms.policy_body(same, same)
@@ -42,7 +42,7 @@ def test_same_policy_twice(kms):
 
 @covers("bad-body-err-extra-field", "bad-body-err", "precedence-p8")
 def test_policy_with_an_extra_field(kms):
-    """A resource with a member that no policy has is refused (example 1)."""
+    """A policy resource with an unknown member is refused (example 1)."""
     control = kms.instance_policy_control()
     body = kms.policy_body({**kms.policy_as_it_is(POLICY), "extra_field": "junk data"})
     kms.put_instance_policies(body, POLICY).is_refused("BAD_BODY_ERR", control=control)
@@ -50,7 +50,7 @@ def test_policy_with_an_extra_field(kms):
 
 @covers("bad-body-err-two-keys", "precedence-p4")
 def test_two_keys_in_one_request(kms):
-    """One request creates one key (example 2)."""
+    """A create-key request with two keys is refused (example 2)."""
     kms.create_key().succeeds(201)
     body = kms.key_body(kms.key_resource(), kms.key_resource(), collectionTotal=1)
     kms.create_key(body).is_refused("BAD_BODY_ERR")
@@ -74,7 +74,7 @@ def test_policy_without_resources(kms):
 
 @covers("bad-body-err-repeated-policy")
 def test_same_policy_twice_without_query(kms):
-    """Without a query several policies may be sent, but each only once."""
+    """Without a query, an instance policy request that holds one policy twice is refused."""
     control = kms.instance_policy_control()
     same = kms.policy_as_it_is(POLICY)
     kms.put_instance_policies(kms.policy_body(same, same)).is_refused("BAD_BODY_ERR", control=control)
@@ -89,14 +89,14 @@ def test_empty_key(kms):
 
 @covers("bad-body-err-not-json")
 def test_body_that_is_no_json(kms):
-    """A body that is not JSON is refused."""
+    """A create-key request whose body is not JSON is refused."""
     kms.create_key().succeeds(201)
     kms.create_key(raw=b'{"metadata": ').is_refused("BAD_BODY_ERR")
 
 
 @covers("no-body-err-unwrap", "no-body-err", "no-body-err-unwrap-with-body", "precedence-p10")
 def test_unwrap_without_body(kms):
-    """Unwrap needs a body; with it, the same request reveals the plaintext."""
+    """Unwrap without a body is refused; with the ciphertext it returns the plaintext."""
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(
@@ -108,7 +108,7 @@ def test_unwrap_without_body(kms):
 
 @covers("no-body-err-rewrap", "no-body-err-rewrap-with-body")
 def test_rewrap_without_body(kms):
-    """Rewrap needs a body; with it, the same request gives a ciphertext."""
+    """Rewrap without a body is refused; with the ciphertext it returns a new one."""
     key = kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200, requirement="no-body-err-rewrap-with-body")
@@ -118,7 +118,7 @@ def test_rewrap_without_body(kms):
 @covers("invalid-field-err-plaintext", "invalid-field-err")
 @pytest.mark.parametrize("plaintext", ["q+x3Qi;BVb8bPj$vVD", "no base64 at all!"])
 def test_wrap_plaintext_that_is_no_base64(kms, plaintext):
-    """A plaintext that is not base64 is refused, and the answer names the field."""
+    """Wrapping a plaintext that is not base64 is refused, and the answer names the field."""
     key = kms.create_root_key()
     kms.wrap(key, key_material()).succeeds(200)
     refused = kms.wrap(key, plaintext).is_refused(
@@ -131,7 +131,7 @@ def test_wrap_plaintext_that_is_no_base64(kms, plaintext):
 
 @covers("invalid-field-err-ciphertext")
 def test_unwrap_ciphertext_that_is_no_base64(kms):
-    """A ciphertext that is not base64 is refused, and the answer names the field."""
+    """Unwrapping a ciphertext that is not base64 is refused, and the answer names the field."""
     key = kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
@@ -144,7 +144,7 @@ def test_unwrap_ciphertext_that_is_no_base64(kms):
 
 @covers("invalid-field-err-ciphertext-rewrap")
 def test_rewrap_ciphertext_that_is_no_base64(kms):
-    """Rewrap looks at its ciphertext as unwrap does."""
+    """Rewrapping a ciphertext that is not base64 is refused."""
     key = kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200)

@@ -7,7 +7,7 @@ from kms_conformance.api import covers, key_material
 
 @covers("bad-body-err-two-keys", "bad-body-err-nothing-created")
 def test_two_keys_leave_none(kms):
-    """Of a request with two keys none is created, whatever its total says."""
+    """A refused create-key request with two keys creates neither, whatever its collectionTotal says."""
     kms.create_key().succeeds(201)
     name, row = kms.name("twins"), "bad-body-err-nothing-created"
     for total in (1, 2):
@@ -22,7 +22,7 @@ def test_two_keys_leave_none(kms):
 @pytest.mark.parametrize("part", ["metadata", "resources"])
 @covers("bad-body-err-missing-part")
 def test_body_without_a_part(kms, part):
-    """A key body has metadata and a resource: without either, or with no resource in it, it is refused."""
+    """A create-key request without metadata, or without a resource, is refused."""
     kms.create_key().succeeds(201)
     name = kms.name("missing")
     body = kms.key_body(kms.key_resource(name=name))
@@ -49,14 +49,14 @@ def test_body_without_a_part(kms, part):
 )
 @covers("create-limits")
 def test_members_beyond_their_limits(kms, members):
-    """Names, descriptions and tags have limits; what lies beyond is refused."""
+    """A name, description or tag beyond its documented limits is refused."""
     kms.create_key(name=kms.name().ljust(90, "n"), description="d" * 240, tags=["t" * 30]).succeeds(201)
     kms.create_key(**members).is_refused_somehow()
 
 
 @covers("bad-body-err-policy-members")
 def test_policy_with_extra_members_inside(kms):
-    """Members that no policy has are refused inside `policy_data` as well."""
+    """An unknown member inside `policy_data` is refused."""
     control = kms.instance_policy_control()
     data = {"enabled": False, "extra_field": "junk data"}
     body = kms.policy_body({"policy_type": "dualAuthDelete", "policy_data": data})
@@ -69,7 +69,7 @@ def test_policy_with_extra_members_inside(kms):
 @pytest.mark.parametrize("action", ["unwrap", "rewrap"])
 @covers("unwrap-without-ciphertext")
 def test_body_without_ciphertext(kms, action):
-    """Unwrap and rewrap need a ciphertext; a body without one is refused."""
+    """An unwrap or rewrap body without a ciphertext is refused."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     kms.action(key, action, {"ciphertext": ciphertext}).succeeds(200)
@@ -79,7 +79,7 @@ def test_body_without_ciphertext(kms, action):
 
 @covers("actions-null-body")
 def test_actions_with_null_as_body(kms):
-    """The vendor's Go client sends `null` where an action needs no body."""
+    """An action that needs no body accepts `null`, as the vendor's Go client sends it."""
     key = kms.create_root_key()
     headers = {"content_type": "application/json"}
     for action in ("rotate", "disable"):
@@ -88,7 +88,7 @@ def test_actions_with_null_as_body(kms):
 
 @covers("wrap-empty-object")
 def test_wrap_with_an_empty_object(kms):
-    """Wrap makes a plaintext for an empty object as it does without a body."""
+    """Wrap generates a plaintext for an empty object as it does without a body."""
     key = kms.create_root_key()
     made = kms.action(key, "wrap", {}).succeeds(200).shows("plaintext")
     kms.unwrap(key, made["ciphertext"]).succeeds(200).shows("plaintext", made["plaintext"])
@@ -96,7 +96,7 @@ def test_wrap_with_an_empty_object(kms):
 
 @covers("standard-key-long-payload", "standard-key-payload-too-long")
 def test_long_standard_keys(kms):
-    """A standard key holds up to 7,500 bytes and gives all of them back."""
+    """A standard key of 7,500 bytes is imported and returned whole; a longer one is refused."""
     material = key_material(7500)
     key = kms.import_standard_key(material)
     row = "standard-key-long-payload"
@@ -107,7 +107,7 @@ def test_long_standard_keys(kms):
 
 @covers("import-root-key-bad-length", "rotate-bad-length")
 def test_rotate_with_material_of_no_aes_length(kms):
-    """Rotation, too, takes 16, 24 or 32 bytes only."""
+    """Rotating with key material that is not 16, 24 or 32 bytes long is refused."""
     kms.rotate(kms.import_root_key(), payload=key_material(24)).succeeds(204)
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material(17)).is_refused_somehow(requirement="rotate-bad-length")

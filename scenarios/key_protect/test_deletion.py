@@ -7,7 +7,7 @@ by_service = needs(identity="service", capability="registrations")
 
 @covers("delete-key", "force-delete-unregistered")
 def test_delete(kms):
-    """A live key is deleted; force does no harm where nothing holds the deletion back."""
+    """An active key is deleted; force changes nothing where the key has no registrations."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     kms.delete_key(kms.create_root_key(), force=True).succeeds(
         200, 204, requirement="force-delete-unregistered"
@@ -16,7 +16,7 @@ def test_delete(kms):
 
 @covers("prefer-representation-delete")
 def test_delete_with_representation(kms):
-    """A client that prefers the representation gets the deleted key back."""
+    """Deletion returns the deleted key to a client that prefers the representation."""
     key = kms.create_root_key()
     answer = (
         kms.preferring("representation")
@@ -30,7 +30,7 @@ def test_delete_with_representation(kms):
 @needs(capability="dual_auth")
 @impact("litter")
 def test_held_back_by_missing_authorisation(kms):
-    """A key under dual authorisation is not deleted by one user alone."""
+    """A key under dual authorisation cannot be deleted by one user alone."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
@@ -41,7 +41,7 @@ def test_held_back_by_missing_authorisation(kms):
 @covers("key-delete-err-associated-resources")
 @by_service
 def test_held_back_by_associated_resources(kms):
-    """A key that a resource uses is not deleted."""
+    """A key with associated resources cannot be deleted without force."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     kms.as_identity("service").create_registration(key, kms.crn()).needed(200, 201, 204)
@@ -53,7 +53,7 @@ def test_held_back_by_associated_resources(kms):
 @by_service
 @impact("litter")
 def test_held_back_by_retention(kms):
-    """A key that a resource with a retention policy uses is not deleted, even by force."""
+    """A key that protects a resource with a retention policy cannot be deleted, even with force."""
     kms.delete_key(kms.create_root_key(), force=True).succeeds(200, 204)
     key = kms.create_root_key()
     kms.as_identity("service").create_registration(key, kms.crn(), preventKeyDeletion=True).needed(

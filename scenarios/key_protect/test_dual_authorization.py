@@ -16,7 +16,7 @@ def test_set_for_deletion_without_policy(kms):
 
 @covers("not-dual-auth-err-unset")
 def test_unset_for_deletion_without_policy(kms):
-    """Nor can an authorisation be withdrawn that could not be given."""
+    """A key without the dual-authorisation policy cannot be unset for deletion."""
     key = kms.create_root_key()
     control = kms.get_policies(key).succeeds(200)
     kms.unset_for_deletion(key).is_refused("NOT_DUAL_AUTH_ERR", control=control)
@@ -24,7 +24,7 @@ def test_unset_for_deletion_without_policy(kms):
 
 @covers("dual-auth-disabled-row")
 def test_policy_switched_off_before_it_was_on(kms):
-    """Switching the policy off on a key that never had it is accepted and leaves a row that says so."""
+    """Disabling the policy on a key that never had it succeeds and leaves a disabled policy."""
     key = kms.create_root_key()
     kms.put_policy(key, dualAuthDelete={"enabled": False}).succeeds(200)
     kms.get_policies(key).succeeds(200).shows("resources.0.dualAuthDelete.enabled", value=False)
@@ -41,7 +41,7 @@ def under_two(kms):
 @needs(capability="dual_auth")
 @impact("litter")
 def test_delete_without_authorisation(kms):
-    """The page's own sequence: the policy is enabled, shown, and one user's deletion is refused."""
+    """The page's own sequence: the policy is enabled and shown, and one user's deletion is refused."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = under_two(kms)
     shown = kms.get_policies(key).succeeds(200)
@@ -57,7 +57,7 @@ def test_delete_without_authorisation(kms):
 @two_users
 @impact("litter")
 def test_second_user_deletes(kms):
-    """One user authorises the deletion, which the key shows; another one deletes."""
+    """After one user authorises the deletion, which the key shows, another user can delete the key."""
     key = under_two(kms)
     kms.set_for_deletion(key).succeeds(204)
     shown = kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1, requirement="dual-auth-shown")
@@ -73,7 +73,7 @@ def test_second_user_deletes(kms):
 @two_users
 @impact("litter")
 def test_same_user_deletes(kms):
-    """Who authorised the deletion does not delete; a second user does."""
+    """The user who authorised the deletion cannot delete the key; a second user can."""
     key = under_two(kms)
     kms.set_for_deletion(key).succeeds(204)
     kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the same request succeeds below")
@@ -87,7 +87,7 @@ def test_same_user_deletes(kms):
 @two_users
 @impact("litter")
 def test_authorisation_is_withdrawn(kms):
-    """Once the authorisation is withdrawn, the second user is refused; given again, he deletes."""
+    """Once the authorisation is withdrawn, the second user is refused until it is given again."""
     key, second = under_two(kms), kms.as_identity("approver")
     kms.set_for_deletion(key).succeeds(204)
     kms.unset_for_deletion(key).succeeds(204)
@@ -101,7 +101,7 @@ def test_authorisation_is_withdrawn(kms):
 @impact("litter")
 @waits(604860)
 def test_authorisation_lapses(kms):
-    """A minute after the seven days an authorisation is worth nothing; given again, it is."""
+    """An authorisation expires after seven days; a new one allows the deletion."""
     key, second = under_two(kms), kms.as_identity("approver")
     kms.set_for_deletion(key).succeeds(204)
     kms.wait(604860, "an authorisation lapses after seven days")
@@ -116,7 +116,7 @@ def test_authorisation_lapses(kms):
 @impact("litter")
 @waits(518400)
 def test_authorisation_stands(kms):
-    """After six days an authorisation still stands."""
+    """An authorisation is still valid after six days."""
     key = under_two(kms)
     kms.set_for_deletion(key).succeeds(204)
     kms.wait(518400, "the seven days are not over", within=604800)
@@ -127,7 +127,7 @@ def test_authorisation_stands(kms):
 @two_users
 @impact("litter")
 def test_policy_cannot_be_taken_off(kms):
-    """Once a key is under dual authorisation, it stays there."""
+    """The dual-authorisation policy of a key cannot be disabled once it was enabled."""
     key = under_two(kms)
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": False}).is_refused_somehow()
     shown = kms.get_policies(key).succeeds(200)
@@ -151,7 +151,7 @@ def test_rotation_policy(kms):
 
 @covers("invalid-field-err-interval")
 def test_rotation_interval_out_of_range(kms):
-    """A rotation policy's interval is 1 to 12 months."""
+    """A rotation policy with an interval of 0 or 13 months is refused."""
     key = kms.create_root_key()
     kms.put_policy(key, query="rotation", rotation={"interval_month": 12}).succeeds(200)
     refused = kms.put_policy(key, query="rotation", rotation={"interval_month": 13})

@@ -13,7 +13,7 @@ ON = {"enabled": True}
 @two_users
 @impact("litter")
 def test_every_kind_of_key(kms, kind):
-    """Imported, standard and suspended keys need two users as well, whose refused attempts change nothing."""
+    """Deleting an imported, standard or suspended key can need two users; refused attempts change nothing."""
     key = kms.create_standard_key() if kind == "standard" else kms.import_root_key()
     second, below = kms.as_identity("approver"), "the same request succeeds below"
     kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
@@ -32,7 +32,7 @@ def test_every_kind_of_key(kms, kind):
 
 @covers("dual-auth-off-deletes", "not-dual-auth-err-off")
 def test_policy_that_is_off(kms):
-    """A key whose policy is off is deleted by one user, and its deletion is not authorised."""
+    """A key whose policy is disabled is deleted by one user, and cannot be set for deletion."""
     key = kms.create_root_key()
     kms.put_policy(key, dualAuthDelete={"enabled": False}).succeeds(200)
     control = kms.get_policies(key).succeeds(200)
@@ -46,7 +46,7 @@ def test_policy_that_is_off(kms):
 @two_users
 @impact("litter")
 def test_key_set_for_deletion_works_on(kms):
-    """A key whose deletion is authorised, by the older form of the path, goes on wrapping and unwrapping until then."""
+    """A key set for deletion, by the older path form, still wraps and unwraps until it is deleted."""
     key, plaintext, row = kms.create_root_key(), key_material(), "dual-auth-stays-usable"
     kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
     ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
@@ -60,7 +60,7 @@ def test_key_set_for_deletion_works_on(kms):
 @two_users
 @impact("litter")
 def test_withdrawn_by_the_second_user(kms):
-    """The other user may withdraw the authorisation, and the key shows that none stands."""
+    """The second user can withdraw the authorisation, and the key no longer shows it."""
     key, second, below = kms.create_root_key(), kms.as_identity("approver"), "the same request succeeds below"
     kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
     kms.set_for_deletion(key).succeeds(204)
@@ -78,7 +78,7 @@ def test_withdrawn_by_the_second_user(kms):
 @two_users
 @impact("litter")
 def test_policy_beside_others(kms):
-    """Neither a rotation policy nor a request without query takes dual authorisation off a key."""
+    """Setting a rotation policy, or policies without a query, keeps a key under dual authorisation."""
     key, row = kms.create_root_key(), "dual-auth-beside-rotation"
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete=ON).succeeds(200)
     kms.put_policy(key, query="rotation", rotation={"interval_month": 3}).succeeds(200)
@@ -96,7 +96,7 @@ def test_policy_beside_others(kms):
 @two_users
 @impact("litter")
 def test_policy_at_creation(kms):
-    """A key is created under dual authorisation."""
+    """A key can be created with the dual-authorisation policy."""
     made = kms.create_key_with_policies(dualAuthDelete=ON).succeeds(201, requirement="dual-auth-override")
     key = made["resources.0.id"]
     shown = kms.get_policies(key, "dualAuthDelete").succeeds(200)
@@ -110,7 +110,7 @@ def test_policy_at_creation(kms):
 @needs(identity="approver", capability=("instance_policies", "dual_auth"))
 @impact("instance", "litter")
 def test_every_kind_inherits(kms):
-    """Imported and standard keys inherit dual authorisation from the instance; keys made once it is off do not."""
+    """Imported and standard keys inherit dual authorisation from the instance only while it is enabled."""
     kms.set_instance_policy("dualAuthDelete").succeeds(204)
     keys = [kms.import_root_key(), kms.create_standard_key()]
     kms.set_instance_policy("dualAuthDelete", enabled=False).succeeds(204)

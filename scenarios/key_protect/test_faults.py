@@ -8,7 +8,7 @@ by_fault = needs(control=True, capability="faults")
 @covers("incomplete-metadata-err", "incomplete-metadata-err-delete")
 @by_fault
 def test_corrupt_metadata(kms):
-    """A key whose metadata became corrupt says so, and can be deleted as its message advises."""
+    """A key with corrupt metadata is reported as such, and can be deleted as the message advises."""
     key = kms.create_root_key()
     kms.get_metadata(key).succeeds(200)
     kms.get_key(key).succeeds(200)
@@ -21,7 +21,7 @@ def test_corrupt_metadata(kms):
 @covers("invalid-sig-exp-err")
 @by_fault
 def test_rewrap_with_a_broken_signature(kms):
-    """A rewrap whose signature does not hold is refused and gives nothing away."""
+    """A rewrap whose signature is invalid is refused and returns no ciphertext or plaintext."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     kms.rewrap(key, ciphertext).succeeds(200).lacks("plaintext")
@@ -33,7 +33,7 @@ def test_rewrap_with_a_broken_signature(kms):
 @by_fault
 @impact("instance")
 def test_change_against_a_configuration_rule(kms):
-    """What the account's configuration rules forbid is refused; without the rule it succeeds."""
+    """A change that the account's configuration rules forbid is refused; without the rule it succeeds."""
     kms.create_key().succeeds(201)
     kms.fault("config-rule")
     name = kms.name()
@@ -47,7 +47,7 @@ def test_change_against_a_configuration_rule(kms):
 @needs(control=True, capability=("faults", "allowed_ip"))
 @impact("allowed-ip")
 def test_feature_that_is_not_enabled(kms):
-    """The allowedIP policy is set where the feature is enabled, and refused where it is not."""
+    """Setting the allowedIP policy succeeds where the feature is enabled and is refused where it is not."""
     kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
     kms.set_instance_policy("allowedIP", enabled=False).succeeds(204)
     kms.fault("feature-restricted")

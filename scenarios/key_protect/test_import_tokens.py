@@ -12,7 +12,7 @@ from kms_conformance.api import Secret, covers, impact, key_material, needs, wai
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_token_counts_down(kms):
-    """Each retrieval of an import token uses one up."""
+    """Each retrieval of an import token lowers the number of retrievals left by one."""
     made = kms.create_import_token(expiration=900, maxAllowedRetrievals=3).succeeds(200)
     made.shows("maxAllowedRetrievals", 3).shows("remainingRetrievals", 3).lacks("payload").lacks("nonce")
     made.differs("expirationDate", made["creationDate"])
@@ -32,7 +32,7 @@ def test_token_counts_down(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_by_token(kms):
-    """Material packed for the token is imported; the key works, and the token serves again."""
+    """An import token imports several keys, and the imported keys can be used."""
     token = kms.import_token()
     for _ in range(2):
         answer = kms.create_key(**kms.parcel(token, key_material()).members())
@@ -44,7 +44,7 @@ def test_import_by_token(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_with_a_stale_nonce(kms):
-    """The encrypted nonce of an older token is refused on import."""
+    """Importing with the encrypted nonce of an older import token is refused."""
     material = key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
@@ -76,7 +76,7 @@ def test_restore_with_a_stale_nonce(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_rotate_with_a_stale_nonce(kms):
-    """The encrypted nonce of an older token is refused on rotation."""
+    """Rotating with the encrypted nonce of an older import token is refused."""
     material = key_material()
     old = kms.parcel(kms.import_token(), material)
     key, control = kms.import_root_key(), kms.import_root_key()
@@ -90,7 +90,7 @@ def test_rotate_with_a_stale_nonce(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_with_a_wrong_iv(kms):
-    """An IV or a nonce that does not belong to the material is refused."""
+    """Importing with an IV or a nonce that does not match the key material is refused."""
     token, material = kms.import_token(), key_material()
     parcel = kms.parcel(token, material)
     kms.create_key(**parcel.members()).succeeds(201)
@@ -106,7 +106,7 @@ def test_import_with_a_wrong_iv(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_by_a_replaced_token(kms):
-    """Material packed for a token that has been replaced is refused."""
+    """Importing with the public key of a replaced import token is refused."""
     material = key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
@@ -122,7 +122,7 @@ def test_import_by_a_replaced_token(kms):
 @impact("import-token")
 @waits(301)
 def test_token_expires(kms):
-    """An import token can be retrieved and used until it expires, and no longer."""
+    """An import token can be retrieved and used until it expires, and not afterwards."""
     kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)
     token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
     parcel = kms.parcel(token, key_material())
@@ -139,7 +139,7 @@ def test_token_expires(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_token_is_used_up(kms):
-    """After the last retrieval there is none left."""
+    """An import token cannot be retrieved more often than its number of retrievals."""
     made = kms.create_import_token(expiration=900, maxAllowedRetrievals=1).succeeds(200)
     made.differs("expirationDate", made["creationDate"], requirement="import-token-counts-down")
     last = kms.get_import_token().succeeds(200)
@@ -153,7 +153,7 @@ def test_token_is_used_up(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_token_of_a_forbidden_length(kms, expiration):
-    """An import token lives for 300 to 86400 seconds."""
+    """An import token with a lifetime outside 300 to 86400 seconds is refused."""
     kms.create_import_token(expiration=300).succeeds(200)
     kms.create_import_token(expiration=expiration).is_refused_somehow()
 
@@ -162,7 +162,7 @@ def test_token_of_a_forbidden_length(kms, expiration):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_nonce_without_vector(kms):
-    """Encrypted nonce and initialisation vector come together."""
+    """Importing with an encrypted nonce but no initialisation vector is refused."""
     members = kms.parcel(kms.import_token(), key_material()).members()
     kms.create_key(**members).succeeds(201)
     kms.create_key(**{**members, "iv": None}).is_refused_somehow()

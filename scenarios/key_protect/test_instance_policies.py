@@ -11,7 +11,7 @@ instance_policy = needs(capability="instance_policies")
 @instance_policy
 @impact("instance")
 def test_set_and_read(kms):
-    """A policy that was set is read back; the total of its request counts its one resource."""
+    """An instance policy is set and read back, and collectionTotal counts its one resource."""
     kms.set_instance_policy("dualAuthDelete", enabled=False).succeeds(
         204, requirement="collection-total-mismatch-err-right-total"
     )
@@ -25,7 +25,7 @@ def test_set_and_read(kms):
 @instance_policy
 @impact("instance")
 def test_metrics(kms):
-    """The metrics policy takes no attributes; asked for it, the instance shows no other."""
+    """The metrics policy is set without attributes, and is returned alone when it is asked for by name."""
     kms.set_instance_policy("dualAuthDelete", enabled=False).succeeds(204)
     kms.set_instance_policy("metrics").succeeds(204, requirement="instance-policy-metrics")
     shown = (
@@ -40,7 +40,7 @@ def test_metrics(kms):
 @instance_policy
 @impact("instance")
 def test_different_policies_in_one_request(kms):
-    """Without a query, one request sets several policies."""
+    """Without a query, one request sets several instance policies."""
     metrics = {"policy_type": "metrics", "policy_data": {"enabled": True}}
     rotation = {
         "policy_type": "rotation",
@@ -74,7 +74,7 @@ def test_different_policies_in_one_request(kms):
 @instance_policy
 @impact("instance")
 def test_refused_policy_changes_nothing(kms, code, total, kinds):
-    """A policy that was refused leaves the one that is in force as it was."""
+    """A refused instance policy leaves the present policy unchanged."""
     kms.set_instance_policy("rotation", interval_month=7).succeeds(204)
     off = [{"policy_type": kind, "policy_data": {"enabled": False}} for kind in kinds]
     row = next(row for row in kms.case.info.covers if row != "policy-refused-unchanged")
@@ -90,7 +90,7 @@ def test_refused_policy_changes_nothing(kms, code, total, kinds):
 
 @covers("bad-body-err-attributes")
 def test_attributes_where_none_belong(kms):
-    """The dualAuthDelete policy takes no attributes."""
+    """The dualAuthDelete policy with attributes is refused."""
     control = kms.instance_policy_control()
     same = kms.policy_as_it_is("dualAuthDelete")
     body = kms.policy_body(
@@ -103,7 +103,7 @@ def test_attributes_where_none_belong(kms):
 @instance_policy
 @impact("instance")
 def test_attributes_that_are_missing(kms):
-    """The allowedNetwork policy says which networks it allows; without that it is refused."""
+    """Enabling the allowedNetwork policy without its attributes is refused."""
     kms.set_instance_policy("allowedNetwork", allowed_network="public-and-private").succeeds(204)
     kms.set_instance_policy("allowedNetwork").is_refused_somehow()
 
@@ -112,7 +112,7 @@ def test_attributes_that_are_missing(kms):
 @instance_policy
 @impact("instance")
 def test_attributes_of_a_policy_that_is_off(kms):
-    """A policy that is switched off has no attributes; older services take them all the same."""
+    """A disabled policy with attributes is refused; older services accept it."""
     kms.set_instance_policy("rotation", interval_month=3).succeeds(204)
     kms.set_instance_policy("rotation", enabled=False, interval_month=3).is_refused_somehow()
 
@@ -121,7 +121,7 @@ def test_attributes_of_a_policy_that_is_off(kms):
 @instance_policy
 @impact("instance")
 def test_rotation_is_inherited(kms):
-    """A root key gets the instance's rotation policy, unless it is created with policies of its own."""
+    """A root key inherits the instance's rotation policy, unless it is created with policies of its own."""
     kms.set_instance_policy("rotation", interval_month=6).succeeds(204)
     key = kms.create_root_key()
     inherited = kms.get_policies(key, "rotation").succeeds(200)
@@ -140,7 +140,7 @@ def test_rotation_is_inherited(kms):
 @needs(identity="approver", capability=("instance_policies", "dual_auth"))
 @impact("instance", "litter")
 def test_dual_authorisation_is_inherited(kms):
-    """A key made under the policy is not deleted by one user; a key made before it is."""
+    """A key inherits the instance's dual-authorisation policy; a key created before it does not."""
     before = kms.create_root_key()
     kms.set_instance_policy("dualAuthDelete").succeeds(204)
     key = kms.create_root_key()

@@ -12,7 +12,7 @@ POLICY = "keyCreateImportAccess"
 @needs(capability="instance_policies")
 @impact("instance")
 def test_policy_forbids_standard_keys(kms):
-    """While the policy forbids standard keys, none is created; once it is off, one is."""
+    """Creating a standard key is refused while the policy forbids it, and succeeds once it is disabled."""
     kms.create_key(extractable=True).succeeds(201)
     kms.set_instance_policy(POLICY, **dict.fromkeys(RIGHTS, True), enforce_token=False).succeeds(204)
     kms.create_key(extractable=True).succeeds(201)
@@ -39,7 +39,7 @@ def test_policy_forbids_standard_keys(kms):
 @needs(capability="instance_policies")
 @impact("instance")
 def test_right_that_is_missing(kms, right, extractable, imported):
-    """Where one right is missing, what it allows is refused, and nothing else is."""
+    """With one attribute of the policy false, only what that attribute allows is refused."""
     members = {"extractable": extractable, "payload": key_material() if imported else None}
     kms.create_key(**members).succeeds(201)
     kms.set_instance_policy(POLICY, **{**dict.fromkeys(RIGHTS, True), right: False}).succeeds(204)
@@ -61,7 +61,7 @@ def test_right_that_is_missing(kms, right, extractable, imported):
 @needs(capability="instance_policies")
 @impact("instance")
 def test_right_that_is_alone(kms, right, extractable, imported):
-    """Where one right is given, what it allows succeeds though the other three are missing."""
+    """With one attribute of the policy true, what it allows succeeds though the others are false."""
     kms.set_instance_policy(POLICY, **{**dict.fromkeys(RIGHTS, False), right: True}).succeeds(204)
     row = f"access-{right.replace('_', '-')}-allowed"
     kms.create_key(extractable=extractable, payload=key_material() if imported else None).succeeds(
@@ -73,7 +73,7 @@ def test_right_that_is_alone(kms, right, extractable, imported):
 @needs(capability="instance_policies")
 @impact("instance")
 def test_rights_that_are_left_out(kms):
-    """Rights that a request leaves out go back to allowed, enforce_token to false."""
+    """Attributes that a request omits return to true, and enforce_token to false."""
     every = {**dict.fromkeys(RIGHTS, False), "enforce_token": True}
     kms.set_instance_policy(POLICY, **every).succeeds(204)
     kms.set_instance_policy(POLICY, create_standard_key=False).succeeds(204)
@@ -94,7 +94,7 @@ def test_rights_that_are_left_out(kms):
 @needs(capability="instance_policies")
 @impact("instance")
 def test_import_without_the_enforced_token(kms):
-    """With enforce_token nothing is imported in clear, though every right is given; creating goes on."""
+    """With enforce_token, importing without a token is refused although every attribute is true."""
     kms.create_key(payload=key_material()).succeeds(201)
     kms.create_key(extractable=True, payload=key_material()).succeeds(201)
     kms.set_instance_policy(POLICY, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
@@ -110,7 +110,7 @@ def test_import_without_the_enforced_token(kms):
 @needs(capability=("instance_policies", "import_tokens"))
 @impact("instance", "import-token")
 def test_enforced_token(kms):
-    """With enforce_token a key is imported and rotated by import token, and not rotated in clear."""
+    """With enforce_token, a key is imported and rotated with an import token only."""
     token, key, control = kms.import_token(), kms.import_root_key(), kms.import_root_key()
     kms.rotate(control, payload=key_material()).succeeds(204)
     kms.set_instance_policy(POLICY, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)

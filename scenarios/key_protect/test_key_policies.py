@@ -7,7 +7,7 @@ from kms_conformance.api import covers, impact, needs, waits
 @needs(identity="approver", capability="dual_auth")
 @impact("litter")
 def test_both_policies(kms):
-    """Rotation and dual authorisation are set in one request, and each is asked for by name."""
+    """Rotation and dual authorisation are set in one request, and each can be read by name."""
     key = kms.create_root_key()
     both = {"rotation": {"interval_month": 2}, "dualAuthDelete": {"enabled": True}}
     kms.put_policy(key, **both).succeeds(200, requirement="key-policy-both")
@@ -29,7 +29,7 @@ def test_policies_at_creation(kms):
 
 @covers("key-root-req-err-rotation-override")
 def test_rotation_policy_for_a_standard_key(kms):
-    """A standard key is not created with a rotation policy, and does not get one later."""
+    """A standard key cannot be created with a rotation policy."""
     rotation = {"enabled": True, "interval_month": 2}
     kms.create_key_with_policies(rotation=rotation).succeeds(201)
     kms.create_key_with_policies(extractable=True, rotation=rotation).is_refused("KEY_ROOT_REQ_ERR")
@@ -38,7 +38,7 @@ def test_rotation_policy_for_a_standard_key(kms):
 @covers("rotation-policy-runs")
 @waits(2678460)
 def test_rotation_policy_rotates(kms):
-    """A month of 30 days and one day later, a key with a monthly rotation policy has a second version."""
+    """A key with a monthly rotation policy has a second version after 31 days."""
     key = kms.create_root_key()
     kms.put_policy(key, query="rotation", rotation={"interval_month": 1}).succeeds(200)
     kms.list_versions(key).succeeds(200).counts("resources", 1)

@@ -8,7 +8,7 @@ key_rings = needs(capability="key_rings")
 @covers("key-ring-default", "key-ring-create", "key-ring-delete")
 @key_rings
 def test_life_of_a_ring(kms):
-    """A ring is made, listed beside the default one, and deleted while it is empty."""
+    """A key ring is created, listed beside the default one, and deleted while it is empty."""
     ring = kms.short_name("ring")
     kms.create_ring(ring).succeeds(201, requirement="key-ring-create")
     listed = (
@@ -24,7 +24,7 @@ def test_life_of_a_ring(kms):
 @covers("key-ring-holds-key", "key-ring-lookup", "key-ring-count")
 @key_rings
 def test_key_in_a_ring(kms):
-    """A key made in a ring is found there, and not in another ring."""
+    """A key created in a key ring is found in that ring, and not in another."""
     ring, other = kms.new_ring(), kms.new_ring()
     key = kms.in_ring(ring).create_root_key()
     shown = kms.in_ring(ring).get_metadata(key).succeeds(200).agrees("resources.0.keyRingID", ring)
@@ -41,7 +41,7 @@ def test_key_in_a_ring(kms):
 @key_rings
 @waits(600)
 def test_move_key(kms):
-    """A key moves to another ring; everybody sees that ten minutes later."""
+    """A key can be moved to another key ring; the move is visible everywhere after ten minutes."""
     ring, key = kms.new_ring(), kms.create_root_key()
     moved = kms.patch_key(key, ring).succeeds(200, requirement="key-ring-move")
     moved.shows("resources.0.keyRingID", ring)
@@ -54,7 +54,7 @@ def test_move_key(kms):
 @covers("key-ring-unknown")
 @key_rings
 def test_unknown_ring(kms):
-    """No key is made in a ring that does not exist."""
+    """Creating a key in a key ring that does not exist is refused."""
     kms.in_ring(kms.new_ring()).create_key().succeeds(201)
     name = kms.name()
     kms.in_ring(kms.short_name("nowhere")).create_key(name=name).is_refused("KEY_RING_NOT_FOUND_ERR")
@@ -64,7 +64,7 @@ def test_unknown_ring(kms):
 @covers("key-ring-not-empty", "key-ring-force-live-keys")
 @key_rings
 def test_ring_with_a_live_key(kms):
-    """A ring that holds a live key is not deleted, not even by force."""
+    """A key ring that holds an active key cannot be deleted, even with force."""
     kms.delete_ring(kms.new_ring()).succeeds(204)
     ring = kms.new_ring()
     key = kms.in_ring(ring).create_root_key()
@@ -78,7 +78,7 @@ def test_ring_with_a_live_key(kms):
 @covers("key-ring-force-deleted-keys", "key-ring-not-empty")
 @key_rings
 def test_ring_with_a_deleted_key(kms):
-    """A ring that holds deleted keys only is deleted by force, and they move to the default ring."""
+    """A key ring that holds only deleted keys can be deleted with force; they move to the default ring."""
     kms.delete_ring(kms.new_ring()).succeeds(204)
     ring = kms.new_ring()
     key = kms.in_ring(ring).create_root_key()
@@ -91,7 +91,7 @@ def test_ring_with_a_deleted_key(kms):
 @covers("key-ring-default-stays")
 @key_rings
 def test_default_ring_stays(kms):
-    """The default ring is not deleted."""
+    """The default key ring cannot be deleted."""
     kms.delete_ring(kms.new_ring()).succeeds(204)
     kms.delete_ring("default").is_refused_somehow()
     kms.list_rings(limit=5000).succeeds(200).lists("resources.*.id", "default")

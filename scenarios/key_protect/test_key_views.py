@@ -14,7 +14,7 @@ def after(text, **ahead):
 
 @covers("crn-names-key")
 def test_crn_names_instance_and_key(kms):
-    """A key's CRN ends with its instance and its id, wherever it is shown."""
+    """A key's CRN ends with its instance and its id, in every reply that shows it."""
     made = kms.create_key().succeeds(201)
     key = made["resources.0.id"]
     pattern = f":{kms.case.instance.lower()}:key:{key}$"
@@ -26,7 +26,7 @@ def test_crn_names_instance_and_key(kms):
 @covers("created-date-shown")
 @waits(2)
 def test_dates_of_a_new_key(kms):
-    """Metadata say when a key was made and changed, and by whom."""
+    """Metadata show when a key was created and changed, and by whom."""
     key, other, row = kms.create_root_key(), kms.create_root_key(), "created-date-shown"
     shown = kms.get_metadata(key).succeeds(200).shows("resources.0.createdBy", requirement=row)
     days = "|".join(kms.later(86400 * off)[:10] for off in (-1, 0, 1))
@@ -42,7 +42,7 @@ def test_dates_of_a_new_key(kms):
 
 @covers("deleted-key-deadlines", "deleted-key-dates")
 def test_deadlines_of_a_deleted_key(kms):
-    """A deleted key tells until when it can be restored, and from when on it can be purged and is."""
+    """A deleted key shows until when it can be restored, and from when it can be and will be purged."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds()
     row = "deleted-key-deadlines"
@@ -57,7 +57,7 @@ def test_deadlines_of_a_deleted_key(kms):
 
 @covers("create-expiration-shown")
 def test_expiration_date_is_the_one_given(kms):
-    """The expiration date that a key shows is the one that it was given; a key without one shows none."""
+    """A key shows exactly the expiration date that it was given, and none otherwise."""
     later = kms.later(7200)
     for made in (
         kms.create_key(expirationDate=later),
@@ -71,7 +71,7 @@ def test_expiration_date_is_the_one_given(kms):
 
 @covers("create-members-kept")
 def test_members_of_a_key_are_kept(kms):
-    """Name, description and tags of a key are shown as they were given, letter by letter."""
+    """Name, description and tags of a key are shown exactly as they were given."""
     name = kms.name("Some.Name")[:70] + " with Blanks"
     tags, words = ["one", "Two words"], "Keeps CAPITALS, blanks and äöü."
     for members in ({}, {"payload": key_material()}, {"extractable": True}):
@@ -86,7 +86,7 @@ def test_members_of_a_key_are_kept(kms):
 
 @covers("root-key-material-never-returned", "prefer-representation-create", "prefer-representation-delete")
 def test_representations_hide_the_material(kms):
-    """No view of an imported root key holds its material, in whatever state: new, rotated, suspended or deleted."""
+    """No view of an imported root key contains its key material, in whatever state the key is."""
     asking = kms.preferring("representation")
     made = asking.create_key(payload=key_material()).succeeds(201).lacks("resources.0.payload")
     made.shows("resources.0.creationDate", requirement="prefer-representation-create")
@@ -107,7 +107,7 @@ def test_representations_hide_the_material(kms):
 @covers("root-key-material-never-returned")
 @waits(31)
 def test_material_is_in_no_member_and_no_header(kms):
-    """The material of an imported root key stands in no reply about it, under whatever name."""
+    """No member and no header of a reply contains the key material of an imported root key."""
     first, second = key_material(), key_material()
     made = kms.create_key(payload=first).succeeds(201)
     key = made["resources.0.id"]
@@ -122,7 +122,7 @@ def test_material_is_in_no_member_and_no_header(kms):
 
 @covers("deleted-standard-key-readable")
 def test_deleted_standard_key(kms):
-    """A deleted standard key is read as deleted; a standard key keeps its material until then."""
+    """A deleted standard key can be read as deleted; its key material is returned only before."""
     material = key_material()
     key = kms.import_standard_key(material)
     for _ in range(2):

@@ -22,7 +22,7 @@ def test_create_standard_key(kms):
 
 @covers("read-back", "metadata")
 def test_read_back(kms):
-    """What was created is found under its id, with its name and description."""
+    """A new key is found under its id, with its name and description."""
     name = kms.name()
     key = kms.create_root_key(name=name, description="made by the conformance suite")
     for answer in (kms.get_key(key), kms.get_metadata(key)):
@@ -32,7 +32,7 @@ def test_read_back(kms):
 
 @covers("root-key-material-never-returned")
 def test_root_key_material_stays_inside(kms):
-    """No reply ever carries the material of a root key, generated or imported."""
+    """No reply contains the key material of a root key, generated or imported."""
     generated, imported = kms.create_root_key(), kms.import_root_key()
     for key in (generated, imported):
         kms.get_key(key).succeeds(200).lacks("resources.0.payload")
@@ -43,7 +43,7 @@ def test_root_key_material_stays_inside(kms):
 
 @covers("standard-key-payload", "metadata-standard-no-payload")
 def test_standard_key_material_comes_back(kms):
-    """A standard key's material is given back by a read of the key, and by nothing else."""
+    """Only reading a standard key returns its key material."""
     material = key_material()
     key = kms.import_standard_key(material)
     kms.get_key(key).succeeds(200).shows("resources.0.payload", material)
@@ -54,14 +54,14 @@ def test_standard_key_material_comes_back(kms):
 
 @covers("generated-standard-key-payload")
 def test_generated_standard_key_has_material(kms):
-    """A standard key made without material gets some from the service."""
+    """A standard key created without key material gets generated material."""
     key = kms.create_standard_key()
     kms.get_key(key).succeeds(200).shows("resources.0.payload")
 
 
 @covers("import-root-key", "import-root-key-usable")
 def test_import_root_key(kms):
-    """An imported root key says so, and wraps."""
+    """An imported root key is shown as imported, and wraps."""
     answer = kms.create_key(extractable=False, payload=key_material())
     answer.succeeds(201).shows("resources.0.imported", value=True).lacks("resources.0.payload")
     kms.wrap(answer["resources.0.id"], key_material()).succeeds(200, requirement="import-root-key-usable")
@@ -69,14 +69,14 @@ def test_import_root_key(kms):
 
 @covers("import-standard-key")
 def test_import_standard_key(kms):
-    """An imported standard key says so."""
+    """An imported standard key is shown as imported."""
     answer = kms.create_key(extractable=True, payload=key_material())
     answer.succeeds(201).shows("resources.0.imported", value=True)
 
 
 @covers("import-root-key-bad-length")
 def test_import_material_of_no_aes_length(kms):
-    """Root key material is 16, 24 or 32 bytes; 17 bytes are refused."""
+    """Importing a root key of 17 bytes is refused: key material has 16, 24 or 32 bytes."""
     for size in (16, 24, 32):
         kms.create_key(payload=key_material(size)).succeeds(201)
     kms.create_key(payload=key_material(17)).is_refused_somehow()
@@ -84,7 +84,7 @@ def test_import_material_of_no_aes_length(kms):
 
 @covers("create-names-not-unique")
 def test_names_need_not_be_unique(kms):
-    """Two keys may have the same name; their ids differ."""
+    """Two keys can have the same name; their ids differ."""
     name = kms.name()
     first = kms.create_root_key(name=name)
     kms.create_key(name=name).succeeds(201).differs("resources.0.id", first.id)
@@ -92,7 +92,7 @@ def test_names_need_not_be_unique(kms):
 
 @covers("key-not-found-err", "key-not-found-err-action", "key-not-found-err-delete")
 def test_unknown_key(kms):
-    """A key that does not exist is not found, whatever is asked of it."""
+    """Requests for a key that does not exist are answered with not found."""
     key, unknown = kms.create_root_key(), "00000000-0000-4000-8000-000000000000"
     kms.get_key(key).succeeds(200)
     kms.get_key(unknown).is_refused("KEY_NOT_FOUND_ERR")
@@ -117,7 +117,7 @@ def test_deleted_key_stays_readable(kms):
 @covers("key-action-invalid-state-err-enable-expired", "state-after-expiry", "precedence-p12")
 @waits(62)
 def test_enable_expired_key(kms):
-    """A key past its expiration date cannot be enabled (example 2 of the section)."""
+    """An expired key cannot be enabled (example 2 of the section)."""
     key = kms.create_root_key(expirationDate=kms.later(60))
     control = kms.create_root_key()
     kms.disable(control).succeeds(204)
@@ -128,7 +128,7 @@ def test_enable_expired_key(kms):
 
 @covers("create-minimal")
 def test_created_key_echoes_the_request(kms):
-    """The reply to a creation repeats what was asked for, and says that the key was neither imported nor deleted."""
+    """The reply to a creation repeats what was asked for and shows the key as not imported, not deleted."""
     name = kms.name()
     answer = kms.create_key(name=name, description="echoed by the reply", extractable=False).succeeds(201)
     answer.shows("resources.0.name", name).shows("resources.0.description", "echoed by the reply")
@@ -153,28 +153,28 @@ def test_create_with_tags(kms):
 
 @covers("create-expiration-in-past")
 def test_expiration_date_in_the_past(kms):
-    """A key cannot have expired before it was made."""
+    """Creating a key with an expiration date in the past is refused."""
     kms.create_key(expirationDate=kms.later(7200)).succeeds(201)
     kms.create_key(expirationDate=kms.later(-7200)).is_refused_somehow()
 
 
 @covers("create-name-too-short")
 def test_name_of_one_character(kms):
-    """A name has two characters at least."""
+    """Creating a key with a name of one character is refused."""
     kms.create_key().succeeds(201)
     kms.create_key(name="k").is_refused_somehow()
 
 
 @covers("prefer-minimal")
 def test_minimal_representation(kms):
-    """A client that prefers a minimal reply still learns which key was made."""
+    """The reply names the new key even to a client that prefers a minimal one."""
     answer = kms.preferring("minimal").create_key().succeeds(201, requirement="prefer-minimal")
     kms.get_metadata(answer["resources.0.id"]).succeeds(200)
 
 
 @covers("import-payload-not-base64")
 def test_import_material_that_is_no_base64(kms):
-    """Key material is base64."""
+    """Importing key material that is not base64 is refused."""
     kms.create_key(payload=key_material()).succeeds(201)
     kms.create_key(payload=kms.harmless("no base64 at all!")).is_refused_somehow()
 
@@ -190,7 +190,7 @@ def test_key_of_another_instance(kms):
 
 @covers("deleted-key-not-listed", "list-state-filter")
 def test_deleted_key_on_request(kms):
-    """A deleted key is listed only when its state is asked for."""
+    """Deleted keys are listed only when their state is asked for."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.list_keys(search=key.name).succeeds(200).shows("metadata.collectionTotal", 0)

@@ -8,7 +8,7 @@ kmip = needs(capability="kmip")
 @covers("kmip-adapter-life")
 @kmip
 def test_life_of_an_adapter(kms):
-    """An adapter is made for a root key, read by name and id, listed, and deleted."""
+    """A KMIP adapter is created for a root key, read by name and id, listed, and deleted."""
     key, name = kms.create_root_key(), kms.short_name("adapter")
     made = kms.create_adapter(key, name).succeeds(201, requirement="kmip-adapter-life")
     made.shows("resources.0.name", name).shows("resources.0.profile_data.crk_id", key.id)
@@ -28,7 +28,7 @@ def test_life_of_an_adapter(kms):
 @covers("kmip-adapter-duplicate-name")
 @kmip
 def test_adapter_of_the_same_name(kms):
-    """Two adapters do not share a name."""
+    """A second KMIP adapter of the same name is refused."""
     key = kms.create_root_key()
     name = kms.new_adapter(key)
     kms.create_adapter(key, name).is_refused("KMIP_ADAPTER_DUPLICATE_NAME_ERR")
@@ -37,7 +37,7 @@ def test_adapter_of_the_same_name(kms):
 @covers("kmip-adapter-standard-key", "kmip-adapter-unknown-key")
 @kmip
 def test_adapter_without_a_root_key(kms):
-    """An adapter needs a key that exists and is a root key."""
+    """Creating a KMIP adapter for an unknown key or a standard key is refused."""
     kms.new_adapter(kms.create_root_key())
     standard = kms.create_adapter(kms.create_standard_key(), kms.short_name("standard"))
     standard.is_refused("NATIVE_INVALID_CRK_ERR")
@@ -48,7 +48,7 @@ def test_adapter_without_a_root_key(kms):
 @covers("kmip-adapter-holds-key")
 @kmip
 def test_delete_key_of_an_adapter(kms):
-    """A key that serves an adapter is not deleted; without the adapter it is."""
+    """A key that a KMIP adapter uses cannot be deleted; once the adapter is deleted, it can."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     adapter = kms.new_adapter(key)
@@ -61,7 +61,7 @@ def test_delete_key_of_an_adapter(kms):
 @covers("kmip-certificate-life", "kmip-certificate-duplicate", "kmip-certificate-duplicate-name")
 @kmip
 def test_certificates(kms):
-    """A client certificate is added once, under a name of its own, read, listed and deleted."""
+    """A client certificate is added once, under a unique name, read, listed and deleted."""
     adapter, pem = kms.new_adapter(kms.create_root_key()), kms.client_certificate()
     name, other = kms.short_name("cert"), kms.short_name("other")
     row = "kmip-certificate-life"
@@ -81,7 +81,7 @@ def test_certificates(kms):
 @covers("invalid-field-err-certificate")
 @kmip
 def test_certificate_that_is_none(kms):
-    """A client certificate is a certificate in PEM; anything else is refused."""
+    """Adding a client certificate that is not PEM is refused."""
     adapter = kms.new_adapter(kms.create_root_key())
     kms.add_certificate(adapter, kms.short_name("cert"), kms.client_certificate()).needed(201)
     kms.add_certificate(adapter, kms.short_name("none"), "not a certificate").is_refused("INVALID_FIELD_ERR")
@@ -90,7 +90,7 @@ def test_certificate_that_is_none(kms):
 @covers("kmip-objects-empty")
 @kmip
 def test_no_objects(kms):
-    """A new adapter has no objects."""
+    """A new KMIP adapter has no objects."""
     adapter = kms.new_adapter(kms.create_root_key())
     listed = kms.list_kmip_objects(adapter).succeeds(200, requirement="kmip-objects-empty")
     listed.shows("metadata.collectionTotal", 0)
@@ -99,7 +99,7 @@ def test_no_objects(kms):
 @covers("kmip-object-life", "kmip-object-without-force")
 @needs(control=True, capability=("kmip", "faults"))
 def test_life_of_an_object(kms):
-    """What a client made is listed and read, and is destroyed by a deletion."""
+    """An object that a KMIP client created is listed and read, and is destroyed by deletion."""
     adapter, row = kms.new_adapter(kms.create_root_key()), "kmip-object-life"
     thing = kms.make_kmip_object(adapter)
     kms.list_kmip_objects(adapter).succeeds(200, requirement=row).lists("resources.*.id", thing)

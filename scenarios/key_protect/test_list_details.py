@@ -7,7 +7,7 @@ from kms_conformance.api import covers, needs, waits
 
 @covers("list-offset", "list-limit")
 def test_every_page(kms):
-    """Page by page each key comes exactly once, and behind the last page comes nothing."""
+    """Read page by page, each key is listed exactly once, and the page after the last is empty."""
     stem = kms.name("page")
     made = [kms.create_root_key(name=f"{stem}-{number}").id for number in range(5)]
     pages = [kms.list_keys(search=stem, limit=2, offset=offset).succeeds(200) for offset in (0, 2, 4)]
@@ -25,7 +25,7 @@ def test_every_page(kms):
 @pytest.mark.parametrize("query", [{"limit": "many"}, {"limit": -1}, {"offset": -1}])
 @covers("invalid-query-param-err-page")
 def test_page_that_is_none(kms, query):
-    """Limit and offset are numbers; an offset is at least 0."""
+    """A limit or offset that is not a number, or an offset below 0, is refused."""
     kms.list_keys(limit=1, offset=0).succeeds(200)
     kms.list_keys(**query).is_refused("INVALID_QUERY_PARAM_ERR")
 
@@ -33,7 +33,7 @@ def test_page_that_is_none(kms, query):
 @pytest.mark.parametrize("limit", [0, 5001])
 @covers("invalid-query-param-err-versions")
 def test_limit_of_versions(kms, limit):
-    """The limit of a list of versions is 1 to 5000 as well."""
+    """A list of versions with a limit outside 1 to 5000 is refused."""
     key = kms.create_root_key()
     kms.list_versions(key, limit=5000).succeeds(200)
     kms.list_versions(key, limit=limit).is_refused("INVALID_QUERY_PARAM_ERR")
@@ -41,7 +41,7 @@ def test_limit_of_versions(kms, limit):
 
 @covers("list-several-states")
 def test_several_states(kms):
-    """Several states are asked for at once."""
+    """A list can be filtered by several states at once."""
     stem = kms.name("states")
     active, suspended, destroyed = (kms.create_root_key(name=f"{stem}-{number}") for number in range(3))
     kms.disable(suspended).succeeds(204)
@@ -58,7 +58,7 @@ MEMBERS = ("id", "type", "name", "state", "extractable", "imported", "deleted", 
 
 @covers("list-entries-agree")
 def test_entries_of_a_list(kms):
-    """A list and a read say of a key what its metadata say, and a list holds no key material."""
+    """A list and a read agree with a key's metadata, and a list contains no key material."""
     stem = kms.name("entry")
     root, standard = kms.import_root_key(name=f"{stem}-1"), kms.create_standard_key(name=f"{stem}-2")
     kms.disable(root).succeeds(204)
@@ -77,7 +77,7 @@ def test_entries_of_a_list(kms):
 
 @covers("list-extractable-false")
 def test_root_keys_only(kms):
-    """Asked for root keys, the list holds no standard key."""
+    """A list of root keys contains no standard key."""
     root, standard = kms.create_root_key(), kms.create_standard_key()
     answer = kms.list_keys(extractable="false", limit=5000).succeeds(200)
     answer.lists("resources.*.id", root.id).lists_not("resources.*.id", standard.id)
@@ -86,7 +86,7 @@ def test_root_keys_only(kms):
 @covers("list-filter-dates")
 @waits(4)
 def test_filter_on_dates(kms):
-    """A filter on dates finds what was made before or after a moment, and what has no such date."""
+    """A filter on dates finds keys before or after a date, and keys without one."""
     stem = kms.name("dates")
     first = kms.create_root_key(name=f"{stem}-1")
     kms.wait(2, "dates have whole seconds")
@@ -102,14 +102,14 @@ def test_filter_on_dates(kms):
 
 @covers("list-filter-twice")
 def test_state_in_filter_and_query(kms):
-    """A state is asked for in the filter or on its own, not both."""
+    """A state given both in the filter and as a parameter of its own is refused."""
     kms.list_keys(filter="state=1", limit=1).succeeds(200)
     kms.list_keys(filter="state=1", state="1", limit=1).is_refused_somehow(400)
 
 
 @covers("list-sort-states")
 def test_sort_by_state(kms):
-    """Keys are sorted by their state, in either order."""
+    """Keys can be sorted by their state, in either order."""
     stem = kms.name("order")
     suspended, active = kms.create_root_key(name=f"{stem}-1"), kms.create_root_key(name=f"{stem}-2")
     kms.disable(suspended).succeeds(204)
@@ -121,7 +121,7 @@ def test_sort_by_state(kms):
 @covers("list-search-scopes")
 @needs(capability="aliases")
 def test_scopes_of_a_search(kms):
-    """A search looks at names and aliases, or at one of them; it can be exact, and turned round."""
+    """A search covers ids, names and aliases, or one of them, and can be exact or negated."""
     alias = kms.short_name("scope")
     key, other = kms.create_root_key(aliases=[alias]), kms.create_root_key(name=kms.name("scope"))
     for search in (alias, f"alias:{alias}", f"exact:{alias}", key.id):
@@ -135,7 +135,7 @@ def test_scopes_of_a_search(kms):
 @covers("key-count-filter", "key-ring-count")
 @needs(capability="key_rings")
 def test_count_of_states(kms):
-    """A count leaves deleted keys out, and counts those of a state or kind on request."""
+    """A count leaves deleted keys out, and can be limited to a state or kind."""
     inside, row = kms.in_ring(kms.new_ring()), "key-count-filter"
     keys = [inside.create_root_key(), inside.create_root_key(), inside.create_standard_key()]
     deleted = inside.create_root_key()

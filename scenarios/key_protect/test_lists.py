@@ -28,21 +28,21 @@ def test_limit_and_offset(kms):
 @covers("invalid-query-param-err", "invalid-query-param-err-limit-too-high")
 @pytest.mark.parametrize("limit", [0, 5001])
 def test_limit_out_of_range(kms, limit):
-    """A limit is at least 1 and at most 5000."""
+    """A list with a limit outside 1 to 5000 is refused."""
     kms.list_keys(limit=5000).succeeds(200)
     kms.list_keys(limit=limit).is_refused("INVALID_QUERY_PARAM_ERR", target=("query_param", "limit"))
 
 
 @covers("invalid-query-param-err-sort")
 def test_unknown_sort(kms):
-    """A list cannot be sorted by what a key does not have."""
+    """Sorting a list by an unknown property is refused."""
     kms.list_keys(sort="-creationDate").succeeds(200)
     kms.list_keys(sort="colour").is_refused("INVALID_QUERY_PARAM_ERR")
 
 
 @covers("list-extractable-filter")
 def test_extractable_filter(kms):
-    """Asked for standard keys, the list holds no root key."""
+    """A list of standard keys contains no root key."""
     root, standard = kms.create_root_key(), kms.create_standard_key()
     answer = kms.list_keys(extractable="true", limit=5000).succeeds(200)
     answer.lists("resources.*.id", standard.id).lists_not("resources.*.id", root.id)
@@ -50,7 +50,7 @@ def test_extractable_filter(kms):
 
 @covers("list-state-filter")
 def test_state_filter(kms):
-    """Asked for suspended keys, the list holds no active one."""
+    """A list of suspended keys contains no active key."""
     active, suspended = kms.create_root_key(), kms.create_root_key()
     kms.disable(suspended).succeeds(204)
     answer = kms.list_keys(state="2", limit=5000).succeeds(200)
@@ -59,14 +59,14 @@ def test_state_filter(kms):
 
 @covers("key-count")
 def test_count(kms):
-    """HEAD tells the number of keys in a header and sends no body."""
+    """HEAD returns the number of keys in a header and sends no body."""
     kms.create_root_key()
     kms.count_keys().succeeds(200).has_header("key-total")
 
 
 @covers("list-search")
 def test_search(kms):
-    """A key is found by a part of its name, in whatever case, and others are not."""
+    """A search finds a key by a part of its name in either case, and no other keys."""
     key, other = kms.create_root_key(name=kms.name("sought")), kms.create_root_key(name=kms.name("other"))
     found = kms.list_keys(search=key.name[6:].upper()).succeeds(200)
     found.lists("resources.*.id", key.id).lists_not("resources.*.id", other.id)
@@ -74,7 +74,7 @@ def test_search(kms):
 
 @covers("list-filter")
 def test_filter(kms):
-    """A filter on state and kind finds the keys of which both hold."""
+    """A filter on state and kind finds the keys that match both."""
     standard, active, suspended = kms.create_standard_key(), kms.create_root_key(), kms.create_root_key()
     kms.disable(suspended).succeeds(204)
     found = kms.list_keys(filter="state=2 extractable=false", limit=5000).succeeds(200)
@@ -84,7 +84,7 @@ def test_filter(kms):
 
 @covers("invalid-query-param-err-filter")
 def test_malformed_filter(kms):
-    """A filter on a property that no key has is refused."""
+    """A filter on an unknown property is refused."""
     kms.list_keys(filter="extractable=false", limit=1).succeeds(200)
     kms.list_keys(filter="colour=blue", limit=1).is_refused("INVALID_QUERY_PARAM_ERR")
 
@@ -92,7 +92,7 @@ def test_malformed_filter(kms):
 @covers("list-sort")
 @waits(2)
 def test_sort(kms):
-    """Keys are listed in the order of their creation, or in the opposite one."""
+    """Keys can be listed in the order of their creation or in the reverse order."""
     name = kms.name("sorted")
     first = kms.create_root_key(name=f"{name}a")
     kms.wait(2, "dates have whole seconds")

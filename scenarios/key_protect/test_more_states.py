@@ -10,7 +10,7 @@ KEPT = "an hour after its end the key is deactivated"
 @covers("key-action-invalid-state-err-enable-deleted")
 @waits(31)
 def test_enable_deleted_key(kms):
-    """A destroyed key is not enabled, however long ago it was suspended."""
+    """A destroyed key cannot be enabled, however long ago it was suspended."""
     key, control = kms.create_root_key(), kms.create_root_key()
     kms.disable(key).succeeds(204)
     kms.disable(control).succeeds(204)
@@ -28,7 +28,7 @@ def test_enable_deleted_key(kms):
 )
 @waits(3662)
 def test_deactivated_key(kms):
-    """A deactivated key is not disabled, and its versions are listed on request; it is read, and can be deleted."""
+    """A deactivated key cannot be disabled; it can be read and deleted, and its versions be listed."""
     key, control = kms.create_root_key(expirationDate=kms.later(60)), kms.create_root_key()
     kms.disable(control).succeeds(204)
     kms.wait(3662, KEPT)
@@ -44,7 +44,7 @@ def test_deactivated_key(kms):
 @covers("state-after-restore")
 @waits(31)
 def test_restore_of_a_key_that_was_suspended(kms):
-    """A key that was suspended before its deletion is active when it is restored."""
+    """A key that was suspended before its deletion is active after it is restored."""
     key = kms.import_root_key()
     kms.disable(key).succeeds(204)
     kms.delete_key(key).succeeds()
@@ -55,7 +55,7 @@ def test_restore_of_a_key_that_was_suspended(kms):
 
 @covers("invalid-field-err-ciphertext")
 def test_ciphertext_that_was_cut(kms):
-    """A ciphertext that lost its end is no base64 any more."""
+    """Unwrapping a truncated ciphertext is refused."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext).succeeds(200)
@@ -67,7 +67,7 @@ def test_ciphertext_that_was_cut(kms):
 @needs(control=True, capability=("allowed_ip", "faults"))
 @impact("allowed-ip")
 def test_caller_from_elsewhere_uses_no_key(kms):
-    """A caller whose address the policy leaves out neither reads nor wraps nor deletes."""
+    """A caller from an address that the policy does not allow can neither read, wrap with nor delete a key."""
     elsewhere, key = kms.from_address(ELSEWHERE), kms.create_root_key()
     read = elsewhere.get_metadata(key).succeeds(200)
     wrapped = elsewhere.wrap(key, key_material()).succeeds(200)
@@ -84,7 +84,7 @@ def test_caller_from_elsewhere_uses_no_key(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_token_of_another_instance(kms):
-    """The import token of one instance is not given out by another one."""
+    """The import token of an instance cannot be retrieved through another instance."""
     kms.create_import_token(expiration=900, maxAllowedRetrievals=3).succeeds(200)
     kms.get_import_token().succeeds(200).shows("remainingRetrievals", 2)
     other = kms.with_headers(bluemix_instance=OTHER).get_import_token()

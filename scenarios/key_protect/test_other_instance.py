@@ -21,7 +21,7 @@ DEEDS = {
 @pytest.mark.parametrize("deed", sorted(DEEDS))
 @covers(ROW)
 def test_key_through_another_instance(kms, deed):
-    """Whatever is asked of a key through another instance is refused, and changes nothing."""
+    """An operation on a key through another instance is refused and changes nothing."""
     key, do = kms.create_root_key(), DEEDS[deed]
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     other, below = kms.with_headers(bluemix_instance=OTHER), "the same request succeeds below"
@@ -35,7 +35,7 @@ def test_key_through_another_instance(kms, deed):
 @covers(ROW)
 @needs(capability="aliases")
 def test_alias_and_list_of_another_instance(kms):
-    """Through another instance a key is neither listed nor found by its alias."""
+    """A key is neither listed nor found by its alias through another instance."""
     alias = kms.short_name("apart")
     key = kms.create_root_key(aliases=[alias])
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", key.id)

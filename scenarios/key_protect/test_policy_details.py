@@ -12,7 +12,7 @@ ACCESS = "keyCreateImportAccess"
 @pytest.mark.parametrize("interval", [0, 13])
 @covers("invalid-field-err-interval", "key-policy-refused-unchanged")
 def test_refused_interval_changes_nothing(kms, interval):
-    """A rotation interval out of range is refused, and the policy in force stays."""
+    """A rotation interval out of range is refused, and the present policy stays."""
     key = kms.create_root_key()
     for good in (1, 12):
         kms.put_policy(key, query="rotation", rotation={"interval_month": good}).succeeds(200)
@@ -26,7 +26,7 @@ def test_refused_interval_changes_nothing(kms, interval):
 @covers("key-policy-reenabled", "rotation-policy-off-does-not-run")
 @waits(5356860)
 def test_rotation_policy_that_is_off(kms):
-    """A rotation policy that is switched off does not rotate; switched on again, it has the interval that it had."""
+    """A disabled rotation policy does not rotate; enabled again, it has its earlier interval."""
     key = kms.create_root_key()
     kms.put_policy(key, query="rotation", rotation={"interval_month": 2}).succeeds(200)
     kms.put_policy(key, query="rotation", rotation={"enabled": False}).succeeds(200)
@@ -41,7 +41,7 @@ def test_rotation_policy_that_is_off(kms):
 @covers("rotation-policy-not-early")
 @waits(2505600)
 def test_rotation_policy_is_not_early(kms):
-    """A day before the month is over, a key with a monthly rotation policy has one version."""
+    """A key with a monthly rotation policy has one version a day before the month is over."""
     key = kms.create_root_key()
     kms.put_policy(key, query="rotation", rotation={"interval_month": 1}).succeeds(200)
     kms.wait(2505600, "29 of 30 days")
@@ -50,7 +50,7 @@ def test_rotation_policy_is_not_early(kms):
 
 @covers("key-policy-own-key", "key-policies-empty")
 def test_policy_of_one_key(kms):
-    """A policy is of the key that it was set for, and of no other; the key's metadata show it."""
+    """A rotation policy applies to its own key only, and that key's metadata show it."""
     key, other = kms.create_root_key(), kms.create_root_key()
     kms.put_policy(key, query="rotation", rotation={"interval_month": 4}).succeeds(200)
     kms.get_metadata(key).succeeds(200).shows("resources.0.rotation.interval_month", 4)
@@ -60,7 +60,7 @@ def test_policy_of_one_key(kms):
 
 @covers("key-root-req-err-rotation-policy")
 def test_rotation_policy_for_a_standard_key_later(kms):
-    """A standard key does not get a rotation policy after its creation either."""
+    """Setting a rotation policy on an existing standard key is refused."""
     rotation = {"interval_month": 2}
     kms.put_policy(kms.create_root_key(), query="rotation", rotation=rotation).succeeds(200)
     key = kms.create_standard_key()
@@ -72,7 +72,7 @@ def test_rotation_policy_for_a_standard_key_later(kms):
 @instance_policy
 @impact("instance")
 def test_refused_collection_sets_nothing(kms):
-    """Of several policies in one request all are set or none; setting one leaves the others."""
+    """Of several policies in one request all are set or none; setting one keeps the others."""
     kms.set_instance_policy("rotation", interval_month=5).succeeds(204)
     kms.set_instance_policy("metrics", enabled=False).succeeds(204)
     row = "policy-refused-unchanged"
@@ -90,7 +90,7 @@ def test_refused_collection_sets_nothing(kms):
 @instance_policy
 @impact("instance")
 def test_total_that_is_too_low(kms):
-    """A total that is too low is refused as one that is too high."""
+    """An instance policy request whose collectionTotal is too low is refused."""
     metrics = {"policy_type": "metrics", "policy_data": {"enabled": False}}
     rotation = {"policy_type": "rotation", "policy_data": {"enabled": False}}
     kms.set_instance_policies(metrics, rotation).succeeds(204)
@@ -100,7 +100,7 @@ def test_total_that_is_too_low(kms):
 
 @covers("num-collection-resource-err")
 def test_two_policies_for_one_query(kms):
-    """Two different policies are refused with a query as two equal ones are."""
+    """With a query, two policies in one request are refused, equal or different."""
     control = kms.instance_policy_control()
     off = [{"policy_type": kind, "policy_data": {"enabled": False}} for kind in ("dualAuthDelete", "metrics")]
     refused = kms.put_instance_policies(kms.policy_body(*off), "dualAuthDelete")
@@ -115,7 +115,7 @@ def test_two_policies_for_one_query(kms):
 @instance_policy
 @impact("instance")
 def test_rotation_of_new_keys(kms):
-    """Generated root keys inherit a rotation policy, imported and standard keys do not; once it is off nobody does."""
+    """Only generated root keys inherit a rotation policy, and only while it is enabled."""
     before = kms.create_root_key()
     kms.set_instance_policy("rotation", interval_month=6).succeeds(204)
     row = "instance-policy-rotation-generated"
@@ -134,7 +134,7 @@ def test_rotation_of_new_keys(kms):
 @needs(capability=("instance_policies", "import_tokens"))
 @impact("instance", "import-token")
 def test_access_by_other_roads(kms):
-    """What the policy forbids is refused by import token and with policies of its own as well, and leaves nothing."""
+    """The policy also refuses importing by token and creating with policies, and nothing is created."""
     token, name = kms.import_token(), kms.name("forbidden")
     kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201)
     kms.create_key_with_policies().succeeds(201)
@@ -151,7 +151,7 @@ def test_access_by_other_roads(kms):
 @instance_policy
 @impact("instance")
 def test_enforced_token_and_rotation(kms):
-    """With enforce_token a generated key is rotated as before; an imported one is not, in the older form either."""
+    """With enforce_token, rotating an imported key without token is refused; generated keys rotate."""
     generated, imported = kms.create_root_key(), kms.import_root_key()
     body = {"payload": key_material()}
     control = kms.old_action(kms.import_root_key(), "rotate", body).succeeds(204)
@@ -168,7 +168,7 @@ def test_enforced_token_and_rotation(kms):
 @instance_policy
 @impact("instance")
 def test_enforced_token_is_left_out(kms):
-    """When a request leaves enforce_token out, keys are imported in clear again."""
+    """When a request omits enforce_token, keys can be imported without a token again."""
     kms.set_instance_policy(ACCESS, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
     kms.create_key(payload=key_material()).is_refused(
         "KEY_CREATE_IMPORT_ACCESS_ERR", control="it succeeds below"

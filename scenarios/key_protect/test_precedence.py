@@ -6,14 +6,14 @@ from kms_conformance.api import covers, key_material, needs
 @covers("precedence-p1")
 @needs(identity="outsider")
 def test_no_access_before_bad_body(kms):
-    """Who has no access is told so, even with a body that is invalid as well."""
+    """A caller without access is refused for that reason even when the body is invalid."""
     kms.create_key().succeeds(201)
     kms.as_identity("outsider").create_key(kms.key_body({})).is_refused("UNAUTHORIZED_ERR")
 
 
 @covers("precedence-p15")
 def test_sync_after_deletion(kms):
-    """Right after a deletion sync is refused as too early, not because of the key's state."""
+    """Sync right after a deletion is refused as too early, not for the key's state."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.sync(key).is_refused("REQ_TOO_EARLY_ERR", control="key_protect.sync.sync_after_an_hour")
@@ -21,7 +21,7 @@ def test_sync_after_deletion(kms):
 
 @covers("precedence-p18")
 def test_unknown_key_before_everything_about_it(kms):
-    """A key that does not exist is not found, whatever else is wrong with the request."""
+    """A request for an unknown key is answered with not found, whatever else is wrong with it."""
     key, unknown = kms.create_root_key(), "00000000-0000-4000-8000-000000000000"
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)

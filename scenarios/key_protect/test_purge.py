@@ -6,7 +6,7 @@ from kms_conformance.api import covers, needs, waits
 @covers("req-too-early-err-purge")
 @needs(identity="purger")
 def test_purge_at_once(kms):
-    """A key is not purged right after its deletion."""
+    """A key cannot be purged right after its deletion."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     early = kms.as_identity("purger").purge_key(key)
@@ -18,7 +18,7 @@ def test_purge_at_once(kms):
 @needs(identity="purger")
 @waits(13500)
 def test_purge_too_early(kms):
-    """Nor is it purged after three hours and 45 minutes."""
+    """A key cannot be purged three hours and 45 minutes after its deletion."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.wait(13500, "the four hours are not over", within=14400)
@@ -31,7 +31,7 @@ def test_purge_too_early(kms):
 @needs(identity="purger")
 @waits(14460)
 def test_purge_after_four_hours(kms):
-    """Four hours after its deletion a key is purged, and then is not found any more."""
+    """A key can be purged four hours after its deletion, and is not found afterwards."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     early = kms.as_identity("purger").purge_key(key)
@@ -48,7 +48,7 @@ def test_purge_after_four_hours(kms):
 @needs(identity=("reader", "purger"))
 @waits(14460)
 def test_purge_without_the_role(kms):
-    """Whoever lacks the role for it does not purge a key."""
+    """A caller without the KeyPurge role cannot purge a key."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.wait(14460, "four hours between delete and purge", within=7776000)
@@ -61,7 +61,7 @@ def test_purge_without_the_role(kms):
 @covers("deleted-key-kept-45-days")
 @waits(3888000)
 def test_key_is_kept(kms):
-    """45 days after its deletion a key is still there."""
+    """A deleted key still exists 45 days after its deletion."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.wait(3888000, "half of the 90 days", within=7776000)
@@ -71,7 +71,7 @@ def test_key_is_kept(kms):
 @covers("auto-purge-after-91-days")
 @waits(7862400)
 def test_key_purges_itself(kms):
-    """91 days after its deletion a key is gone."""
+    """A deleted key no longer exists 91 days after its deletion."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.get_metadata(key).succeeds(200)
@@ -83,7 +83,7 @@ def test_key_purges_itself(kms):
 @needs(identity="purger")
 @waits(14460)
 def test_purge_of_an_older_key(kms):
-    """The four hours count from the deletion, however old the key is."""
+    """The four hours before a purge count from the deletion, however old the key is."""
     key = kms.create_root_key()
     kms.wait(14460, "the key is older than four hours")
     kms.delete_key(key).succeeds(200, 204)

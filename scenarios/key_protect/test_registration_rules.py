@@ -17,7 +17,7 @@ def registered(kms, key, **members):
 @covers("protected-resource-err", "protected-resource-err-unchanged", "protected-resource-err-force-false")
 @by_service
 def test_refused_deletion_leaves_registration(kms):
-    """A refused deletion leaves key and registration as they are, and `force=false` is no force."""
+    """A refused deletion keeps the key and its registration, and `force=false` does not force it."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     crn = registered(kms, key)
@@ -33,7 +33,7 @@ def test_refused_deletion_leaves_registration(kms):
 @by_service
 @impact("litter")
 def test_retained_registration_anywhere(kms, first):
-    """Whichever of two registrations prevents deletion, force is refused, and both stay."""
+    """Force is refused when either of two registrations prevents deletion, and both stay."""
     kms.delete_key(kms.create_root_key(), force=True).succeeds(200, 204)
     key, row = kms.create_root_key(), "prev-key-del-err-unchanged"
     crns = [registered(kms, key, preventKeyDeletion=prevents) for prevents in (first, not first)]
@@ -49,7 +49,7 @@ def test_retained_registration_anywhere(kms, first):
 @by_service
 @impact("litter")
 def test_retention_is_lifted_by_an_update(kms):
-    """Once an update says that a registration no longer prevents deletion, force deletes."""
+    """Once an update lifts a registration's deletion prevention, force deletes the key."""
     key, crn = kms.create_root_key(), kms.crn()
     service = kms.as_identity("service")
     service.create_registration(key, crn, preventKeyDeletion=True).needed(200, 201, 204)
@@ -61,7 +61,7 @@ def test_retention_is_lifted_by_an_update(kms):
 @covers("resource-owner-err")
 @by_service
 def test_service_deletes_key_by_force(kms):
-    """Nor does a service delete a user's key by force."""
+    """A service cannot delete a user's key with force."""
     kms.delete_key(kms.create_root_key(), force=True).succeeds(200, 204)
     key = kms.create_root_key()
     kms.as_identity("service").delete_key(key, force=True).is_refused("RESOURCE_OWNER_ERR")
@@ -71,7 +71,7 @@ def test_service_deletes_key_by_force(kms):
 @covers("key-invalid-state-err")
 @by_service
 def test_register_deleted_key(kms):
-    """A destroyed key is not registered."""
+    """A destroyed key cannot be registered."""
     service, key = kms.as_identity("service"), kms.create_root_key()
     service.create_registration(kms.create_root_key(), kms.crn()).succeeds(200, 201, 204)
     kms.delete_key(key).succeeds(200, 204)
@@ -81,7 +81,7 @@ def test_register_deleted_key(kms):
 @covers("key-invalid-state-err-replace")
 @by_service
 def test_replace_registration_of_suspended_key(kms):
-    """While its key is suspended, a registration is neither replaced nor updated."""
+    """The registrations of a suspended key can be neither replaced nor updated."""
     service, key, crn = kms.as_identity("service"), kms.create_root_key(), kms.crn()
     service.create_registration(key, crn, description="before").needed(200, 201, 204)
     for verb in ("replace", "update"):
@@ -96,7 +96,7 @@ def test_replace_registration_of_suspended_key(kms):
 @covers("registration-replace")
 @by_service
 def test_replaced_registration(kms):
-    """A replacement leaves nothing of what the registration said before; an update leaves what it does not name."""
+    """Replacing a registration discards its earlier values; an update keeps what it does not name."""
     service, key, crn = kms.as_identity("service"), kms.create_root_key(), kms.crn()
     service.create_registration(key, crn, description="before").needed(200, 201, 204)
     service.update_registration(key, crn, preventKeyDeletion=False).succeeds(200, 204)
@@ -108,7 +108,7 @@ def test_replaced_registration(kms):
 @covers("registration-pages")
 @by_service
 def test_pages_of_registrations(kms):
-    """Registrations come in pages, are counted on request, and are found by their resource."""
+    """Registrations are listed in pages, counted on request, and found by their resource."""
     key = kms.create_root_key()
     crns = [registered(kms, key) for _ in range(3)]
     first = kms.list_registrations(key, limit=2, totalCount=True).succeeds(200).counts("resources", 2)
@@ -124,7 +124,7 @@ def test_pages_of_registrations(kms):
 @by_service
 @waits(31)
 def test_registration_outlives_deletion(kms):
-    """The registrations of a key are listed after its deletion, and are there when it is restored."""
+    """The registrations of a key are listed after its deletion and after it is restored."""
     key = kms.import_root_key()
     crn = registered(kms, key)
     kms.delete_key(key, force=True).succeeds(200, 204)
@@ -139,7 +139,7 @@ def test_registration_outlives_deletion(kms):
 @covers("registration-metadata-of-service")
 @by_service
 def test_metadata_of_the_service(kms):
-    """What a service notes for itself is not shown to users."""
+    """The metadata that a service stores in a registration are not shown to users."""
     key = kms.create_root_key()
     registered(kms, key, registrationMetadata="for the service alone")
     kms.list_registrations(key).succeeds(200).lacks("resources.0.registrationMetadata")
@@ -148,7 +148,7 @@ def test_metadata_of_the_service(kms):
 @covers("protected-resource-err")
 @by_service
 def test_registration_outlives_rotation(kms):
-    """A key that a service has registered stays so when it is rotated."""
+    """A key keeps its registration when it is rotated."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     crn = registered(kms, key)
@@ -161,7 +161,7 @@ def test_registration_outlives_rotation(kms):
 @by_service
 @waits(3720)
 def test_register_expired_key(kms):
-    """A key that has expired, and is deactivated within the hour, is not registered."""
+    """An expired key, deactivated within the hour, cannot be registered."""
     service, key = kms.as_identity("service"), kms.create_root_key(expirationDate=kms.later(60))
     service.create_registration(kms.create_root_key(), kms.crn()).succeeds(200, 201, 204)
     kms.wait(3720, "the key expires, and is deactivated within an hour")

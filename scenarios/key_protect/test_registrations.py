@@ -10,7 +10,7 @@ by_service = needs(identity="service", capability="registrations")
 @covers("registration-create", "registration-list")
 @by_service
 def test_register(kms):
-    """What a service registers is listed for the key and its users."""
+    """A registration that a service creates is listed for the key and for its users."""
     key, crn = kms.create_root_key(), kms.crn()
     made = kms.as_identity("service").create_registration(key, crn, description="a bucket")
     made.succeeds(200, 201, 204, requirement="registration-create")
@@ -23,7 +23,7 @@ def test_register(kms):
 @covers("registration-list-empty", "registration-list-all")
 @needs(capability="registrations")
 def test_no_registrations(kms):
-    """A new key has no registrations, and those of the whole instance can be asked for."""
+    """A new key has no registrations, and those of the whole instance can be listed."""
     key = kms.create_root_key()
     kms.list_registrations(key).succeeds(200).shows("metadata.collectionTotal", 0)
     kms.list_registrations(limit=1).succeeds(200, requirement="registration-list-all")
@@ -32,7 +32,7 @@ def test_no_registrations(kms):
 @covers("registration-filter")
 @by_service
 def test_list_of_those_that_prevent_deletion(kms):
-    """Asked for registrations that prevent deletion, the list holds no other."""
+    """A list of registrations that prevent deletion contains no others."""
     key, keeping, other = kms.create_root_key(), kms.crn(), f"{kms.crn()}-2"
     service = kms.as_identity("service")
     service.create_registration(key, keeping, preventKeyDeletion=True).needed(200, 201, 204)
@@ -44,7 +44,7 @@ def test_list_of_those_that_prevent_deletion(kms):
 @covers("registration-update")
 @by_service
 def test_update_registration(kms):
-    """A service changes the description of its registration; the rest stays."""
+    """A service can change the description of its registration; the rest stays."""
     key, crn, service = kms.create_root_key(), kms.crn(), kms.as_identity("service")
     service.create_registration(key, crn, description="before", preventKeyDeletion=True).needed(200, 201, 204)
     service.update_registration(key, crn, description="after").succeeds(
@@ -57,7 +57,7 @@ def test_update_registration(kms):
 @covers("registration-delete")
 @by_service
 def test_delete_registration(kms):
-    """Without its registration the key is deleted without force."""
+    """Once its registration is deleted, a key can be deleted without force."""
     key, crn, service = kms.create_root_key(), kms.crn(), kms.as_identity("service")
     service.create_registration(key, crn).needed(200, 201, 204)
     service.delete_registration(key, crn).succeeds(200, 204, requirement="registration-delete")
@@ -68,7 +68,7 @@ def test_delete_registration(kms):
 @covers("key-invalid-state-err", "key-invalid-state-err-active")
 @by_service
 def test_register_suspended_key(kms):
-    """An active key is registered, a suspended one is not."""
+    """An active key can be registered, a suspended one cannot."""
     service, active, suspended = kms.as_identity("service"), kms.create_root_key(), kms.create_root_key()
     made = service.create_registration(active, kms.crn())
     made.succeeds(200, 201, 204, requirement="key-invalid-state-err-active")
@@ -80,7 +80,7 @@ def test_register_suspended_key(kms):
 @covers("key-root-req-reg-err")
 @by_service
 def test_register_standard_key(kms):
-    """A root key is registered, a standard key is not."""
+    """A root key can be registered, a standard key cannot."""
     service, standard = kms.as_identity("service"), kms.create_standard_key()
     service.create_registration(kms.create_root_key(), kms.crn()).succeeds(200, 201, 204)
     service.create_registration(standard, kms.crn()).is_refused("KEY_ROOT_REQ_REG_ERR")
@@ -90,7 +90,7 @@ def test_register_standard_key(kms):
 @covers("protected-resource-err", "protected-resource-err-force")
 @by_service
 def test_delete_registered_key(kms):
-    """A registered key is deleted by force only."""
+    """A registered key can be deleted with force only."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     kms.as_identity("service").create_registration(key, kms.crn()).needed(200, 201, 204)
@@ -106,7 +106,7 @@ def test_delete_registered_key(kms):
 @by_service
 @impact("litter")
 def test_retention_outweighs_force(kms):
-    """While a registration prevents deletion, force does not help; once it no longer does, force deletes."""
+    """Deleting with force is refused while a registration prevents deletion, and succeeds afterwards."""
     kms.delete_key(kms.create_root_key(), force=True).succeeds(200, 204)
     key, crn, service = kms.create_root_key(), kms.crn(), kms.as_identity("service")
     service.create_registration(key, crn, preventKeyDeletion=True).needed(200, 201, 204)
@@ -120,7 +120,7 @@ def test_retention_outweighs_force(kms):
 @by_service
 @impact("litter")
 def test_one_retained_registration_is_enough(kms):
-    """Of two registrations one prevents deletion: force is refused."""
+    """Force is refused when one of two registrations prevents deletion."""
     kms.delete_key(kms.create_root_key(), force=True).succeeds(200, 204)
     key, service = kms.create_root_key(), kms.as_identity("service")
     service.create_registration(key, kms.crn()).needed(200, 201, 204)
@@ -132,7 +132,7 @@ def test_one_retained_registration_is_enough(kms):
 @covers("resource-owner-err")
 @by_service
 def test_service_deletes_key(kms):
-    """A service does not delete a user's key."""
+    """A service cannot delete a user's key."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     kms.as_identity("service").delete_key(key).is_refused("RESOURCE_OWNER_ERR")
@@ -142,7 +142,7 @@ def test_service_deletes_key(kms):
 @covers("service-only-err")
 @needs(capability="registrations")
 def test_user_registers_key(kms):
-    """A user reads registrations but does not make them."""
+    """A user can read registrations but not create them."""
     key = kms.create_root_key()
     control = kms.list_registrations(key).succeeds(200)
     kms.create_registration(key, kms.crn()).is_refused("SERVICE_ONLY_ERR", control=control)
@@ -159,7 +159,7 @@ def test_user_registers_key(kms):
 )
 @by_service
 def test_user_writes_registration(kms, verb):
-    """A user neither replaces nor updates nor deletes what a service has registered."""
+    """A user can neither replace, update nor delete the registration of a service."""
     key, crn, service = kms.create_root_key(), kms.crn(), kms.as_identity("service")
     service.create_registration(key, crn, description="of the service").needed(200, 201, 204)
     members = {} if verb == "delete" else {"description": "of a user"}
@@ -173,7 +173,7 @@ def test_user_writes_registration(kms, verb):
 @covers("key-version-invalid", "key-version-invalid-equal")
 @by_service
 def test_registration_of_an_older_version(kms):
-    """A registration is repeated with its key version or moved to a newer one, never back."""
+    """A registration can keep its key version or move to a newer one, not to an older one."""
     key, crn, service = kms.create_root_key(), kms.crn(), kms.as_identity("service")
     kms.rotate(key).succeeds(204)
     versions = kms.list_versions(key).succeeds(200)

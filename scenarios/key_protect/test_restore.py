@@ -6,7 +6,7 @@ from kms_conformance.api import covers, key_material, waits
 @covers("key-impt-req-err")
 @waits(31)
 def test_restore_generated_key(kms):
-    """As the page has it, only imported keys are restored; the service has restored every key since 2021."""
+    """The page allows restoring imported keys only; the service has restored every key since 2021."""
     control, key = kms.import_root_key(), kms.create_root_key()
     kms.delete_key(control).succeeds()
     kms.delete_key(key).succeeds()
@@ -18,7 +18,7 @@ def test_restore_generated_key(kms):
 @covers("key-impt-req-err-imported", "key-impt-req-err-data-readable", "restore-within-30-days")
 @waits(31)
 def test_restore_imported_key(kms):
-    """A restored key is active and reveals again what it had wrapped."""
+    """A restored key is active and unwraps the ciphertexts from before its deletion."""
     key, plaintext = kms.import_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.delete_key(key).succeeds()
@@ -34,7 +34,7 @@ def test_restore_imported_key(kms):
 @covers("key-expired-err", "precedence-p13")
 @waits(93)
 def test_restore_expired_key(kms):
-    """A deleted key is not restored after its expiration date."""
+    """A deleted key cannot be restored after its expiration date."""
     material = key_material()
     key = kms.import_root_key(material, expirationDate=kms.later(60))
     control = kms.import_root_key()
@@ -49,7 +49,7 @@ def test_restore_expired_key(kms):
 @covers("key-action-invalid-state-err-restore-active")
 @waits(31)
 def test_restore_active_key(kms):
-    """A key that is not deleted is not restored."""
+    """A key that is not deleted cannot be restored."""
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.delete_key(control).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=2592000)
@@ -60,7 +60,7 @@ def test_restore_active_key(kms):
 @covers("key-restore-expired-within-30-days")
 @waits(2591000)
 def test_restore_within_30_days(kms):
-    """Shortly before the 30 days are over, a deleted key is still restored."""
+    """A deleted key can be restored until shortly before 30 days have passed."""
     key = kms.import_root_key()
     kms.delete_key(key).succeeds()
     kms.wait(2591000, "almost 30 days", within=2592000)
@@ -71,7 +71,7 @@ def test_restore_within_30_days(kms):
 @covers("key-restore-expired")
 @waits(2592060)
 def test_restore_on_day_31(kms):
-    """A minute after the 30 days a deleted key is not restored any more."""
+    """A deleted key cannot be restored a minute after 30 days have passed."""
     key = kms.import_root_key()
     kms.delete_key(key).succeeds()
     kms.wait(2592060, "30 days and a minute")
@@ -83,7 +83,7 @@ def test_restore_on_day_31(kms):
 @covers("key-impt-req-err-wrong-material")
 @waits(31)
 def test_restore_with_other_material(kms):
-    """A key is not restored with material that is not its own; a service that needs none may ignore it."""
+    """Restoring a key with other key material is refused; a service that needs none may ignore it."""
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.delete_key(control).succeeds()
     kms.delete_key(key).succeeds()
@@ -95,7 +95,7 @@ def test_restore_with_other_material(kms):
 @covers("key-root-req-err-restore")
 @waits(31)
 def test_restore_standard_key(kms):
-    """As the page has it, a standard key is not restored; the service has restored every key since 2021."""
+    """The page refuses to restore a standard key; the service has restored every key since 2021."""
     control, key = kms.import_root_key(), kms.import_standard_key()
     kms.delete_key(control).succeeds()
     kms.delete_key(key).succeeds()
@@ -107,7 +107,7 @@ def test_restore_standard_key(kms):
 @covers("key-expired-err-before-expiry")
 @waits(31)
 def test_restore_before_expiry(kms):
-    """A deleted key with an expiration date is restored before that date."""
+    """A deleted key with an expiration date can be restored before that date."""
     key = kms.import_root_key(expirationDate=kms.later(7200))
     kms.delete_key(key).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=7200)
@@ -118,7 +118,7 @@ def test_restore_before_expiry(kms):
 @covers("key-restore-expired-within-30-days")
 @waits(2678431)
 def test_restore_an_older_key(kms):
-    """The 30 days count from the deletion, however old the key is."""
+    """The 30 days for a restore count from the deletion, however old the key is."""
     key = kms.import_root_key()
     kms.wait(2678400, "the key is older than 30 days")
     kms.delete_key(key).succeeds()

@@ -15,7 +15,7 @@ def restored(kms, key):
 @covers("key-impt-req-err-data-readable", "restored-key-versions")
 @waits(31)
 def test_restored_key_opens_older_ciphertexts(kms):
-    """A restored key opens what each of its versions had wrapped, and wraps under the newest."""
+    """A restored key unwraps the ciphertexts of each of its versions, and wraps with the newest one."""
     key, plaintext = kms.import_root_key(), key_material()
     older = kms.wrap(key, plaintext).succeeds(200)
     kms.rotate(key, payload=key_material()).succeeds(204)
@@ -32,7 +32,7 @@ def test_restored_key_opens_older_ciphertexts(kms):
 @covers("restored-key-same", "restored-key-listed", "state-after-restore")
 @waits(31)
 def test_restored_key_is_the_same(kms):
-    """A restored key has the name, the description and the tags that it had, and is listed again."""
+    """A restored key has its earlier name, description and tags, and is listed again."""
     key = kms.import_root_key(description="kept by a restore", tags=["kept"], expirationDate=kms.later(7200))
     expires = kms.get_metadata(key).succeeds(200)["resources.0.expirationDate"]
     answer = restored(kms, key)
@@ -53,7 +53,7 @@ def test_restored_key_is_the_same(kms):
 @needs(capability="aliases")
 @waits(31)
 def test_restored_key_has_its_alias(kms):
-    """The alias of a restored key leads to it as before."""
+    """The alias of a restored key addresses it as before."""
     alias = kms.short_name("kept")
     key = kms.import_root_key(aliases=[alias])
     kms.get_metadata(alias).succeeds(200)
@@ -65,7 +65,7 @@ def test_restored_key_has_its_alias(kms):
 @covers("key-rotation-not-permitted-after-restore", "key-rotation-not-permitted")
 @waits(31)
 def test_restoring_does_not_shorten_the_hour(kms):
-    """A key that was rotated, deleted and restored within an hour is not rotated again in it."""
+    """A key that was rotated, deleted and restored within an hour cannot be rotated again in that hour."""
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     restored(kms, key)
@@ -76,7 +76,7 @@ def test_restoring_does_not_shorten_the_hour(kms):
 @covers("key-rotation-not-permitted-after-enable", "key-rotation-not-permitted")
 @waits(31)
 def test_enabling_does_not_shorten_the_hour(kms):
-    """A key that was rotated, disabled and enabled within an hour is not rotated again in it."""
+    """A key that was rotated, disabled and enabled within an hour cannot be rotated again in that hour."""
     key = kms.create_root_key()
     kms.rotate(key).succeeds(204)
     kms.disable(key).succeeds(204)
@@ -91,7 +91,7 @@ def test_enabling_does_not_shorten_the_hour(kms):
 @impact("litter")
 @waits(31)
 def test_restored_key_needs_two_again(kms):
-    """A key under dual authorisation stays so when it is restored, and its old authorisation counts no more."""
+    """A restored key is still under dual authorisation and needs a new authorisation for deletion."""
     key, second = kms.import_root_key(), kms.as_identity("approver")
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
     kms.set_for_deletion(key).succeeds(204)
@@ -107,7 +107,7 @@ def test_restored_key_needs_two_again(kms):
 @covers("key-expired-err-deleted-before", "key-expired-err")
 @waits(93)
 def test_restore_after_an_expiry_in_the_meantime(kms):
-    """A key that expires while it is deleted is not restored either."""
+    """A key that expires after its deletion cannot be restored."""
     key, control = kms.import_root_key(expirationDate=kms.later(60)), kms.import_root_key()
     kms.delete_key(key).succeeds()
     kms.delete_key(control).succeeds()
@@ -121,7 +121,7 @@ def test_restore_after_an_expiry_in_the_meantime(kms):
 @covers("key-action-invalid-state-err-restore-suspended")
 @waits(31)
 def test_restore_suspended_key(kms):
-    """Restoring is for destroyed keys: a suspended key is not brought back by it."""
+    """A suspended key cannot be restored: only destroyed keys can."""
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.delete_key(control).succeeds()
     kms.disable(key).succeeds(204)
@@ -136,7 +136,7 @@ def test_restore_suspended_key(kms):
 @needs(capability="key_rings")
 @waits(31)
 def test_restored_key_is_in_its_ring(kms):
-    """A restored key is in the key ring that held it, and in no other."""
+    """A restored key is in its earlier key ring, and in no other."""
     inside, elsewhere = kms.in_ring(kms.new_ring()), kms.in_ring(kms.new_ring())
     key = inside.import_root_key()
     inside.get_metadata(key).succeeds(200)

@@ -22,7 +22,7 @@ LOOKS = {
 @covers("key-ring-lookup-every-operation")
 @key_rings
 def test_key_is_not_found_in_another_ring(kms, what):
-    """Whatever is asked of a key, it is not found where the header names a ring that does not hold it."""
+    """An operation on a key does not find it when the header names another key ring."""
     ring, other, do = kms.new_ring(), kms.new_ring(), LOOKS[what]
     key = kms.in_ring(ring).create_root_key()
     ciphertext = kms.in_ring(ring).wrap(key, key_material()).succeeds(200)["ciphertext"]
@@ -36,7 +36,7 @@ def test_key_is_not_found_in_another_ring(kms, what):
 @covers("key-ring-lookup-every-operation")
 @needs(capability=("key_rings", "aliases"))
 def test_alias_is_not_found_in_another_ring(kms):
-    """Nor is a key found there by its alias."""
+    """A key is not found by its alias when the header names another key ring."""
     ring, other, alias = kms.new_ring(), kms.new_ring(), kms.short_name("ringed")
     key = kms.in_ring(ring).create_root_key(aliases=[alias])
     kms.in_ring(ring).get_metadata(alias).succeeds(200).shows("resources.0.id", key.id)
@@ -46,7 +46,7 @@ def test_alias_is_not_found_in_another_ring(kms):
 @covers("key-ring-holds-key", "key-ring-lookup")
 @key_rings
 def test_imported_keys_in_rings(kms):
-    """Imported keys, and keys made with policies of their own, are in the ring that the header names and in no other."""
+    """Imported keys, and keys with policies of their own, are in the key ring that the header names only."""
     ring, other = kms.new_ring(), kms.new_ring()
     inside = kms.in_ring(ring)
     keys = [inside.import_root_key().id, inside.import_standard_key().id]
@@ -64,7 +64,7 @@ def test_imported_keys_in_rings(kms):
 @needs(capability=("key_rings", "aliases"))
 @waits(600)
 def test_moved_key_is_the_same(kms):
-    """A key is not moved to a ring that does not exist; moved to one that does, it is the same key."""
+    """A key cannot be moved to an unknown key ring; moved to an existing one, it is the same key."""
     alias, plaintext, ring = kms.short_name("moved"), key_material(), kms.new_ring()
     key, row = kms.create_root_key(aliases=[alias]), "key-ring-move-keeps-key"
     ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
@@ -85,7 +85,7 @@ def test_moved_key_is_the_same(kms):
 @covers("key-ring-force-live-keys", "key-ring-not-empty")
 @key_rings
 def test_ring_with_a_suspended_key(kms):
-    """A suspended key keeps its ring as well; `force=false` is no force, and a refused deletion leaves the ring."""
+    """A key ring with a suspended key cannot be deleted, and `force=false` does not force it."""
     kms.delete_ring(kms.new_ring()).succeeds(204)
     ring = kms.new_ring()
     suspended, destroyed = kms.in_ring(ring).create_root_key(), kms.in_ring(ring).create_root_key()
@@ -102,7 +102,7 @@ def test_ring_with_a_suspended_key(kms):
 @covers("key-ring-names-case")
 @key_rings
 def test_ring_in_capitals(kms):
-    """Ring ids differ in their case: the same word in capitals is another ring."""
+    """Key ring ids are case-sensitive: in capitals an id names another key ring."""
     ring = kms.new_ring()
     kms.in_ring(ring).create_key().succeeds(201)
     kms.in_ring(ring.upper()).create_key().is_refused("KEY_RING_NOT_FOUND_ERR")
@@ -111,7 +111,7 @@ def test_ring_in_capitals(kms):
 @covers("key-ring-pages")
 @key_rings
 def test_pages_of_rings(kms):
-    """Rings come in pages and are counted as a whole; behind the last page comes nothing."""
+    """Key rings are listed in pages and counted as a whole; the page after the last is empty."""
     ring = kms.new_ring()
     for offset in (0, 1):
         page = kms.list_rings(limit=1, offset=offset, totalCount=True).succeeds(200)

@@ -18,7 +18,7 @@ ON_KEYS = {
 @covers("role-reader-no-writes")
 @needs(identity="reader")
 def test_reader_writes_nothing(kms, what):
-    """A reader neither sets a policy nor gives an alias, nor disables, rotates or deletes by another road."""
+    """A reader can neither set a policy nor add an alias, nor disable, rotate or delete in any path form."""
     do, key = ON_KEYS[what], kms.create_root_key()
     control = do(kms, kms.create_root_key()).succeeds()
     do(kms.as_identity("reader"), key).is_refused("UNAUTHORIZED_ERR", control=control)
@@ -37,7 +37,7 @@ def test_reader_writes_nothing(kms, what):
 @needs(identity="reader")
 @waits(31)
 def test_reader_brings_nothing_back(kms, action, covered):
-    """A reader neither enables nor restores a key; a manager does."""
+    """A reader can neither enable nor restore a key; a manager can."""
     key, reader = kms.import_root_key(), kms.as_identity("reader")
     kms.disable(key).succeeds(204) if action == "enable" else kms.delete_key(key).succeeds()
     kms.wait(31, "30 seconds between one action and the next")
@@ -54,7 +54,7 @@ def test_reader_brings_nothing_back(kms, action, covered):
 @covers("role-reader-no-rings")
 @needs(identity="reader", capability="key_rings")
 def test_reader_changes_no_ring(kms):
-    """A reader neither makes nor deletes a key ring, and moves no key to one."""
+    """A reader can neither create nor delete a key ring, nor move a key to one."""
     ring, key, reader = kms.new_ring(), kms.create_root_key(), kms.as_identity("reader")
     control = kms.patch_key(kms.create_root_key(), ring).succeeds(200)
     reader.patch_key(key, ring).is_refused("UNAUTHORIZED_ERR", control=control)
@@ -70,7 +70,7 @@ def test_reader_changes_no_ring(kms):
 @covers("role-reader-no-alias-delete")
 @needs(identity="reader", capability="aliases")
 def test_reader_removes_no_alias(kms):
-    """A reader takes no alias off a key."""
+    """A reader cannot remove an alias from a key."""
     key, alias = kms.create_root_key(), kms.short_name("alias")
     kms.create_alias(key, alias).needed(200, 201)
     below = "the same request succeeds below"
@@ -82,7 +82,7 @@ def test_reader_removes_no_alias(kms):
 @covers("role-reader-no-policy-overrides")
 @needs(identity="reader")
 def test_reader_creates_no_key_with_policies(kms):
-    """A reader creates no key with policies of its own either."""
+    """A reader cannot create a key with policies of its own."""
     kms.create_key_with_policies().succeeds(201)
     name = kms.name()
     kms.as_identity("reader").create_key_with_policies(name=name).is_refused("UNAUTHORIZED_ERR")
@@ -93,7 +93,7 @@ def test_reader_creates_no_key_with_policies(kms):
 @needs(identity="reader", capability="instance_policies")
 @impact("instance")
 def test_reader_has_no_part_in_instance_policies(kms):
-    """A reader neither reads nor sets the policies of the instance."""
+    """A reader can neither read nor set the policies of the instance."""
     reader = kms.as_identity("reader")
     read = kms.get_instance_policies().succeeds(200)
     reader.get_instance_policies().is_refused("UNAUTHORIZED_ERR", control=read)
@@ -107,7 +107,7 @@ def test_reader_has_no_part_in_instance_policies(kms):
 @needs(identity="reader", capability="import_tokens")
 @impact("import-token")
 def test_reader_retrieves_no_import_token(kms):
-    """A reader does not retrieve the import token, and uses none of its retrievals up."""
+    """A reader cannot retrieve the import token, and the attempt uses up no retrieval."""
     kms.create_import_token(expiration=900, maxAllowedRetrievals=3).succeeds(200)
     kms.get_import_token().succeeds(200).shows("remainingRetrievals", 2)
     kms.as_identity("reader").get_import_token().is_refused("UNAUTHORIZED_ERR").lacks("payload")
@@ -118,7 +118,7 @@ def test_reader_retrieves_no_import_token(kms):
 @needs(identity=("reader", "approver"), capability="dual_auth")
 @impact("litter")
 def test_reader_authorises_no_deletion(kms):
-    """A reader neither authorises a deletion nor withdraws an authorisation."""
+    """A reader can neither authorise a deletion nor withdraw an authorisation."""
     key, reader = kms.create_root_key(), kms.as_identity("reader")
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
     below = "the same request succeeds below"
@@ -136,7 +136,7 @@ def test_reader_authorises_no_deletion(kms):
 @covers("role-reader-no-kmip")
 @needs(identity="reader", capability="kmip")
 def test_reader_has_no_part_in_kmip(kms):
-    """A reader neither makes nor lists nor deletes a KMIP adapter."""
+    """A reader can neither create nor list nor delete a KMIP adapter."""
     key, reader = kms.create_root_key(), kms.as_identity("reader")
     adapter = kms.new_adapter(key)
     read = kms.list_adapters(crk_id=key.id).succeeds(200)
@@ -154,7 +154,7 @@ def test_reader_has_no_part_in_kmip(kms):
 @covers("role-reader-reads-more")
 @needs(identity="reader")
 def test_reader_reads_versions_and_rewraps(kms):
-    """A reader lists the versions and the registrations of a key, rewraps, and counts the keys."""
+    """A reader can list a key's versions and registrations, rewrap, and count keys."""
     key, reader, row = kms.create_root_key(), kms.as_identity("reader"), "role-reader-reads-more"
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     reader.rewrap(key, ciphertext).succeeds(200, requirement=row).lacks("plaintext", requirement=row)
@@ -172,7 +172,7 @@ def test_reader_reads_versions_and_rewraps(kms):
 )
 @covers("unauthorized-err-every-operation")
 def test_nobody_uses_a_key(kms, who):
-    """Who has no role, or no valid token, neither reads nor uses nor deletes a key."""
+    """A caller without a role or a valid token can neither read nor use nor delete a key."""
     key, nobody = kms.create_root_key(), kms.as_identity(who)
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     body = {"ciphertext": wrapped["ciphertext"]}

@@ -10,7 +10,7 @@ reader = needs(identity="reader")
 @covers("role-reader-lists", "role-reader-wraps")
 @reader
 def test_reader_reads_and_wraps(kms):
-    """A reader lists keys, reads metadata, wraps and unwraps."""
+    """A reader can list keys, read metadata, wrap and unwrap."""
     key, plaintext, view = kms.create_root_key(), key_material(), kms.as_identity("reader")
     listed = view.list_keys(search=key.name).succeeds(200, requirement="role-reader-lists")
     listed.lists("resources.*.id", key.id, requirement="role-reader-lists")
@@ -23,7 +23,7 @@ def test_reader_reads_and_wraps(kms):
 @covers("role-reader-no-create", "precedence-p2", "unauthorized-err")
 @reader
 def test_reader_creates_no_key(kms):
-    """A reader creates no key; too low a role is answered with 401."""
+    """A reader cannot create a key: an insufficient role is answered with 401."""
     kms.create_key().succeeds(201)
     name = kms.name()
     kms.as_identity("reader").create_key(name=name).is_refused(
@@ -41,7 +41,7 @@ def test_reader_creates_no_key(kms):
 )
 @reader
 def test_reader_changes_no_key(kms, action):
-    """A reader neither rotates nor disables a key."""
+    """A reader can neither rotate nor disable a key."""
     kms.action(kms.create_root_key(), action).succeeds(204)
     key = kms.create_root_key()
     kms.as_identity("reader").action(key, action).is_refused("UNAUTHORIZED_ERR")
@@ -52,7 +52,7 @@ def test_reader_changes_no_key(kms, action):
 @covers("role-reader-no-delete")
 @reader
 def test_reader_deletes_no_key(kms):
-    """A reader deletes no key."""
+    """A reader cannot delete a key."""
     kms.delete_key(kms.create_root_key()).succeeds(200, 204)
     key = kms.create_root_key()
     kms.as_identity("reader").delete_key(key).is_refused("UNAUTHORIZED_ERR")
@@ -62,7 +62,7 @@ def test_reader_deletes_no_key(kms):
 @covers("role-reader-no-policies")
 @reader
 def test_reader_reads_no_policies(kms):
-    """A reader does not read a key's policies."""
+    """A reader cannot read a key's policies."""
     key = kms.create_root_key()
     kms.get_policies(key).succeeds(200)
     kms.as_identity("reader").get_policies(key).is_refused("UNAUTHORIZED_ERR")
@@ -71,7 +71,7 @@ def test_reader_reads_no_policies(kms):
 @covers("role-reader-no-payload")
 @reader
 def test_reader_reads_no_material(kms):
-    """A reader does not read the material of a standard key."""
+    """A reader cannot read the key material of a standard key."""
     key = kms.create_standard_key()
     kms.get_key(key).succeeds(200).shows("resources.0.payload")
     kms.as_identity("reader").get_key(key).is_refused("UNAUTHORIZED_ERR").lacks("resources.0.payload")
@@ -81,6 +81,6 @@ def test_reader_reads_no_material(kms):
 @needs(identity="reader", capability="import_tokens")
 @impact("import-token")
 def test_reader_makes_no_import_token(kms):
-    """A reader makes no import token."""
+    """A reader cannot create an import token."""
     kms.create_import_token(expiration=900).succeeds(200)
     kms.as_identity("reader").create_import_token(expiration=900).is_refused("UNAUTHORIZED_ERR")

@@ -34,7 +34,7 @@ def test_rotate_standard_key(kms):
 
 @covers("key-root-req-err-wrap")
 def test_wrap_with_standard_key(kms):
-    """A standard key does not wrap."""
+    """A standard key cannot wrap."""
     kms.wrap(kms.create_root_key(), key_material()).succeeds(200)
     kms.wrap(kms.create_standard_key(), key_material()).is_refused("KEY_ROOT_REQ_ERR").lacks("ciphertext")
 
@@ -42,7 +42,7 @@ def test_wrap_with_standard_key(kms):
 @covers("key-root-req-err-unwrap", "key-root-req-err-rewrap")
 @pytest.mark.parametrize("action", ["unwrap", "rewrap"])
 def test_unwrap_with_standard_key(kms, action):
-    """A standard key neither unwraps nor rewraps."""
+    """A standard key can neither unwrap nor rewrap."""
     root = kms.create_root_key()
     body = {"ciphertext": kms.wrap(root, key_material()).succeeds(200)["ciphertext"]}
     kms.action(root, action, body).succeeds(200)

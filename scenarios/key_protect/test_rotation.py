@@ -5,7 +5,7 @@ from kms_conformance.api import covers, impact, key_material, needs, waits
 
 @covers("key-rotation-not-permitted", "key-rotation-not-permitted-first-at-once")
 def test_rotate_twice_within_the_hour(kms):
-    """A root key rotated less than an hour ago is not rotated again."""
+    """A root key rotated less than an hour ago cannot be rotated again."""
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
@@ -15,7 +15,7 @@ def test_rotate_twice_within_the_hour(kms):
 
 @covers("key-rotation-not-permitted-generated", "rotate-generated-key")
 def test_rotate_generated_key_twice(kms):
-    """The hour counts for generated keys as well."""
+    """A generated root key cannot be rotated twice within an hour."""
     key = kms.create_root_key()
     kms.rotate(key).succeeds(204)
     kms.rotate(key).is_refused("KEY_ROTATION_NOT_PERMITTED")
@@ -24,7 +24,7 @@ def test_rotate_generated_key_twice(kms):
 @covers("key-rotation-not-permitted-after-1h")
 @waits(3601)
 def test_rotate_again_after_an_hour(kms):
-    """After an hour the key is rotated again."""
+    """A root key can be rotated again after an hour."""
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     kms.wait(3601, "one rotation an hour")
@@ -33,7 +33,7 @@ def test_rotate_again_after_an_hour(kms):
 
 @covers("key-payload-req-err", "key-payload-req-err-with-payload", "precedence-p9")
 def test_rotate_imported_key_without_material(kms):
-    """A root key that was made from given material is rotated with given material only."""
+    """An imported root key can be rotated with key material only."""
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.rotate(control, payload=key_material()).succeeds(204, requirement="key-payload-req-err-with-payload")
     kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR")
@@ -42,7 +42,7 @@ def test_rotate_imported_key_without_material(kms):
 
 @covers("invalid-query-param-err-rotate-payload")
 def test_rotate_generated_key_with_material(kms):
-    """A generated key takes no material."""
+    """A generated root key cannot be rotated with key material."""
     control, key = kms.create_root_key(), kms.create_root_key()
     kms.rotate(control).succeeds(204)
     kms.rotate(key, payload=key_material()).is_refused(
@@ -68,7 +68,7 @@ def test_rewrap_after_rotation(kms):
 
 @covers("old-ciphertext-after-rotation", "old-ciphertext-returns-new")
 def test_old_ciphertext_after_rotation(kms):
-    """What an older version wrapped is still unwrapped, and a fresh ciphertext comes with it."""
+    """A ciphertext of an older version is still unwrapped, and a fresh ciphertext is returned with it."""
     key, plaintext = kms.import_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.rotate(key, payload=key_material()).succeeds(204)
@@ -81,7 +81,7 @@ def test_old_ciphertext_after_rotation(kms):
     "versions-after-rotation", "rotation-keeps-identity", "wrap-uses-newest-version", "metadata-key-version"
 )
 def test_versions_after_rotation(kms):
-    """Rotation adds a version in front; id and name of the key stay."""
+    """Rotation adds a version at the head of the list; id and name of the key stay."""
     key = kms.create_root_key()
     before = kms.list_versions(key).succeeds(200).counts("resources", 1)
     kms.rotate(key).succeeds(204)
@@ -102,7 +102,7 @@ def test_versions_after_rotation(kms):
 
 @covers("first-version-is-key-id")
 def test_first_version_is_the_key_id(kms):
-    """Before any rotation the version's id is the key's."""
+    """Before any rotation, the id of the version is the id of the key."""
     key = kms.create_root_key()
     kms.wrap(key, key_material()).succeeds(200).shows("keyVersion.id", key.id)
 
@@ -110,7 +110,7 @@ def test_first_version_is_the_key_id(kms):
 @covers("key-rotation-not-permitted-55-minutes")
 @waits(3300)
 def test_rotate_again_after_55_minutes(kms):
-    """Fifty-five minutes are not an hour."""
+    """A root key cannot be rotated again 55 minutes after a rotation."""
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     kms.wait(3300, "the hour is not over", within=3600)
@@ -129,13 +129,13 @@ def test_rotate_twice_at_the_same_moment(kms):
 
 @covers("no-body-err-rotate-without-body")
 def test_rotate_without_body(kms):
-    """A generated key is rotated without a body."""
+    """A generated root key can be rotated without a body."""
     kms.action(kms.create_root_key(), "rotate", None).succeeds(204)
 
 
 @covers("versions-total-count", "versions-all-key-states", "key-action-invalid-state-err-versions-disabled")
 def test_versions_on_request(kms):
-    """Versions are counted on request, and those of a suspended or deleted key are listed on request only."""
+    """Versions are counted on request; those of a suspended or deleted key are listed on request only."""
     key = kms.create_root_key()
     counted = kms.list_versions(key, totalCount=True).succeeds(200)
     counted.shows("metadata.totalCount", 1, requirement="versions-total-count")
@@ -152,7 +152,7 @@ def test_versions_on_request(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_rotate_twice_by_token(kms):
-    """The hour counts for material that comes by token as well."""
+    """A root key rotated with an import token cannot be rotated again within an hour."""
     token, key = kms.import_token(), kms.import_root_key()
     kms.rotate(key, parcel=kms.parcel(token, key_material())).succeeds(204)
     kms.rotate(key, parcel=kms.parcel(token, key_material())).is_refused("KEY_ROTATION_NOT_PERMITTED")
@@ -163,7 +163,7 @@ def test_rotate_twice_by_token(kms):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_rotate_key_of_a_token_without_material(kms):
-    """A root key whose material came by token is rotated with given material only."""
+    """A root key imported with a token can be rotated with key material only."""
     token = kms.import_token()
     made = [kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201) for _ in range(2)]
     control, key = (answer["resources.0.id"] for answer in made)

@@ -22,7 +22,7 @@ def body_with(kms, **members):
 @covers("security-large-body")
 @pytest.mark.parametrize("size", [100_000, 3_000_000])
 def test_large_body(kms, size):
-    """A body larger than any key is refused, not swallowed and not stumbled over."""
+    """A body larger than any key is refused without a server error."""
     kms.create_key().succeeds(201)
     kms.create_key(raw=body_with(kms, description=json.dumps("A" * size))).is_refused_somehow()
 
@@ -31,7 +31,7 @@ def test_large_body(kms, size):
 @pytest.mark.parametrize("depth", [200, 20_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_deep_body(kms, depth, opening, closing):
-    """A body nested deeper than any key is refused, not stumbled over."""
+    """A body nested deeper than any key is refused without a server error."""
     kms.create_key().succeeds(201)
     text = opening * depth + "1" + closing * depth
     kms.create_key(raw=body_with(kms, description=text)).is_refused_somehow()
@@ -39,7 +39,7 @@ def test_deep_body(kms, depth, opening, closing):
 
 @covers("security-doubled-member")
 def test_doubled_member(kms):
-    """A member that comes twice is refused, or what was made is what the answer says it is."""
+    """A duplicate member is refused, or the key agrees with the answer."""
     kms.create_key().succeeds(201)
     raw = body_with(kms, extractable="false").replace(
         b'"extractable": false', b'"extractable": false, "extractable": true'
@@ -56,7 +56,7 @@ def test_doubled_member(kms):
 @covers("security-huge-number")
 @pytest.mark.parametrize("number", WAY_OUT)
 def test_number_that_is_no_interval(kms, number):
-    """A number of months beyond every calendar is refused."""
+    """A rotation interval that is not a valid number of months is refused."""
     key = kms.create_root_key()
     control = kms.put_policy(key, rotation={"interval_month": 3}).succeeds(200)
     body = json.dumps(
@@ -80,7 +80,7 @@ def test_number_that_is_no_interval(kms, number):
     ],
 )
 def test_date_that_no_calendar_has(kms, date):
-    """An expiration date that no calendar has is refused."""
+    """An expiration date that does not exist is refused."""
     kms.create_key(expirationDate=kms.later(86400)).succeeds(201)
     kms.create_key(expirationDate=date).is_refused_somehow()
 
@@ -97,7 +97,7 @@ def test_date_that_no_calendar_has(kms, date):
     ],
 )
 def test_body_under_another_name(kms, kind):
-    """A body under another media type is refused, or read as the JSON that it is: never as something else."""
+    """A JSON body under another media type is refused, or read as JSON."""
     key = kms.create_root_key()
     plaintext = key_material()
     control = kms.wrap(key, plaintext).succeeds(200)
@@ -111,7 +111,7 @@ def test_body_under_another_name(kms, kind):
 
 @covers("security-other-instance")
 def test_ciphertext_of_another_instance(kms):
-    """What a key of one instance closed, no key of another opens."""
+    """A ciphertext of one instance cannot be unwrapped with a key of another instance."""
     key = kms.create_root_key()
     sealed = kms.wrap(key, key_material()).succeeds(200)
     kms.unwrap(key, sealed["ciphertext"]).succeeds(200)

@@ -15,7 +15,7 @@ COMMON = [
 @covers("security-path-confusion")
 @pytest.mark.parametrize("tail", ["%2Fmetadata", "%00", "%20", "%2e%2e%2f", ";x=1", "%252Fmetadata"])
 def test_key_id_with_a_tail(kms, tail):
-    """An id with an escaped tail names no key."""
+    """A key id followed by escaped characters addresses no key."""
     key = kms.create_root_key()
     control = kms.get_key(key).succeeds(200)
     answer, _ = raw_request(kms, "GET", f"/api/v2/keys/{key}{tail}", COMMON)
@@ -25,7 +25,7 @@ def test_key_id_with_a_tail(kms, tail):
 @covers("security-path-confusion")
 @pytest.mark.parametrize("target", ["/api/v2/keys/../../api/v2/key_rings", "/api/v2/keys/%2e%2e/key_rings"])
 def test_path_with_dot_segments(kms, target):
-    """A path that climbs is not followed."""
+    """A path with dot segments is refused, not resolved."""
     control = kms.list_keys(limit=1).succeeds(200)
     answer, _ = raw_request(kms, "GET", target, COMMON)
     answer.is_refused_somehow(control=control)
@@ -34,7 +34,7 @@ def test_path_with_dot_segments(kms, target):
 @covers("security-alias-look-alike")
 @pytest.mark.parametrize("change", [("a", "\u0430"), ("a", "a\u0301"), ("m", "\uff4d")])
 def test_alias_that_looks_alike(kms, change):
-    """A name that only looks like an alias leads to no key."""
+    """A text that only resembles an alias addresses no key."""
     alias = kms.short_name("alias")
     key = kms.create_root_key(aliases=[alias])
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", key.id)
@@ -44,7 +44,7 @@ def test_alias_that_looks_alike(kms, change):
 @covers("security-ring-header")
 @pytest.mark.parametrize("value", ["default,{ring}", "{ring},default", "*", "{ring}*", "../{ring}"])
 def test_ring_header_that_names_more(kms, value):
-    """The key ring header names one ring; a list or a pattern in it opens none."""
+    """A list or a pattern in the key ring header gives access to no key ring."""
     ring = kms.new_ring()
     key = kms.in_ring(ring).create_root_key()
     control = kms.in_ring(ring).get_metadata(key).succeeds(200)
@@ -54,7 +54,7 @@ def test_ring_header_that_names_more(kms, value):
 @covers("security-method-override")
 @pytest.mark.parametrize("header", ["x_http_method_override", "x_http_method", "x_method_override"])
 def test_method_override_header(kms, header):
-    """A reading request stays one, whatever method a header names: the key lives on."""
+    """A header that names another method does not turn a GET into a deletion."""
     key = kms.create_root_key()
     kms.with_headers(**{header: "DELETE"}).request("GET", f"/keys/{key}").needed(200, 400, 405)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
@@ -62,7 +62,7 @@ def test_method_override_header(kms, header):
 
 @covers("security-method-override")
 def test_method_override_query(kms):
-    """A reading request stays one, whatever method its query names."""
+    """A query that names another method does not turn a GET into a deletion."""
     key = kms.create_root_key()
     kms.request("GET", f"/keys/{key}", params={"_method": "DELETE"}).needed(200, 400, 405)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
@@ -81,7 +81,7 @@ def test_method_override_query(kms):
     ids=["both-lengths", "two-codings", "two-lengths", "blank-before-colon", "odd-coding"],
 )
 def test_request_whose_end_is_open(kms, headers, content):
-    """A request whose length can be read in two ways is refused, and never taken for two."""
+    """A request whose length is ambiguous is refused and never read as two requests."""
     control = kms.list_keys(limit=1).succeeds(200)
     answer, count = raw_request(kms, "POST", "/api/v2/keys", [*COMMON[:3], *headers], content)
     if count:  # to cut the line is an answer too

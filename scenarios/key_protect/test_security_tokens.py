@@ -37,7 +37,7 @@ def refused(kms, token):
 @covers("security-token-algorithm")
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
 def test_token_without_signature(kms, algorithm):
-    """A token that says it needs no signature is refused."""
+    """A token that claims to need no signature (algorithm none) is refused."""
     head, claims = parts_of(kms.current_token())
     refused(kms, f"{coded({**head, 'alg': algorithm})}.{coded(claims)}.")
 
@@ -45,7 +45,7 @@ def test_token_without_signature(kms, algorithm):
 @covers("security-token-algorithm")
 @pytest.mark.parametrize("key", [b"", b"secret", b"public"])
 def test_token_signed_by_anybody(kms, key):
-    """A token that was signed with a word anybody can guess is refused."""
+    """A token signed with a guessable secret is refused."""
     head, claims = parts_of(kms.current_token())
     text = f"{coded({**head, 'alg': 'HS256'})}.{coded(claims)}"
     seal = (
@@ -59,7 +59,7 @@ def test_token_signed_by_anybody(kms, key):
     "change", [{"sub": "IBMid-0"}, {"exp": 9999999999}, {"iam_id": "IBMid-0"}, {"account": {}}]
 )
 def test_token_with_changed_claims(kms, change):
-    """A token whose claims were changed after it was signed is refused."""
+    """A token whose claims were changed after signing is refused."""
     head, claims = parts_of(kms.current_token())
     seal = str(kms.current_token()).rpartition(".")[2]
     refused(kms, f"{coded(head)}.{coded({**claims, **change})}.{seal}")
@@ -68,7 +68,7 @@ def test_token_with_changed_claims(kms, change):
 @covers("security-token-place")
 @pytest.mark.parametrize("name", ["access_token", "token", "authorization"])
 def test_token_in_the_query(kms, name):
-    """A token in the address does not count: addresses are written into logs."""
+    """A token in the query of the URL is not accepted."""
     control = kms.list_keys(limit=1).succeeds(200)
     nobody = kms.with_authorization(None)
     nobody.request("GET", "/keys", params={name: kms.current_token()}).is_refused_somehow(

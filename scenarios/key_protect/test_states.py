@@ -7,7 +7,7 @@ from kms_conformance.api import covers, impact, key_material, needs, waits
 
 @covers("key-deleted-err", "precedence-p11")
 def test_delete_twice(kms):
-    """A key can be deleted once."""
+    """A root key cannot be deleted twice."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds()
     kms.delete_key(key).is_refused("KEY_DELETED_ERR")
@@ -15,7 +15,7 @@ def test_delete_twice(kms):
 
 @covers("key-deleted-err-standard")
 def test_delete_standard_key_twice(kms):
-    """So can a standard key."""
+    """A standard key cannot be deleted twice."""
     key = kms.create_standard_key()
     kms.delete_key(key).succeeds()
     kms.delete_key(key).is_refused("KEY_DELETED_ERR")
@@ -34,7 +34,7 @@ def test_disable_twice(kms):
 @covers("key-action-invalid-state-err-enable-active", "state-after-enable")
 @waits(31)
 def test_enable_active_key(kms):
-    """Only a suspended key is enabled; an active one is refused."""
+    """An active key cannot be enabled: only a suspended key can."""
     key = kms.create_root_key()
     kms.disable(key).succeeds(204)
     kms.wait(31, "30 seconds between disable and enable")
@@ -52,7 +52,7 @@ def test_enable_active_key(kms):
 )
 @pytest.mark.parametrize("action", ["wrap", "unwrap", "rewrap", "rotate"])
 def test_action_on_disabled_key(kms, action):
-    """A suspended key neither wraps nor unwraps nor rewraps, and is not rotated."""
+    """A suspended key can neither wrap, unwrap nor rewrap, and cannot be rotated."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     bodies = {"wrap": {"plaintext": key_material()}, "rotate": None}
@@ -78,7 +78,7 @@ def test_disabled_key_is_still_there(kms):
 @covers("disabled-key-unwraps-after-enable")
 @waits(31)
 def test_unwrap_after_enable(kms):
-    """What was wrapped before the key was disabled is unwrapped once it is enabled again."""
+    """A ciphertext from before a key was disabled is unwrapped once the key is enabled again."""
     key, plaintext = kms.create_root_key(), key_material()
     ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
     kms.disable(key).succeeds(204)
@@ -90,7 +90,7 @@ def test_unwrap_after_enable(kms):
 @covers("key-action-invalid-state-err-wrap-deleted", "key-action-invalid-state-err-unwrap-deleted")
 @pytest.mark.parametrize("action", ["wrap", "unwrap"])
 def test_action_on_deleted_key(kms, action):
-    """A destroyed key neither wraps nor unwraps."""
+    """A destroyed key can neither wrap nor unwrap."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     body = {"plaintext": key_material()} if action == "wrap" else {"ciphertext": ciphertext}
@@ -119,7 +119,7 @@ def test_purge_live_key(kms):
 @covers("req-too-early-err-enable", "req-too-early-err", "req-too-early-err-enable-after-30s")
 @waits(31)
 def test_enable_too_early(kms):
-    """A key is not enabled within 30 seconds of being disabled; afterwards it is."""
+    """A key cannot be enabled within 30 seconds of being disabled; afterwards it can."""
     key = kms.create_root_key()
     kms.disable(key).succeeds(204)
     kms.enable(key).is_refused("REQ_TOO_EARLY_ERR", control="the same request succeeds below")
@@ -134,7 +134,7 @@ def test_enable_too_early(kms):
 @covers("req-too-early-err-restore", "req-too-early-err-restore-after-30s", "state-after-restore")
 @waits(31)
 def test_restore_too_early(kms):
-    """A key is not restored within 30 seconds of being deleted; afterwards it is."""
+    """A key cannot be restored within 30 seconds of being deleted; afterwards it can."""
     key = kms.import_root_key()
     kms.delete_key(key).succeeds()
     kms.restore_key(key, payload=key.material).is_refused(
@@ -158,7 +158,7 @@ def test_restore_too_early(kms):
 )
 @pytest.mark.parametrize("action", ["rewrap", "rotate", "disable"])
 def test_other_action_on_deleted_key(kms, action):
-    """Nor does a destroyed key rewrap; it is neither rotated nor disabled."""
+    """A destroyed key cannot rewrap, and can be neither rotated nor disabled."""
     key = kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     body = {"ciphertext": ciphertext} if action == "rewrap" else None
@@ -176,7 +176,7 @@ def test_other_action_on_deleted_key(kms, action):
 @needs(identity="approver", capability="dual_auth")
 @impact("litter")
 def test_authorise_deletion_of_suspended_key(kms):
-    """While a key is suspended, its deletion is neither authorised nor is an authorisation withdrawn."""
+    """A suspended key can be neither set nor unset for deletion."""
     key = kms.create_root_key()
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
     kms.set_for_deletion(key).succeeds(204)
@@ -197,7 +197,7 @@ def test_authorise_deletion_of_suspended_key(kms):
 )
 @waits(3662)
 def test_actions_on_expired_key(kms):
-    """An hour after its expiration date a key is deactivated and does not wrap any more."""
+    """A key is deactivated within an hour of its expiration date and cannot wrap any more."""
     key, control = kms.create_root_key(expirationDate=kms.later(60)), kms.create_root_key()
     ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext).succeeds(200)

@@ -6,7 +6,7 @@ from kms_conformance.api import covers, needs, waits
 @covers("req-too-early-err-sync", "sync-after-an-hour")
 @waits(3601)
 def test_sync_after_an_hour(kms):
-    """Within an hour of the last notification sync is refused, afterwards accepted, and then refused again."""
+    """Sync is refused within an hour of the last notification, accepted afterwards, and refused again."""
     key = kms.create_root_key()
     kms.rotate(key).succeeds(204)
     kms.sync(key).is_refused("REQ_TOO_EARLY_ERR", control="the same request succeeds below")
@@ -19,7 +19,7 @@ def test_sync_after_an_hour(kms):
 @needs(identity="reader")
 @waits(3601)
 def test_reader_does_not_sync(kms):
-    """A reader does not notify the services that use a key; a manager does."""
+    """A reader cannot notify the services that use a key; a manager can."""
     key = kms.create_root_key()
     kms.wait(3601, "an hour after the last notification")
     below = "the same request succeeds below"

@@ -20,7 +20,7 @@ def about(text, seconds):
 @tokens
 @impact("import-token")
 def test_life_of_a_token(kms):
-    """A token expires as many seconds after its creation as were asked for: 600 where nothing is said, for one retrieval."""
+    """An import token expires after the requested seconds; by default 600, with one retrieval."""
     asked = kms.create_import_token(expiration=1200, maxAllowedRetrievals=5).succeeds(200)
     asked.matches("expirationDate", about(asked["creationDate"], 1200))
     usual = kms.create_import_token({}).succeeds(200, requirement="import-token-defaults")
@@ -34,7 +34,7 @@ def test_life_of_a_token(kms):
 @tokens
 @impact("import-token")
 def test_token_stays_the_same(kms):
-    """Each retrieval gives the same nonce and key, and what was retrieved last imports when no retrieval is left."""
+    """Each retrieval returns the same nonce and key, which import until the token expires."""
     kms.create_import_token(expiration=900, maxAllowedRetrievals=2).succeeds(200)
     first = kms.get_import_token().succeeds(200)
     last = kms.get_import_token().succeeds(200).shows("remainingRetrievals", 0)
@@ -49,7 +49,7 @@ def test_token_stays_the_same(kms):
 @tokens
 @impact("import-token")
 def test_token_of_forbidden_retrievals(kms, retrievals):
-    """An import token is retrieved 1 to 500 times."""
+    """An import token with a number of retrievals outside 1 to 500 is refused."""
     kms.create_import_token(maxAllowedRetrievals=500).succeeds(200)
     kms.create_import_token(maxAllowedRetrievals=retrievals).is_refused_somehow()
 
@@ -58,7 +58,7 @@ def test_token_of_forbidden_retrievals(kms, retrievals):
 @tokens
 @impact("import-token")
 def test_refused_import_leaves_nothing(kms):
-    """A refused import leaves no key, a refused rotation no version."""
+    """A refused import creates no key, and a refused rotation no version."""
     material, name = key_material(), kms.name("stale")
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
@@ -75,7 +75,7 @@ def test_refused_import_leaves_nothing(kms):
 @tokens
 @impact("import-token")
 def test_rotate_with_a_wrong_iv(kms):
-    """On rotation, too, an IV that does not belong to the nonce is refused."""
+    """Rotating with an IV that does not match the nonce is refused."""
     token, key = kms.import_token(), kms.import_root_key()
     parcel = kms.parcel(token, key_material())
     kms.rotate(kms.import_root_key(), parcel=kms.parcel(token, key_material())).succeeds(204)
@@ -89,7 +89,7 @@ def test_rotate_with_a_wrong_iv(kms):
 @impact("import-token")
 @waits(301)
 def test_rotate_by_a_dead_token(kms):
-    """A key is rotated neither by a token that was replaced nor by one that expired."""
+    """Rotating with a replaced or an expired import token is refused."""
     key, material = kms.import_root_key(), key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.rotate(kms.import_root_key(), parcel=old).succeeds(204)
@@ -105,7 +105,7 @@ def test_rotate_by_a_dead_token(kms):
 @tokens
 @impact("import-token")
 def test_vector_without_nonce(kms):
-    """An initialisation vector without encrypted nonce is refused as well."""
+    """Importing with an initialisation vector but no encrypted nonce is refused."""
     members = kms.parcel(kms.import_token(), key_material()).members()
     kms.create_key(**members).succeeds(201)
     kms.create_key(**{**members, "payload": key_material(), "encryptedNonce": None}).is_refused_somehow()
@@ -115,7 +115,7 @@ def test_vector_without_nonce(kms):
 @tokens
 @impact("import-token")
 def test_material_that_was_given_is_used(kms):
-    """Keys of the same material open each other's ciphertexts, whichever way the material came."""
+    """Keys with the same key material unwrap each other's ciphertexts, imported with or without a token."""
     material, plaintext, token = key_material(), key_material(), kms.import_token()
     plain = kms.import_root_key(material)
     packed = kms.create_key(**kms.parcel(token, material).members()).succeeds(201)["resources.0.id"]

@@ -18,7 +18,7 @@ def test_token_that_is_none(kms, value):
 
 @covers("unauthorized-err-bad-token", "unauthorized-err")
 def test_token_with_a_broken_signature(kms):
-    """A token whose claims were changed is refused."""
+    """A token with a broken signature is refused."""
     good = kms.current_token()
     kms.list_keys(limit=1).succeeds(200)
     kms.with_authorization(f"Bearer {retold(good)}").list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
@@ -26,7 +26,7 @@ def test_token_with_a_broken_signature(kms):
 
 @covers("unauthorized-err-foreign-token")
 def test_token_of_another_issuer(kms):
-    """A well-formed token that nobody signed is refused."""
+    """A well-formed token that was signed with another key is refused."""
     kms.list_keys(limit=1).succeeds(200)
     token = unsigned(
         {"iam_id": "IBMid-000000000X", "sub": "somebody@example.test", "exp": 4102444800, "iat": 1700000000}
@@ -36,7 +36,7 @@ def test_token_of_another_issuer(kms):
 
 @covers("unauthorized-err-no-token")
 def test_no_token(kms):
-    """Without an authorization header nobody is let in."""
+    """A request without an authorization header is refused."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_authorization(None).list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
 
@@ -44,7 +44,7 @@ def test_no_token(kms):
 @covers("unauthorized-err-expired-token")
 @needs(identity="expired")
 def test_expired_token(kms):
-    """A token past its end is refused."""
+    """An expired token is refused."""
     kms.list_keys(limit=1).succeeds(200)
     kms.as_identity("expired").list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
 
@@ -52,7 +52,7 @@ def test_expired_token(kms):
 @covers("unauthorized-err-outsider")
 @needs(identity="outsider")
 def test_user_without_a_role(kms):
-    """A good token of somebody without a role on the instance is refused, for reading and for creating."""
+    """The valid token of a user without a role on the instance is refused, for reading and for creating."""
     kms.create_key().succeeds(201)
     kms.list_keys(limit=1).succeeds(200)
     outsider = kms.as_identity("outsider")
@@ -62,14 +62,14 @@ def test_user_without_a_role(kms):
 
 @covers("bad-instance-header")
 def test_no_instance_header(kms):
-    """Every request names its instance."""
+    """A request without an instance header is refused."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_headers(bluemix_instance=None).list_keys(limit=1).is_refused_somehow(400)
 
 
 @covers("bad-instance-header-no-uuid")
 def test_instance_header_that_is_no_uuid(kms):
-    """An instance is named by a UUID."""
+    """A request whose instance header is not a UUID is refused."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_headers(bluemix_instance="my-instance").list_keys(limit=1).is_refused_somehow(400)
 
@@ -88,14 +88,14 @@ def test_instance_header_that_is_no_uuid(kms):
     ],
 )
 def test_token_whose_claims_name_nobody(kms, token):
-    """A token whose claims are no JSON, or name no subject, is refused."""
+    """A token whose claims are not JSON, or name no subject, is refused."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_authorization(f"Bearer {token}").list_keys(limit=1).is_refused("BEARER_SUB_EXTRACTION_ERR")
 
 
 @covers("bearer-sub-extraction-err-no-scheme")
 def test_token_without_its_scheme(kms):
-    """The authorization header says Bearer before the token."""
+    """An authorization header without the word Bearer before the token is refused."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_authorization(str(kms.current_token())).list_keys(limit=1).is_refused(
         "BEARER_SUB_EXTRACTION_ERR"
@@ -104,7 +104,7 @@ def test_token_without_its_scheme(kms):
 
 @covers("unauthorized-err-unknown-instance")
 def test_unknown_instance(kms):
-    """An instance that does not exist is refused like one of others."""
+    """A request for an instance that does not exist is refused like one for a foreign instance."""
     kms.list_keys(limit=1).succeeds(200)
     kms.with_headers(bluemix_instance=kms.unknown_instance()).list_keys(limit=1).is_refused(
         "UNAUTHORIZED_ERR"

@@ -24,7 +24,7 @@ def used(kms, act):
     "key-action-invalid-state-err-rewrap-disabled",
 )
 def test_used_key_that_is_suspended(kms, form):
-    """While it is suspended, an imported key that was rotated neither wraps nor unwraps nor rewraps, in either form."""
+    """An imported and rotated key neither wraps, unwraps nor rewraps while suspended, in both path forms."""
     act = getattr(kms, form)
     key, bodies, controls = used(kms, act)
     kms.disable(key).succeeds(204)
@@ -41,7 +41,7 @@ def test_used_key_that_is_suspended(kms, form):
     "key-action-invalid-state-err-rewrap-deleted",
 )
 def test_used_key_that_is_destroyed(kms, form):
-    """Once it is destroyed, an imported key that was rotated neither wraps nor unwraps nor rewraps, in either form."""
+    """An imported and rotated key neither wraps, unwraps nor rewraps once destroyed, in both path forms."""
     act = getattr(kms, form)
     key, bodies, controls = used(kms, act)
     kms.delete_key(key).succeeds()
@@ -54,7 +54,7 @@ def test_used_key_that_is_destroyed(kms, form):
 @pytest.mark.parametrize("form", FORMS)
 @covers("key-action-invalid-state-err-rotate-disabled", "key-action-invalid-state-err-rotate-deleted")
 def test_rotate_imported_key_at_rest(kms, form):
-    """An imported key is rotated neither while it is suspended nor once it is destroyed, in either form."""
+    """An imported key cannot be rotated while it is suspended or once it is destroyed, in both path forms."""
     act, body = getattr(kms, form), {"payload": key_material()}
     control = act(kms.import_root_key(), "rotate", body).succeeds(204)
     key = kms.import_root_key()
@@ -70,7 +70,7 @@ def test_rotate_imported_key_at_rest(kms, form):
 @covers("key-action-invalid-state-err-rotate-disabled", "key-action-invalid-state-err-rotate-deleted")
 @waits(3601)
 def test_rotate_used_key_at_rest(kms):
-    """Nor is a key that was rotated before, long after that rotation."""
+    """A key rotated long ago cannot be rotated while it is suspended or once it is destroyed."""
     suspended, destroyed, control = kms.create_root_key(), kms.create_root_key(), kms.create_root_key()
     for key in (suspended, destroyed, control):
         kms.rotate(key).succeeds(204)
@@ -84,7 +84,7 @@ def test_rotate_used_key_at_rest(kms):
 
 @covers("key-root-req-err-wrap", "key-root-req-err-disable", "key-root-req-err-rotate", "old-action-form")
 def test_imported_standard_key_in_the_old_form(kms):
-    """An imported standard key neither wraps nor is disabled or rotated, in the older form as in the present one."""
+    """An imported standard key cannot wrap or be disabled or rotated, in both path forms."""
     root, standard = kms.create_root_key(), kms.import_standard_key()
     for action in ("wrap", "rotate", "disable"):
         body = {"plaintext": key_material()} if action == "wrap" else None
@@ -99,7 +99,7 @@ def test_imported_standard_key_in_the_old_form(kms):
 @covers("req-too-early-err-enable")
 @waits(62)
 def test_enable_too_early_again(kms):
-    """The 30 seconds count each time that the key is disabled."""
+    """The 30 seconds before enabling count anew each time the key is disabled."""
     key = kms.create_root_key()
     for _ in range(2):
         kms.disable(key).succeeds(204)
@@ -111,7 +111,7 @@ def test_enable_too_early_again(kms):
 @covers("req-too-early-err-enable", "req-too-early-err-restore", "old-action-form")
 @waits(31)
 def test_old_form_waits_too(kms):
-    """The older form of enabling and restoring asks for the 30 seconds as well."""
+    """In the older path form, enabling and restoring within 30 seconds are refused."""
     suspended, destroyed = kms.create_root_key(), kms.import_root_key()
     kms.disable(suspended).succeeds(204)
     kms.delete_key(destroyed).succeeds()
@@ -130,7 +130,7 @@ def test_old_form_waits_too(kms):
 
 @covers("key-action-invalid-state-err-versions-disabled", "versions-deleted-on-request")
 def test_versions_of_a_deleted_key(kms):
-    """The versions of a destroyed key are listed when all states are asked for, and not otherwise."""
+    """The versions of a destroyed key are listed only when all states are asked for."""
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     kms.list_versions(key).succeeds(200).counts("resources", 2)
@@ -145,7 +145,7 @@ def test_versions_of_a_deleted_key(kms):
 @covers("key-deleted-err", "key-deleted-err-unchanged")
 @waits(2)
 def test_second_deletion_changes_nothing(kms):
-    """An imported key is deleted once, with or without force; being refused changes nothing of it."""
+    """An imported key cannot be deleted twice, with or without force; a refused deletion changes nothing."""
     key = kms.import_root_key()
     kms.delete_key(key).succeeds()
     before = kms.get_metadata(key).succeeds(200)
@@ -165,7 +165,7 @@ def test_second_deletion_changes_nothing(kms):
 @needs(identity="purger")
 @waits(14460)
 def test_purge_by_a_manager(kms):
-    """A manager without the role for purging does not purge a key."""
+    """A manager without the KeyPurge role cannot purge a key."""
     key = kms.create_root_key()
     kms.delete_key(key).succeeds(200, 204)
     kms.wait(14460, "four hours between delete and purge")

@@ -6,7 +6,7 @@ from kms_conformance.api import covers, key_material, waits
 @covers("old-ciphertext-after-rotation", "old-ciphertext-returns-new", "wrap-uses-newest-version")
 @waits(7202)
 def test_three_rotations(kms):
-    """After three rotations every ciphertext opens under its own version, and a fresh one under the newest comes with it."""
+    """After three rotations every ciphertext is unwrapped, and a fresh one of the newest version is returned."""
     key, plaintext = kms.import_root_key(), key_material()
     wrapped = [kms.wrap(key, plaintext, ["bound"]).succeeds(200)]
     for number in range(3):
@@ -29,7 +29,7 @@ def test_three_rotations(kms):
 @covers("key-rotation-not-permitted", "key-rotation-not-permitted-after-1h", "key-payload-req-err")
 @waits(7202)
 def test_limits_of_a_second_rotation(kms):
-    """The hour and the need for material hold for the second rotation as for the first."""
+    """A second rotation, like the first, needs key material and keeps the hour to the next."""
     key = kms.import_root_key()
     for _ in range(2):
         kms.rotate(key, payload=key_material()).succeeds(204)
@@ -42,7 +42,7 @@ def test_limits_of_a_second_rotation(kms):
 @covers("key-rotation-not-permitted-after-1h")
 @waits(3601)
 def test_refused_rotation_does_not_count(kms):
-    """A rotation that was refused does not make the hour longer."""
+    """A refused rotation does not extend the hour until the next one."""
     key = kms.create_root_key()
     kms.rotate(key).succeeds(204)
     kms.wait(1800, "half of the hour")
@@ -55,7 +55,7 @@ def test_refused_rotation_does_not_count(kms):
 
 @covers("key-rotation-not-permitted", "old-action-form", "key-payload-req-err")
 def test_limits_in_the_old_form(kms):
-    """The older form of rotation keeps the hour, and asks for material, as the present one does."""
+    """In the older path form, rotation is refused within the hour and without key material."""
     key, other, alias = kms.import_root_key(), kms.import_root_key(), kms.short_name("turns")
     kms.create_alias(key, alias).needed(200, 201)
     kms.old_action(key, "rotate", {"payload": key_material()}).succeeds(204)
@@ -74,14 +74,14 @@ def test_limits_in_the_old_form(kms):
 
 @covers("rotation-per-key", "key-rotation-not-permitted-first-at-once")
 def test_rotation_of_two_keys(kms):
-    """One key's rotation does not keep another key from being rotated."""
+    """Rotating one key does not prevent the rotation of another."""
     for key in (kms.create_root_key(), kms.create_root_key()):
         kms.rotate(key).succeeds(204, requirement="rotation-per-key")
 
 
 @covers("rotation-keeps-key", "rotation-keeps-identity")
 def test_rotated_key_is_the_same(kms):
-    """Rotation leaves name, description, tags, alias and kind of a key as they were, and says when it was."""
+    """Rotation keeps name, description, tags, alias and kind of a key, and adds its date."""
     alias = kms.short_name("stays")
     key = kms.import_root_key(description="kept by a rotation", tags=["kept"], aliases=[alias])
     before = kms.get_metadata(key).succeeds(200).lacks("resources.0.lastRotateDate")
@@ -97,7 +97,7 @@ def test_rotated_key_is_the_same(kms):
 
 @covers("wrap-of-new-keys-differs")
 def test_generated_keys_differ(kms):
-    """Two generated keys do not open each other's ciphertexts, and two generated standard keys have two materials."""
+    """Two generated root keys do not unwrap each other's ciphertexts; two standard keys differ in material."""
     first, second = kms.create_root_key(), kms.create_root_key()
     kms.rotate(second).succeeds(204)
     for one, other in ((first, second), (second, first)):
@@ -110,7 +110,7 @@ def test_generated_keys_differ(kms):
 
 @covers("rotation-changes-material")
 def test_rotation_changes_the_material(kms):
-    """A key with the older material does not open what the newer version wraps."""
+    """A key with the older key material cannot unwrap what the newer version wraps."""
     material = key_material()
     key, older = kms.import_root_key(material), kms.import_root_key(material)
     kms.rotate(key, payload=key_material()).succeeds(204)
@@ -122,7 +122,7 @@ def test_rotation_changes_the_material(kms):
 @covers("versions-pages")
 @waits(3601)
 def test_pages_of_versions(kms):
-    """Versions come in pages and are counted as a whole."""
+    """Versions are listed in pages and counted as a whole."""
     key = kms.create_root_key()
     kms.rotate(key).succeeds(204)
     kms.wait(3601, "one rotation an hour")

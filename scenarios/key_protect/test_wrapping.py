@@ -9,7 +9,7 @@ from kms_conformance.api import Secret, covers, key_material
 
 @covers("wrap-unwrap-round-trip")
 def test_round_trip(kms):
-    """What was wrapped is unwrapped to the same plaintext, under the same key version."""
+    """Unwrapping a ciphertext returns the plaintext that was wrapped, under the same key version."""
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", plaintext)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
@@ -19,7 +19,7 @@ def test_round_trip(kms):
 @covers("wrap-any-length")
 @pytest.mark.parametrize("size", [16, 24, 35])
 def test_plaintexts_of_any_length(kms, size):
-    """A plaintext need not have the length of an AES key."""
+    """A plaintext whose length is not that of an AES key is wrapped and unwrapped."""
     key, plaintext = kms.create_root_key(), key_material(size)
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
@@ -27,7 +27,7 @@ def test_plaintexts_of_any_length(kms, size):
 
 @covers("wrap-aad-round-trip")
 def test_round_trip_with_aad(kms):
-    """With the same additional authenticated data in the same order, the plaintext comes back."""
+    """Unwrapping with the same additional authenticated data in the same order returns the plaintext."""
     key, plaintext, aad = kms.create_root_key(), key_material(), ["bucket", "object"]
     wrapped = kms.wrap(key, plaintext, aad).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"], aad).succeeds(200).shows("plaintext", plaintext)
@@ -43,7 +43,7 @@ def test_round_trip_with_aad(kms):
     ],
 )
 def test_unwrap_with_other_aad(kms, row, aad):
-    """With other, missing or reordered additional data nothing is revealed."""
+    """Unwrapping with other, missing or reordered additional data is refused and reveals nothing."""
     key, right = kms.create_root_key(), ["bucket", "object"]
     wrapped = kms.wrap(key, key_material(), right).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"], right).succeeds(200)
@@ -53,7 +53,7 @@ def test_unwrap_with_other_aad(kms, row, aad):
 
 @covers("wrap-generates-plaintext", "no-body-err-wrap-without-body")
 def test_wrap_makes_a_plaintext(kms):
-    """Without a plaintext the service makes one, returns it once, and wraps it."""
+    """Wrap without a plaintext generates one, returns it once, and wraps it."""
     key = kms.create_root_key()
     wrapped = kms.wrap(key).succeeds(200).shows("plaintext")
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", wrapped["plaintext"])
@@ -62,7 +62,7 @@ def test_wrap_makes_a_plaintext(kms):
 
 @covers("wrap-given-plaintext-not-echoed")
 def test_given_plaintext_is_not_echoed(kms):
-    """A plaintext that the caller gave does not come back from wrap."""
+    """Wrap does not return a plaintext that the caller gave."""
     key = kms.create_root_key()
     kms.wrap(key, key_material()).succeeds(200).lacks("plaintext")
 
@@ -70,7 +70,7 @@ def test_given_plaintext_is_not_echoed(kms):
 @pytest.mark.parametrize("place", ["front", "end", "iv"])
 @covers("unprocessable-ciphertext-err", "unwrap-tampered", "unwrap-tampered-no-plaintext")
 def test_unwrap_tampered_ciphertext(kms, place):
-    """A ciphertext with one changed byte, wherever it is, is refused and nothing is revealed."""
+    """Unwrapping a ciphertext with one changed byte is refused and reveals nothing."""
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
@@ -81,7 +81,7 @@ def test_unwrap_tampered_ciphertext(kms, place):
 
 @covers("unprocessable-ciphertext-err-rewrap")
 def test_rewrap_tampered_ciphertext(kms):
-    """A changed ciphertext is not rewrapped either."""
+    """Rewrapping a ciphertext with one changed byte is refused."""
     key = kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200)
@@ -92,7 +92,7 @@ def test_rewrap_tampered_ciphertext(kms):
 
 @covers("unwrap-other-key")
 def test_unwrap_under_another_key(kms):
-    """Another key does not reveal the plaintext."""
+    """Unwrapping with another root key is refused and reveals nothing."""
     key, other = kms.create_root_key(), kms.create_root_key()
     wrapped = kms.wrap(key, key_material()).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
@@ -101,7 +101,7 @@ def test_unwrap_under_another_key(kms):
 
 @covers("old-action-form")
 def test_old_action_form(kms):
-    """The old form ``?action=`` does what the present one does."""
+    """Actions in the older path form `?action=` answer as those in the present form."""
     key, plaintext = kms.create_root_key(), key_material()
     wrapped = kms.old_action(key, "wrap", {"plaintext": plaintext}).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
@@ -109,7 +109,7 @@ def test_old_action_form(kms):
 
 @covers("wrap-ciphertext-fresh")
 def test_wrap_twice(kms):
-    """Wrapping the same plaintext twice gives two ciphertexts."""
+    """Wrapping the same plaintext twice returns two different ciphertexts."""
     key, plaintext = kms.create_root_key(), key_material()
     first = kms.wrap(key, plaintext).succeeds(200)
     kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", first["ciphertext"])
