@@ -41,7 +41,7 @@ def describe(item: pytest.Item) -> CaseInfo:
     needs = [marker.kwargs for marker in item.iter_markers("needs")]
     return CaseInfo(
         id=case_id(item),
-        title=rule.splitlines()[0].strip() if rule else item.name.removeprefix("test_").replace("_", " "),
+        title=_title(item, rule),
         contract=contract_of(item),
         covers=tuple(row for marker in item.iter_markers("covers") for row in marker.args),
         rule=rule,
@@ -53,6 +53,15 @@ def describe(item: pytest.Item) -> CaseInfo:
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
         nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
     )
+
+
+def _title(item: pytest.Function, rule: str) -> str:
+    """Return the first line of a case's rule, with the id of its parameters where it has some.
+
+    One function with many parameters makes many cases: each has a title of its own.
+    """
+    title = rule.splitlines()[0].strip() if rule else item.name.removeprefix("test_").replace("_", " ")
+    return f"{title.removesuffix('.')} [{item.callspec.id}]" if hasattr(item, "callspec") else title
 
 
 def _impact(item: pytest.Item, *, where_allowed: bool) -> tuple[str, ...]:
