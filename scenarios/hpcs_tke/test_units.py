@@ -11,7 +11,7 @@ LOCATION = r"^\[[^\]]*\]\.\[[^\]]*\]\.\[[0-9]+\]\.\[[0-9]+\]$"
 
 @covers("tke-01")
 def test_list(tke):
-    """A valid token lists all units with id, location and serial number, recovery and failover units too."""
+    """A valid token lists all units, for recovery and failover as well, with id, location and serial number."""
     listed = tke.list_units().succeeds(200).shows("hsms.0")
     for kind in tke.KINDS:
         for place in range(len(listed.body.get(kind) or ())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target, build_target
 from kms_reference.server import Server
 from kms_reference.target import target_text
+
+# Where the cases are collected: shared with the proofs.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "proof"))
 
 INFO = CaseInfo("key_protect.made.up", "A case made up for a test", "key_protect", ("list-keys",), waits=1e9)
 
