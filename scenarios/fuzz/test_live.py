@@ -1,4 +1,4 @@
-"""Schemathesis at work: every operation, valid and invalid data."""
+"""Generated requests: Schemathesis makes valid and invalid data for every operation."""
 
 import pytest
 

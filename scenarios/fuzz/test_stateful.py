@@ -1,4 +1,4 @@
-"""Walks through a key's life, held against a model of it."""
+"""Sequences of actions on one key, compared with a model of its states."""
 
 import pytest
 

@@ -33,7 +33,7 @@ def test_above_administrators_in_imprint_mode(tke):
         unit.add(who).succeeds()
     before = unit.look()
     unit.set(by, signature=1, revocation=3).is_refused("209/58", control=unit.attributes().needed())
-    # As many signatures as this threshold asks for cannot be had, so there is more than one reason to refuse it.
+    # The threshold needs more signatures than there are administrators: a second reason to refuse it.
     unit.set(by, signature=3, revocation=1).is_refused_inside(
         requirement="tke-signature-above-administrators"
     )
@@ -183,7 +183,7 @@ def test_input_where_it_belongs(tke, command, data):
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     control = unit.clear_new([first]).succeeds()
     if command in {COMMIT, FINALIZE}:
-        # Whatever these need besides is there.
+        # Everything else that these commands need is given.
         unit.import_key([b"\x5a" * 32], [first]).needed()
     if command == FINALIZE:
         unit.commit(unit.new_pattern(), [first]).needed()

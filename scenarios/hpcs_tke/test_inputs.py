@@ -1,4 +1,4 @@
-"""Commands whose input is cut or something else: a clean error, and nothing changes."""
+"""Commands with malformed input: refused without a server error, and nothing changes."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_malformed_input(tke, kind):
     right = make(tke, unit)
     # The envelope of key parts is unsigned.
     by = [] if command == IMPORT else [first]
-    # Of the right form, but about nothing that is there; a certificate would be installed.
+    # Well formed, but names nothing that exists; a well-formed certificate would be installed.
     alone = {} if kind == "certificate" else {"about nothing": right}
     for wrong, data in {**alone, **tke.spoiled(right)}.items():
         unit.command(command, data, by, told=f"input {wrong}").is_no_server_error()

@@ -1,4 +1,4 @@
-"""Queries: unsigned, uncounted, and without effect."""
+"""Queries need no signature, use no transaction counter and change nothing."""
 
 import pytest
 

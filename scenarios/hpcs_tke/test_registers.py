@@ -1,4 +1,4 @@
-"""The two master-key registers: what fills, moves and empties them."""
+"""The two master-key registers: which commands fill, move and clear their keys."""
 
 import hashlib
 
@@ -24,7 +24,7 @@ def pattern_of(*parts):
 def waiting(tke):
     """Return a unit with a current and a new, uncommitted, key, and an administrator.
 
-    The new key is imported: whether a random one has to be committed nobody says.
+    The new key is imported: no source says whether a random one has to be committed.
     """
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.random_key([first]).needed()
@@ -120,7 +120,7 @@ def test_commit_and_finalize(tke):
     unit, by = waiting(tke)
     told = unit.registers().succeeds()
     held, pattern = told["registers"], unit.new_pattern()
-    # All that differs is the last of the 28 octets that count.
+    # Only the last of the 28 octets that are compared differs.
     other = pattern[:27] + bytes([pattern[27] ^ 0xFF]) + pattern[28:]
     control = unit.attributes().needed()
     unit.finalize(pattern, by).is_refused_inside(requirement="tke-finalize-uncommitted")

@@ -1,4 +1,4 @@
-"""The first message of the page, and what it advises."""
+"""The first message of the page (thresholds that cannot be changed), and the resolution that it advises."""
 
 import pytest
 
@@ -12,7 +12,7 @@ IMPORT = 0x01
 
 
 def protected(tke):
-    """Return a unit with thresholds 1 and 1, two administrators, both threshold control bits reset, and the former."""
+    """Return a unit with thresholds 1 and 1 and reset threshold control bits, and its two administrators."""
     unit = tke.unit()
     wanted = (unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN) & ~THRESHOLD_BITS
     return tke.operational(unit, permissions=wanted), tke.administrators(2)

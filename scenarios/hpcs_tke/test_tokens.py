@@ -1,4 +1,4 @@
-"""The third message of the page: who is let in."""
+"""The third message of the page: which tokens are accepted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The list of crypto units, and requests that reach none."""
+"""The list of crypto units, and requests that address no unit."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Message 10: a classic key that no longer exists, and which credential counts."""
+"""Message 10: a classic key that no longer exists, and which credential is used."""
 
 import pytest
 

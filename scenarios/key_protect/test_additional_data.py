@@ -1,4 +1,4 @@
-"""Additional authenticated data once more: what counts as the same data, on every road to a plaintext."""
+"""Further cases on additional authenticated data: which data are the same, for unwrap and rewrap."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Aliases once more: as a key's name in every path, at creation, and after the key's end."""
+"""Further cases on aliases: in every path, at creation, and after a key is purged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Aliases: further names of a key."""
+"""Aliases: additional names of a key."""
 
 import pytest
 

@@ -1,9 +1,9 @@
-"""Whom the network policies let in: sections 32 and 36 as the page tells them."""
+"""Which callers the network policies allow: sections 32 and 36."""
 
 from kms_conformance.api import covers, impact, needs
 
-ELSEWHERE = "203.0.113.77"  # from the range that RFC 5737 keeps for documentation
-FURTHER = ("198.51.100.77", "2001:db8::77")  # from further ranges of the same kind
+ELSEWHERE = "203.0.113.77"  # from a range that RFC 5737 reserves for documentation
+FURTHER = ("198.51.100.77", "2001:db8::77")  # from the other ranges that RFC 5737 reserves
 PRIVATE = "10.11.12.13"
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are refused before anything else is looked at: sections 1, 2, 4, 14 and 16."""
+"""Malformed and missing bodies: sections 1, 2, 4, 14 and 16."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Bodies once more: what is missing, too long, or one too many, and what a refused creation leaves."""
+"""Further cases on bodies: missing, too long and superfluous members, and what a refused creation changes."""
 
 import pytest
 

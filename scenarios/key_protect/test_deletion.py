@@ -1,4 +1,4 @@
-"""Deleting keys, and what holds a deletion back: section 6."""
+"""Deleting keys, and what prevents a deletion: section 6."""
 
 from kms_conformance.api import covers, impact, needs
 

@@ -31,7 +31,7 @@ def test_policy_switched_off_before_it_was_on(kms):
 
 
 def under_two(kms):
-    """Return a new key whose deletion takes two users."""
+    """Return a new key whose deletion needs two users."""
     key = kms.create_root_key()
     kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).succeeds(200)
     return key
@@ -104,7 +104,7 @@ def test_authorisation_lapses(kms):
     """An authorisation expires after seven days; a new one allows the deletion."""
     key, second = under_two(kms), kms.as_identity("approver")
     kms.set_for_deletion(key).succeeds(204)
-    kms.wait(604860, "an authorisation lapses after seven days")
+    kms.wait(604860, "an authorisation expires after seven days")
     second.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the same request succeeds below")
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
     kms.set_for_deletion(key).succeeds(204)

@@ -1,4 +1,4 @@
-"""Dual authorisation once more: which keys are under it, what refusals leave, and how the policies get along."""
+"""Further cases on dual authorisation: kinds of keys, refused requests, and other policies beside it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What only the control protocol can bring about: sections 11, 20, 21 and 32."""
+"""Refusals that only the control protocol can provoke: sections 11, 20, 21 and 32."""
 
 from kms_conformance.api import covers, impact, key_material, needs
 

@@ -1,4 +1,4 @@
-"""Which keys may be created and imported: section 13, and each attribute of its policy."""
+"""Which keys can be created and imported: section 13, and each attribute of its policy."""
 
 import pytest
 

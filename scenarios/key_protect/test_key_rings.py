@@ -1,4 +1,4 @@
-"""Key rings: made, filled, searched, emptied, deleted."""
+"""Key rings: created, filled, searched and deleted."""
 
 from kms_conformance.api import covers, needs, waits
 

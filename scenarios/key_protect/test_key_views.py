@@ -1,4 +1,4 @@
-"""What replies say of a key, and what they never say."""
+"""What replies show of a key, and that no reply shows its key material."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ from kms_conformance.api import covers, key_material, waits
 
 
 def after(text, **ahead):
-    """Return a pattern for a moment so long after a date, give or take a second."""
+    """Return a pattern for a date and time after another one, to within a second."""
     moment = datetime.fromisoformat(text) + timedelta(**ahead)
     near = (moment + timedelta(seconds=off) for off in (-1, 0, 1))
     return "^({})".format("|".join(f"{other:%Y-%m-%dT%H:%M:%S}" for other in near))

@@ -1,4 +1,4 @@
-"""Keys come into being, are read back, and keep their material to themselves."""
+"""Keys are created, imported and read, and root keys do not return their key material."""
 
 from kms_conformance.api import covers, key_material, waits
 

@@ -1,4 +1,4 @@
-"""KMIP adapters in front of root keys, their client certificates, and what clients make through them."""
+"""KMIP adapters of root keys, their client certificates, and the objects that clients create."""
 
 from kms_conformance.api import covers, needs
 
@@ -104,7 +104,7 @@ def test_life_of_an_object(kms):
     thing = kms.make_kmip_object(adapter)
     kms.list_kmip_objects(adapter).succeeds(200, requirement=row).lists("resources.*.id", thing)
     kms.get_kmip_object(adapter, thing).succeeds(200, requirement=row).shows("resources.0.id", thing)
-    # An active object may need force: the client describes it, and KMIP itself does not destroy active objects.
+    # An active object may need force: the generated client says so, and KMIP does not destroy active objects.
     other = kms.make_kmip_object(adapter)
     kms.delete_kmip_object(adapter, other).succeeds(204, requirement="kmip-object-without-force")
     kms.delete_kmip_object(adapter, thing, force=True).succeeds(204, requirement=row)

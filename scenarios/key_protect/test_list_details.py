@@ -1,4 +1,4 @@
-"""Lists once more: every page, every filter, the other order, and what a count counts."""
+"""Further cases on lists: all pages, each filter, reverse order, and counts."""
 
 import pytest
 

@@ -1,10 +1,10 @@
-"""What a key's end does not allow, and what a network policy does not leave open."""
+"""Further cases on expired and deleted keys, and on callers that a network policy does not allow."""
 
 from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
 
-ELSEWHERE = "203.0.113.77"  # from the range that RFC 5737 keeps for documentation
+ELSEWHERE = "203.0.113.77"  # from a range that RFC 5737 reserves for documentation
 OTHER = "8d2f5c5e-6a1b-4f6e-8f0d-2b7a9c1e4d30"
-KEPT = "an hour after its end the key is deactivated"
+KEPT = "an hour after its expiration date the key is deactivated"
 
 
 @covers("key-action-invalid-state-err-enable-deleted")

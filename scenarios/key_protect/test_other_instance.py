@@ -1,4 +1,4 @@
-"""Two instances: nothing of one is seen, used or changed through the other."""
+"""Two instances: a key of one cannot be read, used or changed through the other."""
 
 import pytest
 

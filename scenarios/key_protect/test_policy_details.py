@@ -1,4 +1,4 @@
-"""Policies of keys and of the instance once more: what a refused one leaves, what one that is off does, who inherits."""
+"""Further cases on policies: refused ones, disabled ones, and which keys inherit them."""
 
 import pytest
 

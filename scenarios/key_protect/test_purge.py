@@ -1,4 +1,4 @@
-"""Purging deleted keys: by hand after four hours, by itself after 90 days."""
+"""Purging deleted keys: on request after four hours, automatically after 90 days."""
 
 from kms_conformance.api import covers, needs, waits
 

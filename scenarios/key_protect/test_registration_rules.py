@@ -1,4 +1,4 @@
-"""Registrations once more: what a refused deletion leaves, which of several counts, and how they are listed."""
+"""Further cases on registrations: refused deletions, several registrations, and lists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a restored key is: the key that it was before its deletion, with its data, its names and its limits."""
+"""A restored key is the key from before its deletion, with its versions, names and limits."""
 
 from kms_conformance.api import covers, impact, key_material, needs, waits
 

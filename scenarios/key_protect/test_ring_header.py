@@ -1,4 +1,4 @@
-"""The key ring header on every operation that takes it, and the rest of the rules of rings."""
+"""The key ring header on every operation that takes it, and further rules of key rings."""
 
 import pytest
 

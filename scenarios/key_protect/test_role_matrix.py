@@ -1,4 +1,4 @@
-"""The rest of the table of roles: what takes a writer or a manager is refused to a reader, one operation at a time."""
+"""The table of roles: what needs a writer or a manager is refused to a reader, one operation at a time."""
 
 import pytest
 

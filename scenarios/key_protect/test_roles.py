@@ -1,4 +1,4 @@
-"""What a reader may do, and what is refused to one with 401."""
+"""What a reader can do, and what is refused with 401."""
 
 import pytest
 

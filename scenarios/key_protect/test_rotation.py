@@ -1,4 +1,4 @@
-"""Rotation: sections 34 and 35, and what must go on working afterwards."""
+"""Rotation: sections 34 and 35, and that older ciphertexts can still be unwrapped afterwards."""
 
 from kms_conformance.api import covers, impact, key_material, needs, waits
 

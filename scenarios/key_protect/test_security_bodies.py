@@ -1,4 +1,4 @@
-"""Bodies that careless parsers stumble over: large, deep, doubled, mislabelled, beyond every number."""
+"""Hostile bodies: large, deeply nested, with duplicate members, wrong media types or huge numbers."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ WAY_OUT = ["1e400", "1" + "0" * 400, "9223372036854775808", "-1", "0.5", "1E2"]
 
 
 def body_with(kms, **members):
-    """Return the bytes of a creation in which members are JSON texts of their own."""
+    """Return the bytes of a create-key body whose members are given as JSON texts."""
     body = json.dumps(kms.key_body(kms.key_resource(**dict.fromkeys(members, "@"))))
     for name, text in members.items():
         body = body.replace(f'"{name}": "@"', f'"{name}": {text}')

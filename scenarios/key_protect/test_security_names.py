@@ -1,4 +1,4 @@
-"""Confusion of headers, paths and names: a key is found by its own name, in its own instance and ring, or not at all."""
+"""Hostile headers, paths and names: a key is found only by its own name, in its own instance and key ring."""
 
 import pytest
 
@@ -84,5 +84,5 @@ def test_request_whose_end_is_open(kms, headers, content):
     """A request whose length is ambiguous is refused and never read as two requests."""
     control = kms.list_keys(limit=1).succeeds(200)
     answer, count = raw_request(kms, "POST", "/api/v2/keys", [*COMMON[:3], *headers], content)
-    if count:  # to cut the line is an answer too
+    if count:  # closing the connection is accepted too
         answer.is_refused_somehow(control=control)

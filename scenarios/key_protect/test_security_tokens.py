@@ -1,4 +1,4 @@
-"""Confusion of tokens: what a token says counts only when its signature does."""
+"""Forged tokens: the claims of a token count only with a valid signature."""
 
 import base64
 import hashlib
@@ -22,12 +22,12 @@ def parts_of(token):
 
 
 def coded(document):
-    """Return a part of a token."""
+    """Return a document as one base64url part of a token."""
     return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
 
 
 def refused(kms, token):
-    """Send a forged token after the real one was seen to work."""
+    """Send a forged token after the valid one succeeded, and expect a refusal."""
     control = kms.list_keys(limit=1).succeeds(200)
     kms.with_authorization(Secret(f"Bearer {token}")).list_keys(limit=1).is_refused_somehow(
         400, 401, control=control

@@ -40,7 +40,7 @@ def test_enable_active_key(kms):
     kms.wait(31, "30 seconds between disable and enable")
     kms.enable(key).succeeds(204)
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1, requirement="state-after-enable")
-    kms.wait(0, "the key is active for good")
+    kms.wait(0, "the key is active and settled")
     kms.enable(kms.create_root_key()).is_refused("KEY_ACTION_INVALID_STATE_ERR")
 
 

@@ -1,4 +1,4 @@
-"""Import tokens once more: how long one lives, what it gives, and what a refused import leaves."""
+"""Further cases on import tokens: lifetime, retrievals, and what a refused import changes."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ tokens = needs(capability="import_tokens")
 
 
 def about(text, seconds):
-    """Return a pattern for the moment ``seconds`` after a date, give or take one second."""
+    """Return a pattern for the date and time ``seconds`` after a date, to within one second."""
     moment = datetime.fromisoformat(text)
     near = (moment + timedelta(seconds=seconds + off) for off in (-1, 0, 1))
     return "^({})".format("|".join(f"{other:%Y-%m-%dT%H:%M:%S}" for other in near))

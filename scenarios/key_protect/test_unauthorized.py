@@ -1,4 +1,4 @@
-"""Who is let in: sections 3 and 36, and the instance header."""
+"""Which callers are refused: sections 3 and 36, and the instance header."""
 
 import base64
 import json
@@ -117,12 +117,12 @@ def part(document):
 
 
 def unsigned(claims):
-    """Return a token with a signature that nobody made."""
+    """Return a token whose signature is made up."""
     return f"{part({'alg': 'RS256', 'kid': 'nobody'})}.{part(claims)}.{'A' * 342}"
 
 
 def retold(token):
-    """Return a token with one claim more and the old signature."""
+    """Return a token with an additional claim and the unchanged signature."""
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))

@@ -1,4 +1,4 @@
-"""What holds for a new key holds for imported, rotated, restored ones too, and in both forms of an action's path."""
+"""The rules for new keys on imported, rotated and restored ones, in both forms of an action's path."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ROW = "key-action-invalid-state-err-{}-{}"
 
 
 def used(kms, act):
-    """Return a key that was imported and rotated, the bodies of three actions on it, and answers that they work."""
+    """Return an imported and rotated key, the bodies of three actions on it, and their successful answers."""
     key = kms.import_root_key()
     older = {"ciphertext": kms.wrap(key, key_material()).succeeds(200)["ciphertext"]}
     kms.rotate(key, payload=key_material()).succeeds(204)

@@ -1,4 +1,4 @@
-"""Keys that were rotated more than once, or by another road: their versions, their ciphertexts, their limits."""
+"""Keys that were rotated several times, or in another path form: versions, ciphertexts and limits."""
 
 from kms_conformance.api import covers, key_material, waits
 

@@ -1,4 +1,4 @@
-"""Wrap, unwrap and rewrap: what must work, and what must not."""
+"""Wrap, unwrap and rewrap: what succeeds and what is refused."""
 
 import base64
 
@@ -116,13 +116,13 @@ def test_wrap_twice(kms):
 
 
 def tampered(ciphertext, place="front"):
-    """Return the ciphertext with one bit changed at a place of its innermost bytes, still well-formed base64."""
+    """Return the ciphertext with one bit changed in its innermost bytes, still well-formed base64."""
     outer = bytearray(base64.b64decode(ciphertext))
     begin = b'"iv":"' if place == "iv" else b'"ciphertext":"'
     at = outer.find(begin)
     first = at + len(begin)
-    # In front, or within the tag at the end; of a format that nobody knows, the middle.
+    # At the start or in the tag at the end; where the format is unknown, in the middle.
     changed = len(outer) // 2 if at < 0 else outer.index(b'"', first) - 8 if place == "end" else first + 8
-    # A letter of base64 becomes another letter, so that whatever format is inside stays readable.
+    # A base64 letter becomes another letter, so that the outer format can still be parsed.
     outer[changed] = ord("B") if outer[changed] != ord("B") else ord("C")
     return Secret(base64.b64encode(bytes(outer)).decode())

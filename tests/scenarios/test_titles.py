@@ -13,52 +13,12 @@ from cases import collected
 from kms_conformance.catalogue import listed_cases
 from kms_conformance.contract import known_contracts
 
-# Words that point back to a sentence before: whoever begins with one leans on a neighbour.
-LEANING = {
-    *(
-        "again",
-        "also",
-        "and",
-        "besides",
-        "but",
-        "conversely",
-        "either",
-        "else",
-        "elsewhere",
-        "even",
-        "furthermore",
-    ),
-    *(
-        "he",
-        "her",
-        "here",
-        "hers",
-        "his",
-        "how",
-        "however",
-        "instead",
-        "it",
-        "its",
-        "later",
-        "likewise",
-        "moreover",
-    ),
-    *(
-        "neither",
-        "nor",
-        "or",
-        "otherwise",
-        "she",
-        "similarly",
-        "so",
-        "still",
-        "such",
-        "that",
-        "their",
-        "then",
-    ),
-    *("there", "therefore", "these", "they", "this", "those", "thus", "too", "vice", "whereas", "yet"),
-}
+# Words that point back to a sentence before: a title that begins with one leans on its neighbour.
+LEANING = re.compile(
+    r"(again|also|and|besides|but|conversely|either|else|elsewhere|even|furthermore|he|her|here|hers|his|how|however"
+    r"|instead|it|its|later|likewise|moreover|neither|nor|or|otherwise|she|similarly|so|still|such|that|their|then"
+    r"|there|therefore|these|they|this|those|thus|too|whereas|yet)\b"
+)
 LEANING_PHRASES = (
     "as above",
     "as before",
@@ -81,7 +41,7 @@ def leans(title: str) -> bool:
     text = " ".join(words)
     return (
         len(words) < SHORTEST
-        or words[0] in LEANING
+        or LEANING.match(text) is not None
         or text.startswith(LEANING_PHRASES)
         or any(text.endswith(f" {end}") for end in LEANING_ENDS)
     )
