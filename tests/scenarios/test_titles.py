@@ -6,12 +6,10 @@ import re
 from collections import Counter
 
 import pytest
-
-# Beside this folder, and put on the path by conftest.py.
 from cases import collected
 
-from kms_conformance.catalogue import listed_cases
-from kms_conformance.contract import known_contracts
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.contract.contract import known_contracts
 
 # Words that point back to a sentence before: a title that begins with one leans on its neighbour.
 LEANING = re.compile(
