@@ -176,6 +176,12 @@ class Contract:
         except KeyError:
             raise ContractError(f"{self.id}/requirements.yaml", f"it has no row {row_id!r}") from None
 
+    def success_row(self, operation: str | None) -> Requirement | None:
+        """Return the row that promises that an operation succeeds in the right state; ``None`` where none is named."""
+        rows = self.about.get("success_rows", {})
+        row_id = rows.get(operation or "", rows.get("other"))
+        return self.requirement(row_id) if row_id else None
+
     def rows(self) -> tuple[Row, ...]:
         """Return every row as the outputs need it."""
         return tuple(

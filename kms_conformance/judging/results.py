@@ -30,7 +30,7 @@ class CaseResult:
     """What became of one case.
 
     ``checks`` counts the expectations that were judged; ``exchanges`` and ``expectations`` are the evidence.
-    ``missing`` says, for a case that was not tested, what to add to the target to get it run.
+    ``judged`` names the covered rows that some answer was held against. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
     """
 
     id: str
@@ -47,6 +47,7 @@ class CaseResult:
     findings: tuple[Finding, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    judged: tuple[str, ...] = ()
     rule: str = ""
     nodeid: str = ""
 

@@ -89,34 +89,39 @@ class Run:
 
 
 def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowResult, ...]:
-    """Give each row the worst verdict of its contract's cases.
+    """Give each row its verdict: the worst that a case of its contract gives it.
 
-    A row that holds for every exchange (a wire rule) is touched by each case that exchanged anything;
-    it passes there unless a finding names it. Two contracts may have rows of one id.
+    A finding that names a row gives it the finding's severity, whichever case it comes from. A case that covers a row
+    gives it ``passed`` where some answer was held against the row, ``inconclusive`` where another finding stopped the
+    case before, else the case's own verdict. A row that holds for every exchange (a wire rule) passes in each case that
+    exchanged anything, unless a finding names it. Two contracts may have rows of one id.
     """
-    touching: dict[tuple[str, str], list[tuple[str, Verdict]]] = {(row.contract, row.id): [] for row in rows}
+    touching: dict[tuple[str, str], dict[str, Verdict]] = {(row.contract, row.id): {} for row in rows}
     everywhere = [(row.contract, row.id) for row in rows if row.every_exchange]
     for case in cases:
-        broken: dict[str, Verdict] = {}
-        for finding in case.findings:
-            broken[finding.requirement] = worst(
-                [finding.severity, broken.get(finding.requirement, Verdict.PASSED)]
-            )
-        for row_id in case.requirements:
-            if (case.contract, row_id) in touching:
-                touching[case.contract, row_id].append((case.id, case.verdict))
+        given: dict[str, Verdict] = {row_id: _unnamed(case, row_id) for row_id in case.requirements}
         if case.exchanges:
-            for contract, row_id in everywhere:
-                if contract == case.contract:
-                    touching[contract, row_id].append((case.id, broken.get(row_id, Verdict.PASSED)))
+            given |= {row_id: Verdict.PASSED for contract, row_id in everywhere if contract == case.contract}
+        for finding in case.findings:
+            before = given.get(finding.requirement, Verdict.PASSED)
+            given[finding.requirement] = (
+                finding.severity if before is Verdict.INCONCLUSIVE else worst([finding.severity, before])
+            )
+        for row_id, verdict in given.items():
+            if (case.contract, row_id) in touching:
+                touching[case.contract, row_id][case.id] = verdict
     return tuple(
-        RowResult(
-            row=row,
-            verdict=worst(verdict for _, verdict in touching[row.contract, row.id]),
-            cases=tuple(case_id for case_id, _ in touching[row.contract, row.id]),
-        )
+        RowResult(row=row, verdict=worst(given.values()), cases=tuple(given))
         for row in rows
+        for given in [touching[row.contract, row.id]]
     )
+
+
+def _unnamed(case: CaseResult, row_id: str) -> Verdict:
+    """Return what a case says of a row that it covers and that none of its findings names."""
+    if case.verdict in {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED}:
+        return Verdict.PASSED if row_id in case.judged else Verdict.INCONCLUSIVE
+    return case.verdict
 
 
 def run_verdict(run: Run) -> RunVerdict:

@@ -82,6 +82,7 @@ def _case(case: CaseResult, accepted: str) -> dict[str, Any]:
         "duration_s": rounded(case.duration),
         "waited_s": rounded(case.waited),
         "checks": case.checks,
+        "judged": list(case.judged),
         "findings": [_finding(finding) for finding in case.findings],
         "exchanges": [exchange.id for exchange in case.exchanges],
         "nodeid": case.nodeid,

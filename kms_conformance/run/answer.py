@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import AuthorError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kms_conformance.transport.client import Reply
 
 _FIRST_REDIRECT = 300
+Rows: TypeAlias = str | tuple[str, ...] | None
+"""The covered rows that a statement belongs to: one, several, or the first."""
 
 
 class CaseUnderWay(Protocol):
@@ -34,6 +36,9 @@ class CaseUnderWay(Protocol):
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to."""
+
+    def success_row(self, operation: str | None) -> Requirement:
+        """Return the requirement that a success of an operation belongs to."""
 
     def known_code(self, code: str) -> ReasonCode:
         """Return a reason code of the contract."""
@@ -84,12 +89,9 @@ class Answer:
             else value
         )
 
-    def succeeds(self, *statuses: int, requirement: str | None = None) -> Self:
+    def succeeds(self, *statuses: int, requirement: Rows = None) -> Self:
         """Expect success with one of the statuses (none: those that the contract gives the operation)."""
-        row = self.case.row(requirement)
-        severity = row.severity if requirement else Verdict.FAILED
-        self._expect(row, severity, (Outcome(statuses or self._success_statuses()),))
-        self._note_success()
+        self._expect_success(requirement, (Outcome(statuses or self._success_statuses()),))
         return self
 
     def needed(self, *statuses: int) -> Self:
@@ -107,120 +109,124 @@ class Answer:
         target: tuple[str, str] | None = None,
         message: str | None = None,
         control: Answer | str | None = None,
-        requirement: str | None = None,
+        requirement: Rows = None,
     ) -> Self:
         """Expect the refusal with this reason code: status, envelope, message and target come from the contract.
+
+        Without ``requirement`` the first covered row with this code is judged; several may be named.
 
         The positive control is an earlier success of the same operation in this case; ``control`` names another
         answer, or a case, where that cannot be.
         """
         self._demand_control(control)
         known = self.case.known_code(code)
-        row = self.case.row(requirement, code)
-        primary = refusal(self.case.context.contract, row, known, target=target, message=message)
-        self._expect(
-            row,
-            row.severity,
-            alternatives(self.case.context.contract, row, self.case.context.edition, primary),
-        )
+        contract, edition = self.case.context.contract, self.case.context.edition
+        rows = self._rows(requirement, code)
+        expectations = []
+        for row in rows:
+            primary = refusal(contract, row, known, target=target, message=message)
+            allowed = alternatives(contract, row, edition, primary)
+            expectations.append(Expectation(self.exchange.id, row.id, row.severity, allowed))
+        self._judge(*expectations)
         return self
 
     def is_refused_somehow(
-        self, *statuses: int, control: Answer | str | None = None, requirement: str | None = None
+        self, *statuses: int, control: Answer | str | None = None, requirement: Rows = None
     ) -> Self:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx.
 
         Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope.
         """
         self._demand_control(control)
-        row, contract = self.case.row(requirement), self.case.context.contract
+        contract, edition = self.case.context.contract, self.case.context.edition
         wanted = statuses or tuple(range(400, 500))
-        allowed = alternatives(
-            contract, row, self.case.context.edition, Outcome(wanted, schema=contract.envelope or None)
-        )
+        primary = Outcome(wanted, schema=contract.envelope or None)
+        without_envelope: tuple[Outcome, ...] = ()
         opaque = tuple(status for status in wanted if status in contract.opaque)
         if opaque:
-            allowed = (*allowed, Outcome(opaque))
+            without_envelope = (Outcome(opaque),)
         if not statuses and of_http_layer(self.exchange, contract):
-            allowed = (*allowed, Outcome((self.status,), source="the HTTP layer answers of itself"))
-        self._expect(row, row.severity, allowed)
+            source = "the HTTP layer answers of itself"
+            without_envelope = (*without_envelope, Outcome((self.status,), source=source))
+        expectations = []
+        for row in self._rows(requirement):
+            allowed = (*alternatives(contract, row, edition, primary), *without_envelope)
+            expectations.append(Expectation(self.exchange.id, row.id, row.severity, allowed))
+        self._judge(*expectations)
         return self
 
-    def shows(self, path: str, value: Any = MISSING, *, requirement: str | None = None) -> Self:
+    def shows(self, path: str, value: Any = MISSING, *, requirement: Rows = None) -> Self:
         """Expect a member, and its value where one is given."""
         return self._member(
             Member(path, "present") if value is MISSING else Member(path, "equals", value), requirement
         )
 
-    def agrees(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+    def agrees(self, path: str, value: Any, *, requirement: Rows = None) -> Self:
         """Expect a member's value where the answer has the member at all."""
         return self._member(Member(path, "agrees", value), requirement)
 
-    def lacks(self, path: str, *, requirement: str | None = None) -> Self:
+    def lacks(self, path: str, *, requirement: Rows = None) -> Self:
         """Expect that a member is not there."""
         return self._member(Member(path, "absent"), requirement)
 
-    def differs(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+    def differs(self, path: str, value: Any, *, requirement: Rows = None) -> Self:
         """Expect a member with another value."""
         return self._member(Member(path, "differs", value), requirement)
 
-    def lists(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+    def lists(self, path: str, value: Any, *, requirement: Rows = None) -> Self:
         """Expect a value among those collected at a path."""
         return self._member(Member(path, "contains", value), requirement)
 
-    def lists_not(self, path: str, value: Any, *, requirement: str | None = None) -> Self:
+    def lists_not(self, path: str, value: Any, *, requirement: Rows = None) -> Self:
         """Expect that a value is not among those collected at a path."""
         return self._member(Member(path, "lacks", value), requirement)
 
-    def holds_at_most(self, path: str, number: int, *, requirement: str | None = None) -> Self:
+    def holds_at_most(self, path: str, number: int, *, requirement: Rows = None) -> Self:
         """Expect a list of at most ``number`` entries."""
         return self._member(Member(path, "at-most-long", number), requirement)
 
-    def counts(self, path: str, number: int, *, requirement: str | None = None) -> Self:
+    def counts(self, path: str, number: int, *, requirement: Rows = None) -> Self:
         """Expect a list of exactly ``number`` entries."""
         return self._member(Member(path, "length", number), requirement)
 
-    def tells(self, path: str, *codes: str, requirement: str | None = None) -> Self:
+    def tells(self, path: str, *codes: str, requirement: Rows = None) -> Self:
         """Expect the text of one of the codes at a path, or in one of the texts collected there."""
         return self._member(Member(path, "matches", self._patterns(codes)), requirement)
 
-    def tells_not(self, path: str, *codes: str, requirement: str | None = None) -> Self:
+    def tells_not(self, path: str, *codes: str, requirement: Rows = None) -> Self:
         """Expect the text of none of the codes at a path."""
         return self._member(Member(path, "matches-none", self._patterns(codes)), requirement)
 
-    def matches(self, path: str, pattern: str, *, requirement: str | None = None) -> Self:
+    def matches(self, path: str, pattern: str, *, requirement: Rows = None) -> Self:
         """Expect a text in which a regular expression is found."""
         return self._member(Member(path, "matches", [pattern]), requirement)
 
-    def matches_not(self, path: str, pattern: str, *, requirement: str | None = None) -> Self:
+    def matches_not(self, path: str, pattern: str, *, requirement: Rows = None) -> Self:
         """Expect no text at a path in which a regular expression is found."""
         return self._member(Member(path, "matches-none", [pattern]), requirement)
 
-    def fits(self, schema: str, *, requirement: str | None = None) -> Self:
+    def fits(self, schema: str, *, requirement: Rows = None) -> Self:
         """Expect a success whose body fits a schema (a file of ``schemas/`` without its ending)."""
-        row = self.case.row(requirement)
-        self._expect(row, row.severity, (Outcome(self._success_statuses(), schema=schema),))
+        self._expect(requirement, (Outcome(self._success_statuses(), schema=schema),))
         return self
 
-    def hides(self, what: str, secret: str, *, requirement: str | None = None) -> Self:
+    def hides(self, what: str, secret: str, *, requirement: Rows = None) -> Self:
         """Expect that a secret, in whatever spelling, stands nowhere in the answer; ``what`` names it in reports."""
         token = self.case.context.redactor.remember(secret, what.replace(" ", "_"))
-        row = self.case.row(requirement)
-        self._expect(row, row.severity, (), (Member(f"the {what}", "hides", token),))
+        self._expect(requirement, (), (Member(f"the {what}", "hides", token),))
         return self
 
     def _patterns(self, codes: tuple[str, ...]) -> list[str]:
         known = self.case.context.contract.codes
         return [pattern for code in codes for pattern in known[code].patterns]
 
-    def has_header(self, name: str, value: str | None = None, *, requirement: str | None = None) -> Self:
+    def has_header(self, name: str, value: str | None = None, *, requirement: Rows = None) -> Self:
         """Expect a header, and its value where one is given."""
         return self._member(Member(name.lower(), "header", value), requirement)
 
-    def _member(self, member: Member, requirement: str | None) -> Self:
-        row = self.case.row(requirement)
+    def _member(self, member: Member, requirement: Rows) -> Self:
         redacted = Member(member.path, member.check, self._redacted(member.value))
-        self._expect(row, row.severity, (), (redacted,))
+        self._expect(requirement, (), (redacted,))
         return self
 
     def _redacted(self, value: Any) -> Any:
@@ -229,17 +235,36 @@ class Answer:
             return tokens.remember(str(value), "secret")
         return tokens.request(value)
 
+    def _rows(self, requirement: Rows, code: str | None = None) -> list[Requirement]:
+        """Return the named rows; without a name the first covered one with this code, or the first of all."""
+        named = (requirement,) if isinstance(requirement, str) else requirement or (None,)
+        return [self.case.row(row_id, code) for row_id in named]
+
     def _expect(
-        self,
-        row: Requirement,
-        severity: Verdict,
-        outcomes: tuple[Outcome, ...],
-        members: tuple[Member, ...] = (),
+        self, requirement: Rows, outcomes: tuple[Outcome, ...], members: tuple[Member, ...] = ()
     ) -> None:
-        expectation = Expectation(self.exchange.id, row.id, severity, outcomes, members)
-        finding = self.case.judge(expectation, self.exchange)
-        if finding is not None and severity is Verdict.FAILED:
-            raise ConformanceFailure(f"{row.id}: expected {finding.expected}, got {finding.got}")
+        rows = self._rows(requirement)
+        self._judge(*(Expectation(self.exchange.id, row.id, row.severity, outcomes, members) for row in rows))
+
+    def _expect_success(
+        self, requirement: Rows, outcomes: tuple[Outcome, ...], members: tuple[Member, ...] = ()
+    ) -> None:
+        """Expect a success; where no row is named, a missing one fails the case, whatever the level of its rows."""
+        if requirement:
+            self._expect(requirement, outcomes, members)
+        else:
+            row = self.case.success_row(self.exchange.operation)
+            self._judge(Expectation(self.exchange.id, row.id, Verdict.FAILED, outcomes, members))
+        self._note_success()
+
+    def _judge(self, *expectations: Expectation) -> None:
+        """Judge them all; raise :class:`ConformanceFailure` with the first that fails the case."""
+        findings = [self.case.judge(expectation, self.exchange) for expectation in expectations]
+        for finding in findings:
+            if finding is not None and finding.severity is Verdict.FAILED:
+                raise ConformanceFailure(
+                    f"{finding.requirement}: expected {finding.expected}, got {finding.got}"
+                )
 
     def _demand_control(self, control: Answer | str | None) -> None:
         if isinstance(control, Answer):

@@ -143,6 +143,16 @@ class CaseRun:
             return self.context.contract.requirement(row_id)
         return next((row for row in rows if code is not None and row.code == code), rows[0])
 
+    def success_row(self, operation: str | None) -> Requirement:
+        """Return the requirement that a success belongs to: a covered one that is no refusal, else the operation's own.
+
+        A request that has to succeed in a case about a refusal is not charged to that refusal.
+        """
+        contract = self.context.contract
+        rows = [contract.requirement(covered) for covered in self.info.covers]
+        own = contract.success_row(operation)
+        return next((row for row in rows if row.code is None), own or rows[0])
+
     def known_code(self, code: str) -> ReasonCode:
         """Return a reason code of the contract; raise :class:`AuthorError` where it has none of this name."""
         codes = self.context.contract.codes
@@ -171,6 +181,9 @@ class CaseRun:
             message = f"the suite built no expectation for {', '.join(self.open.values())}"
         elif not self.expectations and not self.tally:
             verdict, message = Verdict.ERROR, "the case judged nothing"
+        elif unjudged := [row for row in self.info.covers if row not in self._judged()]:
+            verdict = worst([verdict, Verdict.ERROR])
+            message = f"the case covers {', '.join(unjudged)} and states no expectation of it"
         if verdict in {Verdict.FAILED, Verdict.WARNED} and self.findings:
             grave = max(self.findings, key=lambda finding: finding.severity.rank)
             message = f"{grave.requirement}: expected {grave.expected}, got {grave.got}"
@@ -189,9 +202,15 @@ class CaseRun:
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),
             expectations=tuple(self.expectations),
+            judged=self._judged(),
             rule=self.info.rule,
             nodeid=self.info.nodeid,
         )
+
+    def _judged(self) -> tuple[str, ...]:
+        """Return the covered rows that some answer was held against, in the order in which the case names them."""
+        named = {expectation.requirement for expectation in self.expectations}
+        return tuple(row for row in self.info.covers if row in named or self.tally)
 
     def finish(self) -> None:
         """Remove what the case has made, newest first; what cannot be removed stays in the journal."""

@@ -159,12 +159,20 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
         message=message,
         missing=row["missing"],
         checks=max(judged, row["checks"]),
+        judged=tuple(row["judged"]) if by_hand else _judged(row, evidence),
         findings=findings,
         exchanges=tuple(exchange for exchange, _ in evidence),
         expectations=tuple(expectation for _, expectations in evidence for expectation in expectations),
         rule=row["rule"],
         nodeid=row["nodeid"],
     )
+
+
+def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ...]:
+    """Return the covered rows that an expectation names, and those that were judged without evidence being kept."""
+    named = {expectation.requirement for _, expectations in evidence for expectation in expectations}
+    unkept = row["checks"] > sum(len(expectations) for _, expectations in evidence)
+    return tuple(name for name in row["requirements"] if name in named or (unkept and name in row["judged"]))
 
 
 def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:

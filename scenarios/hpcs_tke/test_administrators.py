@@ -82,4 +82,4 @@ def test_not_below_the_threshold(tke, threshold):
     unit.remove(second.ski, [first, second]).is_refused("209/66", control=control)
     unit.unchanged(before)
     unit.add(third, [first, second]).succeeds()
-    unit.remove(second.ski, [first, third]).succeeds()
+    unit.remove(second.ski, [first, third]).succeeds(requirement="tke-administrator-removed")

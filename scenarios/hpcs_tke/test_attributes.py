@@ -41,9 +41,14 @@ def test_above_administrators_in_imprint_mode(tke):
     unit.set(by, signature=2, revocation=2).succeeds()
 
 
-@covers("tke-signature-above-administrators", "tke-revocation-above-administrators")
 @impact("zeroize")
-@pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/57"), ("revocation", "209/58")])
+@pytest.mark.parametrize(
+    ("threshold", "pair"),
+    [
+        pytest.param("signature", "209/57", marks=covers("tke-signature-above-administrators")),
+        pytest.param("revocation", "209/58", marks=covers("tke-revocation-above-administrators")),
+    ],
+)
 def test_above_administrators(tke, threshold, pair):
     """After imprint mode, raising a threshold above the number of administrators is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
@@ -65,9 +70,14 @@ def test_no_exit_without_revocation(tke):
     unit.set([first], signature=1, revocation=1).succeeds()
 
 
-@covers("tke-signature-to-zero", "tke-revocation-to-zero")
 @impact("zeroize")
-@pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/76"), ("revocation", "209/77")])
+@pytest.mark.parametrize(
+    ("threshold", "pair"),
+    [
+        pytest.param("signature", "209/76", marks=covers("tke-signature-to-zero")),
+        pytest.param("revocation", "209/77", marks=covers("tke-revocation-to-zero")),
+    ],
+)
 def test_not_to_zero(tke, threshold, pair):
     """Setting a threshold back to 0 is refused; only zeroizing resets it."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
@@ -76,9 +86,14 @@ def test_not_to_zero(tke, threshold, pair):
     unit.unchanged(before)
 
 
-@covers("tke-signature-to-one", "tke-revocation-to-one")
 @impact("zeroize")
-@pytest.mark.parametrize(("threshold", "pair"), [("signature", "209/78"), ("revocation", "209/79")])
+@pytest.mark.parametrize(
+    ("threshold", "pair"),
+    [
+        pytest.param("signature", "209/78", marks=covers("tke-signature-to-one")),
+        pytest.param("revocation", "209/79", marks=covers("tke-revocation-to-one")),
+    ],
+)
 def test_one_needs_its_permission(tke, threshold, pair):
     """A threshold of 1 needs the permission for single signatures."""
     unit, by = tke.unit(), tke.administrators(2)

@@ -57,7 +57,7 @@ def test_key_elsewhere(iks, place):
     iks.fault("api-key-deleted")
     elsewhere.works(there, "TOKEN_EXCHANGE_FAILED", requirement="iks-key-scope")
     elsewhere.reset_api_key().succeeds()
-    iks.add_worker(here).is_refused("TOKEN_EXCHANGE_FAILED", requirement="iks-key-scope")
+    iks.add_worker(here).is_refused("TOKEN_EXCHANGE_FAILED", requirement=("iks-key-scope", "iks-09"))
     iks.reset_api_key().succeeds()
     iks.works(here, "TOKEN_EXCHANGE_FAILED")
 
@@ -101,7 +101,7 @@ def test_owner_after_reset(iks):
     """After a reset by another user, that user owns the API key of each cluster of the region and group."""
     clusters = [iks.cluster(), iks.cluster()]
     before = iks.get_key_owner(clusters[0]).succeeds(200)["id"]
-    iks.as_identity("approver").reset_api_key().succeeds()
+    iks.as_identity("approver").reset_api_key().succeeds(requirement="iks-10")
     for cluster in clusters:
         iks.get_key_owner(cluster).succeeds(200).shows("id").differs("id", before)
     iks.reset_api_key().succeeds()

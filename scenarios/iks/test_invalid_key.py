@@ -5,7 +5,7 @@ import pytest
 from kms_conformance.api import covers, impact, needs
 
 
-@covers("iks-05", "iks-06", "iks-no-secret")
+@covers("iks-05", "iks-no-secret")
 @needs(control=True)
 @impact("account", "clusters")
 def test_manual_credentials_win(iks):

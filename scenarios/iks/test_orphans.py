@@ -41,17 +41,18 @@ def test_clusters_of_two_accounts(iks):
     iks.list_workers(manual).succeeds(200).tells("*.errorMessage", *ORPHANED)
 
 
-@covers("iks-12", "iks-msg-instance-missing", "iks-msg-instance-unidentified")
 @needs(control=True)
 @impact("account", "clusters")
 @pytest.mark.parametrize(
     ("answer", "code", "row"),
     [
-        ("not-found", "WORKER_INSTANCE_NOT_FOUND", "iks-12"),
-        ("missing", "WORKER_INSTANCE_MISSING", "iks-msg-instance-missing"),
-        ("unidentified", "WORKER_INSTANCE_UNIDENTIFIED", "iks-msg-instance-unidentified"),
+        pytest.param(answer, code, row, id=answer, marks=covers(row))
+        for answer, code, row in (
+            ("not-found", "WORKER_INSTANCE_NOT_FOUND", "iks-12"),
+            ("missing", "WORKER_INSTANCE_MISSING", "iks-msg-instance-missing"),
+            ("unidentified", "WORKER_INSTANCE_UNIDENTIFIED", "iks-msg-instance-unidentified"),
+        )
     ],
-    ids=["not-found", "missing", "unidentified"],
 )
 def test_each_message(iks, answer, code, row):
     """The provider's answer about a worker decides which of the three messages is shown."""

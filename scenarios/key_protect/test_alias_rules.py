@@ -84,7 +84,7 @@ def test_alias_of_another_key(kms):
     below = "the same request succeeds below"
     kms.delete_alias(other, alias).is_refused_somehow(control=below, requirement="alias-of-other-key")
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", key.id, requirement="alias-of-other-key")
-    kms.delete_alias(key, alias).succeeds(204)
+    kms.delete_alias(key, alias).succeeds(204, requirement="alias-delete")
     kms.wait(300, "a removed alias may be seen for some minutes")
     kms.create_alias(other, alias).succeeds(200, 201)
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", other.id)

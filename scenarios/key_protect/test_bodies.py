@@ -12,7 +12,11 @@ def test_collection_total_two_for_one_policy(kms):
     """An instance policy request with one resource and collectionTotal 2 is refused."""
     control = kms.instance_policy_control()
     body = kms.policy_body(kms.policy_as_it_is(POLICY), total=2)
-    kms.put_instance_policies(body, POLICY).is_refused("COLLECTION_TOTAL_MISMATCH_ERR", control=control)
+    kms.put_instance_policies(body, POLICY).is_refused(
+        "COLLECTION_TOTAL_MISMATCH_ERR",
+        control=control,
+        requirement=("collection-total-mismatch-err", "precedence-p5"),
+    )
 
 
 @covers("body-query-param-mismatch-err", "precedence-p7")
@@ -20,7 +24,11 @@ def test_policy_that_the_query_does_not_name(kms):
     """A policy whose unknown policy_type is not the one named by the query is refused."""
     control = kms.instance_policy_control()
     body = kms.policy_body({**kms.policy_as_it_is(POLICY), "policy_type": "badName"})
-    kms.put_instance_policies(body, POLICY).is_refused("BODY_QUERY_PARAM_MISMATCH_ERR", control=control)
+    kms.put_instance_policies(body, POLICY).is_refused(
+        "BODY_QUERY_PARAM_MISMATCH_ERR",
+        control=control,
+        requirement=("body-query-param-mismatch-err", "precedence-p7"),
+    )
 
 
 @covers("body-query-param-mismatch-err-other-policy")
@@ -37,7 +45,11 @@ def test_same_policy_twice(kms):
     control = kms.instance_policy_control()
     same = kms.policy_as_it_is(POLICY)
     body = kms.policy_body(same, same)
-    kms.put_instance_policies(body, POLICY).is_refused("NUM_COLLECTION_RESOURCE_ERR", control=control)
+    kms.put_instance_policies(body, POLICY).is_refused(
+        "NUM_COLLECTION_RESOURCE_ERR",
+        control=control,
+        requirement=("num-collection-resource-err", "precedence-p6"),
+    )
 
 
 @covers("bad-body-err-extra-field", "bad-body-err", "precedence-p8")
@@ -45,7 +57,11 @@ def test_policy_with_an_extra_field(kms):
     """A policy resource with an unknown member is refused (example 1)."""
     control = kms.instance_policy_control()
     body = kms.policy_body({**kms.policy_as_it_is(POLICY), "extra_field": "junk data"})
-    kms.put_instance_policies(body, POLICY).is_refused("BAD_BODY_ERR", control=control)
+    kms.put_instance_policies(body, POLICY).is_refused(
+        "BAD_BODY_ERR",
+        control=control,
+        requirement=("bad-body-err-extra-field", "bad-body-err", "precedence-p8"),
+    )
 
 
 @covers("bad-body-err-two-keys", "precedence-p4")
@@ -53,7 +69,7 @@ def test_two_keys_in_one_request(kms):
     """A create-key request with two keys is refused (example 2)."""
     kms.create_key().succeeds(201)
     body = kms.key_body(kms.key_resource(), kms.key_resource(), collectionTotal=1)
-    kms.create_key(body).is_refused("BAD_BODY_ERR")
+    kms.create_key(body).is_refused("BAD_BODY_ERR", requirement=("bad-body-err-two-keys", "precedence-p4"))
 
 
 @covers("bad-body-err-empty-metadata")
@@ -103,7 +119,9 @@ def test_unwrap_without_body(kms):
         200, requirement="no-body-err-unwrap-with-body"
     )
     unwrapped.shows("plaintext", plaintext, requirement="no-body-err-unwrap-with-body")
-    kms.action(key, "unwrap").is_refused("NO_BODY_ERR")
+    kms.action(key, "unwrap").is_refused(
+        "NO_BODY_ERR", requirement=("no-body-err-unwrap", "no-body-err", "precedence-p10")
+    )
 
 
 @covers("no-body-err-rewrap", "no-body-err-rewrap-with-body")
@@ -125,6 +143,7 @@ def test_wrap_plaintext_that_is_no_base64(kms, plaintext):
         "INVALID_FIELD_ERR",
         message="The field 'plaintext' must be: a base64 encoded key material",
         target=("field", "plaintext"),
+        requirement=("invalid-field-err-plaintext", "invalid-field-err"),
     )
     refused.lacks("ciphertext")
 

@@ -10,7 +10,9 @@ def test_set_for_deletion_without_policy(kms):
     """A key without the dual-authorisation policy cannot be set for deletion."""
     key = kms.create_root_key()
     control = kms.get_policies(key).succeeds(200)
-    kms.set_for_deletion(key).is_refused("NOT_DUAL_AUTH_ERR", control=control)
+    kms.set_for_deletion(key).is_refused(
+        "NOT_DUAL_AUTH_ERR", control=control, requirement=("not-dual-auth-err-set", "not-dual-auth-err")
+    )
     kms.delete_key(key).succeeds()
 
 
@@ -64,9 +66,11 @@ def test_second_user_deletes(kms):
     shown.shows("resources.0.dualAuthDelete.keySetForDeletion", value=True, requirement="dual-auth-shown")
     shown.shows("resources.0.dualAuthDelete.authExpiration", requirement="dual-auth-shown")
     kms.as_identity("approver").delete_key(key).succeeds(
-        200, 204, requirement="authorizations-not-met-two-users"
+        200, 204, requirement=("authorizations-not-met-two-users", "dual-auth-second-user-deletes")
     )
-    kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
+    kms.get_metadata(key).succeeds(200).shows(
+        "resources.0.state", 5, requirement="dual-auth-second-user-deletes"
+    )
 
 
 @covers("authorizations-not-met-one-user-twice", "dual-auth-same-user-refused")
@@ -76,7 +80,11 @@ def test_same_user_deletes(kms):
     """The user who authorised the deletion cannot delete the key; a second user can."""
     key = under_two(kms)
     kms.set_for_deletion(key).succeeds(204)
-    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the same request succeeds below")
+    kms.delete_key(key).is_refused(
+        "AUTHORIZATIONS_NOT_MET",
+        control="the same request succeeds below",
+        requirement=("authorizations-not-met-one-user-twice", "dual-auth-same-user-refused"),
+    )
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
     kms.as_identity("approver").delete_key(key).succeeds(
         200, 204, requirement="authorizations-not-met-one-user-twice"
@@ -120,7 +128,9 @@ def test_authorisation_stands(kms):
     key = under_two(kms)
     kms.set_for_deletion(key).succeeds(204)
     kms.wait(518400, "the seven days are not over", within=604800)
-    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement="dual-auth-six-days")
+    kms.as_identity("approver").delete_key(key).succeeds(
+        200, 204, requirement=("dual-auth-six-days", "authorizations-not-met-two-users")
+    )
 
 
 @covers("dual-auth-not-revocable", "dual-auth-stays")

@@ -53,7 +53,9 @@ def test_key_set_for_deletion_works_on(kms):
     kms.old_action(key, "setKeyForDeletion").succeeds(200, 204)
     kms.unwrap(key, ciphertext).succeeds(200, requirement=row).shows("plaintext", plaintext, requirement=row)
     kms.wrap(key, plaintext).succeeds(200, requirement=row)
-    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement="dual-auth-old-form")
+    kms.as_identity("approver").delete_key(key).succeeds(
+        200, 204, requirement=("dual-auth-old-form", "authorizations-not-met-two-users")
+    )
 
 
 @covers("dual-auth-withdrawn", "dual-auth-shown-withdrawn")

@@ -98,7 +98,9 @@ def test_import_without_the_enforced_token(kms):
     kms.create_key(payload=key_material()).succeeds(201)
     kms.create_key(extractable=True, payload=key_material()).succeeds(201)
     kms.set_instance_policy(POLICY, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
-    kms.create_key(payload=key_material()).is_refused("KEY_CREATE_IMPORT_ACCESS_ERR")
+    kms.create_key(payload=key_material()).is_refused(
+        "KEY_CREATE_IMPORT_ACCESS_ERR", requirement=("access-enforce-token-plain-import", "precedence-p17")
+    )
     standard = kms.create_key(extractable=True, payload=key_material())
     standard.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-enforce-token-standard")
     kms.create_key().succeeds(201, requirement="access-enforce-token-create")

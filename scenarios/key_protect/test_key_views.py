@@ -47,6 +47,7 @@ def test_deadlines_of_a_deleted_key(kms):
     kms.delete_key(key).succeeds()
     row = "deleted-key-deadlines"
     shown = kms.get_metadata(key).succeeds(200).shows("resources.0.deletedBy", requirement=row)
+    shown.shows("resources.0.deletionDate", requirement="deleted-key-dates")
     deleted = shown["resources.0.deletionDate"]
     shown.matches("resources.0.restoreExpirationDate", after(deleted, days=30), requirement=row)
     shown.matches("resources.0.purgeAllowedFrom", after(deleted, hours=4), requirement=row)

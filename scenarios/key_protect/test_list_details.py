@@ -13,7 +13,7 @@ def test_every_page(kms):
     pages = [kms.list_keys(search=stem, limit=2, offset=offset).succeeds(200) for offset in (0, 2, 4)]
     seen = [entry["id"] for page in pages for entry in page.body.get("resources", [])]
     for page, count in zip(pages, (2, 2, 1), strict=True):
-        page.counts("resources", count)
+        page.counts("resources", count, requirement="list-limit")
     whole = kms.list_keys(search=stem, limit=5000).succeeds(200).counts("resources", 5)
     for key in made:
         whole.lists("resources.*.id", key)

@@ -68,7 +68,7 @@ def test_rotation_policy_for_a_standard_key_later(kms):
     kms.get_policies(key).succeeds(200).shows("metadata.collectionTotal", 0)
 
 
-@covers("policy-refused-unchanged", "num-collection-resource-err-different-policies")
+@covers("policy-refused-unchanged")
 @instance_policy
 @impact("instance")
 def test_refused_collection_sets_nothing(kms):

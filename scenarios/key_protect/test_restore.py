@@ -23,7 +23,9 @@ def test_restore_imported_key(kms):
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.delete_key(key).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=2592000)
-    kms.restore_key(key, payload=key.material).succeeds(201)
+    kms.restore_key(key, payload=key.material).succeeds(
+        201, requirement=("key-impt-req-err-imported", "restore-within-30-days")
+    )
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(
         200, requirement="key-impt-req-err-data-readable"
@@ -43,7 +45,9 @@ def test_restore_expired_key(kms):
     kms.delete_key(control).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
-    kms.restore_key(key, payload=material).is_refused("KEY_EXPIRED_ERR")
+    kms.restore_key(key, payload=material).is_refused(
+        "KEY_EXPIRED_ERR", requirement=("key-expired-err", "precedence-p13")
+    )
 
 
 @covers("key-action-invalid-state-err-restore-active")

@@ -62,18 +62,17 @@ def test_restored_key_has_its_alias(kms):
     shown.shows("resources.0.id", key.id, requirement="restored-key-alias")
 
 
-@covers("key-rotation-not-permitted-after-restore", "key-rotation-not-permitted")
+@covers("key-rotation-not-permitted-after-restore")
 @waits(31)
 def test_restoring_does_not_shorten_the_hour(kms):
     """A key that was rotated, deleted and restored within an hour cannot be rotated again in that hour."""
     key = kms.import_root_key()
     kms.rotate(key, payload=key_material()).succeeds(204)
     restored(kms, key)
-    row = "key-rotation-not-permitted-after-restore"
-    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED", requirement=row)
+    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
 
 
-@covers("key-rotation-not-permitted-after-enable", "key-rotation-not-permitted")
+@covers("key-rotation-not-permitted-after-enable")
 @waits(31)
 def test_enabling_does_not_shorten_the_hour(kms):
     """A key that was rotated, disabled and enabled within an hour cannot be rotated again in that hour."""
@@ -82,8 +81,7 @@ def test_enabling_does_not_shorten_the_hour(kms):
     kms.disable(key).succeeds(204)
     kms.wait(31, "30 seconds between disable and enable")
     kms.enable(key).succeeds(204)
-    row = "key-rotation-not-permitted-after-enable"
-    kms.rotate(key).is_refused("KEY_ROTATION_NOT_PERMITTED", requirement=row)
+    kms.rotate(key).is_refused("KEY_ROTATION_NOT_PERMITTED")
 
 
 @covers("dual-auth-after-restore", "authorizations-not-met")
@@ -114,7 +112,7 @@ def test_restore_after_an_expiry_in_the_meantime(kms):
     kms.wait(93, "the key's expiration date passes")
     kms.restore_key(control, payload=control.material).succeeds(201)
     refused = kms.restore_key(key, payload=key.material)
-    refused.is_refused("KEY_EXPIRED_ERR", requirement="key-expired-err-deleted-before")
+    refused.is_refused("KEY_EXPIRED_ERR", requirement=("key-expired-err-deleted-before", "key-expired-err"))
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 5)
 
 

@@ -27,7 +27,7 @@ def test_reader_creates_no_key(kms):
     kms.create_key().succeeds(201)
     name = kms.name()
     kms.as_identity("reader").create_key(name=name).is_refused(
-        "UNAUTHORIZED_ERR", requirement="unauthorized-err"
+        "UNAUTHORIZED_ERR", requirement=("role-reader-no-create", "precedence-p2", "unauthorized-err")
     )
     kms.list_keys(search=name).succeeds(200).shows("metadata.collectionTotal", 0)
 

@@ -36,7 +36,7 @@ def test_rotate_imported_key_without_material(kms):
     """An imported root key can be rotated with key material only."""
     control, key = kms.import_root_key(), kms.import_root_key()
     kms.rotate(control, payload=key_material()).succeeds(204, requirement="key-payload-req-err-with-payload")
-    kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR")
+    kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR", requirement=("key-payload-req-err", "precedence-p9"))
     kms.list_versions(key).succeeds(200).counts("resources", 1)
 
 

@@ -88,7 +88,7 @@ def test_imported_standard_key_in_the_old_form(kms):
     root, standard = kms.create_root_key(), kms.import_standard_key()
     for action in ("wrap", "rotate", "disable"):
         body = {"plaintext": key_material()} if action == "wrap" else None
-        kms.old_action(root, action, body).succeeds(200, 204)
+        kms.old_action(root, action, body).succeeds(200, 204, requirement="old-action-form")
         row = f"key-root-req-err-{action}"
         kms.old_action(standard, action, body).is_refused("KEY_ROOT_REQ_ERR", requirement=row)
         kms.action(standard, action, body).is_refused(
@@ -124,7 +124,7 @@ def test_old_form_waits_too(kms):
         row = f"req-too-early-err-{action}"
         kms.old_action(key, action, given).is_refused("REQ_TOO_EARLY_ERR", control=below, requirement=row)
     kms.wait(31, "30 seconds between one action and the next")
-    kms.old_action(suspended, "enable").succeeds(200, 204)
+    kms.old_action(suspended, "enable").succeeds(200, 204, requirement="old-action-form")
     kms.restore_key(destroyed, payload=destroyed.material).succeeds(201)
 
 

@@ -7,10 +7,9 @@ from typing import Any, Self
 
 from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.reading import heard
-from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.expectation import Member, Outcome
 from kms_conformance.judging.judge import MISSING, pick
-from kms_conformance.run.answer import Answer
+from kms_conformance.run.answer import Answer, Rows
 from kms_conformance.run.outcomes import Inconclusive
 
 _OK, _SERVER_ERROR = 200, 500
@@ -56,12 +55,9 @@ class UnitAnswer(Answer):
         answer = heard(self.body) if super().ok else None
         return answer is not None and answer.succeeded
 
-    def succeeds(self, *statuses: int, requirement: str | None = None) -> Self:
+    def succeeds(self, *statuses: int, requirement: Rows = None) -> Self:
         """Expect that the unit did what it was asked."""
-        row = self.case.row(requirement)
-        severity = row.severity if requirement else Verdict.FAILED
-        self._expect(row, severity, (Outcome(statuses or (_OK,)),), (Member("level", "equals", "ok"),))
-        self._note_success()
+        self._expect_success(requirement, (Outcome(statuses or (_OK,)),), (Member("level", "equals", "ok"),))
         return self
 
     def needed(self, *statuses: int) -> Self:
@@ -71,19 +67,18 @@ class UnitAnswer(Answer):
             raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
         return self
 
-    def is_refused_inside(self, *, requirement: str | None = None) -> Self:
+    def is_refused_inside(self, *, requirement: Rows = None) -> Self:
         """Expect a refusal of the module, whatever its codes: for rules whose pair no source fixes."""
         return self.shows("level", "inner", requirement=requirement)
 
-    def is_refused_anyhow(self, *, requirement: str | None = None) -> Self:
+    def is_refused_anyhow(self, *, requirement: Rows = None) -> Self:
         """Expect a refusal at whatever level, but no server error."""
         self.is_no_server_error(requirement=requirement)
         return self.differs("level", "ok", requirement=requirement) if self.status == _OK else self
 
-    def is_no_server_error(self, *, requirement: str | None = None) -> Self:
+    def is_no_server_error(self, *, requirement: Rows = None) -> Self:
         """Expect an answer below 500, whatever it says."""
-        row = self.case.row(requirement)
-        self._expect(row, row.severity, (Outcome(tuple(range(_OK, _SERVER_ERROR))),))
+        self._expect(requirement, (Outcome(tuple(range(_OK, _SERVER_ERROR))),))
         return self
 
     def is_refused_cleanly(self, *, control: Answer, requirement: str, recorded: str) -> Self:
