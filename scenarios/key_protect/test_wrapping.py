@@ -34,23 +34,20 @@ def test_round_trip_with_aad(kms):
 
 
 @pytest.mark.parametrize(
-    ("row", "aad"),
+    "aad",
     [
-        pytest.param(row, aad, marks=covers(row))
-        for row, aad in (
-            ("unwrap-wrong-aad-refused", ["bucket", "another"]),
-            ("unwrap-missing-aad-refused", None),
-            ("unwrap-reordered-aad-refused", ["object", "bucket"]),
-        )
+        pytest.param(["bucket", "another"], marks=covers("unwrap-wrong-aad-refused"), id="wrong"),
+        pytest.param(None, marks=covers("unwrap-missing-aad-refused"), id="missing"),
+        pytest.param(["object", "bucket"], marks=covers("unwrap-reordered-aad-refused"), id="reordered"),
     ],
 )
-def test_unwrap_with_other_aad(kms, row, aad):
+def test_unwrap_with_other_aad(kms, aad):
     """Unwrapping with other, missing or reordered additional data is refused and reveals nothing."""
     key, right = kms.create_root_key(), ["bucket", "object"]
     wrapped = kms.wrap(key, key_material(), right).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"], right).succeeds(200)
-    refused = kms.unwrap(key, wrapped["ciphertext"], aad).is_refused_somehow(requirement=row)
-    refused.lacks("plaintext", requirement=row)
+    refused = kms.unwrap(key, wrapped["ciphertext"], aad).is_refused_somehow()
+    refused.lacks("plaintext")
 
 
 @covers("wrap-generates-plaintext", "no-body-err-wrap-without-body")

@@ -25,6 +25,7 @@ from kms_conformance.judging.verdict import (
 VERDICTS = st.sampled_from(Verdict)
 ROWS = ("a", "b", "c")
 ALL_ROWS = tuple(Row(name, "one", name, "MUST", "documented") for name in ROWS)
+D = Row("d", "one", "d", "MUST", "documented")
 WIRE = Row("wire-x", "one", "wire", "MUST", "documented", every_exchange=True)
 CASES = st.lists(
     st.builds(
@@ -46,7 +47,8 @@ RUNS = st.builds(
 
 def case(name: str, verdict: Verdict, rows: tuple[str, ...] = ("a",), checks: int = 1) -> CaseResult:
     """Return a case's result."""
-    return CaseResult(name, name, "one", verdict, rows, checks=checks)
+    judged = rows if checks and verdict in {Verdict.PASSED, Verdict.WARNED} else ()
+    return CaseResult(name, name, "one", verdict, rows, checks=checks, judged=judged)
 
 
 def run_of(*cases: CaseResult, profile: Profile = Profile.GATE, **more: str) -> Run:
@@ -150,20 +152,56 @@ def test_excluded_rows_are_not_demanded() -> None:
 
 
 def test_rows() -> None:
-    """A row gets the worst of its cases; a wire row is touched by every case with an exchange, and named by findings."""
+    """A finding decides about the row it names; other rows pass where they were judged, else they are inconclusive."""
     finding = Finding("wire-x", Verdict.FAILED, "e", "g", "x1")
+    own = Finding("d", Verdict.FAILED, "e", "g", "x1")
+    failed = case("x", Verdict.FAILED, ("a", "b", "d"))
     cases = (
-        replace(case("x", Verdict.FAILED, ("a",)), exchanges=(answered(200, 1),), findings=(finding,)),
+        replace(failed, exchanges=(answered(200, 1),), findings=(finding, own), judged=("b", "d")),
         replace(case("y", Verdict.PASSED, ("a", "b")), exchanges=(answered(200, 2),)),
         case("z", Verdict.NOT_TESTED, ("c",)),
     )
-    told = {result.row.id: (result.verdict, result.cases) for result in judge_rows((*ALL_ROWS, WIRE), cases)}
+    told = {
+        result.row.id: (result.verdict, result.cases) for result in judge_rows((*ALL_ROWS, D, WIRE), cases)
+    }
     assert told == {
-        "a": (Verdict.FAILED, ("x", "y")),
-        "b": (Verdict.PASSED, ("y",)),
+        "a": (Verdict.INCONCLUSIVE, ("x", "y")),
+        "b": (Verdict.PASSED, ("x", "y")),
         "c": (Verdict.NOT_TESTED, ("z",)),
+        "d": (Verdict.FAILED, ("x",)),
         "wire-x": (Verdict.FAILED, ("x", "y")),
     }
+
+
+FINDINGS = st.lists(
+    st.builds(
+        lambda row, severity: Finding(row, severity, "e", "g", "x1"),
+        st.sampled_from(ROWS),
+        st.sampled_from([Verdict.PASSED, Verdict.WARNED, Verdict.FAILED]),
+    ),
+    max_size=4,
+)
+
+
+@given(run=RUNS, findings=st.lists(FINDINGS, min_size=6, max_size=6), judged=st.sets(st.sampled_from(ROWS)))
+def test_a_failed_row_is_named_by_a_finding(
+    run: Run, findings: list[list[Finding]], judged: set[str]
+) -> None:
+    """The failed rows are those that a finding which fails names, whatever became of the cases beside it."""
+    cases = tuple(
+        replace(case, findings=tuple(found), judged=tuple(judged))
+        for case, found in zip(run.cases, findings, strict=False)
+    )
+    failed = {row.row.id for row in judge_rows(ALL_ROWS, cases) if row.verdict is Verdict.FAILED}
+    named = {
+        finding.requirement
+        for case in cases
+        for finding in case.findings
+        if finding.severity is Verdict.FAILED
+    }
+    errors = {row for case in cases if case.verdict is Verdict.ERROR for row in case.requirements}
+    assert failed <= named
+    assert named - errors <= failed
 
 
 @pytest.mark.parametrize(

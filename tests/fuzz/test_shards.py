@@ -29,6 +29,7 @@ def run_of(case_ids: set[str], shard: str, *, failed: str = "") -> Run:
             verdict=Verdict.FAILED if case_id == failed else Verdict.PASSED,
             requirements=("bad-body-err",),
             checks=1,
+            judged=("bad-body-err",),
             findings=(Finding("bad-body-err", Verdict.FAILED, "400", "200", "x00001"),)
             if case_id == failed
             else (),

@@ -155,6 +155,7 @@ def cases(
         duration=draw(st.floats(0, 400)),
         waited=draw(st.floats(0, 400)),
         checks=draw(st.integers(0, 3)),
+        judged=tuple(draw(st.lists(st.sampled_from(rows), unique=True, max_size=2))),
         findings=tuple(draw(st.lists(findings, max_size=2))),
         exchanges=tuple(draw(exchanges(exchange_id, case_id)) for exchange_id in ids),
         expectations=tuple(draw(st.lists(expectations(ids), max_size=3))) if ids else (),
@@ -310,6 +311,7 @@ def _realistic_case(number: int, exchanges_each: int) -> CaseResult:
         duration=0.084,
         waited=30.0 if number % 9 == 0 else 0.0,
         checks=exchanges_each if ran else 0,
+        judged=(f"rule-{number}",) if seen else (),
         findings=(finding,) if judged else (),
         exchanges=seen,
         expectations=tuple(

@@ -66,7 +66,7 @@ def test_a_suite_per_contract(realistic: Callable[[int, int], Run]) -> None:
 )
 def test_not_verified_is_never_green(change: dict[str, object]) -> None:
     """A run that nobody may trust has an error, although no case has."""
-    passed = CaseResult("a", "A", "one", Verdict.PASSED, ("r0",), checks=1)
+    passed = CaseResult("a", "A", "one", Verdict.PASSED, ("r0",), checks=1, judged=("r0",))
     run = Run(
         Profile.GATE, (passed,), tuple(Row(name, "one", "s", "MUST", "documented") for name in ("r0", "r1"))
     )
