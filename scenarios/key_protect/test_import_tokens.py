@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
+from kms_conformance.api import Secret, covers, impact, needs, waits
 
 
 @covers("import-token-create", "import-token-retrieve", "import-token-counts-down")
@@ -35,9 +35,9 @@ def test_import_by_token(kms):
     """Material packed for the token is imported; the key works, and the token serves again."""
     token = kms.import_token()
     for _ in range(2):
-        answer = kms.create_key(**kms.parcel(token, key_material()).members())
+        answer = kms.create_key(**kms.parcel(token, kms.key_material()).members())
         answer.succeeds(201).shows("resources.0.imported", value=True).lacks("resources.0.payload")
-        kms.wrap(answer["resources.0.id"], key_material()).succeeds(200)
+        kms.wrap(answer["resources.0.id"], kms.key_material()).succeeds(200)
 
 
 @covers("incorrect-nonce-err-import", "import-token-replaced")
@@ -45,7 +45,7 @@ def test_import_by_token(kms):
 @impact("import-token")
 def test_import_with_a_stale_nonce(kms):
     """The encrypted nonce of an older token is refused on import."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
     new = kms.parcel(kms.import_token(), material)
@@ -62,7 +62,7 @@ def test_import_with_a_stale_nonce(kms):
 @waits(31)
 def test_restore_with_a_stale_nonce(kms):
     """The page's own sequence: a key imported by token is restored with the first token's nonce."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     key = kms.create_key(**old.members()).succeeds(201)["resources.0.id"]
     kms.delete_key(key).succeeds()
@@ -77,7 +77,7 @@ def test_restore_with_a_stale_nonce(kms):
 @impact("import-token")
 def test_rotate_with_a_stale_nonce(kms):
     """The encrypted nonce of an older token is refused on rotation."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     key, control = kms.import_root_key(), kms.import_root_key()
     new = kms.parcel(kms.import_token(), material)
@@ -91,12 +91,12 @@ def test_rotate_with_a_stale_nonce(kms):
 @impact("import-token")
 def test_import_with_a_wrong_iv(kms):
     """An IV or a nonce that does not belong to the material is refused."""
-    token, material = kms.import_token(), key_material()
+    token, material = kms.import_token(), kms.key_material()
     parcel = kms.parcel(token, material)
     kms.create_key(**parcel.members()).succeeds(201)
     wrong = Secret(base64.b64encode(os.urandom(12)).decode())
     kms.create_key(**{**parcel.members(), "iv": wrong}).is_refused("INCORRECT_NONCE_IV_ERR")
-    other = {**parcel.members(), "payload": kms.parcel(token, key_material()).payload}
+    other = {**parcel.members(), "payload": kms.parcel(token, kms.key_material()).payload}
     kms.create_key(**other).is_refused(
         "INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material"
     )
@@ -107,7 +107,7 @@ def test_import_with_a_wrong_iv(kms):
 @impact("import-token")
 def test_import_by_a_replaced_token(kms):
     """Material packed for a token that has been replaced is refused."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
     new = kms.parcel(kms.import_token(), material)
@@ -125,7 +125,7 @@ def test_token_expires(kms):
     """An import token can be retrieved and used until it expires, and no longer."""
     kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)
     token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
-    parcel = kms.parcel(token, key_material())
+    parcel = kms.parcel(token, kms.key_material())
     kms.create_key(**parcel.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
     kms.wait(285, "the import token has not expired yet")
     kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
@@ -163,6 +163,6 @@ def test_token_of_a_forbidden_length(kms, expiration):
 @impact("import-token")
 def test_nonce_without_vector(kms):
     """Encrypted nonce and initialisation vector come together."""
-    members = kms.parcel(kms.import_token(), key_material()).members()
+    members = kms.parcel(kms.import_token(), kms.key_material()).members()
     kms.create_key(**members).succeeds(201)
     kms.create_key(**{**members, "iv": None}).is_refused_somehow()
