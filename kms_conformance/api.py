@@ -6,8 +6,8 @@ A case is a function whose docstring is the rule::
     def test_rotate_twice_within_the_hour(kms):
         \"\"\"A root key rotated less than an hour ago is not rotated again.\"\"\"
         key = kms.import_root_key()
-        kms.rotate(key, payload=key_material()).succeeds(204)
-        kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+        kms.rotate(key, payload=kms.key_material()).succeeds(204)
+        kms.rotate(key, payload=kms.key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.adapters.key_protect.material import key_material, seal_nonce
+from kms_conformance.adapters.key_protect.material import seal_nonce
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
@@ -29,7 +29,6 @@ __all__ = [
     "covers",
     "fuzz_operation",
     "impact",
-    "key_material",
     "needs",
     "operations",
     "raw_request",

@@ -114,7 +114,7 @@ def tell_pytest(result: CaseResult, accepted: str) -> None:
             pytest.fail(f"{result.verdict}: {result.message}", pytrace=False)
 
 
-def told(finding: Finding) -> str:
+def finding_lines(finding: Finding) -> str:
     """Return a finding as pytest prints it."""
     return f"  {finding.requirement}: expected {finding.expected}, got {finding.got}\n    {finding.curl}"
 

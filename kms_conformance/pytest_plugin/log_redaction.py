@@ -12,7 +12,7 @@ _HANDLERS = ("caplog_handler", "report_handler", "log_cli_handler", "log_file_ha
 _FORMAT = logging.Formatter()
 
 
-class Quiet(logging.Filter):
+class LogRedaction(logging.Filter):
     """What an author's case prints and logs; ``clean`` returns a text without secrets."""
 
     def __init__(self, clean: Callable[[str], str], config: pytest.Config) -> None:

@@ -6,7 +6,9 @@ and state on each :class:`Answer` what they expect.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,6 +21,7 @@ from kms_conformance.judging.every_exchange import slowed_down, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import TooLong
 from kms_conformance.run.context import CaseInfo, Context
@@ -32,7 +35,7 @@ from kms_conformance.run.outcomes import (
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import Exchange
-    from kms_conformance.run.recording import Tape
+    from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
 
 _FIRST_ERROR = 400
@@ -55,7 +58,10 @@ class CaseRun:
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
-    tape: Tape | None = None
+    recording: Recording | None = None
+    random_bytes: Callable[[int], bytes] = (
+        os.urandom
+    )  # in a deferred case the same ones each time it is played
     server_now: Callable[[], datetime] | None = None
     cleaning: bool = False
     stopped: BaseException | None = None
@@ -78,25 +84,25 @@ class CaseRun:
         return Answer(self, reply, exchange)
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
-        """Send a request, or take what became of it from the tape of a planted case."""
-        client, tape = self.context.client, self.tape
-        if tape is None or self.cleaning:
+        """Send a request, or take what became of it from the recording of a deferred case."""
+        client, recording = self.context.client, self.recording
+        if recording is None or self.cleaning:
             return client.send(request, self.info.id)
         what = f"{request.method} {request.path}"
-        played = tape.play_reply(what)
+        played = recording.play_reply(what)
         if played is not None:
             return client.recorded(request, self.info.id, played)
-        tape.ask(request.method, what)
+        recording.ask(request.method, what)
         reply, exchange = client.send(request, self.info.id)
         if reply is not None:
-            tape.record_reply(what, reply, exchange)
+            recording.record_reply(what, reply, exchange)
         return reply, exchange
 
     def wait(self, seconds: float, why: str, *, within: float | None = None) -> None:
         """Let ``seconds`` pass for this instance. ``why`` goes into the report.
 
         ``within`` is how many seconds after the same moment what comes next still holds: a later run that takes up a
-        planted case after that has come too late. Raises :class:`NotTested` when the operator does not allow a wait of
+        deferred case after that has come too late. Raises :class:`NotTested` when the operator does not allow a wait of
         that length, and :class:`AuthorError` when the case waits longer than it has declared.
         """
         if self.waited + seconds > self.info.waits:
@@ -104,26 +110,32 @@ class CaseRun:
                 self.info.id, f"it waits {self.waited + seconds:g} s but declares @waits({self.info.waits:g})"
             )
         long = seconds > self.context.target.max_wait
-        if self.tape is None or not self.tape.wait(seconds, why, within, self.server_now if long else None):
+        if self.recording is None or not self.recording.wait(
+            seconds, why, within, self.server_now if long else None
+        ):
             try:
                 self.context.clock.wait(self.instance, seconds)
             except TooLong:
                 raise NotTested(
                     f"needs a wait of {seconds:,.0f} s ({why}): give [control] url, raise [limits] max_wait,"
-                    " or plant it with --profile nightly"
+                    " or defer it with --profile nightly"
                 ) from None
         self.waited += seconds
 
     def now(self) -> datetime:
         """Return the instance's time."""
-        if self.tape is None:
+        if self.recording is None:
             return self.context.clock.now(self.instance)
-        event = self.tape.play("now", "")
+        event = self.recording.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
         now = self.context.clock.now(self.instance)
-        self.tape.record("now", "", at=now.isoformat())
+        self.recording.record("now", "", at=now.isoformat())
         return now
+
+    def random_secret(self, size: int) -> Secret:
+        """Return ``size`` random bytes in base64."""
+        return Secret(base64.b64encode(self.random_bytes(size)).decode())
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation now and keep it for those who judge again."""

@@ -7,6 +7,7 @@ instance, before a case that notes how the instance was.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
@@ -17,7 +18,7 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.journal import Thing
-from kms_conformance.run.locks import Turns
+from kms_conformance.run.locks import InstanceLocks
 
 # Kinds of things that concern everybody on an instance, so that nobody may be at work while they are put back.
 SHARED = {"policy", "fault", "unit", "credentials"}
@@ -31,8 +32,22 @@ def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
     return adapter
 
 
+def clean_up(case: CaseRun) -> None:
+    """Remove what a case has made; a failure to do so leaves it to the journal."""
+    if case.context.target.embedded:
+        return  # the reference and all it holds end with the run
+    try:
+        with contextlib.suppress(Exception):
+            case.finish()
+    except KeyboardInterrupt:
+        # Ctrl-C that falls into a clean-up must not cut it short; a second one may.
+        with contextlib.suppress(Exception):
+            case.finish()
+        raise
+
+
 def abandoned(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context, Thing]]:
-    """Give what dead runs have left, newest first, with the context of the contract that it belongs to."""
+    """Yield what dead runs have left, newest first, with the context of the contract that it belongs to."""
     for context in contexts:
         for thing in context.journal.abandoned(context.target.base_url):
             if _owner(thing, main) == context.contract.id:
@@ -40,7 +55,7 @@ def abandoned(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context,
 
 
 def own(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context, Thing]]:
-    """Give what this run has left, newest first."""
+    """Yield what this run has left, newest first."""
     for context in contexts:
         for thing in context.journal.own(context.target.base_url):
             if _owner(thing, main) == context.contract.id:
@@ -70,19 +85,21 @@ def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
         return "the endpoint does not answer"
     info = CaseInfo("recovery", "Clean-up", context.contract.id, ())
     case = CaseRun(context, info, thing.instance, cleaning=True)
-    turns = Turns(context.target.base_url, thing.instance, shared=not context.target.fresh and not held)
+    turns = InstanceLocks(
+        context.target.base_url, thing.instance, shared=not context.target.fresh and not held
+    )
     try:
         with turns.hold(alone=_kind(thing) in SHARED):
             done = bool(adapter_of(context.contract)(case).undo(thing))
-    except SuiteError as wrong:
-        return wrong.sentence
-    except Exception as wrong:  # noqa: BLE001 - one thing that resists must not keep the others
-        return str(wrong) or type(wrong).__name__
+    except SuiteError as error:
+        return error.sentence
+    except Exception as error:  # noqa: BLE001 - one thing that resists must not keep the others
+        return str(error) or type(error).__name__
     if done:
         context.journal.gone(thing.id)
         return ""
-    told = [exchange.outcome for exchange in case.exchanges if not _succeeded(exchange)]
-    return f"it is still there ({told[0]})" if told else "it is still there"
+    failures = [exchange.outcome for exchange in case.exchanges if not _succeeded(exchange)]
+    return f"it is still there ({failures[0]})" if failures else "it is still there"
 
 
 def _succeeded(exchange: Exchange) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from kms_conformance.errors import JournalError
 
+# `plants` and `plant` are the deferred cases: the names stay, so that a journal of an earlier version can be read.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS things (
     id INTEGER PRIMARY KEY,
@@ -61,8 +62,8 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Plant:
-    """A case that waits for a later run. ``due`` is a date on the server's clock, ``""`` while it is being planted."""
+class DeferredCase:
+    """A case that waits for a later run. ``due`` is a date on the server's clock, ``""`` until its wait has begun."""
 
     id: int
     case: str
@@ -191,7 +192,7 @@ class Journal:
             os.close(handle)
 
     def left_over(self, base_url: str | None = None) -> list[Thing]:
-        """Return what is not gone and not kept for a planted case, oldest first."""
+        """Return what is not gone and not kept for a deferred case, oldest first."""
         with self._lock:
             rows = self._file.execute(
                 "SELECT id, run, base_url, instance, kind, name, ref, state, at, detail FROM things"
@@ -201,50 +202,50 @@ class Journal:
             ).fetchall()
         return [Thing(*row) for row in rows]
 
-    def plant(self, case: str, base_url: str, instance: str, run: str, seed: bytes) -> Plant:
-        """Note that a case is being planted; ``seed`` is encrypted."""
+    def defer(self, case: str, base_url: str, instance: str, run: str, seed: bytes) -> DeferredCase:
+        """Note that a case is being deferred; ``seed`` is encrypted."""
         with self._lock:
             row = self._file.execute(
                 "INSERT INTO plants (case_id, base_url, instance, run, seed, at) VALUES (?, ?, ?, ?, ?, ?)",
                 (case, base_url, instance, run, seed, time.time()),
             )
-            return Plant(int(row.lastrowid or 0), case, base_url, instance, run, seed, "")
+            return DeferredCase(int(row.lastrowid or 0), case, base_url, instance, run, seed, "")
 
-    def add_event(self, plant: int, sealed: bytes) -> None:
-        """Keep one encrypted event of a plant."""
+    def add_event(self, deferred: int, sealed: bytes) -> None:
+        """Keep one encrypted event of a deferred case."""
         with self._lock:
-            self._file.execute("INSERT INTO events (plant, sealed) VALUES (?, ?)", (plant, sealed))
+            self._file.execute("INSERT INTO events (plant, sealed) VALUES (?, ?)", (deferred, sealed))
 
-    def events(self, plant: int) -> list[bytes]:
-        """Return the encrypted events of a plant in their order."""
+    def events(self, deferred: int) -> list[bytes]:
+        """Return the encrypted events of a deferred case in their order."""
         with self._lock:
             rows = self._file.execute(
-                "SELECT sealed FROM events WHERE plant = ? ORDER BY id", (plant,)
+                "SELECT sealed FROM events WHERE plant = ? ORDER BY id", (deferred,)
             ).fetchall()
         return [bytes(row[0]) for row in rows]
 
-    def planted(self, plant: int, due: str) -> None:
-        """Note that a case is planted and when it is due."""
+    def set_due(self, deferred: int, due: str) -> None:
+        """Note that a deferred case has reached its wait, and when it is due."""
         with self._lock:
-            self._file.execute("UPDATE plants SET due = ? WHERE id = ?", (due, plant))
+            self._file.execute("UPDATE plants SET due = ? WHERE id = ?", (due, deferred))
 
-    def uprooted(self, plant: int) -> None:
-        """Forget a plant and its events."""
+    def forget_deferred(self, deferred: int) -> None:
+        """Forget a deferred case and its events."""
         with self._lock:
             self._file.execute("BEGIN IMMEDIATE")
-            self._file.execute("DELETE FROM events WHERE plant = ?", (plant,))
-            self._file.execute("DELETE FROM plants WHERE id = ?", (plant,))
+            self._file.execute("DELETE FROM events WHERE plant = ?", (deferred,))
+            self._file.execute("DELETE FROM plants WHERE id = ?", (deferred,))
             self._file.execute("COMMIT")
 
-    def plants(self, base_url: str, case: str | None = None) -> list[Plant]:
-        """Return the plants of an endpoint, of one case if named, oldest first; unfinished ones have no due date."""
+    def deferred(self, base_url: str, case: str | None = None) -> list[DeferredCase]:
+        """Return the deferred cases of an endpoint, of one case if named, oldest first; some have no due date yet."""
         with self._lock:
             rows = self._file.execute(
                 "SELECT id, case_id, base_url, instance, run, seed, due FROM plants"
                 " WHERE base_url = ? AND (? IS NULL OR case_id = ?) ORDER BY id",
                 (base_url, case, case),
             ).fetchall()
-        return [Plant(*row) for row in rows]
+        return [DeferredCase(*row) for row in rows]
 
     def close(self) -> None:
         """Close the file, and say that this run is over."""

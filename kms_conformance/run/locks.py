@@ -1,4 +1,4 @@
-"""Turns on a shared instance, between threads and between processes of one machine.
+"""Locks of a shared instance, between threads and between processes of one machine.
 
 A case holds the instance as one of many; a case with impact on the whole instance holds it alone; a case that uses
 an instance-wide thing (its import token, a policy) holds that thing alone. The locks are files, so that the workers
@@ -19,7 +19,7 @@ from pathlib import Path
 _PAUSE = 0.02
 
 
-class Turns:
+class InstanceLocks:
     """Locks of one instance. Where every case has its own instance nothing needs a lock: pass ``shared=False``."""
 
     def __init__(self, base_url: str, instance: str, *, shared: bool) -> None:

@@ -29,7 +29,7 @@ class NotTested(CaseStopped):
     verdict = Verdict.NOT_TESTED
 
 
-class Planted(NotTested):
+class Deferred(NotTested):
     """The case goes on in a later run; the text says when it is due."""
 
 

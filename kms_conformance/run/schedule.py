@@ -16,13 +16,14 @@ from typing import Any
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.session import ALONE, Session
+from kms_conformance.run.runner import ALONE
+from kms_conformance.run.session import Session
 
 Body = Callable[[Any], None]
 _BEAT = 0.2
 
 
-class Overlap:
+class WaitingCases:
     """The waiting cases of a run and the threads they run in.
 
     ``one_by_one``: start a case only when its turn comes, where another process may have the others.
@@ -66,8 +67,8 @@ class Overlap:
     def _run(self, case: CaseRun, body: Body, done: threading.Event) -> None:
         try:
             self._results[case.info.id] = self._session.run_case(case, body)
-        except BaseException as wrong:  # noqa: BLE001 - a thread's exception would otherwise be lost
-            self._session.trouble = f"{case.info.id} was lost: {type(wrong).__name__}"
+        except BaseException as error:  # noqa: BLE001 - a thread's exception would otherwise be lost
+            self._session.went_wrong(f"{case.info.id} was lost: {type(error).__name__}")
         finally:
             done.set()
 

@@ -1,56 +1,42 @@
-"""A run: what its cases share, and the verdict object at its end."""
+"""A run: puts together what its cases share, and gives the verdict object at its end."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kms_conformance import __version__
-from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import Contract, load_contract
-from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.contract.severity import Row
-from kms_conformance.judging.results import CaseResult, KnownDeviation
-from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs.baseline import accepted, settle
-from kms_conformance.outputs.shards import note as shard_note
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run
+from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
-from kms_conformance.run.cleanup import abandoned, adapter_of, own, put_back_shared, put_right
-from kms_conformance.run.clock import Cancelled, RealClock, choose_clock
+from kms_conformance.run.cleanup import abandoned, own, put_right
+from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.eligibility import SWITCHES, admit, demand_sense
+from kms_conformance.run.deferred import DeferredCases
+from kms_conformance.run.description import describe_run
 from kms_conformance.run.journal import Journal, Thing
-from kms_conformance.run.locks import Turns
+from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
-from kms_conformance.run.outcomes import NotTested, Planted
 from kms_conformance.run.preflight import preflight
-from kms_conformance.run.provenance import commit
-from kms_conformance.run.recording import Lock as JournalKey
-from kms_conformance.run.recording import SealedError, StaleError, Tape, begin, reproducible
+from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
+from kms_conformance.run.runner import Runner
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
-from kms_conformance.transport.rate_limit import Pace
+from kms_conformance.transport.rate_limit import RateLimit
 
-BREAKER = 6
-_PATIENCE = 10.0
-_LOST = "what was planted is lost, the next nightly run plants it anew"
-# What cannot stay as it is for days between two runs.
-ROOTLESS = {"instance", "allowed-ip", "import-token", "zeroize", "account", "clusters"}
-ALONE = {"instance", "allowed-ip", "zeroize", "account"}
-TAKES_TURNS = {"import-token"}
+_OTHER_PROCESSES = 10.0
+"""How many seconds the other processes of a run are given to end before the last clean-up."""
 
 
 class Session:
@@ -67,13 +53,12 @@ class Session:
         self._contexts: dict[str, Context] = {}
         self._lock = threading.Lock()
         self._journal: Journal | None = None
-        self._pace: Pace | None = None
-        self._lock_of_journal: JournalKey | None = None
+        self._rate_limit: RateLimit | None = None
+        self._record = RunRecord()
+        self._runner = Runner(self._record, DeferredCases(self.options.profile), lambda: self.target.contract)
         self.started = time.time()
-        self.results: dict[str, CaseResult] = {}
-        self.expected = 0
-        self.interrupted = ""
-        self.trouble = ""
+
+    # --- what cases share -----------------------------------------------------------------------------------------
 
     @property
     def target(self) -> Target:
@@ -94,7 +79,7 @@ class Session:
             if probe is None or context.target.embedded:
                 continue
             instance = self.instance(context.target)
-            with Turns(context.target.base_url, instance, shared=not context.target.fresh).hold():
+            with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
                 first = preflight(context.client, context.contract, probe, instance)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
@@ -123,10 +108,10 @@ class Session:
         if self._journal is None:
             path = None if target.embedded else self.options.journal
             self._journal = Journal(path, self.options.run, lambda text: bool(redactor.tokens_in(text)))
-        if self._pace is None:
-            self._pace = Pace(target.requests_per_second, self._pace_file)
+        if self._rate_limit is None:
+            self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
         prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
-        client = Client(target, redactor, prefix, self._pace)
+        client = Client(target, redactor, prefix, self._rate_limit)
         return Context(
             contract=contract,
             target=target,
@@ -146,7 +131,7 @@ class Session:
         return next((context.redactor for context in self._contexts.values()), None)
 
     @property
-    def _pace_file(self) -> Path:
+    def _rate_limit_file(self) -> Path:
         """Where the processes of this run share its rate limit."""
         return Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}-{self.options.run}.pace"
 
@@ -158,6 +143,8 @@ class Session:
         """Tell whether waits are real, so that waiting cases belong into threads."""
         return self.context(contract_id).clock.overlaps
 
+    # --- running cases --------------------------------------------------------------------------------------------
+
     def open(self, info: CaseInfo) -> CaseRun:
         """Begin a case."""
         context = self.context(info.contract)
@@ -168,109 +155,45 @@ class Session:
 
         Raises nothing but :class:`KeyboardInterrupt`, and that only after the clean-up.
         """
-        context, info = case.context, case.info
-        interrupt: KeyboardInterrupt | None = None
-        try:
-            self._demand_life(context)
-            demand_sense(info, context.contract)
-            admit(info, context.target)
-            system = adapter_of(context.contract)(case)
-            turns = Turns(context.target.base_url, case.instance, shared=not context.target.fresh)
-            kinds = _touched(info, context.target)
-            alone = bool(kinds & ALONE) or (context.clock.overlaps is False and info.waits > 0)
-            with self._plant_turn(case), turns.hold(sorted(kinds & TAKES_TURNS), alone=alone):
-                self._take_up(case, system)
-                context = case.context
-                if alone and not context.target.fresh:
-                    put_back_shared(context, case.instance, self.target.contract)
-                case.started = time.time()
-                try:
-                    with reproducible(case.tape.seed if case.tape else None):
-                        body(system)
-                except BaseException as wrong:  # noqa: BLE001 - a case may fail in any way; the run goes on
-                    case.stopped = _reason(wrong)
-                    interrupt = wrong if isinstance(wrong, KeyboardInterrupt) else None
-                finally:
-                    if not isinstance(case.stopped, Planted):
-                        self._clean(case)
-                        if case.tape is not None:
-                            case.tape.finished()
-        except BaseException as wrong:  # noqa: BLE001 - same, while it waited for its turn, or cleaned up
-            case.stopped = _reason(wrong)
-            interrupt = wrong if isinstance(wrong, KeyboardInterrupt) else interrupt
-        case.finished = case.finished or time.time()
-        result = case.result()
-        self.results[info.id] = result
-        if interrupt is not None:
-            raise interrupt
-        return result
+        return self._runner.run(case, body)
 
-    def _take_up(self, case: CaseRun, system: Any) -> None:
-        """Give a case that waits too long for one run its tape: to be planted, or to be finished.
+    def cancel(self) -> None:
+        """End every wait that is under way."""
+        for context in self._contexts.values():
+            context.clock.cancel()
 
-        Raises :class:`NotTested` when it is planted and not yet due.
-        """
-        context, info = case.context, case.info
-        journal, target = context.journal, context.target
-        if not _plantable(case) or not hasattr(system, "server_now"):
-            return
-        plants = [
-            plant
-            for plant in journal.plants(target.base_url, info.id)
-            if target.fresh or plant.instance == case.instance
-        ]
-        for plant in [plant for plant in plants if not plant.due]:
-            journal.uprooted(plant.id)  # a run was killed while it planted; what it had made is swept
-        ready = [plant for plant in plants if plant.due]
-        if ready:
-            lock = self._journal_lock(target)
-            case.instance = ready[0].instance
-            self._demand_due(case, ready[0].due)
-            try:
-                case.tape = Tape.load(journal, ready[0], lock)
-            except SealedError as wrong:
-                raise NotTested(f"what was planted cannot be finished: {wrong}") from None
-            except StaleError as wrong:
-                journal.uprooted(ready[0].id)  # what it had made is swept
-                if self.options.profile is not Profile.NIGHTLY:
-                    raise NotTested(f"{_LOST}: {wrong}") from None
-        if case.tape is None:
-            if self.options.profile is not Profile.NIGHTLY:
-                return
-            lock, run = self._journal_lock(target), f"{context.run}-{uuid.uuid4().hex[:6]}"
-            case.tape = begin(
-                journal, lock, info.id, base_url=target.base_url, instance=case.instance, run=run
-            )
-        case.context = replace(context, run=case.tape.plant.run, journal=journal.tagged(case.tape.plant.run))
-        case.server_now = system.server_now
+    # --- what the verdict is made of ------------------------------------------------------------------------------
 
-    def _plant_turn(self, case: CaseRun) -> AbstractContextManager[None]:
-        """Hold a case that may be planted: two runs with one journal must not both plant or finish it."""
-        place = str(case.context.journal.path)
-        return Turns(place, case.info.id, shared=_plantable(case)).hold(alone=True)
+    def case_finished(self, result: CaseResult) -> None:
+        """Take in what became of a case that another process has run."""
+        self._record.case_finished(result)
 
-    def _demand_due(self, case: CaseRun, due: str) -> None:
-        """Ask the server for its date; raise :class:`NotTested` when a planted case is not yet due."""
-        probe = CaseRun(case.context, case.info, case.instance)
-        try:
-            now = adapter_of(case.context.contract)(probe).server_now()
-        finally:
-            self._clean(probe)
-        if now < datetime.fromisoformat(due):
-            raise NotTested(f"due {datetime.fromisoformat(due):%Y-%m-%d}")
+    def expects(self, number: int) -> None:
+        """Note how many cases are to run."""
+        self._record.expects(number)
 
-    def _journal_lock(self, target: Target) -> JournalKey:
-        """Return what encrypts the journal; its key comes from a secret that the operator has on every machine."""
-        manager = target.identities.get("manager")
-        secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)
-        if not secret:
-            raise NotTested(
-                "give KMS_JOURNAL_KEY, or an API key instead of a token: the journal is encrypted under it"
-            )
-        with self._lock:
-            if self._lock_of_journal is None:
-                self._lock_of_journal = JournalKey(str(secret))
-            return self._lock_of_journal
+    def cut_short(self, why: str, *, if_first: bool = False) -> None:
+        """Note why the run is not complete; ``if_first``: only where nothing has said so before."""
+        self._record.cut_short(why, if_first=if_first)
+
+    def went_wrong(self, what: str, *, if_first: bool = False) -> None:
+        """Note an error of the suite itself; ``if_first``: only where there was none before."""
+        self._record.went_wrong(what, if_first=if_first)
+
+    @property
+    def results(self) -> Mapping[str, CaseResult]:
+        """The results so far by case id, in the order in which the cases finished."""
+        return self._record.finished()
+
+    def accepts(self, result: CaseResult) -> str:
+        """Return why the baseline keeps a failed case from failing the run, or ``""``."""
+        return accepted(result, self.options.baseline or ())
+
+    def outcome(self) -> Run:
+        """Return the verdict object."""
+        return describe_run(self.options, self._target, self._record.recorded(), self.started)
+
+    # --- what runs have left --------------------------------------------------------------------------------------
 
     def left_behind(self) -> list[Thing]:
         """Return what dead runs have left on this target, newest first."""
@@ -291,151 +214,23 @@ class Session:
         if not self._contexts or self._journal is None or self.target.embedded:
             return []
         left = list(own(self._all(), self.target.contract))
-        if left and not self._journal.last(_PATIENCE):
+        if left and not self._journal.last(_OTHER_PROCESSES):
             return [f"{len(left)} things: a process of this run is still at work"]
         return put_right(left)
 
     def _all(self) -> list[Context]:
         return [self.context(contract_id) for contract_id in self.options.contracts]
 
-    def _demand_life(self, context: Context) -> None:
-        """Spare the cases that are left when the endpoint has stopped answering."""
-        silent = context.client.silent
-        if silent >= BREAKER:
-            self.interrupted = f"the endpoint gave no answer to {silent} requests in a row"
-            raise NotTested("the endpoint stopped answering")
-
-    def _clean(self, case: CaseRun) -> None:
-        """Remove what a case has made; a failure to do so leaves it to the journal."""
-        if case.context.target.embedded:
-            return  # the reference and all it holds end with the run
-        try:
-            with contextlib.suppress(Exception):
-                case.finish()
-        except KeyboardInterrupt:
-            # Ctrl-C that falls into a clean-up must not cut it short; a second one may.
-            with contextlib.suppress(Exception):
-                case.finish()
-            raise
-
-    def accepts(self, result: CaseResult) -> str:
-        """Return why the baseline keeps a failed case from failing the run, or ``""``."""
-        return accepted(result, self.options.baseline or ())
-
-    def _settle(
-        self, cases: Sequence[CaseResult], rows: Sequence[Row], *, complete: bool
-    ) -> tuple[KnownDeviation, ...]:
-        """Hold the baseline against what was found."""
-        if self.options.baseline is None:
-            return ()
-        known = [case.id for contract in self.options.contracts for case in listed_cases(contract)]
-        return settle(self.options.baseline, cases, known, rows, complete=complete)
-
-    def _fuzzed(self) -> dict[str, Any]:
-        """Return how the run fuzzed, with the digest of each corpus: equal digests are equal requests."""
-        options = self.options.fuzz
-        told: dict[str, Any] = {
-            "on": options.on,
-            "corpus": "whole" if options.whole else "sample",
-            "generated": options.generate,
-        }
-        if options.on:
-            told["sha256"] = {
-                contract: digest
-                for contract in self.options.contracts
-                if (digest := shipped_digest(contract))
-            }
-        if options.generate:
-            told |= {"seed": options.seed, "examples": options.examples, "seconds": options.seconds}
-        return told
-
-    def cancel(self) -> None:
-        """End every wait that is under way."""
-        for context in self._contexts.values():
-            context.clock.cancel()
-
     def close(self) -> None:
-        """Let go of everything."""
+        """Close every connection and file, and stop the embedded reference."""
         for context in self._contexts.values():
             context.client.close()
             context.clock.close()
-        if self._pace is not None:
-            self._pace.close()
+        if self._rate_limit is not None:
+            self._rate_limit.close()
             if not self.options.worker:
-                self._pace_file.unlink(missing_ok=True)
+                self._rate_limit_file.unlink(missing_ok=True)
         if self._journal is not None:
             self._journal.close()
         if self._reference is not None:
             self._reference.stop()
-
-    def outcome(self) -> Run:
-        """Return the verdict object."""
-        missing = self.expected - len(self.results)
-        interrupted = self.interrupted
-        if missing > 0 and not interrupted and not self.trouble:
-            interrupted = f"{missing} of {self.expected} selected cases did not run"
-        if self.options.shard and not interrupted:
-            interrupted = shard_note(self.options.shard)
-        contracts = [load_contract(contract_id) for contract_id in self.options.contracts]
-        target = self._target
-        cases = tuple(self.results[case_id] for case_id in sorted(self.results))
-        rows = tuple(row for contract in contracts for row in contract.rows())
-        return Run(
-            profile=self.options.profile,
-            cases=cases,
-            rows=rows,
-            interrupted=interrupted,
-            trouble=self.trouble,
-            started=self.started,
-            finished=time.time(),
-            meta={
-                "suite": {"name": "kms-conformance", "version": __version__, "commit": commit()},
-                "run_id": self.options.run,
-                "edition": self.options.edition,
-                "contracts": [
-                    {
-                        "id": contract.id,
-                        "title": contract.title,
-                        "edition": contract.edition,
-                        "sha256": contract.sha256,
-                    }
-                    for contract in contracts
-                ],
-                "target": target.public() if target else {},
-                "sections": {
-                    contract.id: [dict(section) for section in contract.about.get("sections", ())]
-                    for contract in contracts
-                },
-                "options": {"max_wait": self.options.max_wait, "fuzz": self._fuzzed()},
-            },
-            baseline=self._settle(cases, rows, complete=not interrupted and not self.trouble),
-            accepted={case.id: reason for case in cases if (reason := self.accepts(case))},
-        )
-
-
-def _reason(wrong: BaseException) -> BaseException:
-    """Return why a case stopped, for its verdict."""
-    match wrong:
-        case Cancelled():
-            return NotTested("the run was stopped while this case waited")
-        case KeyboardInterrupt():
-            return NotTested("the run was stopped during this case")
-        case StaleError():
-            return NotTested(f"{_LOST}: {wrong}")
-    return wrong
-
-
-def _touched(info: CaseInfo, target: Target) -> set[str]:
-    """Return what a case touches beyond its own things on this target."""
-    return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(SWITCHES[kind], False))}
-
-
-def _plantable(case: CaseRun) -> bool:
-    """Tell whether a case waits longer than a run may, and leaves nothing that cannot stay for days."""
-    context, info = case.context, case.info
-    return (
-        type(context.clock) is RealClock
-        and info.waits > context.target.max_wait
-        and not set(info.impact) & ROOTLESS
-        and context.journal.path is not None
-    )

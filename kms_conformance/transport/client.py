@@ -22,7 +22,7 @@ from kms_conformance import __version__
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.deadline import DEADLINE, DeadlineTransport
-from kms_conformance.transport.rate_limit import Pace
+from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.retry import pause
 from kms_conformance.transport.tokens import Tokens
 
@@ -87,13 +87,13 @@ class Client:
     """Sends requests to one target; safe between threads."""
 
     def __init__(
-        self, target: Target, redactor: Redactor, prefix: str = "x", pace: Pace | None = None
+        self, target: Target, redactor: Redactor, prefix: str = "x", rate_limit: RateLimit | None = None
     ) -> None:
         self.target, self.redactor, self._prefix = target, redactor, prefix
         self._transport = DeadlineTransport()
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
-        self._pace = pace or Pace(target.requests_per_second)
-        self.tokens = Tokens(target, self._http, redactor, self._pace.take)
+        self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
+        self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
         self._numbers = itertools.count(1)
         self.silent = 0  # requests in a row that got no answer
         for value, label in target.secrets().items():
@@ -118,7 +118,7 @@ class Client:
 
     def take_turn(self) -> None:
         """Wait for the run's rate limit; for those who send by other means."""
-        self._pace.take()
+        self._rate_limit.take()
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
@@ -158,7 +158,7 @@ class Client:
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built = self._build(request, case)
-        self._pace.take()
+        self._rate_limit.take()
         started, begun = time.time(), time.perf_counter()
         DEADLINE.at = time.monotonic() + self.target.timeout
         try:

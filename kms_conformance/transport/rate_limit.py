@@ -14,7 +14,7 @@ _MARGIN = 1.05
 _TURN = struct.Struct("d")
 
 
-class Pace:
+class RateLimit:
     """Lets at most ``per_second`` requests leave in any second; ``None`` means no limit.
 
     ``place`` is a file by which several processes share the limit. The clock counts from the start of the machine, so it

@@ -1,13 +1,13 @@
 """What the KMS of the same instance does with its crypto units."""
 
-from kms_conformance.api import covers, impact, key_material
+from kms_conformance.api import covers, impact
 
 
 @covers("tke-crypto-ready")
 @impact("zeroize")
 def test_kms_needs_a_master_key(tke):
     """The KMS wraps only while every operational unit holds a current master key."""
-    by, plaintext = tke.administrators(1), key_material()
+    by, plaintext = tke.administrators(1), tke.key_material()
     units = [tke.operational(unit) for unit in tke.fresh_units()]
     control = units[0].attributes().needed()
     tke.kms_create_root_key().is_refused_somehow(*range(400, 600), control=control)

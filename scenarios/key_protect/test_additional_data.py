@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material
+from kms_conformance.api import covers
 
 REFUSED = "unwrap-wrong-aad-refused"
 
@@ -32,7 +32,7 @@ REFUSED = "unwrap-wrong-aad-refused"
 def test_unwrap_with_similar_aad(kms, wrapped, given):
     """Unwrap and rewrap are refused with additional data that differ slightly from those of wrap."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material(), wrapped).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material(), wrapped).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext, wrapped).succeeds(200)
     kms.rewrap(key, ciphertext, wrapped).succeeds(200)
     kms.unwrap(key, ciphertext, given).is_refused_somehow().lacks("plaintext")
@@ -43,9 +43,14 @@ def test_unwrap_with_similar_aad(kms, wrapped, given):
 @covers(REFUSED, "unwrap-missing-aad-refused", "aad-outlives-rotation")
 def test_aad_after_rotation(kms, form):
     """After an imported key is rotated, unwrap and rewrap still need the additional data, in both path forms."""
-    key, plaintext, aad, act = kms.import_root_key(), key_material(), ["bucket", "object"], getattr(kms, form)
+    key, plaintext, aad, act = (
+        kms.import_root_key(),
+        kms.key_material(),
+        ["bucket", "object"],
+        getattr(kms, form),
+    )
     older = kms.wrap(key, plaintext, aad).succeeds(200)["ciphertext"]
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     newer = act(key, "wrap", {"plaintext": plaintext, "aad": aad}).succeeds(200)["ciphertext"]
     opened = act(key, "unwrap", {"ciphertext": older, "aad": aad}).succeeds(200)
     moved = act(key, "rewrap", {"ciphertext": older, "aad": aad}).succeeds(200)
@@ -64,11 +69,11 @@ def test_aad_after_rotation(kms, form):
 def test_ciphertext_of_another_used_key(kms, form):
     """An imported and rotated key neither unwraps nor rewraps a ciphertext of another key, in both path forms."""
     key, other, act = kms.import_root_key(), kms.create_root_key(), getattr(kms, form)
-    kms.rotate(key, payload=key_material()).succeeds(204)
-    body = {"ciphertext": kms.wrap(other, key_material()).succeeds(200)["ciphertext"]}
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
+    body = {"ciphertext": kms.wrap(other, kms.key_material()).succeeds(200)["ciphertext"]}
     for action, hidden in (("unwrap", "plaintext"), ("rewrap", "ciphertext")):
         control = act(other, action, body).succeeds(200)
         act(key, action, body).is_refused_somehow(control=control).lacks(hidden)
-    mine = {"ciphertext": kms.wrap(key, key_material()).succeeds(200)["ciphertext"]}
+    mine = {"ciphertext": kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]}
     control = act(key, "unwrap", mine).succeeds(200)
     act(other, "unwrap", mine).is_refused_somehow(control=control).lacks("plaintext")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, needs, waits
+from kms_conformance.api import covers, needs, waits
 
 aliases = needs(capability="aliases")
 
@@ -11,7 +11,7 @@ aliases = needs(capability="aliases")
 @aliases
 def test_alias_in_every_path(kms):
     """An alias can be used for the key's id to rotate, disable, give a policy to and delete a key."""
-    alias, plaintext = kms.short_name("paths"), key_material()
+    alias, plaintext = kms.short_name("paths"), kms.key_material()
     key = kms.create_root_key(aliases=[alias])
     ciphertext = kms.wrap(alias, plaintext).succeeds(200)["ciphertext"]
     kms.rotate(alias).succeeds(204)
@@ -97,7 +97,7 @@ def test_purged_key_is_gone_everywhere(kms):
     """A purged key is not listed, found or restored, and its alias can be given to another key."""
     alias, row = kms.short_name("purged"), "purge-gone-everywhere"
     key = kms.import_root_key(aliases=[alias])
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     kms.delete_key(key).succeeds(200, 204)
     kms.list_keys(search=key.name, state="5").succeeds(200).counts("resources", 1)
     kms.wait(14460, "four hours between delete and purge")

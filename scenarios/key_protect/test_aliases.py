@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, needs, waits
+from kms_conformance.api import covers, needs, waits
 
 aliases = needs(capability="aliases")
 
@@ -11,7 +11,7 @@ aliases = needs(capability="aliases")
 @aliases
 def test_alias_addresses_the_key(kms):
     """An alias can be used wherever the key's id can."""
-    key, alias, plaintext = kms.create_root_key(), kms.short_name("alias"), key_material()
+    key, alias, plaintext = kms.create_root_key(), kms.short_name("alias"), kms.key_material()
     kms.create_alias(key, alias).succeeds(200, 201).shows("resources.0.alias", alias)
     kms.get_metadata(alias).succeeds(200).shows("resources.0.id", key.id, requirement="alias-addresses-key")
     kms.get_key(alias).succeeds(200).shows("resources.0.id", key.id, requirement="read-by-alias")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material
+from kms_conformance.api import covers
 
 POLICY = "dualAuthDelete"
 
@@ -113,7 +113,7 @@ def test_body_that_is_no_json(kms):
 @covers("no-body-err-unwrap", "no-body-err", "no-body-err-unwrap-with-body", "precedence-p10")
 def test_unwrap_without_body(kms):
     """Unwrap without a body is refused; with the ciphertext it returns the plaintext."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(
         200, requirement="no-body-err-unwrap-with-body"
@@ -128,7 +128,7 @@ def test_unwrap_without_body(kms):
 def test_rewrap_without_body(kms):
     """Rewrap without a body is refused; with the ciphertext it returns a new one."""
     key = kms.create_root_key()
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200, requirement="no-body-err-rewrap-with-body")
     kms.action(key, "rewrap").is_refused("NO_BODY_ERR")
 
@@ -138,7 +138,7 @@ def test_rewrap_without_body(kms):
 def test_wrap_plaintext_that_is_no_base64(kms, plaintext):
     """Wrapping a plaintext that is not base64 is refused, and the answer names the field."""
     key = kms.create_root_key()
-    kms.wrap(key, key_material()).succeeds(200)
+    kms.wrap(key, kms.key_material()).succeeds(200)
     refused = kms.wrap(key, plaintext).is_refused(
         "INVALID_FIELD_ERR",
         message="The field 'plaintext' must be: a base64 encoded key material",
@@ -152,7 +152,7 @@ def test_wrap_plaintext_that_is_no_base64(kms, plaintext):
 def test_unwrap_ciphertext_that_is_no_base64(kms):
     """Unwrapping a ciphertext that is not base64 is refused, and the answer names the field."""
     key = kms.create_root_key()
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
     kms.unwrap(key, f"{wrapped['ciphertext'][:-5]}$$$$$").is_refused(
         "INVALID_FIELD_ERR",
@@ -165,7 +165,7 @@ def test_unwrap_ciphertext_that_is_no_base64(kms):
 def test_rewrap_ciphertext_that_is_no_base64(kms):
     """Rewrapping a ciphertext that is not base64 is refused."""
     key = kms.create_root_key()
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200)
     kms.rewrap(key, f"{wrapped['ciphertext'][:-5]}$$$$$").is_refused(
         "INVALID_FIELD_ERR", target=("field", "ciphertext")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material
+from kms_conformance.api import covers
 
 
 @covers("bad-body-err-two-keys", "bad-body-err-nothing-created")
@@ -71,7 +71,7 @@ def test_policy_with_extra_members_inside(kms):
 def test_body_without_ciphertext(kms, action):
     """An unwrap or rewrap body without a ciphertext is refused."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     kms.action(key, action, {"ciphertext": ciphertext}).succeeds(200)
     for body in ({}, {"aad": ["bucket"]}, {"ciphertext": ""}):
         kms.action(key, action, body).is_refused_somehow(400, 422).lacks("plaintext")
@@ -97,18 +97,18 @@ def test_wrap_with_an_empty_object(kms):
 @covers("standard-key-long-payload", "standard-key-payload-too-long")
 def test_long_standard_keys(kms):
     """A standard key of 7,500 bytes is imported and returned whole; a longer one is refused."""
-    material = key_material(7500)
+    material = kms.key_material(7500)
     key = kms.import_standard_key(material)
     row = "standard-key-long-payload"
     kms.get_key(key).succeeds(200).shows("resources.0.payload", material, requirement=row)
-    longer = kms.create_key(extractable=True, payload=key_material(7501))
+    longer = kms.create_key(extractable=True, payload=kms.key_material(7501))
     longer.is_refused_somehow(requirement="standard-key-payload-too-long")
 
 
 @covers("import-root-key-bad-length", "rotate-bad-length")
 def test_rotate_with_material_of_no_aes_length(kms):
     """Rotating with key material that is not 16, 24 or 32 bytes long is refused."""
-    kms.rotate(kms.import_root_key(), payload=key_material(24)).succeeds(204)
+    kms.rotate(kms.import_root_key(), payload=kms.key_material(24)).succeeds(204)
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material(17)).is_refused_somehow(requirement="rotate-bad-length")
+    kms.rotate(key, payload=kms.key_material(17)).is_refused_somehow(requirement="rotate-bad-length")
     kms.list_versions(key).succeeds(200).counts("resources", 1, requirement="rotate-bad-length")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, key_material, needs
+from kms_conformance.api import covers, impact, needs
 
 two_users = needs(identity="approver", capability="dual_auth")
 ON = {"enabled": True}
@@ -47,7 +47,7 @@ def test_policy_that_is_off(kms):
 @impact("litter")
 def test_key_set_for_deletion_works_on(kms):
     """A key set for deletion, by the older path form, still wraps and unwraps until it is deleted."""
-    key, plaintext, row = kms.create_root_key(), key_material(), "dual-auth-stays-usable"
+    key, plaintext, row = kms.create_root_key(), kms.key_material(), "dual-auth-stays-usable"
     kms.put_policy(key, dualAuthDelete=ON).succeeds(200)
     ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
     kms.old_action(key, "setKeyForDeletion").succeeds(200, 204)

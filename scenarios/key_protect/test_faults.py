@@ -1,6 +1,6 @@
 """Refusals that only the control protocol can provoke: sections 11, 20, 21 and 32."""
 
-from kms_conformance.api import covers, impact, key_material, needs
+from kms_conformance.api import covers, impact, needs
 
 by_fault = needs(control=True, capability="faults")
 
@@ -23,7 +23,7 @@ def test_corrupt_metadata(kms):
 def test_rewrap_with_a_broken_signature(kms):
     """A rewrap whose signature is invalid is refused and returns no ciphertext or plaintext."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     kms.rewrap(key, ciphertext).succeeds(200).lacks("plaintext")
     kms.fault("bad-signature", key=key)
     kms.rewrap(key, ciphertext).is_refused("INVALID_SIG_EXP_ERR").lacks("ciphertext").lacks("plaintext")

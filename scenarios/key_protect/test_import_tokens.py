@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
+from kms_conformance.api import Secret, covers, impact, needs, waits
 
 
 @covers("import-token-create", "import-token-retrieve", "import-token-counts-down")
@@ -35,10 +35,10 @@ def test_import_by_token(kms):
     """An import token imports several keys, and the imported keys can be used."""
     token = kms.import_token()
     for row in ("import-token-import", "import-token-several-imports"):
-        answer = kms.create_key(**kms.parcel(token, key_material()).members())
+        answer = kms.create_key(**kms.parcel(token, kms.key_material()).members())
         answer.succeeds(201, requirement=row).shows("resources.0.imported", value=True)
         answer.lacks("resources.0.payload")
-        kms.wrap(answer["resources.0.id"], key_material()).succeeds(200)
+        kms.wrap(answer["resources.0.id"], kms.key_material()).succeeds(200)
 
 
 @covers("incorrect-nonce-err-import", "import-token-replaced")
@@ -46,7 +46,7 @@ def test_import_by_token(kms):
 @impact("import-token")
 def test_import_with_a_stale_nonce(kms):
     """Importing with the encrypted nonce of an older import token is refused."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
     new = kms.parcel(kms.import_token(), material)
@@ -63,7 +63,7 @@ def test_import_with_a_stale_nonce(kms):
 @waits(31)
 def test_restore_with_a_stale_nonce(kms):
     """The page's own sequence: a key imported by token is restored with the first token's nonce."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     key = kms.create_key(**old.members()).succeeds(201)["resources.0.id"]
     kms.delete_key(key).succeeds()
@@ -82,7 +82,7 @@ def test_restore_with_a_stale_nonce(kms):
 @impact("import-token")
 def test_rotate_with_a_stale_nonce(kms):
     """Rotating with the encrypted nonce of an older import token is refused."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     key, control = kms.import_root_key(), kms.import_root_key()
     new = kms.parcel(kms.import_token(), material)
@@ -96,12 +96,12 @@ def test_rotate_with_a_stale_nonce(kms):
 @impact("import-token")
 def test_import_with_a_wrong_iv(kms):
     """Importing with an IV or a nonce that does not match the key material is refused."""
-    token, material = kms.import_token(), key_material()
+    token, material = kms.import_token(), kms.key_material()
     parcel = kms.parcel(token, material)
     kms.create_key(**parcel.members()).succeeds(201)
     wrong = Secret(base64.b64encode(os.urandom(12)).decode())
     kms.create_key(**{**parcel.members(), "iv": wrong}).is_refused("INCORRECT_NONCE_IV_ERR")
-    other = {**parcel.members(), "payload": kms.parcel(token, key_material()).payload}
+    other = {**parcel.members(), "payload": kms.parcel(token, kms.key_material()).payload}
     kms.create_key(**other).is_refused(
         "INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material"
     )
@@ -112,7 +112,7 @@ def test_import_with_a_wrong_iv(kms):
 @impact("import-token")
 def test_import_by_a_replaced_token(kms):
     """Importing with the public key of a replaced import token is refused."""
-    material = key_material()
+    material = kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
     new = kms.parcel(kms.import_token(), material)
@@ -130,7 +130,7 @@ def test_token_expires(kms):
     """An import token can be retrieved and used until it expires, and not afterwards."""
     kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)
     token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
-    parcel = kms.parcel(token, key_material())
+    parcel = kms.parcel(token, kms.key_material())
     kms.create_key(**parcel.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
     kms.wait(285, "the import token has not expired yet")
     kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
@@ -168,6 +168,6 @@ def test_token_of_a_forbidden_length(kms, expiration):
 @impact("import-token")
 def test_nonce_without_vector(kms):
     """Importing with an encrypted nonce but no initialisation vector is refused."""
-    members = kms.parcel(kms.import_token(), key_material()).members()
+    members = kms.parcel(kms.import_token(), kms.key_material()).members()
     kms.create_key(**members).succeeds(201)
     kms.create_key(**{**members, "iv": None}).is_refused_somehow()

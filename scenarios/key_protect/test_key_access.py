@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, key_material, needs
+from kms_conformance.api import covers, impact, needs
 
 RIGHTS = ("create_root_key", "create_standard_key", "import_root_key", "import_standard_key")
 POLICY = "keyCreateImportAccess"
@@ -40,7 +40,7 @@ def test_policy_forbids_standard_keys(kms):
 @impact("instance")
 def test_right_that_is_missing(kms, right, extractable, imported):
     """With one attribute of the policy false, only what that attribute allows is refused."""
-    members = {"extractable": extractable, "payload": key_material() if imported else None}
+    members = {"extractable": extractable, "payload": kms.key_material() if imported else None}
     kms.create_key(**members).succeeds(201)
     kms.set_instance_policy(POLICY, **{**dict.fromkeys(RIGHTS, True), right: False}).succeeds(204)
     name = kms.name()
@@ -64,7 +64,7 @@ def test_right_that_is_alone(kms, right, extractable, imported):
     """With one attribute of the policy true, what it allows succeeds though the others are false."""
     kms.set_instance_policy(POLICY, **{**dict.fromkeys(RIGHTS, False), right: True}).succeeds(204)
     row = f"access-{right.replace('_', '-')}-allowed"
-    kms.create_key(extractable=extractable, payload=key_material() if imported else None).succeeds(
+    kms.create_key(extractable=extractable, payload=kms.key_material() if imported else None).succeeds(
         201, requirement=row
     )
 
@@ -95,13 +95,13 @@ def test_rights_that_are_left_out(kms):
 @impact("instance")
 def test_import_without_the_enforced_token(kms):
     """With enforce_token, importing without a token is refused although every attribute is true."""
-    kms.create_key(payload=key_material()).succeeds(201)
-    kms.create_key(extractable=True, payload=key_material()).succeeds(201)
+    kms.create_key(payload=kms.key_material()).succeeds(201)
+    kms.create_key(extractable=True, payload=kms.key_material()).succeeds(201)
     kms.set_instance_policy(POLICY, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
-    kms.create_key(payload=key_material()).is_refused(
+    kms.create_key(payload=kms.key_material()).is_refused(
         "KEY_CREATE_IMPORT_ACCESS_ERR", requirement=("access-enforce-token-plain-import", "precedence-p17")
     )
-    standard = kms.create_key(extractable=True, payload=key_material())
+    standard = kms.create_key(extractable=True, payload=kms.key_material())
     standard.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-enforce-token-standard")
     kms.create_key().succeeds(201, requirement="access-enforce-token-create")
 
@@ -114,11 +114,11 @@ def test_import_without_the_enforced_token(kms):
 def test_enforced_token(kms):
     """With enforce_token, a key is imported and rotated with an import token only."""
     token, key, control = kms.import_token(), kms.import_root_key(), kms.import_root_key()
-    kms.rotate(control, payload=key_material()).succeeds(204)
+    kms.rotate(control, payload=kms.key_material()).succeeds(204)
     kms.set_instance_policy(POLICY, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
-    made = kms.create_key(**kms.parcel(token, key_material()).members())
+    made = kms.create_key(**kms.parcel(token, kms.key_material()).members())
     made.succeeds(201, requirement="access-enforce-token-token-import")
-    plain = kms.rotate(key, payload=key_material())
+    plain = kms.rotate(key, payload=kms.key_material())
     plain.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-enforce-token-rotate")
-    packed = kms.rotate(key, parcel=kms.parcel(token, key_material()))
+    packed = kms.rotate(key, parcel=kms.parcel(token, kms.key_material()))
     packed.succeeds(204, requirement="access-enforce-token-token-rotate")

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, waits
 
 
 def after(text, **ahead):
@@ -62,7 +62,7 @@ def test_expiration_date_is_the_one_given(kms):
     later = kms.later(7200)
     for made in (
         kms.create_key(expirationDate=later),
-        kms.create_key(expirationDate=later, payload=key_material()),
+        kms.create_key(expirationDate=later, payload=kms.key_material()),
     ):
         made.succeeds(201).matches("resources.0.expirationDate", f"^{later[:19]}")
         shown = kms.get_metadata(made["resources.0.id"]).succeeds(200)
@@ -75,7 +75,7 @@ def test_members_of_a_key_are_kept(kms):
     """Name, description and tags of a key are shown exactly as they were given."""
     name = kms.name("Some.Name")[:70] + " with Blanks"
     tags, words = ["one", "Two words"], "Keeps CAPITALS, blanks and äöü."
-    for members in ({}, {"payload": key_material()}, {"extractable": True}):
+    for members in ({}, {"payload": kms.key_material()}, {"extractable": True}):
         made = kms.create_key(name=name, description=words, tags=tags, **members).succeeds(201)
         shown = kms.get_metadata(made["resources.0.id"]).succeeds(200)
         for answer in (made, shown):
@@ -89,10 +89,10 @@ def test_members_of_a_key_are_kept(kms):
 def test_representations_hide_the_material(kms):
     """No view of an imported root key contains its key material, in whatever state the key is."""
     asking = kms.preferring("representation")
-    made = asking.create_key(payload=key_material()).succeeds(201).lacks("resources.0.payload")
+    made = asking.create_key(payload=kms.key_material()).succeeds(201).lacks("resources.0.payload")
     made.shows("resources.0.creationDate", requirement="prefer-representation-create")
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     kms.get_key(key).succeeds(200).lacks("resources.0.payload")
     kms.disable(key).succeeds(204)
     for answer in (kms.get_key(key), kms.get_metadata(key)):
@@ -109,7 +109,7 @@ def test_representations_hide_the_material(kms):
 @waits(31)
 def test_material_is_in_no_member_and_no_header(kms):
     """No member and no header of a reply contains the key material of an imported root key."""
-    first, second = key_material(), key_material()
+    first, second = kms.key_material(), kms.key_material()
     made = kms.create_key(payload=first).succeeds(201)
     key = made["resources.0.id"]
     replies = [made, kms.rotate(key, payload=second).succeeds(204), kms.get_key(key), kms.get_metadata(key)]
@@ -124,7 +124,7 @@ def test_material_is_in_no_member_and_no_header(kms):
 @covers("deleted-standard-key-readable")
 def test_deleted_standard_key(kms):
     """A deleted standard key can be read as deleted; its key material is returned only before."""
-    material = key_material()
+    material = kms.key_material()
     key = kms.import_standard_key(material)
     for _ in range(2):
         kms.get_key(key).succeeds(200).shows("resources.0.payload", material)

@@ -1,6 +1,6 @@
 """Keys are created, imported and read, and root keys do not return their key material."""
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, waits
 
 
 @covers("create-root-key", "state-after-create")
@@ -48,7 +48,7 @@ def test_root_key_material_stays_inside(kms):
 @covers("standard-key-payload", "metadata-standard-no-payload")
 def test_standard_key_material_comes_back(kms):
     """Only reading a standard key returns its key material."""
-    material = key_material()
+    material = kms.key_material()
     key = kms.import_standard_key(material)
     kms.get_key(key).succeeds(200).shows("resources.0.payload", material)
     kms.get_metadata(key).succeeds(200).lacks(
@@ -66,15 +66,15 @@ def test_generated_standard_key_has_material(kms):
 @covers("import-root-key", "import-root-key-usable")
 def test_import_root_key(kms):
     """An imported root key is shown as imported, and wraps."""
-    answer = kms.create_key(extractable=False, payload=key_material())
+    answer = kms.create_key(extractable=False, payload=kms.key_material())
     answer.succeeds(201).shows("resources.0.imported", value=True).lacks("resources.0.payload")
-    kms.wrap(answer["resources.0.id"], key_material()).succeeds(200, requirement="import-root-key-usable")
+    kms.wrap(answer["resources.0.id"], kms.key_material()).succeeds(200, requirement="import-root-key-usable")
 
 
 @covers("import-standard-key")
 def test_import_standard_key(kms):
     """An imported standard key is shown as imported."""
-    answer = kms.create_key(extractable=True, payload=key_material())
+    answer = kms.create_key(extractable=True, payload=kms.key_material())
     answer.succeeds(201).shows("resources.0.imported", value=True)
 
 
@@ -82,8 +82,8 @@ def test_import_standard_key(kms):
 def test_import_material_of_no_aes_length(kms):
     """Importing a root key of 17 bytes is refused: key material has 16, 24 or 32 bytes."""
     for size in (16, 24, 32):
-        kms.create_key(payload=key_material(size)).succeeds(201)
-    kms.create_key(payload=key_material(17)).is_refused_somehow()
+        kms.create_key(payload=kms.key_material(size)).succeeds(201)
+    kms.create_key(payload=kms.key_material(17)).is_refused_somehow()
 
 
 @covers("create-names-not-unique")
@@ -100,8 +100,10 @@ def test_unknown_key(kms):
     key, unknown = kms.create_root_key(), "00000000-0000-4000-8000-000000000000"
     kms.get_key(key).succeeds(200)
     kms.get_key(unknown).is_refused("KEY_NOT_FOUND_ERR")
-    kms.wrap(key, key_material()).succeeds(200)
-    kms.wrap(unknown, key_material()).is_refused("KEY_NOT_FOUND_ERR", requirement="key-not-found-err-action")
+    kms.wrap(key, kms.key_material()).succeeds(200)
+    kms.wrap(unknown, kms.key_material()).is_refused(
+        "KEY_NOT_FOUND_ERR", requirement="key-not-found-err-action"
+    )
     kms.delete_key(key).succeeds()
     kms.delete_key(unknown).is_refused("KEY_NOT_FOUND_ERR", requirement="key-not-found-err-delete")
 
@@ -182,7 +184,7 @@ def test_minimal_representation(kms):
 @covers("import-payload-not-base64")
 def test_import_material_that_is_no_base64(kms):
     """Importing key material that is not base64 is refused."""
-    kms.create_key(payload=key_material()).succeeds(201)
+    kms.create_key(payload=kms.key_material()).succeeds(201)
     kms.create_key(payload=kms.harmless("no base64 at all!")).is_refused_somehow()
 
 

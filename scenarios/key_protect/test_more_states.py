@@ -1,6 +1,6 @@
 """Further cases on expired and deleted keys, and on callers that a network policy does not allow."""
 
-from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
+from kms_conformance.api import Secret, covers, impact, needs, waits
 
 ELSEWHERE = "203.0.113.77"  # from a range that RFC 5737 reserves for documentation
 OTHER = "8d2f5c5e-6a1b-4f6e-8f0d-2b7a9c1e4d30"
@@ -57,7 +57,7 @@ def test_restore_of_a_key_that_was_suspended(kms):
 def test_ciphertext_that_was_cut(kms):
     """Unwrapping a truncated ciphertext is refused."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext).succeeds(200)
     cut = Secret(ciphertext.rstrip("=")[: len(ciphertext) // 4 * 4 - 3])
     kms.unwrap(key, cut).is_refused("INVALID_FIELD_ERR", target=("field", "ciphertext")).lacks("plaintext")
@@ -70,12 +70,14 @@ def test_caller_from_elsewhere_uses_no_key(kms):
     """A caller from an address that the policy does not allow can neither read, wrap with nor delete a key."""
     elsewhere, key = kms.from_address(ELSEWHERE), kms.create_root_key()
     read = elsewhere.get_metadata(key).succeeds(200)
-    wrapped = elsewhere.wrap(key, key_material()).succeeds(200)
+    wrapped = elsewhere.wrap(key, kms.key_material()).succeeds(200)
     kms.restrict_addresses(kms.everywhere_but_here()).succeeds(204)
     elsewhere.get_metadata(key).is_refused("UNAUTHORIZED_ERR", control=read)
-    elsewhere.wrap(key, key_material()).is_refused("UNAUTHORIZED_ERR", control=wrapped).lacks("ciphertext")
+    elsewhere.wrap(key, kms.key_material()).is_refused("UNAUTHORIZED_ERR", control=wrapped).lacks(
+        "ciphertext"
+    )
     elsewhere.delete_key(key).is_refused("UNAUTHORIZED_ERR", control="the same request succeeds below")
-    kms.wrap(key, key_material()).succeeds(200)
+    kms.wrap(key, kms.key_material()).succeeds(200)
     kms.set_instance_policy("allowedIP", enabled=False).succeeds(204)
     elsewhere.delete_key(key).succeeds(200, 204)
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, needs
+from kms_conformance.api import covers, needs
 
 OTHER = "8d2f5c5e-6a1b-4f6e-8f0d-2b7a9c1e4d30"
 ROW = "instances-are-separate"
 DEEDS = {
     "metadata": lambda kms, key, _: kms.get_metadata(key),
-    "wrap": lambda kms, key, _: kms.wrap(key, key_material()),
+    "wrap": lambda kms, key, _: kms.wrap(key, kms.key_material()),
     "unwrap": lambda kms, key, ciphertext: kms.unwrap(key, ciphertext),
     "versions": lambda kms, key, _: kms.list_versions(key),
     "policies": lambda kms, key, _: kms.get_policies(key),
@@ -23,7 +23,7 @@ DEEDS = {
 def test_key_through_another_instance(kms, deed):
     """An operation on a key through another instance is refused and changes nothing."""
     key, do = kms.create_root_key(), DEEDS[deed]
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     other, below = kms.with_headers(bluemix_instance=OTHER), "the same request succeeds below"
     refused = do(other, key, ciphertext).is_refused_somehow(401, 403, 404, control=below)
     refused.lacks("plaintext").lacks("resources.0.id")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, key_material, needs, waits
+from kms_conformance.api import covers, impact, needs, waits
 
 instance_policy = needs(capability="instance_policies")
 RIGHTS = ("create_root_key", "create_standard_key", "import_root_key", "import_standard_key")
@@ -136,11 +136,11 @@ def test_rotation_of_new_keys(kms):
 def test_access_by_other_roads(kms):
     """The policy also refuses importing by token and creating with policies, and nothing is created."""
     token, name = kms.import_token(), kms.name("forbidden")
-    kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201)
+    kms.create_key(**kms.parcel(token, kms.key_material()).members()).succeeds(201)
     kms.create_key_with_policies().succeeds(201)
     forbidden = {"create_root_key": False, "import_root_key": False}
     kms.set_instance_policy(ACCESS, **{**dict.fromkeys(RIGHTS, True), **forbidden}).succeeds(204)
-    packed = kms.create_key(name=name, **kms.parcel(token, key_material()).members())
+    packed = kms.create_key(name=name, **kms.parcel(token, kms.key_material()).members())
     packed.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-import-by-token")
     own = kms.create_key_with_policies(name=name)
     own.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-policy-overrides")
@@ -153,7 +153,7 @@ def test_access_by_other_roads(kms):
 def test_enforced_token_and_rotation(kms):
     """With enforce_token, rotating an imported key without token is refused; generated keys rotate."""
     generated, imported = kms.create_root_key(), kms.import_root_key()
-    body = {"payload": key_material()}
+    body = {"payload": kms.key_material()}
     control = kms.old_action(kms.import_root_key(), "rotate", body).succeeds(204)
     kms.set_instance_policy(ACCESS, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
     row = "access-enforce-token-rotate"
@@ -170,8 +170,8 @@ def test_enforced_token_and_rotation(kms):
 def test_enforced_token_is_left_out(kms):
     """When a request omits enforce_token, keys can be imported without a token again."""
     kms.set_instance_policy(ACCESS, **dict.fromkeys(RIGHTS, True), enforce_token=True).succeeds(204)
-    kms.create_key(payload=key_material()).is_refused(
+    kms.create_key(payload=kms.key_material()).is_refused(
         "KEY_CREATE_IMPORT_ACCESS_ERR", control="it succeeds below"
     )
     kms.set_instance_policy(ACCESS, **dict.fromkeys(RIGHTS, True)).succeeds(204)
-    kms.create_key(payload=key_material()).succeeds(201, requirement="access-enforce-token-returns")
+    kms.create_key(payload=kms.key_material()).succeeds(201, requirement="access-enforce-token-returns")

@@ -1,6 +1,6 @@
 """Which of two broken rules is reported, where a source says so."""
 
-from kms_conformance.api import covers, key_material, needs
+from kms_conformance.api import covers, needs
 
 
 @covers("precedence-p1")
@@ -23,7 +23,7 @@ def test_sync_after_deletion(kms):
 def test_unknown_key_before_everything_about_it(kms):
     """A request for an unknown key is answered with not found, whatever else is wrong with it."""
     key, unknown = kms.create_root_key(), "00000000-0000-4000-8000-000000000000"
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
     kms.action(unknown, "unwrap").is_refused("KEY_NOT_FOUND_ERR")
     kms.delete_key(kms.create_root_key(), force=True).succeeds(200, 204)

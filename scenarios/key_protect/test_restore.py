@@ -1,6 +1,6 @@
 """Restoring deleted keys: sections 17 and 22."""
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, waits
 
 
 @covers("key-impt-req-err")
@@ -12,14 +12,14 @@ def test_restore_generated_key(kms):
     kms.delete_key(key).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
-    kms.restore_key(key, payload=key_material()).is_refused("KEY_IMPT_REQ_ERR")
+    kms.restore_key(key, payload=kms.key_material()).is_refused("KEY_IMPT_REQ_ERR")
 
 
 @covers("key-impt-req-err-imported", "key-impt-req-err-data-readable", "restore-within-30-days")
 @waits(31)
 def test_restore_imported_key(kms):
     """A restored key is active and unwraps the ciphertexts from before its deletion."""
-    key, plaintext = kms.import_root_key(), key_material()
+    key, plaintext = kms.import_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.delete_key(key).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=2592000)
@@ -37,7 +37,7 @@ def test_restore_imported_key(kms):
 @waits(93)
 def test_restore_expired_key(kms):
     """A deleted key cannot be restored after its expiration date."""
-    material = key_material()
+    material = kms.key_material()
     key = kms.import_root_key(material, expirationDate=kms.later(60))
     control = kms.import_root_key()
     kms.wait(62, "the key's expiration date passes")
@@ -93,7 +93,7 @@ def test_restore_with_other_material(kms):
     kms.delete_key(key).succeeds()
     kms.wait(31, "30 seconds between delete and restore", within=2592000)
     kms.restore_key(control, payload=control.material).succeeds(201)
-    kms.restore_key(key, payload=key_material()).is_refused_somehow()
+    kms.restore_key(key, payload=kms.key_material()).is_refused_somehow()
 
 
 @covers("key-root-req-err-restore")

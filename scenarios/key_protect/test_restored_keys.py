@@ -1,6 +1,6 @@
 """A restored key is the key from before its deletion, with its versions, names and limits."""
 
-from kms_conformance.api import covers, impact, key_material, needs, waits
+from kms_conformance.api import covers, impact, needs, waits
 
 SETTLED = "30 seconds between delete and restore"
 
@@ -16,16 +16,16 @@ def restored(kms, key):
 @waits(31)
 def test_restored_key_opens_older_ciphertexts(kms):
     """A restored key unwraps the ciphertexts of each of its versions, and wraps with the newest one."""
-    key, plaintext = kms.import_root_key(), key_material()
+    key, plaintext = kms.import_root_key(), kms.key_material()
     older = kms.wrap(key, plaintext).succeeds(200)
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     newer = kms.wrap(key, plaintext, ["bound"]).succeeds(200)
     restored(kms, key)
     for wrapped, aad in ((older, None), (newer, ["bound"])):
         opened = kms.unwrap(key, wrapped["ciphertext"], aad)
         opened.succeeds(200, requirement="key-impt-req-err-data-readable").shows("plaintext", plaintext)
     kms.list_versions(key).succeeds(200).counts("resources", 2, requirement="restored-key-versions")
-    again = kms.wrap(key, key_material()).succeeds(200)
+    again = kms.wrap(key, kms.key_material()).succeeds(200)
     again.shows("keyVersion.id", newer["keyVersion.id"], requirement="restored-key-versions")
 
 
@@ -67,9 +67,9 @@ def test_restored_key_has_its_alias(kms):
 def test_restoring_does_not_shorten_the_hour(kms):
     """A key that was rotated, deleted and restored within an hour cannot be rotated again in that hour."""
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     restored(kms, key)
-    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.rotate(key, payload=kms.key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
 
 
 @covers("key-rotation-not-permitted-after-enable")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, needs, waits
+from kms_conformance.api import covers, needs, waits
 
 key_rings = needs(capability="key_rings")
 LOOKS = {
     "read": lambda kms, key, _: kms.get_key(key),
-    "wrap": lambda kms, key, _: kms.wrap(key, key_material()),
+    "wrap": lambda kms, key, _: kms.wrap(key, kms.key_material()),
     "unwrap": lambda kms, key, ciphertext: kms.unwrap(key, ciphertext),
     "versions": lambda kms, key, _: kms.list_versions(key),
     "policies": lambda kms, key, _: kms.get_policies(key),
@@ -25,7 +25,7 @@ def test_key_is_not_found_in_another_ring(kms, what):
     """An operation on a key does not find it when the header names another key ring."""
     ring, other, do = kms.new_ring(), kms.new_ring(), LOOKS[what]
     key = kms.in_ring(ring).create_root_key()
-    ciphertext = kms.in_ring(ring).wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.in_ring(ring).wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     below = "the same request succeeds below"
     do(kms.in_ring(other), key, ciphertext).is_refused("KEY_NOT_FOUND_ERR", control=below)
     shown = kms.get_metadata(key).succeeds(200).shows("resources.0.state", 1)
@@ -65,7 +65,7 @@ def test_imported_keys_in_rings(kms):
 @waits(600)
 def test_moved_key_is_the_same(kms):
     """A key cannot be moved to an unknown key ring; moved to an existing one, it is the same key."""
-    alias, plaintext, ring = kms.short_name("moved"), key_material(), kms.new_ring()
+    alias, plaintext, ring = kms.short_name("moved"), kms.key_material(), kms.new_ring()
     key, row = kms.create_root_key(aliases=[alias]), "key-ring-move-keeps-key"
     ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
     below = "the same request succeeds below"

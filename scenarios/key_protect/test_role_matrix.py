@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, key_material, needs, waits
+from kms_conformance.api import covers, impact, needs, waits
 
 ROTATION = {"rotation": {"interval_month": 3}}
 ON_KEYS = {
@@ -156,7 +156,7 @@ def test_reader_has_no_part_in_kmip(kms):
 def test_reader_reads_versions_and_rewraps(kms):
     """A reader can list a key's versions and registrations, rewrap, and count keys."""
     key, reader, row = kms.create_root_key(), kms.as_identity("reader"), "role-reader-reads-more"
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     reader.rewrap(key, ciphertext).succeeds(200, requirement=row).lacks("plaintext", requirement=row)
     reader.list_versions(key).succeeds(200, requirement=row).counts("resources", 1, requirement=row)
     reader.list_registrations(key).succeeds(200, requirement=row)
@@ -174,13 +174,13 @@ def test_reader_reads_versions_and_rewraps(kms):
 def test_nobody_uses_a_key(kms, who):
     """A caller without a role or a valid token can neither read nor use nor delete a key."""
     key, nobody = kms.create_root_key(), kms.as_identity(who)
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     body = {"ciphertext": wrapped["ciphertext"]}
     opened = kms.action(key, "unwrap", body).succeeds(200)
     read = kms.get_metadata(key).succeeds(200)
     nobody.get_metadata(key).is_refused("UNAUTHORIZED_ERR", control=read)
     nobody.action(key, "unwrap", body).is_refused("UNAUTHORIZED_ERR", control=opened).lacks("plaintext")
-    nobody.wrap(key, key_material()).is_refused("UNAUTHORIZED_ERR", control=wrapped).lacks("ciphertext")
+    nobody.wrap(key, kms.key_material()).is_refused("UNAUTHORIZED_ERR", control=wrapped).lacks("ciphertext")
     below = "the same request succeeds below"
     counted = kms.count_keys().succeeds(200)
     nobody.count_keys().is_refused_somehow(401, 403, control=counted)

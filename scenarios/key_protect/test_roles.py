@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, key_material, needs
+from kms_conformance.api import covers, impact, needs
 
 reader = needs(identity="reader")
 
@@ -11,7 +11,7 @@ reader = needs(identity="reader")
 @reader
 def test_reader_reads_and_wraps(kms):
     """A reader can list keys, read metadata, wrap and unwrap."""
-    key, plaintext, view = kms.create_root_key(), key_material(), kms.as_identity("reader")
+    key, plaintext, view = kms.create_root_key(), kms.key_material(), kms.as_identity("reader")
     listed = view.list_keys(search=key.name).succeeds(200, requirement="role-reader-lists")
     listed.lists("resources.*.id", key.id, requirement="role-reader-lists")
     view.get_metadata(key).succeeds(200, requirement="role-reader-lists")

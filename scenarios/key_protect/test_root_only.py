@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, waits
 
 
 @covers("key-root-req-err-disable", "key-root-req-err", "precedence-p16")
@@ -38,8 +38,8 @@ def test_rotate_standard_key(kms):
 @covers("key-root-req-err-wrap")
 def test_wrap_with_standard_key(kms):
     """A standard key cannot wrap."""
-    kms.wrap(kms.create_root_key(), key_material()).succeeds(200)
-    kms.wrap(kms.create_standard_key(), key_material()).is_refused("KEY_ROOT_REQ_ERR").lacks("ciphertext")
+    kms.wrap(kms.create_root_key(), kms.key_material()).succeeds(200)
+    kms.wrap(kms.create_standard_key(), kms.key_material()).is_refused("KEY_ROOT_REQ_ERR").lacks("ciphertext")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,6 @@ def test_wrap_with_standard_key(kms):
 def test_unwrap_with_standard_key(kms, action):
     """A standard key can neither unwrap nor rewrap."""
     root = kms.create_root_key()
-    body = {"ciphertext": kms.wrap(root, key_material()).succeeds(200)["ciphertext"]}
+    body = {"ciphertext": kms.wrap(root, kms.key_material()).succeeds(200)["ciphertext"]}
     kms.action(root, action, body).succeeds(200)
     kms.action(kms.create_standard_key(), action, body).is_refused("KEY_ROOT_REQ_ERR")

@@ -1,16 +1,16 @@
 """Rotation: sections 34 and 35, and that older ciphertexts can still be unwrapped afterwards."""
 
-from kms_conformance.api import covers, impact, key_material, needs, waits
+from kms_conformance.api import covers, impact, needs, waits
 
 
 @covers("key-rotation-not-permitted", "key-rotation-not-permitted-first-at-once")
 def test_rotate_twice_within_the_hour(kms):
     """A root key rotated less than an hour ago cannot be rotated again."""
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material()).succeeds(204)
-    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
     kms.list_versions(key).succeeds(200).counts("resources", 2)
-    kms.wrap(key, key_material()).succeeds(200).differs("keyVersion.id", key.id)
+    kms.wrap(key, kms.key_material()).succeeds(200).differs("keyVersion.id", key.id)
 
 
 @covers("key-rotation-not-permitted-generated", "rotate-generated-key")
@@ -26,16 +26,18 @@ def test_rotate_generated_key_twice(kms):
 def test_rotate_again_after_an_hour(kms):
     """A root key can be rotated again after an hour."""
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     kms.wait(3601, "one rotation an hour")
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
 
 
 @covers("key-payload-req-err", "key-payload-req-err-with-payload", "precedence-p9")
 def test_rotate_imported_key_without_material(kms):
     """An imported root key can be rotated with key material only."""
     control, key = kms.import_root_key(), kms.import_root_key()
-    kms.rotate(control, payload=key_material()).succeeds(204, requirement="key-payload-req-err-with-payload")
+    kms.rotate(control, payload=kms.key_material()).succeeds(
+        204, requirement="key-payload-req-err-with-payload"
+    )
     kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR", requirement=("key-payload-req-err", "precedence-p9"))
     kms.list_versions(key).succeeds(200).counts("resources", 1)
 
@@ -45,7 +47,7 @@ def test_rotate_generated_key_with_material(kms):
     """A generated root key cannot be rotated with key material."""
     control, key = kms.create_root_key(), kms.create_root_key()
     kms.rotate(control).succeeds(204)
-    kms.rotate(key, payload=key_material()).is_refused(
+    kms.rotate(key, payload=kms.key_material()).is_refused(
         "INVALID_QUERY_PARAM_ERR", target=("query_param", "payload")
     )
 
@@ -53,7 +55,7 @@ def test_rotate_generated_key_with_material(kms):
 @covers("rewrap-after-rotation", "rewrap-reveals-no-plaintext")
 def test_rewrap_after_rotation(kms):
     """Rewrap moves a ciphertext to the newest version without revealing the plaintext."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.rotate(key).succeeds(204)
     rewrapped = (
@@ -69,9 +71,9 @@ def test_rewrap_after_rotation(kms):
 @covers("old-ciphertext-after-rotation", "old-ciphertext-returns-new")
 def test_old_ciphertext_after_rotation(kms):
     """A ciphertext of an older version is still unwrapped, and a fresh ciphertext is returned with it."""
-    key, plaintext = kms.import_root_key(), key_material()
+    key, plaintext = kms.import_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
     unwrapped.shows("ciphertext", requirement="old-ciphertext-returns-new")
     unwrapped.shows("rewrappedKeyVersion.id", requirement="old-ciphertext-returns-new")
@@ -96,7 +98,7 @@ def test_versions_after_rotation(kms):
     )
     same.shows("resources.0.name", key.name, requirement="rotation-keeps-identity")
     same.shows("resources.0.keyVersion.id", after["resources.0.id"], requirement="metadata-key-version")
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     wrapped.shows("keyVersion.id", after["resources.0.id"], requirement="wrap-uses-newest-version")
 
 
@@ -104,7 +106,7 @@ def test_versions_after_rotation(kms):
 def test_first_version_is_the_key_id(kms):
     """Before any rotation, the id of the version is the id of the key."""
     key = kms.create_root_key()
-    kms.wrap(key, key_material()).succeeds(200).shows("keyVersion.id", key.id)
+    kms.wrap(key, kms.key_material()).succeeds(200).shows("keyVersion.id", key.id)
 
 
 @covers("key-rotation-not-permitted-55-minutes")
@@ -112,9 +114,9 @@ def test_first_version_is_the_key_id(kms):
 def test_rotate_again_after_55_minutes(kms):
     """A root key cannot be rotated again 55 minutes after a rotation."""
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     kms.wait(3300, "the hour is not over", within=3600)
-    kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.rotate(key, payload=kms.key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
 
 
 @covers("key-rotation-not-permitted-at-once")
@@ -154,8 +156,8 @@ def test_versions_on_request(kms):
 def test_rotate_twice_by_token(kms):
     """A root key rotated with an import token cannot be rotated again within an hour."""
     token, key = kms.import_token(), kms.import_root_key()
-    kms.rotate(key, parcel=kms.parcel(token, key_material())).succeeds(204)
-    kms.rotate(key, parcel=kms.parcel(token, key_material())).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.rotate(key, parcel=kms.parcel(token, kms.key_material())).succeeds(204)
+    kms.rotate(key, parcel=kms.parcel(token, kms.key_material())).is_refused("KEY_ROTATION_NOT_PERMITTED")
     kms.list_versions(key).succeeds(200).counts("resources", 2)
 
 
@@ -165,8 +167,8 @@ def test_rotate_twice_by_token(kms):
 def test_rotate_key_of_a_token_without_material(kms):
     """A root key imported with a token can be rotated with key material only."""
     token = kms.import_token()
-    made = [kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201) for _ in range(2)]
+    made = [kms.create_key(**kms.parcel(token, kms.key_material()).members()).succeeds(201) for _ in range(2)]
     control, key = (answer["resources.0.id"] for answer in made)
-    kms.rotate(control, parcel=kms.parcel(token, key_material())).succeeds(204)
+    kms.rotate(control, parcel=kms.parcel(token, kms.key_material())).succeeds(204)
     kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR")
     kms.list_versions(key).succeeds(200).counts("resources", 1)

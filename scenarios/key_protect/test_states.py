@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, key_material, needs, waits
+from kms_conformance.api import covers, impact, needs, waits
 
 
 @covers("key-deleted-err", "precedence-p11")
@@ -59,8 +59,8 @@ def test_enable_active_key(kms):
 def test_action_on_disabled_key(kms, action):
     """A suspended key can neither wrap, unwrap nor rewrap, and cannot be rotated."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
-    bodies = {"wrap": {"plaintext": key_material()}, "rotate": None}
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
+    bodies = {"wrap": {"plaintext": kms.key_material()}, "rotate": None}
     body = bodies.get(action, {"ciphertext": ciphertext})
     control = kms.action(kms.create_root_key() if action == "rotate" else key, action, body).succeeds()
     kms.disable(key).succeeds(204)
@@ -83,7 +83,7 @@ def test_disabled_key_is_still_there(kms):
 @waits(31)
 def test_unwrap_after_enable(kms):
     """A ciphertext from before a key was disabled is unwrapped once the key is enabled again."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     ciphertext = kms.wrap(key, plaintext).succeeds(200)["ciphertext"]
     kms.disable(key).succeeds(204)
     kms.wait(31, "30 seconds between disable and enable")
@@ -101,8 +101,8 @@ def test_unwrap_after_enable(kms):
 def test_action_on_deleted_key(kms, action):
     """A destroyed key can neither wrap nor unwrap."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
-    body = {"plaintext": key_material()} if action == "wrap" else {"ciphertext": ciphertext}
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
+    body = {"plaintext": kms.key_material()} if action == "wrap" else {"ciphertext": ciphertext}
     kms.action(key, action, body).succeeds(200)
     kms.delete_key(key).succeeds()
     kms.action(key, action, body).is_refused("KEY_ACTION_INVALID_STATE_ERR").lacks("plaintext")
@@ -170,7 +170,7 @@ def test_restore_too_early(kms):
 def test_other_action_on_deleted_key(kms, action):
     """A destroyed key cannot rewrap, and can be neither rotated nor disabled."""
     key = kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     body = {"ciphertext": ciphertext} if action == "rewrap" else None
     kms.action(key if action == "rewrap" else kms.create_root_key(), action, body).succeeds()
     kms.delete_key(key).succeeds()
@@ -208,12 +208,12 @@ def test_authorise_deletion_of_suspended_key(kms):
 def test_actions_on_expired_key(kms):
     """A key is deactivated within an hour of its expiration date and cannot wrap any more."""
     key, control = kms.create_root_key(expirationDate=kms.later(60)), kms.create_root_key()
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext).succeeds(200)
     kms.rotate(control).succeeds(204)
     kms.wait(3662, "the key expires, and its state follows within an hour")
     kms.get_metadata(key).succeeds(200).shows("resources.0.state", 3, requirement="state-after-expiry")
-    kms.wrap(key, key_material()).is_refused("KEY_ACTION_INVALID_STATE_ERR")
+    kms.wrap(key, kms.key_material()).is_refused("KEY_ACTION_INVALID_STATE_ERR")
     row = "key-action-invalid-state-err-{}-expired"
     kms.unwrap(key, ciphertext).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row.format("unwrap"))
     kms.rotate(key).is_refused("KEY_ACTION_INVALID_STATE_ERR", requirement=row.format("rotate"))

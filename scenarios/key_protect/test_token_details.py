@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from kms_conformance.api import Secret, covers, impact, key_material, needs, waits
+from kms_conformance.api import Secret, covers, impact, needs, waits
 
 tokens = needs(capability="import_tokens")
 
@@ -41,7 +41,7 @@ def test_token_stays_the_same(kms):
     last.shows("nonce", first["nonce"]).shows("payload", first["payload"])
     row = "import-token-used-up-imports"
     for token in (first, last):
-        kms.create_key(**kms.parcel(token, key_material()).members()).succeeds(201, requirement=row)
+        kms.create_key(**kms.parcel(token, kms.key_material()).members()).succeeds(201, requirement=row)
 
 
 @pytest.mark.parametrize("retrievals", [0, 501])
@@ -59,7 +59,7 @@ def test_token_of_forbidden_retrievals(kms, retrievals):
 @impact("import-token")
 def test_refused_import_leaves_nothing(kms):
     """A refused import creates no key, and a refused rotation no version."""
-    material, name = key_material(), kms.name("stale")
+    material, name = kms.key_material(), kms.name("stale")
     old = kms.parcel(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
     key, new = kms.import_root_key(), kms.parcel(kms.import_token(), material)
@@ -77,9 +77,9 @@ def test_refused_import_leaves_nothing(kms):
 def test_rotate_with_a_wrong_iv(kms):
     """Rotating with an IV that does not match the nonce is refused."""
     token, key = kms.import_token(), kms.import_root_key()
-    parcel = kms.parcel(token, key_material())
-    kms.rotate(kms.import_root_key(), parcel=kms.parcel(token, key_material())).succeeds(204)
-    wrong = {**parcel.members(), "iv": kms.parcel(token, key_material()).iv}
+    parcel = kms.parcel(token, kms.key_material())
+    kms.rotate(kms.import_root_key(), parcel=kms.parcel(token, kms.key_material())).succeeds(204)
+    wrong = {**parcel.members(), "iv": kms.parcel(token, kms.key_material()).iv}
     kms.action(key, "rotate", wrong).is_refused("INCORRECT_NONCE_IV_ERR")
     kms.list_versions(key).succeeds(200).counts("resources", 1)
 
@@ -90,7 +90,7 @@ def test_rotate_with_a_wrong_iv(kms):
 @waits(301)
 def test_rotate_by_a_dead_token(kms):
     """Rotating with a replaced or an expired import token is refused."""
-    key, material = kms.import_root_key(), key_material()
+    key, material = kms.import_root_key(), kms.key_material()
     old = kms.parcel(kms.import_token(), material)
     kms.rotate(kms.import_root_key(), parcel=old).succeeds(204)
     new = kms.parcel(kms.import_token(expiration=300), material)
@@ -106,9 +106,9 @@ def test_rotate_by_a_dead_token(kms):
 @impact("import-token")
 def test_vector_without_nonce(kms):
     """Importing with an initialisation vector but no encrypted nonce is refused."""
-    members = kms.parcel(kms.import_token(), key_material()).members()
+    members = kms.parcel(kms.import_token(), kms.key_material()).members()
     kms.create_key(**members).succeeds(201)
-    kms.create_key(**{**members, "payload": key_material(), "encryptedNonce": None}).is_refused_somehow()
+    kms.create_key(**{**members, "payload": kms.key_material(), "encryptedNonce": None}).is_refused_somehow()
 
 
 @covers("import-material-used")
@@ -116,7 +116,7 @@ def test_vector_without_nonce(kms):
 @impact("import-token")
 def test_material_that_was_given_is_used(kms):
     """Keys with the same key material unwrap each other's ciphertexts, imported with or without a token."""
-    material, plaintext, token = key_material(), key_material(), kms.import_token()
+    material, plaintext, token = kms.key_material(), kms.key_material(), kms.import_token()
     plain = kms.import_root_key(material)
     packed = kms.create_key(**kms.parcel(token, material).members()).succeeds(201)["resources.0.id"]
     rotated = kms.import_root_key()

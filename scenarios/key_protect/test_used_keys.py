@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, key_material, needs, waits
+from kms_conformance.api import covers, needs, waits
 
 FORMS = ("action", "old_action")
 ROW = "key-action-invalid-state-err-{}-{}"
@@ -11,9 +11,9 @@ ROW = "key-action-invalid-state-err-{}-{}"
 def used(kms, act):
     """Return an imported and rotated key, the bodies of three actions on it, and their successful answers."""
     key = kms.import_root_key()
-    older = {"ciphertext": kms.wrap(key, key_material()).succeeds(200)["ciphertext"]}
-    kms.rotate(key, payload=key_material()).succeeds(204)
-    bodies = {"wrap": {"plaintext": key_material()}, "unwrap": older, "rewrap": older}
+    older = {"ciphertext": kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]}
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
+    bodies = {"wrap": {"plaintext": kms.key_material()}, "unwrap": older, "rewrap": older}
     return key, bodies, {action: act(key, action, body).succeeds(200) for action, body in bodies.items()}
 
 
@@ -55,7 +55,7 @@ def test_used_key_that_is_destroyed(kms, form):
 @covers("key-action-invalid-state-err-rotate-disabled", "key-action-invalid-state-err-rotate-deleted")
 def test_rotate_imported_key_at_rest(kms, form):
     """An imported key cannot be rotated while it is suspended or once it is destroyed, in both path forms."""
-    act, body = getattr(kms, form), {"payload": key_material()}
+    act, body = getattr(kms, form), {"payload": kms.key_material()}
     control = act(kms.import_root_key(), "rotate", body).succeeds(204)
     key = kms.import_root_key()
     kms.disable(key).succeeds(204)
@@ -87,7 +87,7 @@ def test_imported_standard_key_in_the_old_form(kms):
     """An imported standard key cannot wrap or be disabled or rotated, in both path forms."""
     root, standard = kms.create_root_key(), kms.import_standard_key()
     for action in ("wrap", "rotate", "disable"):
-        body = {"plaintext": key_material()} if action == "wrap" else None
+        body = {"plaintext": kms.key_material()} if action == "wrap" else None
         kms.old_action(root, action, body).succeeds(200, 204, requirement="old-action-form")
         row = f"key-root-req-err-{action}"
         kms.old_action(standard, action, body).is_refused("KEY_ROOT_REQ_ERR", requirement=row)
@@ -132,7 +132,7 @@ def test_old_form_waits_too(kms):
 def test_versions_of_a_deleted_key(kms):
     """The versions of a destroyed key are listed only when all states are asked for."""
     key = kms.import_root_key()
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     kms.list_versions(key).succeeds(200).counts("resources", 2)
     kms.delete_key(key).succeeds()
     row = "versions-deleted-on-request"

@@ -1,18 +1,18 @@
 """Keys that were rotated several times, or in another path form: versions, ciphertexts and limits."""
 
-from kms_conformance.api import covers, key_material, waits
+from kms_conformance.api import covers, waits
 
 
 @covers("old-ciphertext-after-rotation", "old-ciphertext-returns-new", "wrap-uses-newest-version")
 @waits(7202)
 def test_three_rotations(kms):
     """After three rotations every ciphertext is unwrapped, and a fresh one of the newest version is returned."""
-    key, plaintext = kms.import_root_key(), key_material()
+    key, plaintext = kms.import_root_key(), kms.key_material()
     wrapped = [kms.wrap(key, plaintext, ["bound"]).succeeds(200)]
     for number in range(3):
         if number:
             kms.wait(3601, "one rotation an hour")
-        kms.rotate(key, payload=key_material()).succeeds(204)
+        kms.rotate(key, payload=kms.key_material()).succeeds(204)
         wrapped.append(kms.wrap(key, plaintext, ["bound"]).succeeds(200))
     newest = kms.list_versions(key).succeeds(200).counts("resources", 4)["resources.0.id"]
     wrapped[-1].shows("keyVersion.id", newest, requirement="wrap-uses-newest-version")
@@ -32,11 +32,13 @@ def test_limits_of_a_second_rotation(kms):
     """A second rotation, like the first, needs key material and keeps the hour to the next."""
     key = kms.import_root_key()
     for _ in range(2):
-        kms.rotate(key, payload=key_material()).succeeds(204)
-        kms.rotate(key, payload=key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
+        kms.rotate(key, payload=kms.key_material()).succeeds(204)
+        kms.rotate(key, payload=kms.key_material()).is_refused("KEY_ROTATION_NOT_PERMITTED")
         kms.wait(3601, "one rotation an hour")
         kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR", requirement="key-payload-req-err")
-    kms.rotate(key, payload=key_material()).succeeds(204, requirement="key-rotation-not-permitted-after-1h")
+    kms.rotate(key, payload=kms.key_material()).succeeds(
+        204, requirement="key-rotation-not-permitted-after-1h"
+    )
 
 
 @covers("key-rotation-not-permitted-after-1h")
@@ -58,11 +60,13 @@ def test_limits_in_the_old_form(kms):
     """In the older path form, rotation is refused within the hour and without key material."""
     key, other, alias = kms.import_root_key(), kms.import_root_key(), kms.short_name("turns")
     kms.create_alias(key, alias).needed(200, 201)
-    kms.old_action(key, "rotate", {"payload": key_material()}).succeeds(204, requirement="old-action-form")
+    kms.old_action(key, "rotate", {"payload": kms.key_material()}).succeeds(
+        204, requirement="old-action-form"
+    )
     for reference in (key, alias):
-        again = kms.old_action(reference, "rotate", {"payload": key_material()})
+        again = kms.old_action(reference, "rotate", {"payload": kms.key_material()})
         again.is_refused("KEY_ROTATION_NOT_PERMITTED")
-    present = kms.rotate(alias, payload=key_material())
+    present = kms.rotate(alias, payload=kms.key_material())
     present.is_refused("KEY_ROTATION_NOT_PERMITTED", control="the same request in the older form")
     kms.old_action(other, "rotate").is_refused(
         "KEY_PAYLOAD_REQ_ERR", target=("field", "payload"), requirement="key-payload-req-err"
@@ -86,7 +90,7 @@ def test_rotated_key_is_the_same(kms):
     alias = kms.short_name("stays")
     key = kms.import_root_key(description="kept by a rotation", tags=["kept"], aliases=[alias])
     before = kms.get_metadata(key).succeeds(200).lacks("resources.0.lastRotateDate")
-    kms.rotate(key, payload=key_material()).succeeds(204)
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
     after = kms.get_metadata(alias).succeeds(200)
     after.shows("resources.0.id", key.id, requirement="rotation-keeps-identity")
     after.shows("resources.0.name", key.name, requirement="rotation-keeps-identity")
@@ -102,7 +106,7 @@ def test_generated_keys_differ(kms):
     first, second = kms.create_root_key(), kms.create_root_key()
     kms.rotate(second).succeeds(204)
     for one, other in ((first, second), (second, first)):
-        ciphertext = kms.wrap(one, key_material()).succeeds(200)["ciphertext"]
+        ciphertext = kms.wrap(one, kms.key_material()).succeeds(200)["ciphertext"]
         kms.unwrap(one, ciphertext).succeeds(200)
         kms.unwrap(other, ciphertext).is_refused_somehow().lacks("plaintext")
     material = kms.get_key(kms.create_standard_key()).succeeds(200)["resources.0.payload"]
@@ -112,10 +116,10 @@ def test_generated_keys_differ(kms):
 @covers("rotation-changes-material")
 def test_rotation_changes_the_material(kms):
     """A key with the older key material cannot unwrap what the newer version wraps."""
-    material = key_material()
+    material = kms.key_material()
     key, older = kms.import_root_key(material), kms.import_root_key(material)
-    kms.rotate(key, payload=key_material()).succeeds(204)
-    ciphertext = kms.wrap(key, key_material()).succeeds(200)["ciphertext"]
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)
+    ciphertext = kms.wrap(key, kms.key_material()).succeeds(200)["ciphertext"]
     kms.unwrap(key, ciphertext).succeeds(200)
     kms.unwrap(older, ciphertext).is_refused_somehow().lacks("plaintext")
 

@@ -4,13 +4,13 @@ import base64
 
 import pytest
 
-from kms_conformance.api import Secret, covers, key_material
+from kms_conformance.api import Secret, covers
 
 
 @covers("wrap-unwrap-round-trip")
 def test_round_trip(kms):
     """Unwrapping a ciphertext returns the plaintext that was wrapped, under the same key version."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", plaintext)
     unwrapped = kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
     unwrapped.shows("plaintext", plaintext).shows("keyVersion.id", wrapped["keyVersion.id"])
@@ -20,7 +20,7 @@ def test_round_trip(kms):
 @pytest.mark.parametrize("size", [16, 24, 35])
 def test_plaintexts_of_any_length(kms, size):
     """A plaintext whose length is not that of an AES key is wrapped and unwrapped."""
-    key, plaintext = kms.create_root_key(), key_material(size)
+    key, plaintext = kms.create_root_key(), kms.key_material(size)
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
 
@@ -28,7 +28,7 @@ def test_plaintexts_of_any_length(kms, size):
 @covers("wrap-aad-round-trip")
 def test_round_trip_with_aad(kms):
     """Unwrapping with the same additional authenticated data in the same order returns the plaintext."""
-    key, plaintext, aad = kms.create_root_key(), key_material(), ["bucket", "object"]
+    key, plaintext, aad = kms.create_root_key(), kms.key_material(), ["bucket", "object"]
     wrapped = kms.wrap(key, plaintext, aad).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"], aad).succeeds(200).shows("plaintext", plaintext)
 
@@ -44,7 +44,7 @@ def test_round_trip_with_aad(kms):
 def test_unwrap_with_other_aad(kms, aad):
     """Unwrapping with other, missing or reordered additional data is refused and reveals nothing."""
     key, right = kms.create_root_key(), ["bucket", "object"]
-    wrapped = kms.wrap(key, key_material(), right).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material(), right).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"], right).succeeds(200)
     refused = kms.unwrap(key, wrapped["ciphertext"], aad).is_refused_somehow()
     refused.lacks("plaintext")
@@ -66,14 +66,14 @@ def test_wrap_makes_a_plaintext(kms):
 def test_given_plaintext_is_not_echoed(kms):
     """Wrap does not return a plaintext that the caller gave."""
     key = kms.create_root_key()
-    kms.wrap(key, key_material()).succeeds(200).lacks("plaintext")
+    kms.wrap(key, kms.key_material()).succeeds(200).lacks("plaintext")
 
 
 @pytest.mark.parametrize("place", ["front", "end", "iv"])
 @covers("unprocessable-ciphertext-err", "unwrap-tampered", "unwrap-tampered-no-plaintext")
 def test_unwrap_tampered_ciphertext(kms, place):
     """Unwrapping a ciphertext with one changed byte is refused and reveals nothing."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
     wrong = tampered(wrapped["ciphertext"], place)
@@ -87,7 +87,7 @@ def test_unwrap_tampered_ciphertext(kms, place):
 def test_rewrap_tampered_ciphertext(kms):
     """Rewrapping a ciphertext with one changed byte is refused."""
     key = kms.create_root_key()
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     kms.rewrap(key, wrapped["ciphertext"]).succeeds(200)
     kms.rewrap(key, tampered(wrapped["ciphertext"])).is_refused("UNPROCESSABLE_CIPHERTEXT_ERR").lacks(
         "ciphertext"
@@ -98,7 +98,7 @@ def test_rewrap_tampered_ciphertext(kms):
 def test_unwrap_under_another_key(kms):
     """Unwrapping with another root key is refused and reveals nothing."""
     key, other = kms.create_root_key(), kms.create_root_key()
-    wrapped = kms.wrap(key, key_material()).succeeds(200)
+    wrapped = kms.wrap(key, kms.key_material()).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200)
     kms.unwrap(other, wrapped["ciphertext"]).is_refused_somehow().lacks("plaintext")
 
@@ -106,7 +106,7 @@ def test_unwrap_under_another_key(kms):
 @covers("old-action-form")
 def test_old_action_form(kms):
     """Actions in the older path form `?action=` answer as those in the present form."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     wrapped = kms.old_action(key, "wrap", {"plaintext": plaintext}).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
 
@@ -114,7 +114,7 @@ def test_old_action_form(kms):
 @covers("wrap-ciphertext-fresh")
 def test_wrap_twice(kms):
     """Wrapping the same plaintext twice returns two different ciphertexts."""
-    key, plaintext = kms.create_root_key(), key_material()
+    key, plaintext = kms.create_root_key(), kms.key_material()
     first = kms.wrap(key, plaintext).succeeds(200)
     kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", first["ciphertext"])
 

@@ -17,7 +17,7 @@ from commands import run_command
 
 from kms_conformance.errors import JournalError
 from kms_conformance.run.journal import Journal
-from kms_conformance.transport.rate_limit import Pace
+from kms_conformance.transport.rate_limit import RateLimit
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_pace_spreads_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(time, "sleep", sleep)
-    pace = Pace(10)
+    pace = RateLimit(10)
     left = []
     for number in range(12):
         if number == 6:
@@ -133,14 +133,14 @@ def test_pace_spreads_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_pace() -> None:
     """Without a limit nobody waits."""
-    pace = Pace(None)
+    pace = RateLimit(None)
     for _ in range(1000):
         pace.take()
 
 
 def test_pace_is_shared_by_threads() -> None:
     """One limit holds for all threads together."""
-    pace, left = Pace(50), list[float]()
+    pace, left = RateLimit(50), list[float]()
 
     def take() -> None:
         for _ in range(5):
@@ -234,8 +234,8 @@ def test_unusable_journals_are_told(spoil: Callable[[Path], None], tmp_path: Pat
 TAKES_TURNS = """
 import sys, time
 from pathlib import Path
-from kms_conformance.transport.rate_limit import Pace
-pace = Pace(50, Path(sys.argv[1]))
+from kms_conformance.transport.rate_limit import RateLimit
+pace = RateLimit(50, Path(sys.argv[1]))
 for _ in range(12):
     pace.take()
     print(time.monotonic())

@@ -1,4 +1,4 @@
-"""Turns on a shared instance: between threads, between processes, and never for ever."""
+"""InstanceLocks on a shared instance: between threads, between processes, and never for ever."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import uuid
 import pytest
 from commands import clean_environment
 
-from kms_conformance.run.locks import Turns
+from kms_conformance.run.locks import InstanceLocks
 
 HOLDER = """
 import sys, time
-from kms_conformance.run.locks import Turns
+from kms_conformance.run.locks import InstanceLocks
 begun = time.time()
-with Turns("http://x", sys.argv[1], shared=True).hold(sys.argv[2].split(",") if sys.argv[2] else [], alone=sys.argv[3] == "alone"):
+with InstanceLocks("http://x", sys.argv[1], shared=True).hold(sys.argv[2].split(",") if sys.argv[2] else [], alone=sys.argv[3] == "alone"):
     print("held", flush=True)
     got = time.time()
     sys.stdin.readline()
@@ -63,7 +63,7 @@ class Holder:
 def free(instance: str, *things: str, alone: bool = False) -> bool:
     """Tell whether a hold would be granted now."""
     try:
-        with Turns("http://x", instance, shared=True).hold(things, alone=alone, patience=0.1):
+        with InstanceLocks("http://x", instance, shared=True).hold(things, alone=alone, patience=0.1):
             return True
     except TimeoutError:
         return False
@@ -126,7 +126,7 @@ def test_threads_take_turns(instance: str) -> None:
     most: list[int] = []
 
     def use(number: int) -> None:
-        with Turns("http://x", instance, shared=True).hold(
+        with InstanceLocks("http://x", instance, shared=True).hold(
             ["a", "b"][:: 1 if number % 2 else -1], alone=False
         ):
             inside.append(number)
@@ -144,6 +144,6 @@ def test_threads_take_turns(instance: str) -> None:
 
 def test_nothing_is_locked_where_nothing_is_shared(instance: str) -> None:
     """With an instance per case nobody waits for anybody."""
-    turns = Turns("http://x", instance, shared=False)
+    turns = InstanceLocks("http://x", instance, shared=False)
     with turns.hold(["a"], alone=True), turns.hold(["a"], alone=True, patience=0):
         pass

@@ -35,7 +35,7 @@ import logging
 @covers("list-keys")
 def test_exception_with_secrets(kms):
     """A case throws what it holds."""
-    material = key_material()
+    material = kms.key_material()
     key = kms.import_root_key(material)
     answer = kms.wrap(key, material)
     raise RuntimeError(f"x{material}y {answer.body} {answer.reply} {kms.current_token()}")
@@ -44,7 +44,7 @@ def test_exception_with_secrets(kms):
 @covers("list-keys")
 def test_assertion_with_secrets(kms):
     """A case compares what it must not show."""
-    material, other = key_material(), key_material()
+    material, other = kms.key_material(), kms.key_material()
     key = kms.import_root_key(material)
     assert kms.unwrap(key, kms.wrap(key, material)["ciphertext"]).body == {"plaintext": other}
 
@@ -52,7 +52,7 @@ def test_assertion_with_secrets(kms):
 @covers("list-keys")
 def test_failure_with_secrets(kms):
     """A case expects what is not there."""
-    material = key_material()
+    material = kms.key_material()
     key = kms.import_root_key(material)
     kms.wrap(key, material).succeeds().shows("ciphertext", material)
 
@@ -62,14 +62,14 @@ def test_printed_secrets(kms):
     """A case prints a whole answer."""
     key = kms.create_root_key()
     print(kms.list_keys().succeeds(200).exchange)
-    print([key_material(), kms.case.context.target])
-    print(kms.current_token(), kms.unwrap(key, kms.wrap(key, key_material())["ciphertext"]).body)
+    print([kms.key_material(), kms.case.context.target])
+    print(kms.current_token(), kms.unwrap(key, kms.wrap(key, kms.key_material())["ciphertext"]).body)
 
 
 @covers("list-keys")
 def test_logged_secrets(kms):
     """A case logs what it holds, by itself and with an exception."""
-    material = key_material()
+    material = kms.key_material()
     kms.import_root_key(material)
     log = logging.getLogger("author")
     log.warning("it is %s", material)

@@ -16,7 +16,7 @@ from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz.requests import Shot
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.locks import Turns
+from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.transport.pipeline import Outgoing
 from kms_reference.server import Server
 
@@ -144,7 +144,9 @@ def test_impact_where_it_is_allowed(reference: Server, *, allowed: bool) -> None
     def body(kms: Any) -> None:
         kms.list_keys(limit=1).succeeds(200)
         try:
-            with Turns(context.target.base_url, context.target.instance, shared=True).hold(patience=0):
+            with InstanceLocks(context.target.base_url, context.target.instance, shared=True).hold(
+                patience=0
+            ):
                 others.append(True)
         except TimeoutError:
             others.append(False)

@@ -77,7 +77,7 @@ def run_cases(target: Target, cases: Mapping[str, Case], contract: str) -> Run:
     """Run cases one after the other against a target, and return the verdict object."""
     session = Session(Options(contracts=(contract,)), target)
     try:
-        session.expected = len(cases)
+        session.expects(len(cases))
         for case in cases.values():
             session.run_case(session.open(case.info), case.body)
         return session.outcome()

@@ -21,7 +21,7 @@ from matrix_rules import broken_rules
 from systems import SYSTEMS
 
 from kms_conformance.contract.schemas import load_schema
-from kms_conformance.run.provenance import commit
+from kms_conformance.run.description import commit
 from kms_reference.variations import VARIATIONS
 
 PARTS = 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import sqlite3
 from dataclasses import replace
 from threading import Thread
@@ -10,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.outcomes import Inconclusive
 from kms_conformance.run.session import Session
@@ -145,7 +147,7 @@ def test_no_way_out_no_lock_out(instance: Any) -> None:
 
 def test_journal_holds_no_secret(instance: Any) -> None:
     """Neither key material nor a token is ever written to the journal."""
-    material = key_material()
+    material = Secret(base64.b64encode(os.urandom(32)).decode())
     session = instance.session()
     token = str(instance.system(session).current_token())
     instance.abandon(session, lambda kms: kms.import_root_key(material))

@@ -99,6 +99,10 @@ class TrustedKeyEntry:
         self.case.clean_up.append(lambda: ask(self.case.context, "DELETE", f"/hpcs_tke/instances/{made}"))
         return self._seen(instance=made)
 
+    def key_material(self, size: int = 32) -> Secret:
+        """Return ``size`` random bytes in base64."""
+        return self.case.random_secret(size)
+
     def current_token(self) -> Secret:
         """Return the token of the present identity."""
         return self.case.context.client.tokens.of(self._view.identity)

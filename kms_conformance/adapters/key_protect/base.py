@@ -149,6 +149,10 @@ class Base:
         case = hashlib.sha256(f"{self.case.context.run} {self.case.info.id}".encode()).hexdigest()[:8]
         return f"kmsct-{run}-{what[:8]}-{case}-{len(self.case.exchanges)}"
 
+    def key_material(self, size: int = 32) -> Secret:
+        """Return ``size`` random bytes in base64; 16, 24 or 32 make an AES key."""
+        return self.case.random_secret(size)
+
     def harmless(self, value: str) -> str:
         """Declare a value harmless although it travels in a secret member: reports show it in clear."""
         return self.case.context.redactor.allow(value)

@@ -21,14 +21,12 @@ from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.fuzz.requests import Shot
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.clock import ControlledClock
 from kms_conformance.run.eligibility import switched_off
-from kms_conformance.run.recording import random_bytes
 
 COPIES = 3
 _LIFE, _ROOM = 60, 64
@@ -77,7 +75,7 @@ class Supply:
         self.hidden: set[str] = set()
         self._values: dict[str, deque[str]] = {}
         self._numbers = count(1)
-        self._spares = deque(str(uuid.UUID(bytes=random_bytes(16), version=4)) for _ in range(8))
+        self._spares = deque(str(uuid.UUID(bytes=self.case.random_bytes(16), version=4)) for _ in range(8))
         self._names: dict[str, deque[tuple[str, ...]]] = {}
         self._rows: dict[int, list[int]] = {}
         self._moments: dict[str, str] = {}
@@ -184,20 +182,20 @@ class Supply:
             case "made":
                 return self._made(tail)
             case "material":
-                return str(key_material(int(tail)))
+                return str(self.kms.key_material(int(tail)))
             case "later" | "much-later" | "earlier":
                 return self._moment(head)
             case "pem":
                 return self.kms.client_certificate()
             case _:
-                return str(uuid.UUID(bytes=random_bytes(16), version=4))
+                return str(uuid.UUID(bytes=self.case.random_bytes(16), version=4))
 
     def _made(self, name: str) -> str:
         """Return a part of the name of something that a request has made; part 0 goes on to the next thing."""
         kind, _, part = name.partition(":")
         names = self._names.get(kind)
         if not names:
-            return str(uuid.UUID(bytes=random_bytes(16), version=4))
+            return str(uuid.UUID(bytes=self.case.random_bytes(16), version=4))
         if part == "0":
             names.rotate(-1)
         return names[0][int(part)]
@@ -267,7 +265,7 @@ class Supply:
         if key.extractable or not wraps:
             return
         for name, aad in (("ciphertext", None), ("ciphertext-aad", AAD)):
-            text = str(self.kms.wrap(key, key_material(), aad=aad).needed()["ciphertext"])
+            text = str(self.kms.wrap(key, self.kms.key_material(), aad=aad).needed()["ciphertext"])
             self._values[f"{name}:{kind}"] = deque([text])
         raw = bytearray(base64.b64decode(text + "=" * (-len(text) % 4)))
         raw[len(raw) // 2] ^= 1
@@ -296,7 +294,7 @@ class Supply:
             return
         token = self.kms.import_token(expiration=86400, retrievals=1)
         for number in range(4):
-            parcel = self.kms.parcel(token, key_material())
+            parcel = self.kms.parcel(token, self.kms.key_material())
             for name, text in (
                 ("payload", parcel.payload),
                 ("nonce", parcel.encrypted_nonce),

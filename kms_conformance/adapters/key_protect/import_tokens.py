@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
-from kms_conformance.adapters.key_protect.material import Parcel, pack
+from kms_conformance.adapters.key_protect.material import IV_BYTES, Parcel, pack
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
@@ -30,6 +30,6 @@ class ImportTokens(Base):
     def parcel(self, token: Answer, material: str, iv: bytes | None = None) -> Parcel:
         """Pack key material for a retrieved import token."""
         try:
-            return pack(material, token["payload"], token["nonce"], iv)
+            return pack(material, token["payload"], token["nonce"], iv or self.case.random_bytes(IV_BYTES))
         except ValueError as wrong:
             raise Inconclusive(f"the import token cannot be used: {type(wrong).__name__}") from None

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, refused, step
-from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
@@ -80,14 +79,14 @@ class Keys(Base):
 
     def import_root_key(self, material: Secret | None = None, **members: Any) -> Key:
         """Import a root key from material of our own; the case is inconclusive when that fails."""
-        material = material or key_material()
+        material = material or self.key_material()
         return replace(
             self._key(self.create_key(extractable=False, payload=material, **members)), material=material
         )
 
     def import_standard_key(self, material: Secret | None = None, **members: Any) -> Key:
         """Import a standard key; the case is inconclusive when that fails."""
-        material = material or key_material()
+        material = material or self.key_material()
         return replace(
             self._key(self.create_key(extractable=True, payload=material, **members)), material=material
         )

@@ -43,11 +43,11 @@ _CALLS: Mapping[str, str] = {
     "metadata": "kms.get_metadata(key)",
     "get_key": "kms.get_key(key)",
     "versions": "kms.list_versions(key)",
-    "wrap": 'kms.wrap(key, key_material(), aad=["walk"])',
+    "wrap": 'kms.wrap(key, kms.key_material(), aad=["walk"])',
     "unwrap": 'kms.unwrap(key, sealed["ciphertext"], aad=["walk"])',
     "rewrap": 'kms.rewrap(key, sealed["ciphertext"], aad=["walk"])',
     "unwrap_other_aad": 'kms.unwrap(key, sealed["ciphertext"], aad=["talk"])',
-    "rotate": "kms.rotate(key, payload=key_material() if key.material else None)",
+    "rotate": "kms.rotate(key, payload=kms.key_material() if key.material else None)",
     "disable": "kms.disable(key)",
     "enable": "kms.enable(key)",
     "delete": "kms.delete_key(key)",
@@ -119,7 +119,7 @@ def case_file(kind: str, steps: Sequence[str], row: str, expected: str) -> str:
         )
     body.append(f"# expected: {expected}")
     body.append(_expectation(expected, row))
-    imports = "covers, key_material, waits" if waits else "covers, key_material"
+    imports = "covers, waits" if waits else "covers"
     marks = [f'@covers("{row}")', *([f"@waits({waits})"] if waits else [])]
     return "\n".join(
         [

@@ -24,7 +24,6 @@ from kms_conformance.adapters.key_protect.life_model import (
     allowed,
 )
 from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
-from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange, reason_code
 from kms_conformance.fuzz.checks import cause_of
@@ -34,7 +33,6 @@ from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.clock import ControlledClock
 from kms_conformance.run.outcomes import NotTested
-from kms_conformance.run.recording import random_bytes
 
 ROW = "life-cycle-walk"
 WAITS: Mapping[str, float] = {
@@ -102,7 +100,7 @@ class Walk:
         case = self.kms.case
         if case.context.target.fresh:
             # Walks move the clock by months, so each has an instance of its own.
-            case.instance = str(uuid.UUID(bytes=random_bytes(16), version=4))
+            case.instance = str(uuid.UUID(bytes=case.random_bytes(16), version=4))
         self.begun, self.instance = len(case.exchanges), case.instance
         expires = self.kms.later(_LIFE) if self.kind == "expiring" else None
         make = {"imported": self.kms.import_root_key, "standard": self.kms.create_standard_key}.get(
@@ -170,7 +168,7 @@ class Walk:
             "unwrap": lambda: kms.unwrap(self.key, text, aad=["walk"]),
             "rewrap": lambda: kms.rewrap(self.key, text, aad=["walk"]),
             "unwrap_other_aad": lambda: kms.unwrap(self.key, text, aad=["talk"]),
-            "rotate": lambda: kms.rotate(self.key, payload=key_material() if self.key.material else None),
+            "rotate": lambda: kms.rotate(self.key, payload=kms.key_material() if self.key.material else None),
             "disable": lambda: kms.disable(self.key),
             "enable": lambda: kms.enable(self.key),
             "delete": lambda: kms.delete_key(self.key),
@@ -183,7 +181,7 @@ class Walk:
         return calls[act]()
 
     def _fresh(self) -> str:
-        self._offered = key_material()
+        self._offered = self.kms.key_material()
         return self._offered
 
     def _restore(self) -> Answer:

@@ -10,14 +10,8 @@ import base64
 from dataclasses import dataclass
 
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.recording import random_bytes
 
 IV_BYTES = 12
-
-
-def key_material(size: int = 32) -> Secret:
-    """Return ``size`` fresh random bytes in base64; 16, 24 or 32 make an AES key."""
-    return Secret(base64.b64encode(random_bytes(size)).decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +33,11 @@ class Parcel:
         }
 
 
-def pack(material: str, public_key: str, nonce: str, iv: bytes | None = None) -> Parcel:
+def pack(material: str, public_key: str, nonce: str, iv: bytes) -> Parcel:
     """Pack base64 key material for the token whose public key (base64 of PEM or DER) and nonce are given.
 
     Raises :class:`ValueError` when the public key or the nonce cannot be read.
     """
-    iv = iv or random_bytes(IV_BYTES)
     return Parcel(
         payload=Secret(
             base64.b64encode(_oaep(base64.b64decode(material), base64.b64decode(public_key))).decode()

@@ -17,7 +17,6 @@ from kms_conformance.adapters.key_protect.actions import Actions
 from kms_conformance.evidence.exchange import reason_code
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
-from kms_conformance.run.recording import random_bytes
 from kms_conformance.transport.deadline import authorities
 
 ELSEWHERE = "203.0.113.77"
@@ -34,7 +33,7 @@ class Network(Actions):
 
     def unknown_instance(self) -> str:
         """Return the id of an instance that does not exist; not applicable where any id makes an instance."""
-        instance = str(uuid.UUID(bytes=random_bytes(16), version=4))
+        instance = str(uuid.UUID(bytes=self.case.random_bytes(16), version=4))
         tried = self.with_headers(bluemix_instance=instance).request("GET", "/keys", params={"limit": 1})
         self.case.open.pop(tried.exchange.id, None)
         if tried.ok and tried["metadata.collectionTotal"] == 0:

@@ -8,7 +8,6 @@ from typing import Any
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, step
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.run.answer import Answer
-from kms_conformance.run.recording import random_bytes
 
 INPUT = f"{TYPE}registration_input+json"
 
@@ -18,6 +17,7 @@ class Registrations(Base):
 
     def crn(self) -> str:
         """Return the name of a bucket that nobody has, as the resource of a registration."""
+        random_bytes = self.case.random_bytes
         account, instance = random_bytes(16).hex(), uuid.UUID(bytes=random_bytes(16), version=4)
         return f"crn:v1:bluemix:public:cloud-object-storage:global:a/{account}:{instance}:bucket:{self.short_name('bucket')}"
 

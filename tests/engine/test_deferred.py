@@ -1,4 +1,4 @@
-"""Cases that wait longer than a run: planted, finished later, and not lost to a kill in between."""
+"""Cases that wait longer than a run: deferred, finished later, and not lost to a kill in between."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from killing_proxy import KillingProxy
 
 from kms_conformance.run.journal import open_journal
 from kms_conformance.run.recording import (
-    Lock,
-    SealedError,
+    Cipher,
+    OtherKeyError,
+    RandomSource,
+    Recording,
     StaleError,
-    Tape,
     begin,
-    random_bytes,
-    reproducible,
 )
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -92,23 +91,23 @@ def journal(folder: Path) -> sqlite3.Connection:
 
 
 def advance(server: Server, folder: Path, seconds: float) -> None:
-    """Move the clock of the plant's instance."""
+    """Move the clock of the deferred case's instance."""
     (instance,) = journal(folder).execute("SELECT instance FROM plants WHERE due != ''").fetchone()
     httpx.post(
         f"{server.control_url}/instances/{instance}/clock", json={"advance_seconds": seconds}
     ).raise_for_status()
 
 
-def test_gate_plants_nothing(reference: Server, tmp_path: Path) -> None:
-    """Only the nightly profile plants."""
+def test_gate_defers_nothing(reference: Server, tmp_path: Path) -> None:
+    """Only the nightly profile defers cases."""
     run(tmp_path, write_target(tmp_path, reference))
 
     assert case_of(tmp_path)["verdict"] == "not-tested"
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
 
 
-def test_planted_once_and_finished_when_due(reference: Server, tmp_path: Path) -> None:
-    """One plant, however many nights; before the due date not tested, afterwards a verdict with both days' evidence."""
+def test_deferred_once_and_finished_when_due(reference: Server, tmp_path: Path) -> None:
+    """Deferred once, however many nights; before the due date not tested, afterwards a verdict with both days' evidence."""
     target = write_target(tmp_path, reference)
     for _ in range(2):
         run(tmp_path, target, "--profile", "nightly")
@@ -153,8 +152,8 @@ def test_another_machine_finishes(reference: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [3, 4, 6, 8])
-def test_killed_while_planting(reference: Server, tmp_path: Path, at: int) -> None:
-    """A run that is killed between any two requests loses nothing: the next one sweeps, plants anew, and it finishes."""
+def test_killed_while_deferring(reference: Server, tmp_path: Path, at: int) -> None:
+    """A run that is killed between any two requests loses nothing: the next one sweeps, begins anew, and it finishes."""
     with KillingProxy(reference.base_url, at) as proxy:
         target = write_target(tmp_path, reference, proxy.base_url)
         command = [
@@ -191,7 +190,7 @@ def test_killed_while_planting(reference: Server, tmp_path: Path, at: int) -> No
 def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> None:
     """A run that is killed while it finishes a case never makes a later one blame the endpoint for a request sent twice.
 
-    The case is finished, or planted anew; nothing is left behind.
+    The case is finished, or begun anew; nothing is left behind.
     """
     with KillingProxy(reference.base_url, 0) as proxy:
         target = write_target(tmp_path, reference, proxy.base_url)
@@ -216,35 +215,37 @@ def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> N
 
     assert case_of(tmp_path)["verdict"] == "passed"
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
-    run(tmp_path, target)  # what a killed run had planted goes with the next one
+    run(tmp_path, target)  # what a killed run had deferred goes with the next one
     assert journal(tmp_path).execute("SELECT kind, name FROM things WHERE state != 'gone'").fetchall() == []
 
 
-def test_tape_of_a_request_without_an_answer(tmp_path: Path) -> None:
+def test_recording_of_a_request_without_an_answer(tmp_path: Path) -> None:
     """Whether a request was received of which only the beginning is known, nobody can tell; reading is harmless."""
     with open_journal(tmp_path / "j.sqlite", "run1") as opened_journal:
-        lock = Lock("one")
-        tape = begin(opened_journal, lock, "c", base_url="http://a", instance="i", run="run1-1")
-        tape.ask("GET", "GET /x")
-        assert Tape.load(opened_journal, tape.plant, lock).events == []
-        tape.ask("POST", "POST /x")
+        cipher = Cipher("one")
+        recording = begin(opened_journal, cipher, "c", base_url="http://a", instance="i", run="run1-1")
+        recording.ask("GET", "GET /x")
+        assert Recording.load(opened_journal, recording.case, cipher).events == []
+        recording.ask("POST", "POST /x")
         with pytest.raises(StaleError, match="POST /x"):
-            Tape.load(opened_journal, tape.plant, lock)
-        with pytest.raises(SealedError):
-            Tape.load(opened_journal, tape.plant, Lock("two"))
-        tape.record("exchange", "POST /x")
-        assert [event["kind"] for event in Tape.load(opened_journal, tape.plant, lock).events] == ["exchange"]
+            Recording.load(opened_journal, recording.case, cipher)
+        with pytest.raises(OtherKeyError):
+            Recording.load(opened_journal, recording.case, Cipher("two"))
+        recording.record("exchange", "POST /x")
+        assert [event["kind"] for event in Recording.load(opened_journal, recording.case, cipher).events] == [
+            "exchange"
+        ]
 
 
-def test_too_short_a_window_is_not_planted(reference: Server, tmp_path: Path) -> None:
-    """What has to go on before the next night is not planted: late, it would blame the endpoint for the delay."""
+def test_too_short_a_window_is_not_deferred(reference: Server, tmp_path: Path) -> None:
+    """What has to go on before the next night is not deferred: late, it would blame the endpoint for the delay."""
     target = write_target(tmp_path, reference)
 
     run(tmp_path, target, "--profile", "nightly", case="rotate_again_after_55_minutes")
 
     found = case_of(tmp_path, "rotate_again_after_55_minutes")
     assert found["verdict"] == "not-tested"
-    assert "cannot be planted" in found["message"]
+    assert "cannot be deferred" in found["message"]
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
     assert journal(tmp_path).execute("SELECT name FROM things WHERE state != 'gone'").fetchall() == []
 
@@ -262,25 +263,22 @@ def test_a_run_that_comes_too_late(reference: Server, tmp_path: Path, days: floa
 
     found = case_of(tmp_path, case)
     assert found["verdict"] == verdict, found
-    assert ("the next nightly run plants it anew" in found["message"]) is (verdict == "not-tested")
+    assert ("the next nightly run begins it anew" in found["message"]) is (verdict == "not-tested")
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
 
 
 def test_random_bytes_come_again() -> None:
-    """In a planted case the same random bytes are made each time it is played; elsewhere they are not."""
-    with reproducible(b"seed"):
-        first = random_bytes(40), random_bytes(12)
-    with reproducible(b"seed"):
-        again = random_bytes(40), random_bytes(12)
+    """In a deferred case the same random bytes are made each time it is played, and none twice."""
+    first, again = RandomSource(b"seed"), RandomSource(b"seed")
 
-    assert first == again
-    assert random_bytes(40) != random_bytes(40)
+    assert [first.take(40), first.take(12)] == [again.take(40), again.take(12)]
+    assert first.take(40) != first.take(40)
 
 
 def test_another_key_opens_nothing() -> None:
     """What one operator sealed, another cannot read."""
-    sealed = Lock("one").seal({"answer": 1})
+    sealed = Cipher("one").encrypt({"answer": 1})
 
-    assert Lock("one").open(sealed) == {"answer": 1}
+    assert Cipher("one").decrypt(sealed) == {"answer": 1}
     with pytest.raises(StaleError):
-        Lock("two").open(sealed)
+        Cipher("two").decrypt(sealed)

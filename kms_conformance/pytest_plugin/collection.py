@@ -1,0 +1,128 @@
+"""Which of the collected items are cases of this run, in which order they run, and which of them wait in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms_conformance.contract.case_index import not_among
+from kms_conformance.outputs.shards import in_shard
+from kms_conformance.pytest_plugin.items import TOGETHER, body_of, describe, is_case
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.schedule import WaitingCases, may_overlap, order
+from kms_conformance.run.session import Session
+
+GENERATING = frozenset({"test_live.py", "test_stateful.py"})
+
+
+class Collection:
+    """The part of the plugin that chooses and orders the cases.
+
+    ``session`` returns the session; ``worker`` is as in :class:`~kms_conformance.pytest_plugin.plugin.State`.
+    ``deselected`` counts the cases that the selection has left out, ``in_all`` those of all shards.
+    """
+
+    def __init__(self, session: Callable[[], Session], worker: str, watcher: Any) -> None:
+        self._get_session, self._worker, self._watcher = session, worker, watcher
+        self.deselected = self.in_all = 0
+        self.infos: dict[str, CaseInfo] = {}
+        self.waiting: WaitingCases | None = None
+
+    @property
+    def _session(self) -> Session:
+        return self._get_session()
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out the fuzz cases that make requests during the run, unless they are asked for."""
+        generating = collection_path.parent.name == "fuzz" and collection_path.name in GENERATING
+        return True if generating and not self._session.options.fuzz.generate else None
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Keep the cases whose waits overlap in one process; xdist reads the mark before cases are put in order."""
+        if self._worker and is_case(item):
+            info = describe(item)
+            judged = info.contract in self._session.options.contracts
+            if judged and may_overlap(info) and self._session.overlaps(info.contract):
+                item.add_marker(pytest.mark.xdist_group(TOGETHER))
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what ``-k`` and its like leave out: such a run is not complete."""
+        self.deselected += sum(is_case(item) for item in items)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Order the cases; with a real clock, note those whose waits overlap."""
+        session = self._session
+        cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
+        judged = session.options.contracts
+        cases = {case_id: case for case_id, case in cases.items() if case[1].contract in judged}
+        if self._watcher is None and not self.deselected:
+            # One file of ours, or one case by its name, is a part as much as what -k leaves is.
+            unasked = () if session.options.fuzz.generate else GENERATING
+            self.deselected = not_among(cases, judged, without=unasked)
+        cases = self._of_shard(cases)
+        self.infos = {case_id: info for case_id, (_, info) in cases.items()}
+        # Workers share the cases: all that wait go to one of them, where they are kept together, else to any.
+        self.waiting = WaitingCases(session, one_by_one=self._worker not in {"", "loadgroup"})
+        contracts = {info.contract for info in self.infos.values()}
+        real_time = any(session.overlaps(contract) for contract in contracts)
+        others = [item for item in items if not is_case(item)]
+        items[:] = others + [cases[case_id][0] for case_id in order(self.infos, cases, real_time=real_time)]
+        if not real_time:
+            return
+        for item, info in cases.values():
+            if may_overlap(info) and session.overlaps(info.contract):
+                self.waiting.add(info, body_of(item))
+
+    def _of_shard(
+        self, cases: dict[str, tuple[pytest.Item, CaseInfo]]
+    ) -> dict[str, tuple[pytest.Item, CaseInfo]]:
+        """Return the cases of this shard."""
+        self.in_all = len(cases)
+        shard = self._session.options.shard
+        if not shard:
+            return cases
+        chosen = in_shard(cases, shard)
+        return {case_id: case for case_id, case in cases.items() if case_id in chosen}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note how many cases are to run."""
+        expected = sum(is_case(item) for item in session.items)
+        self._expect(expected)
+        if self.deselected:
+            self._session.cut_short(
+                self.left_out() if expected else f"the selection matches none of {self.deselected} cases"
+            )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Take the number of cases from what a worker has collected."""
+        self._expect(len(ids))
+
+    def _expect(self, number: int) -> None:
+        self._session.expects(number)
+        if self._watcher is not None:
+            self._watcher.start(number)
+
+    def left_out(self) -> str:
+        """Say how many cases the selection has left out."""
+        return f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Take in what a worker has left out, and note one that crashed."""
+        output = getattr(node, "workeroutput", {})
+        self.in_all = max(self.in_all, output.get("kms_in_all", 0))
+        self.deselected = max(self.deselected, output.get("kms_deselected", 0))
+        if self.deselected:
+            self._session.cut_short(self.left_out(), if_first=True)
+        if error:
+            self._session.cut_short(f"worker {node.gateway.id} crashed")
+
+    def hand_over(self, config: pytest.Config) -> None:
+        """Send what this worker has left out to its controller."""
+        config.workeroutput["kms_in_all"] = self.in_all  # type: ignore[attr-defined]  # xdist's
+        config.workeroutput["kms_deselected"] = self.deselected  # type: ignore[attr-defined]  # xdist's

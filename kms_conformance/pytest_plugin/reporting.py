@@ -1,0 +1,65 @@
+"""What pytest and its other plugins are told of a case, and what is taken from their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.serialization import case_from_json, case_to_json
+from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, tell_allure
+from kms_conformance.run.session import Session
+
+
+class Reporting:
+    """The part of the plugin that fills pytest's reports, without any secret, and reads those of workers."""
+
+    def __init__(
+        self, session: Callable[[], Session], clean: Callable[[str], str], worker: str, watcher: Any
+    ) -> None:
+        self._get_session, self._clean, self._worker, self._watcher = session, clean, worker, watcher
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
+        """Give the report the case's true duration and, for a worker's controller, its result."""
+        report = yield
+        result = item.stash.get(RESULT, None)
+        if result is not None and report.when == "call":
+            report.duration, report.start, report.stop = (
+                result.duration,
+                result.started,
+                result.started + result.duration,
+            )
+            if call.excinfo is not None and not report.skipped:
+                report.longrepr = self._without_secrets(result, str(report.longrepr))
+            if self._worker:
+                report.kms_case = case_to_json(result)
+            tell_allure(item, result)
+        elif is_case(item) and report.failed:
+            report.longrepr = self._clean(str(report.longrepr))
+            self._get_session().went_wrong(f"{item.name} could not be set up or torn down", if_first=True)
+        return report
+
+    def _without_secrets(self, result: CaseResult, text: str) -> str:
+        """Return what pytest prints for a failed case, without any secret."""
+        if result.findings:
+            return "\n".join([f"{result.id}: {result.title}", *map(finding_lines, result.findings)])
+        return self._clean(text)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in a worker's result, and tell the progress line."""
+        document = getattr(report, "kms_case", None)
+        if document is not None and not self._worker:
+            self._get_session().case_finished(case_from_json(document))
+        if self._watcher is not None and report.when == "call":
+            self._watcher.case_done(self._get_session().results)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a module that cannot be imported: trouble of the suite, not of the endpoint."""
+        if report.failed:
+            why = self._clean(str(report.longrepr).strip()).splitlines()[-1]
+            self._get_session().went_wrong(f"{report.nodeid} cannot be collected: {why}")

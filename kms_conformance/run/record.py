@@ -1,0 +1,72 @@
+"""What a run's verdict is made of: the results of its cases, and why it may not be complete."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from kms_conformance.judging.results import CaseResult
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What has been recorded up to a moment.
+
+    ``interrupted`` says why cases are missing; ``trouble`` what went wrong in the suite itself; both ``""`` as a rule.
+    """
+
+    cases: tuple[CaseResult, ...]
+    interrupted: str
+    trouble: str
+
+
+@dataclass
+class RunRecord:
+    """Keeps what has become of the cases of a run; safe between threads."""
+
+    _results: dict[str, CaseResult] = field(default_factory=dict)
+    _expected: int = 0
+    _interrupted: str = ""
+    _trouble: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def case_finished(self, result: CaseResult) -> None:
+        """Take in what became of a case; a later result of the same case replaces it."""
+        with self._lock:
+            self._results[result.id] = result
+
+    def expects(self, number: int) -> None:
+        """Note how many cases are to run."""
+        with self._lock:
+            self._expected = number
+
+    def cut_short(self, why: str, *, if_first: bool = False) -> None:
+        """Note why the run is not complete; ``if_first``: only where nothing has said so before."""
+        with self._lock:
+            if not (if_first and self._interrupted):
+                self._interrupted = why
+
+    def went_wrong(self, what: str, *, if_first: bool = False) -> None:
+        """Note an error of the suite itself; ``if_first``: only where there was none before."""
+        with self._lock:
+            if not (if_first and self._trouble):
+                self._trouble = what
+
+    def result(self, case_id: str) -> CaseResult | None:
+        """Return what became of a case, ``None`` before it has finished."""
+        with self._lock:
+            return self._results.get(case_id)
+
+    def finished(self) -> dict[str, CaseResult]:
+        """Return the results so far, in the order in which the cases finished."""
+        with self._lock:
+            return dict(self._results)
+
+    def recorded(self) -> Recorded:
+        """Return everything, the cases by their ids; cases that are missing without a reason are the reason."""
+        with self._lock:
+            interrupted, missing = self._interrupted, self._expected - len(self._results)
+            if missing > 0 and not interrupted and not self._trouble:
+                interrupted = f"{missing} of {self._expected} selected cases did not run"
+            cases = tuple(self._results[case_id] for case_id in sorted(self._results))
+            return Recorded(cases, interrupted, self._trouble)

@@ -1,0 +1,109 @@
+"""Running one case: may it run, its turn on the instance, its body, its clean-up, its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.run.case import CaseRun
+from kms_conformance.run.cleanup import adapter_of, clean_up, put_back_shared
+from kms_conformance.run.clock import Cancelled
+from kms_conformance.run.context import CaseInfo, Context
+from kms_conformance.run.deferred import LOST, DeferredCases
+from kms_conformance.run.eligibility import SWITCHES, admit, demand_sense
+from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.run.outcomes import Deferred, NotTested
+from kms_conformance.run.record import RunRecord
+from kms_conformance.run.recording import RandomSource, StaleError
+from kms_conformance.target.target import Target
+
+BREAKER = 6
+"""So many requests in a row without an answer end the run."""
+ALONE = {"instance", "allowed-ip", "zeroize", "account"}
+TAKES_TURNS = {"import-token"}
+
+
+class Runner:
+    """Runs the cases of one run, from any thread; ``main_contract`` returns the target's own contract."""
+
+    def __init__(self, record: RunRecord, deferred: DeferredCases, main_contract: Callable[[], str]) -> None:
+        self._record, self._deferred, self._main_contract = record, deferred, main_contract
+
+    def run(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
+        """Run a case from its first request to the end of its clean-up, and return the result.
+
+        Raises nothing but :class:`KeyboardInterrupt`, and that only after the clean-up.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            interrupt = self._run(case, body)
+        except BaseException as error:  # noqa: BLE001 - while it waited for its turn, or cleaned up
+            case.stopped = _reason(error)
+            interrupt = error if isinstance(error, KeyboardInterrupt) else None
+        case.finished = case.finished or time.time()
+        result = case.result()
+        self._record.case_finished(result)
+        if interrupt is not None:
+            raise interrupt
+        return result
+
+    def _run(self, case: CaseRun, body: Callable[[Any], None]) -> KeyboardInterrupt | None:
+        """Run a case when its turn comes; return the interrupt that has stopped its body."""
+        context, info = case.context, case.info
+        self._demand_answers(context)
+        demand_sense(info, context.contract)
+        admit(info, context.target)
+        system = adapter_of(context.contract)(case)
+        locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
+        kinds = _touched(info, context.target)
+        alone = bool(kinds & ALONE) or (context.clock.overlaps is False and info.waits > 0)
+        with self._deferred.lock(case), locks.hold(sorted(kinds & TAKES_TURNS), alone=alone):
+            self._deferred.take_up(case, system)
+            if alone and not context.target.fresh:
+                put_back_shared(case.context, case.instance, self._main_contract())
+            return _run_body(case, body, system)
+
+    def _demand_answers(self, context: Context) -> None:
+        """Spare the cases that are left when the endpoint has stopped answering."""
+        silent = context.client.silent
+        if silent >= BREAKER:
+            self._record.cut_short(f"the endpoint gave no answer to {silent} requests in a row")
+            raise NotTested("the endpoint stopped answering")
+
+
+def _run_body(case: CaseRun, body: Callable[[Any], None], system: Any) -> KeyboardInterrupt | None:
+    """Run a case's body and its clean-up; return the interrupt that has stopped the body."""
+    interrupt: KeyboardInterrupt | None = None
+    case.started = time.time()
+    if case.recording is not None:
+        case.random_bytes = RandomSource(case.recording.seed).take
+    try:
+        body(system)
+    except BaseException as error:  # noqa: BLE001 - a case may fail in any way; the run goes on
+        case.stopped = _reason(error)
+        interrupt = error if isinstance(error, KeyboardInterrupt) else None
+    finally:
+        if not isinstance(case.stopped, Deferred):
+            clean_up(case)
+            if case.recording is not None:
+                case.recording.finished()
+    return interrupt
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Return why a case stopped, for its verdict."""
+    match error:
+        case Cancelled():
+            return NotTested("the run was stopped while this case waited")
+        case KeyboardInterrupt():
+            return NotTested("the run was stopped during this case")
+        case StaleError():
+            return NotTested(f"{LOST}: {error}")
+    return error
+
+
+def _touched(info: CaseInfo, target: Target) -> set[str]:
+    """Return what a case touches beyond its own things on this target."""
+    return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(SWITCHES[kind], False))}
