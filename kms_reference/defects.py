@@ -13,11 +13,11 @@ from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
 from kms_reference.hpcs_tke.defects import Defect as TkeDefect
 from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
 from kms_reference.iks.defects import Defect as IksDefect
-from kms_reference.key_protect.broken_refusals import REFUSAL_DEFECTS
-from kms_reference.key_protect.broken_roads import ROAD_DEFECTS
-from kms_reference.key_protect.broken_rules import RULE_DEFECTS
-from kms_reference.key_protect.broken_successes import SUCCESS_DEFECTS
-from kms_reference.key_protect.fuzz_defects import FUZZ_DEFECTS as _FUZZ
+from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS as _FUZZ
+from kms_reference.key_protect.defects.paths import ROAD_DEFECTS
+from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.defects.rules import RULE_DEFECTS
+from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.rules import Defect
 
 __all__ = ["ALL_DEFECTS", "DEFECTS", "FUZZ_DEFECTS", "Defect"]

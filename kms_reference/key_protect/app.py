@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from kms_reference.key_protect import control
-from kms_reference.key_protect.broken_roads import do_deeds
+from kms_reference.key_protect.defects.paths import do_deeds
 from kms_reference.key_protect.errors import INSTANCE_HEADER, RefusalError, envelope, plain, unauthorized
 from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
 from kms_reference.key_protect.instance_policies import check_network

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from kms_reference.defects import DEFECTS
 from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
-from kms_reference.key_protect.broken_roads import ROAD_DEFECTS
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
+from kms_reference.key_protect.defects.paths import ROAD_DEFECTS
 from kms_reference.key_protect.world import World
 from kms_reference.rules import Rules
 from kms_reference.variations import VARIATIONS

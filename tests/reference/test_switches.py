@@ -10,7 +10,7 @@ import pytest
 
 from kms_reference.defects import DEFECTS
 from kms_reference.key_protect.actions import OTHER_AAD
-from kms_reference.key_protect.broken_roads import DEEDS
+from kms_reference.key_protect.defects.paths import DEEDS
 from kms_reference.key_protect.errors import CODES
 from kms_reference.key_protect.sections import SECTION_OF, UMBRELLA, UNAUTHORIZED
 from kms_reference.rules import Rules, Switch

@@ -11,7 +11,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from kms_reference.key_protect import fuzz_triggers as on
+from kms_reference.key_protect.defects import fuzz_triggers as on
 from kms_reference.key_protect.model import State
 from kms_reference.rules import Defect
 
