@@ -1,36 +1,45 @@
-"""The registry of faults that the reference can be told to have, one at a time or several.
-
-A defect is a hook beside the code it breaks. Three kinds exist: a name that the code asks for
-(`Rules.broken`), a rewriting of the finished reply (`mutate`), another time span (`times`).
-"""
+"""The registry of faults that the reference can be told to have, one at a time or several."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
-from kms_reference.hpcs_tke.defects import Defect as TkeDefect
 from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
-from kms_reference.iks.defects import Defect as IksDefect
-from kms_reference.key_protect.broken_refusals import REFUSAL_DEFECTS
-from kms_reference.key_protect.broken_roads import ROAD_DEFECTS
-from kms_reference.key_protect.broken_rules import RULE_DEFECTS
-from kms_reference.key_protect.broken_successes import SUCCESS_DEFECTS
-from kms_reference.key_protect.fuzz_defects import FUZZ_DEFECTS as _FUZZ
-from kms_reference.rules import Defect
+from kms_reference.key_protect.defects import DEFECTS as KEY_PROTECT_DEFECTS
+from kms_reference.key_protect.defects import FUZZ_DEFECTS as KEY_PROTECT_FUZZ_DEFECTS
+from kms_reference.rules import Rules
+from kms_reference.switches import Defect, chosen
+from kms_reference.variations import VARIATIONS
 
-__all__ = ["ALL_DEFECTS", "DEFECTS", "FUZZ_DEFECTS", "Defect"]
+__all__ = ["ALL_DEFECTS", "FUZZ_DEFECTS", "SYSTEM_DEFECTS", "Defect", "rules_of"]
 
-DEFECTS: Mapping[str, Defect] = MappingProxyType(
-    {defect.name: defect for defect in (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *ROAD_DEFECTS)}
+
+def _by_name(*defects: Defect) -> Mapping[str, Defect]:
+    return MappingProxyType({defect.name: defect for defect in defects})
+
+
+SYSTEM_DEFECTS: Mapping[str, Mapping[str, Defect]] = MappingProxyType(
+    {
+        "key_protect": _by_name(*KEY_PROTECT_DEFECTS),
+        "hpcs_tke": _by_name(*TKE_DEFECTS),
+        "iks": _by_name(*IKS_DEFECTS),
+    }
 )
-"""The defects of Key Protect."""
+"""The defects by system and name. Names are unique: those of other systems than Key Protect begin with its name."""
 
-FUZZ_DEFECTS: Mapping[str, Defect] = MappingProxyType({defect.name: defect for defect in _FUZZ})
+FUZZ_DEFECTS: Mapping[str, Defect] = _by_name(*KEY_PROTECT_FUZZ_DEFECTS)
 """Defects of Key Protect that no documented sequence shows; fuzzing does."""
 
-ALL_DEFECTS: Mapping[str, Defect | TkeDefect | IksDefect] = MappingProxyType(
-    {**DEFECTS, **FUZZ_DEFECTS, **TKE_DEFECTS, **IKS_DEFECTS}
+ALL_DEFECTS: Mapping[str, Defect] = _by_name(
+    *(defect for table in (*SYSTEM_DEFECTS.values(), FUZZ_DEFECTS) for defect in table.values())
 )
-"""The defects of all endpoints of one server; names begin with ``tke-`` and ``iks-`` where they are not Key Protect's."""
+"""The defects of all systems and of fuzzing by name: what `serve --defect` takes."""
+
+
+def rules_of(edition: str = "page", defects: Iterable[str] = (), variations: Iterable[str] = ()) -> Rules:
+    """Return the rules of a server with these defects and variations. Raises UnknownSwitchError."""
+    return Rules.of(
+        edition, chosen("defect", defects, ALL_DEFECTS), chosen("variation", variations, VARIATIONS)
+    )

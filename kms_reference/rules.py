@@ -1,14 +1,53 @@
-"""What a reference endpoint was told to get wrong (defects) or to do differently (variations).
+"""Rules of a reference endpoint that one server can break while another one keeps them.
 
-`Rules` is asked at the very line that a switch changes: ``rules.broken("rotation-unlimited")``.
-A switch may also rewrite a finished reply (`Draft`) or replace one of the named time spans.
+A rule is a function or method marked with `rule`. Its first argument says whose rules are asked (`owner.rules`), so
+that servers with different defects live side by side in one process. What is changed in a server, and how, stands in
+its `Rules`; the changes themselves are made in `kms_reference.switches`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from kms_reference.switches import After, Switch
+
+
+class RefusedError(Exception):
+    """A request is refused as the rules say; each system has its own kind."""
+
+
+class Ruled(Protocol):
+    """Whatever knows the rules of its server: a call, an instance, a crypto unit."""
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the server."""
+
+
+Owner = TypeVar("Owner", bound=Ruled)
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+RuleLike = Callable[..., Any]
+
+
+def rule(
+    function: Callable[Concatenate[Owner, Parameters], Result],
+) -> Callable[Concatenate[Owner, Parameters], Result]:
+    """Mark a function or method as a rule: a server may have another one in its place."""
+
+    @wraps(function)
+    def asked(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        other = owner.rules.replaced.get(asked)
+        if other is None:
+            return function(owner, *args, **kwargs)
+        result: Result = other(owner, *args, **kwargs)
+        return result
+
+    return asked
 
 
 @dataclass(slots=True)
@@ -52,51 +91,38 @@ class Draft:
 Mutator = Callable[[Draft], None]
 
 
-@dataclass(frozen=True)
-class Switch:
-    """What can be switched on: `name`, one line of `doc`, the page's `sections` it touches (short anchors).
-
-    `mutate` rewrites a finished reply, `times` replaces named spans (seconds); a switch with neither is a
-    name that the code asks for.
-    """
-
-    name: str
-    doc: str
-    sections: tuple[str, ...] = ()
-    mutate: Mutator | None = field(default=None, compare=False)
-    times: Mapping[str, float] = field(default_factory=dict, compare=False)
-
-
-class Defect(Switch):
-    """Something wrong: a good suite notices."""
-
-
-class Variation(Switch):
-    """Something other: the page leaves it free, and a good suite does not mind."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The switches of one server: edition `page` or `service`, defects and variations by name."""
+    """The rules of one server: its edition (`page` or `service`), and what its switches change.
+
+    `replaced` holds what stands in the place of a rule, `after` what is done to the instance once a reply is
+    decided, `mutators` what rewrites the reply, `times` the spans in seconds that are not the documented ones.
+    """
 
     edition: str = "page"
-    defects: frozenset[str] = frozenset()
     variations: frozenset[str] = frozenset()
+    replaced: Mapping[RuleLike, RuleLike] = field(default_factory=dict)
+    after: tuple[After, ...] = ()
     mutators: tuple[Mutator, ...] = ()
     times: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, edition: str, defects: Iterable[Switch], variations: Iterable[Switch]) -> Rules:
-        """Collect the switches; variations rewrite a reply first, so that a defect has the last word."""
+        """Collect what the switches change; variations come first, so that a defect has the last word."""
         faulty, different = list(defects), list(variations)
+        switches = [*different, *faulty]
         times: dict[str, float] = {}
-        for switch in (*different, *faulty):
+        replaced: dict[RuleLike, RuleLike] = {}
+        for switch in switches:
             times.update(switch.times)
+            for change in switch.changes:
+                replaced[change.rule] = change.over(replaced.get(change.rule, as_stated(change.rule)))
         return cls(
             edition=edition,
-            defects=frozenset(s.name for s in faulty),
             variations=frozenset(s.name for s in different),
-            mutators=tuple(s.mutate for s in (*different, *faulty) if s.mutate is not None),
+            replaced=replaced,
+            after=tuple(s.after for s in switches if s.after is not None),
+            mutators=tuple(m for s in switches for m in s.mutators()),
             times=times,
         )
 
@@ -105,10 +131,6 @@ class Rules:
         """Whether the server follows the page as documented rather than the service as observed."""
         return self.edition == "page"
 
-    def broken(self, name: str) -> bool:
-        """Whether the defect `name` is switched on."""
-        return name in self.defects
-
     def varies(self, name: str) -> bool:
         """Whether the variation `name` is switched on."""
         return name in self.variations
@@ -116,3 +138,9 @@ class Rules:
     def seconds(self, name: str, default: float) -> float:
         """Return the span `name` in seconds, unless a switch replaced it."""
         return self.times.get(name, default)
+
+
+def as_stated(ruled: RuleLike) -> RuleLike:
+    """Return the rule itself, as the lawful module states it."""
+    function: RuleLike = ruled.__wrapped__  # type: ignore[attr-defined]  # functools.wraps sets it
+    return function

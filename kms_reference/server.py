@@ -5,22 +5,23 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from kms_reference.defects import ALL_DEFECTS, DEFECTS, FUZZ_DEFECTS, Defect
+from kms_reference.defects import rules_of
+from kms_reference.errors import DataFileError, ServerError
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.world import ClockKind, World
-from kms_reference.rules import Rules
-from kms_reference.variations import VARIATIONS, Variation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
     import uvicorn
     from starlette.routing import BaseRoute
+
+__all__ = ["EDITIONS", "DataFileError", "Server", "ServerError", "serve_forever"]
 
 EDITIONS = ("page", "service")
 _START_TIMEOUT = 20.0
@@ -28,24 +29,13 @@ _STOP_TIMEOUT = 10.0
 _BACKLOG = 512
 
 
-Chosen = TypeVar("Chosen", Defect, Variation)
-
-
-class ServerError(Exception):
-    """The server cannot be started as asked: one sentence with the offending value."""
-
-
-class DataFileError(ServerError):
-    """The data file cannot be used: it is another program's, or another server has it open."""
-
-
 class Server:
     """A Key Protect endpoint on a socket of its own, and the two other systems beside it.
 
     `data` is a file that keeps the state (default: memory), `clock` is `virtual` (the control path moves
-    it) or `real`, `defects` and `variations` are names of `DEFECTS` and `VARIATIONS`, `public_url` is
+    it) or `real`, `defects` and `variations` are names of `ALL_DEFECTS` and `VARIATIONS`, `public_url` is
     what `base_url` says when clients reach the server under another address. `extra_routes` mounts further
-    endpoints on the same socket. Raises ServerError.
+    endpoints on the same socket. Raises ServerError, of which UnknownSwitchError says that a name is unknown.
     """
 
     def __init__(  # noqa: PLR0917 - the options of `serve`, in its order
@@ -64,15 +54,7 @@ class Server:
             raise ServerError(f"edition {edition!r} is not one of {', '.join(EDITIONS)}")
         if clock not in ("virtual", "real"):
             raise ServerError(f"clock {clock!r} is not one of virtual, real")
-        self._defects = tuple(defects)
-        for name in self._defects:
-            if name not in ALL_DEFECTS:
-                raise ServerError(f"unknown defect {name!r}; the reference knows {', '.join(ALL_DEFECTS)}")
-        known = {**DEFECTS, **FUZZ_DEFECTS}
-        own = [name for name in self._defects if name in known]
-        self._rules = Rules.of(
-            edition, _chosen("defect", own, known), _chosen("variation", variations, VARIATIONS)
-        )
+        self._rules = rules_of(edition, defects, variations)
         self._host, self._port, self._bound_port = host, port, 0
         self._data, self._clock = data, clock
         self._public_url = public_url
@@ -218,7 +200,7 @@ class Server:
         from kms_reference.services import attach  # noqa: PLC0415 - same
 
         further = self._extra_routes(self.world) if self._extra_routes is not None else []
-        application = Starlette(routes=[*further, *attach(self.world, self._defects)])
+        application = Starlette(routes=[*further, *attach(self.world)])
         # Not a mount: its pattern does not match a path with an encoded line break.
         application.router.default = self.app
         application.router.redirect_slashes = False
@@ -262,12 +244,3 @@ def serve_forever(
 ) -> None:
     """Serve until SIGINT or SIGTERM. Arguments as of `Server`. Raises ServerError."""
     Server(host, port, data, clock, edition, defects, variations, public_url, extra_routes).run(on_ready)
-
-
-def _chosen(kind: str, names: Iterable[str], known: Mapping[str, Chosen]) -> list[Chosen]:
-    chosen: list[Chosen] = []
-    for name in names:
-        if name not in known:
-            raise ServerError(f"unknown {kind} {name!r}; the reference knows {', '.join(known)}")
-        chosen.append(known[name])
-    return chosen

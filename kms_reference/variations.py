@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from kms_reference.key_protect.lawful_replies import REPLY_VARIATIONS
-from kms_reference.rules import Variation
+from kms_reference.key_protect.variations import REPLY_VARIATIONS
+from kms_reference.switches import Variation
 
 __all__ = ["VARIATIONS", "Variation"]
 

@@ -7,7 +7,7 @@ message says; an unknown instance or unit is 404; a body without ``request`` is 
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 
@@ -16,16 +16,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from kms_reference.hpcs_tke.defects import ActiveDefects
-from kms_reference.hpcs_tke.identity import Identify, is_manager
+from kms_reference.hpcs_tke.identity import Identify, Identity, is_manager
 from kms_reference.hpcs_tke.unit import (
     FAILOVER,
     OPERATIONAL,
     RECOVERY,
     CryptoUnit,
     Location,
-    ModuleRefusedError,
 )
+from kms_reference.rules import Rules, rule
 
 MAX_BODY = 1 << 20
 """Octets of a request body; more is 413."""
@@ -50,12 +49,11 @@ class TkeService:
     other endpoints: nothing here depends on time except tokens, which ``identify`` judges.
     """
 
-    def __init__(self, identify: Identify, clock: Clock | None = None, defects: Iterable[str] = ()) -> None:
+    def __init__(self, identify: Identify, clock: Clock | None = None, rules: Rules | None = None) -> None:
         self._identify = identify
         self._clock = clock
-        self._broken = ActiveDefects(defects)
-        self._instances: dict[str, dict[str, CryptoUnit]] = {}
-        self._refused_once = False
+        self.rules = rules if rules is not None else Rules()
+        self.instances: dict[str, dict[str, CryptoUnit]] = {}
         self._serials = 0
 
     def provision(self, instance_id: str, operational: int = 1, recovery: int = 1, failover: int = 0) -> None:
@@ -68,13 +66,13 @@ class TkeService:
                 serial = f"93AA{self._serials:04X}"[-8:]
                 host = f"AZ{len(units) % 3 + 1}-CS{len(units) + 1}"
                 location = Location("us-south", host, 2 + len(units) % 2, 3 + len(units))
-                unit = CryptoUnit(uuid.uuid4().hex, kind, location, serial, self._broken)
+                unit = CryptoUnit(uuid.uuid4().hex, kind, location, serial, self.rules)
                 units[unit.hsm_id] = unit
-        self._instances[instance_id] = units
+        self.instances[instance_id] = units
 
     def remove(self, instance_id: str) -> bool:
         """Forget an instance; answer whether it was there."""
-        return self._instances.pop(instance_id, None) is not None
+        return self.instances.pop(instance_id, None) is not None
 
     def units(self, instance_id: str) -> list[CryptoUnit]:
         """List the units of an instance.
@@ -82,25 +80,25 @@ class TkeService:
         Raises:
             KeyError: unknown instance.
         """
-        return list(self._instances[instance_id].values())
+        return list(self.instances[instance_id].values())
 
+    @rule
     def crypto_ready(self, instance_id: str) -> bool:
         """Tell whether the KMS of this instance may wrap: every operational unit has a current master key.
 
         An instance without crypto units here is not guarded by any, so it is ready.
         """
-        units = self._instances.get(instance_id)
-        if units is None or self._broken("tke-always-crypto-ready"):
+        units = self.instances.get(instance_id)
+        if units is None:
             return True
         operational = [unit for unit in units.values() if unit.kind == OPERATIONAL]
-        enough = any if self._broken("tke-one-unit-ready") else all
-        return enough(unit.domain.registers.current is not None for unit in operational)
+        return all(unit.domain.registers.current is not None for unit in operational)
 
     def routes(self) -> list[Route]:
         """List the two operations of the service and its control protocol."""
         return [
             Route("/v1/tke/{crypto_instance}/hsms", self._list, methods=["GET"]),
-            Route("/v1/tke/{crypto_instance}/hsms/{hsm_id}", self._send, methods=["POST"]),
+            Route("/v1/tke/{crypto_instance}/hsms/{hsm_id}", self.send, methods=["POST"]),
             Route(f"{CONTROL}/instances/{{instance}}", self._control_instance, methods=["PUT", "DELETE"]),
             Route(f"{CONTROL}/instances/{{instance}}/faults", self._control_fault, methods=["POST"]),
         ]
@@ -110,43 +108,33 @@ class TkeService:
     def _refused(self, request: Request) -> Response | None:
         """Answer a caller who may not use the instance; nothing for one who may."""
         header = request.headers.get("authorization")
-        identity = self._identify(header)
-        broken = self._broken
-        if broken("tke-fresh-token-refused") and self._refused_once:
-            return self._unauthorized(request)
-        if identity is None:
-            accepted = (
-                broken("tke-missing-token-accepted") if header is None else broken("tke-bad-token-accepted")
-            )
-        else:
-            any_role = bool(identity.roles) and broken("tke-reader-accepted")
-            accepted = is_manager(identity) or any_role or broken("tke-stranger-accepted")
-        if accepted:
-            return None
-        self._refused_once = True
-        return self._unauthorized(request)
+        return None if self.accepts(header, self._identify(header)) else self.unauthorized(request)
 
-    def _unauthorized(self, request: Request) -> Response:
-        broken = self._broken
-        if broken("tke-unauthorized-as-empty-list"):
-            return JSONResponse({"metadata": [], "hsms": []})
-        if broken("tke-unauthorized-leaks-units"):
-            units = self._instances.get(request.path_params["crypto_instance"], {})
-            return JSONResponse({"hsms": [unit.listing() for unit in units.values()]}, 401)
-        for status in (400, 404, 500):
-            if broken(f"tke-unauthorized-as-{status}"):
-                return PlainTextResponse("Unauthorized", status)
+    @rule
+    def accepts(self, header: str | None, identity: Identity | None) -> bool:  # noqa: ARG002 - a defect asks for the header
+        """Tell whether a caller is served: a manager whose token is good."""
+        return identity is not None and is_manager(identity)
+
+    @rule
+    def unauthorized(self, request: Request) -> Response:  # noqa: ARG002 - a defect asks for the request
+        """Refuse a caller."""
         return PlainTextResponse("Unauthorized", 401)
 
     async def _list(self, request: Request) -> Response:
         refused = self._refused(request)
         if refused is not None:
             return refused
-        units = self._instances.get(request.path_params["crypto_instance"])
-        if units is None:
-            if self._broken("tke-unknown-instance-empty-list"):
-                return JSONResponse({"metadata": [], "hsms": []})
-            return PlainTextResponse("Not Found", 500 if self._broken("tke-unknown-instance-500") else 404)
+        units = self.instances.get(request.path_params["crypto_instance"])
+        return self.unknown_instance() if units is None else JSONResponse(self.listed(units))
+
+    @rule
+    def unknown_instance(self) -> Response:
+        """Refuse the list of an instance that has no units."""
+        return PlainTextResponse("Not Found", 404)
+
+    @rule
+    def listed(self, units: dict[str, CryptoUnit]) -> dict[str, object]:
+        """Describe units in groups by their kind."""
         body: dict[str, object] = {
             "metadata": [{"collectionType": "application/json", "collectionTotal": len(units)}]
         }
@@ -154,43 +142,44 @@ class TkeService:
             listed = [unit.listing() for unit in units.values() if unit.kind == kind]
             if listed or kind == OPERATIONAL:
                 body[name] = listed
-        if self._broken("tke-list-without-hsms"):
-            del body["hsms"]
-        return JSONResponse(body)
+        return body
 
-    async def _send(self, request: Request) -> Response:
+    @rule
+    async def send(self, request: Request) -> Response:
+        """Pass a request to a unit, for a caller who may use it."""
         try:
             body = await _read_body(request)
         except _BodyTooLargeError:
             return self._refused(request) or PlainTextResponse("Request body too large", 413)
-        refused = self._refused(request)
-        if refused is not None:
-            if self._broken("tke-unauthorized-after-execution"):
-                self._pass_on(request, body)
-            return refused
-        return self._pass_on(request, body)
+        return self._refused(request) or self.pass_on(request, body)
 
-    def _pass_on(self, request: Request, body: bytes) -> Response:
-        units = self._instances.get(request.path_params["crypto_instance"], {})
-        if self._broken("tke-unit-of-any-instance"):
-            units = {hsm_id: unit for each in self._instances.values() for hsm_id, unit in each.items()}
-        unit = units.get(request.path_params["hsm_id"])
-        if unit is None and units and self._broken("tke-unknown-unit-is-first"):
-            unit = next(iter(units.values()))
+    def pass_on(self, request: Request, body: bytes) -> Response:
+        """Answer with what the unit that the path names says to the request."""
+        unit = self.find_unit(request.path_params["crypto_instance"], request.path_params["hsm_id"])
         if unit is None:
-            return PlainTextResponse("Not Found", 500 if self._broken("tke-unknown-unit-500") else 404)
+            return self.unknown_unit()
         text = _request_member(body)
-        if text is None:
-            if self._broken("tke-missing-request-empty-answer"):
-                return JSONResponse({"response": ""})
-            return PlainTextResponse("Bad Request", 500 if self._broken("tke-bad-json-500") else 400)
-        try:
-            return JSONResponse({"response": unit.answer(text)})
-        except ModuleRefusedError:
-            return PlainTextResponse("Bad Request", 400)
-        except RuntimeError:
-            # Only the defect that stands for a crash gets here.
-            return PlainTextResponse("Internal Server Error", 500)
+        return self.without_request() if text is None else self.answered(unit, text)
+
+    @rule
+    def find_unit(self, instance: str, hsm_id: str) -> CryptoUnit | None:
+        """Find a unit of an instance."""
+        return self.instances.get(instance, {}).get(hsm_id)
+
+    @rule
+    def unknown_unit(self) -> Response:
+        """Refuse a request for a unit that is not there."""
+        return PlainTextResponse("Not Found", 404)
+
+    @rule
+    def without_request(self) -> Response:
+        """Refuse a body without a request."""
+        return PlainTextResponse("Bad Request", 400)
+
+    @rule
+    def answered(self, unit: CryptoUnit, text: str) -> Response:
+        """Answer with the unit's response; its refusals are responses too."""
+        return JSONResponse({"response": unit.answer(text)})
 
     # The control protocol of this reference.
 
@@ -211,7 +200,7 @@ class TkeService:
         )
 
     async def _control_fault(self, request: Request) -> Response:
-        units = self._instances.get(request.path_params["instance"])
+        units = self.instances.get(request.path_params["instance"])
         if units is None:
             return PlainTextResponse("Not Found", 404)
         wanted = _json_object(await request.body())
@@ -245,9 +234,9 @@ def _request_member(body: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def routes(identify: Identify, clock: Clock | None = None, defects: Iterable[str] = ()) -> list[Route]:
+def routes(identify: Identify, clock: Clock | None = None, rules: Rules | None = None) -> list[Route]:
     """Routes of a fresh service without instances; keep a :class:`TkeService` to reach its ``crypto_ready``."""
-    return TkeService(identify, clock, defects).routes()
+    return TkeService(identify, clock, rules).routes()
 
 
 def create_app(service: TkeService) -> Starlette:

@@ -1,24 +1,20 @@
-"""The attributes of a domain and the rules for changing them.
+"""The attributes of a domain and the rules for changing them."""
 
-``changed`` is a pure function: it answers the attributes that a command leads to, or refuses.
-"""
-
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kms_reference.hpcs_tke import codes
 from kms_reference.hpcs_tke.codes import Refusal
-from kms_reference.hpcs_tke.defects import ActiveDefects
 from kms_reference.hpcs_tke.messages import word
 from kms_reference.hpcs_tke.permissions import (
     CHG_REVOKE_THR,
     CHG_SIGN_THR,
-    CONTROL_BITS,
     DEFAULT,
     ONE_SIGN,
-    WK_RANDOM,
     changes_protected,
     sets_control_bit_again,
 )
+from kms_reference.rules import Rules, rule
 
 SIGNATURE_THRESHOLD = 1
 REVOCATION_THRESHOLD = 2
@@ -73,91 +69,149 @@ def read(data: bytes, old: Attributes) -> Attributes:
     return Attributes(*values.values())
 
 
-def check_change(
-    old: Attributes,
-    new: Attributes,
-    administrators: int,
-    broken: ActiveDefects,
-    *,
-    module_imprint: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class AttributeChange:
+    """A change that a command asks for, and what its rules look at."""
+
+    rules: Rules
+    old: Attributes
+    new: Attributes
+    administrators: int
+    module_imprint: bool
+
+    @property
+    def leaves_imprint(self) -> bool:
+        """True when the domain becomes operational."""
+        return self.old.imprint and not self.new.imprint
+
+
+def check_change(change: AttributeChange) -> None:
     """Refuse a change that a rule forbids.
 
     Raises:
         Refusal: 209 with the reason of the first rule broken; 209/71 is the documented message 1.
     """
-    if not old.imprint:
-        _check_control_bits(old, new, broken)
-    _check_permissions(old, new, broken)
-    _check_zero(old, new, broken)
-    if new.signature_threshold > administrators and not broken("tke-threshold-above-administrators"):
-        raise Refusal(codes.SIGNATURE_ABOVE_ADMINISTRATORS)
-    if new.revocation_threshold > administrators and not broken("tke-revocation-above-administrators"):
-        raise Refusal(codes.REVOCATION_ABOVE_ADMINISTRATORS)
-    _check_one(old, new, broken)
-    if old.imprint and not new.imprint and module_imprint and not broken("tke-module-imprint-ignored"):
-        raise Refusal(codes.MODULE_IN_IMPRINT)
+    if not change.old.imprint:
+        check_signature_bit(change)
+        check_revocation_bit(change)
+    check_control_bits(change)
+    check_protected(change)
+    _check_zero(change)
+    check_signature_number(change)
+    check_revocation_number(change)
+    if not change.new.permissions & ONE_SIGN:
+        check_signature_of_one(change)
+        check_revocation_of_one(change)
+        check_single_sign(change)
+    check_module_mode(change)
 
 
-def _check_control_bits(old: Attributes, new: Attributes, broken: ActiveDefects) -> None:
-    guards = (
-        (
-            old.signature_threshold != new.signature_threshold,
-            CHG_SIGN_THR,
-            "tke-signature-control-bit-ignored",
-        ),
-        (
-            old.revocation_threshold != new.revocation_threshold,
-            CHG_REVOKE_THR,
-            "tke-revocation-control-bit-ignored",
-        ),
-    )
-    for changes, bit, defect in guards:
-        if changes and not old.permissions & bit and not broken(defect):
-            raise Refusal(codes.THRESHOLD_PROTECTED)
+@rule
+def check_signature_bit(change: AttributeChange) -> None:
+    """The signature threshold changes while its control bit is on."""
+    if change.old.signature_threshold != change.new.signature_threshold:
+        _check_bit(change, CHG_SIGN_THR)
 
 
-def _check_permissions(old: Attributes, new: Attributes, broken: ActiveDefects) -> None:
-    back = new.permissions & (CHG_SIGN_THR | CHG_REVOKE_THR | ~CONTROL_BITS)
-    wanted = back if broken("tke-threshold-bits-alone") else new.permissions
-    if sets_control_bit_again(old.permissions, wanted) and not broken("tke-control-bit-set-again"):
+@rule
+def check_revocation_bit(change: AttributeChange) -> None:
+    """The revocation threshold changes while its control bit is on."""
+    if change.old.revocation_threshold != change.new.revocation_threshold:
+        _check_bit(change, CHG_REVOKE_THR)
+
+
+def _check_bit(change: AttributeChange, bit: int) -> None:
+    if not change.old.permissions & bit:
+        raise Refusal(codes.THRESHOLD_PROTECTED)
+
+
+@rule
+def check_control_bits(change: AttributeChange) -> None:
+    """A control bit that was reset is not set again."""
+    if sets_control_bit_again(change.old.permissions, change.new.permissions):
         raise Refusal(codes.CONTROL_BIT_SET_AGAIN)
-    looked_at = ~(old.permissions ^ new.permissions) | WK_RANDOM if broken("tke-random-guard-alone") else ~0
-    wanted = (old.permissions & ~looked_at) | (new.permissions & looked_at)
-    if changes_protected(old.permissions, wanted) and not broken("tke-protected-attribute-changed"):
+
+
+@rule
+def check_protected(change: AttributeChange) -> None:
+    """A permission changes while its control bit is on."""
+    if changes_protected(change.old.permissions, change.new.permissions):
         raise Refusal(codes.ATTRIBUTE_PROTECTED)
 
 
-def _check_zero(old: Attributes, new: Attributes, broken: ActiveDefects) -> None:
-    if old.imprint:
-        if new.imprint and new.revocation_threshold:
-            raise Refusal(codes.IMPRINT_EXIT)
-        if (
-            not new.imprint
-            and not new.revocation_threshold
-            and not broken("tke-imprint-left-without-revocation")
-        ):
-            raise Refusal(codes.EXIT_WITHOUT_REVOCATION)
-        return
-    if new.signature_threshold == 0 and not broken("tke-signature-threshold-zero"):
+def _check_zero(change: AttributeChange) -> None:
+    if not change.old.imprint:
+        check_signature_not_zero(change)
+        check_revocation_not_zero(change)
+    elif change.new.imprint and change.new.revocation_threshold:
+        raise Refusal(codes.IMPRINT_EXIT)
+    elif not change.new.imprint:
+        check_exit_revocation(change)
+
+
+@rule
+def check_exit_revocation(change: AttributeChange) -> None:
+    """Imprint mode is left with a revocation threshold."""
+    if not change.new.revocation_threshold:
+        raise Refusal(codes.EXIT_WITHOUT_REVOCATION)
+
+
+@rule
+def check_signature_not_zero(change: AttributeChange) -> None:
+    """The signature threshold does not go back to 0."""
+    if change.new.signature_threshold == 0:
         raise Refusal(codes.SIGNATURE_TO_ZERO)
-    if new.revocation_threshold == 0 and not broken("tke-revocation-threshold-zero"):
+
+
+@rule
+def check_revocation_not_zero(change: AttributeChange) -> None:
+    """The revocation threshold does not go back to 0."""
+    if change.new.revocation_threshold == 0:
         raise Refusal(codes.REVOCATION_TO_ZERO)
 
 
-def _check_one(old: Attributes, new: Attributes, broken: ActiveDefects) -> None:
-    if new.permissions & ONE_SIGN:
-        return
-    unchanged = (
-        old.signature_threshold == new.signature_threshold,
-        old.revocation_threshold == new.revocation_threshold,
-    )
-    if new.signature_threshold == 1 and not unchanged[0] and not broken("tke-one-signature-not-permitted"):
+@rule
+def check_signature_number(change: AttributeChange) -> None:
+    """There are as many administrators as the signature threshold asks for."""
+    if change.new.signature_threshold > change.administrators:
+        raise Refusal(codes.SIGNATURE_ABOVE_ADMINISTRATORS)
+
+
+@rule
+def check_revocation_number(change: AttributeChange) -> None:
+    """There are as many administrators as the revocation threshold asks for."""
+    if change.new.revocation_threshold > change.administrators:
+        raise Refusal(codes.REVOCATION_ABOVE_ADMINISTRATORS)
+
+
+@rule
+def check_signature_of_one(change: AttributeChange) -> None:
+    """The signature threshold becomes 1 with the permission for it only."""
+    if change.old.signature_threshold != change.new.signature_threshold == 1:
         raise Refusal(codes.SIGNATURE_TO_ONE)
-    if new.revocation_threshold == 1 and not unchanged[1] and not broken("tke-one-revocation-not-permitted"):
+
+
+@rule
+def check_revocation_of_one(change: AttributeChange) -> None:
+    """The revocation threshold becomes 1 with the permission for it only."""
+    if change.old.revocation_threshold != change.new.revocation_threshold == 1:
         raise Refusal(codes.REVOCATION_TO_ONE)
-    kept_at_one = (new.signature_threshold == 1 and unchanged[0]) or (
-        new.revocation_threshold == 1 and unchanged[1]
+
+
+@rule
+def check_single_sign(change: AttributeChange) -> None:
+    """The permission for thresholds of 1 stays while a threshold is 1."""
+    old, new = change.old, change.new
+    kept_at_one = (
+        old.signature_threshold == new.signature_threshold == 1
+        or old.revocation_threshold == new.revocation_threshold == 1
     )
-    if old.permissions & ONE_SIGN and kept_at_one and not broken("tke-single-sign-removed-in-use"):
+    if old.permissions & ONE_SIGN and kept_at_one:
         raise Refusal(codes.SINGLE_SIGN_IN_USE)
+
+
+@rule
+def check_module_mode(change: AttributeChange) -> None:
+    """A domain leaves imprint mode after its module."""
+    if change.leaves_imprint and change.module_imprint:
+        raise Refusal(codes.MODULE_IN_IMPRINT)

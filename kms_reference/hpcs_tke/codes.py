@@ -6,6 +6,8 @@ no source fixes are marked in :data:`CHOSEN`.
 
 from typing import NamedTuple
 
+from kms_reference.rules import RefusedError
+
 SLOT_ID_INVALID = 3
 ARGUMENTS_BAD = 7
 DATA_INVALID = 32
@@ -34,7 +36,7 @@ class Pair(NamedTuple):
     reason: int | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - the field's word for it; an error would be the server's fault
+class Refusal(RefusedError):  # noqa: N818 - the field's word for it; an error would be the server's fault
     """The crypto module refuses a command; nothing has changed.
 
     Attributes:

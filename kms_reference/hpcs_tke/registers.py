@@ -8,8 +8,8 @@ import secrets
 
 from kms_reference.hpcs_tke import codes
 from kms_reference.hpcs_tke.codes import Pair, Refusal
-from kms_reference.hpcs_tke.defects import ActiveDefects
 from kms_reference.hpcs_tke.key_parts import KEY_LENGTH, verification_pattern
+from kms_reference.rules import Rules, rule
 
 COMPARED = 28
 """Octets of a verification pattern that count; newer modules print zeros behind them."""
@@ -23,12 +23,13 @@ _DOMAIN_BITS = 0x80000001
 class MasterKeyRegisters:
     """Current and new master key of one domain."""
 
-    def __init__(self, broken: ActiveDefects) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.current: bytes | None = None
         self.new: bytes | None = None
         self.committed = False
-        self._broken = broken
+        self.rules = rules
 
+    @rule
     def load(self, key: bytes) -> bytes:
         """Put a key into the new register, not committed yet; answer its pattern.
 
@@ -37,9 +38,8 @@ class MasterKeyRegisters:
         """
         if self.new is not None and self.committed:
             raise Refusal(codes.REGISTERS_FULL)
-        kept = self.committed and self._broken("tke-clear-new-keeps-commitment")
-        self.new, self.committed = key, kept
-        return self._pattern(key)
+        self.new, self.committed = key, False
+        return self.pattern(key)
 
     def load_random(self) -> bytes:
         """Make a key: into the current register if that is empty, else into the new one; answer its pattern.
@@ -50,21 +50,32 @@ class MasterKeyRegisters:
         key = secrets.token_bytes(KEY_LENGTH)
         if self.current is None:
             self.current = key
-            return self._pattern(key)
-        if self.new is not None and not self._broken("tke-random-overwrites"):
-            raise Refusal(codes.REGISTERS_FULL)
+            return self.pattern(key)
+        self.check_room()
         return self.load(key)
 
+    @rule
+    def check_room(self) -> None:
+        """A random key does not overwrite another one.
+
+        Raises:
+            Refusal: 80/53 when the new register is full.
+        """
+        if self.new is not None:
+            raise Refusal(codes.REGISTERS_FULL)
+
+    @rule
     def commit(self, pattern: bytes) -> bytes:
         """Commit the new key whose pattern is given.
 
         Raises:
             Refusal: 33 without a pattern, 102/50 without a new key, 101/48 for another pattern.
         """
-        key = self._new_key(pattern, any_pattern=self._broken("tke-commit-any-pattern"))
+        key = self._new_key(pattern)
         self.committed = True
-        return self._pattern(key)
+        return self.pattern(key)
 
+    @rule
     def finalize(self, pattern: bytes) -> bytes:
         """Make the committed new key the current one.
 
@@ -72,24 +83,29 @@ class MasterKeyRegisters:
             Refusal: 33 without a pattern, 102/50 without a new key, 101/48 for another pattern, 102/64 when the
                 new key is not committed.
         """
-        if self.new is None and self._broken("tke-nothing-finalized"):
-            self.current = None
-            return pattern
-        key = self._new_key(pattern, any_pattern=self._broken("tke-finalize-any-pattern"))
-        if not self.committed and not self._broken("tke-finalize-uncommitted"):
-            raise Refusal(codes.NEW_KEY_NOT_COMMITTED)
-        self.current = None if self._broken("tke-finalize-loses-key") else key
-        if not self._broken("tke-finalize-keeps-new"):
-            self.clear_new()
-        return self._pattern(key)
+        key = self._new_key(pattern)
+        self.check_committed()
+        self.current = key
+        self.clear_new()
+        return self.pattern(key)
 
-    def _new_key(self, pattern: bytes, *, any_pattern: bool) -> bytes:
+    @rule
+    def check_committed(self) -> None:
+        """Only a committed key becomes the current one.
+
+        Raises:
+            Refusal: 102/64 otherwise.
+        """
+        if not self.committed:
+            raise Refusal(codes.NEW_KEY_NOT_COMMITTED)
+
+    def _new_key(self, pattern: bytes) -> bytes:
         if not pattern:
             raise Refusal(codes.INPUT_LENGTH)
         if self.new is None:
             raise Refusal(codes.NEW_KEY_MISSING)
         own = verification_pattern(self.new)
-        if (len(pattern) != len(own) or pattern[:COMPARED] != own[:COMPARED]) and not any_pattern:
+        if len(pattern) != len(own) or pattern[:COMPARED] != own[:COMPARED]:
             raise Refusal(codes.PATTERN_MISMATCH)
         return self.new
 
@@ -97,10 +113,10 @@ class MasterKeyRegisters:
         """Empty the current register."""
         self.current = None
 
+    @rule
     def clear_new(self) -> None:
-        """Empty the new register."""
-        kept = self.committed and self._broken("tke-clear-new-keeps-commitment")
-        self.new, self.committed = None, kept
+        """Empty the new register and forget its commitment."""
+        self.new, self.committed = None, False
 
     def exported(self, missing: Pair, *, new: bool) -> bytes:
         """Read the key to export.
@@ -120,10 +136,11 @@ class MasterKeyRegisters:
         flags |= _NEW_PRESENT if self.new is not None else 0
         flags |= _NEW_COMMITTED if self.committed else 0
         patterns = b"".join(
-            bytes(32) if key is None else self._pattern(key) for key in (self.current, self.new)
+            bytes(32) if key is None else self.pattern(key) for key in (self.current, self.new)
         )
         return bytes(4) + patterns + flags.to_bytes(4, "big") + bytes(4) + b"\0\0\0\1"
 
-    def _pattern(self, key: bytes) -> bytes:
-        pattern = verification_pattern(key)
-        return pattern[::-1] if self._broken("tke-pattern-wrong") else pattern
+    @rule
+    def pattern(self, key: bytes) -> bytes:
+        """Return the verification pattern of a key."""
+        return verification_pattern(key)

@@ -2,25 +2,17 @@
 
 from typing import NamedTuple
 
-from kms_reference.hpcs_tke import ber, codes, frames, messages
-from kms_reference.hpcs_tke.codes import THRESHOLD_PROTECTED, Pair, Refusal
-from kms_reference.hpcs_tke.defects import ActiveDefects
+from kms_reference.hpcs_tke import codes, frames, messages
+from kms_reference.hpcs_tke.codes import Pair, Refusal
 from kms_reference.hpcs_tke.domain import Domain
 from kms_reference.hpcs_tke.frames import CatcherError, CprbError
 from kms_reference.hpcs_tke.messages import AdminRequest
 from kms_reference.hpcs_tke.module import CryptoModule
+from kms_reference.rules import Rules, rule
 
 OPERATIONAL = "operational"
 RECOVERY = "recovery"
 FAILOVER = "failover"
-_MALFORMED = {
-    codes.CERTIFICATE_MALFORMED,
-    codes.PART_MALFORMED,
-    codes.BAD_ARGUMENTS,
-    codes.ATTRIBUTES_MALFORMED,
-}
-# Commands whose input has one length, in octets.
-_LENGTHS = {0x04: 32, 0x09: 4, 0x0D: 32, 0x0E: 32, 0x12: 16}
 
 
 class Location(NamedTuple):
@@ -35,88 +27,81 @@ class Location(NamedTuple):
         return f"[{self.region}].[{self.host}].[{self.module_index:02}].[{self.domain_index:02}]"
 
 
-class ModuleRefusedError(Exception):
-    """Only under a defect: a refusal that the service turns into an HTTP error."""
-
-
 class CryptoUnit:
     """One unit of an instance; ``kind`` is operational, recovery or failover."""
 
-    def __init__(
-        self, hsm_id: str, kind: str, location: Location, serial: str, broken: ActiveDefects
-    ) -> None:
+    def __init__(self, hsm_id: str, kind: str, location: Location, serial: str, rules: Rules) -> None:
         self.hsm_id = hsm_id
         self.kind = kind
         self.location = location
         self.module = CryptoModule(serial)
-        self.domain = Domain(self.module, location.domain_index, broken)
-        self._broken = broken
+        self.domain = Domain(self.module, location.domain_index, rules)
+        self.rules = rules
 
+    @rule
     def listing(self) -> dict[str, object]:
         """Describe the unit as an entry of the list of units."""
-        broken = self._broken
-        entry: dict[str, object] = {
-            "hsm_id": 7 if broken("tke-list-numeric-ids") else self.hsm_id,
-            "location": str(self.location).rpartition(".")[0]
-            if broken("tke-list-short-location")
-            else str(self.location),
-            "serial_number": self.module.serial[::-1]
-            if broken("tke-serial-mismatch")
-            else self.module.serial,
+        return {
+            "hsm_id": self.hsm_id,
+            "location": str(self.location),
+            "serial_number": self.module.serial,
             "state": "active",
             "version": 1,
         }
-        recovery = self.kind == RECOVERY and broken("tke-recovery-without-serial")
-        if broken("tke-list-without-serial") or recovery:
-            del entry["serial_number"]
-        return entry
 
+    @rule
     def answer(self, request: str) -> str:
         """Answer an HTPRequest with an HTPResponse; malformed input gets an error at the level it broke."""
         try:
             frame = frames.parse_request(request)
         except (CatcherError, CprbError) as error:
-            if self._broken("tke-bad-frame-500"):
-                raise RuntimeError("defect tke-bad-frame-500") from error
             return frames.build_error(error)
         if frame.module_index != self.location.module_index:
             return frames.build_error(CatcherError(frames.MODULE_INDEX_RANGE))
         try:
-            payload = self._message(frame.domain_index, frame.payload)
+            payload = self.message(frame.domain_index, frame.payload)
         except Refusal as refusal:
             payload = messages.outer_refusal(frame.domain_index, refusal.pair)
         except CatcherError as error:
             return frames.build_error(error)
         return frames.build_response(frame.domain_index, payload)
 
-    def _message(self, domain: int, payload: bytes) -> bytes:
-        self._check_lengths(payload)
-        try:
-            function, members = messages.read_function(payload)
-            request = messages.read_admin_request(members) if function == messages.FUNCTION_ADMIN else None
-        except Refusal as error:
-            if self._broken("tke-malformed-500"):
-                raise RuntimeError("defect tke-malformed-500") from error
-            raise
+    @rule
+    def message(self, domain: int, payload: bytes) -> bytes:
+        """Answer an EP11 message.
+
+        Raises:
+            Refusal: outer, when the message is not understood or is for another domain.
+        """
+        function, members, request = self.read(payload)
         if function == messages.FUNCTION_INFO:
             return self._info(domain, members)
         if request is None:
             raise Refusal(codes.UNKNOWN_COMMAND, outer=True)
-        named = {domain, request.domain, int.from_bytes(request.block.domain[:4], "big")}
-        if named != {self.location.domain_index} and not self._broken("tke-any-domain-answered"):
-            raise Refusal(codes.BAD_DOMAIN, outer=True)
+        self.check_domain(domain, request)
         return self._admin(request)
 
-    def _check_lengths(self, payload: bytes) -> None:
-        """Only under a defect: refuse a length that is longer than necessary, as strict DER readers do."""
-        if not self._broken("tke-long-lengths-refused"):
-            return
-        try:
-            element, _ = ber.read_element(payload)
-        except ber.BerError:
-            return
-        if ber.encode(element.tag, element.body) != element.raw:
-            raise Refusal(codes.BAD_ARGUMENTS, outer=True)
+    @rule
+    def read(self, payload: bytes) -> tuple[bytes, list[bytes], AdminRequest | None]:
+        """Take a message apart: its function, its members, and what an administrative request says.
+
+        Raises:
+            Refusal: outer 7 for a malformed one.
+        """
+        function, members = messages.read_function(payload)
+        request = messages.read_admin_request(members) if function == messages.FUNCTION_ADMIN else None
+        return function, members, request
+
+    @rule
+    def check_domain(self, domain: int, request: AdminRequest) -> None:
+        """A message names this unit's domain, wherever it names one.
+
+        Raises:
+            Refusal: outer 3 otherwise.
+        """
+        named = {domain, request.domain, int.from_bytes(request.block.domain[:4], "big")}
+        if named != {self.location.domain_index}:
+            raise Refusal(codes.BAD_DOMAIN, outer=True)
 
     def _info(self, domain: int, members: list[bytes]) -> bytes:
         named, subtype, _ = members
@@ -131,46 +116,27 @@ class CryptoUnit:
         index = self.location.domain_index
         answer: Pair | bytes
         try:
-            answer = self._output(request)
+            answer = self.output(request)
         except Refusal as refusal:
             if refusal.outer:
                 raise
-            self._crash(refusal, request)
-            answer = self._pair(refusal.pair)
-            if self._broken("tke-refusal-in-outer"):
-                return messages.outer_refusal(index, answer)
+            answer = self.refused(refusal, request)
         domain = self.domain
         block = messages.response_block(
             request.block, domain.identifier, self.module.identifier, domain.counter, answer
         )
         return messages.admin_response(index, block, self.module.signer_info(block))
 
-    def _crash(self, refusal: Refusal, request: AdminRequest) -> None:
-        """Only under a defect: fail where something inside a command could not be read."""
-        length = _LENGTHS.get(request.block.command & 0xFF)
-        if length not in (None, len(request.block.data)) and self._broken("tke-odd-length-500"):
-            raise RuntimeError("defect tke-odd-length-500") from refusal
-        if refusal.pair in _MALFORMED and self._broken("tke-malformed-input-500"):
-            raise RuntimeError("defect tke-malformed-input-500") from refusal
-        if refusal.pair == codes.SIGNATURE_MALFORMED and self._broken("tke-malformed-signer-500"):
-            raise RuntimeError("defect tke-malformed-signer-500") from refusal
+    @rule
+    def output(self, request: AdminRequest) -> bytes:
+        """Run a command or query; answer its output.
 
-    def _output(self, request: AdminRequest) -> bytes:
-        output = self.domain.execute(request)
-        if request.block.command == 0x0001000A and self._broken("tke-attributes-incomplete"):  # noqa: PLR2004 - the attribute query
-            return output[:16] + output[24:]
-        return output
+        Raises:
+            Refusal: as :meth:`Domain.execute`.
+        """
+        return self.domain.execute(request)
 
-    def _pair(self, pair: Pair) -> Pair:
-        """Choose the codes to answer; defects bend them here."""
-        if pair == THRESHOLD_PROTECTED and self._broken("tke-threshold-wrong-reason"):
-            return Pair(pair.code, codes.ATTRIBUTE_PROTECTED.reason)
-        if pair == THRESHOLD_PROTECTED and self._broken("tke-threshold-wrong-return"):
-            return Pair(codes.FUNCTION_CANCELED, pair.reason)
-        if self._broken("tke-reason-omitted"):
-            return Pair(pair.code)
-        if self._broken("tke-refusal-in-catcher"):
-            raise CatcherError((frames.SYNTAX, pair.code))
-        if self._broken("tke-refusal-as-http-400"):
-            raise ModuleRefusedError
-        return pair
+    @rule
+    def refused(self, refusal: Refusal, request: AdminRequest) -> Pair:  # noqa: ARG002 - a defect asks for the request
+        """Choose the codes of the answer to a refused command: both of the refusal's."""
+        return refusal.pair

@@ -5,7 +5,7 @@ Order of checks: token (401), role (403), headers (400), existence (404), body (
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from kms_reference.iks import control
-from kms_reference.iks.defects import ActiveDefects
 from kms_reference.iks.identity import Identify, Identity, Role, role_of
 from kms_reference.iks.messages import Message, Refusal, envelope, refusal
 from kms_reference.iks.permissions import Operation
 from kms_reference.iks.state import Cluster, ManualCredential, Scope, State, Worker
+from kms_reference.rules import Rules, rule
 
 PREFIX = "/global"
 CONTROL = "/_control/iks"
@@ -39,11 +39,11 @@ class IksService:
     ``identify`` maps an ``Authorization`` header to an identity; ``clock`` dates the messages of workers.
     """
 
-    def __init__(self, identify: Identify, clock: Clock | None = None, defects: Iterable[str] = ()) -> None:
+    def __init__(self, identify: Identify, clock: Clock | None = None, rules: Rules | None = None) -> None:
         self._identify = identify
         self._clock = clock or (lambda: datetime.now(UTC))
-        self._broken = ActiveDefects(defects)
-        self._state = State(self._broken)
+        self.rules = rules if rules is not None else Rules()
+        self.state = State(self.rules)
 
     def routes(self, prefix: str = PREFIX) -> list[Route]:
         """List the operations, below a prefix, and the control protocol."""
@@ -53,7 +53,7 @@ class IksService:
             ("DELETE", "/v1/credentials", Role.ADMINISTRATOR, self._unset_credentials),
             ("GET", "/v1/infra-permissions", Role.VIEWER, self._infra_permissions),
             ("POST", "/v1/keys", Role.ADMINISTRATOR, self._reset_api_key),
-            ("GET", "/v1/logging/{cluster}/clusterkeyowner", Role.VIEWER, self._key_owner),
+            ("GET", "/v1/logging/{cluster}/clusterkeyowner", Role.VIEWER, self.key_owner),
             ("GET", "/v1/user-config", Role.VIEWER, self._user_config),
             ("GET", "/v1/clusters", Role.VIEWER, self._list_clusters),
             ("POST", "/v1/clusters", Role.ADMINISTRATOR, self._create_cluster),
@@ -86,45 +86,46 @@ class IksService:
         async def endpoint(request: Request) -> Response:
             role, handler = handlers["GET" if request.method == "HEAD" else request.method]
             try:
-                return await handler(request, await self._caller(request, role))
+                return await handler(request, self._caller(request, role))
             except Refusal as refused:
-                return envelope(refused, self._broken)
+                return envelope(self, refused)
 
         return endpoint
 
-    async def _caller(self, request: Request, needed: Role) -> Identity:
+    def _caller(self, request: Request, needed: Role) -> Identity:
         identity = self._identify(request.headers.get("authorization"))
         if identity is None:
-            workers = "/workers" in request.url.path and self._broken("iks-workers-without-token")
-            if workers or self._broken("iks-no-token-accepted"):
-                return _Nobody()
-            if request.url.path.endswith("/v1/keys") and self._broken("iks-refused-reset-done"):
-                await self._reset_api_key(request, _Nobody())
-            status = 500 if self._broken("iks-no-token-as-500") else 401
-            raise Refusal(status, "The token is missing, malformed or expired.", kind="Authentication")
-        has = role_of(identity)
-        if has < needed and not self._excused(request, has):
-            if request.method == "POST" and self._broken("iks-refused-set-stored"):
-                await self._set_credentials(request, identity)
-            raise Refusal(
-                403, "The identity does not have the role that the operation asks for.", kind="Authorization"
-            )
+            return self.without_token(request)
+        self.check_role(request, identity, needed)
         return identity
 
-    def _excused(self, request: Request, has: Role) -> bool:
-        """Tell whether a defect lets a viewer do what takes an administrator."""
-        defects = {
-            ("POST", "credentials"): "iks-viewer-sets",
-            ("DELETE", "credentials"): "iks-viewer-unsets",
-            ("POST", "keys"): "iks-viewer-resets",
-        }
-        defect = defects.get((request.method, request.url.path.rsplit("/", 1)[-1]))
-        if "/clusters" in request.url.path:
-            defect = "iks-viewer-changes-clusters"
-        return defect is not None and has is Role.VIEWER and self._broken(defect)
+    @rule
+    def without_token(self, request: Request) -> Identity:  # noqa: ARG002 - a defect asks for the request
+        """Refuse a caller without a usable token.
+
+        Raises:
+            Refusal: 401.
+        """
+        raise Refusal(401, "The token is missing, malformed or expired.", kind="Authentication")
+
+    @rule
+    def check_role(self, request: Request, identity: Identity, needed: Role) -> None:  # noqa: ARG002 - as above
+        """Refuse a caller with a lower role than the operation asks for.
+
+        Raises:
+            Refusal: 403.
+        """
+        if role_of(identity) < needed:
+            text = "The identity does not have the role that the operation asks for."
+            raise Refusal(403, text, kind="Authorization")
 
     @staticmethod
-    def _scope(request: Request, *, region_needed: bool = False) -> Scope:
+    def scope(request: Request, *, region_needed: bool = False) -> Scope:
+        """Read the scope that the headers name.
+
+        Raises:
+            Refusal: 400 when the region is missing and needed.
+        """
         headers = request.headers
         region = headers.get("x-region", "")
         if region_needed and not region:
@@ -140,65 +141,97 @@ class IksService:
     # Credentials and permissions.
 
     async def _get_credentials(self, request: Request, _: Identity) -> Response:
-        credential = self._state.manual(self._scope(request, region_needed=True))
+        credential = self.state.manual(self.scope(request, region_needed=True))
         if credential is None:
-            raise refusal(Message.NO_CREDENTIALS, self._broken)
-        body = {"apiUser": credential.user[::-1] if self._broken("iks-user-wrong") else credential.user}
-        if self._broken("iks-key-echoed"):
-            body["apiKey"] = credential.key
-        return JSONResponse(body)
+            raise refusal(self, Message.NO_CREDENTIALS)
+        return JSONResponse(self.credential_view(credential))
+
+    @rule
+    def credential_view(self, credential: ManualCredential) -> dict[str, str]:
+        """Describe manual credentials: the user, never the key."""
+        return {"apiUser": credential.user}
 
     async def _set_credentials(self, request: Request, _: Identity) -> Response:
-        scope = self._scope(request, region_needed=True)
+        return self.stored(self.store_credentials(request))
+
+    def store_credentials(self, request: Request) -> ManualCredential:
+        """Set the credentials that the headers hold.
+
+        Raises:
+            Refusal: 400 when a header is missing.
+        """
+        scope = self.scope(request, region_needed=True)
         user = request.headers.get("x-auth-softlayer-username", "")
         key = request.headers.get("x-auth-softlayer-apikey", "")
         if not user or not key:
             raise Refusal(400, "The infrastructure user name or API key is missing.", kind="BadRequest")
-        self._state.set_manual(scope, ManualCredential(user, key))
-        if self._broken("iks-key-echoed-on-set"):
-            return JSONResponse({"apiUser": user, "apiKey": key})
+        credential = ManualCredential(user, key)
+        self.state.set_manual(scope, credential)
+        return credential
+
+    @rule
+    def stored(self, credential: ManualCredential) -> Response:  # noqa: ARG002 - a defect asks for the credential
+        """Answer that credentials are set, without showing them."""
         return Response(status_code=204)
 
     async def _unset_credentials(self, request: Request, _: Identity) -> Response:
-        self._state.unset_manual(self._scope(request, region_needed=True))
+        self.state.unset_manual(self.scope(request, region_needed=True))
         return Response(status_code=204)
 
     async def _infra_permissions(self, request: Request, _: Identity) -> Response:
-        return JSONResponse(self._state.infra_permissions(self._scope(request, region_needed=True)))
+        return JSONResponse(self.state.infra_permissions(self.scope(request, region_needed=True)))
 
     async def _reset_api_key(self, request: Request, caller: Identity) -> Response:
-        self._state.reset_api_key(self._scope(request, region_needed=True), caller.iam_id, caller.name)
+        self.reset(request, caller)
         return Response(status_code=204)
 
-    async def _key_owner(self, request: Request, _: Identity) -> Response:
-        try:
-            scope = self._cluster(request).scope
-        except Refusal:
-            if self._broken("iks-unknown-cluster-served"):
-                return JSONResponse({"email": "", "id": "", "name": ""})
-            raise
-        key = self._state.api_key(scope)
-        name, iam_id = (key.name, key.owner) if key else ("", "")
-        manual = self._state.manual(scope)
-        if manual is not None and self._broken("iks-owner-follows-manual"):
-            name = iam_id = manual.user
+    def reset(self, request: Request, caller: Identity) -> None:
+        """Replace the API key of the scope that the headers name by one of the caller's.
+
+        Raises:
+            Refusal: 400 when the region is missing.
+        """
+        self.state.reset_api_key(self.scope(request, region_needed=True), caller.iam_id, caller.name)
+
+    @rule
+    async def key_owner(self, request: Request, _: Identity) -> Response:
+        """Tell who owns the API key of a cluster.
+
+        Raises:
+            Refusal: 404 for an unknown cluster.
+        """
+        name, iam_id = self.owner_of(self._cluster(request).scope)
         return JSONResponse({"email": f"{name}@example.test", "id": iam_id, "name": name})
 
+    @rule
+    def owner_of(self, scope: Scope) -> tuple[str, str]:
+        """Tell name and id of the owner of a scope's API key, whatever manual credentials are set."""
+        key = self.state.api_key(scope)
+        return (key.name, key.owner) if key else ("", "")
+
     async def _user_config(self, request: Request, _: Identity) -> Response:
-        stored = self._state.manual(self._scope(request)) is not None
-        stored = (stored or self._broken("iks-stored-flag-on")) and not self._broken("iks-stored-flag-off")
+        stored = self.has_manual(self.scope(request))
         return JSONResponse({"freeEnabled": True, "storedIaasCredentials": stored})
+
+    @rule
+    def has_manual(self, scope: Scope) -> bool:
+        """Tell whether manual credentials are set in a scope."""
+        return self.state.manual(scope) is not None
 
     # Clusters and workers.
 
     def _cluster(self, request: Request) -> Cluster:
         wanted = request.path_params["cluster"]
         account = request.headers.get("x-auth-resource-account") or DEFAULT_ACCOUNT
-        for cluster in self._state.account(account).clusters.values():
+        for cluster in self.state.account(account).clusters.values():
             if wanted in (cluster.id, cluster.name):
                 return cluster
-        code = "G9999" if self._broken("iks-unknown-cluster-wrong-code") else "G0004"
-        raise Refusal(404, "The specified cluster could not be found.", code, "General")
+        raise self.unknown_cluster()
+
+    @rule
+    def unknown_cluster(self) -> Refusal:
+        """Make the refusal of a cluster that is not there."""
+        return Refusal(404, "The specified cluster could not be found.", "G0004", "General")
 
     def _worker(self, request: Request) -> tuple[Cluster, Worker]:
         cluster = self._cluster(request)
@@ -219,7 +252,7 @@ class IksService:
         }
 
     def _describe_worker(self, cluster: Cluster, worker: Worker) -> dict[str, object]:
-        error = self._state.worker_error(cluster, worker)
+        error = self.state.worker_error(cluster, worker)
         described: dict[str, object] = {
             "id": worker.id,
             "state": "provision_failed" if worker.order_refused else "critical" if error else "normal",
@@ -230,7 +263,7 @@ class IksService:
         return described
 
     async def _list_clusters(self, request: Request, _: Identity) -> Response:
-        account = self._state.account(request.headers.get("x-auth-resource-account") or DEFAULT_ACCOUNT)
+        account = self.state.account(request.headers.get("x-auth-resource-account") or DEFAULT_ACCOUNT)
         return JSONResponse([self._describe_cluster(cluster) for cluster in account.clusters.values()])
 
     async def _create_cluster(self, request: Request, caller: Identity) -> Response:
@@ -238,16 +271,16 @@ class IksService:
         name, workers = body.get("name"), body.get("workerNum", 1)
         if not isinstance(name, str) or not name:
             raise Refusal(400, "The cluster has no name.", "G3917", "Cluster")
-        scope = self._scope(request)
-        cluster = self._state.create_cluster(scope, name, _count(workers), caller.iam_id, caller.name)
-        items = []
-        if self._state.lacks_registry_role(scope) and not self._broken("iks-registry-silent"):
-            text = "Registry." if self._broken("iks-registry-wrong-text") else Message.REGISTRY_ROLE.value
-            items.append({"description": text})
-            if self._broken("iks-registry-without-cluster"):
-                del self._state.account(scope.account).clusters[cluster.id]
-        errors = {"incidentID": uuid.uuid4().hex, "items": items}
+        scope = self.scope(request)
+        cluster = self.state.create_cluster(scope, name, _count(workers), caller.iam_id, caller.name)
+        errors = {"incidentID": uuid.uuid4().hex, "items": self.registry_errors(cluster)}
         return JSONResponse({"id": cluster.id, "non_critical_errors": errors}, 201)
+
+    @rule
+    def registry_errors(self, cluster: Cluster) -> list[dict[str, str]]:
+        """List what is wrong with the registry of a new cluster, which is made all the same (message 8)."""
+        lacks = self.state.lacks_registry_role(cluster.scope)
+        return [{"description": Message.REGISTRY_ROLE.value}] if lacks else []
 
     async def _get_cluster(self, request: Request, _: Identity) -> Response:
         return JSONResponse(self._describe_cluster(self._cluster(request)))
@@ -255,8 +288,8 @@ class IksService:
     async def _delete_cluster(self, request: Request, _: Identity) -> Response:
         cluster = self._cluster(request)
         for worker in list(cluster.workers.values()):
-            self._state.change_worker(cluster, worker, Operation.REMOVE)
-        del self._state.account(cluster.scope.account).clusters[cluster.id]
+            self.state.change_worker(cluster, worker, Operation.REMOVE)
+        del self.state.account(cluster.scope.account).clusters[cluster.id]
         return Response(status_code=204)
 
     async def _list_workers(self, request: Request, _: Identity) -> Response:
@@ -266,7 +299,7 @@ class IksService:
     async def _add_workers(self, request: Request, _: Identity) -> Response:
         cluster = self._cluster(request)
         body = await _body(request)
-        added = self._state.add_workers(cluster, _count(body.get("workerNum", 1)))
+        added = self.state.add_workers(cluster, _count(body.get("workerNum", 1)))
         return JSONResponse([self._describe_worker(cluster, worker) for worker in added], 201)
 
     async def _get_worker(self, request: Request, _: Identity) -> Response:
@@ -277,11 +310,11 @@ class IksService:
         body = await _body(request)
         if body.get("action") not in {"reload", "reboot", "os_reload"}:
             raise Refusal(400, "The action is none.", "G3917", "Cluster")
-        self._state.change_worker(cluster, worker, Operation.RELOAD)
+        self.state.change_worker(cluster, worker, Operation.RELOAD)
         return Response(status_code=204)
 
     async def _remove_worker(self, request: Request, _: Identity) -> Response:
-        self._state.change_worker(*self._worker(request), Operation.REMOVE)
+        self.state.change_worker(*self._worker(request), Operation.REMOVE)
         return Response(status_code=204)
 
     # The control protocol of this reference.
@@ -293,22 +326,14 @@ class IksService:
             scope = Scope(
                 request.path_params["account"], region, str(wanted.get("resource_group", DEFAULT_GROUP))
             )
-            control.apply(self._state, self._broken, scope, wanted)
+            control.apply(self.state, scope, wanted)
         except (Refusal, control.UnknownFaultError) as wrong:
             return PlainTextResponse(str(wrong), 400)
         return Response(status_code=204)
 
     async def _control_forget(self, request: Request) -> Response:
-        self._state.forget(request.path_params["account"])
+        self.state.forget(request.path_params["account"])
         return Response(status_code=204)
-
-
-class _Nobody:
-    """Only under a defect: the caller without a token."""
-
-    name = iam_id = "nobody"
-    roles = ("Administrator",)
-    kind = "user"
 
 
 def _count(value: object) -> int:
@@ -335,9 +360,9 @@ async def _body(request: Request) -> dict[str, Any]:
     return decoded
 
 
-def routes(identify: Identify, clock: Clock | None = None, defects: Iterable[str] = ()) -> list[Route]:
+def routes(identify: Identify, clock: Clock | None = None, rules: Rules | None = None) -> list[Route]:
     """Make the routes of a fresh service below ``/global``."""
-    return IksService(identify, clock, defects).routes()
+    return IksService(identify, clock, rules).routes()
 
 
 def create_app(service: IksService) -> Starlette:

@@ -7,10 +7,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kms_reference.iks.defects import ActiveDefects
 from kms_reference.iks.messages import Message
 from kms_reference.iks.permissions import GROUP_OF
 from kms_reference.iks.state import DEFAULT_EXCHANGE, Scope, State
+from kms_reference.rules import rule
 
 LOOKUPS = {
     "not-found": Message.INSTANCE_NOT_FOUND,
@@ -23,7 +23,7 @@ class UnknownFaultError(ValueError):
     """The fault, or something it names, is not there; the sentence says what."""
 
 
-def apply(state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str, Any]) -> None:
+def apply(state: State, scope: Scope, wanted: Mapping[str, Any]) -> None:
     """Apply one fault.
 
     Raises:
@@ -32,7 +32,7 @@ def apply(state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str
     faults: dict[str, Callable[[bool], None]] = {
         "manual-key-deleted": lambda clear: _delete_manual_key(state, scope, clear=clear),
         "api-key-deleted": lambda clear: _delete_api_key(state, scope, wanted, clear=clear),
-        "permission-removed": lambda clear: _remove_permission(state, broken, scope, wanted, clear=clear),
+        "permission-removed": lambda clear: _remove_permission(state, scope, wanted, clear=clear),
         "registry-role-removed": lambda clear: _remove_registry_role(state, scope, clear=clear),
         "account-unlinked": lambda clear: _unlink(state, scope, clear=clear),
         "worker-lookup": lambda clear: _choose_lookup(state, scope, wanted, clear=clear),
@@ -59,20 +59,24 @@ def _delete_api_key(state: State, scope: Scope, wanted: Mapping[str, Any], *, cl
     key.exchange_message = str(wanted.get("message", DEFAULT_EXCHANGE))
 
 
-def _remove_permission(
-    state: State, broken: ActiveDefects, scope: Scope, wanted: Mapping[str, Any], *, clear: bool
-) -> None:
+def _remove_permission(state: State, scope: Scope, wanted: Mapping[str, Any], *, clear: bool) -> None:
     effective, permission = state.effective(scope), wanted.get("permission")
-    if permission not in GROUP_OF:
+    if not isinstance(permission, str) or permission not in GROUP_OF:
         raise UnknownFaultError(f"the permissions are {', '.join(GROUP_OF)}")
     missing = state.account(scope.account).missing
     if clear:
-        for owner in missing if not broken("iks-grant-unseen") else ():
-            missing[owner].discard(permission)
+        grant(state, scope, permission)
     elif effective is None:
         raise UnknownFaultError("no credentials are there")
     else:
         missing.setdefault(effective.owner, set()).add(permission)
+
+
+@rule
+def grant(state: State, scope: Scope, permission: str) -> None:
+    """Give a permission back to everybody who lacks it in an account."""
+    for lacking in state.account(scope.account).missing.values():
+        lacking.discard(permission)
 
 
 def _remove_registry_role(state: State, scope: Scope, *, clear: bool) -> None:

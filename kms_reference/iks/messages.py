@@ -6,9 +6,9 @@ No source gives the status or code of most of them; :data:`STATUS_OF` holds what
 import uuid
 from enum import Enum
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from kms_reference.iks.defects import ActiveDefects
+from kms_reference.rules import RefusedError, Ruled, rule
 
 PROVIDER = "classic"
 
@@ -64,7 +64,7 @@ CODE_OF = {
 """Code and type, where anybody has seen one; the other messages come without."""
 
 
-class Refusal(Exception):  # noqa: N818 - the field's word for it
+class Refusal(RefusedError):  # noqa: N818 - the field's word for it
     """An operation is refused: status, text, and code and type if there are any; nothing has changed."""
 
     def __init__(self, status: int, description: str, code: str = "", kind: str = "") -> None:
@@ -72,43 +72,27 @@ class Refusal(Exception):  # noqa: N818 - the field's word for it
         self.status, self.description, self.code, self.kind = status, description, code, kind
 
 
-def refusal(message: Message, broken: ActiveDefects, /, **parts: str) -> Refusal:
+@rule
+def refusal(_: Ruled, message: Message, /, **parts: str) -> Refusal:
     """Make the refusal that carries a documented message; ``parts`` fill its placeholders."""
     code, kind = CODE_OF.get(message, ("", ""))
-    status = STATUS_OF[message]
-    text = message.value.format(**parts)
-    if message is Message.NO_CREDENTIALS:
-        code = "E0052" if broken("iks-no-credentials-wrong-code") else code
-        text = "Not found." if broken("iks-no-credentials-wrong-text") else text
-        status = 200 if broken("iks-no-credentials-as-200") else status
-    elif message in {Message.TOKEN_EXCHANGE, Message.TOKEN_EXCHANGE_WITH_MESSAGE}:
-        code = "P0006" if broken("iks-token-exchange-wrong-code") else code
-        kind = "Provisioning" if broken("iks-token-exchange-wrong-type") else kind
-        text = "Token failure." if broken("iks-token-exchange-wrong-text") else text
-        status = 500 if broken("iks-token-exchange-as-500") else status
-    elif message is Message.INVALID_API_KEY and broken("iks-invalid-api-key-wrong-text"):
-        text = "The key is not valid."
-    elif message is Message.NOT_CONNECTED and broken("iks-not-connected-wrong-text"):
-        text = "No account."
-    elif message is Message.NOT_AUTHORIZED and broken("iks-not-authorized-wrong-text"):
-        text = "Forbidden."
-    return Refusal(status, text, code, kind)
+    return Refusal(STATUS_OF[message], message.value.format(**parts), code, kind)
 
 
-def envelope(refused: Refusal, broken: ActiveDefects) -> Response:
-    """Answer with the flat envelope; members without a value are left out."""
-    if broken("iks-html-errors"):
-        return HTMLResponse(f"<p>{refused.description}</p>", refused.status)
+@rule
+def envelope(owner: Ruled, refused: Refusal) -> Response:
+    """Answer with the flat envelope."""
+    return JSONResponse(envelope_members(owner, refused), refused.status)
+
+
+@rule
+def envelope_members(_: Ruled, refused: Refusal) -> dict[str, object]:
+    """Return the members of the flat envelope; those without a value are left out."""
     members = {
         "incidentID": uuid.uuid4().hex,
         "code": refused.code,
-        "description": "" if broken("iks-description-missing") else refused.description,
+        "description": refused.description,
         "type": refused.kind,
         "recoveryCLI": "ibmcloud ks credential set classic" if refused.code == "E0057" else "",
     }
-    body: dict[str, object] = {name: value for name, value in members.items() if value}
-    if broken("iks-kms-envelope"):
-        body = {"metadata": {"collectionTotal": 1}, "resources": [{"errorMsg": refused.description}]}
-    if broken("iks-numeric-incident"):
-        body["incidentID"] = 7
-    return JSONResponse(body, refused.status)
+    return {name: value for name, value in members.items() if value}

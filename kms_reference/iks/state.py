@@ -7,11 +7,11 @@ an infrastructure account is the digits before the underscore of a classic user 
 
 import uuid
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kms_reference.iks.defects import ActiveDefects
 from kms_reference.iks.messages import PROVIDER, Message, Refusal, refusal
 from kms_reference.iks.permissions import GROUP_OF, NEEDED, ORDERING, Operation
+from kms_reference.rules import Rules, rule
 
 LINKED = "linked"
 DEFAULT_EXCHANGE = "Provided API key could not be found."
@@ -57,7 +57,6 @@ class Worker:
 
     id: str
     account: str
-    orphaned_once: bool = False
     order_refused: bool = False
 
 
@@ -86,11 +85,12 @@ class Account:
 class State:
     """All accounts; every method that refuses leaves everything as it was."""
 
-    def __init__(self, broken: ActiveDefects) -> None:
-        self._broken = broken
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
         self._accounts: dict[str, Account] = {}
-        self._manual: dict[Scope, ManualCredential] = {}
-        self._deleted: dict[ManualCredential, Scope] = {}
+        self.credentials: dict[Scope, ManualCredential] = {}
+        self.deleted: dict[ManualCredential, Scope] = {}
+        """Manual credentials whose key was deleted upstream, and where they were set then."""
 
     def account(self, name: str) -> Account:
         """Find an account; it springs into being."""
@@ -99,59 +99,40 @@ class State:
     def forget(self, name: str) -> None:
         """Forget an account and its credentials."""
         self._accounts.pop(name, None)
-        for scope in [scope for scope in self._manual if scope.account == name]:
-            del self._manual[scope]
+        for scope in [scope for scope in self.credentials if scope.account == name]:
+            del self.credentials[scope]
 
     # Manual credentials.
 
-    def _stored_scope(self, scope: Scope) -> Scope:
-        """Blur the scope: only under a defect."""
-        return Scope(
-            "" if self._broken("iks-account-ignored") else scope.account,
-            "" if self._broken("iks-region-ignored") else scope.region,
-            "" if self._broken("iks-group-ignored") else scope.group,
-        )
+    @rule
+    def place(self, scope: Scope) -> Scope:
+        """Tell where credentials are kept: by account, region and resource group."""
+        return scope
 
     def manual(self, scope: Scope) -> ManualCredential | None:
         """Find the manual credentials of a scope."""
-        return self._manual.get(self._stored_scope(scope))
+        return self.credentials.get(self.place(scope))
 
+    @rule
     def set_manual(self, scope: Scope, credential: ManualCredential) -> None:
         """Set the manual credentials of a scope; the last ones win."""
-        stored = self._stored_scope(scope)
-        old = self._manual.get(stored)
-        if self._broken("iks-set-not-stored"):
-            return
-        if old is not None and old.user == credential.user and self._broken("iks-same-user-ignored"):
-            return
-        if self._broken("iks-user-cut"):
-            credential = credential._replace(user=credential.user.partition("@")[0])
-        if stored in self._manual and self._broken("iks-second-set-ignored"):
-            return
-        self._manual[stored] = credential
-        if old in self._deleted and self._broken("iks-set-anew-does-not-heal"):
-            self._deleted[credential] = scope
+        self.credentials[self.place(scope)] = credential
 
+    @rule
     def unset_manual(self, scope: Scope) -> None:
         """Remove the manual credentials of a scope."""
-        if self._broken("iks-unset-everywhere"):
-            self._manual.clear()
-        if self._broken("iks-unset-in-every-account"):
-            for other in [other for other in self._manual if other[1:] == scope[1:]]:
-                del self._manual[other]
-        if not self._broken("iks-unset-does-nothing"):
-            self._manual.pop(self._stored_scope(scope), None)
+        self.credentials.pop(self.place(scope), None)
 
     def delete_upstream(self, scope: Scope) -> bool:
         """Delete the classic key of a scope upstream; answer whether there was one."""
         credential = self.manual(scope)
         if credential is not None:
-            self._deleted[credential] = scope
+            self.deleted[credential] = scope
         return credential is not None
 
     def revive_upstream(self, scope: Scope) -> None:
         """Bring back the classic keys that were deleted while they were set in a scope."""
-        self._deleted = {credential: where for credential, where in self._deleted.items() if where != scope}
+        self.deleted = {credential: where for credential, where in self.deleted.items() if where != scope}
 
     # API keys.
 
@@ -159,40 +140,23 @@ class State:
         """Find the API key of a scope."""
         return self.account(scope.account).api_keys.get(scope)
 
+    @rule
     def reset_api_key(self, scope: Scope, owner: str, name: str) -> None:
         """Replace the API key of a scope; manual credentials stay as they are."""
-        broken = self._broken
-        old = self.api_key(scope)
-        if old is not None and broken("iks-reset-one-cluster-owner"):
-            owner, name = old.owner, old.name
-        fresh = ApiKey(owner, name)
-        if old is not None and broken("iks-reset-does-not-heal"):
-            fresh.dead = old.dead
-        keys = self.account(scope.account).api_keys
-        keys[scope] = fresh
-        if broken("iks-key-of-all-places"):
-            keys.update({other: ApiKey(owner, name) for other in keys})
-        if broken("iks-reset-clears-manual"):
-            self.unset_manual(scope)
-        credential = self.manual(scope)
-        if credential in self._deleted and broken("iks-reset-heals-manual"):
-            del self._deleted[credential]
+        self.account(scope.account).api_keys[scope] = ApiKey(owner, name)
 
     # What counts, and what it may do.
 
-    def _counting(self, scope: Scope) -> ManualCredential | None:
-        """Find the manual credentials that count in a scope; under a defect those of another one too."""
-        found = self.manual(scope)
-        if found is None and self._broken("iks-operations-of-any-place"):
-            return next(
-                (held for where, held in self._manual.items() if where.account == scope.account), None
-            )
-        return found
+    @rule
+    def counting(self, scope: Scope) -> ManualCredential | None:
+        """Find the manual credentials that count in a scope: its own."""
+        return self.manual(scope)
 
+    @rule
     def effective(self, scope: Scope) -> Effective | None:
         """Find the credential that counts in a scope: manual ones, else the API key, else none."""
-        credential, key = self._counting(scope), self.api_key(scope)
-        if credential is not None and not (key is not None and self._broken("iks-api-key-before-manual")):
+        credential, key = self.counting(scope), self.api_key(scope)
+        if credential is not None:
             digits, mark, _ = credential.user.partition("_")
             account = digits if mark and digits.isdigit() else credential.user
             return Effective(credential.user, account, manual=True)
@@ -211,68 +175,90 @@ class State:
         Raises:
             Refusal: messages 1, 2, 7 and 10 of the page.
         """
-        broken = self._broken
-        effective = self.effective(scope)
-        unlinked = self.account(scope.account).unlinked and not broken("iks-unlinked-account-works")
-        if effective is None or (
-            unlinked and (not effective.manual or broken("iks-unlinked-ignores-manual"))
-        ):
-            raise refusal(Message.NOT_CONNECTED, broken)
+        effective = self.connected(scope)
         if effective.manual:
-            self._check_manual(scope, operation)
-        elif operation is not Operation.REMOVE or not broken("iks-dead-key-removes"):
-            self._check_api_key(scope)
-        lacking = (self.missing(scope) & NEEDED[operation]) - ORDERING
-        if lacking and not broken("iks-missing-permission-works"):
-            raise refusal(Message.NOT_AUTHORIZED, broken)
+            self.check_manual(scope, operation)
+        else:
+            self.check_api_key(scope, operation)
+        self.check_permissions(scope, operation)
         return effective
 
-    def _check_manual(self, scope: Scope, operation: Operation) -> None:
-        broken, credential = self._broken, self._counting(scope)
-        removes = operation is Operation.REMOVE and broken("iks-deleted-key-removes")
-        if credential in self._deleted and not removes and not broken("iks-deleted-key-works"):
-            refused = refusal(Message.INVALID_API_KEY, broken)
-            if credential is not None and broken("iks-key-in-error"):
-                refused.description += f" {credential.key}"
-            raise refused
+    @rule
+    def connected(self, scope: Scope) -> Effective:
+        """Find the credential that counts; without a linked account only a manual one does.
 
-    def _check_api_key(self, scope: Scope) -> None:
-        key = self.api_key(scope)
-        if key is not None and key.dead and not self._broken("iks-dead-key-works"):
-            message = Message.TOKEN_EXCHANGE_WITH_MESSAGE if key.long_spelling else Message.TOKEN_EXCHANGE
-            raise refusal(message, self._broken, message=key.exchange_message)
-
-    def infra_permissions(self, scope: Scope) -> dict[str, object]:
-        """Describe what the effective credential lacks, by group and by necessity."""
-        broken = self._broken
+        Raises:
+            Refusal: message 2 when there is none.
+        """
         effective = self.effective(scope)
-        lacking = set() if broken("iks-missing-permission-hidden") else set(self.missing(scope))
-        if broken("iks-deleted-key-insufficient") and self.manual(scope) in self._deleted:
-            lacking = set(GROUP_OF)
+        if effective is None or (self.account(scope.account).unlinked and not effective.manual):
+            raise refusal(self, Message.NOT_CONNECTED)
+        return effective
+
+    @rule
+    def check_manual(self, scope: Scope, operation: Operation) -> None:  # noqa: ARG002 - a defect asks for the operation
+        """Refuse manual credentials whose key was deleted upstream.
+
+        Raises:
+            Refusal: message 10.
+        """
+        if self.counting(scope) in self.deleted:
+            raise refusal(self, Message.INVALID_API_KEY)
+
+    @rule
+    def check_api_key(self, scope: Scope, operation: Operation) -> None:  # noqa: ARG002 - a defect asks for the operation
+        """Refuse an API key that cannot be exchanged for a token.
+
+        Raises:
+            Refusal: message 7.
+        """
+        key = self.api_key(scope)
+        if key is not None and key.dead:
+            message = Message.TOKEN_EXCHANGE_WITH_MESSAGE if key.long_spelling else Message.TOKEN_EXCHANGE
+            raise refusal(self, message, message=key.exchange_message)
+
+    @rule
+    def check_permissions(self, scope: Scope, operation: Operation) -> None:
+        """Refuse an operation for which a permission is missing; permissions to order show on the worker instead.
+
+        Raises:
+            Refusal: message 1.
+        """
+        if (self.missing(scope) & NEEDED[operation]) - ORDERING:
+            raise refusal(self, Message.NOT_AUTHORIZED)
+
+    @rule
+    def infra_permissions(self, scope: Scope) -> dict[str, Any]:
+        """Describe what the effective credential lacks, by group and by necessity."""
+        effective = self.effective(scope)
         groups: dict[str, dict[str, list[str]]] = {
             group: {"required": [], "recommended": []} for group, _ in GROUP_OF.values()
         }
-        for permission in sorted(lacking & GROUP_OF.keys()):
-            group, need = GROUP_OF[permission]
-            if broken("iks-permission-in-wrong-group"):
-                group = next(other for other in groups if other != group)
+        for permission in sorted(self.shown_missing(scope) & GROUP_OF.keys()):
+            group, need = self.group_of(permission)
             groups[group][need].append(permission)
-        every = bool(lacking) and broken("iks-every-group-insufficient")
-        described: dict[str, object] = {
+        described: dict[str, Any] = {
             "account": effective.account if effective else LINKED,
             "accountType": "manual" if effective and effective.manual else "linked",
         }
         for group, needs in groups.items():
-            described[group] = {
-                need: {
-                    "insufficient": str(bool(names))
-                    if broken("iks-insufficient-as-text")
-                    else every or bool(names),
-                    "missingPermissions": [] if broken("iks-insufficient-without-list") else names,
-                }
-                for need, names in needs.items()
-            }
+            described[group] = {need: self.need_view(names) for need, names in needs.items()}
         return described
+
+    @rule
+    def shown_missing(self, scope: Scope) -> set[str]:
+        """List the permissions that are shown as missing: all that are."""
+        return self.missing(scope)
+
+    @rule
+    def group_of(self, permission: str) -> tuple[str, str]:
+        """Tell a permission's group and whether it is required or recommended."""
+        return GROUP_OF[permission]
+
+    @rule
+    def need_view(self, names: list[str]) -> dict[str, Any]:
+        """Describe the permissions of one necessity in one group."""
+        return {"insufficient": bool(names), "missingPermissions": names}
 
     # Clusters and workers.
 
@@ -320,27 +306,44 @@ class State:
             Refusal: as :meth:`check`; messages 4 to 6 for an orphan.
         """
         effective = self.check(cluster.scope, operation)
-        if effective.account != worker.account and not self._broken("iks-orphan-operable"):
-            raise refusal(self.account(cluster.scope.account).lookup, self._broken, **_parts(worker))
+        self.check_account(cluster, worker, effective)
         if operation is Operation.REMOVE:
             del cluster.workers[worker.id]
         else:
             worker.order_refused = bool(self.missing(cluster.scope) & ORDERING)
 
+    @rule
+    def check_account(self, cluster: Cluster, worker: Worker, effective: Effective) -> None:
+        """Refuse to change a worker that lives in another account than the credential opens.
+
+        Raises:
+            Refusal: messages 4 to 6.
+        """
+        if effective.account != worker.account:
+            raise refusal(self, self.account(cluster.scope.account).lookup, **_parts(worker))
+
     def worker_error(self, cluster: Cluster, worker: Worker) -> str:
         """Say what is wrong with a worker, or nothing: messages 3 to 6."""
-        broken = self._broken
-        if worker.order_refused and not broken("iks-order-permission-silent"):
-            return Message.ITEM_PERMISSION.value
+        error = self.order_error(worker)
+        if error or not self.is_orphan(cluster, worker):
+            return error
+        return self.orphan_error(cluster, worker)
+
+    @rule
+    def order_error(self, worker: Worker) -> str:
+        """Say that an item of a worker was ordered without permission, or nothing (message 3)."""
+        return Message.ITEM_PERMISSION.value if worker.order_refused else ""
+
+    @rule
+    def is_orphan(self, cluster: Cluster, worker: Worker) -> bool:
+        """Tell whether a worker lives in another account than the credential that counts now opens."""
         effective = self.effective(cluster.scope)
-        orphaned = effective is None or effective.account != worker.account
-        worker.orphaned_once = worker.orphaned_once or orphaned
-        if broken("iks-orphan-stays"):
-            orphaned = worker.orphaned_once
-        if not orphaned or broken("iks-orphan-hidden"):
-            return ""
-        text = self.account(cluster.scope.account).lookup.value.format(**_parts(worker))
-        return text.replace(f"'{worker.id}'", "") if broken("iks-orphan-without-id") else text
+        return effective is None or effective.account != worker.account
+
+    @rule
+    def orphan_error(self, cluster: Cluster, worker: Worker) -> str:
+        """Say that a worker cannot be found (messages 4 to 6)."""
+        return self.account(cluster.scope.account).lookup.value.format(**_parts(worker))
 
     def lacks_registry_role(self, scope: Scope) -> bool:
         """Tell whether the owner of the scope's API key may not set up the registry (message 8)."""

@@ -17,14 +17,13 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from kms_reference.key_protect import control
-from kms_reference.key_protect.broken_roads import do_deeds
 from kms_reference.key_protect.errors import INSTANCE_HEADER, RefusalError, envelope, plain, unauthorized
 from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
 from kms_reference.key_protect.instance_policies import check_network
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.operations import API_ROOT, BY_ACTION, match
 from kms_reference.key_protect.wire import UUID, Call, Operation
-from kms_reference.rules import Draft
+from kms_reference.rules import Draft, rule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -52,14 +51,11 @@ _REQUEST: Final = "Request could not be processed"
 _MAX_CORRELATION: Final = 200
 _TOO_LARGE: Final = "The request body is larger than 1 MiB"
 _RETRY_AFTER: Final = "1"
-_NIL: Final = "00000000-0000-0000-0000-000000000000"
 _BODYLESS: Final = (204, 304)
 _READING: Final = ("GET", "HEAD")
 _NO_SPACE: Final = 507
 _LISTS: Final = frozenset({"state"})
 """Query parameters that hold a list; older clients send `state=1&state=2` for `state=1,2`."""
-_NAMES: Final = ("KeyAlias", "KeyRing", "patchKey", "putPolicy", "putInstancePolicy", "getInstancePolicy")
-"""What the defect lets a reader do, without `create` and `delete`."""
 
 
 _log = logging.getLogger(__name__)
@@ -70,7 +66,6 @@ class KeyProtect:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._served = self._refusals = 0
         self.crashes: list[BaseException] = []
         """Errors of the reference itself; the tests want this empty."""
 
@@ -105,7 +100,7 @@ class KeyProtect:
             except StoreError as error:
                 status, body = _NO_SPACE, {"error": _not_written(error)}
             return Draft(None, None, status, {}, body)
-        exchange = _Exchange(self, scope, path, headers, raw)
+        exchange = Exchange(self, scope, path, headers, raw)
         try:
             draft = await exchange.run()
         except RefusalError as refusal:
@@ -116,14 +111,16 @@ class KeyProtect:
             draft = self._refused(plain(500, "the reference failed"), exchange.operation, _REQUEST)
         if draft is None:
             return None
-        do_deeds(draft)
+        rules = self.world.rules
+        for deed in rules.after:
+            if deed.follows(draft):
+                deed.change(draft)
         draft = self._kept(draft, exchange)
-        self._now_and_then(draft)
-        for mutate in self.world.rules.mutators:
+        for mutate in rules.mutators:
             mutate(draft)
         return draft
 
-    def _kept(self, draft: Draft, exchange: _Exchange) -> Draft:
+    def _kept(self, draft: Draft, exchange: Exchange) -> Draft:
         """Write what the request changed; what cannot be kept is not acknowledged, what is only read is still told."""
         if exchange.instance is None:
             return draft
@@ -134,17 +131,6 @@ class KeyProtect:
             if not draft.refused and exchange.scope["method"] not in _READING:
                 return self._refused(refusal, exchange.operation, _REQUEST)
         return draft
-
-    def _now_and_then(self, draft: Draft) -> None:
-        """Spoil replies by count, for the defects that do not show every time."""
-        rules = self.world.rules
-        self._served += 1
-        self._refusals += draft.refused
-        if rules.broken("every-seventh-request-fails") and self._served % 7 == 0:
-            draft.status, draft.refused, draft.code = 500, True, None
-            draft.body = envelope(plain(500, "Request could not be processed"), _REQUEST, rules)
-        if rules.broken("every-fifth-refusal-succeeds") and draft.refused and self._refusals % 5 == 0:
-            draft.status, draft.body, draft.refused = 204, None, False
 
     def _token(self, method: str, raw: bytes) -> Draft:
         if method != "POST":
@@ -169,8 +155,8 @@ class KeyProtect:
         )
 
 
-class _Exchange:
-    """One request to the API itself; what it learnt so far is there for its refusal."""
+class Exchange:
+    """One request to the API itself; what is known of it so far is there for its refusal."""
 
     def __init__(
         self,
@@ -181,6 +167,7 @@ class _Exchange:
         raw: bytes,
     ) -> None:
         self.world = app.world
+        self.rules = app.world.rules
         self.scope = scope
         self.path = path
         self.headers = headers
@@ -192,7 +179,7 @@ class _Exchange:
     @property
     def words(self) -> str:
         """What the error summary says could not be done."""
-        return self.operation.words(self.world.rules) if self.operation else _REQUEST
+        return self.operation.words(self.rules) if self.operation else _REQUEST
 
     async def run(self) -> Draft | None:
         """Answer; None when the connection was cut on purpose. Raises RefusalError."""
@@ -210,47 +197,51 @@ class _Exchange:
         instance = self.instance = self._find_instance(identity)
         now = instance.now()
         instance.sweep(now)
-        self._check_caller(instance, identity)
+        self.check_caller(instance, identity)
         if not await self._interfere(instance):
             return None
         if found is None:
             raise plain(404, "The requested path does not exist")
         if self.operation is None:
             raise _no_operation(found.methods, action_form=action_form)
-        self._check_role(identity, self.operation)
+        self._check_rights(identity, self.operation)
         call = self.call = Call(
             self.operation, found.args, query, self.headers, self.raw, identity, instance, self.world, now
         )
         if self.operation.id in _NEED_MASTER_KEY and not self.world.crypto_ready(instance.id):
             raise RefusalError(status=400, summary=NO_MASTER_KEY)
-        await self._prepare(call)
+        await self.prepare(call)
         call.now = instance.now()
         reply = self.operation.handler(call)
         return Draft(self.operation.id, None, reply.status, reply.headers, reply.body, call)
 
     def _find_instance(self, identity: Identity) -> Instance:
-        instance_id = self.headers.get("bluemix-instance", "").strip()
-        if not UUID.fullmatch(instance_id) and self.world.rules.broken("instance-header-unchecked"):
-            instance_id = _NIL
-        if not UUID.fullmatch(instance_id):
-            raise RefusalError(status=400, summary=INSTANCE_HEADER)
-        operation = self.operation.id if self.operation else ""
-        let_in = self.world.rules.broken("outsider-let-in") or self._stranger_forgiven(operation)
-        if not identity.roles and not let_in:
-            raise unauthorized()
+        instance_id = self.instance_id()
+        self.check_member(identity)
         return self.world.instance(instance_id)
 
-    def _check_caller(self, instance: Instance, identity: Identity) -> None:
+    @rule
+    def instance_id(self) -> str:
+        """Return the UUID of the instance that the header names. Raises 400."""
+        instance_id = self.headers.get("bluemix-instance", "").strip()
+        if not UUID.fullmatch(instance_id):
+            raise RefusalError(status=400, summary=INSTANCE_HEADER)
+        return instance_id
+
+    @rule
+    def check_member(self, identity: Identity) -> None:
+        """The caller has some role on the instance. Raises 401."""
+        if not identity.roles:
+            raise unauthorized()
+
+    @rule
+    def check_caller(self, instance: Instance, identity: Identity) -> None:
         """Network policies; services come from inside, and one operation stays reachable for everybody."""
         if identity.kind == "service" or (self.operation and self.operation.id == "getAllowedIPPort"):
             return
-        if self.path != f"{API_ROOT}/keys" and self.world.rules.broken("allowed-ip-only-for-lists"):
-            return
         seen_as = control.take_fault(instance, "source-address")
         peer = self.scope.get("client") or ("127.0.0.1", 0)
-        check_network(
-            instance, seen_as["address"] if seen_as else peer[0], feature_text=self.world.rules.page
-        )
+        check_network(instance, seen_as["address"] if seen_as else peer[0], feature_text=self.rules.page)
 
     async def _interfere(self, instance: Instance) -> bool:
         """Faults that hit any request of the instance; False when the connection was cut."""
@@ -272,64 +263,43 @@ class _Exchange:
             raise plain(503, "The service is not available", retry_after=_RETRY_AFTER)
         return True
 
-    def _check_role(self, identity: Identity, operation: Operation) -> None:
-        rules = self.world.rules
+    def _check_rights(self, identity: Identity, operation: Operation) -> None:
         if operation.service_only:
-            if identity.kind != "service" and not rules.broken("user-writes-registration"):
-                raise RefusalError("SERVICE_ONLY_ERR")
+            self.check_service(identity)
             return
+        self.check_role(identity, operation)
+        self.check_configuration(operation)
+
+    @rule
+    def check_service(self, identity: Identity) -> None:
+        """Registrations are written by services. Raises SERVICE_ONLY_ERR."""
+        if identity.kind != "service":
+            raise RefusalError("SERVICE_ONLY_ERR")
+
+    @rule
+    def check_role(self, identity: Identity, operation: Operation) -> None:
+        """The caller has a role that the operation asks for. Raises 401."""
         # A service that deletes a key is told so in a code of its own, by the handler.
-        told_later = identity.kind == "service" and operation.id == "deleteKey"
-        if not operation.roles.intersection(identity.roles) and not told_later:
-            allowed = rules.broken("reader-may-write") and identity.name == "reader"
-            allowed |= rules.broken("outsider-let-in") and not identity.roles and not operation.writes
-            if not allowed and not self._role_forgiven(identity, operation):
-                raise unauthorized()
+        refused_later = identity.kind == "service" and operation.id == "deleteKey"
+        if not operation.roles.intersection(identity.roles) and not refused_later:
+            raise unauthorized()
+
+    @rule
+    def check_configuration(self, operation: Operation) -> None:
+        """Configuration rules allow what the operation writes. Raises CONFIG_RULE_CONFLICT_ERR."""
         assert self.instance is not None
-        forbidden = operation.writes and control.take_fault(self.instance, "config-rule") is not None
-        if forbidden and not rules.broken("config-rule-ignored"):
+        if operation.writes and control.take_fault(self.instance, "config-rule") is not None:
             raise RefusalError("CONFIG_RULE_CONFLICT_ERR")
 
-    def _role_forgiven(self, identity: Identity, operation: Operation) -> bool:
-        rules, reads = self.world.rules, "Reader" in identity.roles
-        purges = operation.id == "purgeKey"
-        names = operation.id.removeprefix("create").removeprefix("delete") in _NAMES
-        return (
-            (purges and rules.broken("purge-without-role"))
-            or (purges and "Manager" in identity.roles and rules.broken("purge-by-any-manager"))
-            or (reads and names and rules.broken("reader-manages-names"))
-            or (reads and self._old_form and rules.broken("old-form-without-role"))
-            or self._stranger_forgiven(operation.id)
-            or (reads and operation.id == "syncAssociatedResources" and rules.broken("reader-syncs"))
-            or (
-                reads
-                and operation.id == "addKmipClientCertificate"
-                and rules.broken("reader-adds-certificates")
-            )
-        )
-
-    def _stranger_forgiven(self, operation: str) -> bool:
-        rules = self.world.rules
-        return (operation in ("wrapKey", "unwrapKey") and rules.broken("outsider-wraps")) or (
-            operation == "getKeyCollectionMetadata" and rules.broken("outsider-counts-keys")
-        )
-
-    @property
-    def _old_form(self) -> bool:
-        return b"action=" in self.scope["query_string"]
-
-    async def _prepare(self, call: Call) -> None:
-        """Return what a handler needs and would have to wait for."""
+    @rule
+    async def prepare(self, call: Call) -> None:
+        """Fetch what a handler needs and would have to wait for."""
         if call.operation.id == "postImportToken":
             self.world.pairs.warm_up()
         if call.operation.id == "getImportToken" and needs_pair(call.instance):
             future: Future[Pair] = Future()
             self.world.pairs.request(future)
             attach_pair(call.instance, *await asyncio.wrap_future(future))
-        if call.operation.id == "rotateKey" and call.broken("rotation-race"):
-            key = call.instance.find(call.args["id"])
-            call.stale["rotated"] = key.rotated if key is not None else None
-            await asyncio.sleep(0.05)
 
 
 def _not_written(error: StoreError) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from kms_reference.rules import Rules
+from kms_reference.rules import RefusedError, Rules
 
 ERROR_TYPE: Final = "application/vnd.ibm.kms.error+json"
 MORE_INFO: Final = "https://cloud.ibm.com/apidocs/key-protect"
@@ -150,7 +150,7 @@ UMBRELLA_MESSAGES: Final = {
 }
 
 
-class RefusalError(Exception):
+class RefusalError(RefusedError):
     """A request that the service refuses.
 
     `code` is a key of `CODES`, or None for an envelope without reasons; then `summary` is the whole

@@ -16,6 +16,7 @@ from kms_reference.key_protect.crypto import (
 from kms_reference.key_protect.errors import RefusalError, bad_field, plain
 from kms_reference.key_protect.model import ImportToken
 from kms_reference.key_protect.wire import Call, Members, Reply
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.instance import Instance
@@ -23,51 +24,67 @@ if TYPE_CHECKING:
 LIFE: Final = (300, 86_400, 600)
 """Seconds: least, most, default."""
 RETRIEVALS: Final = (1, 500, 1)
-_KEPT_FOR_DEFECTS: Final = 8
 
 
+@rule
 def post_import_token(call: Call) -> Reply:
     """POST /import_token: replaces the instance's token at once."""
     value = call.json()
     members = Members({}) if value is None else Members.of(value, "body")
-    life = _bounded(
-        members, "expiration", (300, 86_400, 3_600) if call.broken("token-defaults-wrong") else LIFE
-    )
-    bounds = (-(10**6), 10**6, 1) if call.broken("token-retrievals-unbounded") else RETRIEVALS
-    allowed = _bounded(members, "maxAllowedRetrievals", bounds)
-    instance = call.instance
-    if instance.import_token is not None:
-        instance.old_tokens = [*instance.old_tokens, instance.import_token][-_KEPT_FOR_DEFECTS:]
-    fixed = call.broken("nonce-repeats")
-    nonce = encode_base64(bytes(NONCE_SIZE) if fixed else token_bytes(NONCE_SIZE))
-    token = ImportToken(call.now, life, allowed, allowed, nonce)
-    instance.import_token = token
-    if call.broken("import-token-shared"):
-        for other in call.world.instances.values():
-            other.import_token = token
-    instance.changed = True
+    life = bounded(call, members, "expiration", LIFE)
+    allowed = bounded(call, members, "maxAllowedRetrievals", RETRIEVALS)
+    token = ImportToken(call.now, life, allowed, allowed, encode_base64(new_nonce(call)))
+    call.instance.import_token = token
+    call.instance.changed = True
     return Reply(200, _view(call, token))
 
 
+@rule
+def new_nonce(_: Call) -> bytes:
+    """Return the nonce of a new token; each has its own."""
+    return token_bytes(NONCE_SIZE)
+
+
+@rule
 def get_import_token(call: Call) -> Reply:
     """GET /import_token: uses up one retrieval. The pair of keys was put in by the server before."""
-    token = call.instance.import_token
-    if token is None and call.broken("import-token-shared"):
-        token = next((i.import_token for i in call.world.instances.values() if i.import_token), None)
+    token = current_token(call)
     if token is None:
         raise plain(404, "Import Token could not be retrieved. No import token was created")
-    used_up = token.remaining <= 0 and not call.broken("retrievals-unlimited")
-    if used_up or (_expired(call, token) and not call.broken("expired-token-retrieved")):
-        raise RefusalError("IMPORT_TOKEN_EXPIRED_ERR")
-    if not call.broken("retrievals-not-counted"):
-        token.remaining -= 1
-        call.instance.changed = True
+    check_retrievals(call, token)
+    check_life(call, token)
+    count_retrieval(call, token)
     view = _view(call, token)
     view["payload"] = encode_base64(token.public_pem.encode())
     view["nonce"] = token.nonce
-    if call.broken("private-key-shown"):
-        view["privateKey"] = encode_base64(token.private_pem.encode())
     return Reply(200, view)
+
+
+@rule
+def current_token(call: Call) -> ImportToken | None:
+    """Return the import token of the instance."""
+    return call.instance.import_token
+
+
+@rule
+def check_retrievals(_: Call, token: ImportToken) -> None:
+    """A token is fetched as often as was asked for. Raises IMPORT_TOKEN_EXPIRED_ERR."""
+    if token.remaining <= 0:
+        raise RefusalError("IMPORT_TOKEN_EXPIRED_ERR")
+
+
+@rule
+def check_life(call: Call, token: ImportToken) -> None:
+    """A token lives as long as was asked for. Raises IMPORT_TOKEN_EXPIRED_ERR."""
+    if call.now >= token.created + token.life + call.rules.seconds("import-token-grace", 0):
+        raise RefusalError("IMPORT_TOKEN_EXPIRED_ERR")
+
+
+@rule
+def count_retrieval(call: Call, token: ImportToken) -> None:
+    """Use up one retrieval."""
+    token.remaining -= 1
+    call.instance.changed = True
 
 
 def open_import(call: Call, payload: bytes, encrypted_nonce: bytes, iv: bytes) -> bytes:
@@ -77,27 +94,23 @@ def open_import(call: Call, payload: bytes, encrypted_nonce: bytes, iv: bytes) -
     public key), INCORRECT_NONCE_IV_ERR, INCORRECT_NONCE_ERR.
     """
     token = call.instance.import_token
-    rotates = call.operation.id == "rotateKey"
-    forgiven = call.broken("expired-token-imports") or (rotates and call.broken("dead-token-rotates"))
-    if token is None or (_expired(call, token) and not forgiven):
+    if token is None:
         raise RefusalError("IMPORT_TOKEN_EXPIRED_ERR")
-    material = _decrypt(token, payload)
-    if material is None and call.broken("replaced-token-imports"):
-        material = next(
-            (found for old in call.instance.old_tokens if (found := _decrypt(old, payload)) is not None), None
-        )
+    check_life(call, token)
+    material = decrypt(call, token, payload)
     if material is None:
         raise bad_field("payload", "encrypted with the public key of the current import token")
-    nonce = open_nonce(material, iv, encrypted_nonce)
-    if rotates and call.broken("nonce-unchecked-on-rotation"):
-        return material
-    if nonce is None:
-        if call.broken("nonce-iv-unchecked"):
-            return material
-        raise RefusalError("INCORRECT_NONCE_IV_ERR")
-    if nonce != decode_base64(token.nonce) and not call.broken("stale-nonce-accepted"):
-        raise RefusalError("INCORRECT_NONCE_ERR")
+    check_nonce(call, token, open_nonce(material, iv, encrypted_nonce))
     return material
+
+
+@rule
+def check_nonce(_: Call, token: ImportToken, nonce: bytes | None) -> None:
+    """The nonce opens, and is the token's. Raises INCORRECT_NONCE_IV_ERR, INCORRECT_NONCE_ERR."""
+    if nonce is None:
+        raise RefusalError("INCORRECT_NONCE_IV_ERR")
+    if nonce != decode_base64(token.nonce):
+        raise RefusalError("INCORRECT_NONCE_ERR")
 
 
 def needs_pair(instance: Instance) -> bool:
@@ -114,7 +127,9 @@ def attach_pair(instance: Instance, private_pem: str, public_pem: str) -> None:
         instance.changed = True
 
 
-def _decrypt(token: ImportToken, payload: bytes) -> bytes | None:
+@rule
+def decrypt(_: Call, token: ImportToken, payload: bytes) -> bytes | None:
+    """Return the key material that was encrypted with the token's public key, None when it was not."""
     if not token.private_pem:
         return None
     # An import by token is rare enough to import the key format's reader late.
@@ -123,11 +138,9 @@ def _decrypt(token: ImportToken, payload: bytes) -> bytes | None:
     return oaep_decrypt(load_private(token.private_pem), payload)
 
 
-def _expired(call: Call, token: ImportToken) -> bool:
-    return call.now >= token.created + token.life + call.rules.seconds("import-token-grace", 0)
-
-
-def _bounded(members: Members, name: str, bounds: tuple[int, int, int]) -> int:
+@rule
+def bounded(_: Call, members: Members, name: str, bounds: tuple[int, int, int]) -> int:
+    """Return a number between least and most, the default when none is given. Raises INVALID_FIELD_ERR."""
     low, high, default = bounds
     value = members.integer(name)
     if value is None:

@@ -17,6 +17,7 @@ from kms_reference.key_protect.model import (
     State,
     Version,
 )
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.rules import Rules
@@ -44,8 +45,6 @@ class Instance:
         """ring id -> [created, created_by]; `default` is not in here."""
         self.policies: dict[str, InstancePolicy] = {}
         self.import_token: ImportToken | None = None
-        self.old_tokens: list[ImportToken] = []
-        """Only a defect looks at these: tokens that a newer one replaced."""
         self.adapters: dict[str, KmipAdapter] = {}
         self.faults: dict[str, dict[str, Any]] = {}
         self.changed = True
@@ -95,11 +94,11 @@ class Instance:
         if now < self._next_due:
             return
         for key in list(self.keys.values()):
-            self._expire(key, now)
+            self.expire(key, now)
             if key.deleted is not None and now >= key.deleted + self.rules.seconds("auto-purge", 90 * DAY):
                 self.remove(key)
                 continue
-            self._rotate_by_policy(key, now)
+            self.rotate_by_policy(key, now)
         self._next_due = min((self._due(key) for key in self.keys.values()), default=NEVER)
 
     def _due(self, key: Key) -> float:
@@ -108,16 +107,17 @@ class Instance:
             moments.append(key.expires + self.rules.seconds("expiry-sweep", 0))
         if key.deleted is not None:
             moments.append(key.deleted + self.rules.seconds("auto-purge", 90 * DAY))
-        if key.state == State.ACTIVE and key.rotation is not None and self._runs(key.rotation):
+        if key.state == State.ACTIVE and key.rotation is not None and self.runs(key.rotation):
             moments.append(self._rotation_due(key))
         return min(moments)
 
-    def _expire(self, key: Key, now: float) -> None:
+    @rule
+    def expire(self, key: Key, now: float) -> None:
+        """A key whose date has passed is deactivated."""
         if (
             key.expires is not None
             and key.state in (State.ACTIVE, State.SUSPENDED)
             and now >= key.expires + self.rules.seconds("expiry-sweep", 0)
-            and not self.rules.broken("expired-key-stays-active")
         ):
             key.state = State.DEACTIVATED
             self.touch(key)
@@ -128,14 +128,16 @@ class Instance:
         start = max(key.rotation.updated, key.rotated or 0.0)
         return start + min(key.rotation.interval, _ENDLESS) * MONTH
 
-    def _runs(self, policy: KeyPolicy) -> bool:
-        return policy.enabled or self.rules.broken("disabled-rotation-policy-runs")
+    @rule
+    def runs(self, policy: KeyPolicy) -> bool:
+        """Whether the rotation policy rotates: while it is enabled."""
+        return policy.enabled
 
-    def _rotate_by_policy(self, key: Key, now: float) -> None:
+    @rule
+    def rotate_by_policy(self, key: Key, now: float) -> None:
+        """Make each version that the key's policy asks for until now."""
         policy = key.rotation
-        if policy is None or not self._runs(policy) or policy.interval < 1 or key.state != State.ACTIVE:
-            return
-        if self.rules.broken("rotation-policy-never-runs"):
+        if policy is None or not self.runs(policy) or policy.interval < 1 or key.state != State.ACTIVE:
             return
         for _ in range(_MAX_CATCH_UP):
             due = self._rotation_due(key)

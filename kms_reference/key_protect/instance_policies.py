@@ -18,6 +18,7 @@ from kms_reference.key_protect.wire import (
     collection,
     read_collection,
 )
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.instance import Instance
@@ -37,6 +38,9 @@ ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "rotation": ("interval_month",),
 }
 PRIVATE_PORT: Final = 9_443
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+DATA_MEMBERS: Final = ("enabled", "attributes")
 _MAX_ADDRESSES: Final = 1_000
 # The service's own idea of a private network: what is routed inside the cloud. Loopback is not.
 _PRIVATE: Final = tuple(
@@ -45,14 +49,11 @@ _PRIVATE: Final = tuple(
 )
 
 
+@rule
 def get_instance_policies(call: Call) -> Reply:
-    """GET /instance/policies."""
+    """GET /instance/policies: all, or the one that the query names."""
     kind = _kind(call)
-    views = [
-        _view(name, policy)
-        for name, policy in call.instance.policies.items()
-        if kind in (None, name) or call.broken("policy-query-ignored")
-    ]
+    views = [_view(name, policy) for name, policy in call.instance.policies.items() if kind in (None, name)]
     return Reply(200, collection("policy+json", views))
 
 
@@ -60,32 +61,46 @@ def put_instance_policies(call: Call) -> Reply:
     """PUT /instance/policies: everything is checked before anything is set."""
     kind = _kind(call)
     frame = read_collection(call.body())
-    if call.broken("refused-policy-is-set") and kind is not None:
-        _set(call, kind, enabled=False, attributes={})
-    _check_members(call, frame)
+    check_members(call, frame)
     _check_count(call, frame, kind)
     changes: dict[str, tuple[bool, dict[str, Any]]] = {}
     for resource in frame.resources:
         members = Members.of(resource, "resource")
         name = members.text("policy_type") or ""
-        if kind is not None and name != kind and not call.broken("policy-type-mismatch-accepted"):
-            raise RefusalError("BODY_QUERY_PARAM_MISMATCH_ERR")
+        check_kind(call, kind, name)
         if name not in ATTRIBUTES:
             raise bad_field("policy_type", f"a valid string from one of this [{','.join(ATTRIBUTES)}]")
-        if name in changes and not call.broken("policy-given-twice"):
-            raise bad_body("Only one of each policy can be created")
-        changes[name] = _read(call, name, members)
-        if call.broken("policies-set-one-by-one"):
-            _set(call, name, enabled=changes[name][0], attributes=changes[name][1])
+        check_once(call, changes, name)
+        changes[name] = read_policy(call, name, members)
+    check_available(call, changes)
+    for name, (enabled, attributes) in changes.items():
+        set_policy(call, name, enabled=enabled, attributes=attributes)
+    return Reply(204)
+
+
+@rule
+def check_kind(_: Call, kind: str | None, name: str) -> None:
+    """A policy that the query names is the one in the body. Raises BODY_QUERY_PARAM_MISMATCH_ERR."""
+    if kind is not None and name != kind:
+        raise RefusalError("BODY_QUERY_PARAM_MISMATCH_ERR")
+
+
+@rule
+def check_once(_: Call, changes: dict[str, tuple[bool, dict[str, Any]]], name: str) -> None:
+    """A request holds each policy once. Raises BAD_BODY_ERR."""
+    if name in changes:
+        raise bad_body("Only one of each policy can be created")
+
+
+@rule
+def check_available(call: Call, changes: dict[str, tuple[bool, dict[str, Any]]]) -> None:
+    """The account has the features that the policies ask for. Raises FEATURE_RESTRICTED_ERR."""
     enabled_here = not call.rules.varies("allowed-ip-not-enabled")
     restricted = "allowedIP" in changes and (
         "feature-restricted" in call.instance.faults or (changes["allowedIP"][0] and not enabled_here)
     )
-    if restricted and not call.broken("feature-restriction-ignored"):
+    if restricted:
         raise RefusalError("FEATURE_RESTRICTED_ERR")
-    for name, (enabled, attributes) in changes.items():
-        _set(call, name, enabled=enabled, attributes=attributes)
-    return Reply(204)
 
 
 def get_allowed_ip_port(call: Call) -> Reply:
@@ -112,19 +127,37 @@ def check_network(instance: Instance, address: str, *, feature_text: bool) -> No
         caller = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         raise unauthorized() from None
-    if networks is not None and networks.enabled and not instance.rules.broken("allowed-network-ignored"):
-        private = any(caller in network for network in _PRIVATE)
-        if networks.attributes.get("allowed_network") == "private-only" and not private:
-            raise unauthorized()
-    if allowed is not None and allowed.enabled and not instance.rules.broken("allowed-ip-ignored"):
-        ranges = [ipaddress.ip_network(text, strict=False) for text in allowed.attributes["allowed_ip"]]
-        if instance.rules.broken("first-address-range-counts"):
-            del ranges[1:]
-        if any(caller in network for network in ranges):
-            return
-        if feature_text and caller.version != 4 and all(network.version == 4 for network in ranges):  # noqa: PLR2004 - IP versions
-            raise RefusalError("FEATURE_RESTRICTED_ERR")
+    if networks is not None and networks.enabled:
+        check_allowed_network(instance, networks, caller)
+    if allowed is not None and allowed.enabled:
+        check_allowed_ip(instance, allowed, caller, feature_text=feature_text)
+
+
+@rule
+def check_allowed_network(_: Instance, policy: InstancePolicy, caller: Address) -> None:
+    """Where only private networks are allowed, the caller is in one. Raises 401."""
+    private = any(caller in network for network in _PRIVATE)
+    if policy.attributes.get("allowed_network") == "private-only" and not private:
         raise unauthorized()
+
+
+@rule
+def check_allowed_ip(
+    instance: Instance, policy: InstancePolicy, caller: Address, *, feature_text: bool
+) -> None:
+    """The caller is in one of the ranges. Raises as `check_network`."""
+    ranges = allowed_ranges(instance, policy)
+    if any(caller in network for network in ranges):
+        return
+    if feature_text and caller.version != 4 and all(network.version == 4 for network in ranges):  # noqa: PLR2004 - IP versions
+        raise RefusalError("FEATURE_RESTRICTED_ERR")
+    raise unauthorized()
+
+
+@rule
+def allowed_ranges(_: Instance, policy: InstancePolicy) -> list[Network]:
+    """Return every range of an allowedIP policy."""
+    return [ipaddress.ip_network(text, strict=False) for text in policy.attributes["allowed_ip"]]
 
 
 def _kind(call: Call) -> str | None:
@@ -134,45 +167,57 @@ def _kind(call: Call) -> str | None:
     return kind
 
 
-def _check_members(call: Call, frame: Collection) -> None:
-    """Refuse members that the decoder does not know, before anything else is looked at."""
+@rule
+def check_members(call: Call, frame: Collection) -> None:
+    """Refuse members that the decoder does not know, before anything else is looked at. Raises BAD_BODY_ERR."""
     for resource in frame.resources:
         members = Members.of(resource, "resource")
-        if not call.broken("unknown-member-accepted"):
-            members.only("policy_type", "policy_data")
+        check_known(call, members, ("policy_type", "policy_data"))
         data = members.object("policy_data")
-        unchecked = call.broken("unknown-member-accepted") or call.broken("policy-data-unchecked")
-        if data is not None and not unchecked:
-            data.only("enabled", "attributes")
+        if data is not None:
+            check_known(call, data, DATA_MEMBERS)
+
+
+@rule
+def check_known(_: Call, members: Members, names: tuple[str, ...]) -> None:
+    """An object has no other members than these. Raises BAD_BODY_ERR."""
+    members.only(*names)
 
 
 def _check_count(call: Call, frame: Collection, kind: str | None) -> None:
     if not frame.resources:
         raise bad_body("No resources were provided")
-    low = (frame.total or 0) < len(frame.resources) and call.broken("total-too-low-accepted")
-    if frame.total != len(frame.resources) and not low and not call.broken("collection-total-unchecked"):
-        raise RefusalError("COLLECTION_TOTAL_MISMATCH_ERR")
+    check_total(call, frame)
     if frame.kind != POLICY_TYPE:
         raise bad_body(f"collectionType must be {POLICY_TYPE}")
-    apart = call.broken("other-policies-per-query") and frame.resources[0] != frame.resources[-1]
-    if (
-        kind is not None
-        and len(frame.resources) > 1
-        and not apart
-        and not call.broken("several-policies-per-query")
-    ):
+    check_single(call, frame, kind)
+
+
+@rule
+def check_total(_: Call, frame: Collection) -> None:
+    """The total counts the policies. Raises COLLECTION_TOTAL_MISMATCH_ERR."""
+    if frame.total != len(frame.resources):
+        raise RefusalError("COLLECTION_TOTAL_MISMATCH_ERR")
+
+
+@rule
+def check_single(_: Call, frame: Collection, kind: str | None) -> None:
+    """With a query for one policy, the body holds one. Raises NUM_COLLECTION_RESOURCE_ERR."""
+    if kind is not None and len(frame.resources) > 1:
         raise RefusalError("NUM_COLLECTION_RESOURCE_ERR")
 
 
-def _read(call: Call, name: str, members: Members) -> tuple[bool, dict[str, Any]]:
+@rule
+def read_policy(call: Call, name: str, members: Members) -> tuple[bool, dict[str, Any]]:
+    """Return whether the policy is enabled, and its attributes. Raises INVALID_FIELD_ERR, BAD_BODY_ERR."""
     data = members.object("policy_data")
     enabled = data.boolean("enabled") if data is not None else None
     if data is None or enabled is None:
         raise bad_field("enabled", "a boolean")
     attributes = data.object("attributes")
     if not ATTRIBUTES[name]:
-        if attributes is not None and not call.broken("unknown-member-accepted"):
-            raise bad_body('json: unknown field "attributes"')
+        if attributes is not None:
+            check_known(call, data, ("enabled",))
         return enabled, {}
     if not enabled:
         # Older clients send the network attribute even when they disable that policy.
@@ -181,8 +226,7 @@ def _read(call: Call, name: str, members: Members) -> tuple[bool, dict[str, Any]
         return False, {}
     if attributes is None:
         raise bad_field("attributes", "present when the policy is enabled")
-    if not call.broken("unknown-member-accepted") and not call.broken("attributes-unchecked"):
-        attributes.only(*ATTRIBUTES[name])
+    check_known(call, attributes, ATTRIBUTES[name])
     return True, _READERS[name](attributes)
 
 
@@ -228,12 +272,10 @@ _READERS: Final = {
 }
 
 
-def _set(call: Call, name: str, *, enabled: bool, attributes: dict[str, Any]) -> None:
-    if call.broken("instance-policy-not-kept"):
-        return
+@rule
+def set_policy(call: Call, name: str, *, enabled: bool, attributes: dict[str, Any]) -> None:
+    """Set the policy, with its new attributes only; who made it and when stay."""
     old = call.instance.policies.get(name)
-    if old is not None and not attributes and call.broken("create-import-access-outlives-policy"):
-        attributes = old.attributes
     who = call.identity.iam_id
     call.instance.policies[name] = InstancePolicy(
         enabled=enabled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from secrets import token_bytes
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect.clock import parse_stamp
 from kms_reference.key_protect.crypto import KEY_SIZES, Base64Error, decode_base64
@@ -12,8 +12,10 @@ from kms_reference.key_protect.errors import RefusalError, bad_field
 from kms_reference.key_protect.import_tokens import open_import
 from kms_reference.key_protect.names import check_aliases, check_tags
 from kms_reference.key_protect.wire import KEY_TYPE
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
+    from kms_reference.key_protect.model import Key
     from kms_reference.key_protect.wire import Call, Members
 
 _ALGORITHMS: Final = ("RSAES_OAEP_SHA_256",)
@@ -50,20 +52,35 @@ def read_new_key(call: Call, resource: Members) -> NewKey:
     if kind not in (None, "", KEY_TYPE):
         raise bad_field("type", KEY_TYPE)
     name = resource.text("name") or ""
-    limited = not call.broken("limits-of-members-unchecked")
-    if limited:
-        _length("name", name, _NAME)
+    check_length(call, "name", name, _NAME)
     description = resource.text("description") or ""
-    if description and limited:
-        _length("description", description, _DESCRIPTION)
+    if description:
+        check_length(call, "description", description, _DESCRIPTION)
     extractable = bool(resource.boolean("extractable"))
     aliases = resource.texts("aliases")
-    if not call.broken("alias-form-unchecked"):
-        check_aliases(aliases)
+    check_new_aliases(call, aliases)
     tags = resource.texts("tags")
-    if limited:
-        check_tags(tags)
+    check_new_tags(call, tags)
     return NewKey(name, description, extractable, aliases, tags, _expiration(call, resource))
+
+
+@rule
+def check_length(_: Call, name: str, value: str, bounds: tuple[int, int]) -> None:
+    """A member has a length (characters) within bounds. Raises INVALID_FIELD_ERR."""
+    if not bounds[0] <= len(value) <= bounds[1]:
+        raise bad_field(name, f"between {bounds[0]} and {bounds[1]} characters long")
+
+
+@rule
+def check_new_aliases(_: Call, aliases: list[str]) -> None:
+    """The aliases of a new key have the documented form and number. Raises as `check_aliases`."""
+    check_aliases(aliases)
+
+
+@rule
+def check_new_tags(_: Call, tags: list[str]) -> None:
+    """The tags of a new key have the documented form and number. Raises INVALID_FIELD_ERR."""
+    check_tags(tags)
 
 
 def read_material(call: Call, resource: Members, *, extractable: bool) -> Material:
@@ -82,25 +99,27 @@ def read_material(call: Call, resource: Members, *, extractable: bool) -> Materi
         raise bad_field("encryptionAlgorithm", f"one of {', '.join(_ALGORITHMS)}")
     data = _decoded("payload", payload)
     if by_token:
-        data = _by_token(call, resource, data, extractable=extractable)
+        data = read_by_token(call, resource, data, extractable=extractable)
     if extractable:
         if len(data) > _MAX_STANDARD:
             raise bad_field("payload", f"at most {_MAX_STANDARD} bytes of base64 encoded key material")
-    elif len(data) not in KEY_SIZES and not _size_forgiven(call):
-        raise bad_field("payload", "a base64 encoded key material of 16, 24 or 32 bytes")
+    else:
+        check_root_size(call, data)
     return Material(data, imported=True, by_token=by_token)
 
 
-def _size_forgiven(call: Call) -> bool:
-    rotates = call.operation.id == "rotateKey"
-    return call.broken("material-of-any-size") or (rotates and call.broken("odd-material-rotates"))
+@rule
+def check_root_size(_: Call, data: bytes) -> None:
+    """The material of a root key is as long as an AES key. Raises INVALID_FIELD_ERR."""
+    if len(data) not in KEY_SIZES:
+        raise bad_field("payload", "a base64 encoded key material of 16, 24 or 32 bytes")
 
 
-def _by_token(call: Call, resource: Members, data: bytes, *, extractable: bool) -> bytes:
+@rule
+def read_by_token(call: Call, resource: Members, data: bytes, *, extractable: bool) -> bytes:
+    """Return the material of an import by token: nonce and vector come together. Raises as `read_material`."""
     if extractable:
         raise bad_field("encryptedNonce", "given only when a root key is imported")
-    if not resource.text("encryptedNonce") and call.broken("vector-alone-imports"):
-        return data
     parts = {member: _decoded(member, resource.text(member) or "") for member in _TOKEN_MEMBERS}
     for member, value in parts.items():
         if not value:
@@ -115,11 +134,6 @@ def _decoded(name: str, text: str) -> bytes:
         raise bad_field(name, f"a base64 encoded value: {error}") from None
 
 
-def _length(name: str, value: str, bounds: tuple[int, int]) -> None:
-    if not bounds[0] <= len(value) <= bounds[1]:
-        raise bad_field(name, f"between {bounds[0]} and {bounds[1]} characters long")
-
-
 def _expiration(call: Call, resource: Members) -> float | None:
     text = resource.text("expirationDate")
     if not text:
@@ -127,24 +141,43 @@ def _expiration(call: Call, resource: Members) -> float | None:
     moment = parse_stamp(text)
     if moment is None:
         raise bad_field("expirationDate", "a date and time in RFC 3339 format")
-    if moment <= call.now and not call.broken("past-expiration-accepted"):
-        raise bad_field("expirationDate", "in the future")
+    check_future(call, moment)
     return moment
 
 
-def check_access(call: Call, *, extractable: bool, material: Material) -> None:
+@rule
+def check_future(call: Call, moment: float) -> None:
+    """A key expires in the future. Raises INVALID_FIELD_ERR."""
+    if moment <= call.now:
+        raise bad_field("expirationDate", "in the future")
+
+
+@rule
+def check_access(call: Call, key: Key, material: Material) -> None:
     """Enforce the instance policy on creating and importing keys. Raises KEY_CREATE_IMPORT_ACCESS_ERR."""
-    policy = call.instance.policies.get("keyCreateImportAccess")
-    outlives = call.broken("create-import-access-outlives-policy")
-    if policy is None or not (policy.enabled or outlives) or call.broken("create-import-access-ignored"):
-        return
-    rights = policy.attributes
-    kind = "standard" if extractable else "root"
+    rights = access_rights(call)
     if material.imported:
-        if rights.get("enforce_token") and not material.by_token and not call.broken("enforce-token-ignored"):
-            raise RefusalError("KEY_CREATE_IMPORT_ACCESS_ERR")
-        allowed = rights.get(f"import_{kind}_key", True) or call.broken(f"import-{kind}-key-ignored")
-    else:
-        allowed = rights.get(f"create_{kind}_key", True) or call.broken(f"create-{kind}-key-ignored")
-    if not allowed:
+        check_token_used(call, rights, material)
+    verb, kind = "import" if material.imported else "create", "standard" if key.extractable else "root"
+    check_right(call, rights, f"{verb}_{kind}_key")
+
+
+@rule
+def access_rights(call: Call) -> dict[str, Any]:
+    """Return what the policy keyCreateImportAccess says, while it is enabled."""
+    policy = call.instance.policies.get("keyCreateImportAccess")
+    return policy.attributes if policy is not None and policy.enabled else {}
+
+
+@rule
+def check_token_used(_: Call, rights: dict[str, Any], material: Material) -> None:
+    """Material comes by import token where the policy asks for it. Raises KEY_CREATE_IMPORT_ACCESS_ERR."""
+    if rights.get("enforce_token") and not material.by_token:
+        raise RefusalError("KEY_CREATE_IMPORT_ACCESS_ERR")
+
+
+@rule
+def check_right(_: Call, rights: dict[str, Any], name: str) -> None:
+    """What the policy does not forbid is allowed. Raises KEY_CREATE_IMPORT_ACCESS_ERR."""
+    if not rights.get(name, True):
         raise RefusalError("KEY_CREATE_IMPORT_ACCESS_ERR")

@@ -18,9 +18,12 @@ from kms_reference.key_protect.wire import (
     collection,
     read_collection,
 )
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kms_reference.key_protect.model import InstancePolicy
 
 KINDS: Final = ("dualAuthDelete", "rotation")
 _INTERVALS: Final = (1, 12)
@@ -53,14 +56,25 @@ def put_policies(call: Call) -> Reply:
 
 def inherit(call: Call, key: Key) -> None:
     """Give a new key its policies from the instance's."""
-    policies = call.instance.policies
-    dual = policies.get("dualAuthDelete")
-    if dual is not None and dual.enabled and not call.broken("dual-auth-not-inherited"):
+    if inherits_dual_auth(call):
         key.dual_auth = _fresh(call, enabled=True)
-    rotation = policies.get("rotation")
-    in_force = rotation is not None and (rotation.enabled or call.broken("rotation-inherited-after-off"))
-    if rotation is not None and in_force and not key.extractable and not key.imported:
+    rotation = inherited_rotation(call)
+    if rotation is not None and not key.extractable and not key.imported:
         key.rotation = _fresh(call, enabled=True, interval=rotation.attributes.get("interval_month", 1))
+
+
+@rule
+def inherits_dual_auth(call: Call) -> bool:
+    """Whether new keys come under dual authorisation: while the instance has the policy enabled."""
+    policy = call.instance.policies.get("dualAuthDelete")
+    return policy is not None and policy.enabled
+
+
+@rule
+def inherited_rotation(call: Call) -> InstancePolicy | None:
+    """Return the instance's rotation policy while it is enabled."""
+    policy = call.instance.policies.get("rotation")
+    return policy if policy is not None and policy.enabled else None
 
 
 def read_overrides(call: Call, resource: Members, key: Key) -> None:
@@ -107,13 +121,9 @@ def _read(call: Call, kind: str, members: Members, key: Key) -> KeyPolicy:
     if kind == "dualAuthDelete":
         if enabled is None:
             raise bad_field("enabled", "a boolean")
-        was_enabled = key.dual_auth is not None and key.dual_auth.enabled
-        if was_enabled and not enabled and not call.broken("dual-auth-switched-off"):
-            raise bad_field("dualAuthDelete", "enabled once it was enabled for the key")
+        check_stays_on(call, key, enabled=enabled)
         return renewed(call, key.dual_auth, enabled=enabled)
-    later = call.operation.id == "putPolicy" and call.broken("rotation-on-standard-later")
-    if key.extractable and not later and not call.broken("rotation-policy-on-standard-key"):
-        raise RefusalError("KEY_ROOT_REQ_ERR", suffix=_ROTATION_ON_STANDARD)
+    check_rotatable(call, key)
     if key.imported:
         raise bad_field("rotation", "set only on a key whose material the service made")
     interval = members.integer("interval_month")
@@ -123,9 +133,30 @@ def _read(call: Call, kind: str, members: Members, key: Key) -> KeyPolicy:
         interval = key.rotation.interval if key.rotation is not None else 0
         if enabled and not interval:
             raise bad_field("interval_month", interval_words())
-    elif not interval_fits(interval) and not call.broken("any-rotation-interval"):
-        raise bad_field("interval_month", interval_words())
+    else:
+        check_interval(call, interval)
     return renewed(call, key.rotation, enabled=enabled is not False, interval=interval)
+
+
+@rule
+def check_stays_on(_: Call, key: Key, *, enabled: bool) -> None:
+    """Dual authorisation of a key is not switched off. Raises INVALID_FIELD_ERR."""
+    if key.dual_auth is not None and key.dual_auth.enabled and not enabled:
+        raise bad_field("dualAuthDelete", "enabled once it was enabled for the key")
+
+
+@rule
+def check_rotatable(_: Call, key: Key) -> None:
+    """Only root keys have a rotation policy. Raises KEY_ROOT_REQ_ERR."""
+    if key.extractable:
+        raise RefusalError("KEY_ROOT_REQ_ERR", suffix=_ROTATION_ON_STANDARD)
+
+
+@rule
+def check_interval(_: Call, interval: int) -> None:
+    """The interval is 1 to 12 months. Raises INVALID_FIELD_ERR."""
+    if not interval_fits(interval):
+        raise bad_field("interval_month", interval_words())
 
 
 def interval_fits(interval: int) -> bool:

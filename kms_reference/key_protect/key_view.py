@@ -9,6 +9,7 @@ from kms_reference.key_protect.crypto import encode_base64
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import KEY_TYPE
 from kms_reference.key_protect.world import REGION
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.model import Key
@@ -71,9 +72,15 @@ def full(call: Call, key: Key, *, payload: bool = False) -> dict[str, Any]:
             view["rotation"]["interval_month"] = key.rotation.interval
     if key.deleted is not None:
         view |= _deletion(call, key, key.deleted)
-    if (payload and key.extractable) or (payload and call.broken("root-key-payload-shown")):
+    if payload and shows_material(call, key):
         view["payload"] = encode_base64(bytes.fromhex(key.newest.material))
     return view
+
+
+@rule
+def shows_material(_: Call, key: Key) -> bool:
+    """Whether the key ever shows its material: a standard key does."""
+    return key.extractable
 
 
 def _dual_auth(call: Call, key: Key) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from kms_reference.key_protect.aliases import check_free
 from kms_reference.key_protect.clock import go_stamp
-from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field, unknown_key
+from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field
 from kms_reference.key_protect.instance import DEFAULT_RING
 from kms_reference.key_protect.key_input import NewKey, check_access, read_material, read_new_key
 from kms_reference.key_protect.key_policies import inherit, read_overrides
@@ -22,6 +23,7 @@ from kms_reference.key_protect.wire import (
     ring_of,
     single_resource,
 )
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.key_input import Material
@@ -42,50 +44,28 @@ def create_key_with_overrides(call: Call) -> Reply:
 
 
 def _create(call: Call, *, overrides: bool) -> Reply:
-    resource = single_resource(_forgiven(call, call.body()), KEY_TYPE, ONE_KEY)
+    resource = single_resource(creation_body(call), KEY_TYPE, ONE_KEY)
     ring = ring_of(call)
     new = read_new_key(call, resource)
     material = read_material(call, resource, extractable=new.extractable)
     for alias in new.aliases:
-        forgiven = call.broken("alias-used-twice") or call.broken("alias-taken-at-creation")
-        if alias in call.instance.alias_index and not forgiven:
-            raise RefusalError("KEY_ALIAS_NOT_UNIQUE_ERR")
+        check_free(call, alias)
     key = _new_key(call, new, material, ring)
     if overrides:
         read_overrides(call, resource, key)
     else:
         inherit(call, key)
-    try:
-        if not _access_forgiven(call, material, overrides=overrides):
-            check_access(call, extractable=new.extractable, material=material)
-    except RefusalError:
-        if call.broken("refused-creation-leaves-key"):
-            call.instance.add(key)
-        raise
+    check_access(call, key, material)
     call.instance.add(key)
     if call.representation:
         return Reply(201, collection("key+json", [full(call, key, payload=True)]))
     return Reply(201, collection("key+json", [brief(call, key)]))
 
 
-def _access_forgiven(call: Call, material: Material, *, overrides: bool) -> bool:
-    return (material.by_token and call.broken("access-ignored-by-token")) or (
-        overrides and call.broken("access-ignored-with-policies")
-    )
-
-
-def _forgiven(call: Call, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body as a defect sees it; the same body without one."""
-    resources = body.get("resources")
-    if call.broken("two-keys-accepted") and isinstance(resources, list):
-        body = {**body, "resources": resources[:1]}
-    if call.broken("empty-metadata-accepted") and not body.get("metadata"):
-        body = {**body, "metadata": {"collectionType": KEY_TYPE, "collectionTotal": 1}}
-    if call.broken("missing-metadata-accepted") and "metadata" not in body:
-        body = {**body, "metadata": {"collectionType": KEY_TYPE, "collectionTotal": 1}}
-    if call.broken("missing-resource-accepted") and not resources:
-        body = {**body, "resources": [{"name": "a key"}]}
-    return body
+@rule
+def creation_body(call: Call) -> dict[str, Any]:
+    """Return the body of a creation as it came. Raises NO_BODY_ERR, BAD_BODY_ERR."""
+    return call.body()
 
 
 def _new_key(call: Call, new: NewKey, material: Material, ring: str) -> Key:
@@ -114,10 +94,10 @@ def get_key(call: Call) -> Reply:
     return Reply(200, collection("key+json", [full(call, key, payload=key.state != State.DESTROYED)]))
 
 
+@rule
 def get_key_metadata(call: Call) -> Reply:
     """GET /keys/{id}/metadata: never a payload."""
-    key = call.key()
-    return Reply(200, collection("key+json", [full(call, key, payload=call.broken("payload-in-metadata"))]))
+    return Reply(200, collection("key+json", [full(call, call.key())]))
 
 
 def patch_key(call: Call) -> Reply:
@@ -127,90 +107,111 @@ def patch_key(call: Call) -> Reply:
     ring = members.text("keyRingID")
     if not ring:
         raise bad_field("keyRingID", "the id of a key ring")
-    known = ring == DEFAULT_RING or ring in call.instance.rings
-    if not known and not call.broken("key-moved-to-nowhere"):
-        raise RefusalError("KEY_RING_NOT_FOUND_ERR")
-    if not call.broken("key-not-moved"):
-        key.ring = ring
-        call.instance.touch(key, call.now)
+    check_ring_exists(call, ring)
+    move(call, key, ring)
     return Reply(200, collection("key+json", [full(call, key)]))
+
+
+@rule
+def check_ring_exists(call: Call, ring: str) -> None:
+    """A key is moved to a ring of the instance. Raises KEY_RING_NOT_FOUND_ERR."""
+    if ring != DEFAULT_RING and ring not in call.instance.rings:
+        raise RefusalError("KEY_RING_NOT_FOUND_ERR")
+
+
+@rule
+def move(call: Call, key: Key, ring: str) -> None:
+    """Put the key into another ring."""
+    key.ring = ring
+    call.instance.touch(key, call.now)
 
 
 def delete_key(call: Call) -> Reply:
     """DELETE /keys/{id}."""
-    let = call.broken("service-deletes-key") or (
-        call.flag("force") and call.broken("service-forces-deletion")
-    )
-    if call.identity.kind == "service" and not let:
-        raise RefusalError("RESOURCE_OWNER_ERR")
+    force = call.flag("force")
+    check_owner(call)
     key = call.key_as_is()
     if key.state == State.DESTROYED:
-        forced = call.flag("force") and call.broken("forced-deletion-twice")
-        if (
-            forced
-            or call.broken("deleted-twice")
-            or (call.world.restarted and call.broken("after-restart-deleted-twice"))
-        ):
-            return Reply(204)
-        if call.broken("deleted-key-not-found"):
-            raise unknown_key()
-        raise RefusalError("KEY_DELETED_ERR")
-    force = call.flag("force")
-    _check_authorizations(call, key)
-    _check_uses(call, key, force=force)
-    key.state_before, key.state = key.state, State.DESTROYED
-    if call.broken("deleted-key-keeps-state"):
-        key.state = key.state_before
-    key.deleted, key.deleted_by, key.acted = call.now, call.identity.iam_id, call.now
-    key.notified = call.now
-    key.authorized_by = ""
-    call.instance.touch(key, call.now)
+        return delete_again(call, key)
+    check_authorizations(call, key)
+    check_adapters(call, key)
+    if key.registrations and force:
+        check_retention(call, key)
+    elif key.registrations:
+        check_registrations(call, key)
+    destroy(call, key)
     if call.representation:
         return Reply(200, collection("key+json", [full(call, key, payload=True)]))
     return Reply(204)
 
 
-def _check_authorizations(call: Call, key: Key) -> None:
-    if key.dual_auth is None or _dual_auth_forgiven(call, key):
-        return
-    if not key.dual_auth.enabled and not call.broken("dual-auth-off-counts"):
-        return
-    same = key.authorized_by == call.identity.iam_id and not call.broken("dual-auth-by-one-user")
-    if call.instance.authorized(key, call.now) and not same:
-        return
-    if call.broken("refused-deletion-deletes"):
-        key.state_before, key.state = key.state, State.DESTROYED
-        key.deleted, key.deleted_by, key.acted = call.now, call.identity.iam_id, call.now
-        call.instance.touch(key)
-    raise RefusalError("AUTHORIZATIONS_NOT_MET", detail="1 prior authorization(s) are required for deletion")
+@rule
+def check_owner(call: Call) -> None:
+    """A service deletes no keys. Raises RESOURCE_OWNER_ERR."""
+    if call.identity.kind == "service":
+        raise RefusalError("RESOURCE_OWNER_ERR")
 
 
-def _dual_auth_forgiven(call: Call, key: Key) -> bool:
-    return (
-        call.broken("dual-auth-ignored")
-        or (key.imported and call.broken("dual-auth-imported-ignored"))
-        or (key.extractable and call.broken("dual-auth-standard-ignored"))
-    )
+@rule
+def delete_again(_: Call, __: Key) -> Reply:
+    """A destroyed key is not deleted again. Raises KEY_DELETED_ERR."""
+    raise RefusalError("KEY_DELETED_ERR")
 
 
-def _check_uses(call: Call, key: Key, *, force: bool) -> None:
-    adapters = any(adapter.key_id == key.id for adapter in call.instance.adapters.values())
-    if adapters and not call.broken("kmip-key-deleted"):
+@rule
+def destroy(call: Call, key: Key) -> None:
+    """Set the key to destroyed, remember its state before, and end the authorisation."""
+    key.state_before, key.state = key.state, State.DESTROYED
+    key.deleted, key.deleted_by, key.acted = call.now, call.identity.iam_id, call.now
+    key.notified = call.now
+    key.authorized_by = ""
+    call.instance.touch(key, call.now)
+
+
+@rule
+def check_authorizations(call: Call, key: Key) -> None:
+    """A key under dual authorisation is deleted by the second of two users. Raises AUTHORIZATIONS_NOT_MET."""
+    if needs_two_users(call, key) and not authorized_before(call, key):
+        detail = "1 prior authorization(s) are required for deletion"
+        raise RefusalError("AUTHORIZATIONS_NOT_MET", detail=detail)
+
+
+@rule
+def needs_two_users(_: Call, key: Key) -> bool:
+    """Whether the key's dual-authorisation policy is enabled."""
+    return key.dual_auth is not None and key.dual_auth.enabled
+
+
+@rule
+def authorized_before(call: Call, key: Key) -> bool:
+    """Whether another user's authorisation stands."""
+    return call.instance.authorized(key, call.now) and key.authorized_by != call.identity.iam_id
+
+
+@rule
+def check_adapters(call: Call, key: Key) -> None:
+    """A key behind a KMIP adapter is not deleted. Raises PROTECTED_RESOURCE_ERR."""
+    if any(adapter.key_id == key.id for adapter in call.instance.adapters.values()):
         raise RefusalError("PROTECTED_RESOURCE_ERR")
-    if not key.registrations:
-        return
-    uses = list(key.registrations.values())
-    prevented = any(use.prevent_deletion for use in uses)
-    if call.broken("last-registration-counts"):
-        prevented = uses[-1].prevent_deletion
-    if force:
-        if prevented and not call.broken("retention-ignored"):
-            raise RefusalError("PREV_KEY_DEL_ERR")
-        if call.broken("force-not-enough"):
-            raise RefusalError("PROTECTED_RESOURCE_ERR")
-        return
-    if not call.broken("registrations-ignored"):
-        raise RefusalError("PROTECTED_RESOURCE_ERR")
+
+
+@rule
+def check_registrations(_: Call, __: Key) -> None:
+    """A registered key is deleted with force only. Raises PROTECTED_RESOURCE_ERR."""
+    raise RefusalError("PROTECTED_RESOURCE_ERR")
+
+
+@rule
+def check_retention(call: Call, key: Key) -> None:
+    """With force a key is deleted unless a resource has a retention policy. Raises PREV_KEY_DEL_ERR."""
+    if deletion_prevented(call, key):
+        raise RefusalError("PREV_KEY_DEL_ERR")
+
+
+@rule
+def deletion_prevented(_: Call, key: Key) -> bool:
+    """Whether any registration of the key prevents its deletion."""
+    return any(use.prevent_deletion for use in key.registrations.values())
 
 
 def restore_key(call: Call) -> Reply:
@@ -221,48 +222,63 @@ def restore_key(call: Call) -> Reply:
     if rules.page and key.extractable:
         raise RefusalError("KEY_ROOT_REQ_ERR")
     if key.state != State.DESTROYED or key.deleted is None:
-        if key.state == State.SUSPENDED and call.broken("restore-of-suspended-key"):
-            key.state = State.ACTIVE
-            return Reply(201, collection("key+json", [full(call, key)]))
-        if call.broken("restore-of-live-key"):
-            return Reply(201, collection("key+json", [full(call, key)]))
-        raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", detail="Key is not in destroyed state")
-    expired = key.expires is not None and call.now >= key.expires and not _expiry_forgiven(call, key)
-    if key.expires is not None and expired:
-        raise RefusalError("KEY_EXPIRED_ERR", detail=f"The key expired on {go_stamp(key.expires)}")
-    if call.now > _counted_from(key, creation=call.broken("restore-window-from-creation")) + rules.seconds(
-        "restore-window", RESTORE_WINDOW
-    ):
+        return restore_living(call, key)
+    check_unexpired(call, key)
+    if call.now > restorable_since(call, key) + rules.seconds("restore-window", RESTORE_WINDOW):
         raise RefusalError("KEY_RESTORE_EXPIRED")
-    waits = not (call.old_form and call.broken("old-form-without-wait"))
-    if waits and call.now < key.acted + rules.seconds("settle-before-restore", SETTLE):
-        raise RefusalError("REQ_TOO_EARLY_ERR")
-    if rules.page and not key.imported and not call.broken("generated-key-restored"):
-        raise RefusalError("KEY_IMPT_REQ_ERR")
+    check_settled(call, key, "settle-before-restore")
+    if rules.page:
+        check_imported(call, key)
     _check_restore_body(call, key, value)
-    key.state = _state_after_restore(call, key)
-    if call.broken("restore-leaves-ring"):
-        key.ring = DEFAULT_RING
-    key.deleted, key.deleted_by, key.notified = None, "", call.now
-    call.instance.touch(key, call.now)
+    revive(call, key)
     return Reply(201, collection("key+json", [full(call, key)]))
 
 
-def _counted_from(key: Key, *, creation: bool) -> float:
-    return key.created if creation or key.deleted is None else key.deleted
+@rule
+def restore_living(_: Call, __: Key) -> Reply:
+    """Only a destroyed key is restored. Raises KEY_ACTION_INVALID_STATE_ERR."""
+    raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", detail="Key is not in destroyed state")
 
 
-def _state_after_restore(call: Call, key: Key) -> int:
-    if call.broken("restored-key-stays-destroyed"):
-        return State.DESTROYED
-    if key.state_before == State.SUSPENDED and call.broken("suspended-key-restored-so"):
-        return State.SUSPENDED
+@rule
+def check_unexpired(call: Call, key: Key) -> None:
+    """A key whose date has passed is not restored. Raises KEY_EXPIRED_ERR."""
+    if key.expires is not None and call.now >= key.expires:
+        raise RefusalError("KEY_EXPIRED_ERR", detail=f"The key expired on {go_stamp(key.expires)}")
+
+
+@rule
+def restorable_since(_: Call, key: Key) -> float:
+    """Return the moment from which the 30 days for a restore run: the deletion."""
+    return key.created if key.deleted is None else key.deleted
+
+
+@rule
+def check_settled(call: Call, key: Key, span: str) -> None:
+    """Enabling and restoring wait for 30 seconds after the last action. Raises REQ_TOO_EARLY_ERR."""
+    if call.now < key.acted + call.rules.seconds(span, SETTLE):
+        raise RefusalError("REQ_TOO_EARLY_ERR")
+
+
+@rule
+def check_imported(_: Call, key: Key) -> None:
+    """In the page's edition only imported keys are restored. Raises KEY_IMPT_REQ_ERR."""
+    if not key.imported:
+        raise RefusalError("KEY_IMPT_REQ_ERR")
+
+
+@rule
+def revive(call: Call, key: Key) -> None:
+    """Undo the deletion; everything that the key had is there again."""
+    key.state = state_after_restore(call, key)
+    key.deleted, key.deleted_by, key.notified = None, "", call.now
+    call.instance.touch(key, call.now)
+
+
+@rule
+def state_after_restore(_: Call, key: Key) -> int:
+    """Return the state of a restored key: active, or deactivated if it was."""
     return State.DEACTIVATED if key.state_before == State.DEACTIVATED else State.ACTIVE
-
-
-def _expiry_forgiven(call: Call, key: Key) -> bool:
-    meanwhile = key.expires is not None and key.deleted is not None and key.deleted < key.expires
-    return call.broken("expired-key-restored") or (meanwhile and call.broken("expiry-while-deleted-ignored"))
 
 
 def _check_restore_body(call: Call, key: Key, value: object) -> None:
@@ -290,27 +306,39 @@ def purge_key(call: Call) -> Reply:
     """DELETE /keys/{id}/purge: four hours after deletion at the earliest."""
     key = call.key_as_is()
     if key.state != State.DESTROYED or key.deleted is None:
-        suspended = key.state == State.SUSPENDED and call.broken("suspended-key-purged")
-        if not suspended and not call.broken("purge-of-live-key"):
-            raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", newer=True)
-    elif call.now < _counted_from(key, creation=call.broken("purge-wait-from-creation")) + call.rules.seconds(
-        "purge-wait", PURGE_WAIT
-    ):
+        purge_living(call, key)
+    elif call.now < purgeable_since(call, key) + call.rules.seconds("purge-wait", PURGE_WAIT):
         raise RefusalError(
             "REQ_TOO_EARLY_ERR", suffix="Purge operation is allowed 4h0m0s after key is deleted", newer=True
         )
     view = full(call, key)
-    if not call.broken("purged-key-remains"):
-        call.instance.remove(key)
+    forget(call, key)
     if call.representation:
         return Reply(200, collection("key+json", [view]))
     return Reply(200 if call.rules.varies("purge-200") else 204)
 
 
+@rule
+def purge_living(_: Call, __: Key) -> None:
+    """Only a destroyed key is purged. Raises KEY_ACTION_INVALID_STATE_ERR."""
+    raise RefusalError("KEY_ACTION_INVALID_STATE_ERR", newer=True)
+
+
+@rule
+def purgeable_since(_: Call, key: Key) -> float:
+    """Return the moment from which the four hours before a purge run: the deletion."""
+    return key.created if key.deleted is None else key.deleted
+
+
+@rule
+def forget(call: Call, key: Key) -> None:
+    """Remove the key for good."""
+    call.instance.remove(key)
+
+
+@rule
 def unexpected_body(call: Call) -> None:
     """Actions without a body take none, `null` or an object, whose members are ignored. Raises BAD_BODY_ERR."""
     value = call.json()
-    if call.raw.strip() == b"null" and call.broken("null-body-refused"):
-        raise bad_body("json: cannot unmarshal null into an object")
     if value is not None and not isinstance(value, dict):
         raise bad_body("json: cannot unmarshal the body into an object")

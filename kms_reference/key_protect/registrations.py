@@ -9,6 +9,7 @@ from kms_reference.key_protect.errors import RefusalError, bad_field, bad_query,
 from kms_reference.key_protect.model import Key, Registration, State
 from kms_reference.key_protect.search import MAX_PAGE, PAGE, paged
 from kms_reference.key_protect.wire import TYPE_PREFIX, Call, Members, Reply, collection, single_resource
+from kms_reference.rules import rule
 
 INPUT_TYPE: Final = TYPE_PREFIX + "registration_input+json"
 ACK_TYPE: Final = TYPE_PREFIX + "event_acknowledge+json"
@@ -73,10 +74,8 @@ def _write(call: Call, *, keep: bool) -> Reply:
     key = call.key()
     crn = call.args["crn"]
     _check_crn(crn)
-    if key.extractable and not call.broken("standard-key-registered"):
-        raise RefusalError("KEY_ROOT_REQ_REG_ERR")
-    if key.state != State.ACTIVE and not _state_forgiven(call, key):
-        raise RefusalError("KEY_INVALID_STATE_ERR")
+    check_root_key(call, key)
+    check_active(call, key)
     members = Members({})
     if call.json() is not None:
         body = call.body()
@@ -94,14 +93,18 @@ def _write(call: Call, *, keep: bool) -> Reply:
     return Reply(201 if old is None else 200, view)
 
 
-def _state_forgiven(call: Call, key: Key) -> bool:
-    again = call.operation.id != "createRegistration"
-    return (
-        call.broken("inactive-key-registered")
-        or (key.state == State.DESTROYED and call.broken("destroyed-key-registered"))
-        or (key.state == State.DEACTIVATED and call.broken("deactivated-key-registered"))
-        or (again and call.broken("suspended-registration-replaced"))
-    )
+@rule
+def check_root_key(_: Call, key: Key) -> None:
+    """Only root keys are registered. Raises KEY_ROOT_REQ_REG_ERR."""
+    if key.extractable:
+        raise RefusalError("KEY_ROOT_REQ_REG_ERR")
+
+
+@rule
+def check_active(_: Call, key: Key) -> None:
+    """Only active keys are registered. Raises KEY_INVALID_STATE_ERR."""
+    if key.state != State.ACTIVE:
+        raise RefusalError("KEY_INVALID_STATE_ERR")
 
 
 def _check_crn(crn: str) -> None:
@@ -119,7 +122,7 @@ def _check_owner(call: Call, registration: Registration) -> None:
 def _merged(
     call: Call, key: Key, crn: str, members: Members, old: Registration | None, *, keep: bool
 ) -> Registration:
-    kept = old if keep or (old is not None and call.broken("replacement-keeps-members")) else None
+    kept = kept_registration(call, old, keep=keep)
     description = members.text("description")
     metadata = members.text("registrationMetadata")
     prevent = members.boolean("preventKeyDeletion")
@@ -128,9 +131,7 @@ def _merged(
     if version_id and version_id not in ids:
         raise bad_field("keyVersionId", "the id of a version of the key")
     if old is not None and version_id and old.version_id in ids:
-        older = ids.index(version_id) < ids.index(old.version_id)
-        if older and not call.broken("older-version-registered"):
-            raise RefusalError("KEY_VERSION_INVALID")
+        check_version(call, ids.index(version_id), ids.index(old.version_id))
     who = call.identity.iam_id
     return Registration(
         crn=crn,
@@ -143,6 +144,19 @@ def _merged(
         updated=call.now,
         updated_by=who,
     )
+
+
+@rule
+def kept_registration(_: Call, old: Registration | None, *, keep: bool) -> Registration | None:
+    """Return where members that the body does not give come from: only a PATCH keeps them."""
+    return old if keep else None
+
+
+@rule
+def check_version(_: Call, new: int, old: int) -> None:
+    """A registration does not go back to an older key version. Raises KEY_VERSION_INVALID."""
+    if new < old:
+        raise RefusalError("KEY_VERSION_INVALID")
 
 
 def _list(call: Call, keys: list[Key]) -> Reply:

@@ -7,10 +7,11 @@ from typing import Any, Final
 from kms_reference.key_protect.clock import stamp
 from kms_reference.key_protect.errors import RefusalError, bad_field, plain
 from kms_reference.key_protect.instance import DEFAULT_RING
-from kms_reference.key_protect.model import State
+from kms_reference.key_protect.model import Key, State
 from kms_reference.key_protect.names import check_ring_id
 from kms_reference.key_protect.search import paged
 from kms_reference.key_protect.wire import Call, Reply
+from kms_reference.rules import rule
 
 _PAGE: Final = 100
 _MAX_PAGE: Final = 5_000
@@ -18,14 +19,18 @@ _MAX_PAGE: Final = 5_000
 
 def list_rings(call: Call) -> Reply:
     """GET /key_rings."""
+    return paged(call, "key_ring+json", ring_views(call), _MAX_PAGE, _PAGE)
+
+
+@rule
+def ring_views(call: Call) -> list[dict[str, Any]]:
+    """Return the rings as lists show them, the default ring first."""
     views: list[dict[str, Any]] = [{"id": DEFAULT_RING}]
     views += [
         {"id": ring, "creationDate": stamp(created), "createdBy": created_by}
         for ring, (created, created_by) in call.instance.rings.items()
     ]
-    if call.broken("default-ring-missing"):
-        del views[0]
-    return paged(call, "key_ring+json", views, _MAX_PAGE, _PAGE)
+    return views
 
 
 def create_ring(call: Call) -> Reply:
@@ -48,16 +53,26 @@ def delete_ring(call: Call) -> Reply:
     if ring not in call.instance.rings:
         raise RefusalError("KEY_RING_NOT_FOUND_ERR")
     keys = [key for key in call.instance.keys.values() if key.ring == ring]
-    if keys and not force and not call.broken("full-key-ring-deleted"):
-        raise RefusalError("KEY_RING_NOT_EMPTY_ERR")
-    living = [key for key in keys if key.state != State.DESTROYED]
-    if call.broken("suspended-keys-lose-ring"):
-        living = [key for key in living if key.state != State.SUSPENDED]
-    if living and not call.broken("full-key-ring-deleted"):
-        raise RefusalError("KEY_RING_KEYS_NOT_DELETED_ERR")
+    if not force:
+        check_empty(call, keys)
+    check_destroyed(call, keys)
     for key in keys:
         key.ring = DEFAULT_RING
         call.instance.touch(key)
     del call.instance.rings[ring]
     call.instance.changed = True
     return Reply(204)
+
+
+@rule
+def check_empty(_: Call, keys: list[Key]) -> None:
+    """Without force a key ring is deleted when it holds no key. Raises KEY_RING_NOT_EMPTY_ERR."""
+    if keys:
+        raise RefusalError("KEY_RING_NOT_EMPTY_ERR")
+
+
+@rule
+def check_destroyed(_: Call, keys: list[Key]) -> None:
+    """With force the keys of a ring are all destroyed. Raises KEY_RING_KEYS_NOT_DELETED_ERR."""
+    if any(key.state != State.DESTROYED for key in keys):
+        raise RefusalError("KEY_RING_KEYS_NOT_DELETED_ERR")

@@ -12,6 +12,7 @@ from kms_reference.key_protect.errors import RefusalError, bad_query
 from kms_reference.key_protect.key_view import full
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import Call, Reply, collection
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.model import Key
@@ -53,10 +54,10 @@ _DATES: Final[dict[str, Callable[[Key], float | None]]] = {
 Test = Callable[["Key"], bool]
 
 
+@rule
 def head_keys(call: Call) -> Reply:
     """HEAD /keys: how many keys match."""
-    total = len(_matching(call, _tests(call)))
-    return Reply(200, None, {"Key-Total": str(total + 1 if call.broken("key-total-wrong") else total)})
+    return Reply(200, None, {"Key-Total": str(len(_matching(call, _tests(call))))})
 
 
 def list_keys(call: Call) -> Reply:
@@ -80,11 +81,20 @@ def list_keys(call: Call) -> Reply:
         # Keys without the member come last in ascending order.
         keys.sort(key=lambda key: _sort_value(key, name), reverse=descending)
     keys = first + keys
-    chosen = keys[offset : offset + limit] if not call.broken("limit-ignored") else keys[offset:]
-    if call.broken("offset-ignored"):
-        chosen = keys[:limit]
-    shown = [full(call, key, payload=call.broken("payload-in-list")) for key in chosen]
+    shown = shown_in_list(call, page_of(call, keys, offset, limit))
     return Reply(200, collection("key+json", shown, **metadata))
+
+
+@rule
+def page_of(_: Call, keys: list[Key], offset: int, limit: int) -> list[Key]:
+    """Return one page of the list."""
+    return keys[offset : offset + limit]
+
+
+@rule
+def shown_in_list(call: Call, keys: list[Key]) -> list[dict[str, Any]]:
+    """Return the keys as a list shows them: without payload."""
+    return [full(call, key) for key in keys]
 
 
 def list_versions(call: Call) -> Reply:
@@ -93,29 +103,31 @@ def list_versions(call: Call) -> Reply:
     offset, limit = page(call, MAX_PAGE, PAGE)
     any_state = call.flag("allKeyStates")
     counted = call.flag("totalCount")
-    listed = (key.state == State.DESTROYED and call.broken("deleted-key-versions-listed")) or (
-        key.state == State.DEACTIVATED and call.broken("deactivated-versions-listed")
-    )
-    if (
-        key.state != State.ACTIVE
-        and not any_state
-        and not listed
-        and not call.broken("versions-in-any-state")
-    ):
-        if key.state == State.DESTROYED and call.rules.varies("destroyed-key-is-gone"):
-            raise RefusalError("KEY_DELETED_ERR")
-        raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")
-    versions = [{"id": v.id, "creationDate": stamp(v.created)} for v in reversed(key.versions)]
-    if call.broken("versions-oldest-first"):
-        versions.reverse()
+    if not any_state:
+        check_listed(call, key)
+    versions = version_views(call, key)
     metadata = {"totalCount": len(versions)} if counted else {}
     return Reply(200, collection("key.version+json", versions[offset : offset + limit], **metadata))
 
 
+@rule
+def check_listed(call: Call, key: Key) -> None:
+    """Versions of an active key are listed without being asked for. Raises KEY_ACTION_INVALID_STATE_ERR."""
+    if key.state == State.DESTROYED and call.rules.varies("destroyed-key-is-gone"):
+        raise RefusalError("KEY_DELETED_ERR")
+    if key.state != State.ACTIVE:
+        raise RefusalError("KEY_ACTION_INVALID_STATE_ERR")
+
+
+@rule
+def version_views(_: Call, key: Key) -> list[dict[str, Any]]:
+    """Return the versions as lists show them, newest first."""
+    return [{"id": v.id, "creationDate": stamp(v.created)} for v in reversed(key.versions)]
+
+
+@rule
 def page(call: Call, most: int, default: int) -> tuple[int, int]:
     """Offset and limit of a list. Raises INVALID_QUERY_PARAM_ERR."""
-    if call.broken("limit-out-of-range-accepted"):
-        return call.number("offset", 0, None, 0), call.number("limit", -(10**6), None, default)
     limit = call.number("limit", 1, most, default)
     return call.number("offset", 0, None, 0), limit
 
@@ -129,8 +141,20 @@ def paged(call: Call, kind: str, views: list[dict[str, Any]], most: int, default
 
 def _matching(call: Call, tests: list[Test]) -> list[Key]:
     keys = call.instance.keys.values()
-    ring = None if call.broken("key-ring-header-ignored") else call.ring
+    ring = ring_of_list(call)
     return [key for key in keys if (ring is None or key.ring == ring) and all(test(key) for test in tests)]
+
+
+@rule
+def ring_of_list(call: Call) -> str | None:
+    """Return the key ring whose keys are listed: the one that the header names, None for all."""
+    return call.ring
+
+
+@rule
+def tests_by_default(_: Call) -> list[Test]:
+    """Return what a key passes where no state is asked for: it is not destroyed."""
+    return [lambda key: key.state != State.DESTROYED]
 
 
 def _tests(call: Call) -> list[Test]:
@@ -147,8 +171,8 @@ def _tests(call: Call) -> list[Test]:
             raise bad_query("state", "a comma separated list of key states 0, 1, 2, 3, 5")
         numbers = {int(state) for state in wanted}
         tests.append(lambda key: key.state in numbers)
-    elif not any(term[0] == "state" for term in terms) and not call.broken("deleted-keys-listed"):
-        tests.append(lambda key: key.state != State.DESTROYED)
+    elif not any(term[0] == "state" for term in terms):
+        tests += tests_by_default(call)
     if call.query.get("extractable"):
         extractable = call.flag("extractable")
         tests.append(lambda key: key.extractable == extractable)
@@ -196,9 +220,15 @@ def _filter_test(name: str, operator: str, value: str) -> Test:
 def _order(call: Call) -> list[tuple[str, bool]]:
     text = call.query.get("sort") or "id"
     order = [(name.removeprefix("-"), name.startswith("-")) for name in text.split(",")]
-    if any(name not in SORTS for name, _ in order) and not call.broken("unknown-sort-accepted"):
-        raise bad_query("sort", f"a valid string from one of this [{','.join(SORTS)}]")
+    check_order(call, order)
     return order
+
+
+@rule
+def check_order(_: Call, order: list[tuple[str, bool]]) -> None:
+    """Lists are sorted by known properties. Raises INVALID_QUERY_PARAM_ERR."""
+    if any(name not in SORTS for name, _ in order):
+        raise bad_query("sort", f"a valid string from one of this [{','.join(SORTS)}]")
 
 
 def _sort_value(key: Key, name: str) -> tuple[bool, float | str]:

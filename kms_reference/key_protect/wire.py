@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect.errors import RefusalError, bad_body, bad_query, unknown_key
 from kms_reference.key_protect.instance import DEFAULT_RING
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.iam import Identity
@@ -78,16 +79,12 @@ class Call:
     world: World
     now: float
     stale: dict[str, Any] = field(default_factory=dict)
-    """What a defect remembered before it let other requests in between."""
+    """What a defect has read before other requests came in between; empty in a lawful server."""
 
     @property
     def rules(self) -> Rules:
         """The switches of this server."""
         return self.world.rules
-
-    def broken(self, name: str) -> bool:
-        """Whether the defect `name` is switched on."""
-        return self.world.rules.broken(name)
 
     @property
     def old_form(self) -> bool:
@@ -107,43 +104,41 @@ class Call:
     def key(self) -> Key:
         """Return the key that the path names by id or alias. Raises KEY_NOT_FOUND_ERR, INCOMPLETE_METADATA_ERR."""
         found = self.key_as_is()
-        if found.corrupt and not self.broken("corruption-unnoticed"):
+        self.check_intact(found)
+        return found
+
+    @rule
+    def check_intact(self, key: Key) -> None:
+        """The key's metadata are whole. Raises INCOMPLETE_METADATA_ERR."""
+        if key.corrupt:
             raise RefusalError("INCOMPLETE_METADATA_ERR")
-        return found
 
+    @rule
     def key_as_is(self) -> Key:
-        """As `key`, corrupted or not: deleting is the way out of corruption."""
-        reference = self.args["id"]
-        found = self.instance.find(reference)
-        if found is None and self.broken("alias-case-ignored"):
-            found = next(
-                (self.instance.find(a) for a in self.instance.alias_index if a.lower() == reference.lower()),
-                None,
-            )
-        if found is None and self.broken("instances-share-keys"):
-            others = (other.find(self.args["id"]) for other in self.world.instances.values())
-            found = next((key for key in others if key is not None), None)
-        if found is None or (self.ring not in (None, found.ring) and not self._ring_forgiven(found)):
+        """As `key`, corrupted or not: deleting is the way out of corruption. Raises KEY_NOT_FOUND_ERR."""
+        found = self.find_key()
+        if found is None:
             raise unknown_key()
-        if found.id != reference and self.operation.writes and self.broken("alias-only-for-reading"):
-            raise unknown_key()
+        self.check_ring(found)
         return found
 
-    def _ring_forgiven(self, key: Key) -> bool:
-        acts = self.operation.method in ("POST", "DELETE")
-        return (
-            self.broken("key-ring-header-ignored")
-            or (acts and self.broken("ring-ignored-by-actions"))
-            or (key.id != self.args["id"] and self.broken("ring-ignored-for-aliases"))
-        )
+    @rule
+    def find_key(self) -> Key | None:
+        """Return the key of this instance that the path names by id or alias."""
+        return self.instance.find(self.args["id"])
 
+    @rule
+    def check_ring(self, key: Key) -> None:
+        """A key ring that is named by header holds the key. Raises KEY_NOT_FOUND_ERR."""
+        if self.ring not in (None, key.ring):
+            raise unknown_key()
+
+    @rule
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Return a boolean query parameter. Raises INVALID_QUERY_PARAM_ERR."""
         text = self.query.get(name)
         if text is None or text == "":
             return default
-        if name == "force" and self.broken("force-false-is-force"):
-            return True
         if text not in _BOOLEANS:
             raise bad_query(name, "a boolean")
         return _BOOLEANS[text]
@@ -163,14 +158,10 @@ class Call:
             raise bad_query(name, bounds)
         return value
 
+    @rule
     def json(self) -> Any:
         """Return the body as a JSON value, None when there is none or it is `null`. Raises BAD_BODY_ERR."""
-        try:
-            return decode_json(self.raw)
-        except RefusalError:
-            if self.broken("garbage-body-is-no-body"):
-                return None
-            raise
+        return decode_json(self.raw)
 
     def body(self) -> dict[str, Any]:
         """Return the body as an object. Raises NO_BODY_ERR, BAD_BODY_ERR."""
@@ -348,13 +339,10 @@ def collection(kind: str, resources: list[Any], **metadata: Any) -> dict[str, An
     return body
 
 
+@rule
 def ring_of(call: Call) -> str:
     """Return the key ring that a new key goes to. Raises KEY_RING_NOT_FOUND_ERR."""
     ring = call.ring or DEFAULT_RING
-    if call.broken("ring-case-ignored"):
-        ring = next((known for known in call.instance.rings if known.lower() == ring.lower()), ring)
     if ring != DEFAULT_RING and ring not in call.instance.rings:
-        if call.broken("unknown-key-ring-accepted"):
-            return DEFAULT_RING
         raise RefusalError("KEY_RING_NOT_FOUND_ERR")
     return ring

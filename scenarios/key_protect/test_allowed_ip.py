@@ -60,7 +60,9 @@ def test_caller_from_a_public_network(kms):
     private.list_keys(limit=1).succeeds(200)
     private.set_instance_policy("allowedNetwork", allowed_network="private-only").succeeds(204)
     private.list_keys(limit=1).succeeds(200)
-    public.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR", requirement="unauthorized-err")
+    public.list_keys(limit=1).is_refused(
+        "UNAUTHORIZED_ERR", requirement=("precedence-p3", "unauthorized-err")
+    )
     private.set_instance_policy("allowedNetwork", allowed_network="public-and-private").succeeds(204)
     public.list_keys(limit=1).succeeds(200)
 

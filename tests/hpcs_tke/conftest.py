@@ -12,6 +12,7 @@ import pytest
 
 from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.signing import Administrator, EcAdministrator, Importer, join_parts
+from kms_reference.defects import rules_of
 from kms_reference.hpcs_tke import TkeService, create_app
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"
@@ -207,7 +208,7 @@ def make_bench() -> Iterator[Callable[..., Context]]:
     open_clients: list[Http] = []
 
     def make(*defects: str) -> Context:
-        service = TkeService(identify, defects=defects)
+        service = TkeService(identify, rules=rules_of(defects=defects))
         service.provision(INSTANCE)
         client = Http(create_app(service))
         open_clients.append(client)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kms_reference.hpcs_tke import DEFECTS, codes
+from kms_reference.defects import SYSTEM_DEFECTS
+from kms_reference.hpcs_tke import codes
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "contracts" / "hpcs_tke"
@@ -90,7 +91,7 @@ def test_defects_break_known_promises() -> None:
     """What a defect breaks is a row, or the short anchor of a section."""
     sections = read("contract.yaml")["sections"]
     known = rows().keys() | {section["anchor"].removeprefix("error-messages-") for section in sections}
-    assert {section for defect in DEFECTS.values() for section in defect.sections} <= known
+    assert {section for defect in SYSTEM_DEFECTS["hpcs_tke"].values() for section in defect.sections} <= known
 
 
 def test_twelve_errata() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kms_reference.defects import rules_of
 from kms_reference.iks import IksService, create_app
 
 ACCOUNT = "account-1"
@@ -146,7 +147,7 @@ def make_iks() -> Iterator[Callable[..., Iks]]:
     clients: list[Http] = []
 
     def make(*defects: str) -> Iks:
-        clients.append(Http(create_app(IksService(identify, defects=defects))))
+        clients.append(Http(create_app(IksService(identify, rules=rules_of(defects=defects)))))
         return Iks(clients[-1])
 
     yield make

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kms_reference.iks import DEFECTS
+from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.iks.messages import Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +142,7 @@ def test_explanations_are_there() -> None:
 
 def test_defects_break_known_promises() -> None:
     """What a defect breaks is a row."""
-    named = {section for defect in DEFECTS.values() for section in defect.sections}
+    named = {section for defect in SYSTEM_DEFECTS["iks"].values() for section in defect.sections}
     assert named <= rows().keys()
 
 

@@ -11,9 +11,7 @@ from typing import Any, Literal
 from in_process import reference, without_sockets
 
 from kms_conformance.target.target import Target, build_target
-from kms_reference.defects import DEFECTS
-from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
-from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
+from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.server import Server
 from kms_reference.target import target_text
 from kms_reference.variations import VARIATIONS
@@ -53,8 +51,7 @@ def _serve(kind: Kind, name: str) -> Iterator[Target]:
 SYSTEMS: Mapping[str, System] = {
     system.contract: system
     for system in (
-        System("key_protect", DEFECTS, VARIATIONS, _serve),
-        System("hpcs_tke", TKE_DEFECTS, {}, _serve),
-        System("iks", IKS_DEFECTS, {}, _serve),
+        System(contract, defects, VARIATIONS if contract == "key_protect" else {}, _serve)
+        for contract, defects in SYSTEM_DEFECTS.items()
     )
 }

@@ -17,11 +17,11 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from kms_reference.defects import DEFECTS
+from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
-from kms_reference.key_protect.broken_roads import ROAD_DEFECTS
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
+from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.world import World
 from kms_reference.rules import Rules
 from kms_reference.variations import VARIATIONS
@@ -43,7 +43,8 @@ RANDOM = re.compile(
     r"|eyJ[\w.-]+|\d{4}-\d\d-\d\d[T ][0-9:]+(?=[.Z ])"
 )
 DAY = 86_400
-ONLY_IN_CASES = {defect.name for defect in ROAD_DEFECTS}
+DEFECTS = SYSTEM_DEFECTS["key_protect"]
+ONLY_IN_CASES = {defect.name for defect in PATH_DEFECTS}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 

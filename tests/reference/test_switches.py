@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kms_reference.defects import DEFECTS
-from kms_reference.key_protect.actions import OTHER_AAD
-from kms_reference.key_protect.broken_roads import DEEDS
+import kms_reference
+from kms_reference.defects import ALL_DEFECTS, FUZZ_DEFECTS, SYSTEM_DEFECTS, rules_of
+from kms_reference.errors import ServerError
 from kms_reference.key_protect.errors import CODES
 from kms_reference.key_protect.sections import SECTION_OF, UMBRELLA, UNAUTHORIZED
-from kms_reference.rules import Rules, Switch
+from kms_reference.rules import RefusedError, Rules, as_stated, rule
+from kms_reference.server import Server
+from kms_reference.switches import (
+    Change,
+    Defect,
+    Switch,
+    UnknownSwitchError,
+    gives,
+    instead,
+    on_refusal,
+    refused_but,
+    skipped,
+    then,
+    unchecked,
+)
 from kms_reference.variations import VARIATIONS
 
 if TYPE_CHECKING:
@@ -22,21 +36,17 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest import Kms
-    from kms_reference.server import Server
 
+DEFECTS = SYSTEM_DEFECTS["key_protect"]
 ANCHORS = {*SECTION_OF.values(), UNAUTHORIZED, UMBRELLA}
 SWITCHES: list[Switch] = [*DEFECTS.values(), *VARIATIONS.values()]
-SOURCE = "\n".join(
-    path.read_text()
-    for path in sorted((Path(__file__).parents[2] / "kms_reference" / "key_protect").glob("*.py"))
-)
-# Names of which a part is computed where they are asked for.
-COMPUTED = re.compile(
-    r"(\w+)-on-(standard|disabled|deleted)-key|(\w+)-in-any-state|(create|import)-(root|standard)-key-ignored"
-    r"|rotation-unlimited-for-(imported|generated)"
-)
-# Names that stand in a table, whose reader asks for each of them.
-IN_TABLES = {*OTHER_AAD, *(deed.name for deed in DEEDS)}
+PACKAGE = Path(kms_reference.__file__).parent
+LAWFUL = {
+    path: path.read_text()
+    for system in ("key_protect", "hpcs_tke", "iks")
+    for path in sorted((PACKAGE / system).glob("*.py"))
+}
+SOURCE = "\n".join(LAWFUL.values())
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.name)
@@ -57,20 +67,111 @@ def test_enough_switches_and_every_section_has_defects() -> None:
     assert set(SECTION_OF) <= set(CODES)
 
 
-@pytest.mark.parametrize("switch", [s for s in SWITCHES if s.mutate is None], ids=lambda switch: switch.name)
-def test_switch_is_asked_for(switch: Switch) -> None:
-    """A name without a rewriting is asked for by the code, a span is read by it."""
-    if switch.times:
-        assert all(f'seconds("{span}"' in SOURCE for span in switch.times)
-    elif not COMPUTED.fullmatch(switch.name) and switch.name not in IN_TABLES:
-        assert re.search(rf'(broken|varies)\(\s*"{switch.name}"', SOURCE)
+@pytest.mark.parametrize("defect", ALL_DEFECTS.values(), ids=lambda defect: defect.name)
+def test_defect_changes_something(defect: Defect) -> None:
+    """It replaces rules that a lawful module states, a span that one reads, what is held, or the reply."""
+    parts = (defect.mutate, defect.times, defect.changes, defect.after, defect.counting)
+    assert any(parts)
+    for change in defect.changes:
+        assert "defects" not in as_stated(change.rule).__module__
+    assert all(f'"{span}"' in SOURCE for span in defect.times)
 
 
-def test_nothing_else_is_asked_for() -> None:
-    """The code asks for no switch that is not registered."""
-    asked = set(re.findall(r'(?:broken|varies)\(\s*"([^"]+)"', SOURCE))
-    assert asked <= {*DEFECTS, *VARIATIONS}
-    assert not Rules().broken(next(iter(DEFECTS)))
+@pytest.mark.parametrize("name", [v.name for v in VARIATIONS.values() if v.mutate is None and not v.times])
+def test_variation_is_asked_for(name: str) -> None:
+    """A variation without a rewriting is asked for by the code."""
+    assert re.search(rf'varies\(\s*"{name}"', SOURCE)
+
+
+def test_lawful_modules_know_no_defect() -> None:
+    """What states the rules neither names a defect nor imports one."""
+    words = set(re.findall(r'"([a-z0-9-]+)"', SOURCE))
+    assert words & {*ALL_DEFECTS} == set()
+    for path, text in LAWFUL.items():
+        assert not re.search(r"import .*defects|from \S*defects", text), path
+
+
+def test_names_are_unique() -> None:
+    """No two defects and no defect and variation share a name."""
+    count = len(FUZZ_DEFECTS) + sum(len(table) for table in SYSTEM_DEFECTS.values())
+    assert len({*ALL_DEFECTS, *VARIATIONS}) == count + len(VARIATIONS)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"defects": ["rotation-unlimitd"]},
+            "unknown defect 'rotation-unlimitd'; did you mean 'rotation-unlimited'?",
+        ),
+        (
+            {"defects": ["tke-counter-stuk"]},
+            "unknown defect 'tke-counter-stuk'; did you mean 'tke-counter-stuck'?",
+        ),
+        ({"defects": ["iks-user-rong"]}, "unknown defect 'iks-user-rong'; did you mean 'iks-user-wrong'?"),
+        ({"variations": ["purge-20"]}, "unknown variation 'purge-20'; did you mean 'purge-200'?"),
+        ({"defects": ["qqq"]}, "unknown defect 'qqq'; `kms-conformance serve --list` shows all."),
+    ],
+)
+def test_unknown_name_is_refused(options: dict[str, list[str]], says: str) -> None:
+    """Whatever the system, an unknown name is one typed error with the nearest name, for servers and for rules."""
+    for make in (Server, rules_of):
+        with pytest.raises(UnknownSwitchError, match=re.escape(says)) as caught:
+            make(**options)
+        assert isinstance(caught.value, ServerError)
+
+
+class Owner:
+    """Has rules, and one that may be replaced."""
+
+    def __init__(self, *defects: Defect) -> None:
+        self.rules = Rules.of("page", defects, [])
+        self.done: list[str] = []
+
+    @rule
+    def check(self, word: str) -> str:
+        """Refuse one word."""
+        if word == "bad":
+            raise RefusedError(word)
+        self.done.append(word)
+        return word
+
+
+def broken(*changes: Change) -> Owner:
+    """Return an owner whose rule is changed."""
+    return Owner(Defect("d", "It is broken.", changes=changes))
+
+
+def test_changes_of_a_rule() -> None:
+    """Each kind of change does what its name says, and a lawful owner beside it keeps its rule."""
+    assert broken(unchecked(Owner.check, gives=lambda: "let pass")).check("bad") == "let pass"
+    assert broken(gives(Owner.check, lambda result, *_: result * 2)).check("good") == "goodgood"
+    assert (
+        broken(instead(Owner.check, lambda lawful, owner, _: lawful(owner, "other"))).check("bad") == "other"
+    )
+    assert broken(on_refusal(Owner.check, lambda refusal, *_: str(refusal))).check("bad") == "bad"
+    assert broken(skipped(Owner.check)).check("bad") is None
+    owner = broken(refused_but(Owner.check, lambda owner, word: owner.done.append(word)))
+    with pytest.raises(RefusedError):
+        owner.check("bad")
+    assert owner.done == ["bad"]
+    owner = broken(then(Owner.check, lambda owner, word: owner.done.append(word)))
+    assert (owner.check("good"), owner.done) == ("good", ["good", "good"])
+    with pytest.raises(RefusedError):
+        Owner().check("bad")
+
+
+def test_changes_hold_where_they_are_meant_to() -> None:
+    """`when` and `codes` narrow a change, and several changes of one rule work together."""
+    narrow = broken(unchecked(Owner.check, lambda _, word: word == "other"))
+    coded = broken(unchecked(Owner.check, codes=("SOME_ERR",)))
+    for owner in (narrow, coded):
+        with pytest.raises(RefusedError):
+            owner.check("bad")
+    both = broken(
+        unchecked(Owner.check, gives=lambda: "a"), gives(Owner.check, lambda result, *_: result + "b")
+    )
+    assert both.check("bad") == "ab"
 
 
 def probe(kms: Kms) -> list[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""What a request or its reply looks like when a fault of :mod:`fuzz_defects` shows: tests on a draft, to be combined."""
+"""What a request or its reply looks like when a fault of :mod:`fuzz` shows: tests on a draft, to be combined."""
 # ruff: noqa: PLR2004 - the numbers are what each test is about
 
 from __future__ import annotations

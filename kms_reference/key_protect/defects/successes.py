@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from kms_reference.key_protect.broken_refusals import bearer
-from kms_reference.rules import Defect
+from kms_reference.key_protect.defects.refusals import bearer
+from kms_reference.switches import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from kms_reference.key_protect import fuzz_triggers as on
+from kms_reference.key_protect.defects import fuzz_triggers as on
 from kms_reference.key_protect.model import State
-from kms_reference.rules import Defect
+from kms_reference.switches import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect.errors import CODES
 from kms_reference.key_protect.sections import SECTION_OF, UNAUTHORIZED
-from kms_reference.rules import Defect
+from kms_reference.switches import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

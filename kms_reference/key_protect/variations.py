@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kms_reference.key_protect.errors import UMBRELLA_MESSAGES
 from kms_reference.key_protect.sections import UMBRELLA
 from kms_reference.key_protect.wire import KEY_TYPE
-from kms_reference.rules import Variation
+from kms_reference.switches import Variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

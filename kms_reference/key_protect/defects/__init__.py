@@ -1,0 +1,14 @@
+"""Faults of Key Protect that a good suite finds, one folder away from the rules that they break."""
+
+from typing import Final
+
+from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
+from kms_reference.key_protect.defects.paths import PATH_DEFECTS
+from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.defects.rules import RULE_DEFECTS
+from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
+from kms_reference.switches import Defect
+
+__all__ = ["DEFECTS", "FUZZ_DEFECTS"]
+
+DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *PATH_DEFECTS)
