@@ -17,7 +17,7 @@ from kms_reference.hpcs_tke import DEFECTS
 from kms_reference.hpcs_tke.defects import ActiveDefects
 
 if TYPE_CHECKING:
-    from tests.hpcs_tke.conftest import Context, Unit
+    from tests.reference.hpcs_tke.conftest import Context, Unit
 
 PARTS = (b"\x11" * 32, b"\x22" * 32)
 GOOD = {"authorization": "Bearer manager"}

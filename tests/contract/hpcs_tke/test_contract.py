@@ -14,7 +14,7 @@ import yaml
 
 from kms_reference.hpcs_tke import DEFECTS, codes
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONTRACT = ROOT / "contracts" / "hpcs_tke"
 
 

@@ -14,7 +14,7 @@ from kms_reference.iks import DEFECTS
 from kms_reference.iks.defects import ActiveDefects
 
 if TYPE_CHECKING:
-    from tests.iks.conftest import Iks
+    from tests.reference.iks.conftest import Iks
 
 FIRST, SECOND = ("1111111_a", "key-a"), ("2222222_b", "key-b")
 

@@ -5,10 +5,8 @@ The strategies are registered by type: tests say ``st.from_type(Run)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
 from hypothesis import strategies as st
 
 from kms_conformance.contract.severity import Row, Verdict
@@ -375,9 +373,3 @@ def _realistic_exchange(case_id: str, exchange_id: str, place: int, *, refused: 
         started=1_760_000_000.0 + place / 100,
         duration=0.0123,
     )
-
-
-@pytest.fixture(name="realistic", scope="session")
-def realistic_fixture() -> Callable[[int, int], Run]:
-    """Return the maker of realistic runs: ``realistic(cases, exchanges_each)``."""
-    return realistic_run

@@ -28,7 +28,7 @@ ANCHORS = {*SECTION_OF.values(), UNAUTHORIZED, UMBRELLA}
 SWITCHES: list[Switch] = [*DEFECTS.values(), *VARIATIONS.values()]
 SOURCE = "\n".join(
     path.read_text()
-    for path in sorted((Path(__file__).parents[2] / "kms_reference" / "key_protect").glob("*.py"))
+    for path in sorted((Path(__file__).parents[3] / "kms_reference" / "key_protect").glob("*.py"))
 )
 # Names of which a part is computed where they are asked for.
 COMPUTED = re.compile(
