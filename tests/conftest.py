@@ -13,8 +13,8 @@ import pytest
 from kms_reference.server import Server
 from kms_reference.target import write_target
 
-# Modules that hold no tests (servers, proxies, commands) are imported by name from the tests that use them.
-sys.path.append(str(Path(__file__).parent / "engine"))
+# Modules that hold no tests (servers, proxies, commands, the matrix) are imported by name from the tests that use them.
+sys.path += [str(Path(__file__).parent / folder) for folder in ("support", "proof")]
 
 
 @pytest.fixture
@@ -30,6 +30,18 @@ def reference() -> Iterator[Server]:
     """Give an unbroken reference on a real socket; each test uses instances of its own."""
     with Server() as server:
         yield server
+
+
+@pytest.fixture(scope="session", name="whole_runs")
+def whole_runs_fixture(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """Return a folder with the report of a real run of each contract's cases, by its name, and their results.json.
+
+    Tests that ask for it belong to the group ``whole-runs``, so that one worker has them all.
+    """
+    from coverage_page import results_of_runs  # noqa: PLC0415 - found by the path above
+
+    folder = tmp_path_factory.mktemp("whole-runs")
+    return folder, results_of_runs(folder)
 
 
 @pytest.fixture

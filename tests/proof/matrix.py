@@ -115,6 +115,18 @@ def matrix_of(chosen: Iterable[Task], rows: Iterable[Document]) -> Document:
     }
 
 
+def text_of(matrix: Document) -> str:
+    """Return the matrix as JSON with one case, defect or variation a line, so that a difference of two shows rows."""
+    members = []
+    for name, value in matrix.items():
+        if isinstance(value, list):
+            rows = ",\n".join(f"  {json.dumps(row)}" for row in value)
+            members.append(f" {json.dumps(name)}: [\n{rows}\n ]")
+        else:
+            members.append(f" {json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the matrix as the command line asks; return the exit code."""
     chosen = _options(arguments)
@@ -140,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = f"{len(rows)} rows differ in {len(wrong)} from {DATA.name}"
     else:
         matrix = matrix_of(wanted, rows)
-        DATA.write_text(json.dumps(matrix, indent=1) + "\n", encoding="utf-8")
+        DATA.write_text(text_of(matrix), encoding="utf-8")
         PAGE.write_text(render(matrix), encoding="utf-8")
         wrong = broken_rules(matrix)
         told = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"

@@ -10,7 +10,7 @@ from kms_conformance.adapters.hpcs_tke import wire
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
-    from tests.hpcs_tke.conftest import Unit
+    from tests.reference.hpcs_tke.conftest import Unit
 
 THRESHOLD_BITS = 0x00300000
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from tests.iks.conftest import Iks
+    from tests.reference.iks.conftest import Iks
 
 MEMBERS = {"incidentID", "code", "description", "type", "recoveryCLI", "terseDescription"}
 

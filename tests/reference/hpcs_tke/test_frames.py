@@ -12,7 +12,7 @@ from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.wire import Header, octets, sequence, tlv, word
 
 if TYPE_CHECKING:
-    from tests.hpcs_tke.conftest import Context, Unit
+    from tests.reference.hpcs_tke.conftest import Context, Unit
 
 QUERY = wire.query_request(wire.QUERY_ATTRIBUTES, 3)
 BLOCK = wire.admin_block(wire.QUERY_ATTRIBUTES, word(3) + bytes(4))

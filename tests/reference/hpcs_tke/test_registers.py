@@ -11,7 +11,7 @@ from kms_conformance.adapters.hpcs_tke.signing import Importer, pattern_of
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
-    from tests.hpcs_tke.conftest import Context, Unit
+    from tests.reference.hpcs_tke.conftest import Context, Unit
 
 PARTS = (b"\x11" * 32, b"\x22" * 32, bytes(range(32)))
 EMPTY = wire.Registers(None, None, committed=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.iks.conftest import Iks
+    from tests.reference.iks.conftest import Iks
 
 FIRST, SECOND = ("1111111_a", "key-a"), ("2222222_b", "key-b")
 

@@ -12,7 +12,7 @@ from kms_conformance.adapters.hpcs_tke.signing import Importer, RsaAdministrator
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator
-    from tests.hpcs_tke.conftest import Context, Unit
+    from tests.reference.hpcs_tke.conftest import Context, Unit
 
 Admins = "list[EcAdministrator]"
 ONE_SIGN = 0x10

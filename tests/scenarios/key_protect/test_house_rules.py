@@ -12,7 +12,7 @@ import pytest
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.run.eligibility import SWITCHES
 
-FOLDER = Path(__file__).resolve().parents[2] / "scenarios" / "key_protect"
+FOLDER = Path(__file__).resolve().parents[3] / "scenarios" / "key_protect"
 FILES = sorted(FOLDER.glob("test_*.py"))
 LONGEST = 25
 IDENTITIES = {"approver", "service", "reader", "outsider", "purger", "expired"}

@@ -15,7 +15,7 @@ import yaml
 from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.iks.messages import Message
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONTRACT = ROOT / "contracts" / "iks"
 FILLED = {
     "<ID>": "kube-1",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from random_runs import cases
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
@@ -35,7 +35,7 @@ def is_simple(value: Any) -> bool:
     return type(value) in SIMPLE
 
 
-@given(st.from_type(CaseResult))
+@given(cases())
 def test_round_trip_is_exact(case: CaseResult) -> None:
     """A case's result is the same after the journey, directly and by way of JSON text."""
     document = case_to_json(case)

@@ -9,7 +9,7 @@ import pytest
 from kms_conformance.adapters.hpcs_tke import wire
 
 if TYPE_CHECKING:
-    from tests.hpcs_tke.conftest import Context, Unit
+    from tests.reference.hpcs_tke.conftest import Context, Unit
 
 GOOD = {"authorization": "Bearer manager"}
 BAD_TOKENS = [None, "Bearer garbage", "manager", "Bearer reader", "Bearer outsider"]
