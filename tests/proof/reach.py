@@ -1,15 +1,18 @@
 """Which cases a defect or a variation can reach at all: those that, on the plain reference, pass the place that it changes.
 
-Both are a name that the reference asks for, a span of time that it reads, or a change to a finished reply. One run
-of all cases without any of them notes, case by case, which names were asked for, which spans were read, and which
-changes would have changed a reply. Up to the first of these a broken reference does what the unbroken one does, so a
-case that meets none of them can neither notice the defect nor mind the variation, and its cell of the matrix is known
-without a run. (Cases have instances of their own, and what a whole server counts, it asks for on every request.)
-`test_matrix.py` takes samples.
+That is a rule that it replaces, a name that the reference asks for, a span of time that it reads, what is done to an
+instance after a reply, or a change to a finished reply. One run of all cases without any of them notes, case by case,
+which rules were asked in a way that a change would answer otherwise, which names were asked for, which spans were
+read, and which changes would have changed a reply. Up to the first of these a broken reference does what the unbroken
+one does, so a case that meets none of them can neither notice the defect nor mind the variation, and its cell of the
+matrix is known without a run. (Cases have instances of their own; what counts the replies of a whole server reaches
+every case.) `test_matrix.py` takes samples.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,13 +23,16 @@ from unittest import mock
 from cases import Case, run_cases
 from in_process import reference, without_sockets
 
-from kms_reference.defects import DEFECTS
-from kms_reference.hpcs_tke.defects import ActiveDefects as TkeActive
-from kms_reference.iks.defects import ActiveDefects as IksActive
-from kms_reference.rules import Draft, Mutator, Rules
+from kms_reference.defects import SYSTEM_DEFECTS
+from kms_reference.rules import Draft, Mutator, RefusedError, RuleLike, Rules, as_stated
+from kms_reference.switches import After, Change, Switch
 from kms_reference.variations import VARIATIONS
 
 Reach = Mapping[str, frozenset[str]]
+SWITCHES: Mapping[str, Switch] = {
+    **{name: defect for table in SYSTEM_DEFECTS.values() for name, defect in table.items()},
+    **VARIATIONS,
+}
 
 
 @dataclass
@@ -35,24 +41,38 @@ class _Notes:
 
     names: set[str] = field(default_factory=set)
     spans: set[str] = field(default_factory=set)
-    changes: set[str] = field(default_factory=set)
 
     def taken(self) -> _Notes:
         """Return what was noted, and begin anew."""
         taken = replace(self)
-        self.names, self.spans, self.changes = set(), set(), set()
+        self.names, self.spans = set(), set()
         return taken
+
+    def hit(self, ruled: RuleLike, refusal: RefusedError | None, *args: Any, **kwargs: Any) -> None:
+        """Note the switches that would change a call of a rule which the rule answers with a refusal or without."""
+        for name, change in _RULES[ruled]:
+            if name not in self.names and change.hits(refusal, *args, **kwargs):
+                self.names.add(name)
 
     def mutate(self, draft: Draft) -> None:
         """Note which changes would change a reply, on copies of it."""
         text = repr(draft.body)
         for name, change in _CHANGES.items():
-            if name not in self.changes and _changes(change, draft, text):
-                self.changes.add(name)
+            if name not in self.names and _changes(change, draft, text):
+                self.names.add(name)
 
 
+def _by_rule() -> Mapping[RuleLike, list[tuple[str, Change]]]:
+    found: dict[RuleLike, list[tuple[str, Change]]] = defaultdict(list)
+    for name, switch in SWITCHES.items():
+        for change in switch.changes:
+            found[change.rule].append((name, change))
+    return found
+
+
+_RULES = _by_rule()
 _CHANGES: Mapping[str, Mutator] = {
-    name: switch.mutate for name, switch in {**DEFECTS, **VARIATIONS}.items() if switch.mutate is not None
+    name: switch.mutate for name, switch in SWITCHES.items() if switch.mutate is not None
 }
 
 
@@ -66,30 +86,64 @@ def _changes(change: Mutator, draft: Draft, text: str) -> bool:
     return copy != draft or repr(copy.body) != text
 
 
+def _noting(notes: _Notes) -> Rules:
+    """Return rules that are all kept, and note what they are asked."""
+    return Rules(
+        replaced={ruled: _noting_rule(ruled, notes) for ruled in _RULES},
+        after=tuple(
+            _noting_deed(name, switch.after, notes) for name, switch in SWITCHES.items() if switch.after
+        ),
+        mutators=(notes.mutate,),
+    )
+
+
+def _noting_rule(ruled: RuleLike, notes: _Notes) -> RuleLike:
+    stated = as_stated(ruled)
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        # Most changes look at the arguments as the rule is asked, before it does anything.
+        notes.hit(ruled, None, *args, **kwargs)
+        try:
+            return stated(*args, **kwargs)
+        except RefusedError as refusal:
+            notes.hit(ruled, refusal, *args, **kwargs)
+            raise
+
+    if not inspect.iscoroutinefunction(stated):
+        return ask
+
+    async def ask_later(*args: Any, **kwargs: Any) -> Any:
+        notes.hit(ruled, None, *args, **kwargs)
+        return await stated(*args, **kwargs)
+
+    return ask_later
+
+
+def _noting_deed(name: str, deed: After, notes: _Notes) -> After:
+    return replace(deed, change=lambda _: notes.names.add(name))
+
+
 @contextmanager
 def _noted(notes: _Notes) -> Iterator[None]:
-    def asked(before: Callable[..., bool]) -> Callable[..., bool]:
-        def ask(self: Any, name: str) -> bool:
-            notes.names.add(name)
-            return before(self, name)
+    before: Callable[..., bool] = Rules.varies
 
-        return ask
+    def varies(self: Rules, name: str) -> bool:
+        notes.names.add(name)
+        return before(self, name)
 
     def seconds(self: Rules, name: str, default: float) -> float:
         notes.spans.add(name)
         return self.times.get(name, default)
 
     with (
-        mock.patch.object(Rules, "broken", asked(Rules.broken)),
-        mock.patch.object(Rules, "varies", asked(Rules.varies)),
+        mock.patch.object(Rules, "varies", varies),
         mock.patch.object(Rules, "seconds", seconds),
-        mock.patch.object(TkeActive, "__call__", asked(TkeActive.__call__)),
-        mock.patch.object(IksActive, "__call__", asked(IksActive.__call__)),
+        mock.patch("kms_reference.server.rules_of", return_value=_noting(notes)),
     ):
         yield
 
 
-def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, Any]) -> Reach:
+def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, Switch]) -> Reach:
     """Return, by defect or variation, the ids of the cases that it can reach.
 
     The reference is as after a restart, which changes nothing but what a defect of restarts asks for.
@@ -98,8 +152,7 @@ def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, An
     """
     met: dict[str, _Notes] = {}
     notes = _Notes()
-    with without_sockets(), _noted(notes), reference(restarted=True) as (target, app):
-        app.world.rules = replace(app.world.rules, mutators=(notes.mutate,))
+    with without_sockets(), _noted(notes), reference(restarted=True) as (target, _):
         for case_id, case in cases.items():
             run = run_cases(target, {case_id: case}, contract)
             if any(
@@ -116,6 +169,5 @@ def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, An
     }
 
 
-def _reaches(name: str, switch: Any, seen: _Notes) -> bool:
-    times = getattr(switch, "times", {})
-    return name in seen.names or name in seen.changes or bool(seen.spans & set(times))
+def _reaches(name: str, switch: Switch, seen: _Notes) -> bool:
+    return name in seen.names or switch.counting is not None or bool(seen.spans & set(switch.times))
