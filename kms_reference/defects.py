@@ -1,4 +1,4 @@
-"""The registry of faults that the reference can be told to have, one at a time or several."""
+"""The registry of defects that can be switched on in the reference, one or several."""
 
 from __future__ import annotations
 

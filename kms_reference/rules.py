@@ -66,7 +66,7 @@ class Draft:
     call: Any = None
     refused: bool = False
     raw: bytes | None = None
-    """Set by a switch that spoils the text itself; wins over `body`."""
+    """Set by a switch that changes the text itself; sent instead of `body`."""
     chunked: bool = False
     """Set by a switch: send the body in chunks, without a content-length."""
 

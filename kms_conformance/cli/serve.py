@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from kms_conformance.cli.run import check_names
 from kms_conformance.errors import BadValueError
 
 
@@ -62,7 +61,9 @@ def command(
     """Serve the embedded reference until Ctrl-C. Its keys are worth nothing: store nothing real in it."""
     from kms_reference import target as target_file  # noqa: PLC0415 - --help stays quick
     from kms_reference.defects import ALL_DEFECTS  # noqa: PLC0415 - same
-    from kms_reference.server import DataFileError, Server, ServerError, serve_forever  # noqa: PLC0415 - same
+    from kms_reference.errors import DataFileError, ServerError  # noqa: PLC0415 - same
+    from kms_reference.server import Server, serve_forever  # noqa: PLC0415 - same
+    from kms_reference.switches import UnknownSwitchError  # noqa: PLC0415 - same
     from kms_reference.variations import VARIATIONS  # noqa: PLC0415 - same
 
     if listing:
@@ -70,8 +71,6 @@ def command(
             for name, entry in known.items():
                 click.echo(f"{kind:9}  {name:45}  {entry.doc}")
         return
-    check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
-    check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
 
     def ready(server: Server) -> None:
         if write_target is not None:
@@ -91,6 +90,10 @@ def command(
             variations=variations,
             on_ready=ready,
         )
+    except UnknownSwitchError as wrong:
+        raise BadValueError(
+            f"--{wrong.kind}", wrong.name, "the reference knows no such name", wrong.hint
+        ) from None
     except DataFileError as wrong:
         advice = "give a new file or one that `serve` wrote, and end the `serve` that still has it open."
         raise BadValueError("--data", str(data), str(wrong), advice) from None

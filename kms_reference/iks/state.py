@@ -93,7 +93,7 @@ class State:
         """Manual credentials whose key was deleted upstream, and where they were set then."""
 
     def account(self, name: str) -> Account:
-        """Find an account; it springs into being."""
+        """Find an account; it is made on first use."""
         return self._accounts.setdefault(name, Account())
 
     def forget(self, name: str) -> None:

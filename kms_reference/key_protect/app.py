@@ -121,7 +121,7 @@ class KeyProtect:
         return draft
 
     def _kept(self, draft: Draft, exchange: Exchange) -> Draft:
-        """Write what the request changed; what cannot be kept is not acknowledged, what is only read is still told."""
+        """Write what the request changed; a write that cannot be stored is refused, a read is answered."""
         if exchange.instance is None:
             return draft
         try:
@@ -279,7 +279,7 @@ class Exchange:
     @rule
     def check_role(self, identity: Identity, operation: Operation) -> None:
         """The caller has a role that the operation asks for. Raises 401."""
-        # A service that deletes a key is told so in a code of its own, by the handler.
+        # A service that deletes a key is refused by the handler, with another code.
         refused_later = identity.kind == "service" and operation.id == "deleteKey"
         if not operation.roles.intersection(identity.roles) and not refused_later:
             raise unauthorized()

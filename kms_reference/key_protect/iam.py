@@ -194,7 +194,7 @@ class Issuer:
 
     @rule
     def is_over(self, expires: float, now: float) -> bool:
-        """Whether a token that expires at a moment is worth nothing any more."""
+        """Whether a token that expires at a moment is expired now."""
         return now >= expires
 
     def _verify(self, token: str, claims: dict[str, Any], now: float) -> tuple[Identity, float]:

@@ -291,7 +291,7 @@ def _check_restore_body(call: Call, key: Key, value: object) -> None:
         return
     resource = single_resource(body, KEY_TYPE, "Only restoration of one key per request is supported")
     token_members = any(resource.has(member) for member in ("encryptedNonce", "iv"))
-    # Since 2021 the service needs no material; the nonce check is the part of a body worth keeping.
+    # Since 2021 the service needs no material; of a body only the nonce is still checked.
     if not call.rules.page and not token_members:
         return
     if not resource.text("payload"):

@@ -115,7 +115,7 @@ class Call:
 
     @rule
     def key_as_is(self) -> Key:
-        """As `key`, corrupted or not: deleting is the way out of corruption. Raises KEY_NOT_FOUND_ERR."""
+        """Return the key as `key` does, corrupt or not: a corrupt key can be deleted. Raises KEY_NOT_FOUND_ERR."""
         found = self.find_key()
         if found is None:
             raise unknown_key()

@@ -59,7 +59,7 @@ class World:
         return PairPool()
 
     def instance(self, instance_id: str) -> Instance:
-        """Return the instance by UUID; it springs into being on first use."""
+        """Return the instance by UUID; it is made on first use."""
         canonical = instance_id.lower()
         found = self.instances.get(canonical)
         if found is None:

@@ -1,4 +1,4 @@
-"""Faults of this system that a good suite finds, one folder away from the rules that they break."""
+"""Faults of this system that a good suite finds: they replace or wrap the rules that the folder above states."""
 
 from kms_reference.hpcs_tke.defects.rules import DEFECTS
 

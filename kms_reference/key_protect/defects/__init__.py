@@ -1,4 +1,4 @@
-"""Faults of Key Protect that a good suite finds, one folder away from the rules that they break."""
+"""Faults of Key Protect that a good suite finds: they replace or wrap the rules that the folder above states."""
 
 from typing import Final
 

@@ -102,7 +102,7 @@ def nth(number: int, *operations: str) -> When:
 
 
 def crossing() -> When:
-    """Return a test that holds when a request comes while another one is hardly answered."""
+    """Return a test that holds when a request comes right after another one was answered."""
     last = [0.0]
 
     def test(draft: Draft) -> bool:

@@ -1,4 +1,4 @@
-"""Defects that show only for some keys, on some road, on a later page, or in what is left after the reply.
+"""Defects that show only for some keys, on some path, on a later page, or in what is held after the reply.
 
 They change rules for the keys or paths that they are about (`_ROWS`), what the instance holds once the reply is decided
 (`_DEEDS`), or the finished reply.

@@ -1,4 +1,4 @@
-"""Defects that spoil a finished refusal: families over all reason codes, and over the envelope."""
+"""Defects that change a finished refusal: families over all reason codes, and over the envelope."""
 
 from __future__ import annotations
 

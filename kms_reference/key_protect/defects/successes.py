@@ -1,4 +1,4 @@
-"""Defects that spoil a finished success: statuses, members, secrets, lists."""
+"""Defects that change a finished success: statuses, members, secrets, lists."""
 
 from __future__ import annotations
 
