@@ -45,11 +45,11 @@ def _with(refused: Refusal, **members: Any) -> Refusal:
 
 def _refused_with(*messages: Message, **members: Any) -> Change:
     """Refuse with other members where one of these messages is sent."""
-    return gives(
-        refusal,
-        lambda refused, *_, **__: _with(refused, **members),
-        lambda _, message, **__: message in messages,
-    )
+
+    def sent(_: Any, message: Message, /, **__: str) -> bool:
+        return message in messages
+
+    return gives(refusal, lambda refused, *_, **__: _with(refused, **members), sent)
 
 
 def _viewer_may(method: str, word: str) -> Change:
