@@ -41,9 +41,14 @@ def clean_environment(**more: str) -> dict[str, str]:
 def run_command(
     folder: Path, *arguments: str, timeout: float = 600, module: str = "kms_conformance", **environ: str
 ) -> Ended:
-    """Run the command line (or another module) in a folder and return how it ended."""
+    """Run the command line (or another module) in a folder and return how it ended.
+
+    A pytest of its own goes without Schemathesis's plugin, which no case needs and whose loading takes longer than all
+    the rest of a short session.
+    """
+    without = ("-p", "no:schemathesis") if module == "pytest" else ()
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-m", module, *without, *arguments],
         cwd=folder,
         env=clean_environment(**environ),
         stdin=subprocess.DEVNULL,

@@ -62,9 +62,10 @@ class Http:
         return self.request("POST", path, **options)
 
     def close(self) -> None:
-        """Close the client."""
-        self._runner.run(self._client.aclose())
-        self._runner.close()
+        """Close the client, if it is not closed."""
+        if not self._client.is_closed:
+            self._runner.run(self._client.aclose())
+            self._runner.close()
 
 
 @dataclass

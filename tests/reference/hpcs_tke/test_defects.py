@@ -260,6 +260,8 @@ def told(
             heard.extend(chapter(context))
         except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop a chapter in any way
             heard.append(type(stopped).__name__)
+        finally:
+            context.http.close()
     return heard
 
 
