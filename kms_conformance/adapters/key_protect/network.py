@@ -17,7 +17,7 @@ from kms_conformance.adapters.key_protect.actions import Actions
 from kms_conformance.evidence.exchange import reason_code
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
-from kms_conformance.transport.deadline import authorities
+from kms_conformance.transport.tls import authorities
 
 ELSEWHERE = "203.0.113.77"
 """An address from the range that RFC 5737 keeps for documentation: nobody really calls from there."""
