@@ -102,8 +102,7 @@ def command(
     """
     from kms_conformance.outputs.baseline import dump, proposed, read_baseline  # noqa: PLC0415 - --help stays quick
     from kms_conformance.outputs.files import prepare  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.run.fuzz_options import chosen  # noqa: PLC0415 - same
-    from kms_conformance.run.options import Options  # noqa: PLC0415 - same
+    from kms_conformance.run.options import Options, fuzz_options  # noqa: PLC0415 - same
     from kms_conformance.run.session import Session  # noqa: PLC0415 - same
     from kms_conformance.target.target import contracts_by_default, read_target  # noqa: PLC0415 - same
 
@@ -135,7 +134,7 @@ def command(
         defects=defects,
         variations=variations,
         baseline=read_baseline(baseline_file) if baseline_file else None,
-        fuzz=chosen(flags, profile),
+        fuzz=fuzz_options(flags, profile),
         shard=check_shard(shard),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
@@ -177,13 +176,13 @@ def check_workers(workers: str) -> str:
     return workers
 
 
-def check_names(flag: str, chosen: tuple[str, ...], registry: str) -> None:
+def check_names(flag: str, fuzz_options: tuple[str, ...], registry: str) -> None:
     """Refuse a name that the reference does not know; raise :class:`BadValueError`."""
-    if not chosen:
+    if not fuzz_options:
         return
     module, _, name = registry.partition(":")
     known = getattr(import_module(module), name)
-    for choice in chosen:
+    for choice in fuzz_options:
         if choice not in known:
             near = did_you_mean(choice, known)
             hint = f"did you mean {near!r}?" if near else "`kms-conformance serve --list` shows all."

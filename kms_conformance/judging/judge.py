@@ -180,12 +180,6 @@ def _holds(member: Member, value: object) -> bool:
         case "lacks":
             nothing = value is MISSING or value is None
             return nothing or (isinstance(value, list) and member.value not in value)
-        case "at-most":
-            return (
-                isinstance(value, int | float | str)
-                and isinstance(value, type(member.value))
-                and value <= member.value
-            )
         case "length":
             return isinstance(value, list) and len(value) == member.value
         case "at-most-long":

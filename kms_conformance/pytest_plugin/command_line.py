@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from kms_conformance.run.fuzz_options import FuzzOptions
+    from kms_conformance.run.options import FuzzOptions
     from kms_conformance.target.target import Target
 
 FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
@@ -79,12 +79,12 @@ def contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
     return tuple(named) or default[:1]
 
 
-def fuzz_options(config: pytest.Config) -> FuzzOptions:
+def fuzzing(config: pytest.Config) -> FuzzOptions:
     """Return how to fuzz."""
-    from kms_conformance.run.fuzz_options import chosen  # noqa: PLC0415 - inert sessions stay light
+    from kms_conformance.run.options import fuzz_options  # noqa: PLC0415 - inert sessions stay light
 
     flags = {name: config.getoption(f"kms_{name}") for name in FUZZ_OPTIONS}
-    return chosen(flags, config.getoption("kms_profile") or "gate")
+    return fuzz_options(flags, config.getoption("kms_profile") or "gate")
 
 
 def shard(config: pytest.Config) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import httpx
 import pytest
 
 from kms_conformance.transport.body import LARGEST_BODY, bounded, json_document
