@@ -7,21 +7,15 @@ from pathlib import Path
 
 import click
 
-from kms_conformance.cli.run import REPORTS
+from kms_conformance.cli.table_options import click_option, named
+from kms_conformance.run.option_table import RUN_OPTIONS
 
 
 @click.command("merge")
 @click.argument(
     "directories", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR..."
 )
-@click.option(
-    "--report-dir",
-    type=click.Path(path_type=Path),
-    default=REPORTS,
-    show_default=True,
-    envvar="KMS_REPORT_DIR",
-    help="Where the reports go.",
-)
+@click_option(named(RUN_OPTIONS, "report_dir"))
 def command(directories: tuple[Path, ...], report_dir: Path) -> None:
     """Make one run of the report directories of all shards, and write its reports.
 

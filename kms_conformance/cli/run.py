@@ -11,70 +11,27 @@ from typing import Any
 
 import click
 
+from kms_conformance.cli import table_options
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
-from kms_conformance.cli.fuzz_flags import fuzz_flags
 from kms_conformance.errors import BadValueError, did_you_mean
 from kms_conformance.judging.verdict import Profile
-
-REPORTS = Path("reports") / "out"
-HOME = Path(".kms-conformance")
+from kms_conformance.run.option_table import HOME
 
 
 @click.command("run")
 @target_options
-@fuzz_flags
-@click.option(
-    "--profile",
-    type=click.Choice([str(profile) for profile in Profile]),
-    default="gate",
-    show_default=True,
-    help="Which rows are required.",
-)
-@click.option(
-    "--edition",
-    type=click.Choice(["page", "service"]),
-    default="page",
-    show_default=True,
-    help="As documented, or as observed since.",
-)
-@click.option(
-    "--report-dir",
-    type=click.Path(path_type=Path),
-    default=REPORTS,
-    show_default=True,
-    envvar="KMS_REPORT_DIR",
-    help="Where the reports go.",
-)
-@click.option(
-    "--baseline",
-    "baseline_file",
-    type=click.Path(path_type=Path),
-    envvar="KMS_BASELINE",
-    help="Known deviations (YAML), which do not fail the run.",
-)
+@table_options.fuzz_options
+@table_options.run_options
 @click.option(
     "--write-baseline",
     is_flag=True,
     help="Print a baseline for what fails; the summary goes to standard error.",
-)
-@click.option(
-    "--journal",
-    type=click.Path(path_type=Path),
-    default=HOME / "journal.sqlite",
-    show_default=True,
-    help="Where created things are written down.",
 )
 @click.option("--defect", "defects", multiple=True, help="Break the embedded reference in a named way.")
 @click.option(
     "--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way."
 )
 @click.option("-k", "expression", metavar="EXPR", help="Run only the cases whose name matches (pytest's -k).")
-@click.option(
-    "--shard",
-    metavar="I/N",
-    default="",
-    help="Run one part of N; `kms-conformance merge` makes one run of all.",
-)
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option("--lf", "last_failed", is_flag=True, help="Run only what failed last time.")
 @click.option("-n", "workers", metavar="WORKERS", help="Run in this many processes.")
@@ -82,13 +39,13 @@ def command(
     profile: str,
     edition: str,
     report_dir: Path,
-    baseline_file: Path | None,
+    baseline: Path | None,
     journal: Path,
     defects: tuple[str, ...],
     variations: tuple[str, ...],
     expression: str | None,
     workers: str | None,
-    shard: str,
+    shard: str | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
@@ -133,9 +90,9 @@ def command(
         max_wait=document.get("limits", {}).get("max_wait") if target is None else None,
         defects=defects,
         variations=variations,
-        baseline=read_baseline(baseline_file) if baseline_file else None,
+        baseline=read_baseline(baseline) if baseline else None,
         fuzz=fuzz_options(flags, profile),
-        shard=check_shard(shard),
+        shard=check_shard(shard or ""),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []

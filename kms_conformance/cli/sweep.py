@@ -9,18 +9,14 @@ from typing import Any
 import click
 
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
+from kms_conformance.cli.table_options import click_option, named
 from kms_conformance.errors import ExitCode, MissingTargetError
+from kms_conformance.run.option_table import RUN_OPTIONS
 
 
 @click.command("sweep")
 @target_options
-@click.option(
-    "--journal",
-    type=click.Path(path_type=Path),
-    default=Path(".kms-conformance") / "journal.sqlite",
-    show_default=True,
-    help="Where created things are written down.",
-)
+@click_option(named(RUN_OPTIONS, "journal"))
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     """Remove what killed runs have left on a target, and restore what they had changed.

@@ -7,62 +7,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kms_conformance.run.option_table import FUZZ_OPTIONS, RUN_OPTIONS, TARGET_OPTIONS
+
 if TYPE_CHECKING:
     from kms_conformance.run.options import FuzzOptions
     from kms_conformance.target.target import Target
 
-FUZZ_OPTIONS = ("no_fuzz", "fuzz_time", "max_examples", "seed", "replay", "example_database")
-_RUN_OPTIONS = ("target", "report_dir", "profile", "edition", "max_wait", "journal", "baseline", "shard")
-OPTIONS = tuple(f"kms_{name}" for name in (*_RUN_OPTIONS, *FUZZ_OPTIONS))
+ALL_OPTIONS = (*TARGET_OPTIONS, *RUN_OPTIONS, *FUZZ_OPTIONS)
+OPTIONS = tuple(f"kms_{option.name}" for option in ALL_OPTIONS)
 """The names under which pytest keeps the values of the options; each asks for cases."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ``--kms-*`` options."""
     group = parser.getgroup("kms", "KMS conformance")
-    group.addoption(
-        "--kms-target",
-        metavar="FILE",
-        help="the endpoint to judge (target.toml); without: the embedded reference",
-    )
-    group.addoption(
-        "--kms-report-dir", metavar="DIR", help="where to write results.json, report.html and the rest"
-    )
-    group.addoption(
-        "--kms-profile",
-        choices=["gate", "nightly", "certify"],
-        help="which rows are required (default: gate)",
-    )
-    group.addoption(
-        "--kms-edition", choices=["page", "service"], help="as documented (default) or as observed since"
-    )
-    group.addoption(
-        "--kms-max-wait",
-        type=float,
-        metavar="SECONDS",
-        help="longest single wait; 0: cases that wait are not tested",
-    )
-    group.addoption(
-        "--kms-baseline", metavar="FILE", help="known deviations (YAML), which do not fail the run"
-    )
-    group.addoption(
-        "--kms-no-fuzz", action="store_true", default=None, help="leave fuzzing out; the report says so"
-    )
-    group.addoption("--kms-fuzz-time", type=float, metavar="SECONDS", help="generate requests for so long")
-    group.addoption(
-        "--kms-max-examples", type=int, metavar="N", help="generated requests for each operation and kind"
-    )
-    group.addoption("--kms-seed", type=int, metavar="N", help="seed of what is generated")
-    group.addoption("--kms-replay", metavar="ID", help="try one finding of the fuzzer again")
-    group.addoption(
-        "--kms-example-database",
-        metavar="URL",
-        help="where generated findings are kept: a folder or redis://HOST",
-    )
-    group.addoption(
-        "--kms-shard", metavar="I/N", help="run one part of N; `kms-conformance merge` makes one run of all"
-    )
-    group.addoption("--kms-journal", metavar="FILE", help="where to write down what is created")
+    for option in ALL_OPTIONS:
+        flag, text = f"--kms-{option.flag}", option.help.replace("%", "%%")
+        if option.kind is bool:
+            group.addoption(flag, action="store_true", default=None, help=text)
+        elif option.choices:
+            group.addoption(flag, choices=option.choices, help=text)
+        else:
+            # A path stays text: an empty one is as good as none.
+            kind = option.kind if option.kind in {int, float} else str
+            group.addoption(flag, type=kind, metavar=option.metavar, help=text)
 
 
 def contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
@@ -83,7 +51,7 @@ def fuzzing(config: pytest.Config) -> FuzzOptions:
     """Return how to fuzz."""
     from kms_conformance.run.options import fuzz_options  # noqa: PLC0415 - inert sessions stay light
 
-    flags = {name: config.getoption(f"kms_{name}") for name in FUZZ_OPTIONS}
+    flags = {option.name: config.getoption(f"kms_{option.name}") for option in FUZZ_OPTIONS}
     return fuzz_options(flags, config.getoption("kms_profile") or "gate")
 
 
@@ -98,5 +66,5 @@ def shard(config: pytest.Config) -> str:
 
 def report_dir(config: pytest.Config) -> Path | None:
     """Return where the reports go."""
-    told = config.getoption("kms_report_dir")
-    return Path(told) if told else None
+    folder = config.getoption("kms_report_dir")
+    return Path(folder) if folder else None

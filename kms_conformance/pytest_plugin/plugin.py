@@ -21,6 +21,7 @@ from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.reporting import Reporting
+from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import comes_first
 from kms_conformance.run.session import Session
@@ -40,7 +41,7 @@ def _session(config: pytest.Config) -> Session:
         profile=Profile(config.getoption("kms_profile") or "gate"),
         edition=config.getoption("kms_edition") or "page",
         report_dir=command_line.report_dir(config),
-        journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
+        journal=Path(config.getoption("kms_journal") or HOME / "journal.sqlite"),
         max_wait=config.getoption("kms_max_wait"),
         baseline=read_baseline(Path(baseline)) if baseline else None,
         fuzz=command_line.fuzzing(config),
