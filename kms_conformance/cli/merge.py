@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from kms_conformance.cli.table_options import click_option, named
+from kms_conformance.outputs import write_all
+from kms_conformance.outputs.shards import merge
+from kms_conformance.outputs.terminal import summary_lines
 from kms_conformance.run.option_table import RUN_OPTIONS
 
 
@@ -21,10 +24,6 @@ def command(directories: tuple[Path, ...], report_dir: Path) -> None:
 
     The exit code is that of the run: see `kms-conformance run --help`.
     """
-    from kms_conformance.outputs import write_all  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.outputs.shards import merge  # noqa: PLC0415 - same
-    from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
-
     run = merge(directories)
     write_all(run, report_dir)
     for line in summary_lines(run, report_dir):

@@ -15,6 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
+from schemathesis import GenerationMode
+
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
@@ -83,8 +86,6 @@ class Live:
         return name
 
     def _generate(self) -> None:
-        import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it
-        from schemathesis import GenerationMode  # noqa: PLC0415 - same
 
         mode = GenerationMode.POSITIVE if self.kind == "valid" else GenerationMode.NEGATIVE
         operation = _operations(self._contract.id)[self._name]

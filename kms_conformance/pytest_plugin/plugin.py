@@ -12,44 +12,26 @@ import pytest
 
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
-from kms_conformance.judging.verdict import Profile, Run, headline
-from kms_conformance.outputs.baseline import as_documents, read_baseline
+from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
-from kms_conformance.pytest_plugin import command_line
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.reporting import Reporting
-from kms_conformance.run.option_table import HOME
+from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import comes_first
 from kms_conformance.run.session import Session
-from kms_conformance.target.target import build_target, read_target
+from kms_conformance.target.target import build_target
 
 STATE = pytest.StashKey["State"]()
 
 
 def of_options(config: pytest.Config) -> State:
     """Return the plugin for a session that pytest's own command line asks for."""
-    return State(lambda: _session(config), command_line.report_dir(config))
-
-
-def _session(config: pytest.Config) -> Session:
-    baseline = config.getoption("kms_baseline")
-    options = Options(
-        profile=Profile(config.getoption("kms_profile") or "gate"),
-        edition=config.getoption("kms_edition") or "page",
-        report_dir=command_line.report_dir(config),
-        journal=Path(config.getoption("kms_journal") or HOME / "journal.sqlite"),
-        max_wait=config.getoption("kms_max_wait"),
-        baseline=read_baseline(Path(baseline)) if baseline else None,
-        fuzz=command_line.fuzzing(config),
-        shard=command_line.shard(config),
-    )
-    path = config.getoption("kms_target")
-    target = read_target(path) if path else None
-    return Session(replace(options, contracts=command_line.contracts(config, target)), target)
+    return State(lambda: session_of(config), report_dir(config))
 
 
 def of_worker(worker: dict[str, Any]) -> State:

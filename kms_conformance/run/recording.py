@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 from cryptography.fernet import Fernet, InvalidToken
 
 from kms_conformance.evidence.exchange import Exchange
@@ -138,7 +139,6 @@ class Recording:
         event = self.play("exchange", what)
         if event is None:
             return None
-        import httpx  # noqa: PLC0415 - deferred cases only
 
         content = base64.b64decode(event["content"])
         reply = Reply(
