@@ -73,7 +73,7 @@ class Live:
             self._gun.close()
         for key, (shot, landed) in sorted(self._found.items(), key=lambda item: item[0]):
             self._aim.report(shot, landed, key, f"generated ({self.kind}), {self._kept(shot)}")
-        self.case.tally += self._sent
+        self.case.checks_not_kept += self._sent
 
     def _kept(self, shot: Shot) -> str:
         """Keep a generated request where ``--replay`` finds it; return its name."""

@@ -83,7 +83,7 @@ class Replay:
         self._aim.tidy()
         self._fly(allowed)
         self._report()
-        self.case.tally += self.tally.sent
+        self.case.checks_not_kept += self.tally.sent
         if not allowed:
             needs = " or ".join(sorted(set(barred)))
             raise NotTested(f"no request of the corpus may go to this target; needs {needs}")

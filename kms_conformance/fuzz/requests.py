@@ -147,7 +147,7 @@ class Aim:
             for place, exchange in enumerate(self.case.exchanges)
             if not place or exchange.id in broken
         ]
-        self.case.tally += len(self.case.exchanges) - len(kept)
+        self.case.checks_not_kept += len(self.case.exchanges) - len(kept)
         self.case.exchanges = kept
 
     def body_of(self, landed: Landed) -> JSON:

@@ -31,8 +31,8 @@ class CaseUnderWay(Protocol):
 
     context: Context
     info: CaseInfo
-    open: dict[str, str]
-    worked: set[str]
+    unjudged: dict[str, str]
+    succeeded: set[str]
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to."""
@@ -66,7 +66,7 @@ class Answer:
         return self.reply is not None and self.reply.status < _FIRST_REDIRECT
 
     @property
-    def deed(self) -> str:
+    def action(self) -> str:
         """What was asked for: a refusal needs an earlier success of the same. The operation, or what an adapter says."""
         return self.exchange.operation or ""
 
@@ -94,9 +94,14 @@ class Answer:
         self._expect_success(requirement, (Outcome(statuses or self._success_statuses()),))
         return self
 
+    def not_judged(self) -> Self:
+        """Leave the answer out of the verdict: it only told the case how to go on."""
+        self.case.unjudged.pop(self.exchange.id, None)
+        return self
+
     def needed(self, *statuses: int) -> Self:
         """Require success as a precondition: anything else makes the case inconclusive."""
-        self.case.open.pop(self.exchange.id, None)
+        self.case.unjudged.pop(self.exchange.id, None)
         if self.status not in (statuses or self._success_statuses()):
             raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
         self._note_success()
@@ -272,7 +277,7 @@ class Answer:
                 raise Inconclusive(
                     f"the positive control {control.exchange.step}: {control.exchange.outcome}"
                 )
-        elif control is None and self.deed not in self.case.worked:
+        elif control is None and self.action not in self.case.succeeded:
             raise AuthorError(
                 self.case.info.id,
                 f"{self.exchange.step} is expected to be refused, but never seen to succeed",
@@ -282,5 +287,5 @@ class Answer:
         return success_statuses(self.case.context.contract, self.exchange.operation)
 
     def _note_success(self) -> None:
-        if self.ok and self.deed:
-            self.case.worked.add(self.deed)
+        if self.ok and self.action:
+            self.case.succeeded.add(self.action)

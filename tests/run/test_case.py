@@ -101,7 +101,7 @@ def test_control_that_failed(judged: Judge) -> None:
 
     def body(kms: Any) -> None:
         control = kms.list_keys(limit=0)
-        kms.case.open.clear()
+        kms.case.unjudged.clear()
         kms.list_keys(limit=5001).is_refused("INVALID_QUERY_PARAM_ERR", control=control)
 
     result = judged(body)
