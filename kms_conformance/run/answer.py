@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from kms_conformance.contract.severity import Verdict
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kms_conformance.run.context import CaseInfo, Context
     from kms_conformance.transport.client import Reply
 
-_FIRST_REDIRECT = 300
 Rows: TypeAlias = str | tuple[str, ...] | None
 """The covered rows that a statement belongs to: one, several, or the first."""
 
@@ -63,7 +63,7 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the request succeeded."""
-        return self.reply is not None and self.reply.status < _FIRST_REDIRECT
+        return self.reply is not None and self.reply.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
     def action(self) -> str:

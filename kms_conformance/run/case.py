@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
 
-_FIRST_ERROR = 400
-
 
 @dataclass
 class CaseRun:
