@@ -53,7 +53,7 @@ class Member:
 
     ``path`` is dotted (``resources.0.id``; ``resources.*.id`` collects); ``check`` is one of ``equals``, ``agrees``
     (equals, where it is there at all), ``differs``,
-    ``present``, ``absent``, ``contains``, ``lacks``, ``length``, ``at-most-long``, ``header``, ``matches`` (a text,
+    ``present``, ``absent``, ``contains``, ``lacks``, ``length``, ``header``, ``matches`` (a text,
     or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
     (nowhere in the answer; ``path`` only names what). ``value`` is redacted like the exchange: a secret is its token.
     """
@@ -73,7 +73,6 @@ class Member:
             "contains": f"{self.path} with {self.value!r}",
             "lacks": f"{self.path} without {self.value!r}",
             "length": f"{self.value} entries" + (f" at {self.path}" if self.path else ""),
-            "at-most-long": f"at most {self.value} at {self.path}",
             "matches": f"{self.path} like {_first(self.value)!r}",
             "matches-none": f"{self.path} unlike {_first(self.value)!r}",
             "hides": f"{self.path} nowhere in the answer",

@@ -186,8 +186,6 @@ def _holds(member: Member, value: object) -> bool:
             return nothing or (isinstance(value, list) and member.value not in value)
         case "length":
             return isinstance(value, list) and len(value) == member.value
-        case "at-most-long":
-            return value is MISSING or (isinstance(value, list) and len(value) <= member.value)
     raise ValueError(member.check)
 
 

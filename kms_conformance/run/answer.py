@@ -186,10 +186,6 @@ class Answer:
         """Expect that a value is not among those collected at a path."""
         return self._member(Member(path, "lacks", value), requirement)
 
-    def holds_at_most(self, path: str, number: int, *, requirement: Rows = None) -> Self:
-        """Expect a list of at most ``number`` entries."""
-        return self._member(Member(path, "at-most-long", number), requirement)
-
     def counts(self, path: str, number: int, *, requirement: Rows = None) -> Self:
         """Expect a list of exactly ``number`` entries."""
         return self._member(Member(path, "length", number), requirement)
