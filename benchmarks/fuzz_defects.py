@@ -16,8 +16,7 @@ from kms_conformance.contract.corpus import shipped_corpus
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.fuzz_options import USUAL
-from kms_conformance.run.options import Options
+from kms_conformance.run.options import USUAL, Options
 from kms_conformance.run.session import Session
 from kms_reference.defects import FUZZ_DEFECTS
 

@@ -25,8 +25,7 @@ from kms_conformance.fuzz.entrypoints import supply_of
 from kms_conformance.fuzz.replay import Replay
 from kms_conformance.fuzz.requests import Aim
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.fuzz_options import USUAL
-from kms_conformance.run.options import Options
+from kms_conformance.run.options import USUAL, Options
 from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target

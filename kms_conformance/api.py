@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 
 from kms_conformance.adapters.key_protect.material import seal_nonce
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.fuzz import entrypoints
+from kms_conformance.fuzz.raw_request import send_raw
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
@@ -73,15 +76,11 @@ def waits(seconds: float) -> pytest.MarkDecorator:
 
 def replay_corpus(system: Any, group: str) -> None:
     """Replay what the corpus holds for a group of operations, and judge every answer."""
-    from kms_conformance.fuzz.entrypoints import replay_group  # noqa: PLC0415 - only the fuzz cases need it
-
-    replay_group(system.case, group)
+    entrypoints.replay_group(system.case, group)
 
 
 def fuzz_operation(system: Any, operation: str, kind: str) -> None:
     """Make requests of one operation, ``valid`` or ``invalid`` ones, and judge every answer."""
-    from kms_conformance.fuzz import entrypoints  # noqa: PLC0415 - only the fuzz cases need it
-
     entrypoints.fuzz_operation(system.case, operation, kind)
 
 
@@ -92,22 +91,16 @@ def raw_request(
 
     ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.
     """
-    from kms_conformance.fuzz.raw_request import send_raw  # noqa: PLC0415 - few cases need it
-
     return send_raw(system, method, target, headers, content, f"raw {method}")
 
 
 def walk(system: Any, kind: str) -> None:
     """Walk through the life of things of a kind, and hold every answer against the system's model."""
-    from kms_conformance.fuzz import entrypoints  # noqa: PLC0415 - only the fuzz cases need it
-
     entrypoints.walk(system.case, kind)
 
 
 def operations(contract: str) -> tuple[str, ...]:
     """Return the ids of a contract's operations."""
-    from kms_conformance.contract.contract import load_contract  # noqa: PLC0415 - only the fuzz cases need it
-
     return tuple(load_contract(contract).operations)
 
 

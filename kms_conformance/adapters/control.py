@@ -8,7 +8,7 @@ import httpx
 
 from kms_conformance.errors import UnreachableError
 from kms_conformance.run.outcomes import NotTested
-from kms_conformance.transport.deadline import authorities
+from kms_conformance.transport.tls import authorities
 
 if TYPE_CHECKING:
     from kms_conformance.run.context import Context

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kms_conformance.cli.checks import check_contracts
+from kms_conformance.contract.corpus import Corpus, read_corpus, shipped_corpus
 from kms_conformance.errors import BadValueError, ContractError
 
 
@@ -33,7 +35,6 @@ def build(seed: int, size: int, contract: str, output: Path) -> None:
 
     The same seed and size give the same bytes, as long as Schemathesis and Hypothesis are the same; the file says which.
     """
-    from kms_conformance.cli.run import check_contracts  # noqa: PLC0415 - --help stays quick
     from kms_conformance.fuzz.generate import build as make  # noqa: PLC0415 - same
 
     check_contracts((contract,))
@@ -50,8 +51,6 @@ def show(file: Path | None, contract: str) -> None:
     if file is not None:
         _show(file)
         return
-    from kms_conformance.cli.run import check_contracts  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.contract.corpus import shipped_corpus  # noqa: PLC0415 - same
 
     check_contracts((contract,))
     corpus = shipped_corpus(contract, whole=True)
@@ -63,7 +62,6 @@ def show(file: Path | None, contract: str) -> None:
 
 
 def _show(path: Path) -> None:
-    from kms_conformance.contract.corpus import read_corpus  # noqa: PLC0415 - as above
 
     try:
         corpus = read_corpus(path, whole=True)
@@ -74,7 +72,6 @@ def _show(path: Path) -> None:
 
 
 def _tell(corpus: object) -> None:
-    from kms_conformance.contract.corpus import Corpus  # noqa: PLC0415 - as above
 
     assert isinstance(corpus, Corpus)
     made = ", ".join(f"{name} {number}" for name, number in corpus.about["made_with"].items())

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from kms_conformance.cli.table_options import click_option, named
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError
+from kms_conformance.run.option_table import TARGET_OPTIONS
 from kms_conformance.target.target import places_of_others
 
 # Flag -> place in the target document.
@@ -30,7 +32,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags of a target to a command."""
     for option in reversed(
         [
-            click.option("--target", metavar="FILE", envvar="KMS_TARGET", help="Target file (TOML)."),
+            click_option(named(TARGET_OPTIONS, "target")),
             click.option("--base-url", metavar="URL", help="Root of the service. [KMS_BASE_URL]"),
             click.option("--instance", metavar="UUID", help='Instance, or "fresh". [KMS_INSTANCE]'),
             click.option("--token", metavar="TOKEN", help="Manager's token; better: KMS_TOKEN."),
@@ -59,12 +61,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="What the endpoint has or lacks.",
             ),
             click.option("--allow", metavar="NAME", multiple=True, help="What may outlive a case."),
-            click.option(
-                "--max-wait",
-                type=float,
-                metavar="SECONDS",
-                help="Longest single wait; 0: none. [KMS_MAX_WAIT]",
-            ),
+            click_option(named(TARGET_OPTIONS, "max_wait")),
             click.option(
                 "--requests-per-second", type=float, metavar="N", help="Rate limit. [KMS_REQUESTS_PER_SECOND]"
             ),

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kms_conformance.errors import ExitCode
+from kms_conformance.verification.rejudge import differences, read_record, rejudge
 
 
 @click.command("judge")
@@ -17,8 +18,6 @@ def command(directory: Path) -> None:
 
     Exit code: that of the run when everything is as recorded; otherwise 1, with a line for each difference.
     """
-    from kms_conformance.verification.rejudge import differences, read_record, rejudge  # noqa: PLC0415 - --help stays quick
-
     again = rejudge(directory)
     changed = differences(read_record(directory), again)
     click.echo(again["headline"])

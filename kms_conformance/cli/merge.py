@@ -7,30 +7,23 @@ from pathlib import Path
 
 import click
 
-from kms_conformance.cli.run import REPORTS
+from kms_conformance.cli.table_options import click_option, named
+from kms_conformance.outputs import write_all
+from kms_conformance.outputs.shards import merge
+from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.run.option_table import RUN_OPTIONS
 
 
 @click.command("merge")
 @click.argument(
     "directories", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR..."
 )
-@click.option(
-    "--report-dir",
-    type=click.Path(path_type=Path),
-    default=REPORTS,
-    show_default=True,
-    envvar="KMS_REPORT_DIR",
-    help="Where the reports go.",
-)
+@click_option(named(RUN_OPTIONS, "report_dir"))
 def command(directories: tuple[Path, ...], report_dir: Path) -> None:
     """Make one run of the report directories of all shards, and write its reports.
 
     The exit code is that of the run: see `kms-conformance run --help`.
     """
-    from kms_conformance.outputs import write_all  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.outputs.shards import merge  # noqa: PLC0415 - same
-    from kms_conformance.outputs.terminal import summary_lines  # noqa: PLC0415 - same
-
     run = merge(directories)
     write_all(run, report_dir)
     for line in summary_lines(run, report_dir):

@@ -7,6 +7,12 @@ from pathlib import Path
 import click
 
 from kms_conformance.errors import BadValueError
+from kms_reference import target as target_file
+from kms_reference.defects import ALL_DEFECTS
+from kms_reference.errors import DataFileError, ServerError
+from kms_reference.server import Server, serve_forever
+from kms_reference.switches import UnknownSwitchError
+from kms_reference.variations import VARIATIONS
 
 
 @click.command("serve")
@@ -59,13 +65,6 @@ def command(
     listing: bool,
 ) -> None:
     """Serve the embedded reference until Ctrl-C. Its keys are worth nothing: store nothing real in it."""
-    from kms_reference import target as target_file  # noqa: PLC0415 - --help stays quick
-    from kms_reference.defects import ALL_DEFECTS  # noqa: PLC0415 - same
-    from kms_reference.errors import DataFileError, ServerError  # noqa: PLC0415 - same
-    from kms_reference.server import Server, serve_forever  # noqa: PLC0415 - same
-    from kms_reference.switches import UnknownSwitchError  # noqa: PLC0415 - same
-    from kms_reference.variations import VARIATIONS  # noqa: PLC0415 - same
-
     if listing:
         for kind, known in (("defect", ALL_DEFECTS), ("variation", VARIATIONS)):
             for name, entry in known.items():

@@ -9,18 +9,17 @@ from typing import Any
 import click
 
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
+from kms_conformance.cli.table_options import click_option, named
 from kms_conformance.errors import ExitCode, MissingTargetError
+from kms_conformance.run.option_table import RUN_OPTIONS
+from kms_conformance.run.options import Options
+from kms_conformance.run.session import Session
+from kms_conformance.target.target import read_target
 
 
 @click.command("sweep")
 @target_options
-@click.option(
-    "--journal",
-    type=click.Path(path_type=Path),
-    default=Path(".kms-conformance") / "journal.sqlite",
-    show_default=True,
-    help="Where created things are written down.",
-)
+@click_option(named(RUN_OPTIONS, "journal"))
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     """Remove what killed runs have left on a target, and restore what they had changed.
@@ -28,10 +27,6 @@ def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
     Only what the journal names is touched: nothing is removed because of its name alone. Exit code 0 when nothing is
     left, 3 when something could not be removed.
     """
-    from kms_conformance.run.options import Options  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.run.session import Session  # noqa: PLC0415 - --help stays quick
-    from kms_conformance.target.target import read_target  # noqa: PLC0415 - same
-
     document = flags_document(flags)
     if not names_endpoint(flags):
         raise MissingTargetError("sweep")

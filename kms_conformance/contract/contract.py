@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -348,8 +349,6 @@ def _read(contract_id: str, name: str) -> Mapping[str, Any]:
 
 def _digest(contract_id: str) -> str:
     """Return the SHA-256 over the contract's files, each preceded by its name."""
-    from hashlib import sha256  # noqa: PLC0415 - needed once a run
-
     total = sha256()
     for entry in sorted((files(CONTRACTS) / contract_id).iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,6 @@ def shipped_digest(contract_id: str) -> str:
 
 
 def _as_path(contract_id: str, name: str) -> Any:
-    from importlib.resources import as_file  # noqa: PLC0415 - needed once a run
 
     return as_file(files(CONTRACTS) / contract_id / name)
 

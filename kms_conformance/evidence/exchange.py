@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from kms_conformance.evidence.serialization import AS_TEXT_OR_NONE
+
 JSON: TypeAlias = Any
 
 
@@ -26,7 +28,7 @@ class Sent:
     url: str
     path: str
     headers: Mapping[str, str]
-    body: JSON = None
+    body: JSON = field(default=None, metadata=AS_TEXT_OR_NONE)
     text: str | None = None
     secrets: frozenset[str] = frozenset()
 
@@ -41,7 +43,7 @@ class Received:
 
     status: int
     headers: Mapping[str, str]
-    body: JSON = None
+    body: JSON = field(default=None, metadata=AS_TEXT_OR_NONE)
     is_json: bool = False
     size: int = 0
     kind: str = ""

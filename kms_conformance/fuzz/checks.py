@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kms_conformance.evidence.curl import curl_line
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 SLOW = 5.0
 """Seconds that an answer may take."""
-_OK, _BAD, _SERVER = 200, 400, 500
 # What a server, or a gateway before it, may say of any request: about its form, not about the operation.
 _OF_FORM = frozenset({400, 401, 403, 404, 415, 422}) | OF_HTTP_LAYER
 _QUIET = frozenset({"HEAD", "OPTIONS", "TRACE"})
@@ -61,16 +61,21 @@ def _moot(finding: Finding, exchange: Exchange) -> bool:
 
 def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Iterator[Complaint]:
     operation = contract.operations.get(exchange.operation or "")
-    if _OK <= answer.status < _BAD - 100:
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         if operation is not None and answer.status not in operation.statuses:
-            told = " or ".join(str(status) for status in operation.statuses if status < _BAD)
+            told = " or ".join(
+                str(status) for status in operation.statuses if status < HTTPStatus.BAD_REQUEST
+            )
             yield "fuzz-success-status", f"{told}, or a refusal", str(answer.status)
         if operation is None and exchange.sent.method not in _QUIET:
             yield "fuzz-success-status", "a refusal: no operation has this method and path", exchange.outcome
     known = _OF_FORM.union(operation.statuses if operation is not None else ())
-    if _BAD <= answer.status < _SERVER and answer.status not in known:
+    if (
+        HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        and answer.status not in known
+    ):
         yield "fuzz-refusal-status", "a status that the operation has", exchange.outcome
-    code = reason_code(answer.body) if answer.status >= _BAD else None
+    code = reason_code(answer.body) if answer.status >= HTTPStatus.BAD_REQUEST else None
     if code is not None and code not in contract.codes:
         _, meant = respelled(code, contract)
         if meant:

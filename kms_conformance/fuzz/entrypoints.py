@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Corpus, Entry, shipped_corpus
 from kms_conformance.errors import BadValueError
+from kms_conformance.fuzz.replay import Replay
 from kms_conformance.run.outcomes import NotApplicable, NotTested
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ def replay_group(case: CaseRun, group: str) -> None:
 
     Raises :class:`NotTested` or :class:`NotApplicable` where there is nothing to send.
     """
-    from kms_conformance.fuzz.replay import Replay  # noqa: PLC0415 - a run without fuzzing needs no event loop
-
     options = case.context.fuzz
     demand_fuzzing(case)
     corpus = shipped_corpus(case.context.contract.id, whole=options.whole or bool(options.replay))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hypothesis.database import DirectoryBasedExampleDatabase
+
 from kms_conformance.errors import BadValueError
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ def example_database(place: str) -> ExampleDatabase | None:
 
     Raises :class:`BadValueError` where the address asks for a package that is not installed.
     """
-    from hypothesis.database import DirectoryBasedExampleDatabase  # noqa: PLC0415 - only the generating tiers need it
-
     if not place:
         return None
     if not place.startswith(("redis://", "rediss://")):

@@ -19,6 +19,15 @@ from importlib.resources import as_file, files
 from typing import Any, Protocol
 from urllib.parse import quote
 
+import hypothesis
+import schemathesis
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core import NOT_SET, NotSet
+from schemathesis.generation.drivers import CoverageGenerator
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.generation.overrides import Override
+
 from kms_conformance.contract.contract import CONTRACTS, Contract, load_contract
 from kms_conformance.contract.corpus import CLOSE, OPEN, PLACEHOLDER, Entry, pack
 from kms_conformance.fuzz.mutations import twisted
@@ -111,9 +120,6 @@ def _in_order(made: Mapping[str, list[Entry]], size: int) -> tuple[list[Entry], 
 
 def schema_of(contract_id: str) -> Any:
     """Return a contract's OpenAPI document as Schemathesis's schema."""
-    import schemathesis  # noqa: PLC0415 - takes a second, and only this tier needs it
-    from schemathesis.config import SchemathesisConfig  # noqa: PLC0415 - same
-
     # A configuration of our own: the user's schemathesis.toml has no say, and nothing is learnt from earlier runs.
     config = SchemathesisConfig.from_dict({"cache": {"enabled": False}})
     with as_file(files(CONTRACTS)) as folder:
@@ -149,7 +155,6 @@ def _entries(  # noqa: PLR0917 - what the corpus is about, from the whole to the
 def _generated(
     name: str, operation: Any, seed: int, wanted: int
 ) -> Iterator[tuple[str, Parts, random.Random]]:
-    from schemathesis import GenerationMode  # noqa: PLC0415 - as above
 
     own = int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:6], "big")
     rng = random.Random(own)  # noqa: S311 - fuzzing wants the same numbers again
@@ -172,7 +177,6 @@ def _generated(
 
 
 def _drawn(name: str, operation: Any, mode: Any, seed: int, number: int) -> list[Parts]:
-    import hypothesis  # noqa: PLC0415 - as above
 
     found: list[Parts] = []
 
@@ -194,11 +198,6 @@ def _drawn(name: str, operation: Any, mode: Any, seed: int, number: int) -> list
 
 def _coverage(operation: Any) -> list[Any]:
     """Return what Schemathesis's coverage phase would send: boundary values, missing members, odd methods."""
-    from schemathesis import GenerationMode  # noqa: PLC0415 - as above
-    from schemathesis.generation.drivers import CoverageGenerator  # noqa: PLC0415 - as above
-    from schemathesis.generation.feedback import FeedbackSources  # noqa: PLC0415 - as above
-    from schemathesis.generation.overrides import Override  # noqa: PLC0415 - as above
-
     generator = CoverageGenerator(
         operation=operation,
         generation_modes=list(GenerationMode),
@@ -212,8 +211,6 @@ def _coverage(operation: Any) -> list[Any]:
 
 def parts_of(name: str, case: Any) -> Parts:
     """Return what Schemathesis generated for an operation."""
-    from schemathesis.core import NOT_SET, NotSet  # noqa: PLC0415 - as above
-
     headers = {str(key).lower(): str(value) for key, value in dict(case.headers or {}).items()}
     valid = {
         component.name.lower()

@@ -15,6 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
+from schemathesis import GenerationMode
+
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
@@ -70,7 +73,7 @@ class Live:
             self._gun.close()
         for key, (shot, landed) in sorted(self._found.items(), key=lambda item: item[0]):
             self._aim.report(shot, landed, key, f"generated ({self.kind}), {self._kept(shot)}")
-        self.case.tally += self._sent
+        self.case.checks_not_kept += self._sent
 
     def _kept(self, shot: Shot) -> str:
         """Keep a generated request where ``--replay`` finds it; return its name."""
@@ -83,8 +86,6 @@ class Live:
         return name
 
     def _generate(self) -> None:
-        import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it
-        from schemathesis import GenerationMode  # noqa: PLC0415 - same
 
         mode = GenerationMode.POSITIVE if self.kind == "valid" else GenerationMode.NEGATIVE
         operation = _operations(self._contract.id)[self._name]

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httptools
 import httpx
 
 from kms_conformance.evidence.curl import curl_line
-from kms_conformance.fuzz.requests import document
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
+from kms_conformance.transport.body import json_document
 from kms_conformance.transport.client import Recorded, Reply, Request
+from kms_conformance.transport.raw_socket import RawAnswers, exchange_bytes
 
 if TYPE_CHECKING:
     from kms_conformance.run.case import CaseRun
-
-_PATIENCE = 1.5
-_LARGEST = 1 << 20
-
-
-class _Answers:
-    """Takes apart what came back; ``count`` answers were complete or begun, the first is kept."""
-
-    def __init__(self, data: bytes) -> None:
-        self.count, self.status = 0, 0
-        self.headers: list[tuple[str, str]] = []
-        self.content = b""
-        self._parser = httptools.HttpResponseParser(self)
-        # What was complete before an error counts.
-        with suppress(httptools.HttpParserError):
-            self._parser.feed_data(data)
-
-    def on_message_begin(self) -> None:
-        """Count an answer."""
-        self.count += 1
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of the first."""
-        if self.count == 1:
-            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
-
-    def on_headers_complete(self) -> None:
-        """Keep the status of the first."""
-        if self.count == 1:
-            self.status = self._parser.get_status_code()
-
-    def on_body(self, body: bytes) -> None:
-        """Keep the body of the first."""
-        if self.count == 1:
-            self.content += body
 
 
 def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
@@ -78,13 +40,13 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**known) for line in headers)]
     client.take_turn()
     begun, started = time.perf_counter(), time.time()
-    data, trouble = _exchange(
+    data, trouble = exchange_bytes(
         url.hostname or "",
         url.port,
         "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content,
         tls=url.scheme == "https",
     )
-    answers = _Answers(data)
+    answers = RawAnswers(data)
     shown = dict(line.partition(":")[::2] for line in headers if ":" in line)
     request = Request(
         method=method,
@@ -98,7 +60,9 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
         operation=case.context.contract.operation_of(method, target.partition("?")[0]),
         step=step,
     )
-    reply = Reply(answers.status, httpx.Headers(answers.headers), document(answers.content), answers.content)
+    reply = Reply(
+        answers.status, httpx.Headers(answers.headers), json_document(answers.content), answers.content
+    )
     seconds = time.perf_counter() - begun
     _, exchange = client.recorded(request, case.info.id, Recorded(reply, started, seconds, ""))
     exchange = replace(exchange, notes={**exchange.notes, "raw": "the HTTP layer may have answered"})
@@ -117,26 +81,3 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
         # To cut the line is a lawful answer to a request that is no HTTP; what is said must keep the rules.
         case.findings += wire_findings(exchange, case.context.contract, case.context.schemas)
     return Answer(case, reply if answers.count else None, exchange), answers.count
-
-
-def _exchange(host: str, port: int | None, content: bytes, *, tls: bool) -> tuple[bytes, str]:
-    """Send bytes and read until the other side closes or falls silent; return what came and what went wrong."""
-    pieces: list[bytes] = []
-    try:
-        plain = socket.create_connection((host, port or (443 if tls else 80)), timeout=_PATIENCE * 2)
-        with (
-            plain,
-            ssl.create_default_context().wrap_socket(plain, server_hostname=host) if tls else plain as line,
-        ):
-            line.settimeout(_PATIENCE)
-            line.sendall(content)
-            while sum(map(len, pieces)) < _LARGEST:
-                piece = line.recv(65536)
-                if not piece:
-                    break
-                pieces.append(piece)
-    except TimeoutError:
-        return b"".join(pieces), ""
-    except OSError as wrong:
-        return b"".join(pieces), "" if pieces else f"a broken connection ({type(wrong).__name__})"
-    return b"".join(pieces), ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Entry
@@ -25,7 +26,6 @@ MOST_FINDINGS = 40
 """Findings that one case reports; what goes beyond is counted."""
 _SILENT = 6
 _TRIES, _ALL_TRIES = 40, 400
-_OK, _BAD = 200, 300
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Replay:
         self._aim.tidy()
         self._fly(allowed)
         self._report()
-        self.case.tally += self.tally.sent
+        self.case.checks_not_kept += self.tally.sent
         if not allowed:
             needs = " or ".join(sorted(set(barred)))
             raise NotTested(f"no request of the corpus may go to this target; needs {needs}")
@@ -122,7 +122,7 @@ class Replay:
     def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
         self.tally.sent += 1
-        self.tally.succeeded += _OK <= landed.status < _BAD
+        self.tally.succeeded += HTTPStatus.OK <= landed.status < HTTPStatus.MULTIPLE_CHOICES
         self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
         return self._aim.judge(shot, landed)
 

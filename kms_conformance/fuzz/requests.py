@@ -16,6 +16,7 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
 from kms_conformance.judging.results import Finding
+from kms_conformance.transport.body import json_document
 from kms_conformance.transport.client import Recorded, Reply, Request
 from kms_conformance.transport.pipeline import Landed, Outgoing
 
@@ -96,7 +97,7 @@ class Aim:
         self._numbers += 1
         contract = self.context.contract
         identity = self.supply.identity(entry)
-        body = document(content)
+        body = json_document(content)
         told = {"accept": "application/json", "user-agent": self._agent, **headers}
         secrets = self.context.redactor.guarded(body)
         if "authorization" not in told and identity is not None:
@@ -146,12 +147,12 @@ class Aim:
             for place, exchange in enumerate(self.case.exchanges)
             if not place or exchange.id in broken
         ]
-        self.case.tally += len(self.case.exchanges) - len(kept)
+        self.case.checks_not_kept += len(self.case.exchanges) - len(kept)
         self.case.exchanges = kept
 
     def body_of(self, landed: Landed) -> JSON:
         """Return the document of an answer, ``None`` where it has none."""
-        return document(landed.content)
+        return json_document(landed.content)
 
     def evidence(self, shot: Shot, landed: Landed, step: str) -> tuple[Exchange, list[Finding]]:
         """Return the exchange, redacted, and what is wrong with it, fit for the report."""
@@ -173,7 +174,9 @@ class Aim:
             operation=shot.operation,
             step=step,
         )
-        reply = Reply(landed.status, httpx.Headers(landed.headers), document(landed.content), landed.content)
+        reply = Reply(
+            landed.status, httpx.Headers(landed.headers), json_document(landed.content), landed.content
+        )
         correlation = shot.outgoing.headers.get("correlation-id", "")
         recorded = Recorded(reply, self.case.started, landed.duration, correlation)
         _, exchange = self.context.client.recorded(request, self.case.info.id, recorded)
@@ -214,23 +217,8 @@ class Aim:
         sent = Sent(shot.entry.method, "", shot.path, {"correlation-id": headers.get("correlation-id", "")})
         answer = None
         if not landed.trouble:
-            body = document(landed.content)
+            body = json_document(landed.content)
             is_json = bool(landed.content) and (body is not None or landed.content.strip() == b"null")
             kind = "" if is_json or not landed.content else "a body that is not JSON"
             answer = Received(landed.status, dict(landed.headers), body, is_json, len(landed.content), kind)
         return Exchange("", "", "", shot.operation, "", sent, answer, landed.trouble, 0.0, landed.duration)
-
-
-def document(content: bytes | None) -> JSON:
-    """Return a JSON document, ``None`` where the bytes are none."""
-    if not content:
-        return None
-    try:
-        return json.loads(content, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _refuse(name: str) -> None:
-    """Refuse ``NaN`` and ``Infinity``, which Python reads but JSON does not have."""
-    raise ValueError(name)

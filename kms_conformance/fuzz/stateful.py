@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+import hypothesis
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
 from kms_conformance.fuzz.examples import example_database
 
 if TYPE_CHECKING:
@@ -67,9 +70,6 @@ class Walker(Generic[Walk]):
 
     def run(self) -> tuple[Walk, WrongTurn] | None:
         """Walk; return the shortest walk that went wrong and how, ``None`` when none did."""
-        import hypothesis  # noqa: PLC0415 - takes a while, and only this tier needs it
-        from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test  # noqa: PLC0415 - same
-
         options = self._case.context.fuzz
         label = f"{self._case.info.id} {self._kind}"
         until = float("inf") if options.seconds is None else time.monotonic() + options.seconds / _TIERS_SHARE

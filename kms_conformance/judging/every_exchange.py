@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
-_BAD, _SERVER = 400, 500
-_NOT_FOUND, _NOT_IMPLEMENTED = 404, 501
 # Statuses by which the HTTP layer answers of itself (a web server, a gateway), before any service reads the request: no
 # source shows an envelope with them, and every stock web server has a page or a line of its own.
-OF_HTTP_LAYER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431, _NOT_IMPLEMENTED, 505})
+OF_HTTP_LAYER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431, HTTPStatus.NOT_IMPLEMENTED, 505})
 
 
 class Complaint(NamedTuple):
@@ -73,14 +71,14 @@ def of_http_layer(exchange: Exchange, contract: Contract) -> bool:
     where the request came in a form that no client library sends.
     """
     answer = exchange.answer
-    if answer is None or answer.status < _BAD:
+    if answer is None or answer.status < HTTPStatus.BAD_REQUEST:
         return False
     raw, operation = bool(exchange.notes.get("raw")), contract.operations.get(exchange.operation or "")
-    if answer.status >= _SERVER:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # A method or a coding that a web server does not know is its own affair; what an operation has is not.
         return answer.status in OF_HTTP_LAYER and (raw or operation is None)
     absent = operation is None or operation.hidden
-    return raw or answer.status in OF_HTTP_LAYER or (answer.status == _NOT_FOUND and absent)
+    return raw or answer.status in OF_HTTP_LAYER or (answer.status == HTTPStatus.NOT_FOUND and absent)
 
 
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:
@@ -113,7 +111,11 @@ def respelled(code: str, contract: Contract) -> tuple[bool, str]:
 def _server_error(
     exchange: Exchange, answer: Received, contract: Contract, _: Schemas
 ) -> Iterator[Complaint]:
-    if answer.status < _SERVER or exchange.notes.get("system") or of_http_layer(exchange, contract):
+    if (
+        answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        or exchange.notes.get("system")
+        or of_http_layer(exchange, contract)
+    ):
         return
     reason = first_reason(answer.body)
     known = contract.codes.get(str(reason.get("code"))) if reason else None
@@ -133,7 +135,7 @@ def _told_by_text(answer: Received, contract: Contract) -> bool:
 
 
 def _redirect(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
-    if 300 <= answer.status < _BAD:  # noqa: PLR2004 - the class of redirects
+    if 300 <= answer.status < HTTPStatus.BAD_REQUEST:  # noqa: PLR2004 - the class of redirects
         yield Complaint(
             "wire-no-redirect",
             "an answer from the endpoint itself",
@@ -144,7 +146,7 @@ def _redirect(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iter
 def _envelope(
     exchange: Exchange, answer: Received, contract: Contract, schemas: Schemas
 ) -> Iterator[Complaint]:
-    if answer.status < _BAD or not contract.envelope or exchange.sent.method == "HEAD":
+    if answer.status < HTTPStatus.BAD_REQUEST or not contract.envelope or exchange.sent.method == "HEAD":
         return
     if answer.status in contract.opaque:
         return
@@ -188,7 +190,7 @@ def _total(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterato
 
 def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
     reason = first_reason(answer.body)
-    if answer.status < _BAD or reason is None:
+    if answer.status < HTTPStatus.BAD_REQUEST or reason is None:
         return
     status, code = reason.get("status"), reason.get("code")
     if status != answer.status:
@@ -213,7 +215,7 @@ def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas
 
 
 def _phrase(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
-    text = error_message(answer.body) if answer.status >= _BAD else None
+    text = error_message(answer.body) if answer.status >= HTTPStatus.BAD_REQUEST else None
     phrase = text.partition(":")[0].strip() if text else ""
     if _PHRASES.get(phrase, answer.status) != answer.status:
         yield Complaint(
@@ -226,7 +228,7 @@ def _echo(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) 
         return
     body = answer.body
     operation = contract.operations.get(exchange.operation or "")
-    if operation is not None and answer.status < _BAD:
+    if operation is not None and answer.status < HTTPStatus.BAD_REQUEST:
         for path in operation.secret_paths:
             body = _without(body, path.split("."))
     repeated = exchange.sent.secrets.intersection(
@@ -248,7 +250,7 @@ def _success(
     exchange: Exchange, answer: Received, contract: Contract, schemas: Schemas
 ) -> Iterator[Complaint]:
     operation = contract.operations.get(exchange.operation or "")
-    if operation is None or answer.status not in operation.schemas or answer.status >= _BAD:
+    if operation is None or answer.status not in operation.schemas or answer.status >= HTTPStatus.BAD_REQUEST:
         return
     if exchange.sent.method == "HEAD" or (
         not answer.size and len(operation.statuses) > 1 and _may_be_empty(operation.statuses)

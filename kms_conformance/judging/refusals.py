@@ -7,13 +7,12 @@ them anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
 from kms_conformance.judging.expectation import Outcome
 
-_FIRST_REDIRECT = 300
-_FIRST_ERROR = 400
 _ANY_SUCCESS = (200, 201, 202, 204)
 
 
@@ -58,7 +57,9 @@ def alternatives(contract: Contract, row: Requirement, edition: str, primary: Ou
 def success_statuses(contract: Contract, operation_id: str | None) -> tuple[int, ...]:
     """Return the statuses of success that the contract gives an operation; for an unknown one, the usual four."""
     operation = contract.operations.get(operation_id or "")
-    known = tuple(status for status in (operation.statuses if operation else ()) if status < _FIRST_REDIRECT)
+    known = tuple(
+        status for status in (operation.statuses if operation else ()) if status < HTTPStatus.MULTIPLE_CHOICES
+    )
     return known or _ANY_SUCCESS
 
 
@@ -67,7 +68,7 @@ def _tolerated(contract: Contract, accepted: Mapping[str, Any]) -> Outcome:
     code = accepted.get("code")
     known = contract.codes.get(code) if code else None
     code_at, text_at = contract.reason_at
-    is_refusal = status is None or status >= _FIRST_ERROR
+    is_refusal = status is None or status >= HTTPStatus.BAD_REQUEST
     return Outcome(
         statuses=() if status is None else (status,),
         code=code if known is None or known.in_body else None,

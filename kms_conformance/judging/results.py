@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kms_conformance.contract.severity import Row, Verdict
-
-if TYPE_CHECKING:
-    from kms_conformance.evidence.exchange import Exchange
-    from kms_conformance.judging.expectation import Expectation
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.judging.expectation import Expectation
 
 
 @dataclass(frozen=True, slots=True)

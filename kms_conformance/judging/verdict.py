@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 from kms_conformance.contract.severity import Row, Verdict, worst
@@ -19,7 +20,6 @@ from kms_conformance.judging.results import CaseResult, KnownDeviation, RowResul
 
 _FEW = 5
 _NEARLY_ALL = 0.95
-_FIRST_REFUSAL = 300
 
 
 class RunVerdict(StrEnum):
@@ -228,7 +228,7 @@ def monotony(run: Run) -> str:
     if not statuses:
         return f"none of {total} requests got an answer"
     often, times = Counter(map(_answer_told, exchanges)).most_common(1)[0]
-    if min(statuses) >= _FIRST_REFUSAL:
+    if min(statuses) >= HTTPStatus.MULTIPLE_CHOICES:
         return f"no request ever succeeded ({often}, {times} of {total} times)"
     if times < _NEARLY_ALL * total or 2 * run.counts["passed"] > len(run.cases):
         # Where most cases pass, the answers differ in what the outcome does not tell.

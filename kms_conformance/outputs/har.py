@@ -17,9 +17,9 @@ from harfile import HAR_VERSION, Content, PostData, Record, Request, Response, T
 from kms_conformance import __version__
 from kms_conformance.errors import TranscriptError
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.serialization import expectation_from_json, expectation_to_json
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.text import rfc3339
@@ -77,7 +77,7 @@ def _page(case: CaseResult) -> dict[str, Any]:
 def _entries(case: CaseResult) -> list[dict[str, Any]]:
     expected: dict[str, list[dict[str, Any]]] = {}
     for expectation in case.expectations:
-        expected.setdefault(expectation.exchange, []).append(expectation_to_json(expectation))
+        expected.setdefault(expectation.exchange, []).append(to_document(expectation))
     return [_entry(case.id, exchange, expected.get(exchange.id, [])) for exchange in case.exchanges]
 
 
@@ -190,7 +190,7 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
         duration=kms["duration"],
         notes=kms["notes"],
     )
-    return exchange, [expectation_from_json(document) for document in kms["expectations"]]
+    return exchange, [from_document(Expectation, document) for document in kms["expectations"]]
 
 
 def _value(text: str | None) -> JSON:

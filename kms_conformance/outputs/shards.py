@@ -15,8 +15,8 @@ from typing import Any
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import BadValueError
+from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.serialization import case_from_json, case_to_json
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 from kms_conformance.outputs.files import put
@@ -64,7 +64,7 @@ def write_shard(run: Run, directory: Path, *, shard: str, cases_in_all: int, bas
         "finished": run.finished,
         "baseline": baseline,
         "meta": dict(run.meta),
-        "cases": [case_to_json(case) for case in run.cases],
+        "cases": [to_document(case) for case in run.cases],
     }
     return put(directory / NAME, json.dumps(document) + "\n")
 
@@ -173,5 +173,5 @@ def _cases(parts: Sequence[Mapping[str, Any]]) -> tuple[CaseResult, ...]:
                 exchange["id"] = prefix + exchange["id"]
             for judged in (*case["findings"], *case["expectations"]):
                 judged["exchange"] = judged["exchange"] and prefix + judged["exchange"]
-            found.append(case_from_json(case))
+            found.append(from_document(CaseResult, case))
     return tuple(sorted(found, key=lambda case: case.id))

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.run.context import CaseInfo
+
 if TYPE_CHECKING:
     from kms_conformance.judging.results import CaseResult, Finding
-    from kms_conformance.run.context import CaseInfo
+
 
 CONTRACT = "kms_contract"
 TOGETHER = "kms-waits"
@@ -34,8 +37,6 @@ def case_id(item: pytest.Item) -> str:
 
 def describe(item: pytest.Item) -> CaseInfo:
     """Return what a case declares about itself."""
-    from kms_conformance.run.context import CaseInfo  # noqa: PLC0415 - inert sessions stay light
-
     assert isinstance(item, pytest.Function)
     rule = (item.function.__doc__ or "").strip()
     needs = [marker.kwargs for marker in item.iter_markers("needs")]
@@ -101,8 +102,6 @@ def body_of(item: pytest.Item) -> Callable[[Any], None]:
 
 def tell_pytest(result: CaseResult, accepted: str) -> None:
     """Turn a verdict into what pytest understands; a failure that a baseline accepts is no failure to pytest."""
-    from kms_conformance.contract.severity import Verdict  # noqa: PLC0415 - inert sessions stay light
-
     match result.verdict:
         case Verdict.PASSED | Verdict.WARNED:
             return

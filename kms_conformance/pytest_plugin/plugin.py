@@ -11,49 +11,33 @@ from typing import Any
 import pytest
 
 from kms_conformance.errors import SuiteError
-from kms_conformance.judging.verdict import Profile, Run, headline
-from kms_conformance.outputs.baseline import as_documents, read_baseline
+from kms_conformance.evidence.serialization import from_document, to_document
+from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
-from kms_conformance.pytest_plugin import command_line
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.reporting import Reporting
-from kms_conformance.run.options import Options, as_mapping, from_mapping
+from kms_conformance.pytest_plugin.session_options import report_dir, session_of
+from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import comes_first
 from kms_conformance.run.session import Session
-from kms_conformance.target.target import build_target, read_target
+from kms_conformance.target.target import build_target
 
 STATE = pytest.StashKey["State"]()
 
 
 def of_options(config: pytest.Config) -> State:
     """Return the plugin for a session that pytest's own command line asks for."""
-    return State(lambda: _session(config), command_line.report_dir(config))
-
-
-def _session(config: pytest.Config) -> Session:
-    baseline = config.getoption("kms_baseline")
-    options = Options(
-        profile=Profile(config.getoption("kms_profile") or "gate"),
-        edition=config.getoption("kms_edition") or "page",
-        report_dir=command_line.report_dir(config),
-        journal=Path(config.getoption("kms_journal") or ".kms-conformance/journal.sqlite"),
-        max_wait=config.getoption("kms_max_wait"),
-        baseline=read_baseline(Path(baseline)) if baseline else None,
-        fuzz=command_line.fuzz_options(config),
-        shard=command_line.shard(config),
-    )
-    path = config.getoption("kms_target")
-    target = read_target(path) if path else None
-    return Session(replace(options, contracts=command_line.contracts(config, target)), target)
+    return State(lambda: session_of(config), report_dir(config))
 
 
 def of_worker(worker: dict[str, Any]) -> State:
     """Return the plugin for a worker of pytest-xdist, from what its controller has sent through the pipe."""
     sent = json.loads(worker["kms"])
-    options = replace(from_mapping(sent["options"]), worker=str(worker["workerid"]))
+    options = replace(from_document(Options, sent["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
     return State(lambda: Session(options, target), None, worker=sent["dist"])
 
@@ -114,7 +98,7 @@ class State:
         """Hand the session to a worker: through its pipe, never by the disk."""
         node.workerinput["kms"] = json.dumps(
             {
-                "options": as_mapping(self.session.options),
+                "options": to_document(self.session.options),
                 "target": self.session.target.document(),
                 "embedded": self.session.target.embedded,
                 "dist": str(node.config.getoption("dist")),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.serialization import case_from_json, case_to_json
 from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, tell_allure
 from kms_conformance.run.session import Session
 
@@ -37,7 +37,7 @@ class Reporting:
             if call.excinfo is not None and not report.skipped:
                 report.longrepr = self._without_secrets(result, str(report.longrepr))
             if self._worker:
-                report.kms_case = case_to_json(result)
+                report.kms_case = to_document(result)
             tell_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
@@ -54,7 +54,7 @@ class Reporting:
         """Take in a worker's result, and tell the progress line."""
         document = getattr(report, "kms_case", None)
         if document is not None and not self._worker:
-            self._get_session().case_finished(case_from_json(document))
+            self._get_session().case_finished(from_document(CaseResult, document))
         if self._watcher is not None and report.when == "call":
             self._watcher.case_done(self._get_session().results)
 

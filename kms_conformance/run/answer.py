@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from kms_conformance.contract.severity import Verdict
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kms_conformance.run.context import CaseInfo, Context
     from kms_conformance.transport.client import Reply
 
-_FIRST_REDIRECT = 300
 Rows: TypeAlias = str | tuple[str, ...] | None
 """The covered rows that a statement belongs to: one, several, or the first."""
 
@@ -31,8 +31,8 @@ class CaseUnderWay(Protocol):
 
     context: Context
     info: CaseInfo
-    open: dict[str, str]
-    worked: set[str]
+    unjudged: dict[str, str]
+    succeeded: set[str]
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to."""
@@ -63,10 +63,10 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the request succeeded."""
-        return self.reply is not None and self.reply.status < _FIRST_REDIRECT
+        return self.reply is not None and self.reply.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
-    def deed(self) -> str:
+    def action(self) -> str:
         """What was asked for: a refusal needs an earlier success of the same. The operation, or what an adapter says."""
         return self.exchange.operation or ""
 
@@ -94,9 +94,14 @@ class Answer:
         self._expect_success(requirement, (Outcome(statuses or self._success_statuses()),))
         return self
 
+    def not_judged(self) -> Self:
+        """Leave the answer out of the verdict: it only told the case how to go on."""
+        self.case.unjudged.pop(self.exchange.id, None)
+        return self
+
     def needed(self, *statuses: int) -> Self:
         """Require success as a precondition: anything else makes the case inconclusive."""
-        self.case.open.pop(self.exchange.id, None)
+        self.case.unjudged.pop(self.exchange.id, None)
         if self.status not in (statuses or self._success_statuses()):
             raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
         self._note_success()
@@ -180,10 +185,6 @@ class Answer:
     def lists_not(self, path: str, value: Any, *, requirement: Rows = None) -> Self:
         """Expect that a value is not among those collected at a path."""
         return self._member(Member(path, "lacks", value), requirement)
-
-    def holds_at_most(self, path: str, number: int, *, requirement: Rows = None) -> Self:
-        """Expect a list of at most ``number`` entries."""
-        return self._member(Member(path, "at-most-long", number), requirement)
 
     def counts(self, path: str, number: int, *, requirement: Rows = None) -> Self:
         """Expect a list of exactly ``number`` entries."""
@@ -272,7 +273,7 @@ class Answer:
                 raise Inconclusive(
                     f"the positive control {control.exchange.step}: {control.exchange.outcome}"
                 )
-        elif control is None and self.deed not in self.case.worked:
+        elif control is None and self.action not in self.case.succeeded:
             raise AuthorError(
                 self.case.info.id,
                 f"{self.exchange.step} is expected to be refused, but never seen to succeed",
@@ -282,5 +283,5 @@ class Answer:
         return success_statuses(self.case.context.contract, self.exchange.operation)
 
     def _note_success(self) -> None:
-        if self.ok and self.deed:
-            self.case.worked.add(self.deed)
+        if self.ok and self.action:
+            self.case.succeeded.add(self.action)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,12 +40,17 @@ if TYPE_CHECKING:
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
 
-_FIRST_ERROR = 400
-
 
 @dataclass
 class CaseRun:
-    """One case under way on one instance. Used by one thread only."""
+    """One case under way on one instance.
+
+    It belongs to the thread that runs it; :meth:`at_once` lends it to others for a few requests, and a lock guards what
+    these write. ``unjudged`` are the steps whose answers nothing was stated about yet, by exchange; ``succeeded`` what has
+    succeeded (see :attr:`Answer.action`); ``own_things`` the things that the case has made, with their rows in the
+    journal; ``checks_not_kept`` counts answers that were judged and, because nothing was wrong with them, not kept.
+    ``random_bytes`` gives, in a deferred case, the same bytes each time it is played.
+    """
 
     context: Context
     info: CaseInfo
@@ -51,21 +58,20 @@ class CaseRun:
     exchanges: list[Exchange] = field(default_factory=list)
     expectations: list[Expectation] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    worked: set[str] = field(default_factory=set)
-    open: dict[str, str] = field(default_factory=dict)
-    kept: dict[str, int] = field(default_factory=dict)
-    tally: int = 0  # answers that were judged and, because nothing was wrong with them, not kept
+    succeeded: set[str] = field(default_factory=set)
+    unjudged: dict[str, str] = field(default_factory=dict)
+    own_things: dict[str, int] = field(default_factory=dict)
+    checks_not_kept: int = 0
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
     recording: Recording | None = None
-    random_bytes: Callable[[int], bytes] = (
-        os.urandom
-    )  # in a deferred case the same ones each time it is played
+    random_bytes: Callable[[int], bytes] = os.urandom
     server_now: Callable[[], datetime] | None = None
     cleaning: bool = False
     stopped: BaseException | None = None
     finished: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, request: Request) -> Answer:
         """Send a request and keep the evidence; every wire rule is judged at once."""
@@ -73,15 +79,28 @@ class CaseRun:
         if self.cleaning:
             # Evidence, but not judged: whoever judges the transcript again has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
-        self.exchanges.append(exchange)
+        with self._lock:
+            self.exchanges.append(exchange)
         if not self.cleaning:
-            self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
+            with self._lock:
+                self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
             if slowed_down(exchange, self.context.contract):
                 raise Inconclusive(
                     f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
                 )
-            self.open[exchange.id] = exchange.step
+            with self._lock:
+                self.unjudged[exchange.id] = exchange.step
         return Answer(self, reply, exchange)
+
+    def at_once(self, requests: Sequence[Callable[[], Answer]]) -> list[Answer]:
+        """Send requests, all at the same moment; return the answers in the order of the requests.
+
+        A deferred case sends them one after the other: it has to send them in the same order again.
+        """
+        if self.recording is not None:
+            return [request() for request in requests]
+        with ThreadPoolExecutor(len(requests)) as threads:
+            return list(threads.map(lambda request: request(), requests))
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
         """Send a request, or take what became of it from the recording of a deferred case."""
@@ -139,7 +158,7 @@ class CaseRun:
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation now and keep it for those who judge again."""
-        self.open.pop(exchange.id, None)
+        self.unjudged.pop(exchange.id, None)
         self.expectations.append(expectation)
         finding = judge(expectation, exchange, self.context.schemas)
         if finding is not None:
@@ -188,10 +207,10 @@ class CaseRun:
             verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:
             verdict, message = Verdict.ERROR, f"{type(stopped).__name__}: {stopped}"
-        elif self.open:
+        elif self.unjudged:
             verdict = Verdict.ERROR
-            message = f"the suite built no expectation for {', '.join(self.open.values())}"
-        elif not self.expectations and not self.tally:
+            message = f"the suite built no expectation for {', '.join(self.unjudged.values())}"
+        elif not self.expectations and not self.checks_not_kept:
             verdict, message = Verdict.ERROR, "the case judged nothing"
         elif unjudged := [row for row in self.info.covers if row not in self._judged()]:
             verdict = worst([verdict, Verdict.ERROR])
@@ -210,7 +229,7 @@ class CaseRun:
             started=self.started,
             duration=(self.finished or time.time()) - self.started,
             waited=self.waited,
-            checks=len(self.expectations) + self.tally,
+            checks=len(self.expectations) + self.checks_not_kept,
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),
             expectations=tuple(self.expectations),
@@ -222,7 +241,7 @@ class CaseRun:
     def _judged(self) -> tuple[str, ...]:
         """Return the covered rows that some answer was held against, in the order in which the case names them."""
         named = {expectation.requirement for expectation in self.expectations}
-        return tuple(row for row in self.info.covers if row in named or self.tally)
+        return tuple(row for row in self.info.covers if row in named or self.checks_not_kept)
 
     def finish(self) -> None:
         """Remove what the case has made, newest first; what cannot be removed stays in the journal."""

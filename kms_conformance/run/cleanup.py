@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
 
@@ -20,9 +21,10 @@ from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.journal import Thing
 from kms_conformance.run.locks import InstanceLocks
 
+_NO_ANSWERS = 3
+"""So many requests in a row without an answer, and nothing more is removed."""
 # Kinds of things that concern everybody on an instance, so that nobody may be at work while they are put back.
 SHARED = {"policy", "fault", "unit", "credentials"}
-_SILENT, _REFUSED = 3, 300
 
 
 def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
@@ -81,7 +83,7 @@ def put_back_shared(context: Context, instance: str, main: str) -> None:
 
 def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
     """Remove a thing or put it back; return why that was not possible, ``""`` when nothing is left of it."""
-    if context.client.silent >= _SILENT:
+    if context.client.silent >= _NO_ANSWERS:
         return "the endpoint does not answer"
     info = CaseInfo("recovery", "Clean-up", context.contract.id, ())
     case = CaseRun(context, info, thing.instance, cleaning=True)
@@ -103,7 +105,7 @@ def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
 
 
 def _succeeded(exchange: Exchange) -> bool:
-    return exchange.answer is not None and exchange.answer.status < _REFUSED
+    return exchange.answer is not None and exchange.answer.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def _kind(thing: Thing) -> str:

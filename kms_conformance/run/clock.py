@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.transport.deadline import DEADLINE, authorities
+from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.deadline import DeadlineTransport
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
-
-_OK = 200
 
 
 class Cancelled(BaseException):
@@ -48,7 +48,7 @@ class Clock(Protocol):
         """End every wait that is under way."""
 
     def close(self) -> None:
-        """Let go of what the clock holds."""
+        """Close what the clock has opened."""
 
 
 class ControlledClock:
@@ -57,10 +57,9 @@ class ControlledClock:
     overlaps = False
 
     def __init__(self, target: Target, take_turn: Callable[[], None] = lambda: None) -> None:
-        self._url, self._timeout, self._take_turn = target.control_url, target.timeout, take_turn
-        self._http = httpx.Client(
-            verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
-        )
+        self._url, self._take_turn = target.control_url, take_turn
+        transport = DeadlineTransport(target.timeout)
+        self._http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
     def wait(self, instance: str, seconds: float) -> None:
         """Advance the instance's clock."""
@@ -79,14 +78,14 @@ class ControlledClock:
 
     def _advance(self, instance: str, seconds: float) -> datetime:
         self._take_turn()
-        DEADLINE.at = time.monotonic() + self._timeout
         url = f"{self._url}/instances/{instance}/clock"
         try:
-            answer = self._http.post(url, json={"advance_seconds": seconds})
-            return datetime.fromisoformat(answer.json()["now"] if answer.status_code == _OK else "")
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as wrong:
+            with self._http.stream("POST", url, json={"advance_seconds": seconds}) as answer:
+                document = json_document(bounded(answer.iter_bytes()))
+            return datetime.fromisoformat(document["now"] if answer.status_code == HTTPStatus.OK else "")
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise UnreachableError(
-                url, f"the control protocol did not move the clock ({type(wrong).__name__})"
+                url, f"the control protocol did not move the clock ({type(error).__name__})"
             ) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kms_conformance.run.fuzz_options import USUAL, FuzzOptions
+from kms_conformance.run.options import USUAL, FuzzOptions
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract

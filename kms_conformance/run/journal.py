@@ -7,18 +7,17 @@ killed, and can be found again by its name. No secret is ever written here.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 from kms_conformance.errors import JournalError
+from kms_conformance.file_lock import PAUSE, FileLock
 
 # `plants` and `plant` are the deferred cases: the names stay, so that a journal of an earlier version can be read.
 _TABLE = """
@@ -42,7 +41,8 @@ _LOOK = (
     "SELECT id, case_id, base_url, instance, run, seed, due, at FROM plants LIMIT 1",
     "SELECT id, plant, sealed FROM events LIMIT 1",
 )
-_BUSY, _PAUSE = 30.0, 0.02
+_BUSY = 30.0
+"""How many seconds a process waits for the others that write to the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Journal:
     ) -> None:
         self._run, self._is_secret = run, is_secret
         self.path = path
-        self._alive: int | None = None
+        self._alive: FileLock | None = None
         self._lock = threading.Lock()
         try:
             if path is not None:
@@ -94,10 +94,10 @@ class Journal:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 self._alive = _hold(path, run)
             self._file = _open(path)
-        except (OSError, sqlite3.Error) as wrong:
-            self._let_go()
-            told = wrong.strerror if isinstance(wrong, OSError) else str(wrong)
-            raise JournalError(str(path), told or type(wrong).__name__) from None
+        except (OSError, sqlite3.Error) as error:
+            self._end()
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise JournalError(str(path), why or type(error).__name__) from None
 
     def tagged(self, run: str) -> Journal:
         """Return the same journal, writing under another run's id."""
@@ -154,20 +154,18 @@ class Journal:
         """Return what this run has left, newest first."""
         return [thing for thing in reversed(self.left_over(base_url)) if self._is_own(thing.run)]
 
-    def last(self, patience: float) -> bool:
-        """Tell whether no other process of this run is alive; they are given ``patience`` seconds to end."""
-        until = time.monotonic() + patience
-        while self._alive is not None:
-            try:
-                # Who holds a file alone still holds it: for other runs this one stays alive.
-                fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # The system takes the old lock away even when it does not give the new one.
-                fcntl.flock(self._alive, fcntl.LOCK_SH)
-                if time.monotonic() > until:
-                    return False
-                time.sleep(_PAUSE)
+    def last(self, seconds: float) -> bool:
+        """Tell whether no other process of this run is alive; they are given ``seconds`` to end."""
+        if self._alive is None:
+            return True
+        until = time.monotonic() + seconds
+        # Who holds a file alone still holds it: for other runs this one stays alive.
+        while not self._alive.try_acquire(alone=True):
+            # The system takes the old lock away even when it does not give the new one.
+            self._alive.acquire(alone=False)
+            if time.monotonic() > until:
+                return False
+            time.sleep(PAUSE)
         return True
 
     def _is_own(self, run: str) -> bool:
@@ -180,16 +178,11 @@ class Journal:
         path = _alive_path(self.path, run.partition("-")[0])
         if not path.exists():
             return False
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
+        with FileLock(path) as lock:
+            if not lock.try_acquire(alone=True):
+                return True
             path.unlink(missing_ok=True)
             return False
-        finally:
-            os.close(handle)
 
     def left_over(self, base_url: str | None = None) -> list[Thing]:
         """Return what is not gone and not kept for a deferred case, oldest first."""
@@ -251,15 +244,15 @@ class Journal:
         """Close the file, and say that this run is over."""
         with self._lock:
             self._file.close()
-        self._let_go()
+        self._end()
 
-    def _let_go(self) -> None:
+    def _end(self) -> None:
         if self._alive is None or self.path is None:
             return
         if self.last(0):
             # Others of this run would count as dead without the file, and be swept while they work.
             _alive_path(self.path, self._run).unlink(missing_ok=True)
-        os.close(self._alive)
+        self._alive.close()
         self._alive = None
 
 
@@ -286,18 +279,8 @@ def _alive_path(journal: Path, run: str) -> Path:
     return journal.parent / f"{journal.name}.{run}.alive"
 
 
-def _hold(journal: Path, run: str) -> int:
+def _hold(journal: Path, run: str) -> FileLock:
     """Hold the file that says that a run is alive. Workers of one run share it."""
-    handle = os.open(_alive_path(journal, run), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_SH)
-    return handle
-
-
-@contextmanager
-def open_journal(path: Path | None, run: str) -> Iterator[Journal]:
-    """Open a journal for the length of a block."""
-    journal = Journal(path, run)
-    try:
-        yield journal
-    finally:
-        journal.close()
+    lock = FileLock(_alive_path(journal, run))
+    lock.acquire(alone=False)
+    return lock

@@ -7,16 +7,14 @@ of one run, and two runs on one machine, wait for each other; the system frees t
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-_PAUSE = 0.02
+from kms_conformance.file_lock import FileLock
 
 
 class InstanceLocks:
@@ -47,19 +45,7 @@ class InstanceLocks:
 
     @contextmanager
     def _file(self, thing: str, *, exclusive: bool, patience: float) -> Iterator[None]:
-        handle = os.open(f"{self._stem}-{thing}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            until = time.monotonic() + patience
-            while True:
-                try:
-                    fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise TimeoutError(
-                            f"the {thing} of the instance was not free within {patience:g} s"
-                        ) from None
-                    time.sleep(_PAUSE)
+        with FileLock(Path(f"{self._stem}-{thing}.lock")) as lock:
+            if not lock.try_acquire(alone=exclusive, seconds=patience):
+                raise TimeoutError(f"the {thing} of the instance was not free within {patience:g} s")
             yield
-        finally:
-            os.close(handle)

@@ -1,7 +1,8 @@
-"""How to run: what the command line, pytest's options and the workers of a run agree on."""
+"""How to run and how to fuzz: what the command line, pytest's options and the workers of a run agree on."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -11,8 +12,43 @@ from typing import Any
 
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
-from kms_conformance.outputs.baseline import Entry, as_documents, entries_of
-from kms_conformance.run.fuzz_options import USUAL, FuzzOptions
+from kms_conformance.outputs.baseline import Entry
+
+SEED = 1
+EXAMPLES = 40
+_CORPUS_ID = re.compile(r"c\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class FuzzOptions:
+    """How a run fuzzes.
+
+    ``on`` is off with ``--no-fuzz``. ``whole`` replays the whole corpus instead of its sample. ``generate`` adds the tiers
+    that make requests during the run; ``examples`` is how many they make for each operation and kind, ``seconds`` how
+    long they may take in all (``None``: as long as that needs). ``replay`` is the id of the one finding to try again;
+    ``database`` an example database: ``""`` keeps it beside the journal.
+    """
+
+    on: bool = True
+    whole: bool = False
+    generate: bool = False
+    seconds: float | None = None
+    examples: int = EXAMPLES
+    seed: int = SEED
+    replay: str = ""
+    database: str = ""
+    findings: str = ""
+
+    def placed(self, journal: Path | None, report_dir: Path | None) -> FuzzOptions:
+        """Return the options with an example database beside the journal, and findings below the reports."""
+        database = self.database or (str(journal.parent / "examples") if journal is not None else "")
+        return replace(
+            self, database=database, findings=str(report_dir / "findings") if report_dir is not None else ""
+        )
+
+
+USUAL = FuzzOptions()
+"""What a gate does without any flag: the sample, nothing generated."""
 
 
 @dataclass(frozen=True)
@@ -40,42 +76,38 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.baseline is not None and self.profile is Profile.CERTIFY:
-            told = f"{len(self.baseline)} entries"
+            count = f"{len(self.baseline)} entries"
             advice = "leave the baseline out, or choose another profile."
-            raise BadValueError("--baseline", told, "the profile certify accepts no known deviation", advice)
+            raise BadValueError("--baseline", count, "the profile certify accepts no known deviation", advice)
 
     def settled(self) -> Options:
         """Return the options with a run id and a redaction key, made once a run."""
         return replace(self, run=self.run or uuid.uuid4().hex[:8], key=self.key or secrets.token_hex(32))
 
 
-def as_mapping(options: Options) -> Mapping[str, Any]:
-    """Return options as simple values, for workers in other processes."""
-    return {
-        **options.__dict__,
-        "profile": str(options.profile),
-        "report_dir": str(options.report_dir) if options.report_dir else None,
-        "journal": str(options.journal) if options.journal else None,
-        "contracts": list(options.contracts),
-        "defects": list(options.defects),
-        "variations": list(options.variations),
-        "baseline": None if options.baseline is None else as_documents(options.baseline),
-        "fuzz": options.fuzz.document(),
-    }
+def fuzz_options(flags: Mapping[str, Any], profile: str) -> FuzzOptions:
+    """Return what flags and profile say about fuzzing: a gate replays the sample and generates nothing unless asked.
 
-
-def from_mapping(values: Mapping[str, Any]) -> Options:
-    """Read options back from :func:`as_mapping`."""
-    return Options(
-        **{
-            **values,
-            "profile": Profile(values["profile"]),
-            "report_dir": Path(values["report_dir"]) if values["report_dir"] else None,
-            "journal": Path(values["journal"]) if values["journal"] else None,
-            "contracts": tuple(values["contracts"]),
-            "defects": tuple(values["defects"]),
-            "variations": tuple(values["variations"]),
-            "baseline": None if values["baseline"] is None else entries_of(values["baseline"]),
-            "fuzz": FuzzOptions.of(values["fuzz"]),
-        }
+    Raises :class:`BadValueError` where ``--replay`` names neither a request of the corpus nor a file.
+    """
+    asked = flags.get("fuzz_time") is not None or flags.get("max_examples") is not None
+    thorough = profile != "gate"
+    seed = flags.get("seed")
+    on = not flags.get("no_fuzz")
+    return FuzzOptions(
+        on=on,
+        whole=thorough,
+        generate=on and not flags.get("replay") and (thorough or asked),
+        seconds=flags.get("fuzz_time"),
+        examples=flags.get("max_examples") or EXAMPLES,
+        seed=SEED if seed is None else seed,
+        replay=_replay(flags.get("replay") or ""),
+        database=flags.get("example_database") or "",
     )
+
+
+def _replay(name: str) -> str:
+    if not name or (Path(name).is_file() if name.endswith(".json") else _CORPUS_ID.fullmatch(name)):
+        return name
+    why = "there is no such file" if name.endswith(".json") else "that is neither an id nor a JSON file"
+    raise BadValueError("--replay", name, why, "give the id or the file that the report names.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from kms_conformance.contract.contract import Contract
@@ -15,7 +16,6 @@ from kms_conformance.errors import PreflightRefusedError, UnreachableError
 from kms_conformance.evidence.exchange import Exchange, reason_code
 from kms_conformance.transport.client import Client, Request
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 CASE = "preflight"
 
 
@@ -33,7 +33,7 @@ def preflight(client: Client, contract: Contract, probe: Mapping[str, Any], inst
     _, first = client.send(Request("GET", listing, headers=headers, step="preflight list"), CASE)
     if first.answer is None:
         raise UnreachableError(url, f"{first.sent.method} {first.sent.path}: {first.trouble}")
-    if first.answer.status == _UNAUTHORIZED:
+    if first.answer.status == HTTPStatus.UNAUTHORIZED:
         raise _locked_out(url, first)
     if 300 <= first.answer.status < 400:  # noqa: PLR2004 - the class of redirects
         raise PreflightRefusedError(
@@ -84,14 +84,14 @@ def _bars(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
     """Tell whether an answer is about the caller, whatever was asked."""
     answer = exchange.answer
     return answer is not None and (
-        answer.status == _FORBIDDEN or reason_code(answer.body) in probe.get("barred", ())
+        answer.status == HTTPStatus.FORBIDDEN or reason_code(answer.body) in probe.get("barred", ())
     )
 
 
 def _knows_no_path(exchange: Exchange) -> bool:
     """Tell whether an answer says that nothing is there, and no more."""
     answer = exchange.answer
-    return answer is not None and answer.status == _NOT_FOUND and reason_code(answer.body) is None
+    return answer is not None and answer.status == HTTPStatus.NOT_FOUND and reason_code(answer.body) is None
 
 
 def _speaks(exchange: Exchange) -> bool:

@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 from cryptography.fernet import Fernet, InvalidToken
 
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.run.journal import DeferredCase, Journal
 from kms_conformance.run.outcomes import Deferred, NotTested
+from kms_conformance.transport.body import json_document
 from kms_conformance.transport.client import Recorded, Reply
 
 NIGHT, _HOUR = 86_400.0, 3600.0
@@ -137,15 +139,13 @@ class Recording:
         event = self.play("exchange", what)
         if event is None:
             return None
-        import httpx  # noqa: PLC0415 - deferred cases only
 
         content = base64.b64decode(event["content"])
-        try:
-            body = json.loads(content) if content else None
-        except ValueError:
-            body = None
         reply = Reply(
-            event["status"], httpx.Headers([tuple(pair) for pair in event["headers"]]), body, content
+            event["status"],
+            httpx.Headers([tuple(pair) for pair in event["headers"]]),
+            json_document(content),
+            content,
         )
         return Recorded(reply, event["started"], event["duration"], event["correlation"])
 

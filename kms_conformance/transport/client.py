@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ import httpx
 from kms_conformance import __version__
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
-from kms_conformance.transport.deadline import DEADLINE, DeadlineTransport
+from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.retry import pause
 from kms_conformance.transport.tokens import Tokens
@@ -29,13 +31,10 @@ from kms_conformance.transport.tokens import Tokens
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
 
-LARGEST_BODY = 8 * 1024 * 1024
 LONGEST_TEXT = 2000
 LONGEST_SEARCH = 64 * 1024
-DEEPEST = 100
-# At their own debug level they log headers as they come, and whoever runs pytest may ask for that.
-for _talkative in ("httpcore", "httpx"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
+_LOG_HEADERS = ("httpcore", "httpx")
+"""Loggers that at their debug level show headers as they come, tokens included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +89,23 @@ class Client:
         self, target: Target, redactor: Redactor, prefix: str = "x", rate_limit: RateLimit | None = None
     ) -> None:
         self.target, self.redactor, self._prefix = target, redactor, prefix
-        self._transport = DeadlineTransport()
+        for name in _LOG_HEADERS:
+            # Whoever runs pytest may ask for the debug level of everything.
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._transport = DeadlineTransport(target.timeout)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
         self._numbers = itertools.count(1)
-        self.silent = 0  # requests in a row that got no answer
+        self._silent = 0
+        self._lock = threading.Lock()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
+
+    @property
+    def silent(self) -> int:
+        """How many requests in a row got no answer."""
+        return self._silent
 
     def close(self) -> None:
         """Close every connection."""
@@ -160,14 +168,14 @@ class Client:
         headers, built = self._build(request, case)
         self._rate_limit.take()
         started, begun = time.time(), time.perf_counter()
-        DEADLINE.at = time.monotonic() + self.target.timeout
         try:
             reply, trouble = self._read(built), ""
         except httpx.TimeoutException:
             reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             reply, trouble = None, _trouble(wrong)
-        self.silent = 0 if reply is not None else self.silent + 1
+        with self._lock:
+            self._silent = 0 if reply is not None else self._silent + 1
         exchange = self._evidence(
             request,
             headers,
@@ -184,16 +192,10 @@ class Client:
         # Straight to the transport: no redirects, no cookies, no retries, and half the time of a full client.
         answer = self._transport.handle_request(built)
         try:
-            chunks, size = [], 0
-            for chunk in answer.iter_bytes():
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > LARGEST_BODY:
-                    raise httpx.ReadError(f"an answer of more than {LARGEST_BODY} bytes", request=built)
+            content = bounded(answer.iter_bytes())
         finally:
             answer.close()
-        content = b"".join(chunks)
-        return Reply(answer.status_code, answer.headers, _parsed(content), content)
+        return Reply(answer.status_code, answer.headers, json_document(content), content)
 
     def _evidence(
         self,
@@ -273,29 +275,6 @@ class Client:
         if text and len(text) <= LONGEST_TEXT:
             return self.redactor.scrub(text)
         return f"<{len(raw)} bytes>"
-
-
-def _parsed(content: bytes) -> JSON:
-    """Return the JSON document that a body is; ``None`` when it is none, or is nested deeper than any reply of a KMS."""
-    if not content:
-        return None
-    try:
-        document = json.loads(content, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    layer, depth = [document], 0
-    while layer and depth <= DEEPEST:
-        entries = [entry for entry in layer if isinstance(entry, dict | list)]
-        layer = [
-            value for entry in entries for value in (entry.values() if isinstance(entry, dict) else entry)
-        ]
-        depth += 1
-    return None if layer else document
-
-
-def _refuse(name: str) -> None:
-    """Refuse ``NaN`` and ``Infinity``, which Python reads but JSON does not have."""
-    raise ValueError(name)
 
 
 def _trouble(wrong: Exception) -> str:

@@ -6,29 +6,36 @@ Here each request has one deadline, and every read is given what is left of it.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cache
 from typing import Any, cast
 
 import httpcore
 import httpx
 
-from kms_conformance.errors import BadValueError
+from kms_conformance.transport.tls import authorities
 
 POOL = 64
 
 
-class _Deadline(threading.local):
-    at: float = float("inf")
+class _Deadline(float):
+    """The seconds that a request may take in all, counted from now on; the pool hands it to each read and write.
 
+    It is a number, so that whoever knows nothing of deadlines takes it for an ordinary timeout.
+    """
 
-DEADLINE = _Deadline()
+    __slots__ = ("_at",)
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return self._at - time.monotonic()
 
 
 def acknowledge_at_once(connection: socket.socket | None) -> None:
@@ -50,14 +57,13 @@ class _Stream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = DEADLINE.at - time.monotonic()
-        if left <= 0:
+        left = timeout.left() if isinstance(timeout, _Deadline) else timeout
+        if left is not None and left <= 0:
             raise httpcore.ReadTimeout("the answer was not complete in time")
-        return self._inner.read(max_bytes, min(left, timeout or left))
+        return self._inner.read(max_bytes, left)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        left = max(DEADLINE.at - time.monotonic(), 0.001)
-        self._inner.write(buffer, min(left, timeout or left))
+        self._inner.write(buffer, max(timeout.left(), 0.001) if isinstance(timeout, _Deadline) else timeout)
         acknowledge_at_once(self._inner.get_extra_info("socket"))
 
     def close(self) -> None:
@@ -79,25 +85,11 @@ class _Backend(httpcore.SyncBackend):
         return _Stream(super().connect_tcp(*args, **kwargs))
 
 
-@cache
-def authorities() -> ssl.SSLContext:
-    """Return the certificate authorities, read once: reading them takes longer than ten requests.
-
-    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name others than the usual ones. Raises :class:`BadValueError`.
-    """
-    try:
-        return httpx.create_ssl_context()
-    except OSError as wrong:
-        name = "SSL_CERT_FILE" if "SSL_CERT_FILE" in os.environ else "SSL_CERT_DIR"
-        why = wrong.strerror or "no certificate can be read there"
-        advice = "give a file of certificates in PEM form, or unset the variable."
-        raise BadValueError(name, os.environ.get(name, ""), why, advice) from None
-
-
 class DeadlineTransport(httpx.BaseTransport):
-    """A pooled transport for :class:`httpx.Client` in which :data:`DEADLINE` bounds every request."""
+    """A pooled transport for :class:`httpx.Client` in which no request takes longer than some ``seconds`` in all."""
 
-    def __init__(self, *, retries: int = 0) -> None:
+    def __init__(self, seconds: float, *, retries: int = 0) -> None:
+        self._seconds = seconds
         self._pool = httpcore.ConnectionPool(
             ssl_context=authorities(),
             max_connections=POOL,
@@ -109,6 +101,8 @@ class DeadlineTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; timeouts and broken connections come as :class:`httpx.TransportError`."""
+        deadline = _Deadline(self._seconds)
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), deadline)
         try:
             answer = self._pool.handle_request(
                 httpcore.Request(
@@ -121,7 +115,7 @@ class DeadlineTransport(httpx.BaseTransport):
                     ),
                     headers=request.headers.raw,
                     content=request.stream,
-                    extensions=request.extensions,
+                    extensions={**request.extensions, "timeout": timeouts},
                 )
             )
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as wrong:

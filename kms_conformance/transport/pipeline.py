@@ -8,25 +8,26 @@ path with dots or odd escapes leaves as it is.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import itertools
 import ssl
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httptools
-import httpx
 
+from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
 from kms_conformance.transport.deadline import acknowledge_at_once
 from kms_conformance.transport.retry import pause
+from kms_conformance.transport.tls import authorities
 
-LARGEST_BODY = 8 * 1024 * 1024
 CONNECTIONS = 16
-_CONTINUE, _BODYLESS = 200, frozenset({204, 304})
+_BODYLESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_GZIP = zlib.MAX_WBITS | 16
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
@@ -76,7 +77,7 @@ class Endpoint:
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self._authority = shown if url.port is None else f"{shown}:{url.port}"
         self._prefix = url.path.rstrip("/")
-        self._tls = httpx.create_ssl_context() if tls else None
+        self._tls = authorities() if tls else None
         self._timeout = timeout
 
     def _line(self) -> _Line:
@@ -303,7 +304,7 @@ class _Call(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Take the status; an answer to HEAD ends here, whatever length it names."""
         status = self._parser.get_status_code()
-        if status < _CONTINUE:
+        if status < HTTPStatus.OK:
             self._answer.headers, self._framed = [], False
             return
         self._answer.status, self._headed = status, True
@@ -316,7 +317,7 @@ class _Call(asyncio.Protocol):
         """Take a piece of the body."""
         self._size += len(body)
         if self._size > LARGEST_BODY:
-            self._fail(f"an answer of more than {LARGEST_BODY} bytes")
+            self._fail(TOO_LARGE)
             return
         self._chunks.append(body)
 
@@ -343,9 +344,13 @@ class _Call(asyncio.Protocol):
         )
         if not answer.content or encoding not in {"gzip", "deflate"}:
             return
+        unpacker = zlib.decompressobj(_GZIP if encoding == "gzip" else zlib.MAX_WBITS)
         try:
-            answer.content = (
-                gzip.decompress(answer.content) if encoding == "gzip" else zlib.decompress(answer.content)
-            )
-        except (OSError, EOFError, zlib.error):
+            answer.content = unpacker.decompress(answer.content, LARGEST_BODY + 1)
+        except zlib.error:
+            answer.trouble = f"a body that is not {encoding}, although the answer says so"
+            return
+        if len(answer.content) > LARGEST_BODY:
+            answer.trouble = TOO_LARGE
+        elif not unpacker.eof:
             answer.trouble = f"a body that is not {encoding}, although the answer says so"

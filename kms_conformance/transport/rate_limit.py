@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import threading
 import time
 from pathlib import Path
+
+from kms_conformance.file_lock import FileLock
 
 # What happens between a turn and the request's arrival may bring requests closer together again.
 _MARGIN = 1.05
@@ -25,9 +26,9 @@ class RateLimit:
         self._gap = _MARGIN / per_second if per_second else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
-        self._file: int | None = None
+        self._file: FileLock | None = None
         if place is not None and self._gap:
-            self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = FileLock(place)
 
     def take(self) -> None:
         """Wait for a turn. Who waits keeps the others waiting, so that turns never come closer together."""
@@ -37,18 +38,18 @@ class RateLimit:
             if self._file is None:
                 self._next = self._after(self._next)
                 return
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._file.acquire(alone=True)
             try:
-                held = os.pread(self._file, _TURN.size, 0)
+                held = os.pread(self._file.handle, _TURN.size, 0)
                 before = _TURN.unpack(held)[0] if len(held) == _TURN.size else 0.0
-                os.pwrite(self._file, _TURN.pack(self._after(before)), 0)
+                os.pwrite(self._file.handle, _TURN.pack(self._after(before)), 0)
             finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+                self._file.release()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
     def _after(self, turn: float) -> float:

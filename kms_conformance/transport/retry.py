@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
-TOO_MANY = 429
 _TRIES = 5
 _LONGEST = 30.0
 _SHORTEST = 0.25
@@ -19,7 +19,7 @@ def pause(status: int, headers: Mapping[str, str], tried: int) -> float | None:
     date (RFC 9110, section 10.2.3), the date by the server's own clock where the answer tells it. Without it the waits
     double, as the known clients' do. Nobody knocks sooner than told: an answer that asks for a longer wait counts.
     """
-    if status != TOO_MANY or tried >= _TRIES:
+    if status != HTTPStatus.TOO_MANY_REQUESTS or tried >= _TRIES:
         return None
     told = _told(headers.get("retry-after", "").strip(), headers.get("date", ""))
     if told is not None and told > _LONGEST:

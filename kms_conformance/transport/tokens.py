@@ -6,13 +6,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
-from kms_conformance.transport.deadline import DEADLINE
+from kms_conformance.transport.body import bounded, json_document
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _EARLY = 60.0
 _FOREVER = 1e9
-_OK = 200
 _CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{3,5}[A-Za-z]?|[a-z_]{4,24}")
 _TOKEN = re.compile(r"[\x20-\x7e]+")
 
@@ -56,40 +56,38 @@ class Tokens:
     def _fetch(self, name: str, api_key: Secret) -> tuple[Secret, float]:
         url = self._target.iam_url
         self._take_turn()
-        DEADLINE.at = time.monotonic() + self._target.timeout
         try:
-            answer = self._http.post(
+            with self._http.stream(
+                "POST",
                 url,
                 data={"grant_type": _GRANT, "apikey": str(api_key)},
                 headers={"accept": "application/json"},
-            )
-        except httpx.HTTPError as wrong:
+            ) as answer:
+                content = bounded(answer.iter_bytes())
+        except httpx.HTTPError as error:
             # Only a connection that never came about is sure to quote nothing that was sent or received.
             why = (
-                f"no connection ({wrong})" if isinstance(wrong, httpx.ConnectError) else type(wrong).__name__
+                f"no connection ({error})" if isinstance(error, httpx.ConnectError) else type(error).__name__
             )
             raise TokenRefusedError(name, url, f"no answer: {why}") from None
-        try:
-            document = answer.json()
-        except (ValueError, RecursionError):
-            document = None
+        document = json_document(content, lenient=True)
         token = document.get("access_token") if isinstance(document, dict) else None
-        if answer.status_code != _OK or not isinstance(token, str) or not token:
+        if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:
             code = document.get("errorCode") if isinstance(document, dict) else None
             # A code is shown, other text of an issuer is not: it has just been told an API key.
             shown = isinstance(code, str) and _CODE.fullmatch(code) and self._redactor.scrub(code) == code
-            told = (
+            seen = (
                 "status 200 without an access_token"
-                if answer.status_code == _OK
+                if answer.status_code == HTTPStatus.OK
                 else f"status {answer.status_code}"
             )
-            told += f" {code}" if shown else ""
-            raise TokenRefusedError(name, url, told) from None
+            seen += f" {code}" if shown else ""
+            raise TokenRefusedError(name, url, seen) from None
         self._redactor.remember(token, "token")
         if not _TOKEN.fullmatch(token):
             raise TokenRefusedError(name, url, "its token holds signs that no header can carry") from None
         life = document.get("expires_in")
-        known = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _FOREVER
-        seconds = float(life) if known else _EARLY
+        is_lifetime = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _FOREVER
+        seconds = float(life) if is_lifetime else _EARLY
         # A token that is already at its end is still used once: a case may be about just that.
         return Secret(token), time.time() + max(seconds - _EARLY, 5.0)

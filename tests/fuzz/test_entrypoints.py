@@ -18,8 +18,7 @@ from kms_conformance.fuzz.requests import Aim
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.fuzz_options import USUAL, chosen
-from kms_conformance.run.options import Options
+from kms_conformance.run.options import USUAL, Options, fuzz_options
 from kms_conformance.run.outcomes import NotTested
 from kms_conformance.run.session import Session
 from kms_conformance.transport.pipeline import Landed
@@ -160,5 +159,5 @@ def test_flags_and_profile_choose_the_tiers(
     flags: dict[str, Any], profile: str, *, whole: bool, generate: bool
 ) -> None:
     """A gate replays the sample; the others replay all and generate, unless fuzzing is off."""
-    options = chosen(flags, profile)
+    options = fuzz_options(flags, profile)
     assert (options.whole, options.generate) == (whole, generate)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.judge import MISSING, judge, mismatch, pick
-from kms_conformance.judging.serialization import expectation_from_json, expectation_to_json
 
 SCHEMAS = SchemaFiles()
 REASON = {
@@ -133,12 +133,8 @@ DOCUMENT = {"a": {"b": [1, "two", None, {"id": "x"}, {"id": "y"}], "n": 3, "yes"
         (Member("a.b.*.id", "lacks", "y"), False),
         (Member("a.n", "lacks", 3), False),
         (Member("a.b.2", "lacks", 3), True),
-        (Member("a.n", "at-most", 3), True),
-        (Member("a.n", "at-most", 2), False),
         (Member("a.b", "length", 5), True),
         (Member("empty", "length", 1), False),
-        (Member("a.b", "at-most-long", 5), True),
-        (Member("a.b", "at-most-long", 4), False),
         (Member("x-total", "header", "2"), True),
         (Member("x-total", "header"), True),
         (Member("x-total", "header", "3"), False),
@@ -192,14 +188,13 @@ EXPECTATIONS = st.builds(
     st.lists(st.builds(Member, st.text(), st.sampled_from(["equals", "present"]), JSONS), max_size=3).map(
         tuple
     ),
-    st.booleans(),
 )
 
 
 @given(EXPECTATIONS)
 def test_expectation_round_trip(expectation: Expectation) -> None:
     """An expectation is data: stored as JSON and read back it is the same."""
-    assert expectation_from_json(json.loads(json.dumps(expectation_to_json(expectation)))) == expectation
+    assert from_document(Expectation, json.loads(json.dumps(to_document(expectation)))) == expectation
     assert isinstance(expectation.told(), str)
 
 

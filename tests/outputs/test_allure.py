@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.judging.serialization import case_to_json
+from kms_conformance.evidence.serialization import to_document
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import allure
 
@@ -23,13 +23,14 @@ from pathlib import Path
 
 import pytest
 from kms_conformance.outputs.allure import add_steps
-from kms_conformance.judging.serialization import case_from_json
+from kms_conformance.evidence.serialization import from_document
+from kms_conformance.judging.results import CaseResult
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call":
-        add_steps(item, case_from_json(json.loads(Path("case.json").read_text())))
+        add_steps(item, from_document(CaseResult, json.loads(Path("case.json").read_text())))
     return report
 """
 
@@ -101,7 +102,7 @@ def test_categories_match_the_messages(realistic: Callable[[int, int], Run]) -> 
 def test_steps_reach_allure_pytest(tmp_path: Path, realistic: Callable[[int, int], Run]) -> None:
     """A test's own Allure result gets the case's steps, times, status and labels."""
     case = next(case for case in realistic(40, 2).cases if case.verdict is Verdict.INCONCLUSIVE)
-    (tmp_path / "case.json").write_text(json.dumps(case_to_json(case)))
+    (tmp_path / "case.json").write_text(json.dumps(to_document(case)))
     (tmp_path / "conftest.py").write_text(TELLING)
     (tmp_path / "test_it.py").write_text("import pytest\n\n\ndef test_one():\n    pytest.fail('no')\n")
     command = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import tomllib
 from collections.abc import Coroutine, Generator, Iterator
 from concurrent.futures import TimeoutError as TookTooLongError
@@ -22,7 +21,6 @@ from unittest import mock
 import httpx
 
 from kms_conformance.target.target import Target, build_target
-from kms_conformance.transport.deadline import DEADLINE
 from kms_reference.key_protect.app import TRANSPORT, KeyProtect
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -94,8 +92,9 @@ class _Cut:
 class InProcess(httpx.BaseTransport):
     """Answers requests from the application that is registered for their host and port."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        """Take, and ignore, whatever the transport takes whose place this is."""
+    def __init__(self, seconds: float = _LONGEST, **_: Any) -> None:
+        """Take how long an answer may take, and ignore whatever else the transport takes whose place this is."""
+        self._seconds = min(seconds, _LONGEST)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; timeouts and cut connections come as from a socket."""
@@ -111,9 +110,8 @@ class InProcess(httpx.BaseTransport):
         async def send(message: Any) -> None:
             messages.append(message)
 
-        patience = min(DEADLINE.at - time.monotonic(), _LONGEST)
         try:
-            _LOOP.run(app(_scope(request, cut), receive, send), max(patience, 0.001))
+            _LOOP.run(app(_scope(request, cut), receive, send), self._seconds)
         except TookTooLongError:
             raise httpx.ReadTimeout("the answer was not complete in time", request=request) from None
         if cut.aborted or not messages:
@@ -152,6 +150,7 @@ def without_sockets() -> Iterator[None]:
     """Let every client that is made in the block talk to endpoints of this process."""
     with (
         mock.patch("kms_conformance.transport.client.DeadlineTransport", InProcess),
+        mock.patch("kms_conformance.run.clock.DeadlineTransport", InProcess),
         mock.patch("httpx._client.HTTPTransport", InProcess),
     ):
         yield

@@ -193,6 +193,7 @@ def test_inert(request):
     plugin = request.config.pluginmanager.get_plugin("kms_conformance.pytest_plugin")
     assert plugin is not None
     own = {"kms_conformance.pytest_plugin", "kms_conformance.pytest_plugin.command_line"}
+    own |= {"kms_conformance.run", "kms_conformance.run.option_table"}
     assert {name for name in sys.modules if name.startswith("kms_conformance.")} == own
     heavy = {"httpx", "yaml", "cryptography", "jsonschema_rs", "sqlite3", "uvicorn", "starlette", "kms_reference"}
     assert not heavy & set(sys.modules)

@@ -46,6 +46,24 @@ def judged(reference: Server) -> Iterator[Judge]:
     session.close()
 
 
+def test_requests_at_once_are_all_kept(judged: Judge) -> None:
+    """Requests that are sent at the same moment leave one exchange each, and none of them is judged unseen."""
+    asked: list[str] = []
+
+    def body(kms: Any) -> None:
+        answers = kms.at_once(lambda limit: kms.list_keys(limit=limit), *range(1, 9))
+        asked.extend(answer.exchange.id for answer in answers)
+        for answer in answers[1:]:
+            answer.succeeds(200)
+
+    result = judged(body)
+
+    assert len(set(asked)) == len(asked) == 8
+    assert sorted(exchange.id for exchange in result.exchanges) == sorted(asked)
+    assert result.verdict is Verdict.ERROR
+    assert "built no expectation" in result.message
+
+
 def test_passes(judged: Judge) -> None:
     """A refusal after its positive control passes, with its evidence."""
 
@@ -101,7 +119,7 @@ def test_control_that_failed(judged: Judge) -> None:
 
     def body(kms: Any) -> None:
         control = kms.list_keys(limit=0)
-        kms.case.open.clear()
+        kms.case.unjudged.clear()
         kms.list_keys(limit=5001).is_refused("INVALID_QUERY_PARAM_ERR", control=control)
 
     result = judged(body)

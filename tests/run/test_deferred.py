@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import httpx
 import pytest
 from killing_proxy import KillingProxy
 
-from kms_conformance.run.journal import open_journal
+from kms_conformance.run.journal import Journal
 from kms_conformance.run.recording import (
     Cipher,
     OtherKeyError,
@@ -221,7 +222,7 @@ def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> N
 
 def test_recording_of_a_request_without_an_answer(tmp_path: Path) -> None:
     """Whether a request was received of which only the beginning is known, nobody can tell; reading is harmless."""
-    with open_journal(tmp_path / "j.sqlite", "run1") as opened_journal:
+    with closing(Journal(tmp_path / "j.sqlite", "run1")) as opened_journal:
         cipher = Cipher("one")
         recording = begin(opened_journal, cipher, "c", base_url="http://a", instance="i", run="run1-1")
         recording.ask("GET", "GET /x")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from runs import bench_of, case_of, served_target, write_case
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.journal import open_journal
+from kms_conformance.run.journal import Journal
 from kms_conformance.run.options import Options
 from kms_conformance.run.session import Session
 from kms_conformance.transport.client import Request
@@ -105,7 +106,7 @@ def test_stopped_during_a_wait(
         "junit.xml",
         "transcript.har",
     }
-    with open_journal(tmp_path / ".kms-conformance" / "journal.sqlite", "later") as journal:
+    with closing(Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "later")) as journal:
         assert journal.left_over() == []
 
 
@@ -124,7 +125,7 @@ def test_killed(server: Server, without_control: Path, tmp_path: Path) -> None:
         running.wait()
     left = {(str(key["id"]), str(key["name"])) for key in keys_of(server)}
     assert len(left) == 2
-    with open_journal(tmp_path / "j.sqlite", "later") as journal:
+    with closing(Journal(tmp_path / "j.sqlite", "later")) as journal:
         things = journal.left_over(server.base_url)
     assert {(thing.ref, thing.name) for thing in things} == left
     assert {(thing.kind, thing.state, thing.instance) for thing in things} == {("key", "created", INSTANCE)}
@@ -137,7 +138,7 @@ def test_killed_before_the_answer(server: Server, tmp_path: Path) -> None:
     session = Session(Options(journal=tmp_path / "j.sqlite"), target)
     context = session.context("key_protect")
     row = context.journal.intend(target.base_url, INSTANCE, "key", "kmsct-nobody-knows")
-    with open_journal(tmp_path / "j.sqlite", "later") as journal:
+    with closing(Journal(tmp_path / "j.sqlite", "later")) as journal:
         (thing,) = journal.left_over()
         assert (thing.id, thing.state, thing.ref, thing.name) == (row, "intended", "", "kmsct-nobody-knows")
     session.close()

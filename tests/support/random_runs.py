@@ -117,7 +117,6 @@ def expectations(exchange_ids: list[str]) -> st.SearchStrategy[Expectation]:
         severity=st.sampled_from([Verdict.FAILED, Verdict.WARNED, Verdict.PASSED]),
         outcomes=st.lists(OUTCOMES, max_size=2).map(tuple),
         members=st.lists(MEMBERS, max_size=2).map(tuple),
-        setup=st.booleans(),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 
+import httpx
 import pytest
 
+from kms_conformance.transport.body import LARGEST_BODY, bounded, json_document
 from kms_conformance.transport.deadline import acknowledge_at_once
 from kms_reference.server import Server
 
@@ -41,3 +43,26 @@ def test_the_reference_sends_its_answers_undelayed() -> None:
     with Server() as server:
         assert server._socket is not None
         assert server._socket.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize(("depth", "is_document"), [(90, True), (200, False)])
+def test_one_limit_of_nesting(depth: int, is_document: bool) -> None:
+    """How deep a document may be nested is one number, whoever reads it."""
+    content = b"[" * depth + b"1" + b"]" * depth
+
+    assert (json_document(content) is not None) is is_document
+
+
+def test_bodies_end_at_the_limit() -> None:
+    """A body of the largest size is read whole, one byte more is none."""
+    half = bytes(LARGEST_BODY // 2)
+
+    assert len(bounded([half, half])) == LARGEST_BODY
+    with pytest.raises(httpx.ReadError, match=str(LARGEST_BODY)):
+        bounded([half, half, b"x"])
+
+
+def test_numbers_that_json_does_not_have() -> None:
+    """``NaN`` is no JSON to the judge; a token issuer, which is not judged, may send it."""
+    assert json_document(b'{"expires_in": NaN}') is None
+    assert isinstance(json_document(b'{"expires_in": NaN}', lenient=True), dict)

@@ -22,7 +22,7 @@ class UnitAnswer(Answer):
     asked: str = ""
 
     @property
-    def deed(self) -> str:
+    def action(self) -> str:
         """The command: the operation is the same for all."""
         return self.asked
 

@@ -168,13 +168,13 @@ class Actions(Base):
         return self._has_policy(kind, was)
 
     def _note_policies(self, kinds: list[str]) -> None:
-        new = [kind for kind in kinds if f"policy:{kind}" not in self.case.kept]
+        new = [kind for kind in kinds if f"policy:{kind}" not in self.case.own_things]
         if not new:
             return
         now = self.get_instance_policies().needed(200)
         for kind in new:
             was = _data_of(now, kind)
-            self.case.kept[f"policy:{kind}"] = self._intend(
+            self.case.own_things[f"policy:{kind}"] = self._intend(
                 "policy", kind, detail=json.dumps(was, sort_keys=True)
             )
             self.case.clean_up.append(partial(self._restore_policy, kind, was))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -115,8 +115,7 @@ class Base:
 
     def at_once(self, request: Callable[[Any], Answer], *things: Any) -> list[Answer]:
         """Send one request for each thing, all at the same moment; return the answers, successes first."""
-        with ThreadPoolExecutor(len(things)) as threads:
-            answers = list(threads.map(request, things))
+        answers = self.case.at_once([partial(request, thing) for thing in things])
         return sorted(answers, key=lambda answer: not answer.ok)
 
     def _seen_from(self, address: str) -> AbstractContextManager[None]:
@@ -176,7 +175,7 @@ class Base:
         answer = self.request(**request)
         if answer.ok:
             self.case.context.journal.created(row, path)
-            self.case.kept[path] = row
+            self.case.own_things[path] = row
             self.case.clean_up.append(lambda: self._remove(path, remover))
         elif refused(answer):
             self.case.context.journal.refused(row)
@@ -190,11 +189,11 @@ class Base:
         return answer
 
     def _remove(self, path: str, remover: str) -> None:
-        if path in self.case.kept:
+        if path in self.case.own_things:
             type(self)(self.case).as_identity(remover)._delete(path)  # noqa: SLF001 - our own kind
 
     def _forget(self, ref: str) -> None:
-        row = self.case.kept.pop(ref, None)
+        row = self.case.own_things.pop(ref, None)
         if row is not None:
             self.case.context.journal.gone(row)
 

@@ -59,7 +59,7 @@ class _Bookkeeper(KeyProtect):
 
     def keep(self, row: int, path: str, remover: str) -> None:
         """Take another thing that was created into the case's clean-up."""
-        self.case.kept[path] = row
+        self.case.own_things[path] = row
         self.case.clean_up.append(lambda: self._remove(path, remover))
 
 

@@ -159,12 +159,12 @@ class Keys(Base):
 
     def _made_key(self, row: int, key_id: str) -> None:
         self.case.context.journal.created(row, key_id)
-        self.case.kept[key_id] = row
+        self.case.own_things[key_id] = row
         self.case.clean_up.append(lambda: self._remove_key(key_id))
 
     def _remove_key(self, key_id: str) -> None:
         """Delete a key that the case has left; with dual authorisation, by two identities."""
-        if key_id not in self.case.kept:
+        if key_id not in self.case.own_things:
             return
         owner = type(self)(self.case)
         answer = owner.delete_key(key_id, force=True)

@@ -39,9 +39,9 @@ class LeftOver(Keys, Network):
         if ids and not thing.ref and not self._is_own(thing):
             raise UnsureError(f"{len(ids)} of this name are there, and whose they are cannot be told")
         for key_id in ids:
-            self.case.kept.setdefault(key_id, 0)
+            self.case.own_things.setdefault(key_id, 0)
             self._remove_key(key_id)
-        return not any(key_id in self.case.kept for key_id in ids)
+        return not any(key_id in self.case.own_things for key_id in ids)
 
     def _removed(self, thing: Thing) -> bool:
         """Remove a thing that its path names."""

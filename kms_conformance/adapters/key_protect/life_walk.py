@@ -121,7 +121,7 @@ class Walk:
             return
         may = allowed(self.life, act, who or "manager")
         answer = self._send(act, who)
-        self.kms.case.open.pop(answer.exchange.id, None)
+        answer.not_judged()
         got = (answer.status, (reason_code(answer.body) or "") if answer.status >= _BAD else "")
         if not _fits(got, may):
             raise WrongTurn(f"{act} in this state", _told(may), answer.exchange.outcome, answer.exchange)
@@ -238,7 +238,7 @@ class Walk:
             self.kms.remove(self.key.id)
             self.own |= {exchange.id for exchange in case.exchanges[place:]}
         case.instance = now
-        case.tally += len(self.own)
+        case.checks_not_kept += len(self.own)
         seen: set[tuple[str, str]] = set()
         kept = []
         for finding in case.findings:

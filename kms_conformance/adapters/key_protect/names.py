@@ -42,6 +42,6 @@ class Names(Base):
 
     def _remove(self, path: str, remover: str) -> None:
         super()._remove(path, remover)
-        if path.startswith("/key_rings/") and path in self.case.kept:
+        if path.startswith("/key_rings/") and path in self.case.own_things:
             # Our keys in it are deleted by now; a ring of deleted keys goes by force.
             type(self)(self.case)._delete(path, chosen(force=True))  # noqa: SLF001 - our own kind

@@ -17,7 +17,7 @@ from kms_conformance.adapters.key_protect.actions import Actions
 from kms_conformance.evidence.exchange import reason_code
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
-from kms_conformance.transport.deadline import authorities
+from kms_conformance.transport.tls import authorities
 
 ELSEWHERE = "203.0.113.77"
 """An address from the range that RFC 5737 keeps for documentation: nobody really calls from there."""
@@ -35,7 +35,7 @@ class Network(Actions):
         """Return the id of an instance that does not exist; not applicable where any id makes an instance."""
         instance = str(uuid.UUID(bytes=self.case.random_bytes(16), version=4))
         tried = self.with_headers(bluemix_instance=instance).request("GET", "/keys", params={"limit": 1})
-        self.case.open.pop(tried.exchange.id, None)
+        tried.not_judged()
         if tried.ok and tried["metadata.collectionTotal"] == 0:
             raise NotApplicable("the endpoint makes an empty instance of every id that it is asked for")
         return instance
@@ -49,7 +49,7 @@ class Network(Actions):
         """Set the allowedIP policy; not applicable where the account does not have the feature, as ordinary ones have not."""
         answer = self.set_instance_policy("allowedIP", allowed_ip=ranges)
         if answer.status == _FORBIDDEN and reason_code(answer.body) == "FEATURE_RESTRICTED_ERR":
-            self.case.open.pop(answer.exchange.id, None)
+            answer.not_judged()
             raise NotApplicable("the account does not have the allowedIP policy (FEATURE_RESTRICTED_ERR)")
         return answer
 
@@ -75,7 +75,7 @@ class Network(Actions):
             # A pretended address that has no effect would lock us out for good, so its effect is shown first.
             self.restrict_addresses(self.everywhere_but_here()).needed(204)
             refused = self.from_address(ELSEWHERE).request("GET", "/keys", params={"limit": 1})
-            self.case.open.pop(refused.exchange.id, None)
+            refused.not_judged()
             if refused.ok:
                 raise Inconclusive(
                     "the fault source-address has no effect, so it is no way out of a lock-out"
@@ -111,7 +111,7 @@ class Network(Actions):
         """
         settings = {member: str(value) if member == "key" else value for member, value in settings.items()}
         # A fault outlives a run that is killed, and meets everybody on the instance.
-        self.case.kept[_mark(name, settings)] = self._intend_fault(name, settings)
+        self.case.own_things[_mark(name, settings)] = self._intend_fault(name, settings)
         self.case.clean_up.append(partial(self.clear_fault, name, **settings))
         status = self._control("faults", {"fault": name, **settings}).status_code
         if status not in _DONE:

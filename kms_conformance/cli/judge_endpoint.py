@@ -1,0 +1,156 @@
+"""What ``kms-conformance run`` does. A module of its own, so that ``run --help`` does not load the engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from kms_conformance.cli.checks import check_contracts, check_names
+from kms_conformance.cli.flags import flags_document, names_endpoint
+from kms_conformance.cli.progress import Watcher
+from kms_conformance.contract.case_index import folders
+from kms_conformance.errors import BadValueError
+from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs.baseline import dump, proposed, read_baseline
+from kms_conformance.outputs.files import prepare
+from kms_conformance.outputs.shards import read_shard
+from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.pytest_plugin.plugin import State
+from kms_conformance.run.option_table import HOME
+from kms_conformance.run.options import Options, fuzz_options
+from kms_conformance.run.session import Session
+from kms_conformance.target.target import contracts_by_default, read_target
+
+
+def judge_endpoint(
+    profile: str,
+    edition: str,
+    report_dir: Path,
+    baseline: Path | None,
+    journal: Path,
+    defects: tuple[str, ...],
+    variations: tuple[str, ...],
+    expression: str | None,
+    workers: str | None,
+    shard: str,
+    *,
+    write_baseline: bool,
+    exitfirst: bool,
+    last_failed: bool,
+    **flags: Any,
+) -> None:
+    """Judge an endpoint as the flags say, and end with the exit code of the verdict."""
+    read_shard(shard)
+    document = flags_document(flags)
+    named = names_endpoint(flags)
+    if not named and (stray := sorted(set(document) - {"limits", "contract"})):
+        raise BadValueError(
+            stray[0], "", "it belongs to an endpoint, but no endpoint is named", "add --base-url or --target."
+        )
+    target = read_target(flags.get("target"), document) if named else None
+    if target is not None and (defects or variations):
+        raise BadValueError(
+            "--defect",
+            ", ".join(defects + variations),
+            "only the embedded reference can be broken",
+            "leave out the target, or use `serve --defect`.",
+        )
+    check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
+    check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
+    asked = tuple(part.strip() for part in (flags.get("contract") or "").split(",") if part.strip())
+    contracts = asked or contracts_by_default(target)
+    options = Options(
+        profile=Profile(profile),
+        edition=edition,
+        contracts=check_contracts(contracts),
+        report_dir=report_dir,
+        journal=journal,
+        max_wait=document.get("limits", {}).get("max_wait") if target is None else None,
+        defects=defects,
+        variations=variations,
+        baseline=read_baseline(baseline) if baseline else None,
+        fuzz=fuzz_options(flags, profile),
+        shard=shard,
+    )
+    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
+    arguments += ["-k", expression] if expression else []
+    arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
+    prepare(report_dir)  # no run shall be lost for want of a place for its report
+    # A job that a CI system cancels is told so by SIGTERM, one whose terminal closes by SIGHUP: it ends as with Ctrl-C,
+    # clean-up and reports included. What was started with nohup ignores SIGHUP, and goes on doing so.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+    session = Session(options, target)
+    try:
+        session.check()
+        if target is not None and target.in_clear:
+            click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
+        for line in session.recover():
+            click.echo(f"could not remove what a killed run has left: {line}", err=True)
+        code = judge(session, report_dir, arguments, quietly=write_baseline)
+        if write_baseline:
+            click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
+        sys.exit(code)
+    finally:
+        session.close()
+
+
+def check_workers(workers: str) -> str:
+    """Return the number of processes if it is one; raise :class:`BadValueError` otherwise."""
+    if not (workers.isdecimal() or workers in {"auto", "logical"}):
+        raise BadValueError("-n", workers, "that is no number of processes", "write -n 2, or -n auto.")
+    return workers
+
+
+def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: bool = False) -> int:
+    """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
+    state = State(lambda: session, report_dir, watcher=Watcher())
+    quiet = [
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:hypothesispytest",
+        "-p",
+        "no:schemathesis",
+        "-p",
+        "no:allure_pytest",
+        "-s",
+    ]
+    # The user's own pytest configuration has no say in a verdict.
+    settings = [
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(Path.cwd()),
+        "-o",
+        f"cache_dir={HOME / 'pytest'}",
+        "--import-mode=importlib",
+        # Cases state what they expect on answers; rewriting their asserts would take a second of every start.
+        "--assert=plain",
+    ]
+    places = [
+        f"kms_conformance.scenarios.{folder}"
+        for contract in session.options.contracts
+        for folder in folders(contract)
+    ]
+    if session.options.fuzz.replay:
+        places = [place for place in places if not place.endswith(session.options.contracts)]
+    code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
+    if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:  # pytest has said what is wrong with it
+        click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
+        return 2
+    if state.run is None:
+        click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
+        return 5
+    for line in summary_lines(state.run, report_dir):
+        click.echo(line, err=quietly)
+    for line in state.left:
+        click.echo(f"left behind (`kms-conformance sweep` tries again): {line}", err=True)
+    return int(state.run.exit_code)

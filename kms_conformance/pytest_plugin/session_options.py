@@ -1,0 +1,65 @@
+"""What the ``--kms-*`` options of pytest's command line mean for a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kms_conformance.contract.case_index import folders
+from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs.baseline import read_baseline
+from kms_conformance.outputs.shards import read_shard
+from kms_conformance.run.option_table import FUZZ_OPTIONS, HOME
+from kms_conformance.run.options import FuzzOptions, Options, fuzz_options
+from kms_conformance.run.session import Session
+from kms_conformance.target.target import Target, contracts_by_default, read_target
+
+
+def session_of(config: pytest.Config) -> Session:
+    """Return the session that the options of pytest's command line describe."""
+    baseline = config.getoption("kms_baseline")
+    options = Options(
+        profile=Profile(config.getoption("kms_profile") or "gate"),
+        edition=config.getoption("kms_edition") or "page",
+        report_dir=report_dir(config),
+        journal=Path(config.getoption("kms_journal") or HOME / "journal.sqlite"),
+        max_wait=config.getoption("kms_max_wait"),
+        baseline=read_baseline(Path(baseline)) if baseline else None,
+        fuzz=_fuzzing(config),
+        shard=_shard(config),
+    )
+    path = config.getoption("kms_target")
+    target = read_target(path) if path else None
+    return Session(replace(options, contracts=_contracts(config, target)), target)
+
+
+def _contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
+    """Return the contracts to judge: those whose folders are asked for by name, else what the target has tables for."""
+    default = contracts_by_default(target)
+    places = [str(argument).partition("::")[0].replace("/", ".").rstrip(".") for argument in config.args]
+    if any(place.endswith("scenarios") for place in places):
+        return default
+    steps = {step for place in places for step in place.rpartition("scenarios.")[2].split(".")}
+    named = [contract for contract in contracts_by_default(None) if steps.intersection(folders(contract))]
+    return tuple(named) or default[:1]
+
+
+def _fuzzing(config: pytest.Config) -> FuzzOptions:
+    """Return how to fuzz."""
+    flags = {option.name: config.getoption(f"kms_{option.name}") for option in FUZZ_OPTIONS}
+    return fuzz_options(flags, config.getoption("kms_profile") or "gate")
+
+
+def _shard(config: pytest.Config) -> str:
+    """Return the part that is to run, ``""`` for all."""
+    part = str(config.getoption("kms_shard") or "")
+    read_shard(part)
+    return part
+
+
+def report_dir(config: pytest.Config) -> Path | None:
+    """Return where the reports go."""
+    folder = config.getoption("kms_report_dir")
+    return Path(folder) if folder else None

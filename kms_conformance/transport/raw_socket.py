@@ -1,0 +1,67 @@
+"""Bytes sent over a socket as they are, and the answers that came back: for requests that no client would send."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+import httptools
+
+from kms_conformance.transport.body import LARGEST_BODY
+from kms_conformance.transport.tls import authorities
+
+_SILENCE = 1.5
+"""How many seconds without a byte end the answers; connecting may take twice as long."""
+
+
+class RawAnswers:
+    """Takes apart what came back; ``count`` answers were complete or begun, the first is kept."""
+
+    def __init__(self, data: bytes) -> None:
+        self.count, self.status = 0, 0
+        self.headers: list[tuple[str, str]] = []
+        self.content = b""
+        self._parser = httptools.HttpResponseParser(self)
+        # What was complete before an error counts.
+        with suppress(httptools.HttpParserError):
+            self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        """Count an answer."""
+        self.count += 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the first."""
+        if self.count == 1:
+            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """Keep the status of the first."""
+        if self.count == 1:
+            self.status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep the body of the first."""
+        if self.count == 1:
+            self.content += body
+
+
+def exchange_bytes(host: str, port: int | None, content: bytes, *, tls: bool) -> tuple[bytes, str]:
+    """Send bytes and read until the other side closes or falls silent; return what came and what went wrong."""
+    context = authorities() if tls else None
+    received = bytearray()
+    try:
+        plain = socket.create_connection((host, port or (443 if tls else 80)), timeout=_SILENCE * 2)
+        with plain, context.wrap_socket(plain, server_hostname=host) if context else plain as line:
+            line.settimeout(_SILENCE)
+            line.sendall(content)
+            while len(received) < LARGEST_BODY:
+                piece = line.recv(65536)
+                if not piece:
+                    break
+                received += piece
+    except TimeoutError:
+        return bytes(received), ""
+    except OSError as error:
+        return bytes(received), "" if received else f"a broken connection ({type(error).__name__})"
+    return bytes(received), ""
