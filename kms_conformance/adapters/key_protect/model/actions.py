@@ -13,6 +13,7 @@ from kms_conformance.adapters.key_protect.model.facts import Absent, Bytes, Equa
 from kms_conformance.adapters.key_protect.model.import_tokens import check_packing
 from kms_conformance.adapters.key_protect.model.operation import Ciphertext
 from kms_conformance.adapters.key_protect.model.prediction import (
+    ANY_REFUSAL,
     BAD_REQUEST,
     BODY_OR_FIELD,
     DELETED,
@@ -151,17 +152,18 @@ def _foreign(ask: Ask, rules: Rules, key: Key, known: Ciphertext) -> None:
 
 
 def _opened(ask: Ask, key: Key, known: Ciphertext, facts: dict[str, Rule], *, rewrapped: bool) -> Success:
-    newest, learn = shown.newest_id(ask, key), ()
+    newest = shown.newest_id(ask, key)
     facts["keyVersion.id"] = Equal(known.version)
     if rewrapped:
         if newest is not None:
             facts["rewrappedKeyVersion.id"] = newest
         return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
-    if newest is None:
+    if newest is None or ask.states(key) != {ACTIVE}:
+        # Whether a deactivated key, which does not wrap, gives a fresh ciphertext is not stated.
         return Success(frozenset({200}), facts)
     if key.newest.id == known.version:
         facts["rewrappedKeyVersion"] = Absent()
-        return Success(frozenset({200}), facts, learn=learn)
+        return Success(frozenset({200}), facts)
     if known.version in {version.id for version in key.versions[:-1]}:
         facts["ciphertext"], facts["rewrappedKeyVersion.id"] = _TEXT, newest
         return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
@@ -315,7 +317,10 @@ def newer_form(action: str | None) -> str | None:
 
 
 def unknown_action(ask: Ask) -> Outcome:
-    """POST /keys/{id} without an action that exists."""
+    """POST /keys/{id} without an action that exists; that the clients do not list ``sync`` does not forbid it."""
+    if ask.operation.query.get("action") == "sync":
+        prediction, after = sync(ask)
+        return replace(prediction, refused=prediction.refused | QUERY | ANY_REFUSAL), after
     rules, _ = begin(ask)
     wrong: frozenset[Refusal] = QUERY | refusals((404, 405))
     rules.broken(wrong)

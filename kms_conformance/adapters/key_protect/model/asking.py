@@ -30,7 +30,7 @@ _ROLES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             "getKeyCollectionMetadata", "getKeys", "getKeyMetadata", "getKeyVersions", "wrapKey", "unwrapKey",
-            "rewrapKey", "getRegistrations", "getRegistrationsAllKeys",
+            "rewrapKey", "getRegistrations", "getRegistrationsAllKeys", "actionOnKey",
         ),
         frozenset({"Reader"}),
     ),
