@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,43 @@ from kms_conformance.adapters.key_protect.model.walks import Walker, choose, pic
 
 LENGTH = 80
 """Steps of one walk; each walk has an instance of its own."""
+FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
+    "deleteKey": (
+        ("wait 31", "restoreKey"),
+        ("wait 31", "restoreKey", "getKeyMetadata"),
+        ("wait 14460", "purgeKey"),
+    ),
+    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
+    "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
+    "rotateKey": (
+        ("getKeyVersions",),
+        ("unwrapKey",),
+        ("wrapKey",),
+        ("wait 3700", "rotateKey", "getKeyVersions"),
+    ),
+    "postImportToken": (("getImportToken", "createKey"), ("getImportToken", "rotateKey", "createKey")),
+    "setKeyForDeletion": (
+        ("deleteKey",),
+        ("getKeyMetadata", "unsetKeyForDeletion"),
+        ("wait 604000", "deleteKey"),
+    ),
+    "createKmipAdapter": (
+        ("addKmipClientCertificate", "getKmipClientCertificates"),
+        ("makeObject", "getKmipObjects"),
+    ),
+    "addKmipClientCertificate": (("getKmipClientCertificate",), ("deleteKmipClientCertificate",)),
+    "createKeyAlias": (("getKeyMetadata",), ("deleteKeyAlias", "getKey")),
+    "createRegistration": (
+        ("getRegistrations",),
+        ("updateRegistration", "getRegistrations"),
+        ("replaceRegistration",),
+    ),
+    "putPolicy": (("getPolicy",), ("getKeyMetadata",)),
+    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
+    "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
+}
+"""What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
+_TRIES = 6
 _START = 60.0
 _REPLAYS = 300
 
@@ -81,15 +118,20 @@ class Walk:
     def take(self, step: Step) -> Difference | None:
         """Take one step; a step that has nothing to act on does nothing."""
         source = random.Random(step.seed)  # noqa: S311 - a walk, not a secret
-        if step.name == "wait":
-            seconds = waited(source)
+        if step.name.startswith("wait"):
+            _, _, told_seconds = step.name.partition(" ")
+            seconds = float(told_seconds) if told_seconds else waited(source)
             self.endpoint.advance(seconds)
             self.history.append(f"wait {seconds:g} s")
             return None
         if step.name == "makeObject":
             return self._make_object(source)
-        now = self.endpoint.now()
-        operation = choose(step.name, source, self.state, self.walker, now)
+        now, operation, name = self.endpoint.now(), None, step.name
+        for _ in range(_TRIES):
+            operation = choose(name, source, self.state, self.walker, now)
+            if operation is not None:
+                break
+            name = pick(source)
         if operation is None:
             return None
         answer = self.endpoint.send(operation)
@@ -139,12 +181,13 @@ def told(operation: Operation, answer: Answer) -> str:
 
 
 def steps_of(source: random.Random, length: int) -> list[Step]:
-    """Return a walk's steps: a few keys first, then anything."""
-    names = ["createKey", "createKey"]
+    """Return a walk's steps: a few keys first, then anything, and now and then what follows from it."""
+    names = ["createKeyRing", "createKey", "createKey", "createKey"]
     while len(names) < length:
         chance = source.random()
-        names.append("wait" if chance < 0.12 else "makeObject" if chance < 0.13 else pick(source))  # noqa: PLR2004 - shares
-    return [Step(name, source.getrandbits(32)) for name in names]
+        name = "wait" if chance < 0.08 else "makeObject" if chance < 0.10 else pick(source)  # noqa: PLR2004 - shares
+        names += [name, *(source.choice(FOLLOWS[name]) if name in FOLLOWS and source.random() < 0.6 else ())]  # noqa: PLR2004 - share
+    return [Step(name, source.getrandbits(32)) for name in names[:length]]
 
 
 def walk(begin: Callable[[], Walk], steps: Sequence[Step]) -> tuple[Difference | None, int]:
@@ -157,7 +200,9 @@ def walk(begin: Callable[[], Walk], steps: Sequence[Step]) -> tuple[Difference |
     return None, len(steps)
 
 
-def shrunk(begin: Callable[[], Walk], steps: Sequence[Step], found: Difference) -> tuple[Difference, list[Step]]:
+def shrunk(
+    begin: Callable[[], Walk], steps: Sequence[Step], found: Difference
+) -> tuple[Difference, list[Step]]:
     """Return the shortest walk that was found to end in a difference of the same operation."""
     best, left, size, tries = found, list(steps), max(1, len(steps) // 2), _REPLAYS
     while size and tries:
@@ -246,13 +291,17 @@ def print_difference(edition: str, difference: Difference, seed: int) -> None:
 
 def main() -> int:
     """Walk in each edition and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=20_000, help="steps in each edition (default: 20000)")
     parser.add_argument("--edition", action="append", choices=["page", "service"], help="default: both")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--defect", action="append", default=[], help="break the reference in a named way")
     parser.add_argument("--differences", type=int, default=1, help="differences to look for (default: 1)")
-    parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="print walks as they were found")
+    parser.add_argument(
+        "--no-shrink", dest="shrink", action="store_false", help="print walks as they were found"
+    )
     parser.add_argument("--counts", action="store_true", help="print how often each operation was asked")
     options = parser.parse_args()
     found = sum(check(edition, options) for edition in options.edition or ["page", "service"])

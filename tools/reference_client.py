@@ -107,13 +107,20 @@ class Endpoint:
         return moment
 
     def _token(self, api_key: str) -> str:
-        form = urllib.parse.urlencode({"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": api_key})
+        form = urllib.parse.urlencode(
+            {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": api_key}
+        )
         self._connection.request(
-            "POST", self._iam, form, {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+            "POST",
+            self._iam,
+            form,
+            {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
         )
         return str(json.loads(self._connection.getresponse().read())["access_token"])
 
-    def _ask(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+    def _ask(
+        self, method: str, path: str, body: Any, headers: dict[str, str]
+    ) -> tuple[int, Any, dict[str, str]]:
         data = None if body is None else json.dumps(body)
         if data is not None:
             headers = {**headers, "content-type": "application/json"}

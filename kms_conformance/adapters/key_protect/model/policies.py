@@ -80,7 +80,7 @@ def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
     interval = value.get("interval_month")
     if interval is None:
         kept = before.interval if before else None
-        if kept is None:
+        if not isinstance(kept, int):
             (rules.perhaps if enabled is not None else _surely(rules))(
                 "a rotation policy without interval", BAD_REQUEST
             )

@@ -50,9 +50,6 @@ _NOBODY = "00000000-0000-4000-8000-000000000000"
 _SORTS = ("id", "-id", "creationDate", "-creationDate", "state,name", "state", "-extractable", "colour")
 _MOST_KEYS = 7
 
-Seal = Callable[[str, str, str, str, bool], Mapping[str, str]]
-"""Packs material: public key, key of the nonce's encryption, nonce, algorithm hint, whether it opens."""
-
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -79,7 +76,9 @@ class Walker:
             return self
         if operation.name == "getImportToken" and state.token is not None:
             token = Token(state.token.serial, str(body.get("payload")), str(body.get("nonce")))
-            return replace(self, tokens=(*(one for one in self.tokens if one.serial != token.serial), token)[-3:])
+            return replace(
+                self, tokens=(*(one for one in self.tokens if one.serial != token.serial), token)[-3:]
+            )
         found = _made(operation, state, body)
         return self if found is None else replace(self, ciphertexts=(*self.ciphertexts, found)[-12:])
 
@@ -118,9 +117,9 @@ class _Dice:
         return self.random.choice(list(options))
 
     def key(self, *, wanted: Callable[[Key], bool] | None = None) -> Key | None:
-        """Return a key of the state, mostly one that is wanted."""
-        fitting = [key for key in self.state.keys if wanted is None or wanted(key)]
-        pool = fitting if fitting and self.chance(0.8) else list(self.state.keys)
+        """Return a key of the state, mostly one that is wanted and mostly one that is not deleted."""
+        fitting = [key for key in self.state.keys if (wanted or _living)(key)]
+        pool = fitting if fitting and self.chance(0.85) else list(self.state.keys)
         return self.one(pool) if pool else None
 
     def path(self, key: Key | None) -> str:
@@ -140,6 +139,10 @@ class _Dice:
         return base64.b64encode(self.random.randbytes(length)).decode()
 
 
+def _living(key: Key) -> bool:
+    return key.state != DESTROYED
+
+
 def waited(random: Random) -> float:
     """Return how many seconds to wait."""
     seconds, weights = zip(*WAITS, strict=True)
@@ -153,7 +156,7 @@ def choose(name: str, random: Random, state: Instance, walker: Walker, now: floa
     if operation is None:
         return None
     if name not in _CALLERS and random.random() < 0.04:  # noqa: PLR2004 - a few of all
-        operation = replace(operation, caller=random.choice((READER, OUTSIDER, APPROVER, PURGER)))
+        operation = replace(operation, caller=random.choice((READER, OUTSIDER, APPROVER, PURGER, SERVICE)))
     return replace(operation, caller=_CALLERS[name](dice)) if name in _CALLERS else operation
 
 
@@ -172,9 +175,13 @@ def _collection(kind: str, *resources: Mapping[str, Any], total: int | None = No
 
 
 def _on_key(
-    name: str, body: Callable[[_Dice, Key | None], Any] | None = None, wanted: Callable[[Key], bool] | None = None
+    name: str,
+    body: Callable[[_Dice, Key | None], Any] | None = None,
+    wanted: Callable[[Key], bool] | None = None,
 ) -> Callable[[_Dice], Operation | None]:
     def build(dice: _Dice) -> Operation | None:
+        if wanted is not None and not any(map(wanted, dice.state.keys)) and dice.chance(0.8):
+            return None  # what nothing fits is asked for now and then only
         key = dice.key(wanted=wanted)
         return Operation(
             name, path={"id": dice.path(key)}, ring=dice.ring(key), body=body(dice, key) if body else None
@@ -229,13 +236,30 @@ def _create(dice: _Dice) -> Operation | None:
         return None
     resource = _new_key(dice)
     packing = _packed(dice, resource) if dice.chance(0.3) else None
-    resources = (resource, resource) if dice.chance(0.01) else (resource,)
+    resources = (resource, resource) if dice.chance(0.02) else (resource,)
+    if dice.chance(0.03):
+        return Operation("createKey", body=_broken_collection(dice, resource))
     return Operation(
         "createKey",
         ring=None if dice.chance(0.7) else dice.one(("default", *_RINGS)),
         prefer=dice.one((None, None, "return=minimal", "return=representation")),
         body=_collection("key+json", *resources, total=1),
         packing=packing,
+    )
+
+
+def _broken_collection(dice: _Dice, resource: dict[str, Any]) -> Any:
+    good = _collection("key+json", resource)
+    return dice.one(
+        (
+            None,
+            {**good, "metadata": {}},
+            {"resources": good["resources"]},
+            {"metadata": good["metadata"]},
+            {**good, "resources": []},
+            {**good, "resources": [{}]},
+            _collection("policy+json", resource),
+        )
     )
 
 
@@ -294,7 +318,17 @@ def _list(dice: _Dice) -> Operation:
     query = _list_query(dice)
     if dice.chance(0.3):
         query["search"] = dice.one(
-            ("key", "KEY", "alpha", "not:key", "exact:alpha", "alias:beta", "name:alpha", "escape:not:x", "exact:notes")
+            (
+                "key",
+                "KEY",
+                "alpha",
+                "not:key",
+                "exact:alpha",
+                "alias:beta",
+                "name:alpha",
+                "escape:not:x",
+                "exact:notes",
+            )
         )
     if dice.chance(0.3):
         query["sort"] = dice.one(_SORTS)
@@ -331,11 +365,15 @@ def _dead(key: Key) -> bool:
     return key.state == DESTROYED
 
 
-def _restore(dice: _Dice) -> Operation:
+def _restore(dice: _Dice) -> Operation | None:
+    if not any(map(_dead, dice.state.keys)) and dice.chance(0.8):
+        return None
     key = dice.key(wanted=_dead)
     body = None
     if key is not None and dice.chance(0.5):
-        body = _collection("key+json", {"payload": key.material if key.material and dice.chance(0.8) else dice.bytes(32)})
+        body = _collection(
+            "key+json", {"payload": key.material if key.material and dice.chance(0.8) else dice.bytes(32)}
+        )
     return Operation("restoreKey", path={"id": dice.path(key)}, ring=dice.ring(key), body=body)
 
 
@@ -345,7 +383,7 @@ def _wrap_body(dice: _Dice, _: Key | None) -> Any:
         body["plaintext"] = dice.one((dice.bytes(18), dice.bytes(32), dice.bytes(35)))
     if dice.chance(0.3):
         body["aad"] = dice.one((["a"], ["a", "b"], []))
-    if dice.chance(0.04):
+    if dice.chance(0.06):
         body = dice.one(({"plaintext": "no!base64"}, {"aad": ["x" * 256]}, {"aad": "a"}))
     return body if body or dice.chance(0.5) else None
 
@@ -363,7 +401,9 @@ def _open(name: str) -> Callable[[_Dice], Operation | None]:
             aad = dice.one((["z"], [*aad, "z"], list(reversed(aad)), []))
         body: Any = {"ciphertext": text, **({"aad": aad} if aad else {})}
         if dice.chance(0.02):
-            return Operation(name, path={"id": dice.path(key)}, body=dice.one((None, {}, {"ciphertext": "no!"})))
+            return Operation(
+                name, path={"id": dice.path(key)}, body=dice.one((None, {}, {"ciphertext": "no!"}))
+            )
         return Operation(name, path={"id": dice.path(key)}, ring=dice.ring(key), body=body, ciphertext=known)
 
     return build
@@ -412,7 +452,9 @@ def _policy_body(dice: _Dice, key: Key | None) -> Any:
             _collection("policy+json", {"type": kind, "rotation": rotation}),
             _collection("policy+json", {"type": kind, "dualAuthDelete": dual}),
             _collection("policy+json", {"type": kind, "rotation": rotation, "dualAuthDelete": dual}),
-            _collection("policy+json", {"type": kind, "rotation": rotation}, {"type": kind, "dualAuthDelete": dual}),
+            _collection(
+                "policy+json", {"type": kind, "rotation": rotation}, {"type": kind, "dualAuthDelete": dual}
+            ),
         )
     )
 
@@ -445,7 +487,14 @@ _INSTANCE: Mapping[str, Callable[[_Dice], dict[str, Any] | None]] = {
     "keyCreateImportAccess": lambda dice: {
         name: dice.chance(0.3 if name == "enforce_token" else 0.8)
         for name in dice.random.sample(
-            ("create_root_key", "create_standard_key", "import_root_key", "import_standard_key", "enforce_token"), 3
+            (
+                "create_root_key",
+                "create_standard_key",
+                "import_root_key",
+                "import_standard_key",
+                "enforce_token",
+            ),
+            3,
         )
     },
 }
@@ -471,7 +520,9 @@ def _put_instance_policy(dice: _Dice) -> Operation:
         resources.append(_instance_policy(dice, dice.one(_INSTANCE)))
     query = {"policy": kind if dice.chance(0.9) else "metrics"} if dice.chance(0.6) else {}
     total = None if dice.chance(0.95) else 3
-    return Operation("putInstancePolicy", query=query, body=_collection("policy+json", *resources, total=total))
+    return Operation(
+        "putInstancePolicy", query=query, body=_collection("policy+json", *resources, total=total)
+    )
 
 
 def _get_instance_policy(dice: _Dice) -> Operation:
@@ -480,7 +531,13 @@ def _get_instance_policy(dice: _Dice) -> Operation:
 
 def _post_token(dice: _Dice) -> Operation:
     body = dice.one(
-        (None, {}, {"expiration": 300}, {"expiration": 86400, "maxAllowedRetrievals": 3}, {"maxAllowedRetrievals": 2})
+        (
+            None,
+            {},
+            {"expiration": 300},
+            {"expiration": 86400, "maxAllowedRetrievals": 3},
+            {"maxAllowedRetrievals": 2},
+        )
     )
     if dice.chance(0.05):
         body = dice.one(({"expiration": 299}, {"expiration": 86401}, {"maxAllowedRetrievals": 501}))
@@ -489,7 +546,7 @@ def _post_token(dice: _Dice) -> Operation:
 
 def _alias(name: str) -> Callable[[_Dice], Operation | None]:
     def build(dice: _Dice) -> Operation:
-        key = dice.key()
+        key = dice.key(wanted=(lambda one: bool(one.aliases)) if name == "deleteKeyAlias" else None)
         alias = dice.one(_ALIASES) if dice.chance(0.95) else dice.one(("keys", _NOBODY, "a"))
         if name == "deleteKeyAlias" and key is not None and key.aliases and dice.chance(0.8):
             alias = dice.one(sorted(key.aliases))
@@ -503,7 +560,11 @@ def _ring_path(dice: _Dice) -> dict[str, str]:
 
 
 def _patch_body(dice: _Dice, _: Key | None) -> Any:
-    return {"keyRingID": dice.one(("default", *_RINGS))} if dice.chance(0.95) else dice.one(({}, None, {"keyRingID": 1}))
+    return (
+        {"keyRingID": dice.one(("default", *_RINGS))}
+        if dice.chance(0.95)
+        else dice.one(({}, None, {"keyRingID": 1}))
+    )
 
 
 def _registration_query(dice: _Dice) -> dict[str, str]:
@@ -516,7 +577,13 @@ def _registration_query(dice: _Dice) -> dict[str, str]:
 
 
 def _registration(name: str) -> Callable[[_Dice], Operation | None]:
-    def build(dice: _Dice) -> Operation:
+    def build(dice: _Dice) -> Operation | None:
+        if (
+            name != "createRegistration"
+            and not any(key.registrations for key in dice.state.keys)
+            and dice.chance(0.8)
+        ):
+            return None
         key = dice.key(wanted=lambda one: not one.standard and one.state == 1)
         crn = dice.one(_CRNS)
         if name != "createRegistration" and key is not None and key.registrations and dice.chance(0.8):
@@ -535,6 +602,10 @@ def _registration(name: str) -> Callable[[_Dice], Operation | None]:
         return Operation(name, path={"id": dice.path(key), "resource_crn": crn}, body=body)
 
     return build
+
+
+def _with_adapter(build: Callable[[_Dice], Operation | None]) -> Callable[[_Dice], Operation | None]:
+    return lambda dice: build(dice) if dice.state.adapters or dice.chance(0.1) else None
 
 
 def _adapter_path(dice: _Dice) -> dict[str, str]:
@@ -575,19 +646,26 @@ def _add_certificate(dice: _Dice) -> Operation | None:
 def _certificate(name: str) -> Callable[[_Dice], Operation | None]:
     def build(dice: _Dice) -> Operation:
         path = _adapter_path(dice)
-        every = [one for adapter in dice.state.adapters for one in adapter.certificates]
-        one = dice.one(every) if every else None
-        return Operation(name, path={**path, "cert_id": dice.one((one.id, one.name)) if one else _NOBODY})
+        every = [(adapter, one) for adapter in dice.state.adapters for one in adapter.certificates]
+        if not every:
+            return Operation(name, path={**path, "cert_id": _NOBODY})
+        adapter, one = dice.one(every)
+        if dice.chance(0.8):
+            path = {"adapter_id": adapter.id}
+        return Operation(name, path={**path, "cert_id": dice.one((one.id, one.name))})
 
     return build
 
 
 def _object(name: str) -> Callable[[_Dice], Operation | None]:
     def build(dice: _Dice) -> Operation:
-        every = [one for adapter in dice.state.adapters for one in adapter.objects]
+        every = [(adapter, one) for adapter in dice.state.adapters for one in adapter.objects]
         query = {"force": "true"} if name == "deleteKmipObject" and dice.chance(0.6) else {}
-        path = {**_adapter_path(dice), "object_id": dice.one(every).id if every else _NOBODY}
-        return Operation(name, path=path, query=query)
+        if not every:
+            return Operation(name, path={**_adapter_path(dice), "object_id": _NOBODY}, query=query)
+        adapter, one = dice.one(every)
+        path = {"adapter_id": adapter.id} if dice.chance(0.8) else _adapter_path(dice)
+        return Operation(name, path={**path, "object_id": one.id}, query=query)
 
     return build
 
@@ -609,7 +687,13 @@ def _adapters(dice: _Dice) -> Operation:
 def _old_form(dice: _Dice) -> Operation | None:
     action = dice.one(("wrap", "unwrap", "rewrap", "rotate", "disable", "enable", "restore", "setKeyForDeletion",
                        "unsetKeyForDeletion", "sync", "Wrap"))  # fmt: skip
-    name = {"wrap": "wrapKey", "unwrap": "unwrapKey", "rewrap": "rewrapKey", "rotate": "rotateKey", "restore": "restoreKey"}
+    name = {
+        "wrap": "wrapKey",
+        "unwrap": "unwrapKey",
+        "rewrap": "rewrapKey",
+        "rotate": "rotateKey",
+        "restore": "restoreKey",
+    }
     built = _BUILDERS[name.get(action, "disableKey")](dice)
     return None if built is None else replace(built, name="actionOnKey", query={"action": action})
 
@@ -638,7 +722,7 @@ _BUILDERS: Mapping[str, Callable[[_Dice], Operation | None]] = {
     "setKeyForDeletion": _on_key("setKeyForDeletion", wanted=lambda one: one.dual is not None),
     "unsetKeyForDeletion": _on_key("unsetKeyForDeletion", wanted=lambda one: bool(one.authorised)),
     "enableKey": _on_key("enableKey", _nothing, wanted=lambda one: one.state == 2),  # noqa: PLR2004 - suspended
-    "disableKey": _on_key("disableKey", _nothing, wanted=lambda one: not one.standard),
+    "disableKey": _on_key("disableKey", _nothing, wanted=lambda one: one.state == 1),
     "syncAssociatedResources": _on_key("syncAssociatedResources"),
     "putPolicy": _put_policy,
     "getPolicy": _get_policy,
@@ -646,11 +730,17 @@ _BUILDERS: Mapping[str, Callable[[_Dice], Operation | None]] = {
     "getInstancePolicy": _get_instance_policy,
     "getAllowedIPPort": lambda _: Operation("getAllowedIPPort"),
     "postImportToken": _post_token,
-    "getImportToken": lambda _: Operation("getImportToken"),
+    "getImportToken": lambda dice: (
+        Operation("getImportToken")
+        if (dice.state.token and dice.state.token.left) or dice.chance(0.2)
+        else None
+    ),
     "getRegistrations": lambda dice: Operation(
         "getRegistrations", path={"id": dice.path(dice.key())}, query=_registration_query(dice)
     ),
-    "getRegistrationsAllKeys": lambda dice: Operation("getRegistrationsAllKeys", query=_registration_query(dice)),
+    "getRegistrationsAllKeys": lambda dice: Operation(
+        "getRegistrationsAllKeys", query=_registration_query(dice)
+    ),
     "createRegistration": _registration("createRegistration"),
     "replaceRegistration": _registration("replaceRegistration"),
     "updateRegistration": _registration("updateRegistration"),
@@ -671,23 +761,25 @@ _BUILDERS: Mapping[str, Callable[[_Dice], Operation | None]] = {
     ),
     "getKmipAdapters": _adapters,
     "createKmipAdapter": _create_adapter,
-    "getKmipAdapter": lambda dice: Operation("getKmipAdapter", path=_adapter_path(dice)),
-    "deleteKmipAdapter": lambda dice: Operation("deleteKmipAdapter", path=_adapter_path(dice)),
-    "getKmipObjects": _objects,
-    "getKmipObject": _object("getKmipObject"),
-    "deleteKmipObject": _object("deleteKmipObject"),
-    "getKmipClientCertificates": lambda dice: Operation(
-        "getKmipClientCertificates", path=_adapter_path(dice), query={**_page(dice, 201), **_total(dice)}
+    "getKmipAdapter": _with_adapter(lambda dice: Operation("getKmipAdapter", path=_adapter_path(dice))),
+    "deleteKmipAdapter": _with_adapter(lambda dice: Operation("deleteKmipAdapter", path=_adapter_path(dice))),
+    "getKmipObjects": _with_adapter(_objects),
+    "getKmipObject": _with_adapter(_object("getKmipObject")),
+    "deleteKmipObject": _with_adapter(_object("deleteKmipObject")),
+    "getKmipClientCertificates": _with_adapter(
+        lambda dice: Operation(
+            "getKmipClientCertificates", path=_adapter_path(dice), query={**_page(dice, 201), **_total(dice)}
+        )
     ),
-    "addKmipClientCertificate": _add_certificate,
-    "getKmipClientCertificate": _certificate("getKmipClientCertificate"),
-    "deleteKmipClientCertificate": _certificate("deleteKmipClientCertificate"),
+    "addKmipClientCertificate": _with_adapter(_add_certificate),
+    "getKmipClientCertificate": _with_adapter(_certificate("getKmipClientCertificate")),
+    "deleteKmipClientCertificate": _with_adapter(_certificate("deleteKmipClientCertificate")),
 }
 
 WEIGHTS: Mapping[str, int] = {
     **dict.fromkeys(_BUILDERS, 2),
     "createKey": 8, "getKeyMetadata": 8, "wrapKey": 6, "unwrapKey": 6, "rewrapKey": 4, "rotateKey": 6, "disableKey": 4,
-    "enableKey": 5, "deleteKey": 4, "restoreKey": 4, "getKeys": 6, "getKeyVersions": 5, "putPolicy": 3,
+    "enableKey": 5, "deleteKey": 4, "restoreKey": 6, "purgeKey": 4, "getKeys": 6, "getKeyVersions": 5, "putPolicy": 3,
     "createKeyAlias": 3, "createRegistration": 3, "actionOnKey": 5, "createKmipAdapter": 3, "setKeyForDeletion": 3,
     "eventAcknowledge": 1, "getAllowedIPPort": 1, "getImportToken": 3, "putInstancePolicy": 2,
 }  # fmt: skip
@@ -695,10 +787,18 @@ WEIGHTS: Mapping[str, int] = {
 
 _CALLERS: Mapping[str, Callable[[_Dice], Any]] = {
     **dict.fromkeys(
-        ("createRegistration", "replaceRegistration", "updateRegistration", "deleteRegistration", "eventAcknowledge"),
+        (
+            "createRegistration",
+            "replaceRegistration",
+            "updateRegistration",
+            "deleteRegistration",
+            "eventAcknowledge",
+        ),
         lambda dice: SERVICE if dice.chance(0.93) else MANAGER,
     ),
     "purgeKey": lambda dice: PURGER if dice.chance(0.9) else MANAGER,
-    "deleteKey": lambda dice: dice.one((MANAGER, MANAGER, APPROVER)) if dice.chance(0.97) else READER,
+    "deleteKey": lambda dice: (
+        dice.one((MANAGER, MANAGER, APPROVER)) if dice.chance(0.95) else dice.one((READER, SERVICE))
+    ),
     "setKeyForDeletion": lambda dice: dice.one((MANAGER, APPROVER)),
 }
