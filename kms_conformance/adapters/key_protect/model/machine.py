@@ -25,7 +25,7 @@ from kms_conformance.adapters.key_protect.model import (
 )
 from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, authorised, locate
 from kms_conformance.adapters.key_protect.model.operation import Answer, Operation
-from kms_conformance.adapters.key_protect.model.prediction import UNAUTHORISED, Prediction, learned
+from kms_conformance.adapters.key_protect.model.prediction import ANY_REFUSAL, QUERY, UNAUTHORISED, Prediction, learned
 from kms_conformance.adapters.key_protect.model.state import DESTROYED, KEPT, Instance
 
 OPERATIONS: Mapping[str, Callable[[Ask], Outcome]] = {
@@ -98,6 +98,9 @@ def apply(state: Instance, operation: Operation, now: float) -> Outcome:
     ``now`` is in seconds since 1970 on the instance's clock. Values that the service chooses are symbols in the state
     until :func:`observe` has seen them.
     """
+    if operation.name == "actionOnKey" and operation.query.get("action") == actions.UNLISTED:
+        prediction, after = apply(state, replace(operation, name="syncAssociatedResources"), now)
+        return replace(prediction, refused=prediction.refused | QUERY | ANY_REFUSAL), after
     ask = Ask(state, _newer(operation), now)
     refused = authorised(ask)
     if refused is not None:
