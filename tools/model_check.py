@@ -35,7 +35,7 @@ from kms_conformance.adapters.key_protect.model import (
     observe,
     with_object,
 )
-from kms_conformance.adapters.key_protect.model.walks import Walker, choose, pick, waited
+from kms_conformance.adapters.key_protect.walks import Walker, choose, pick, waited
 
 LENGTH = 80
 """Steps of one walk; each walk has an instance of its own."""
@@ -70,7 +70,13 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("updateRegistration", "getRegistrations"),
         ("replaceRegistration",),
     ),
-    "putPolicy": (("getPolicy",), ("getKeyMetadata",)),
+    "putPolicy": (
+        ("getPolicy",),
+        ("getKeyMetadata",),
+        ("putPolicy", "getPolicy"),
+        ("setKeyForDeletion", "deleteKey", "deleteKey"),
+        ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
+    ),
     "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
     "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
 }
@@ -125,7 +131,8 @@ class Walk:
             self.history.append(f"wait {seconds:g} s")
             return None
         if step.name == "makeObject":
-            return self._make_object(source)
+            self._make_object(source)
+            return None
         now, operation, name = self.endpoint.now(), None, step.name
         for _ in range(_TRIES):
             operation = choose(name, source, self.state, self.walker, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import functools
 import http.client
 import json
@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from kms_conformance.adapters.key_protect.model import Answer, Operation
 from kms_conformance.adapters.key_protect.model.facts import seconds_of
-from kms_conformance.adapters.key_protect.model.walks import Token
+from kms_conformance.adapters.key_protect.walks import Token
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head")
 
@@ -33,7 +33,7 @@ _METHODS = ("get", "put", "post", "delete", "patch", "head")
 def routes() -> dict[str, tuple[str, str]]:
     """Return each operation's method and path template."""
     place = Path(__file__).parent.parent / "contracts" / "key_protect" / "openapi.yaml"
-    document = yaml.load(place.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    document = yaml.safe_load(place.read_text(encoding="utf-8"))
     return {
         operation["operationId"]: (method.upper(), path)
         for path, item in document["paths"].items()
@@ -166,7 +166,7 @@ def certificates(number: int = 4) -> tuple[str, ...]:
 def _certificate(place: int) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"client {place}")])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -174,7 +174,7 @@ def _certificate(place: int) -> str:
         .public_key(key.public_key())
         .serial_number(place + 1)
         .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=3650))
+        .not_valid_after(start + dt.timedelta(days=3650))
         .sign(key, hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM).decode()

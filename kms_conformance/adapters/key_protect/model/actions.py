@@ -83,7 +83,7 @@ def wrap(ask: Ask) -> Outcome:
         return ask.answer(rules, Success(frozenset({200})))
     needs_state(ask, rules, key, _USED)
     facts: dict[str, Rule] = {"ciphertext": _TEXT}
-    facts["plaintext"] = Bytes(32) if given in {None, ""} else Absent()
+    facts["plaintext"] = Bytes(32) if given in (None, "") else Absent()
     newest = shown.newest_id(ask, key)
     if newest is not None:
         facts["keyVersion.id"] = newest

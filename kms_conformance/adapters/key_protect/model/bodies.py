@@ -26,6 +26,7 @@ RESERVED = frozenset(
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{2,90}")
 _TAG = re.compile(r"[^<>,:&|]{0,30}")
 _KMIP_NAME = re.compile(r"[A-Za-z0-9_-]{2,40}")
+_MOST_TAGS = 30
 AES_SIZES = frozenset({16, 24, 32})
 LONGEST_PAYLOAD = 7500
 
@@ -85,11 +86,8 @@ def flag(rules: Rules, resource: dict[str, Any], name: str) -> bool | None:
 def tags(rules: Rules, resource: dict[str, Any]) -> tuple[str, ...]:
     """Return the tags; note where they break their form or number (1.3.1)."""
     value = resource.get("tags") or []
-    if (
-        not isinstance(value, list)
-        or len(value) > 30
-        or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in value)
-    ):  # noqa: PLR2004 - 1.3.1
+    right = isinstance(value, list) and all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in value)
+    if not right or len(value) > _MOST_TAGS:
         rules.broken(BODY_OR_FIELD)
         return ()
     return tuple(value)
@@ -122,8 +120,7 @@ def additional_data(rules: Rules, body: dict[str, Any]) -> tuple[str, ...]:
 def material(rules: Rules, value: Any, *, standard: bool) -> str:
     """Return key material given in clear; note where it is no base64 or of a wrong length."""
     data = decoded(value)
-    if data is None or not data:
-        rules.broken(BODY_OR_FIELD)
-    elif (len(data) > LONGEST_PAYLOAD) if standard else (len(data) not in AES_SIZES):
+    fits = bool(data) and (len(data or b"") <= LONGEST_PAYLOAD if standard else len(data or b"") in AES_SIZES)
+    if not fits:
         rules.broken(BODY_OR_FIELD)
     return value if isinstance(value, str) else ""

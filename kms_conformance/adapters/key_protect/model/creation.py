@@ -77,7 +77,7 @@ def create_with_overrides(ask: Ask) -> Outcome:
 def _read(ask: Ask, rules: Rules, resource: dict[str, Any]) -> Key:
     """Return the key that a resource describes; its id stays a symbol until the answer names it."""
     standard = flag(rules, resource, "extractable")
-    if resource.get("type") not in {None, shown.KEY_TYPE}:
+    if resource.get("type") not in (None, shown.KEY_TYPE):
         rules.broken(BODY_OR_FIELD)
     if resource.get("type") is None or standard is None:
         rules.perhaps("type or extractable left out", BODY_OR_FIELD)

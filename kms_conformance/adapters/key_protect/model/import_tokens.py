@@ -30,8 +30,8 @@ def post(ask: Ask) -> Outcome:
     if body is not None and not isinstance(body, dict):
         rules.broken(BAD_REQUEST)
     asked = body if isinstance(body, dict) else {}
-    life = _number(rules, asked, "expiration", _SHORTEST, _LONGEST, _LIFE)
-    most = _number(rules, asked, "maxAllowedRetrievals", 1, _MOST, 1)
+    life = _number(rules, asked.get("expiration"), (_SHORTEST, _LONGEST), _LIFE)
+    most = _number(rules, asked.get("maxAllowedRetrievals"), (1, _MOST), 1)
     token = ImportToken(ask.state.serial, ask.now, life, most, most)
     return ask.answer(
         rules,
@@ -93,11 +93,10 @@ def check_packing(ask: Ask, rules: Rules, resource: dict[str, Any]) -> str:
     return packing.material
 
 
-def _number(rules: Rules, body: dict[str, Any], name: str, least: int, most: int, default: int) -> int:
-    value = body.get(name)
+def _number(rules: Rules, value: Any, bounds: tuple[int, int], default: int) -> int:
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, int) or isinstance(value, bool) or not bounds[0] <= value <= bounds[1]:
         rules.broken(FIELD | BAD_REQUEST)
         return default
     return value

@@ -31,6 +31,7 @@ _ACCESS: Mapping[str, bool] = {
     "import_standard_key": True,
     "enforce_token": False,
 }
+_LONGEST, _MOST_RANGES = 12, 1000
 _TOTAL = refusals((400,), "COLLECTION_TOTAL_MISMATCH_ERR")
 _MISMATCH = refusals((400,), "BODY_QUERY_PARAM_MISMATCH_ERR")
 _SINGLE = refusals((400,), "NUM_COLLECTION_RESOURCE_ERR")
@@ -182,11 +183,13 @@ def _attributes(rules: Rules, kind: str, attributes: dict[str, Any] | None) -> N
 
 def _fits(name: str, value: Any) -> bool:
     if name == "allowed_network":
-        return value in {"public-and-private", "private-only"}
+        return value in ("public-and-private", "private-only")
     if name == "allowed_ip":
         return (
-            isinstance(value, list) and 1 <= len(value) <= 1000 and all(isinstance(one, str) for one in value)
-        )  # noqa: PLR2004 - 1.3.7
+            isinstance(value, list)
+            and 1 <= len(value) <= _MOST_RANGES
+            and all(isinstance(one, str) for one in value)
+        )
     if name == "interval_month":
-        return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 12  # noqa: PLR2004 - 1.3.7
+        return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LONGEST
     return isinstance(value, bool)

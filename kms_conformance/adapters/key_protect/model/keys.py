@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kms_conformance.adapters.key_protect.model import shown
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin, needs_state
+from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin
 from kms_conformance.adapters.key_protect.model.facts import Equal, decoded
 from kms_conformance.adapters.key_protect.model.prediction import (
     ANY_REFUSAL,

@@ -84,7 +84,7 @@ def create_adapter(ask: Ask) -> Outcome:
         rules.broken(_NAME_TAKEN)
     symbol = f"adapter#{ask.state.serial}"
     adapter = Adapter(symbol, name, key if isinstance(key, str) else "", ask.now, description)
-    facts = {
+    facts: dict[str, Rule] = {
         "metadata.collectionTotal": Equal(1),
         "resources.0.id": NoneOf(frozenset(one.id for one in ask.state.adapters)),
         **below("resources.0", _adapter(adapter)),
@@ -163,7 +163,9 @@ def get_certificates(ask: Ask) -> Outcome:
     page = page_of(ask, rules, default=_DEFAULT_PAGE, most=_MOST_PAGE)
     if adapter is None:
         return ask.answer(rules, Success(frozenset({200})))
-    entries = {one.id: {"name": Equal(one.name), "certificate": Absent()} for one in adapter.certificates}
+    entries: dict[str, dict[str, Rule]] = {
+        one.id: {"name": Equal(one.name), "certificate": Absent()} for one in adapter.certificates
+    }
     return ask.answer(rules, Success(frozenset({200}), listing(page, "id", entries)))
 
 

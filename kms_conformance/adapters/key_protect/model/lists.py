@@ -20,6 +20,7 @@ _SORTS = frozenset(
     }
 )  # fmt: skip
 _DATES = frozenset({"creationDate", "deletionDate", "expirationDate", "lastRotateDate", "lastUpdateDate"})
+_PREFIXES = ("not:", "exact:", "escape:", "alias:", "name:")
 _OPERATORS = ("lte:", "gte:", "lt:", "gt:")
 _MOST_TERMS = 3
 
@@ -65,7 +66,8 @@ def head(ask: Ask) -> Outcome:
 
 
 def _find(ask: Ask, tests: list[Test]) -> _Found:
-    required, possible = {}, {}
+    required: dict[str, Mapping[str, Rule]] = {}
+    possible: dict[str, Mapping[str, Rule]] = {}
     for key in ask.state.keys:
         verdicts = [test(ask, key) for test in (_in_ring, _there, *tests)]
         if False in verdicts:
@@ -180,7 +182,7 @@ class _Open:
     """A date that is not known."""
 
 
-def _date(ask: Ask, key: Key, name: str) -> float | None | _Open:
+def _date(ask: Ask, key: Key, name: str) -> float | _Open | None:
     if name == "creationDate":
         return key.created
     if name == "expirationDate":
@@ -193,44 +195,47 @@ def _date(ask: Ask, key: Key, name: str) -> float | None | _Open:
     return _Open()
 
 
-def _search(rules: Rules, text: str) -> Test:
-    """Return a test of the search: prefixes turn it round, make it exact, or name where to look (1.5.3)."""
-    plain, inverted, exact, scopes, escaped = text, False, False, set[str](), False
-    while not escaped:
-        prefix = next(
-            (one for one in ("not:", "exact:", "escape:", "alias:", "name:") if plain.startswith(one)), ""
-        )
-        if not prefix:
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What a search looks for and how: prefixes turn it round, make it exact, or name where to look (1.5.3)."""
+
+    text: str
+    inverted: bool
+    exact: bool
+    scopes: frozenset[str]
+
+
+def _parsed(text: str) -> _Search:
+    found: set[str] = set()
+    while prefix := next((one for one in _PREFIXES if text.startswith(one)), ""):
+        text = text.removeprefix(prefix)
+        found.add(prefix)
+        if prefix == "escape:":
             break
-        plain = plain.removeprefix(prefix)
-        inverted, exact = inverted or prefix == "not:", exact or prefix == "exact:"
-        escaped = prefix == "escape:"
-        if prefix in {"alias:", "name:"}:
-            scopes.add(prefix.removesuffix(":"))
-    if not plain or (inverted and exact):
+    scopes = frozenset(one.removesuffix(":") for one in found & {"alias:", "name:"})
+    return _Search(text, "not:" in found, "exact:" in found, scopes or frozenset({"alias", "name"}))
+
+
+def _search(rules: Rules, text: str) -> Test:
+    asked = _parsed(text)
+    if not asked.text or (asked.inverted and asked.exact):
         rules.perhaps("an empty search, or E59", QUERY)
         return lambda _ask, _key: None
-    open_ended = plain.endswith(
-        ","
-    )  # the vendor's Go client appends one; what the service makes of it is unknown
+    # The vendor's Go client appends a comma; what the service makes of it is unknown.
+    unclear = asked.text.endswith(",") or bool(UUID.fullmatch(asked.text))
 
     def test(ask: Ask, key: Key) -> Verdict:
-        if open_ended or UUID.fullmatch(plain):
+        hidden = key.state == DESTROYED or any(one[1] == key.id for one in ask.state.removed)
+        if unclear or ("alias" in asked.scopes and hidden):
             return None
-        texts = {key.name} if "name" in scopes or not scopes else set()
-        if "alias" in scopes or not scopes:
-            texts |= key.aliases
-            if key.state == DESTROYED or any(one[1] == key.id for one in ask.state.removed):
-                return None
-        low = plain.lower()
-        if exact:
-            fits = any(low == one.lower() for one in texts)
-            # Whether the whole string is compared in exact case is not stated.
-            if fits and plain not in texts:
-                return None
-        else:
-            fits = any(low in one.lower() for one in texts)
-        return fits != inverted
+        texts = ({key.name} if "name" in asked.scopes else set()) | (
+            key.aliases if "alias" in asked.scopes else set()
+        )
+        low = asked.text.lower()
+        if not asked.exact:
+            return any(low in one.lower() for one in texts) != asked.inverted
+        # Whether the whole string is compared in exact case is not stated.
+        return True if asked.text in texts else (None if low in {one.lower() for one in texts} else False)
 
     return test
 

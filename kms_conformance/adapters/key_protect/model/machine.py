@@ -25,7 +25,13 @@ from kms_conformance.adapters.key_protect.model import (
 )
 from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, authorised, locate
 from kms_conformance.adapters.key_protect.model.operation import Answer, Operation
-from kms_conformance.adapters.key_protect.model.prediction import ANY_REFUSAL, QUERY, UNAUTHORISED, Prediction, learned
+from kms_conformance.adapters.key_protect.model.prediction import (
+    ANY_REFUSAL,
+    QUERY,
+    UNAUTHORISED,
+    Prediction,
+    learned,
+)
 from kms_conformance.adapters.key_protect.model.state import DESTROYED, KEPT, Instance
 
 OPERATIONS: Mapping[str, Callable[[Ask], Outcome]] = {

@@ -28,15 +28,14 @@ class Page:
 
 def page_of(ask: Ask, rules: Rules, *, default: int = _DEFAULT, most: int = _MOST) -> Page:
     """Return the page that a query asks for; note bounds that are broken."""
-    limit = _number(ask, rules, "limit", 1, most, default)
-    offset = _number(ask, rules, "offset", 0, 2**31 - 1, 0)
+    limit = _number(rules, ask.operation.query.get("limit"), (1, most), default)
+    offset = _number(rules, ask.operation.query.get("offset"), (0, 2**31 - 1), 0)
     if ask.bad_flag("totalCount"):
         rules.perhaps("totalCount that is no boolean", QUERY)
     return Page(limit, offset, ask.flag("totalCount"))
 
 
-def _number(ask: Ask, rules: Rules, name: str, least: int, most: int, default: int) -> int:
-    text = ask.operation.query.get(name)
+def _number(rules: Rules, text: str | None, bounds: tuple[int, int], default: int) -> int:
     if text is None:
         return default
     try:
@@ -44,7 +43,7 @@ def _number(ask: Ask, rules: Rules, name: str, least: int, most: int, default: i
     except ValueError:
         rules.broken(QUERY)
         return default
-    if not least <= value <= most:
+    if not bounds[0] <= value <= bounds[1]:
         rules.broken(QUERY)
         return default
     return value

@@ -114,9 +114,8 @@ def _given(rules: Rules, body: Any, query: str | None) -> dict[str, Any]:
     if not isinstance(resources, list) or not resources:
         rules.broken(BAD_REQUEST)
         return {}
-    if not isinstance(metadata, dict) or metadata.get("collectionType") != f"{KIND}policy+json":
-        rules.broken(BAD_REQUEST)
-    elif metadata.get("collectionTotal") != len(resources):
+    told = metadata if isinstance(metadata, dict) else {}
+    if (told.get("collectionType"), told.get("collectionTotal")) != (f"{KIND}policy+json", len(resources)):
         rules.broken(BAD_REQUEST)
     found: dict[str, Any] = {}
     for resource in resources:
