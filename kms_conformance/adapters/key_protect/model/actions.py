@@ -125,6 +125,9 @@ def _open(ask: Ask, shows: Callable[[Ciphertext], dict[str, Rule]], *, rewrapped
     if key is None:
         return ask.answer(rules, Success(frozenset({200})))
     _opening(ask, rules, key)
+    if key.standard:
+        # No ciphertext is its own; No. 18 tells the kind of the key, not that.
+        return ask.answer(rules, Success(frozenset({200})))
     known = ask.operation.ciphertext
     if known is None:
         if isinstance(given, str) and decoded(given) is None:
@@ -220,7 +223,8 @@ def _new_material(ask: Ask, rules: Rules, key: Key, body: dict[str, Any]) -> str
 def enable(ask: Ask) -> Outcome:
     """Enable a suspended key, 30 seconds after the last action; an expired one stays as it is (P12)."""
     rules, key = _begin(ask)
-    if key is None:
+    if key is None or (key.standard and ask.states(key) == {ACTIVE}):
+        # A standard key is never suspended, and yet No. 18 names enabling: its kind is told.
         return ask.answer(rules, _DONE)
     needs_state(ask, rules, key, frozenset({SUSPENDED}))
     if SUSPENDED in ask.states(key):

@@ -38,7 +38,7 @@ def opening(name: str) -> Callable[[Dice], Operation | None]:
         if dice.chance(0.06):
             aad = dice.one((["z"], [*aad, "z"], list(reversed(aad)), []))
         body: Any = {"ciphertext": text, **({"aad": aad} if aad else {})}
-        if dice.chance(0.02):
+        if dice.chance(0.08):
             return Operation(
                 name, path={"id": dice.path(key)}, body=dice.one((None, {}, {"ciphertext": "no!"}))
             )
