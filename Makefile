@@ -45,7 +45,7 @@ matrix: $(READY)
 
 # Model and reference of Key Protect walked against each other, in both editions (some three minutes).
 model-check: $(READY)
-	$(BIN)/python tools/model_check.py $(ARGS)
+	$(BIN)/python -m tools.model_check $(ARGS)
 
 # How much of the source pages a run puts to the test: docs/coverage.md.
 coverage-page: $(READY)

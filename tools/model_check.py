@@ -1,6 +1,6 @@
 """Walk the model of Key Protect and the embedded reference against each other, and tell the first difference.
 
-    python tools/model_check.py [--steps 20000] [--edition page] [--edition service] [--seed 1]
+    python -m tools.model_check [--steps 20000] [--edition page] [--edition service] [--seed 1]
 
 Both were written apart from each other from the same sources, so a difference is a mistake of one of them, or something
 that no source fixes and one of them insists on. A walk with a difference is made as short as it can be and is printed.
@@ -23,8 +23,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reference_client import Endpoint, Packer, certificates, read_target
-
 from kms_conformance.adapters.key_protect.model import (
     OPERATIONS,
     Answer,
@@ -36,6 +34,7 @@ from kms_conformance.adapters.key_protect.model import (
     with_object,
 )
 from kms_conformance.adapters.key_protect.walks import Walker, choose, pick, waited
+from tools.reference_client import Endpoint, Packer, certificates, read_target
 
 LENGTH = 80
 """Steps of one walk; each walk has an instance of its own."""

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 def model_check(*options: str) -> subprocess.CompletedProcess[str]:
     """Run the tool."""
-    command = [sys.executable, str(ROOT / "tools" / "model_check.py"), *options]
+    command = [sys.executable, "-m", "tools.model_check", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
