@@ -51,6 +51,8 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("unwrapKey",),
         ("wrapKey",),
         ("wait 3700", "rotateKey", "getKeyVersions"),
+        ("disableKey", "wait 31", "enableKey", "rotateKey"),
+        ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
     ),
     "postImportToken": (("getImportToken", "createKey"), ("getImportToken", "rotateKey", "createKey")),
     "setKeyForDeletion": (
@@ -75,6 +77,7 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("putPolicy", "getPolicy"),
         ("setKeyForDeletion", "deleteKey", "deleteKey"),
         ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
+        ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
     ),
     "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
     "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),

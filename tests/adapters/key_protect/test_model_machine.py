@@ -138,6 +138,7 @@ def test_concurrent_requests_fit_an_order(story: Any) -> None:
         observe(state, rotate, story.now, Answer(204)).state, disable, story.now, Answer(204)
     ).state
     shown = {"type": "application/vnd.ibm.kms.key+json", "id": KEY, "name": "a key", "extractable": False,
+             "crn": f"crn:v1:key:{KEY}",
              "imported": False, "deleted": False, "creationDate": "2027-01-15T08:00:00Z",
              "keyVersion": {"id": SECOND}, "lastRotateDate": "2027-01-15T08:00:00Z"}  # fmt: skip
     look = Operation("getKeyMetadata", path=PATH)

@@ -234,7 +234,7 @@ def entry(story: Any, key: str, **members: Any) -> dict[str, Any]:
     return {
         "type": f"{KIND}key+json", "id": key, "name": known.name, "state": known.state, "extractable": known.standard,
         "imported": known.imported, "deleted": known.state == 5, "creationDate": "2027-01-15T08:00:00Z",
-        "keyVersion": {"id": key}, **members,
+        "keyVersion": {"id": key}, "crn": f"crn:key:{key}", **members,
     }  # fmt: skip
 
 

@@ -63,6 +63,19 @@ class NoneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """A text with a known end."""
+
+    end: str
+
+    def wrong(self, value: Any) -> str:
+        """Return what was expected instead of this value."""
+        return (
+            "" if isinstance(value, str) and value.endswith(self.end) else f"a text that ends in {self.end}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """Left out, null, or an empty list: the API shows what is not set in each of these ways."""
 

@@ -11,6 +11,7 @@ from kms_conformance.adapters.key_protect.model.facts import (
     Absent,
     AbsentOrFalse,
     Bytes,
+    Ending,
     Equal,
     Near,
     NoneOf,
@@ -39,7 +40,8 @@ def identity(ask: Ask, key: Key) -> dict[str, Rule]:
     states = ask.states(key)
     gone = key.state == DESTROYED
     return {
-        **({} if "#" in key.id else {"id": Equal(key.id)}),
+        **({} if "#" in key.id else {"id": Equal(key.id), "crn": Ending(f":key:{key.id}")}),
+        **({} if key.standard else {"payload": Absent()}),
         "type": Equal(KEY_TYPE),
         "name": Equal(key.name),
         "state": OneOf(frozenset(states)),

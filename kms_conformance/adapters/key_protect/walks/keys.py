@@ -39,7 +39,8 @@ def new_key(dice: Dice) -> dict[str, Any]:
     if dice.chance(0.2):
         resource["expirationDate"] = date_of(dice.now + dice.one((3600, 7200, 86400 * 10, 60)))
     if dice.chance(0.4):
-        resource["payload"] = dice.bytes(dice.one((16, 24, 32)))
+        long = resource["extractable"] and dice.chance(0.3)
+        resource["payload"] = dice.bytes(7500 if long else dice.one((16, 24, 32)))
     if dice.chance(0.06):
         spoil(dice, resource)
     return resource
