@@ -47,6 +47,8 @@ STORIES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
         "enableKey",
         "204",
     ),
+    "unwrap needs a body": (lambda s: s, "unwrapKey", "400 NO_BODY_ERR"),
+    "rewrap needs a body": (lambda s: s, "rewrapKey", "400 NO_BODY_ERR"),
     "an active key is not enabled": (lambda s: s, "enableKey", "409 KEY_ACTION_INVALID_STATE_ERR"),
     "a key is rotated at once": (lambda s: s, "rotateKey", "204"),
     "a key is rotated once an hour": (

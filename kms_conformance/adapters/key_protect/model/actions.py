@@ -132,7 +132,7 @@ def _open(ask: Ask, shows: Callable[[Ciphertext], dict[str, Rule]], *, rewrapped
     if known is None:
         if isinstance(given, str) and decoded(given) is None:
             rules.broken(FIELD)
-        else:
+        elif isinstance(given, str):
             rules.perhaps("a ciphertext of unknown origin", MISMATCH)
         return ask.answer(rules, Success(frozenset({200})))
     if not known.intact or known.aad != aad:
