@@ -1,0 +1,329 @@
+"""Actions on one key: wrap, unwrap, rewrap, rotate, enable, disable, set and unset for deletion, sync (1.3.5, 2.2 to 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kms_conformance.adapters.key_protect.model import keys, shown
+from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin, body_of, needs_state
+from kms_conformance.adapters.key_protect.model.bodies import additional_data, material
+from kms_conformance.adapters.key_protect.model.facts import Absent, Bytes, Equal, NoneOf, Rule, decoded
+from kms_conformance.adapters.key_protect.model.import_tokens import check_packing
+from kms_conformance.adapters.key_protect.model.operation import Ciphertext
+from kms_conformance.adapters.key_protect.model.prediction import (
+    BAD_REQUEST,
+    BODY_OR_FIELD,
+    DELETED,
+    EARLY,
+    FIELD,
+    MISMATCH,
+    NO_ACCESS,
+    NO_BODY,
+    NOT_DUAL,
+    QUERY,
+    ROOT_ONLY,
+    Refusal,
+    Rules,
+    Success,
+    refusals,
+)
+from kms_conformance.adapters.key_protect.model.state import (
+    ACTIVE,
+    DEACTIVATED,
+    DESTROYED,
+    HOUR,
+    SUSPENDED,
+    Authorisation,
+    Key,
+    Version,
+)
+
+_USED = frozenset({ACTIVE})
+_OPENS = frozenset({ACTIVE, DEACTIVATED})
+_TEXT = NoneOf(frozenset())
+_OFTEN = refusals((409,), "KEY_ROTATION_NOT_PERMITTED")
+_NO_PAYLOAD = refusals((400,), "KEY_PAYLOAD_REQ_ERR")
+_DONE = Success(frozenset({204}))
+
+
+def _begin(ask: Ask) -> tuple[Rules, Key | None]:
+    """Begin an action that only a root key takes (No. 18); kind and state may be told in either order (P16)."""
+    rules, key = begin(ask)
+    if key is not None and key.standard:
+        rules.broken(ROOT_ONLY)
+    return rules, key
+
+
+def _body(ask: Ask, rules: Rules) -> dict[str, Any]:
+    if ask.operation.body is not None and not isinstance(ask.operation.body, dict):
+        rules.broken(BAD_REQUEST)
+    return body_of(ask) or {}
+
+
+def _opening(ask: Ask, rules: Rules, key: Key) -> None:
+    """Note the state rule of what an expired key still does: the page wants it active, the service does not (E11)."""
+    if ask.state.edition == "service":
+        needs_state(ask, rules, key, _OPENS)
+    else:
+        needs_state(ask, rules, key, _USED, doubtful=frozenset({DEACTIVATED}))
+
+
+def wrap(ask: Ask) -> Outcome:
+    """Wrap with the newest version."""
+    rules, key = _begin(ask)
+    body = _body(ask, rules)
+    given = body.get("plaintext")
+    if given is not None and not decoded(given):
+        # Whether an empty plaintext counts as none is not stated.
+        (rules.perhaps if given == "" else rules.broken)(*_as_arguments(given))
+    additional_data(rules, body)
+    if key is None:
+        return ask.answer(rules, Success(frozenset({200})))
+    needs_state(ask, rules, key, _USED)
+    facts: dict[str, Rule] = {"ciphertext": _TEXT}
+    facts["plaintext"] = Bytes(32) if given in (None, "") else Absent()
+    newest = shown.newest_id(ask, key)
+    if newest is not None:
+        facts["keyVersion.id"] = newest
+    learn = shown.learn_version(key, "keyVersion.id")
+    return ask.answer(rules, Success(frozenset({200}), facts, learn=learn))
+
+
+def _as_arguments(given: Any) -> tuple[Any, ...]:
+    return ("an empty plaintext", FIELD) if given == "" else (FIELD,)
+
+
+def unwrap(ask: Ask) -> Outcome:
+    """Unwrap what any version of the key wrapped."""
+
+    def shows(ciphertext: Ciphertext) -> dict[str, Rule]:
+        return {"plaintext": Equal(ciphertext.plaintext)}
+
+    return _open(ask, shows)
+
+
+def rewrap(ask: Ask) -> Outcome:
+    """Rewrap: a fresh ciphertext of the newest version, and no plaintext."""
+
+    def shows(_: Ciphertext) -> dict[str, Rule]:
+        return {"plaintext": Absent(), "ciphertext": _TEXT}
+
+    return _open(ask, shows, rewrapped=True)
+
+
+def _open(ask: Ask, shows: Callable[[Ciphertext], dict[str, Rule]], *, rewrapped: bool = False) -> Outcome:
+    rules, key = _begin(ask)
+    if ask.operation.body is None:
+        rules.broken(NO_BODY)
+    body = _body(ask, rules)
+    given = body.get("ciphertext")
+    if ask.operation.body is not None and not isinstance(given, str):
+        rules.broken(BODY_OR_FIELD | BAD_REQUEST)
+    aad = additional_data(rules, body)
+    if key is None:
+        return ask.answer(rules, Success(frozenset({200})))
+    _opening(ask, rules, key)
+    if key.standard:
+        # No ciphertext is its own; No. 18 tells the kind of the key, not that.
+        return ask.answer(rules, Success(frozenset({200})))
+    known = ask.operation.ciphertext
+    if known is None:
+        if isinstance(given, str) and decoded(given) is None:
+            rules.broken(FIELD)
+        elif isinstance(given, str):
+            rules.perhaps("a ciphertext of unknown origin", MISMATCH)
+        return ask.answer(rules, Success(frozenset({200})))
+    if not known.intact or known.aad != aad:
+        rules.broken(MISMATCH)
+    if known.key != key.id:
+        _foreign(ask, rules, key, known)
+        return ask.answer(rules, Success(frozenset({200}), {"plaintext": Absent()} if rewrapped else {}))
+    return ask.answer(rules, _opened(ask, key, known, shows(known), rewrapped=rewrapped))
+
+
+def _foreign(ask: Ask, rules: Rules, key: Key, known: Ciphertext) -> None:
+    """Note that another key's ciphertext does not open, but for keys of the same material, which may (2.6)."""
+    other = next((one for one in ask.state.keys if one.id == known.key), None)
+    same = key.material and (other is None or other.material == key.material)
+    if same:
+        rules.perhaps("keys of the same material", MISMATCH)
+    else:
+        rules.broken(MISMATCH)
+
+
+def _opened(ask: Ask, key: Key, known: Ciphertext, facts: dict[str, Rule], *, rewrapped: bool) -> Success:
+    newest = shown.newest_id(ask, key)
+    facts["keyVersion.id"] = Equal(known.version)
+    if rewrapped:
+        if newest is not None:
+            facts["rewrappedKeyVersion.id"] = newest
+        return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
+    if newest is None or ask.states(key) != {ACTIVE}:
+        # Whether a deactivated key, which does not wrap, gives a fresh ciphertext is not stated.
+        return Success(frozenset({200}), facts)
+    if key.newest.id == known.version:
+        facts["rewrappedKeyVersion"] = Absent()
+        return Success(frozenset({200}), facts)
+    if known.version in {version.id for version in key.versions[:-1]}:
+        facts["ciphertext"], facts["rewrappedKeyVersion.id"] = _TEXT, newest
+        return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
+    return Success(frozenset({200}), facts, learn=shown.learn_version(key, "keyVersion.id"))
+
+
+def rotate(ask: Ask) -> Outcome:
+    """Rotate: one more version; at most once an hour (2.3, 2.6, No. 34, No. 35)."""
+    rules, key = _begin(ask)
+    body = _body(ask, rules)
+    if key is None:
+        return ask.answer(rules, _DONE)
+    _opening(ask, rules, key)
+    given = _new_material(ask, rules, key, body)
+    slack = ask.timing.slack
+    if key.rotated is not None and ask.now < key.rotated + HOUR - slack:
+        rules.broken(_OFTEN)
+    elif key.rotated is not None and ask.now < key.rotated + HOUR + slack:
+        rules.perhaps("the end of the hour", _OFTEN)
+    elif key.may_have_rotated(ask.now):
+        rules.perhaps("whether a rotation by policy counts", _OFTEN)
+    after = replace(
+        key,
+        versions=(*key.versions, Version("", ask.now)),
+        open_versions=key.may_have_rotated(ask.now),
+        rotated=ask.now,
+        touched=ask.now,
+        notified=ask.now,
+        material=given,
+    )
+    return ask.answer(rules, _DONE, ask.state.put(after))
+
+
+def _new_material(ask: Ask, rules: Rules, key: Key, body: dict[str, Any]) -> str:
+    given = body.get("payload")
+    packed = body.get("encryptedNonce") is not None or body.get("iv") is not None
+    if not key.imported:
+        if given is not None:
+            # With material that is bad as well, either may be told.
+            rules.broken(refusals((400,), "INVALID_QUERY_PARAM_ERR"))
+            if decoded(given) is None or packed:
+                rules.broken(BAD_REQUEST)
+        return ""
+    if given is None:
+        rules.broken(_NO_PAYLOAD)
+        return ""
+    policy = ask.state.policy("keyCreateImportAccess")
+    if policy is not None and policy.attribute("enforce_token", False) is True and not packed:
+        rules.broken(NO_ACCESS)
+    if packed:
+        return check_packing(ask, rules, body)
+    return material(rules, given, standard=False)
+
+
+def enable(ask: Ask) -> Outcome:
+    """Enable a suspended key, 30 seconds after the last action; an expired one stays as it is (P12)."""
+    rules, key = _begin(ask)
+    if key is None or (key.standard and ask.states(key) == {ACTIVE}):
+        # A standard key is never suspended, and yet No. 18 names enabling: its kind is told.
+        return ask.answer(rules, _DONE)
+    needs_state(ask, rules, key, frozenset({SUSPENDED}))
+    if SUSPENDED in ask.states(key):
+        keys.settle(ask, rules, key)
+    after = replace(key, state=ACTIVE, state_open=False, touched=ask.now, notified=ask.now)
+    return ask.answer(rules, _DONE, ask.state.put(after))
+
+
+def disable(ask: Ask) -> Outcome:
+    """Disable an active key."""
+    rules, key = _begin(ask)
+    if key is None:
+        return ask.answer(rules, _DONE)
+    needs_state(ask, rules, key, _USED)
+    after = replace(key, state=SUSPENDED, state_open=False, acted=ask.now, touched=ask.now, notified=ask.now)
+    return ask.answer(rules, _DONE, ask.state.put(after))
+
+
+def set_for_deletion(ask: Ask) -> Outcome:
+    """Authorise the deletion of a key under dual authorisation (2.4)."""
+    rules, key = _deletion_begins(ask)
+    if key is None:
+        return ask.answer(rules, _DONE)
+    mine = Authorisation(ask.caller.name, ask.now)
+    if key.authorised:
+        # Whether a second authorisation takes the place of the first is not stated.
+        rules.perhaps("authorising twice", refusals((400, 409)))
+    after = replace(key, authorised=(mine, *key.authorised)[:4], touched=ask.now)
+    return ask.answer(rules, _DONE, ask.state.put(after))
+
+
+def unset_for_deletion(ask: Ask) -> Outcome:
+    """Withdraw that authorisation."""
+    rules, key = _deletion_begins(ask)
+    if key is None:
+        return ask.answer(rules, _DONE)
+    if not key.authorised:
+        rules.perhaps("nothing to withdraw", refusals((400, 409)))
+    return ask.answer(rules, _DONE, ask.state.put(replace(key, authorised=(), touched=ask.now)))
+
+
+def _deletion_begins(ask: Ask) -> tuple[Rules, Key | None]:
+    rules, key = begin(ask)
+    if key is None:
+        return rules, None
+    if key.standard:
+        rules.perhaps("dual authorisation of standard keys", ROOT_ONLY)
+    if key.dual is None or not key.dual.enabled:
+        rules.broken(NOT_DUAL)
+    needs_state(ask, rules, key, _USED)
+    return rules, key
+
+
+def sync(ask: Ask) -> Outcome:
+    """Notify associated resources anew: an hour after the last time that they heard of the key (2.3, P15)."""
+    rules, key = begin(ask)
+    if key is None:
+        return ask.answer(rules, _DONE)
+    if key.standard:
+        rules.perhaps("syncing a standard key", ROOT_ONLY)
+    slack = ask.timing.slack
+    told = max(key.synced, key.deleted or float("-inf"))
+    if ask.now < told + HOUR - slack:
+        rules.broken(EARLY)
+    elif ask.now < max(told, key.notified, key.touched) + HOUR + slack:
+        rules.perhaps("which events count", EARLY)
+    states = ask.states(key)
+    if DESTROYED in states:
+        # P15: within the hour the time is told, not the state; what comes after it is not stated.
+        if not rules.must:
+            rules.perhaps("syncing a deleted key", DELETED)
+    elif states != {ACTIVE}:
+        rules.perhaps("syncing a key that is not active", DELETED)
+    return ask.answer(rules, _DONE, ask.state.put(replace(key, synced=ask.now)))
+
+
+_OLD_FORMS: Mapping[str, str] = {
+    "disable": "disableKey",
+    "enable": "enableKey",
+    "restore": "restoreKey",
+    "rewrap": "rewrapKey",
+    "rotate": "rotateKey",
+    "setKeyForDeletion": "setKeyForDeletion",
+    "unsetKeyForDeletion": "unsetKeyForDeletion",
+    "unwrap": "unwrapKey",
+    "wrap": "wrapKey",
+}
+UNLISTED = "sync"
+"""An action that the clients do not list for the older form, though nothing says that it is refused there."""
+
+
+def newer_form(action: str | None) -> str | None:
+    """Return the operation that an ``action`` of the older form means, in its exact case; nothing where there is none."""
+    return _OLD_FORMS.get(action or "")
+
+
+def unknown_action(ask: Ask) -> Outcome:
+    """POST /keys/{id} without an action that exists."""
+    rules, _ = begin(ask)
+    wrong: frozenset[Refusal] = QUERY | refusals((404, 405))
+    rules.broken(wrong)
+    return ask.answer(rules, _DONE)

@@ -1,0 +1,140 @@
+"""Policies of one key: rotation and dual authorisation (1.3.6, 2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kms_conformance.adapters.key_protect.model import keys, shown
+from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin
+from kms_conformance.adapters.key_protect.model.bodies import KIND
+from kms_conformance.adapters.key_protect.model.facts import Equal, Rule
+from kms_conformance.adapters.key_protect.model.prediction import (
+    BAD_REQUEST,
+    BODY,
+    BODY_OR_FIELD,
+    FIELD,
+    NO_BODY,
+    QUERY,
+    ROOT_ONLY,
+    Rules,
+    Success,
+    refusals,
+)
+from kms_conformance.adapters.key_protect.model.state import UNKNOWN, Key, Policy
+
+_KINDS = ("dualAuthDelete", "rotation")
+_LONGEST = 12
+
+
+def put(ask: Ask) -> Outcome:
+    """PUT /keys/{id}/policies: what is not named stays as it is."""
+    rules, key = begin(ask)
+    query = ask.operation.query.get("policy")
+    given = _given(rules, ask.operation.body, query)
+    if key is None:
+        return ask.answer(rules, Success(frozenset({200})))
+    keys.not_deleted(ask, rules, key, "policies")
+    after = replace(key, touched=ask.now)
+    if "rotation" in given:
+        if key.standard:
+            rules.broken(ROOT_ONLY | refusals((400, 409)))
+        elif key.imported:
+            rules.perhaps("a rotation policy of an imported key", refusals((400, 409)))
+        after = replace(after, rotation=read_rotation(rules, given["rotation"], key.rotation))
+    if "dualAuthDelete" in given:
+        dual = read_dual(rules, given["dualAuthDelete"])
+        if key.dual is not None and key.dual.enabled and not (dual and dual.enabled):
+            rules.broken(refusals((400, 409)))  # 2.4: it is never turned off; the code is not shown
+        after = replace(after, dual=dual)
+    return ask.answer(
+        rules, Success(frozenset({200}), _replied(after, tuple(given), query)), ask.state.put(after)
+    )
+
+
+def get(ask: Ask) -> Outcome:
+    """GET /keys/{id}/policies: those that were set; none: total 0."""
+    rules, key = begin(ask)
+    query = ask.operation.query.get("policy")
+    if query not in {None, *_KINDS}:
+        rules.broken(QUERY)
+    if key is None:
+        return ask.answer(rules, Success(frozenset({200})))
+    if key.state == 5:  # noqa: PLR2004 - destroyed
+        keys.not_deleted(ask, rules, key, "reading policies")
+    wanted = [kind for kind in _KINDS if query in {None, kind} and _policy(key, kind) is not None]
+    facts: dict[str, Rule] = {"metadata.collectionTotal": Equal(len(wanted))}
+    if len(wanted) == 1:
+        facts |= shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
+    return ask.answer(rules, Success(frozenset({200}), facts))
+
+
+def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
+    """Return a rotation policy; enabling it anew without an interval keeps the older one (1.3.6)."""
+    if not isinstance(value, dict):
+        rules.broken(BODY_OR_FIELD)
+        return Policy(enabled=True)
+    enabled = value.get("enabled")
+    if enabled is not None and not isinstance(enabled, bool):
+        rules.broken(BODY_OR_FIELD)
+    interval = value.get("interval_month")
+    if interval is None:
+        kept = before.interval if before else None
+        if not isinstance(kept, int):
+            (rules.perhaps if enabled is not None else _surely(rules))(
+                "a rotation policy without interval", BAD_REQUEST
+            )
+        return Policy(enabled=enabled is not False, interval=kept if kept is not None else UNKNOWN)
+    if not isinstance(interval, int) or isinstance(interval, bool) or not 1 <= interval <= _LONGEST:
+        rules.broken(FIELD if isinstance(interval, int) else BODY_OR_FIELD)
+        return Policy(enabled=True)
+    return Policy(enabled=enabled is not False, interval=interval)
+
+
+def read_dual(rules: Rules, value: Any) -> Policy | None:
+    """Return a policy of dual authorisation."""
+    if not isinstance(value, dict) or not isinstance(value.get("enabled"), bool):
+        rules.broken(BODY_OR_FIELD)
+        return None
+    return Policy(enabled=value["enabled"])
+
+
+def _surely(rules: Rules) -> Any:
+    return lambda _why, *found: rules.broken(*found)
+
+
+def _given(rules: Rules, body: Any, query: str | None) -> dict[str, Any]:
+    """Return the policies that a body names; note what is wrong with it. Codes are fixed for intervals only."""
+    if query not in {None, *_KINDS}:
+        rules.broken(QUERY)
+    if not isinstance(body, dict):
+        rules.broken(NO_BODY | BODY if body is None else BODY)
+        return {}
+    metadata, resources = body.get("metadata"), body.get("resources")
+    if not isinstance(resources, list) or not resources:
+        rules.broken(BAD_REQUEST)
+        return {}
+    told = metadata if isinstance(metadata, dict) else {}
+    if (told.get("collectionType"), told.get("collectionTotal")) != (f"{KIND}policy+json", len(resources)):
+        rules.broken(BAD_REQUEST)
+    found: dict[str, Any] = {}
+    for resource in resources:
+        named = [kind for kind in _KINDS if isinstance(resource, dict) and resource.get(kind) is not None]
+        if not named or any(kind in found for kind in named):
+            rules.broken(BAD_REQUEST)
+        found |= {kind: resource[kind] for kind in named}
+    if query is not None and (set(found) != {query} or len(resources) != 1):
+        rules.broken(BAD_REQUEST)
+    return found
+
+
+def _policy(key: Key, kind: str) -> Policy | None:
+    return key.rotation if kind == "rotation" else key.dual
+
+
+def _replied(key: Key, given: tuple[str, ...], query: str | None) -> dict[str, Rule]:
+    # Whether the reply shows what was set, or all that is set, is not stated; with one policy it is the same.
+    wanted = [kind for kind in _KINDS if _policy(key, kind) is not None]
+    if len(wanted) == 1 and (query in {None, wanted[0]}) and given == (wanted[0],):
+        return shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
+    return {}

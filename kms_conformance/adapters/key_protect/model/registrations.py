@@ -1,0 +1,253 @@
+"""Registrations of keys with other services, and their acknowledgement of events (1.3.11, 1.3.12, No. 9, 19, 30, 31, 33)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin
+from kms_conformance.adapters.key_protect.model.bodies import flag, single
+from kms_conformance.adapters.key_protect.model.facts import AbsentOrFalse, Equal, Rule
+from kms_conformance.adapters.key_protect.model.paging import listing, page_of
+from kms_conformance.adapters.key_protect.model.prediction import (
+    ANY_REFUSAL,
+    BODY_OR_FIELD,
+    QUERY,
+    Rules,
+    Success,
+    refusals,
+)
+from kms_conformance.adapters.key_protect.model.state import (
+    ACTIVE,
+    DEACTIVATED,
+    DESTROYED,
+    UNKNOWN,
+    Key,
+    Registration,
+    Unknown,
+)
+
+_WRONG_STATE = refusals((422,), "KEY_INVALID_STATE_ERR")
+_ROOT_ONLY = refusals((422,), "KEY_ROOT_REQ_REG_ERR")
+_OLDER = refusals((422,), "KEY_VERSION_INVALID")
+_NOT_YOURS = refusals((403,), "RESOURCE_OWNER_ERR")
+_WRITTEN = frozenset({200, 201, 204})
+_SHORT_CRN = 8
+
+
+def get_of_key(ask: Ask) -> Outcome:
+    """GET /keys/{id}/registrations: also of a deleted key, until it is purged."""
+    rules, key = begin(ask)
+    if key is not None and DEACTIVATED in ask.states(key):
+        rules.perhaps("registrations of a deactivated key", ANY_REFUSAL)
+    return _listed(ask, rules, [] if key is None else [key])
+
+
+def get_of_all(ask: Ask) -> Outcome:
+    """GET /keys/registrations."""
+    rules, ring = Rules(), ask.operation.ring
+    query = ask.operation.query.get("urlEncodedResourceCRNQuery")
+    if query is not None and "*" in ":".join(query.split(":")[:_SHORT_CRN]):
+        rules.perhaps("an asterisk in the first eight segments", QUERY)
+    found = [key for key in ask.state.keys if ring is None or key.ring == ring]
+    return _listed(ask, rules, found, everything=True)
+
+
+def _listed(ask: Ask, rules: Rules, keys: list[Key], *, everything: bool = False) -> Outcome:
+    page = page_of(ask, rules)
+    query = ask.operation.query
+    if ask.bad_flag("preventKeyDeletion"):
+        rules.perhaps("preventKeyDeletion that is no boolean", QUERY)
+    required: dict[str, dict[str, Rule]] = {}
+    possible: dict[str, dict[str, Rule]] = {}
+    doubled = len({one.crn for key in keys for one in key.registrations}) < sum(
+        len(key.registrations) for key in keys
+    )
+    for key in keys:
+        for one in key.registrations:
+            if not _matches(one.crn, query.get("urlEncodedResourceCRNQuery")):
+                continue
+            wanted = query.get("preventKeyDeletion")
+            fits = wanted is None or isinstance(one.prevents, Unknown) or one.prevents == (wanted == "true")
+            # Whether the list of all keys holds those of deleted keys is not stated.
+            unsure = (isinstance(one.prevents, Unknown) and wanted is not None) or (
+                everything and key.state == DESTROYED
+            )
+            # What preventKeyDeletion=false asks for, the others or all, is not stated.
+            if fits and not unsure:
+                required[one.crn] = _shown(ask, key, one)
+            elif fits or wanted == "false":
+                possible[one.crn] = _shown(ask, key, one)
+    if doubled or (ask.operation.ring is not None and any(key.moved for key in keys)):
+        return ask.answer(rules, Success(frozenset({200})))
+    return ask.answer(rules, Success(frozenset({200}), listing(page, "resourceCrn", required, possible)))
+
+
+def _shown(ask: Ask, key: Key, one: Registration) -> dict[str, Rule]:
+    facts: dict[str, Rule] = {"keyId": Equal(key.id)}
+    if isinstance(one.description, str):
+        facts["description"] = Equal(one.description)
+    if not isinstance(one.prevents, Unknown):
+        facts["preventKeyDeletion"] = Equal(True) if one.prevents else AbsentOrFalse()
+    if one.version:
+        facts["keyVersion.id"] = Equal(one.version)
+    if isinstance(one.metadata, str) and ask.caller.service:
+        facts["registrationMetadata"] = Equal(one.metadata)
+    return facts
+
+
+def _matches(crn: str, query: str | None) -> bool:
+    if query is None:
+        return True
+    return re.fullmatch(".*".join(re.escape(part) for part in query.split("*")), crn) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a body says of a registration; ``None`` where it says nothing."""
+
+    description: str | None = None
+    prevents: bool | None = None
+    metadata: str | None = None
+    version: str | None = None
+
+
+def create(ask: Ask) -> Outcome:
+    """POST a registration; what one that exists gets is fixed nowhere."""
+    rules, key, given, known = _begin(ask)
+    if key is None:
+        return ask.answer(rules, Success(_WRITTEN))
+    if known is not None:
+        rules.perhaps("a registration that exists", refusals((400, 409, 422)))
+    return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, _fresh(ask, key, given))))
+
+
+def replace_(ask: Ask) -> Outcome:
+    """PUT a registration: it says what the body says, and nothing of what it said before."""
+    rules, key, given, known = _begin(ask)
+    if key is None:
+        return ask.answer(rules, Success(_WRITTEN))
+    if known is None:
+        rules.perhaps("replacing what is not there", ANY_REFUSAL)
+    else:
+        _versions(rules, key, known, given)
+    return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, _fresh(ask, key, given))))
+
+
+def update(ask: Ask) -> Outcome:
+    """PATCH a registration: what the body leaves out stays."""
+    rules, key, given, known = _begin(ask)
+    if key is None:
+        return ask.answer(rules, Success(_WRITTEN))
+    if known is None:
+        rules.perhaps("updating what is not there", ANY_REFUSAL)
+        after = _fresh(ask, key, given)
+    else:
+        _versions(rules, key, known, given)
+        after = replace(
+            known,
+            description=known.description if given.description is None else given.description,
+            prevents=known.prevents if given.prevents is None else given.prevents,
+            metadata=known.metadata if given.metadata is None else given.metadata,
+            version=given.version or known.version,
+        )
+    return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, after)))
+
+
+def delete(ask: Ask) -> Outcome:
+    """DELETE a registration: of a deactivated or deleted key, no source speaks."""
+    rules, key = begin(ask)
+    if key is None:
+        return ask.answer(rules, Success(_WRITTEN))
+    if ask.states(key) & {DEACTIVATED, DESTROYED}:
+        rules.perhaps("registrations of a key that is not active", ANY_REFUSAL)
+    crn = ask.operation.path["resource_crn"]
+    known = next((one for one in key.registrations if one.crn == crn), None)
+    if known is None:
+        rules.perhaps("deleting what is not there", ANY_REFUSAL)
+    elif known.owner != ask.caller.name:
+        rules.broken(_NOT_YOURS)
+    left = tuple(one for one in key.registrations if one.crn != crn)
+    return ask.answer(rules, Success(_WRITTEN), ask.state.put(replace(key, registrations=left)))
+
+
+def acknowledge(ask: Ask) -> Outcome:
+    """POST /event_ack: no effect that this API shows is known."""
+    rules = Rules()
+    single(rules, ask.operation.body, "event_acknowledge+json", missing=BODY_OR_FIELD)
+    rules.perhaps("which events are known", ANY_REFUSAL)
+    return ask.answer(rules, Success(frozenset({200, 204})))
+
+
+def _begin(ask: Ask) -> tuple[Rules, Key | None, _Given, Registration | None]:
+    rules, key = begin(ask)
+    resource = _resource(rules, ask.operation.body)
+    given = _Given(
+        description=_text(rules, resource, "description"),
+        prevents=flag(rules, resource, "preventKeyDeletion"),
+        metadata=_text(rules, resource, "registrationMetadata"),
+        version=_text(rules, resource, "keyVersionId"),
+    )
+    if key is None:
+        return rules, None, given, None
+    if key.standard:
+        rules.broken(_ROOT_ONLY)
+    states = ask.states(key)
+    if ACTIVE not in states:
+        rules.broken(_WRONG_STATE)
+    elif states != {ACTIVE}:
+        rules.perhaps("state", _WRONG_STATE)
+    if given.version is not None and given.version not in {version.id for version in key.versions}:
+        rules.perhaps("a version that is not known", ANY_REFUSAL)
+    known = next((one for one in key.registrations if one.crn == ask.operation.path["resource_crn"]), None)
+    if known is not None and known.owner != ask.caller.name:
+        rules.broken(_NOT_YOURS)
+    return rules, key, given, known
+
+
+def _resource(rules: Rules, body: Any) -> dict[str, Any]:
+    """Return the resource; all of its members may be left out."""
+    resources = body.get("resources") if isinstance(body, dict) else None
+    if isinstance(resources, list) and resources == [{}]:
+        rules.perhaps("an empty registration", BODY_OR_FIELD)
+        return {}
+    return single(rules, body, "registration_input+json") or {}
+
+
+def _text(rules: Rules, resource: dict[str, Any], name: str) -> str | None:
+    value = resource.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    rules.broken(BODY_OR_FIELD)
+    return None
+
+
+def _versions(rules: Rules, key: Key, known: Registration, given: _Given) -> None:
+    order = [version.id for version in key.versions]
+    if (
+        given.version in order
+        and known.version in order
+        and order.index(given.version) < order.index(known.version)
+    ):
+        rules.broken(_OLDER)
+    elif given.version and not known.version:
+        rules.perhaps("the version that is registered", _OLDER)
+
+
+def _fresh(ask: Ask, key: Key, given: _Given) -> Registration:
+    version = given.version or (key.newest.id if len(key.versions) == 1 and "#" not in key.newest.id else "")
+    return Registration(
+        crn=ask.operation.path["resource_crn"],
+        owner=ask.caller.name,
+        description=given.description,
+        prevents=bool(given.prevents),
+        metadata=given.metadata if given.metadata is not None else UNKNOWN,
+        version=version,
+        at=ask.now,
+    )
+
+
+def _with(key: Key, one: Registration) -> Key:
+    others = tuple(known for known in key.registrations if known.crn != one.crn)
+    return replace(key, registrations=(*others, one))

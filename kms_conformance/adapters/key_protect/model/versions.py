@@ -1,0 +1,76 @@
+"""Versions of a key: newest first, for a key that is not active only on request (2.2, 2.6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin, needs_state
+from kms_conformance.adapters.key_protect.model.facts import Between, Equal, NoneOf, Rule, seconds_of
+from kms_conformance.adapters.key_protect.model.paging import page_of
+from kms_conformance.adapters.key_protect.model.prediction import QUERY, ROOT_ONLY, Learn, Success
+from kms_conformance.adapters.key_protect.model.state import ACTIVE, Instance, Key, Version
+
+
+def get_versions(ask: Ask) -> Outcome:
+    """GET /keys/{id}/versions."""
+    rules, key = begin(ask)
+    page = page_of(ask, rules)
+    if ask.bad_flag("allKeyStates"):
+        rules.perhaps("allKeyStates that is no boolean", QUERY)
+    if key is None:
+        return ask.answer(rules, Success(frozenset({200})))
+    if not ask.flag("allKeyStates"):
+        needs_state(ask, rules, key, frozenset({ACTIVE}))
+    if key.standard:
+        rules.perhaps("versions of a standard key", ROOT_ONLY)
+        return ask.answer(rules, Success(frozenset({200})))
+    if key.may_have_rotated(ask.now):
+        facts: dict[str, Rule] = {"metadata.collectionTotal": Between(0, page.limit)}
+        learn = (("resources", _all_of(key)),) if page.whole else ()
+        return ask.answer(rules, Success(frozenset({200}), facts, learn=learn))
+    newest_first = list(reversed(key.versions))
+    part = newest_first[page.offset : page.offset + page.limit]
+    facts = {"metadata.collectionTotal": Equal(len(part))}
+    if page.total:
+        facts["metadata.totalCount"] = Equal(len(newest_first))
+    known = frozenset(version.id for version in key.versions if version.id)
+    learned: list[Learn] = []
+    for place, version in enumerate(part):
+        path = f"resources.{place}.id"
+        facts[path] = Equal(version.id) if version.id else NoneOf(known)
+        if not version.id:
+            learned.append((path, _namer(key, len(key.versions) - 1 - page.offset - place)))
+    return ask.answer(rules, Success(frozenset({200}), facts, learn=tuple(learned)))
+
+
+def _namer(key: Key, place: int) -> Any:
+    def take(state: Instance, value: Any) -> Instance:
+        now = state.key(key.id)
+        if not isinstance(value, str) or place >= len(now.versions):
+            return state
+        versions = list(now.versions)
+        versions[place] = replace(versions[place], id=value)
+        return state.put(replace(now, versions=tuple(versions)))
+
+    return take
+
+
+def _all_of(key: Key) -> Any:
+    """Return how the whole list settles which versions a rotation policy has made."""
+
+    def take(state: Instance, value: Any) -> Instance:
+        now = state.key(key.id)
+        if not isinstance(value, list) or not all(isinstance(one, dict) and "id" in one for one in value):
+            return state
+        dates = {version.id: version.at for version in now.versions}
+        found = tuple(
+            Version(
+                str(one["id"]),
+                seconds_of(one.get("creationDate")) or dates.get(str(one["id"]), now.newest.at),
+            )
+            for one in reversed(value)
+        )
+        return state.put(replace(now, versions=found or now.versions, open_versions=False))
+
+    return take

@@ -1,0 +1,206 @@
+"""Random requests for a walk: what to ask next, given a state of the model and what the walker has seen.
+
+Pure but for the random source that is passed in; the same source and the same state give the same request, so that a
+walk can be repeated and shortened. Most requests are good ones; some break a rule on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from kms_conformance.adapters.key_protect.model.facts import date_of
+from kms_conformance.adapters.key_protect.model.operation import (
+    APPROVER,
+    MANAGER,
+    OUTSIDER,
+    PURGER,
+    READER,
+    SERVICE,
+    Operation,
+)
+from kms_conformance.adapters.key_protect.model.state import Instance
+from kms_conformance.adapters.key_protect.walks.actions import old_form, opening, rotate, wrap_body
+from kms_conformance.adapters.key_protect.walks.dice import (
+    Dice,
+    Token,
+    Walker,
+    collection,
+    dead,
+    no_body,
+    on_key,
+    page,
+    total,
+)
+from kms_conformance.adapters.key_protect.walks.keys import (
+    create,
+    create_with_overrides,
+    delete_key,
+    head,
+    listing,
+    patch_body,
+    restore,
+    versions,
+)
+from kms_conformance.adapters.key_protect.walks.kmip import (
+    adapter_path,
+    adapters,
+    add_certificate,
+    certificate,
+    create_adapter,
+    kmip_object,
+    kmip_objects,
+    with_adapter,
+)
+from kms_conformance.adapters.key_protect.walks.surroundings import (
+    alias,
+    get_instance_policy,
+    get_policy,
+    post_token,
+    put_instance_policy,
+    put_policy,
+    registration,
+    registration_query,
+    ring_path,
+)
+
+__all__ = ["WAITS", "WEIGHTS", "Token", "Walker", "choose", "pick", "waited"]
+
+WAITS: tuple[tuple[float, int], ...] = (
+    (31, 60),
+    (3700, 30),
+    (4 * 3600 + 60, 10),
+    (700, 10),
+    (6 * 86400, 2),
+    (8 * 86400, 2),
+    (31 * 86400, 1),
+    (92 * 86400, 1),
+)
+"""Seconds to wait, and how often."""
+
+
+def waited(random: Random) -> float:
+    """Return how many seconds to wait."""
+    seconds, weights = zip(*WAITS, strict=True)
+    return float(random.choices(seconds, weights)[0])
+
+
+def choose(name: str, random: Random, state: Instance, walker: Walker, now: float) -> Operation | None:
+    """Return a request of an operation; nothing where the state has nothing to ask it of."""
+    dice = Dice(random, state, walker, now)
+    operation = _BUILDERS[name](dice)
+    if operation is None:
+        return None
+    if name not in _CALLERS and random.random() < 0.04:  # noqa: PLR2004 - a few of all
+        operation = replace(operation, caller=random.choice((READER, OUTSIDER, APPROVER, PURGER, SERVICE)))
+    return replace(operation, caller=_CALLERS[name](dice)) if name in _CALLERS else operation
+
+
+def pick(random: Random) -> str:
+    """Return an operation's name, the weighty ones more often."""
+    names = list(WEIGHTS)
+    return random.choices(names, [WEIGHTS[name] for name in names])[0]
+
+
+_BUILDERS: Mapping[str, Callable[[Dice], Operation | None]] = {
+    "getKeyCollectionMetadata": head,
+    "createKey": create,
+    "getKeys": listing,
+    "createKeyWithPoliciesOverrides": create_with_overrides,
+    "getKey": on_key("getKey"),
+    "actionOnKey": old_form,
+    "patchKey": on_key("patchKey", patch_body),
+    "deleteKey": delete_key,
+    "getKeyMetadata": on_key("getKeyMetadata"),
+    "getKeyVersions": versions,
+    "restoreKey": restore,
+    "purgeKey": on_key("purgeKey", wanted=dead),
+    "wrapKey": on_key("wrapKey", wrap_body, wanted=lambda one: not one.standard),
+    "unwrapKey": opening("unwrapKey"),
+    "rewrapKey": opening("rewrapKey"),
+    "rotateKey": rotate,
+    "setKeyForDeletion": on_key("setKeyForDeletion", wanted=lambda one: one.dual is not None),
+    "unsetKeyForDeletion": on_key("unsetKeyForDeletion", wanted=lambda one: bool(one.authorised)),
+    "enableKey": on_key("enableKey", no_body, wanted=lambda one: one.state == 2),  # noqa: PLR2004 - suspended
+    "disableKey": on_key("disableKey", no_body, wanted=lambda one: one.state == 1),
+    "syncAssociatedResources": on_key("syncAssociatedResources"),
+    "putPolicy": put_policy,
+    "getPolicy": get_policy,
+    "putInstancePolicy": put_instance_policy,
+    "getInstancePolicy": get_instance_policy,
+    "getAllowedIPPort": lambda _: Operation("getAllowedIPPort"),
+    "postImportToken": post_token,
+    "getImportToken": lambda dice: (
+        Operation("getImportToken")
+        if (dice.state.token and dice.state.token.left) or dice.chance(0.2)
+        else None
+    ),
+    "getRegistrations": lambda dice: Operation(
+        "getRegistrations", path={"id": dice.path(dice.key())}, query=registration_query(dice)
+    ),
+    "getRegistrationsAllKeys": lambda dice: Operation(
+        "getRegistrationsAllKeys", query=registration_query(dice)
+    ),
+    "createRegistration": registration("createRegistration"),
+    "replaceRegistration": registration("replaceRegistration"),
+    "updateRegistration": registration("updateRegistration"),
+    "deleteRegistration": registration("deleteRegistration"),
+    "eventAcknowledge": lambda dice: Operation(
+        "eventAcknowledge",
+        body=collection(
+            "event_acknowledge+json",
+            {"eventId": "1", "adopterKeyState": "active", "timestamp": date_of(dice.now), "keyStateData": {}},
+        ),
+    ),
+    "createKeyAlias": alias("createKeyAlias"),
+    "deleteKeyAlias": alias("deleteKeyAlias"),
+    "listKeyRings": lambda dice: Operation("listKeyRings", query={**page(dice, 5001), **total(dice)}),
+    "createKeyRing": lambda dice: Operation("createKeyRing", path=ring_path(dice)),
+    "deleteKeyRing": lambda dice: Operation(
+        "deleteKeyRing", path=ring_path(dice), query={"force": "true"} if dice.chance(0.5) else {}
+    ),
+    "getKmipAdapters": adapters,
+    "createKmipAdapter": create_adapter,
+    "getKmipAdapter": with_adapter(lambda dice: Operation("getKmipAdapter", path=adapter_path(dice))),
+    "deleteKmipAdapter": with_adapter(lambda dice: Operation("deleteKmipAdapter", path=adapter_path(dice))),
+    "getKmipObjects": with_adapter(kmip_objects),
+    "getKmipObject": with_adapter(kmip_object("getKmipObject")),
+    "deleteKmipObject": with_adapter(kmip_object("deleteKmipObject")),
+    "getKmipClientCertificates": with_adapter(
+        lambda dice: Operation(
+            "getKmipClientCertificates", path=adapter_path(dice), query={**page(dice, 201), **total(dice)}
+        )
+    ),
+    "addKmipClientCertificate": with_adapter(add_certificate),
+    "getKmipClientCertificate": with_adapter(certificate("getKmipClientCertificate")),
+    "deleteKmipClientCertificate": with_adapter(certificate("deleteKmipClientCertificate")),
+}
+
+WEIGHTS: Mapping[str, int] = {
+    **dict.fromkeys(_BUILDERS, 2),
+    "createKey": 8, "getKeyMetadata": 8, "wrapKey": 6, "unwrapKey": 6, "rewrapKey": 4, "rotateKey": 6, "disableKey": 4,
+    "enableKey": 5, "deleteKey": 4, "restoreKey": 6, "purgeKey": 4, "getKeys": 6, "getKeyVersions": 5, "putPolicy": 3,
+    "createKeyAlias": 3, "createRegistration": 3, "actionOnKey": 5, "createKmipAdapter": 3, "setKeyForDeletion": 3,
+    "eventAcknowledge": 1, "getAllowedIPPort": 1, "getImportToken": 3, "putInstancePolicy": 2,
+}  # fmt: skip
+"""How often each operation is chosen."""
+
+_CALLERS: Mapping[str, Callable[[Dice], Any]] = {
+    **dict.fromkeys(
+        (
+            "createRegistration",
+            "replaceRegistration",
+            "updateRegistration",
+            "deleteRegistration",
+            "eventAcknowledge",
+        ),
+        lambda dice: SERVICE if dice.chance(0.93) else MANAGER,
+    ),
+    "purgeKey": lambda dice: PURGER if dice.chance(0.9) else MANAGER,
+    "deleteKey": lambda dice: (
+        dice.one((MANAGER, MANAGER, APPROVER)) if dice.chance(0.95) else dice.one((READER, SERVICE))
+    ),
+    "setKeyForDeletion": lambda dice: dice.one((MANAGER, APPROVER)),
+}

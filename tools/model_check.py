@@ -1,0 +1,321 @@
+"""Walk the model of Key Protect and the embedded reference against each other, and tell the first difference.
+
+    python -m tools.model_check [--steps 20000] [--edition page] [--edition service] [--seed 1]
+
+Both were written apart from each other from the same sources, so a difference is a mistake of one of them, or something
+that no source fixes and one of them insists on. A walk with a difference is made as short as it can be and is printed.
+Exit code 0: no difference, 1: a difference, 2: the reference does not start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kms_conformance.adapters.key_protect.model import (
+    OPERATIONS,
+    Answer,
+    Instance,
+    Operation,
+    Timing,
+    apply,
+    observe,
+    with_object,
+)
+from kms_conformance.adapters.key_protect.walks import Walker, choose, pick, waited
+from tools.reference_client import Endpoint, Packer, certificates, read_target
+
+LENGTH = 80
+"""Steps of one walk; each walk has an instance of its own."""
+FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
+    "deleteKey": (
+        ("wait 31", "restoreKey"),
+        ("wait 31", "restoreKey", "getKeyMetadata"),
+        ("wait 14460", "purgeKey"),
+    ),
+    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
+    "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
+    "rotateKey": (
+        ("getKeyVersions",),
+        ("unwrapKey",),
+        ("wrapKey",),
+        ("wait 3700", "rotateKey", "getKeyVersions"),
+        ("disableKey", "wait 31", "enableKey", "rotateKey"),
+        ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
+    ),
+    "postImportToken": (("getImportToken", "createKey"), ("getImportToken", "rotateKey", "createKey")),
+    "setKeyForDeletion": (
+        ("deleteKey",),
+        ("getKeyMetadata", "unsetKeyForDeletion"),
+        ("wait 604000", "deleteKey"),
+    ),
+    "createKmipAdapter": (
+        ("addKmipClientCertificate", "getKmipClientCertificates"),
+        ("makeObject", "getKmipObjects"),
+    ),
+    "addKmipClientCertificate": (("getKmipClientCertificate",), ("deleteKmipClientCertificate",)),
+    "createKeyAlias": (("getKeyMetadata",), ("deleteKeyAlias", "getKey")),
+    "createRegistration": (
+        ("getRegistrations",),
+        ("updateRegistration", "getRegistrations"),
+        ("replaceRegistration",),
+    ),
+    "putPolicy": (
+        ("getPolicy",),
+        ("getKeyMetadata",),
+        ("putPolicy", "getPolicy"),
+        ("setKeyForDeletion", "deleteKey", "deleteKey"),
+        ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
+        ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
+    ),
+    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
+    "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
+}
+"""What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
+_TRIES = 6
+_START = 60.0
+_REPLAYS = 300
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One step: an operation, ``wait`` or ``makeObject``, and the seed of all that is chosen in it."""
+
+    name: str
+    seed: int
+
+
+@dataclasses.dataclass(slots=True)
+class Difference:
+    """A step whose answer the model does not allow, with what went before it."""
+
+    wrong: tuple[str, ...]
+    last: str
+    history: list[str]
+
+
+@dataclasses.dataclass(slots=True)
+class Walk:
+    """One walk on an instance of its own."""
+
+    endpoint: Endpoint
+    edition: str
+    packer: Packer
+    counts: Counter[str]
+    state: Instance = dataclasses.field(init=False)
+    walker: Walker = dataclasses.field(init=False)
+    history: list[str] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.endpoint.fresh_instance()
+        # A removed alias or a moved key may show up late on a real service; here both sides are exact.
+        self.state = Instance(edition=self.edition, timing=Timing(alias=0.0, ring=0.0, expiry=0.0))
+        self.walker = Walker(certificates=certificates(), pack=self.packer.pack)
+
+    def take(self, step: Step) -> Difference | None:
+        """Take one step; a step that has nothing to act on does nothing."""
+        source = random.Random(step.seed)  # noqa: S311 - a walk, not a secret
+        if step.name.startswith("wait"):
+            _, _, told_seconds = step.name.partition(" ")
+            seconds = float(told_seconds) if told_seconds else waited(source)
+            self.endpoint.advance(seconds)
+            self.history.append(f"wait {seconds:g} s")
+            return None
+        if step.name == "makeObject":
+            self._make_object(source)
+            return None
+        now, operation, name = self.endpoint.now(), None, step.name
+        for _ in range(_TRIES):
+            operation = choose(name, source, self.state, self.walker, now)
+            if operation is not None:
+                break
+            name = pick(source)
+        if operation is None:
+            return None
+        answer = self.endpoint.send(operation)
+        self.history.append(told(operation, answer))
+        self._count(operation, answer)
+        seen = observe(self.state, operation, now, answer)
+        if seen.wrong:
+            prediction, _ = apply(self.state, operation, now)
+            open_points = f"not fixed: {prediction.unspecified}" if prediction.unspecified else ""
+            return Difference((*seen.wrong, *filter(None, [open_points])), operation.name, self.history)
+        self.state = seen.state
+        self.walker = self.walker.saw(operation, self.state, answer)
+        return None
+
+    def _count(self, operation: Operation, answer: Answer) -> None:
+        self.counts["requests"] += 1
+        self.counts[f"{operation.name} {'refused' if answer.refused else 'done'}"] += 1
+
+    def _make_object(self, source: random.Random) -> None:
+        if not self.state.adapters:
+            return
+        adapter = source.choice(self.state.adapters)
+        made = self.endpoint.make_object(adapter.id)
+        if made:
+            self.history.append(f"a KMIP client makes an object in {adapter.id}")
+            self.state = with_object(self.state, adapter.id, made)
+
+
+def told(operation: Operation, answer: Answer) -> str:
+    """Return a step of a history as a line."""
+    asked = " ".join(
+        f"{name}={value}"
+        for name, value in (
+            *operation.path.items(),
+            *operation.query.items(),
+            ("ring", operation.ring),
+            ("prefer", operation.prefer),
+        )
+        if value is not None
+    )
+    body = "" if operation.body is None else f" {json.dumps(operation.body)[:400]}"
+    shown = "" if answer.body is None else f" {json.dumps(answer.body)[:1500]}"
+    return (
+        f"{operation.caller.name}: {operation.name} {asked}{body}\n      -> {answer.status} {answer.code}"
+        f"{shown if not answer.refused else ''}"
+    )
+
+
+def steps_of(source: random.Random, length: int) -> list[Step]:
+    """Return a walk's steps: a few keys first, then anything, and now and then what follows from it."""
+    names = ["createKeyRing", "createKey", "createKey", "createKey"]
+    while len(names) < length:
+        chance = source.random()
+        name = "wait" if chance < 0.08 else "makeObject" if chance < 0.10 else pick(source)  # noqa: PLR2004 - shares
+        names += [name, *(source.choice(FOLLOWS[name]) if name in FOLLOWS and source.random() < 0.6 else ())]  # noqa: PLR2004 - share
+    return [Step(name, source.getrandbits(32)) for name in names[:length]]
+
+
+def walk(begin: Callable[[], Walk], steps: Sequence[Step]) -> tuple[Difference | None, int]:
+    """Return the first difference of a walk, if any, and how many steps it took."""
+    one = begin()
+    for place, step in enumerate(steps, 1):
+        difference = one.take(step)
+        if difference is not None:
+            return difference, place
+    return None, len(steps)
+
+
+def shrunk(
+    begin: Callable[[], Walk], steps: Sequence[Step], found: Difference
+) -> tuple[Difference, list[Step]]:
+    """Return the shortest walk that was found to end in a difference of the same operation."""
+    best, left, size, tries = found, list(steps), max(1, len(steps) // 2), _REPLAYS
+    while size and tries:
+        place = 0
+        while place < len(left) and tries:
+            fewer = [*left[:place], *left[place + size :]]
+            tries -= 1
+            again, taken = walk(begin, fewer)
+            if again is not None and again.last == best.last:
+                best, left = again, fewer[:taken]
+            else:
+                place += size
+        size //= 2
+    return best, left
+
+
+@contextmanager
+def reference(edition: str, defects: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Start the reference on a free loopback port and give what its target file says."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "target.toml")
+        command = [sys.executable, "-m", "kms_conformance", "serve", "--port", "0", "--edition", edition]
+        command += ["--write-target", str(target), *(part for name in defects for part in ("--defect", name))]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - our own command
+        try:
+            end = time.monotonic() + _START
+            while not target.exists() or not target.read_text(encoding="utf-8").strip():
+                if process.poll() is not None or time.monotonic() > end:
+                    process.kill()
+                    _, errors = process.communicate()
+                    told_why = errors.decode(errors="replace").strip().splitlines()
+                    sys.stderr.write(f"the reference did not start: {told_why[-1:] or 'it said nothing'}\n")
+                    raise SystemExit(2)
+                time.sleep(0.05)
+            yield read_target(target)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def check(edition: str, options: argparse.Namespace) -> int:
+    """Walk in one edition; return the number of differences."""
+    source, counts, found, taken = random.Random(options.seed), Counter[str](), 0, 0  # noqa: S311 - walks
+    started = time.monotonic()
+    with reference(edition, options.defect) as target:
+        endpoint, packer = Endpoint(target), Packer()
+
+        def begin() -> Walk:
+            return Walk(endpoint, edition, packer, counts)
+
+        seen: set[str] = set()
+        while taken < options.steps and found < options.differences:
+            steps = steps_of(source, min(LENGTH, options.steps - taken))
+            difference, length = walk(begin, steps)
+            taken += length
+            if difference is None:
+                continue
+            cause = f"{difference.last} {difference.wrong[0].split(' not ')[0][:60]}"
+            if cause in seen:
+                continue
+            seen.add(cause)
+            found += 1
+            shortest, _ = shrunk(begin, steps[:length], difference) if options.shrink else (difference, [])
+            print_difference(edition, shortest, options.seed)
+    seconds = time.monotonic() - started
+    successes = {name.partition(" ")[0] for name in counts if name.endswith(" done")}
+    never = sorted(set(OPERATIONS) - successes)
+    print(
+        f"edition {edition}: {taken} steps, {counts['requests']} requests, {found} differences, {seconds:.0f} s"
+        + (f"; never succeeded: {', '.join(never)}" if never else "")
+    )
+    if options.counts:
+        for name, number in sorted(counts.items()):
+            print(f"  {number:6} {name}")
+    return found
+
+
+def print_difference(edition: str, difference: Difference, seed: int) -> None:
+    """Print a walk that ends in a difference."""
+    print(f"\nDIFFERENCE in edition {edition} (seed {seed}): {difference.last}")
+    for line in difference.wrong:
+        print(f"  {line}")
+    for number, line in enumerate(difference.history, 1):
+        print(f"  {number:3}. {line}")
+
+
+def main() -> int:
+    """Walk in each edition and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=20_000, help="steps in each edition (default: 20000)")
+    parser.add_argument("--edition", action="append", choices=["page", "service"], help="default: both")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--defect", action="append", default=[], help="break the reference in a named way")
+    parser.add_argument("--differences", type=int, default=1, help="differences to look for (default: 1)")
+    parser.add_argument(
+        "--no-shrink", dest="shrink", action="store_false", help="print walks as they were found"
+    )
+    parser.add_argument("--counts", action="store_true", help="print how often each operation was asked")
+    options = parser.parse_args()
+    found = sum(check(edition, options) for edition in options.edition or ["page", "service"])
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
