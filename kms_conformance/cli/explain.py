@@ -12,13 +12,12 @@ from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import (
     Contract,
     ReasonCode,
-    known_contracts,
     load_contract,
     short_anchor,
 )
 from kms_conformance.contract.lookup import recognised
-from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError, did_you_mean
+from kms_conformance.system import systems
 
 _WIDTH = 100
 
@@ -46,9 +45,8 @@ def command(code: tuple[str, ...]) -> None:
 
 
 def by_weight() -> list[str]:
-    """Return the contracts: first the one that is judged by when nobody says otherwise."""
-    default = load_schema("target")["properties"]["contract"]["default"]
-    return sorted(known_contracts(), key=lambda contract_id: (contract_id != default, contract_id))
+    """Return the contracts in the order of their systems: first the one that is judged by when nobody says otherwise."""
+    return list(systems())
 
 
 def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
@@ -63,7 +61,7 @@ def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
 
 def explain(contract: Contract, wanted: str) -> Iterator[str]:
     """Give the lines that explain a code, a section or a row; none when the contract does not know it."""
-    named = contract.codes.get(wanted.upper())
+    named = contract.code_named(wanted)
     known = [named] if named is not None else recognised(contract, wanted)
     section = (
         contract.sections.get(wanted)
@@ -99,7 +97,7 @@ def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
         section = contract.sections.get(anchor)
         if section is not None:
             yield f"  section {section.get('number', '')}: {section['title']}  {contract.link(anchor)}"
-    if known.messages or not contract.reason_at[0]:
+    if known.messages or contract.reason.summary:
         yield from _paragraph(
             "message", known.messages[0] if known.messages else "(no reasons in the answer)"
         )

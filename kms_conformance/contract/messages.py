@@ -2,7 +2,7 @@
 
 The source pages print one message in several spellings: quoted with back-ticks, apostrophes or quotation marks or
 not at all; with a colon, a period or a comma at the same place; with and without a final period. All of these are
-one message; a different word is another message. (Errata E2 to E5 of the Key Protect contract.)
+one message; a different word is another message.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kms_conformance.contract.case_index import prefix_of
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.run.context import CaseInfo
+from kms_conformance.system import systems
 
 if TYPE_CHECKING:
     from kms_conformance.judging.results import CaseResult, Finding
@@ -27,8 +29,13 @@ def is_case(item: pytest.Item) -> bool:
 def case_id(item: pytest.Item) -> str:
     """Return a case's id, made of its path below ``scenarios`` and its name."""
     assert isinstance(item, pytest.Function)
-    tail = item.module.__name__.rpartition("scenarios.")[2]
-    if "scenarios." not in item.module.__name__:
+    name = item.module.__name__
+    tail = name.rpartition("scenarios.")[2]
+    packages = {package: system.id for system in systems().values() for package in system.scenarios}
+    home = next((package for package in packages if name.startswith(f"{package}.")), "")
+    if home:
+        tail = f"{prefix_of(home, packages[home])}.{name.removeprefix(f'{home}.')}"
+    elif "scenarios." not in name:
         # Somebody's own case: the name of such a module may hold the whole path of this machine.
         tail = ".".join(item.path.with_suffix("").parts[-2:])
     path = ".".join(step.removeprefix("test_") for step in tail.split("."))

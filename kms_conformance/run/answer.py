@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import AuthorError
-from kms_conformance.judging.every_exchange import of_http_layer
+from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.judging.every_exchange import needs_no_envelope
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
-from kms_conformance.judging.judge import MISSING, pick
 from kms_conformance.judging.refusals import alternatives, refusal, success_statuses
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
@@ -140,19 +140,17 @@ class Answer:
     ) -> Self:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx.
 
-        Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope.
+        Without statuses a refusal that the contract calls bare (413 of a gateway, or any to a raw request) needs no envelope.
         """
         self._demand_control(control)
         contract, edition = self.case.context.contract, self.case.context.edition
         wanted = statuses or tuple(range(400, 500))
         primary = Outcome(wanted, schema=contract.envelope or None)
         without_envelope: tuple[Outcome, ...] = ()
-        opaque = tuple(status for status in wanted if status in contract.opaque)
-        if opaque:
-            without_envelope = (Outcome(opaque),)
-        if not statuses and of_http_layer(self.exchange, contract):
-            source = "the HTTP layer answers of itself"
-            without_envelope = (*without_envelope, Outcome((self.status,), source=source))
+        bare = needs_no_envelope(self.exchange, contract)
+        if bare is not None and self.status in wanted and (not statuses or bare.named):
+            source = "not every such refusal is the service's own"
+            without_envelope = (Outcome((self.status,), source=source),)
         expectations = []
         for row in self._rows(requirement):
             allowed = (*alternatives(contract, row, edition, primary), *without_envelope)

@@ -15,13 +15,16 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from kms_conformance import __version__
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
+from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import bounded, json_document
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
@@ -39,7 +42,9 @@ _LOG_HEADERS = ("httpcore", "httpx")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request before it is sent. ``token`` overrides the identity's own; ``None`` there means no header at all.
+    """A request before it is sent. No ``identity``: the one that may do everything.
+
+    ``token`` is a literal value of the header that says who asks, in place of the identity's; ``None`` means no header.
 
     ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
     answer's document into what is judged and kept, where the document is only an envelope around something else.
@@ -52,7 +57,7 @@ class Request:
     params: Mapping[str, Any] = field(default_factory=dict)
     body: JSON = None
     raw: bytes | None = None
-    identity: str = "manager"
+    identity: str = ""
     token: str | None = ""
     operation: str | None = None
     step: str = ""
@@ -96,6 +101,9 @@ class Client:
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
+        self.principal = target.system.principal
+        self.authorizer = Authorizer(target, self.tokens)
+        self._contract = load_contract(target.contract)
         self._numbers = itertools.count(1)
         self._silent = 0
         self._lock = threading.Lock()
@@ -118,7 +126,12 @@ class Client:
         """
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
-            wait = None if reply is None else pause(reply.status, reply.headers, tried)
+            throttled = exchange.code in self._contract.throttled
+            wait = None
+            if reply is not None:
+                wait = pause(
+                    HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status, reply.headers, tried
+                )
             if wait is None:
                 break
             time.sleep(wait)
@@ -130,12 +143,14 @@ class Client:
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
-        headers, built = self._build(request, case)
-        headers["correlation-id"] = of.correlation
+        headers, built, notes = self._build(request, case)
+        if self._contract.correlation:
+            headers[self._contract.correlation] = of.correlation
         return of.reply, self._evidence(
             request,
             headers,
             built,
+            notes,
             case=case,
             reply=of.reply,
             trouble="",
@@ -143,29 +158,36 @@ class Client:
             duration=of.duration,
         )
 
-    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
-        """Return a request as it leaves, and its headers."""
+    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
+        """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
+        correlation = self._contract.correlation
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
             "user-agent": f"kms-conformance/{__version__} ({case})",
-            "correlation-id": str(uuid.uuid4()),
+            **({correlation: str(uuid.uuid4())} if correlation else {}),
             **request.headers,
         }
-        token = self.tokens.of(request.identity) if request.token == "" else request.token
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}" if request.token == "" else token
         content = request.raw
         if content is None and request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
                 "utf-8", "surrogatepass"
             )
         url = (request.base_url or self.target.base_url) + request.path
-        params = request.params or None
-        return headers, httpx.Request(request.method, url, headers=headers, params=params, content=content)
+        params, notes = request.params or None, {}
+        built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
+        if request.token == "":
+            final = FinalRequest(request.method, str(built.url), dict(built.headers), content or b"")
+            added = self.authorizer.headers(request.identity or self.principal, final)
+            notes = self.authorizer.notes(added)
+        else:
+            added = {} if request.token is None else {self.authorizer.header: request.token}
+        headers |= added
+        built.headers.update(added)
+        return headers, built, notes
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
-        headers, built = self._build(request, case)
+        headers, built, notes = self._build(request, case)
         self._rate_limit.take()
         started, begun = time.time(), time.perf_counter()
         try:
@@ -180,6 +202,7 @@ class Client:
             request,
             headers,
             built,
+            notes,
             case=case,
             reply=reply,
             trouble=trouble,
@@ -202,6 +225,7 @@ class Client:
         request: Request,
         headers: Mapping[str, str],
         built: httpx.Request,
+        notes: Mapping[str, str],
         *,
         case: str,
         reply: Reply | None,
@@ -214,15 +238,16 @@ class Client:
         sealed = [
             redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)
         ]
+        named = {self.authorizer.header, "authorization"}
         shown = {
-            name.lower(): value if name.lower() == "authorization" else redactor.scrub(value)
+            name.lower(): value if name.lower() in named else redactor.scrub(value)
             for name, value in headers.items()
         }
         secret: set[str] = set(sealed)
-        if "authorization" in shown:
-            scheme, _, credential = shown["authorization"].rpartition(" ")
+        for name in named & shown.keys():
+            scheme, _, credential = shown[name].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown["authorization"] = f"{scheme} {redactor.scrub(credential)}".strip()
+            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
             secret |= redactor.tokens_of([credential])
         secret |= redactor.tokens_of(redactor.guarded(request.body))
         sent = Sent(
@@ -244,19 +269,20 @@ class Client:
                 is_json=bool(reply.content) and (reply.body is not None or reply.content.strip() == b"null"),
                 size=len(reply.content),
                 kind="" if reply.body is not None or not reply.content else self._kind(reply),
+                code=self._contract.code_of(document),
             )
         return Exchange(
             id=f"{self._prefix}{next(self._numbers):05d}",
             case=case,
             step=request.step,
             operation=request.operation,
-            identity=request.identity,
+            identity=request.identity or self.principal,
             sent=sent,
             answer=answer,
             trouble=redactor.scrub(trouble),
             started=started,
             duration=duration,
-            notes={"system": request.system} if request.system else {},
+            notes={**notes, **({"system": request.system} if request.system else {})},
         )
 
     def _kind(self, reply: Reply) -> str:

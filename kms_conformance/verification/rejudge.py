@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -177,9 +178,10 @@ def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ..
 
 def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
-    schemas = SchemaFiles()
+    schemas = SchemaFiles(contract.system.schemas)
     found: list[Finding] = []
-    for exchange, expectations in evidence:
+    for stored, expectations in evidence:
+        exchange = _read_again(stored, contract)
         if exchange.notes.get("phase") == "clean-up":
             continue
         found += wire_findings(exchange, contract, schemas)
@@ -187,6 +189,14 @@ def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
             finding for expectation in expectations if (finding := judge(expectation, exchange, schemas))
         ]
     return found
+
+
+def _read_again(exchange: Exchange, contract: Contract) -> Exchange:
+    """Return an exchange with the reason code that its evidence shows."""
+    answer = exchange.answer
+    if answer is None:
+        return exchange
+    return replace(exchange, answer=replace(answer, code=contract.code_of(answer.body)))
 
 
 def _verdict(recorded: Verdict, findings: Sequence[Finding]) -> Verdict:

@@ -39,7 +39,15 @@ def answered(
 ) -> Exchange:
     """Return an exchange with this answer."""
     headers = more.pop("headers", JSON_TYPE if body is not None else {})
-    answer = Received(status, headers, body, is_json=body is not None, size=0 if body is None else 50, **more)
+    answer = Received(
+        status,
+        headers,
+        body,
+        is_json=body is not None,
+        size=0 if body is None else 50,
+        code=CONTRACT.code_of(body),
+        **more,
+    )
     sent = Sent(
         method, "http://x/api/v2/keys", "/api/v2/keys", {"correlation-id": "a"}, secrets=frozenset({SECRET})
     )
