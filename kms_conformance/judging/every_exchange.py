@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (
+    GATEWAY,
     JSON,
+    OF_GATEWAY,
+    READS,
+    UNSURE,
     Exchange,
     Received,
     error_message,
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
+_OF_A_BAD_PATH = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
+# A control character in a path, as it is sent: gateways refuse it before any service reads the request (E70).
+_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])|[\x00-\x1f\x7f]")
 # Statuses by which the HTTP layer answers of itself (a web server, a gateway), before any service reads the request: no
 # source shows an envelope with them, and every stock web server has a page or a line of its own.
 OF_HTTP_LAYER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431, HTTPStatus.NOT_IMPLEMENTED, 505})
@@ -47,6 +54,8 @@ class Complaint(NamedTuple):
 
 def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every wire rule that an exchange breaks, at the severity of the rule's row."""
+    if of_gateway(exchange):
+        return []
     if exchange.answer is None:
         complaints = [Complaint("wire-complete-answer", "a complete answer", exchange.outcome)]
     else:
@@ -67,8 +76,8 @@ def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
 def of_http_layer(exchange: Exchange, contract: Contract) -> bool:
     """Tell whether the refusal may come from the HTTP layer: no service was asked, or its status is about HTTP itself.
 
-    No service was asked where no operation has the method and the path, where the endpoint may lack the operation, and
-    where the request came in a form that no client library sends.
+    No service was asked where no operation has the method and the path, where the endpoint may lack the operation, where
+    the request came in a form that no client library sends, and where a gateway may stop its path for a control character.
     """
     answer = exchange.answer
     if answer is None or answer.status < HTTPStatus.BAD_REQUEST:
@@ -78,7 +87,31 @@ def of_http_layer(exchange: Exchange, contract: Contract) -> bool:
         # A method or a coding that a web server does not know is its own affair; what an operation has is not.
         return answer.status in OF_HTTP_LAYER and (raw or operation is None)
     absent = operation is None or operation.hidden
+    if answer.status in _OF_A_BAD_PATH and _has_control_character(exchange):
+        return True
     return raw or answer.status in OF_HTTP_LAYER or (answer.status == HTTPStatus.NOT_FOUND and absent)
+
+
+def _has_control_character(exchange: Exchange) -> bool:
+    """Tell whether the path has a control character, plain or escaped once, and not as what an escape stands for."""
+    as_sent = exchange.sent.url or exchange.sent.path
+    return _CONTROL.search(as_sent.partition("?")[0]) is not None
+
+
+def of_gateway(exchange: Exchange) -> bool:
+    """Tell whether a gateway may have answered in the service's place, so that this answer is not the service's (E71).
+
+    The client notes it where a request that changes something was not yet answered so three times in a row. One that only
+    reads was sent again instead, and its last answer counts.
+    """
+    answer = exchange.answer
+    return (
+        exchange.notes.get(GATEWAY) == UNSURE
+        and exchange.sent.method not in READS
+        and answer is not None
+        and answer.status in OF_GATEWAY
+        and not isinstance(answer.body, dict)
+    )
 
 
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:
@@ -263,11 +296,13 @@ def _success(
             f"{answer.status} with {answer.kind or 'an empty body'}",
         )
         return
-    complaint = schemas.complaint(operation.schemas[answer.status], answer.body)
+    name = operation.schemas[answer.status]
+    usual = contract.about.get("usual_schemas", {}).get(name)
+    complaint = schemas.complaint(name, answer.body)
     if complaint:
-        yield Complaint(
-            "wire-success-schema", f"a {operation.schemas[answer.status]}", f"a body where {complaint}"
-        )
+        yield Complaint("wire-success-schema", f"a {name}", f"a body where {complaint}")
+    elif usual and (complaint := schemas.complaint(usual, answer.body)):
+        yield Complaint("wire-success-schema", f"a {usual}", f"a body where {complaint}", mild=True)
 
 
 def _may_be_empty(statuses: tuple[int, ...]) -> bool:
