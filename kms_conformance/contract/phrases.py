@@ -229,7 +229,7 @@ class Scanner:
         if word.text.isdigit():
             number = int(word.text[:4])
             return [number] if _FIRST_ERROR <= number <= _LAST_ERROR and before in _SAYS_STATUS else []
-        for size in (1, 2):
+        for size in _PHRASE_SIZES:
             tail = self._window[-size:]
             status = _PHRASES.get(" ".join(known.text for known in tail))
             if status is not None and word.closes and (tail[0].opens or before == str(status)):
@@ -239,8 +239,9 @@ class Scanner:
 
 def _clauses(told: list[Word]) -> Iterator[Word]:
     """Return the words of a line; a clause also ends before a word such as ``Status``."""
-    for word, after in zip(told, [*told[1:], None], strict=True):
-        yield word._replace(closes=True) if after is not None and after.text in _AFTER else word
+    for place, word in enumerate(told, 1):
+        before_status = place < len(told) and told[place].text in _AFTER
+        yield word._replace(closes=True) if before_status else word
 
 
 def _written_out(line: str) -> str:
@@ -265,3 +266,4 @@ _PHRASES = {
     for status in HTTPStatus
     if status >= _FIRST_ERROR
 }
+_PHRASE_SIZES = tuple(sorted({phrase.count(" ") + 1 for phrase in _PHRASES}))

@@ -174,14 +174,14 @@ def _path_stopped(draft: Draft) -> None:
 
 
 def _outages() -> Mutator:
-    """Let a gateway answer every fortieth request that only reads."""
+    """Let a gateway answer every twentieth request that only reads."""
     read = 0
 
     def mutate(draft: Draft) -> None:
         nonlocal read
         if draft.operation is not None and draft.operation.startswith("get") and not draft.refused:
             read += 1
-            if read % 40 == 0:
+            if read % 20 == 0:
                 _by_gateway(draft, 503)
 
     return mutate
@@ -266,7 +266,7 @@ REPLY_VARIATIONS: Final = (
     Variation("destroyed-key-is-gone", "Actions on a deleted key are answered with 410.", ("key-action-invalid-state-err",)),
     Variation("http-layer-answers", "A web server answers unknown paths, unknown methods and large bodies with pages of its own.", (), _http_layer),
     Variation("control-characters-stopped", "A gateway stops paths with encoded control characters by a 400 of its own.", (), _path_stopped),
-    Variation("gateway-now-and-then", "A gateway answers every fortieth request that reads by a 503 of its own.", (), counting=_outages),
+    Variation("gateway-now-and-then", "A gateway answers every twentieth request that reads by a 503 of its own.", (), counting=_outages),
     Variation("list-entries-without-deleted", "Entries of a list of keys do not say whether they are deleted.", (), _undeleted),
     Variation("key-ring-untold", "Keys do not show their ring, which older replies do not have.", (), _ring_untold),
     Variation("unset-members-null", "Members of a key that are not set are null.", (), _nulls),
