@@ -147,7 +147,7 @@ class Replay:
 
     def _gone_again(self, gun: Single, key: Key, found: Found) -> bool:
         """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""
-        if found.times >= IN_A_ROW or not from_gateway(found.landed.status, found.landed.content):
+        if not from_gateway(found.landed.status, found.landed.content):
             return False
         for _ in range(IN_A_ROW - 1):
             self.supply.leaving(found.shot)
