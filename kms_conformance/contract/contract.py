@@ -27,7 +27,8 @@ _METHODS = {"get", "put", "post", "delete", "patch", "head"}
 class ReasonCode:
     """One reason code of the catalogue: what an answer that carries it must look like.
 
-    ``patterns`` are regular expressions for the accepted texts where the texts have variable parts.
+    ``patterns`` are regular expressions for the accepted texts where the texts have variable parts; ``subjects`` are
+    what ``errorMsg`` was seen to say beside the code.
     """
 
     code: str
@@ -43,6 +44,7 @@ class ReasonCode:
     provoke: str
     answer: str
     patterns: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
     status_judged: bool = True
     symptom: str = ""
     cause: str = ""
@@ -407,6 +409,7 @@ def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
         provoke=row.get("provoke", ""),
         answer=row.get("answer", ""),
         patterns=tuple(row.get("patterns", ())),
+        subjects=tuple(row.get("errorMsg", ())),
         status_judged=row.get("status_judged", True),
         symptom=row.get("symptom", ""),
         cause=row.get("cause", ""),

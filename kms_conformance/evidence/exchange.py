@@ -14,6 +14,13 @@ from typing import Any, TypeAlias
 from kms_conformance.evidence.serialization import AS_TEXT_OR_NONE
 
 JSON: TypeAlias = Any
+GATEWAY, UNSURE = "gateway", "unsure"
+"""A note of an exchange: ``unsure`` where a gateway may have answered in the service's place, else the statuses of the
+earlier answers of that kind, after which the request was sent again."""
+OF_GATEWAY = frozenset({502, 503, 504})
+"""Statuses by which a gateway answers in the place of the service behind it."""
+READS = frozenset({"GET", "HEAD"})
+"""Methods that change nothing."""
 
 
 @dataclass(frozen=True, slots=True)

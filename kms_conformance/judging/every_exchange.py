@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from kms_conformance.contract.contract import HTTP_LAYER, BareRefusal
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
-from kms_conformance.evidence.exchange import JSON, Exchange, Received
+from kms_conformance.evidence.exchange import (
+    GATEWAY,
+    JSON,
+    OF_GATEWAY,
+    READS,
+    UNSURE,
+    Exchange,
+    Received,
+)
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.results import Finding
 
@@ -25,6 +33,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
+_OF_A_BAD_PATH = BareRefusal(frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}))
+"""A gateway's refusal of a path with a control character, before any service reads the request."""
+_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])|[\x00-\x1f\x7f]")
 
 
 class Complaint(NamedTuple):
@@ -38,6 +49,8 @@ class Complaint(NamedTuple):
 
 def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every wire rule that an exchange breaks, at the severity of the rule's row."""
+    if of_gateway(exchange):
+        return []
     if exchange.answer is None:
         complaints = [Complaint("wire-complete-answer", "a complete answer", exchange.outcome)]
     else:
@@ -67,7 +80,31 @@ def needs_no_envelope(
         return None
     operation, raw = contract.operations.get(exchange.operation or ""), bool(exchange.notes.get("raw"))
     known = contract.bare if rules is None else rules
+    if _has_control_character(exchange):
+        known = (*known, _OF_A_BAD_PATH)
     return next((rule for rule in known if rule.covers(answer.status, operation, raw=raw)), None)
+
+
+def _has_control_character(exchange: Exchange) -> bool:
+    """Tell whether the path has a control character, plain or escaped once, and not as what an escape stands for."""
+    as_sent = exchange.sent.url or exchange.sent.path
+    return _CONTROL.search(as_sent.partition("?")[0]) is not None
+
+
+def of_gateway(exchange: Exchange) -> bool:
+    """Tell whether a gateway may have answered in the service's place, so that this answer is not the service's (E71).
+
+    The client notes it where a request that changes something was not yet answered so three times in a row. One that only
+    reads was sent again instead, and its last answer counts.
+    """
+    answer = exchange.answer
+    return (
+        exchange.notes.get(GATEWAY) == UNSURE
+        and exchange.sent.method not in READS
+        and answer is not None
+        and answer.status in OF_GATEWAY
+        and not isinstance(answer.body, dict)
+    )
 
 
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:
@@ -269,11 +306,13 @@ def _success(
             f"{answer.status} with {answer.kind or 'an empty body'}",
         )
         return
-    complaint = schemas.complaint(operation.schemas[answer.status], answer.body)
+    name = operation.schemas[answer.status]
+    usual = contract.about.get("usual_schemas", {}).get(name)
+    complaint = schemas.complaint(name, answer.body)
     if complaint:
-        yield Complaint(
-            "wire-success-schema", f"a {operation.schemas[answer.status]}", f"a body where {complaint}"
-        )
+        yield Complaint("wire-success-schema", f"a {name}", f"a body where {complaint}")
+    elif usual and (complaint := schemas.complaint(usual, answer.body)):
+        yield Complaint("wire-success-schema", f"a {usual}", f"a body where {complaint}", mild=True)
 
 
 def _may_be_empty(statuses: tuple[int, ...]) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
-from kms_conformance.judging.every_exchange import slowed_down, wire_findings
+from kms_conformance.judging.every_exchange import of_gateway, slowed_down, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -84,6 +84,10 @@ class CaseRun:
         if not self.cleaning:
             with self._lock:
                 self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
+            if of_gateway(exchange):
+                raise Inconclusive(
+                    f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
+                )
             if slowed_down(exchange, self.context.contract):
                 raise Inconclusive(
                     f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"

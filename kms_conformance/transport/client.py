@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,13 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import bounded, json_document
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
-from kms_conformance.transport.retry import pause
+from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Client:
         self._numbers = itertools.count(1)
         self._silent = 0
         self._lock = threading.Lock()
+        self._outages = Outages()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -123,19 +124,35 @@ class Client:
         """Send a request; the reply is ``None`` when no complete answer came.
 
         A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts.
+        A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
+        or that its answer may not be the service's.
         """
+        outages: list[str] = []
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
+            if reply is None:
+                break
             throttled = exchange.code in self._contract.throttled
-            wait = None
-            if reply is not None:
-                wait = pause(
-                    HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status, reply.headers, tried
-                )
+            status = HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status
+            wait = pause(status, reply.headers, tried - len(outages))
+            if wait is None and from_gateway(reply.status, reply.content):
+                wait = gateway_pause(request.method, reply.headers, len(outages) + 1)
+                if wait is not None:
+                    outages.append(str(reply.status))
             if wait is None:
                 break
             time.sleep(wait)
-        return reply, exchange
+        return reply, self._noted(exchange, reply, outages)
+
+    def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
+        """Return the exchange with a note on the gateway's answers, where there were any."""
+        note = ", ".join(outages)
+        if reply is not None and exchange.sent.method not in READS:
+            what = exchange.operation or f"{exchange.sent.method} {exchange.sent.path}"
+            with self._lock:
+                unsure = self._outages.unsure(what, gateway=from_gateway(reply.status, reply.content))
+            note = UNSURE if unsure else ""
+        return replace(exchange, notes={**exchange.notes, GATEWAY: note}) if note else exchange
 
     def take_turn(self) -> None:
         """Wait for the run's rate limit; for those who send by other means."""

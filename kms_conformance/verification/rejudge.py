@@ -21,7 +21,7 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.every_exchange import wire_findings
+from kms_conformance.judging.every_exchange import of_gateway, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -146,6 +146,8 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     if not by_hand:
         findings = tuple(_findings(evidence, contract))
         verdict = _verdict(recorded, findings)
+        if any(of_gateway(exchange) and "phase" not in exchange.notes for exchange, _ in evidence):
+            verdict = worst([verdict, Verdict.INCONCLUSIVE])
         if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
             grave = max(findings, key=lambda finding: finding.severity.rank)
             message = f"{grave.requirement}: expected {grave.expected}, got {grave.got}"
