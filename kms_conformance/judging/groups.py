@@ -23,8 +23,10 @@ _VARIABLE = (
     (re.compile(r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b"), "<time>"),
     # Eight or more hexadecimal digits, alone or inside a name that the suite has made.
     (re.compile(r"\b(?:[A-Za-z0-9]+[-_])*(?=[0-9a-f]*\d)[0-9a-f]{8,}(?:[-_][A-Za-z0-9_-]+)?\b"), "<id>"),
-    (re.compile(r"(?<![\w+/=-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{20,}={0,2}"), "<data>"),
-    (re.compile(r"\b\d{10,}(?:\.\d+)?\b"), "<number>"),
+    (
+        re.compile(r"(?<![\w+/=-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{20,}={0,2}"),
+        "<data>",
+    ),
     # Which entry of a list it was.
     (re.compile(r"(?<=[A-Za-z]\.)\d+\b"), "<n>"),
 )

@@ -70,6 +70,14 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return [(name, text) for name, text in found if text]
 
 
+def facts_by_name(run: Run) -> dict[str, str]:
+    """Return :func:`facts` for formats that take each name once."""
+    found: dict[str, str] = {}
+    for name, text in facts(run):
+        found[name] = f"{found[name]}; {text}" if name in found else text
+    return found
+
+
 def requests_told(run: Run) -> str:
     """Return how many requests left and how many of them had to be sent again because of a rate limit."""
     block = requests_of(run)

@@ -145,7 +145,7 @@ def unseen(run: Run) -> str:
     return (
         "; ".join(entry.message for entry in run.baseline if entry.wrong)
         or run.trouble
-        or (f"the run was {run.part}" if run.interrupted else "")
+        or run.incomplete
         or ("no case was tested" if not with_verdict(run, Verdict.PASSED, Verdict.WARNED) else "")
         or "required rows were not tested"
     )

@@ -93,9 +93,7 @@ class Collection:
         expected = sum(is_case(item) for item in session.items)
         self._expect(expected)
         if self.deselected:
-            self._session.cut_short(
-                self.left_out() if expected else f"the selection matches none of {self.deselected} cases"
-            )
+            self._leave_out(expected)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -107,9 +105,11 @@ class Collection:
         if self._watcher is not None:
             self._watcher.start(number)
 
-    def left_out(self) -> str:
-        """Say how many cases the selection has left out."""
-        return f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+    def _leave_out(self, expected: int) -> None:
+        """Note how many cases the selection has left out; ``expected`` are to run."""
+        left_out = f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+        told = left_out if expected else f"the selection matches none of {self.deselected} cases"
+        self._session.leaves_out(self.deselected, told)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -118,7 +118,7 @@ class Collection:
         self.in_all = max(self.in_all, output.get("kms_in_all", 0))
         self.deselected = max(self.deselected, output.get("kms_deselected", 0))
         if self.deselected:
-            self._session.cut_short(self.left_out(), if_first=True)
+            self._leave_out(1)
         if error:
             self._session.cut_short(f"worker {node.gateway.id} crashed")
 

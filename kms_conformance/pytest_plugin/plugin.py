@@ -171,8 +171,12 @@ class State:
                 self._leave_shard(self.run, self._report_dir)
             if self._watcher is not None:
                 self._watcher.stop()
-            if session.exitstatus == pytest.ExitCode.OK and not self._is_green(self.run):
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if (
+                session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+                and self.run.exit_code
+            ):
+                # As `run` ends: what is not verified is no success, not even where all that was selected has passed.
+                session.exitstatus = int(self.run.exit_code)
         if self._worker:
             self.session.close()
 
@@ -186,10 +190,6 @@ class State:
             self.left = ["some things: the clean-up at the end was cut short"]
         finally:
             self._session.close()
-
-    def _is_green(self, run: Run) -> bool:
-        """Tell whether pytest itself may end with 0: conformant, or a selection of which something passed."""
-        return not run.exit_code or (self._collection.deselected > 0 and run.counts["passed"] > 0)
 
     def _leave_shard(self, run: Run, directory: Path) -> None:
         """Write what merging the shards needs; an old file of an earlier shard goes."""

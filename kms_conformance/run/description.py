@@ -24,9 +24,9 @@ from kms_conformance.target.target import Target
 
 def describe_run(options: Options, target: Target | None, recorded: Recorded, started: float) -> Run:
     """Return the verdict object; ``started`` is seconds since the epoch, ``target`` ``None`` where none was reached."""
-    interrupted = recorded.interrupted
-    if options.shard and not interrupted:
-        interrupted = shard_note(options.shard)
+    partial = recorded.partial
+    if options.shard and not partial:
+        partial = shard_note(options.shard)
     contracts = [load_contract(contract_id) for contract_id in options.contracts]
     cases = recorded.cases
     rows = tuple(row for contract in contracts for row in contract.rows())
@@ -35,7 +35,9 @@ def describe_run(options: Options, target: Target | None, recorded: Recorded, st
         profile=options.profile,
         cases=cases,
         rows=rows,
-        interrupted=interrupted,
+        partial=partial,
+        interrupted=recorded.interrupted,
+        not_run=recorded.not_run,
         trouble=recorded.trouble,
         started=started,
         finished=time.time(),
@@ -59,7 +61,9 @@ def describe_run(options: Options, target: Target | None, recorded: Recorded, st
             },
             "options": {"max_wait": options.max_wait, "fuzz": _fuzzing(options)},
         },
-        baseline=_settled(options, cases, rows, complete=not interrupted and not recorded.trouble),
+        baseline=_settled(
+            options, cases, rows, complete=not partial and not recorded.interrupted and not recorded.trouble
+        ),
         accepted={case.id: reason for case in cases if (reason := accepted(case, baseline))},
     )
 

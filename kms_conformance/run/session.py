@@ -172,6 +172,10 @@ class Session:
         """Note how many cases are to run."""
         self._record.expects(number)
 
+    def leaves_out(self, number: int, what: str) -> None:
+        """Note that so many cases were left out on purpose, and by what."""
+        self._record.leaves_out(number, what)
+
     def cut_short(self, why: str, *, if_first: bool = False) -> None:
         """Note why the run is not complete; ``if_first``: only where nothing has said so before."""
         self._record.cut_short(why, if_first=if_first)
