@@ -15,7 +15,7 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.latency import Latency, clock_skew, latencies
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.overview import contract_title, rows_told
-from kms_conformance.outputs.text import plural, rfc3339, rounded, told_duration
+from kms_conformance.outputs.text import rfc3339, rounded, told_duration
 
 TAKEN_OVER = (
     "run_id",
@@ -81,7 +81,7 @@ def facts_by_name(run: Run) -> dict[str, str]:
 def requests_told(run: Run) -> str:
     """Return how many requests left and how many of them had to be sent again because of a rate limit."""
     block = requests_of(run)
-    told = plural(block["sent"], "request") if block["sent"] else ""
+    told = f"{block['sent']:,}" if block["sent"] else ""
     if block["throttled"]:
         told += f", {block['throttled']} answered by 429 and sent again after {told_duration(block['waited_s'])} in all"
     return told
@@ -143,12 +143,12 @@ def identities_told(run: Run) -> str:
     """Return the identities with what their tokens say of their roles."""
     blocks = run.meta.get("identities", {})
     names = run.meta.get("target", {}).get("identities", ()) or blocks
-    return "; ".join(_identity(name, blocks.get(name, {})) for name in names)
+    return ", ".join(_identity(name, blocks.get(name, {})) for name in names)
 
 
 def _identity(name: str, block: Mapping[str, Any]) -> str:
     roles = [str(role) for role in block.get("roles", ())]
-    return f"{name} ({', '.join(roles)})" if roles else name
+    return f"{name} (its token says {' and '.join(roles)})" if roles else name
 
 
 def command_told(run: Run) -> str:
@@ -163,7 +163,8 @@ def options_told(run: Run) -> str:
 
 def server_told(server: Mapping[str, Any]) -> str:
     """Return address and certificate of a server in a line."""
-    told = f"{server.get('name', '')} at {', '.join(map(str, server.get('addresses', ())))}"
+    name, addresses = str(server.get("name", "")), ", ".join(map(str, server.get("addresses", ())))
+    told = name if addresses in {"", name} else f"{name} at {addresses}"
     for certificate in server.get("certificates", ()):
         told += (
             f"; {certificate.get('tls', 'TLS')}, certificate of {certificate.get('subject', '')}"

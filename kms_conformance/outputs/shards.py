@@ -96,10 +96,26 @@ def merge(directories: Sequence[Path]) -> Run:
         trouble=trouble,
         started=min(part["started"] for part in parts),
         finished=max(part["finished"] for part in parts),
-        meta={**first["meta"], "run_id": "+".join(sorted(part["meta"]["run_id"] for part in parts))},
+        meta=_meta([part["meta"] for part in parts]),
         baseline=() if entries is None else settle(entries, cases, known, rows, complete=complete),
         accepted={case.id: reason for case in cases if (reason := accepted(case, entries or ()))},
     )
+
+
+def _meta(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what describes the whole: as the first part says, the numbers of all added, what any left behind or asked."""
+    requests = [part.get("requests", {}) for part in parts]
+    servers = {
+        json.dumps(server, sort_keys=True): server for part in parts for server in part.get("servers", ())
+    }
+    return {
+        **parts[0],
+        "run_id": "+".join(sorted(part["run_id"] for part in parts)),
+        "requests": {name: sum(block.get(name, 0) for block in requests) for name in requests[0]},
+        "left_behind": [line for part in parts for line in part.get("left_behind", ())],
+        "servers": list(servers.values()),
+        "identities": {name: block for part in parts for name, block in part.get("identities", {}).items()},
+    }
 
 
 def _read(directory: Path) -> dict[str, Any]:

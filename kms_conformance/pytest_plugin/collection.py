@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,13 @@ class Collection:
         self.deselected = max(self.deselected, output.get("kms_deselected", 0))
         if self.deselected:
             self._leave_out(1)
+        if "kms_seen" in output:
+            self._session.also_seen(json.loads(output["kms_seen"]))
         if error:
             self._session.cut_short(f"worker {node.gateway.id} crashed")
 
     def hand_over(self, config: pytest.Config) -> None:
-        """Send what this worker has left out to its controller."""
+        """Send what this worker has left out, and what it has seen of the wire, to its controller."""
+        config.workeroutput["kms_seen"] = json.dumps(self._session.seen())  # type: ignore[attr-defined]  # xdist's
         config.workeroutput["kms_in_all"] = self.in_all  # type: ignore[attr-defined]  # xdist's
         config.workeroutput["kms_deselected"] = self.deselected  # type: ignore[attr-defined]  # xdist's

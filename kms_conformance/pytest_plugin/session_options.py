@@ -29,6 +29,7 @@ def session_of(config: pytest.Config) -> Session:
         baseline=read_baseline(Path(baseline)) if baseline else None,
         fuzz=_fuzzing(config),
         shard=_shard(config),
+        command_line=("pytest", *map(str, config.invocation_params.args)),
     )
     path = config.getoption("kms_target")
     target = read_target(path) if path else None

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,6 +27,7 @@ from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.retry import pause
 from kms_conformance.transport.tokens import Tokens
+from kms_conformance.transport.traffic import Traffic
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
@@ -86,16 +87,22 @@ class Client:
     """Sends requests to one target; safe between threads."""
 
     def __init__(
-        self, target: Target, redactor: Redactor, prefix: str = "x", rate_limit: RateLimit | None = None
+        self,
+        target: Target,
+        redactor: Redactor,
+        prefix: str = "x",
+        rate_limit: RateLimit | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic or Traffic()
         self.target, self.redactor, self._prefix = target, redactor, prefix
         for name in _LOG_HEADERS:
             # Whoever runs pytest may ask for the debug level of everything.
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._transport = DeadlineTransport(target.timeout)
+        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
-        self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
+        self.tokens = Tokens(target, self._http, redactor, self.take_turn)
         self._numbers = itertools.count(1)
         self._silent = 0
         self._lock = threading.Lock()
@@ -114,19 +121,27 @@ class Client:
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Send a request; the reply is ``None`` when no complete answer came.
 
-        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts.
+        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
+        and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
         """
+        waited = 0.0
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
             wait = None if reply is None else pause(reply.status, reply.headers, tried)
             if wait is None:
                 break
+            waited += wait
+            self.traffic.waits(wait)
             time.sleep(wait)
+        if waited:
+            notes = {**exchange.notes, "throttled": str(tried - 1), "waited": f"{waited:.3f}"}
+            exchange = replace(exchange, notes=notes)
         return reply, exchange
 
     def take_turn(self) -> None:
-        """Wait for the run's rate limit; for those who send by other means."""
+        """Wait for the run's rate limit, and count the request that leaves then; for those who send by other means."""
         self._rate_limit.take()
+        self.traffic.sends()
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
@@ -166,7 +181,7 @@ class Client:
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built = self._build(request, case)
-        self._rate_limit.take()
+        self.take_turn()
         started, begun = time.time(), time.perf_counter()
         try:
             reply, trouble = self._read(built), ""

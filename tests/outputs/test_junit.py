@@ -73,7 +73,7 @@ def test_properties_tell_how_the_run_was_made(realistic: Callable[[int, int], Ru
     told = {found.get("name"): found.get("value", "") for found in suite.iterfind("properties/property")}
     assert told["contract"] == "demo"
     assert told["run-left-behind"].startswith("key kmsct-1")
-    assert told["run-requests"].startswith("90 requests")
+    assert told["run-requests"].startswith("90, 3 answered by 429")
     assert "SHA-256 " + "cd" * 32 in told["run-server"]
 
 

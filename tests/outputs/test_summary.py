@@ -29,7 +29,7 @@ def test_page_tells_what_a_reviewer_asks(realistic: Callable[[int, int], Run]) -
         "1 section of 10 failed; all are in [report.html](report.html#sections).",
         "| Demo KMS | [The body of request 4 is missing](report.html#section-5) | 4 of 4 | 1 |",
         "## Left behind",
-        "| Requests | 90 requests, 3 answered by 429 and sent again after 4.5 s in all |",
+        "| Requests | 90, 3 answered by 429 and sent again after 4.5 s in all |",
         "| Command | kms-conformance run --target t.toml --report-dir out -k body |",
         "Rows: 37 of 38 judged, 2 excluded with a reason.",
         "## Errors of the suite",

@@ -42,9 +42,9 @@ def test_what_the_run_did_is_told(realistic: Callable[[int, int], Run]) -> None:
         "left behind key kmsct-1 in instance 7f1d: it is still there (403) (`kms-conformance sweep` tries"
         in text
     )
-    assert "requests 90 requests, 3 answered by 429 and sent again after 4.5 s in all" in text
+    assert "requests 90, 3 answered by 429 and sent again after 4.5 s in all" in text
     assert "clock the endpoint's and ours agree" in text
-    assert "identities manager (Manager); reader" in text
+    assert "identities manager (its token says Manager), reader" in text
 
 
 def test_one_cause_is_one_block(realistic: Callable[[int, int], Run]) -> None:
