@@ -20,7 +20,7 @@ from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import read_shard
-from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
@@ -80,6 +80,7 @@ def judge_endpoint(
         baseline=read_baseline(baseline) if baseline else None,
         fuzz=fuzz_options(flags, profile),
         shard=shard,
+        command_line=tuple(sys.argv),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
@@ -150,8 +151,5 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
-    for line in summary_lines(state.run, report_dir):
-        click.echo(line, err=quietly)
-    for line in state.left:
-        click.echo(f"left behind (`kms-conformance sweep` tries again): {line}", err=True)
+    print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
     return int(state.run.exit_code)

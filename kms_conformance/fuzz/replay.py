@@ -63,7 +63,7 @@ class Replay:
         self.case, self.supply = case, supply
         self.tally = Tally()
         self._aim = Aim(case, supply)
-        self._target = case.context.target
+        self._target, self._client = case.context.target, case.context.client
         self._connections = 1 if self._target.requests_per_second else connections
         self._silent = 0
         self._tries = _ALL_TRIES
@@ -95,12 +95,17 @@ class Replay:
     # --- sending ---------------------------------------------------------------------------------------------------
 
     def _fly(self, entries: Sequence[Entry]) -> None:
-        flight: Flight[_Job] = Flight(self._target.base_url, self._target.timeout, self._connections)
-        turn = self._turn if self._target.requests_per_second else None
+        flight: Flight[_Job] = Flight(
+            self._target.base_url, self._target.timeout, self._connections, self._client.traffic.waits
+        )
+        turn = self._turn if self._target.requests_per_second else self._unlimited
         flight.run((_Job(entry) for entry in entries), self._write, self._landed, turn)
 
     async def _turn(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self.case.context.client.take_turn)
+        await asyncio.get_running_loop().run_in_executor(None, self._client.take_turn)
+
+    async def _unlimited(self) -> None:
+        self._client.take_turn()
 
     def _write(self, job: _Job) -> Outgoing:
         job.shot = shot = self._aim.fill(job.entry)
@@ -134,7 +139,9 @@ class Replay:
         ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
         if not ordered:
             return
-        gun = Single(self._target.base_url, self._target.timeout, self.case.context.client.take_turn)
+        gun = Single(
+            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
+        )
         try:
             for key, found in ordered[:MOST_FINDINGS]:
                 if self._gone_again(gun, key, found):

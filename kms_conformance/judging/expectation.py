@@ -48,6 +48,11 @@ class Outcome:
             return f"{status} with a text like {self.patterns[0]!r}"
         return f"{status} {self.code}" if self.code else status
 
+    def within(self, other: Outcome) -> bool:
+        """Tell whether another outcome names the same code and more statuses, so that its words say this one too."""
+        same = (self.code, self.patterns[:1]) == (other.code, other.patterns[:1])
+        return same and set(self.statuses) < set(other.statuses)
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -98,7 +103,8 @@ class Expectation:
 
     def told(self) -> str:
         """Return the expectation in a few words."""
-        parts = [" or ".join(dict.fromkeys(outcome.told() for outcome in self.outcomes))]
+        told = (outcome.told() for outcome in self.outcomes if not any(map(outcome.within, self.outcomes)))
+        parts = [" or ".join(dict.fromkeys(told))]
         parts += [member.told() for member in self.members]
         return ", ".join(part for part in parts if part)
 

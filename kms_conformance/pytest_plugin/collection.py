@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,7 @@ class Collection:
         expected = sum(is_case(item) for item in session.items)
         self._expect(expected)
         if self.deselected:
-            self._session.cut_short(
-                self.left_out() if expected else f"the selection matches none of {self.deselected} cases"
-            )
+            self._leave_out(expected)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -107,9 +106,11 @@ class Collection:
         if self._watcher is not None:
             self._watcher.start(number)
 
-    def left_out(self) -> str:
-        """Say how many cases the selection has left out."""
-        return f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+    def _leave_out(self, expected: int) -> None:
+        """Note how many cases the selection has left out; ``expected`` are to run."""
+        left_out = f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+        told = left_out if expected else f"the selection matches none of {self.deselected} cases"
+        self._session.leaves_out(self.deselected, told)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -118,11 +119,14 @@ class Collection:
         self.in_all = max(self.in_all, output.get("kms_in_all", 0))
         self.deselected = max(self.deselected, output.get("kms_deselected", 0))
         if self.deselected:
-            self._session.cut_short(self.left_out(), if_first=True)
+            self._leave_out(1)
+        if "kms_seen" in output:
+            self._session.also_seen(json.loads(output["kms_seen"]))
         if error:
             self._session.cut_short(f"worker {node.gateway.id} crashed")
 
     def hand_over(self, config: pytest.Config) -> None:
-        """Send what this worker has left out to its controller."""
+        """Send what this worker has left out, and what it has seen of the wire, to its controller."""
+        config.workeroutput["kms_seen"] = json.dumps(self._session.seen())  # type: ignore[attr-defined]  # xdist's
         config.workeroutput["kms_in_all"] = self.in_all  # type: ignore[attr-defined]  # xdist's
         config.workeroutput["kms_deselected"] = self.deselected  # type: ignore[attr-defined]  # xdist's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +61,8 @@ def describe(item: pytest.Item) -> CaseInfo:
         perhaps=_impact(item, where_allowed=True),
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
         nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
+        file=file_of(item),
+        line=(item.location[1] or 0) + 1,
     )
 
 
@@ -70,6 +73,18 @@ def _title(item: pytest.Function, rule: str) -> str:
     """
     title = rule.splitlines()[0].strip() if rule else item.name.removeprefix("test_").replace("_", " ")
     return f"{title.removesuffix('.')} [{item.callspec.id}]" if hasattr(item, "callspec") else title
+
+
+def file_of(item: pytest.Function) -> str:
+    """Return the file of a case: as its module is named where it came with a package, else below the current folder.
+
+    The whole path of this machine is nobody's business who reads a report.
+    """
+    module = str(item.module.__name__)
+    if "." in module:
+        return f"{module.replace('.', '/')}.py"
+    here = Path.cwd()
+    return str(item.path.relative_to(here)) if item.path.is_relative_to(here) else item.path.name
 
 
 def _impact(item: pytest.Item, *, where_allowed: bool) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def session_of(config: pytest.Config) -> Session:
         baseline=read_baseline(Path(baseline)) if baseline else None,
         fuzz=_fuzzing(config),
         shard=_shard(config),
+        command_line=("pytest", *map(str, config.invocation_params.args)),
     )
     return Session(options, target)
 

@@ -240,6 +240,8 @@ class CaseRun:
             judged=self._judged(),
             rule=self.info.rule,
             nodeid=self.info.nodeid,
+            file=self.info.file,
+            line=self.info.line,
         )
 
     def _judged(self) -> tuple[str, ...]:

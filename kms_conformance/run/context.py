@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CaseInfo:
     """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
 
-    ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    ``file`` and ``line`` (from 1) are where it is written. ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
     """
 
     id: str
@@ -36,6 +36,8 @@ class CaseInfo:
     perhaps: tuple[str, ...] = ()
     waits: float = 0.0
     nodeid: str = ""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)

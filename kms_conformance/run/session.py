@@ -19,6 +19,7 @@ from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
+from kms_conformance.run.circumstances import circumstances, command_line
 from kms_conformance.run.cleanup import abandoned, own, put_right
 from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
@@ -34,6 +35,7 @@ from kms_conformance.run.runner import Runner
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.rate_limit import RateLimit
+from kms_conformance.transport.traffic import Traffic
 
 _OTHER_PROCESSES = 10.0
 """How many seconds the other processes of a run are given to end before the last clean-up."""
@@ -54,6 +56,9 @@ class Session:
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._rate_limit: RateLimit | None = None
+        self._traffic = Traffic()
+        self._roles: dict[str, tuple[str, ...]] = {}
+        self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
         self.started = time.time()
@@ -108,7 +113,7 @@ class Session:
         if self._rate_limit is None:
             self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
         prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
-        client = Client(target, redactor, prefix, self._rate_limit)
+        client = Client(target, redactor, prefix, self._rate_limit, self._traffic)
         return Context(
             contract=contract,
             target=target,
@@ -169,6 +174,10 @@ class Session:
         """Note how many cases are to run."""
         self._record.expects(number)
 
+    def leaves_out(self, number: int, what: str) -> None:
+        """Note that so many cases were left out on purpose, and by what."""
+        self._record.leaves_out(number, what)
+
     def cut_short(self, why: str, *, if_first: bool = False) -> None:
         """Note why the run is not complete; ``if_first``: only where nothing has said so before."""
         self._record.cut_short(why, if_first=if_first)
@@ -188,7 +197,29 @@ class Session:
 
     def outcome(self) -> Run:
         """Return the verdict object."""
-        return describe_run(self.options, self._target, self._record.recorded(), self.started)
+        found = circumstances(self._traffic.document(), self._all_roles(), self.left)
+        found["command_line"] = command_line(self.options.command_line, self._clean)
+        return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
+
+    def seen(self) -> dict[str, Any]:
+        """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
+        return {"traffic": self._traffic.document(), "roles": self._all_roles()}
+
+    def also_seen(self, document: Mapping[str, Any]) -> None:
+        """Take in what another process of this run has seen of the wire."""
+        self._traffic.add(document["traffic"])
+        self._roles |= {name: tuple(roles) for name, roles in document["roles"].items()}
+
+    def _all_roles(self) -> dict[str, tuple[str, ...]]:
+        own = {
+            name: roles
+            for context in self._contexts.values()
+            for name, roles in context.client.tokens.roles().items()
+        }
+        return {**self._roles, **own}
+
+    def _clean(self, text: str) -> str:
+        return self.redactor.scrub(text) if self.redactor is not None else text
 
     # --- what runs have left --------------------------------------------------------------------------------------
 
@@ -206,8 +237,13 @@ class Session:
     def tidy(self) -> list[str]:
         """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
 
-        Returns a line for each thing that stays in the journal. Called once, when no case runs any more.
+        Returns a line for each thing that stays in the journal, and keeps them for the verdict object. Called once, when no
+        case runs any more.
         """
+        self.left = self._put_right()
+        return self.left
+
+    def _put_right(self) -> list[str]:
         if not self._contexts or self._journal is None or self.target.embedded:
             return []
         left = list(own(self._all()))

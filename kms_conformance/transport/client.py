@@ -30,6 +30,7 @@ from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tokens import Tokens
+from kms_conformance.transport.traffic import Traffic
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
@@ -91,16 +92,22 @@ class Client:
     """Sends requests to one target; safe between threads."""
 
     def __init__(
-        self, target: Target, redactor: Redactor, prefix: str = "x", rate_limit: RateLimit | None = None
+        self,
+        target: Target,
+        redactor: Redactor,
+        prefix: str = "x",
+        rate_limit: RateLimit | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic or Traffic()
         self.target, self.redactor, self._prefix = target, redactor, prefix
         for name in _LOG_HEADERS:
             # Whoever runs pytest may ask for the debug level of everything.
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._transport = DeadlineTransport(target.timeout)
+        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
-        self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
+        self.tokens = Tokens(target, self._http, redactor, self.take_turn)
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
         self._contract = load_contract(target.contract)
@@ -123,11 +130,13 @@ class Client:
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Send a request; the reply is ``None`` when no complete answer came.
 
-        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts.
+        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
+        and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
         A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
         or that its answer may not be the service's.
         """
         outages: list[str] = []
+        waited = 0.0
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
             if reply is None:
@@ -141,7 +150,12 @@ class Client:
                     outages.append(str(reply.status))
             if wait is None:
                 break
+            waited += wait
+            self.traffic.waits(wait)
             time.sleep(wait)
+        if waited:
+            notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
+            exchange = replace(exchange, notes=notes)
         return reply, self._noted(exchange, reply, outages)
 
     def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
@@ -155,8 +169,9 @@ class Client:
         return replace(exchange, notes={**exchange.notes, GATEWAY: note}) if note else exchange
 
     def take_turn(self) -> None:
-        """Wait for the run's rate limit; for those who send by other means."""
+        """Wait for the run's rate limit, and count the request that leaves then; for those who send by other means."""
         self._rate_limit.take()
+        self.traffic.sends()
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
@@ -205,7 +220,7 @@ class Client:
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)
-        self._rate_limit.take()
+        self.take_turn()
         started, begun = time.time(), time.perf_counter()
         try:
             reply, trouble = self._read(built), ""

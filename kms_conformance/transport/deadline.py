@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from kms_conformance.transport.tls import authorities
+from kms_conformance.transport.traffic import Traffic
 
 POOL = 64
 
@@ -53,8 +54,8 @@ def acknowledge_at_once(connection: socket.socket | None) -> None:
 class _Stream(httpcore.NetworkStream):
     """A connection whose reads and writes end at the deadline of the request that uses it."""
 
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
+    def __init__(self, inner: httpcore.NetworkStream, traffic: Traffic, server: str) -> None:
+        self._inner, self._traffic, self._server = inner, traffic, server
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = timeout.left() if isinstance(timeout, _Deadline) else timeout
@@ -72,23 +73,31 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        secured = self._inner.start_tls(ssl_context, server_hostname, timeout)
+        self._traffic.secured(self._server, secured.get_extra_info("ssl_object"))
+        return _Stream(secured, self._traffic, self._server)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
 class _Backend(httpcore.SyncBackend):
-    """Opens such connections."""
+    """Opens such connections, and notes where they lead."""
 
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(*args, **kwargs))
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+
+    def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(host, port, *args, **kwargs)
+        server = f"{host}:{port}"
+        self._traffic.connected(server, stream.get_extra_info("server_addr"))
+        return _Stream(stream, self._traffic, server)
 
 
 class DeadlineTransport(httpx.BaseTransport):
     """A pooled transport for :class:`httpx.Client` in which no request takes longer than some ``seconds`` in all."""
 
-    def __init__(self, seconds: float, *, retries: int = 0) -> None:
+    def __init__(self, seconds: float, *, retries: int = 0, traffic: Traffic | None = None) -> None:
         self._seconds = seconds
         self._pool = httpcore.ConnectionPool(
             ssl_context=authorities(),
@@ -96,7 +105,7 @@ class DeadlineTransport(httpx.BaseTransport):
             max_keepalive_connections=POOL,
             keepalive_expiry=60,
             retries=retries,
-            network_backend=_Backend(),
+            network_backend=_Backend(traffic or Traffic()),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -70,10 +70,14 @@ class Outgoing:
 class Endpoint:
     """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told.
 
-    So does one that only reads and that a gateway answered (:mod:`kms_conformance.transport.retry`).
+    So does one that only reads and that a gateway answered (:mod:`kms_conformance.transport.retry`). ``waits`` is told of
+    each wait, in seconds.
     """
 
-    def __init__(self, base_url: str, timeout: float) -> None:
+    def __init__(
+        self, base_url: str, timeout: float, waits: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._waits = waits
         url = urlsplit(base_url)
         tls = url.scheme == "https"
         self._host, self._port = url.hostname or "", url.port or (443 if tls else 80)
@@ -100,6 +104,7 @@ class Endpoint:
                 wait = gateway_pause(outgoing.method, headers, outages)
             if wait is None:
                 break
+            self._waits(wait)
             await asyncio.sleep(wait)
         return answer
 
@@ -107,8 +112,14 @@ class Endpoint:
 class Single(Endpoint):
     """Sends one request after the other from ordinary code, over one connection; ``take_turn`` waits for a rate limit."""
 
-    def __init__(self, base_url: str, timeout: float, take_turn: Callable[[], None] = lambda: None) -> None:
-        super().__init__(base_url, timeout)
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float,
+        take_turn: Callable[[], None] = lambda: None,
+        waits: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        super().__init__(base_url, timeout, waits)
         self._take_turn = take_turn
         self._loop = asyncio.new_event_loop()
         self._kept = self._line()
@@ -131,8 +142,14 @@ class Single(Endpoint):
 class Flight(Endpoint, Generic[Job]):
     """Sends jobs to one endpoint, ``connections`` at a time."""
 
-    def __init__(self, base_url: str, timeout: float, connections: int = CONNECTIONS) -> None:
-        super().__init__(base_url, timeout)
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float,
+        connections: int = CONNECTIONS,
+        waits: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        super().__init__(base_url, timeout, waits)
         self._connections = connections
 
     def run(

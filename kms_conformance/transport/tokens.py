@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import threading
 import time
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _EARLY = 60.0
 _FOREVER = 1e9
 _CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{3,5}[A-Za-z]?|[a-z_]{4,24}")
+_ROLE_CLAIMS = ("roles", "role")
+_ROLE = re.compile(r"[A-Za-z][\w.:/-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
@@ -51,6 +55,17 @@ class Tokens:
                 token, until = self._fetch(name, identity.api_key or Secret(""))
                 self._held[name] = (token, until)
         return token
+
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """Return what the tokens in use tell of the roles of their identities; nothing else of them leaves this place."""
+        with self._lock:
+            held = {name: token for name, (token, _) in self._held.items()}
+        given = {
+            name: identity.token
+            for name, identity in self._target.identities.items()
+            if identity.token is not None
+        }
+        return {name: roles_in(token) for name, token in {**given, **held}.items()}
 
     def _fetch(self, name: str, api_key: Secret) -> tuple[Secret, float]:
         url, grant = self._target.iam_url, self._target.system.grant
@@ -92,3 +107,19 @@ class Tokens:
         seconds = float(life) if is_lifetime else _EARLY
         # A token that is already at its end is still used once: a case may be about just that.
         return Secret(token), time.time() + max(seconds - _EARLY, 5.0)
+
+
+def roles_in(token: str) -> tuple[str, ...]:
+    """Return the roles that a JSON Web Token (RFC 7519) names; none where it names none or is none."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return ()
+    told = [claims.get(name) for name in _ROLE_CLAIMS] if isinstance(claims, dict) else []
+    names = [
+        name
+        for value in told
+        for name in ([value] if isinstance(value, str) else value if isinstance(value, list | dict) else ())
+    ]
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and _ROLE.fullmatch(name)))

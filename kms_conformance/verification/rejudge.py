@@ -26,7 +26,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import har, results
+from kms_conformance.outputs import about, har, results
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 
 Judged = tuple[Exchange, Sequence[Expectation]]
@@ -107,26 +107,33 @@ def _run(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Pat
     for exchange, expectations in transcript:
         evidence.setdefault(exchange.case, []).append((exchange, expectations))
     cases = tuple(
-        _case(row, evidence.get(row["id"], []), contracts[row["contract"]]) for row in record["cases"]
+        _case(row, _in_order(row, evidence.get(row["id"], [])), contracts[row["contract"]])
+        for row in record["cases"]
     )
     rows = tuple(row for contract in contracts.values() for row in contract.rows())
     entries = entries_of([_entry(known) for known in record["baseline"]])
     today = date.fromisoformat(record["finished"][:10])
     names = [case.id for contract in contracts for case in listed_cases(contract)] if entries else []
-    complete = not record["interrupted"] and not record["trouble"]
+    complete = not any(record[name] for name in ("partial", "interrupted", "trouble"))
     return Run(
         profile=Profile(record["profile"]),
         cases=cases,
         rows=rows,
+        partial=record["partial"],
         interrupted=record["interrupted"],
+        not_run=record["not_run"],
         trouble=record["trouble"],
-        meta={
-            name: record[name] for name in ("run_id", "edition", "contracts", "target", "options", "suite")
-        },
+        meta={name: record[name] for name in about.TAKEN_OVER},
         baseline=settle(entries, cases, names, rows, complete=complete, today=today),
         accepted={case.id: why for case in cases if (why := accepted(case, entries, today))},
         # Whether a baseline without entries was given changes nothing.
     )
+
+
+def _in_order(row: Mapping[str, Any], evidence: Sequence[Judged]) -> list[Judged]:
+    """Return the evidence of a case in the case's own order: what it sends at once begins in any order."""
+    places = {exchange_id: place for place, exchange_id in enumerate(row["exchanges"])}
+    return sorted(evidence, key=lambda judged: places.get(judged[0].id, len(places)))
 
 
 def _entry(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,6 +175,8 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
         expectations=tuple(expectation for _, expectations in evidence for expectation in expectations),
         rule=row["rule"],
         nodeid=row["nodeid"],
+        file=row["file"],
+        line=row["line"],
     )
 
 

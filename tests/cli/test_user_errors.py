@@ -272,7 +272,7 @@ def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:
     nothing = command("run", "--no-fuzz", "-k", "delet_twiec")
     assert nothing.code == 3
     assert re.match(
-        r"NOT-VERIFIED: no case ran; run cut short: the selection matches none of \d+ cases$",
+        r"NOT-VERIFIED: no case ran; partial run: the selection matches none of \d+ cases$",
         nothing.first_line,
     )
 

@@ -37,7 +37,9 @@ CASES = st.lists(
     max_size=6,
 ).map(lambda entries: tuple(case(f"c{n}", *entry) for n, entry in enumerate(entries)))
 RUNS = st.builds(
-    lambda cases, profile, interrupted, trouble: Run(profile, cases, ALL_ROWS, interrupted, trouble),
+    lambda cases, profile, interrupted, trouble: Run(
+        profile, cases, ALL_ROWS, interrupted=interrupted, trouble=trouble
+    ),
     CASES,
     st.sampled_from(Profile),
     st.sampled_from(["", "", "stopped"]),
