@@ -8,7 +8,7 @@ instance, before a case that notes how the instance was.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from importlib import import_module
 from typing import Any
@@ -27,11 +27,10 @@ _NO_ANSWERS = 3
 SHARED = {"policy", "fault", "unit", "credentials"}
 
 
-def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
+def adapter_of(contract: Contract) -> Any:
     """Return the adapter class that the contract names."""
     module, _, name = str(contract.about["adapter"]).partition(":")
-    adapter: Callable[[CaseRun], Any] = getattr(import_module(module), name)
-    return adapter
+    return getattr(import_module(module), name)
 
 
 def clean_up(case: CaseRun) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CaseInfo:
     """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
 
-    ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    ``view`` is another way of asking in which the case is run, ``""`` for the usual one. ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
     """
 
     id: str
@@ -36,6 +36,7 @@ class CaseInfo:
     perhaps: tuple[str, ...] = ()
     waits: float = 0.0
     nodeid: str = ""
+    view: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,3 +19,10 @@ __all__ = ["Key", "KeyProtect", "View"]
 
 class KeyProtect(LeftOver, Names, ImportTokens, Registrations, Kmip):
     """The ``kms`` of a case: one instance, seen by one identity."""
+
+    @staticmethod
+    def under_view(view: str) -> type[KeyProtect]:
+        """Return the ``kms`` that asks in another way, by the id of the view in ``views.yaml``."""
+        from kms_conformance.adapters.key_protect.laws.views import VIEWS  # noqa: PLC0415 - it builds on this class
+
+        return VIEWS[view]
