@@ -10,9 +10,10 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-from kms_conformance.cli.run import judge
+from kms_conformance.cli.judge_endpoint import judge
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.laws.views import INDEX
 from kms_conformance.run.options import FuzzOptions, Options
@@ -22,10 +23,25 @@ ROOT = Path(__file__).parents[1]
 
 
 def outcomes_of(case: CaseResult) -> set[str]:
-    """Return the outcomes of the requests that a case has made in another way."""
+    """Return the outcomes of the requests that a case has made in another way: "wrap key: 409 NAME @row"."""
     return {
-        f"{exchange.operation} {exchange.outcome}" for exchange in case.exchanges if "view" in exchange.notes
+        f"{exchange.step.removesuffix(' (old form)')}: {exchange.outcome} @{case.requirements[0]}"
+        for exchange in case.exchanges
+        if "view" in exchange.notes
     }
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """Return the index as it is stored: one line for a case."""
+    views = [
+        f"{json.dumps(view)}: {{\n"
+        + ",\n".join(f"{json.dumps(case)}: {json.dumps(found)}" for case, found in cases.items())
+        + "\n}"
+        for view, cases in document["views"].items()
+    ]
+    separator = ",\n"
+    outcomes = separator.join(json.dumps(outcome) for outcome in document["outcomes"])
+    return f'{{"outcomes": [\n{outcomes}\n],\n"views": {{\n{separator.join(views)}\n}}}}\n'
 
 
 def main(contract: str) -> int:
@@ -54,8 +70,7 @@ def main(contract: str) -> int:
         },
     }
     path = ROOT / "contracts" / contract / INDEX
-    lines = json.dumps(document, separators=(",", ":")).replace("],", "],\n").replace("},", "},\n")
-    path.write_text(lines + "\n", encoding="utf-8")
+    path.write_text(text_of(document), encoding="utf-8")
     return code
 
 

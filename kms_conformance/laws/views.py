@@ -41,7 +41,7 @@ class OptOut:
 class View:
     """Another way of asking. ``row`` is the requirement that promises the same answer.
 
-    ``identities``, ``capabilities`` and ``impact`` are what the view needs beyond what its cases need.
+    ``unit`` is what a sample has at least once (see :func:`sample`). ``identities``, ``capabilities`` and ``impact`` are what the view needs beyond what its cases need.
     """
 
     id: str
@@ -51,6 +51,7 @@ class View:
     capabilities: tuple[str, ...] = ()
     impact: tuple[str, ...] = ()
     opt_outs: tuple[OptOut, ...] = ()
+    unit: str = "outcomes"
 
     @staticmethod
     def flat(name: str) -> str:
@@ -100,6 +101,7 @@ def views_of(contract: str) -> Mapping[str, View]:
             identities=tuple(entry.get("identities", ())),
             capabilities=tuple(entry.get("capabilities", ())),
             impact=tuple(entry.get("impact", ())),
+            unit=entry.get("sample", "outcomes"),
             opt_outs=tuple(OptOut(row["cases"], row["why"]) for row in entry.get("without", ())),
         )
         for entry in document["views"]
@@ -108,7 +110,10 @@ def views_of(contract: str) -> Mapping[str, View]:
 
 @cache
 def index_of(contract: str) -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """Return, by view and case, the outcomes that the case asks for under the view: "wrapKey 409 NAME" and the like."""
+    """Return, by view and case, the outcomes that the case asks for under the view.
+
+    An outcome reads "wrap key: 409 NAME @row"; the row is the first that the case covers.
+    """
     document = _read(contract, INDEX)
     if document is None:
         return {}
@@ -119,29 +124,43 @@ def index_of(contract: str) -> Mapping[str, Mapping[str, frozenset[str]]]:
     }
 
 
-def sample(index: Mapping[str, Mapping[str, frozenset[str]]], seed: int) -> frozenset[tuple[str, str]]:
-    """Return pairs of view and case in which each outcome of the index occurs under each of its views.
+def sample(cases: Mapping[str, frozenset[str]], unit: str, seed: int) -> frozenset[str]:
+    """Return cases in which each outcome of the index occurs at least once.
 
-    Greedy: of the cases, in an order that the seed decides, the one with most outcomes that are still missing is next.
+    ``unit`` says what counts as one outcome: ``refusals`` tells the same refusal in cases of different rows apart,
+    ``outcomes`` does not, ``statuses`` leaves the reason code out. Greedy: of the cases, in an order that the seed
+    decides, the one with most outcomes that are still missing is next.
     """
-    chosen: set[tuple[str, str]] = set()
-    for view, cases in sorted(index.items()):
-        order = sorted(cases)
-        random.Random(f"{seed} {view}").shuffle(order)  # noqa: S311 - a sample, not a secret
-        missing = set().union(*cases.values())
-        while missing:
-            best = max(order, key=lambda case: len(cases[case] & missing))
-            missing -= cases[best]
-            chosen.add((view, best))
+    order = sorted(cases)
+    random.Random(seed).shuffle(order)  # noqa: S311 - a sample, not a secret
+    units = {case: {_unit(outcome, unit) for outcome in cases[case]} for case in order}
+    missing = set().union(*units.values())
+    chosen: set[str] = set()
+    while missing:
+        best = max(order, key=lambda case: len(units[case] & missing))
+        missing -= units[best]
+        chosen.add(best)
     return frozenset(chosen)
+
+
+def _unit(outcome: str, unit: str) -> str:
+    asked, _, _row = outcome.rpartition(" @")
+    step, _, answer = asked.partition(": ")
+    if unit == "statuses":
+        return f"{step}: {answer.partition(' ')[0]}"
+    is_refusal = answer[:1] in {"4", "5"}
+    return outcome if unit == "refusals" and is_refusal else asked
 
 
 def chosen_pairs(contract: str, seed: int, *, whole: bool) -> frozenset[tuple[str, str]]:
     """Return the pairs of view and case that a run makes items of; ``whole``: all that the index knows."""
-    index = index_of(contract)
-    if whole:
-        return frozenset((view, case) for view, cases in index.items() for case in cases)
-    return sample(index, seed)
+    index, views = index_of(contract), views_of(contract)
+    return frozenset(
+        (view, case)
+        for view, cases in index.items()
+        if view in views
+        for case in (cases if whole else sample(cases, views[view].unit, seed))
+    )
 
 
 def _read(contract: str, name: str) -> Any:
