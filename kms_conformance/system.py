@@ -93,7 +93,8 @@ class System:
     touch. ``table`` are the properties (JSON Schema) of the system's table in the target file, ``shown`` those of them
     that reports show. ``shared`` are the kinds of things in the journal that concern everybody on an instance.
     ``default``: a plain run without a target judges it. ``reference``: the embedded reference serves it. ``preflight`` is
-    ``module:function``, instead of the requests that ``contract.yaml`` names. Systems are listed by ``order`` and id; the
+    ``module:function``, instead of the requests that ``contract.yaml`` names. ``views`` is ``module:mapping`` from the
+    views of ``views.yaml`` to the adapters that ask in that way. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
     """
 
@@ -115,6 +116,7 @@ class System:
     default: bool = False
     reference: bool = False
     preflight: str = ""
+    views: str = ""
     order: int = 100
 
     @property

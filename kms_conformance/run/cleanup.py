@@ -26,9 +26,10 @@ _NO_ANSWERS = 3
 """So many requests in a row without an answer, and nothing more is removed."""
 
 
-def adapter_of(contract: Contract) -> Callable[[CaseRun], Adapter]:
-    """Return the adapter class of the contract's system."""
-    adapter: Callable[[CaseRun], Adapter] = named_object(contract.system.adapter)
+def adapter_of(contract: Contract, view: str = "") -> Callable[[CaseRun], Adapter]:
+    """Return the adapter class of the contract's system, or the one that asks in another way."""
+    adapter: Callable[[CaseRun], Adapter]
+    adapter = named_object(contract.system.views)[view] if view else named_object(contract.system.adapter)
     return adapter
 
 

@@ -53,7 +53,7 @@ class Runner:
         self._demand_answers(context)
         demand_sense(info, context.contract)
         admit(info, context.target)
-        system = adapter_of(context.contract)(case)
+        system = adapter_of(context.contract, info.view)(case)
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
         kinds = _touched(info, context.target)
         impacts = context.contract.system.impacts_that

@@ -49,6 +49,7 @@ class Request:
 
     ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
     answer's document into what is judged and kept, where the document is only an envelope around something else.
+    ``view`` names the other way of asking in which the request is made, where it is not the usual one.
     ``system`` names another system than the contract's own that is asked, as its KMS is for a crypto unit.
     """
 
@@ -64,6 +65,7 @@ class Request:
     step: str = ""
     base_url: str = ""
     system: str = ""
+    view: str = ""
     shown: JSON = None
     reading: Callable[[JSON], JSON] | None = None
 
@@ -314,7 +316,10 @@ class Client:
             trouble=redactor.scrub(trouble),
             started=started,
             duration=duration,
-            notes={**notes, **({"system": request.system} if request.system else {})},
+            notes={
+                **notes,
+                **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
+            },
         )
 
     def _kind(self, reply: Reply) -> str:

@@ -32,5 +32,6 @@ SYSTEM = System(
     shared=frozenset({"policy", "fault"}),
     default=True,
     reference=True,
+    views="kms_conformance.adapters.key_protect.laws.views:VIEWS",
     order=0,
 )

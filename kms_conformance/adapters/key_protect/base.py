@@ -86,8 +86,9 @@ class Base(SystemAdapter):
         content_type: str | None = None,
         raw: bytes | None = None,
         step: str = "",
+        view: str = "",
     ) -> Answer:
-        """Send any request below ``/api/v2``."""
+        """Send any request below ``/api/v2``; ``view`` names the other way of asking in which it is made."""
         headers: dict[str, str] = {"bluemix-instance": self.case.instance}
         if body is not None or raw is not None:
             headers["content-type"] = content_type or "application/json"
@@ -110,6 +111,7 @@ class Base(SystemAdapter):
                     operation=operation,
                     step=step or operation or f"{method} {path}",
                     base_url=self._view.base_url,
+                    view=view,
                 )
             )
 
