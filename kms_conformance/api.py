@@ -30,7 +30,10 @@ __all__ = [
     "case_fixture",
     "covers",
     "fuzz_operation",
+    "hold_ownership",
+    "hold_relations",
     "impact",
+    "law_cases",
     "needs",
     "operations",
     "raw_request",
@@ -95,6 +98,43 @@ def raw_request(
 def walk(system: Any, kind: str) -> None:
     """Walk through the life of things of a kind, and hold every answer against the system's model."""
     entrypoints.walk(system.case, kind)
+
+
+def law_cases(contract: str, law: str) -> list[Any]:
+    """Return the parameters of a law's cases, each with the markers that its data ask for."""
+    from kms_conformance.laws.entries import law_cases as cases  # noqa: PLC0415 - only the law cases need it
+
+    return [
+        pytest.param(
+            case.id,
+            id=case.id,
+            marks=[
+                covers(*case.rows),
+                needs(identity=case.identities, capability=case.capabilities, control=case.control),
+                *([waits(case.waits)] if case.waits else []),
+                *([impact(*case.impact)] if case.impact else []),
+            ],
+        )
+        for case in cases(contract, law).values()
+    ]
+
+
+def hold_relations(system: Any, case_id: str) -> None:
+    """Ask the questions of one case of ``relations.yaml``, and judge every answer."""
+    from kms_conformance.laws.entries import law_cases as cases, system_of  # noqa: PLC0415 - same
+    from kms_conformance.laws.relations import Relations  # noqa: PLC0415 - same
+
+    laws = system_of(system)
+    Relations(laws, cases(laws.case.info.contract, "relations")[case_id]).run()
+
+
+def hold_ownership(system: Any, case_id: str) -> None:
+    """Go through one case of ``ownership.yaml``, and judge every answer."""
+    from kms_conformance.laws.entries import law_cases as cases, system_of  # noqa: PLC0415 - same
+    from kms_conformance.laws.ownership import Ownership  # noqa: PLC0415 - same
+
+    laws = system_of(system)
+    Ownership(laws, cases(laws.case.info.contract, "ownership")[case_id]).run()
 
 
 def operations(contract: str) -> tuple[str, ...]:
