@@ -51,6 +51,8 @@ class Ownership:
         if "wait" in step:
             self.system.wait(float(step["wait"]), step["why"])
             return
+        if "if" in step and step["if"] not in self.marks:
+            return  # what it asks about was refused, which no source forbids
         answer = self.system.ask(asked(self._request(step), self.marks))
         row = step.get("row", self.row)
         self._outcome(answer, step, row)
@@ -59,6 +61,9 @@ class Ownership:
             self.kept[step["keep"]] = answer
         for name, path in step.get("note", {}).items():
             self.marks[name] = answer[path]
+        if answer.ok:
+            self.marks |= {name: answer[path] for name, path in step.get("note_if", {}).items()}
+            self.marks |= {step["flag"]: True} if "flag" in step else {}
 
     def _request(self, step: Mapping[str, Any]) -> dict[str, Any]:
         """Return the request of a step: the operation's recipe with what the step says otherwise."""
@@ -86,7 +91,7 @@ class Ownership:
 
     @staticmethod
     def _refused(answer: Answer, step: Mapping[str, Any], row: str) -> None:
-        if "code" in step:
+        if step.get("code"):
             answer.is_refused(step["code"], control=CONTROL, requirement=row)
         else:
             answer.is_refused_somehow(*step.get("statuses", ()), control=CONTROL, requirement=row)

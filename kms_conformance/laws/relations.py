@@ -246,7 +246,7 @@ class Relations:
         if order != "reversed":
             return order
         sort = self.list["sort"]
-        upwards = self._list(question, query={sort: name})
+        upwards = self._list(question, query={sort: name}).succeeds(requirement=question.row)
         shown = _values(pick(upwards.body, f"{self.list['entries']}.*.{name}"))
         return list(dict.fromkeys(reversed(shown)))
 
