@@ -38,7 +38,7 @@ def _fits(value: Any, wanted: Any) -> bool:
         return value in wanted
     if isinstance(wanted, dict):
         return all(_operator(name, value, operand) for name, operand in wanted.items())
-    return bool(value == wanted)
+    return bool(comparable(value) == comparable(wanted))
 
 
 def _operator(name: str, value: Any, operand: Any) -> bool:

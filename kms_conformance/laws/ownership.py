@@ -16,6 +16,8 @@ from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand,
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.run.answer import Answer
 
+NOT_TAKEN = (400, 405, 409, 415, 422)
+"""How a request with something that its operation does not take is refused."""
 CONTROL = "the same operation succeeds where the thing belongs"
 
 
@@ -29,6 +31,7 @@ class Ownership:
         self.row: str = case.rows[0]
         self.subjects: Subjects = system.subjects(case.data["subjects"])
         self.marks = self.subjects.marks
+        self.noted = {name for step in case.data.get("steps", ()) for name in step.get("note", {})}
         self.kept: dict[str, Answer] = {}
 
     def run(self) -> None:
@@ -51,19 +54,22 @@ class Ownership:
         if "wait" in step:
             self.system.wait(float(step["wait"]), step["why"])
             return
-        if "if" in step and step["if"] not in self.marks:
-            return  # what it asks about was refused, which no source forbids
+        if self._is_moot(step):
+            return
         answer = self.system.ask(asked(self._request(step), self.marks))
         row = step.get("row", self.row)
         self._outcome(answer, step, row)
         self._members(answer, step, row)
         if "keep" in step:
             self.kept[step["keep"]] = answer
-        for name, path in step.get("note", {}).items():
-            self.marks[name] = answer[path]
         if answer.ok:
-            self.marks |= {name: answer[path] for name, path in step.get("note_if", {}).items()}
+            self.marks |= {name: answer[path] for name, path in step.get("note", {}).items()}
             self.marks |= {step["flag"]: True} if "flag" in step else {}
+
+    def _is_moot(self, step: Mapping[str, Any]) -> bool:
+        """Tell whether a step asks about something that was not made: its creation was refused, and judged."""
+        flagged = "if" in step and step["if"] not in self.marks
+        return flagged or any(f"{{{name}}}" in str(step) for name in self.noted if name not in self.marks)
 
     def _request(self, step: Mapping[str, Any]) -> dict[str, Any]:
         """Return the request of a step: the operation's recipe with what the step says otherwise."""
@@ -85,9 +91,7 @@ class Ownership:
                 if answer.ok:
                     answer.succeeds(requirement=row)
                 else:
-                    answer.is_refused_somehow(control=CONTROL, requirement=row)
-            case "needed":
-                answer.needed()
+                    self._refused(answer, {"statuses": NOT_TAKEN, **step}, row)
 
     @staticmethod
     def _refused(answer: Answer, step: Mapping[str, Any], row: str) -> None:
@@ -146,7 +150,7 @@ class Ownership:
                 self._same(answer, same.succeeds(requirement=row), (), row)
                 return
         else:
-            self._refused(answer, each, row)
+            self._refused(answer, {**({"statuses": NOT_TAKEN} if each.get("expect") == "either" else {}), **each}, row)
         for path in each.get("lacks", ()):
             answer.lacks(path, requirement=row)
         if before is not None:

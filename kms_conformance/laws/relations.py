@@ -102,8 +102,7 @@ class Relations:
         """Ask for a filtered or sorted list, and whatever counts for the same number."""
         wanted = self._expected(question)
         answer = self._list(question).succeeds(requirement=question.row)
-        paging = self.list.get("page", {})
-        if question.query.keys() & {paging.get("limit"), paging.get("offset")}:
+        if self._is_page(question):
             self._page(question, answer, wanted)
             return
         answer.selects(self._ids, self.ours, wanted, requirement=question.row)
@@ -115,6 +114,12 @@ class Relations:
             by = [[name, self._order(order, name, question)] for name, order in question.by]
             answer.is_sorted(self.list["entries"], by, requirement=question.row)
         self._counted(question, wanted)
+
+    def _is_page(self, question: Question) -> bool:
+        """Whether less than the whole list may come: a limit below the largest one, or an offset."""
+        paging = self.list.get("page", {})
+        limit = question.query.get(paging.get("limit"), paging.get("most"))
+        return paging.get("offset") in question.query or limit != paging.get("most")
 
     def _page(self, question: Question, answer: Answer, wanted: list[str]) -> None:
         """Judge a page of a filtered list: how many, and nothing that the filter leaves out."""

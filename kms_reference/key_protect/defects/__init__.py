@@ -4,6 +4,8 @@ from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
+from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
+from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
@@ -19,3 +21,4 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *PATH_DEFECTS,
     *VIEW_DEFECTS,
 )
+DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *PATH_DEFECTS, *LIST_DEFECTS, *OWNERSHIP_DEFECTS)

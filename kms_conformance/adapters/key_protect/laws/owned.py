@@ -7,7 +7,6 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import made_object
-from kms_conformance.adapters.key_protect.material import key_material
 from kms_conformance.laws.asking import Subjects
 
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -18,7 +17,7 @@ _CREATED_LONG_AGO = "2001-01-01T00:00:00Z"
 def key_in_ring(kms: Asking) -> Subjects:
     """A root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
     ring, elsewhere, alias = kms.new_ring(), kms.new_ring(), kms.short_name("mine")
-    plaintext, inside = key_material(), kms.in_ring(ring)
+    plaintext, inside = kms.key_material(), kms.in_ring(ring)
     key = inside.create_root_key(aliases=[alias])
     bystander = kms.create_root_key()
     ciphertext = inside.wrap(key, plaintext).needed()["ciphertext"]
@@ -105,7 +104,7 @@ def always(kms: Asking) -> dict[str, Any]:
         "long_ago": _CREATED_LONG_AGO,
         "new_name": kms.name(),
         "new_ring_name": kms.short_name("newring"),
-        "material": key_material(),
+        "material": kms.key_material(),
     }
 
 
