@@ -30,8 +30,7 @@ __all__ = [
     "case_fixture",
     "covers",
     "fuzz_operation",
-    "hold_ownership",
-    "hold_relations",
+    "hold_law",
     "impact",
     "law_cases",
     "needs",
@@ -119,22 +118,11 @@ def law_cases(contract: str, law: str) -> list[Any]:
     ]
 
 
-def hold_relations(system: Any, case_id: str) -> None:
-    """Ask the questions of one case of ``relations.yaml``, and judge every answer."""
-    from kms_conformance.laws.entries import law_cases as cases, system_of  # noqa: PLC0415 - same
-    from kms_conformance.laws.relations import Relations  # noqa: PLC0415 - same
+def hold_law(system: Any, law: str, case_id: str) -> None:
+    """Go through one case of a law (``<law>.yaml`` of the contract), and judge every answer."""
+    from kms_conformance.laws.entrypoints import hold  # noqa: PLC0415 - only the law cases need it
 
-    laws = system_of(system)
-    Relations(laws, cases(laws.case.info.contract, "relations")[case_id]).run()
-
-
-def hold_ownership(system: Any, case_id: str) -> None:
-    """Go through one case of ``ownership.yaml``, and judge every answer."""
-    from kms_conformance.laws.entries import law_cases as cases, system_of  # noqa: PLC0415 - same
-    from kms_conformance.laws.ownership import Ownership  # noqa: PLC0415 - same
-
-    laws = system_of(system)
-    Ownership(laws, cases(laws.case.info.contract, "ownership")[case_id]).run()
+    hold(system, law, case_id)
 
 
 def operations(contract: str) -> tuple[str, ...]:

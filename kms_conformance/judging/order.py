@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-ASCENDING, DESCENDING, GROUPED = "ascending", "descending", "grouped"
+DESCENDING, GROUPED = "descending", "grouped"
 
 
 def selects(values: object, wanted: Sequence[Any]) -> bool:
@@ -24,6 +24,14 @@ def selects(values: object, wanted: Sequence[Any]) -> bool:
     return found == list(are) if ordered else Counter(found) == Counter(are)
 
 
+def chosen(values: object, wanted: Sequence[Any]) -> str:
+    """Return in words what a list holds of the values that count."""
+    if not isinstance(values, list):
+        return "no list" if values is None else f"{values!r}"
+    found = [value for value in values if isinstance(value, str) and value in set(wanted[0])]
+    return ", ".join(found) or "none of them"
+
+
 def is_sorted(entries: object, by: Sequence[Sequence[Any]]) -> bool:
     """Tell whether a list of objects stands in an order; ``by`` is a list of ``[member, order]``, the first the weightiest.
 
@@ -33,9 +41,15 @@ def is_sorted(entries: object, by: Sequence[Sequence[Any]]) -> bool:
     if not isinstance(entries, list):
         return True
     names = [name for name, _ in by]
-    full = [entry for entry in entries if isinstance(entry, dict) and all(_there(entry, name) for name in names)]
+    full = [
+        entry for entry in entries if isinstance(entry, dict) and all(_there(entry, name) for name in names)
+    ]
     if [order for _, order in by] == [GROUPED]:
-        runs = [value for at, value in enumerate(_column(full, names[0])) if at == 0 or value != _column(full, names[0])[at - 1]]
+        runs = [
+            value
+            for at, value in enumerate(_column(full, names[0]))
+            if at == 0 or value != _column(full, names[0])[at - 1]
+        ]
         return len(runs) == len(set(runs))
     return all(_in_order(one, next_one, by) for one, next_one in pairwise(full))
 
@@ -54,11 +68,11 @@ def _in_order(one: dict[str, Any], following: dict[str, Any], by: Sequence[Seque
         if isinstance(order, list):
             if not {first, second} <= set(order):
                 return False
-            first, second, order = order.index(first), order.index(second), ASCENDING
+            first, second = order.index(first), order.index(second)
         if first == second:
             continue
         try:
-            return bool(first < second) if order == ASCENDING else bool(first > second)
+            return bool(first > second) if order == DESCENDING else bool(first < second)
         except TypeError:
             return False
     return True

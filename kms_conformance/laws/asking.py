@@ -74,7 +74,8 @@ def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask
     """Return the request that data describes; ``more`` is merged into its path, query and headers, or replaces the rest."""
     known = filled({**data}, marks)
     merged = {
-        name: {**known.get(name, {}), **filled(more.get(name) or {}, marks)} for name in ("path", "query", "headers")
+        name: {**known.get(name, {}), **filled(more.get(name) or {}, marks)}
+        for name in ("path", "query", "headers")
     }
     return Ask(
         operation=known["do"],

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kms_conformance.contract.contract import contract_file
-
-if TYPE_CHECKING:
-    from kms_conformance.laws.asking import System
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +34,6 @@ def law_file(contract: str, law: str) -> Mapping[str, Any]:
 def law_cases(contract: str, law: str) -> Mapping[str, LawCase]:
     """Return the cases of a law by id."""
     return {data["id"]: _case(data) for data in law_file(contract, law)["cases"]}
-
-
-def system_of(kms: Any) -> System:
-    """Return the system of a case as laws see it, made by the adapter that the contract names."""
-    module, _, name = str(kms.case.context.contract.about["laws"]["system"]).partition(":")
-    system: System = getattr(import_module(module), name)(kms.case)
-    return system
 
 
 def _case(data: Mapping[str, Any]) -> LawCase:

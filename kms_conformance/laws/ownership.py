@@ -73,7 +73,7 @@ class Ownership:
 
     def _request(self, step: Mapping[str, Any]) -> dict[str, Any]:
         """Return the request of a step: the operation's recipe with what the step says otherwise."""
-        recipe = {} if step.get("bare") else dict(self.recipes.get(step["do"], {}))
+        recipe = dict(self.recipes.get(step["do"], {}))
         changed = {name: step[name] for name in ("body", "as") if name in step}
         merged = {
             name: {**recipe.get(name, {}), **step.get(name, {})} for name in ("path", "query", "headers")
@@ -140,9 +140,20 @@ class Ownership:
         before = self.system.ask(asked(self._request({"do": reads}), self.marks)).needed() if reads else None
         wrong = each["wrong"]
         if "body" in wrong:
-            demand(self.system.case, isinstance(recipe.get("body", {}), dict), f"{operation} has no body to add to")
-        given = {**wrong, **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {})}
-        same = self.system.ask(asked({"do": operation, **recipe}, self.marks)) if each.get("same_answer") else None
+            demand(
+                self.system.case,
+                isinstance(recipe.get("body", {}), dict),
+                f"{operation} has no body to add to",
+            )
+        given = {
+            **wrong,
+            **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {}),
+        }
+        same = (
+            self.system.ask(asked({"do": operation, **recipe}, self.marks))
+            if each.get("same_answer")
+            else None
+        )
         answer = self.system.ask(asked({"do": operation, **recipe}, self.marks, **given))
         if answer.ok and (each.get("expect") == "either" or operation in each.get("may_succeed", ())):
             answer.succeeds(requirement=row)
@@ -150,7 +161,9 @@ class Ownership:
                 self._same(answer, same.succeeds(requirement=row), (), row)
                 return
         else:
-            self._refused(answer, {**({"statuses": NOT_TAKEN} if each.get("expect") == "either" else {}), **each}, row)
+            self._refused(
+                answer, {**({"statuses": NOT_TAKEN} if each.get("expect") == "either" else {}), **each}, row
+            )
         for path in each.get("lacks", ()):
             answer.lacks(path, requirement=row)
         if before is not None:

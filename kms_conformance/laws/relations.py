@@ -65,7 +65,9 @@ class Relations:
     def __init__(self, system: System, case: LawCase) -> None:
         """Make the subjects."""
         self.system, self.data = system, case.data
-        self.list: Mapping[str, Any] = law_file(system.case.info.contract, "relations")["lists"][case.data["list"]]
+        self.list: Mapping[str, Any] = law_file(system.case.info.contract, "relations")["lists"][
+            case.data["list"]
+        ]
         self.subjects: Subjects = system.subjects(case.data["subjects"])
         self.marks = self.subjects.marks
         self.scope = filled({**case.data.get("scope", {})}, self.marks)
@@ -109,7 +111,9 @@ class Relations:
         if self._is_exact(question):
             answer.shows(self.list["total"], len(wanted), requirement=question.row)
         if question.first and wanted:
-            answer.shows(f"{self.list['entries']}.0.{self.list['id']}", question.first, requirement=question.row)
+            answer.shows(
+                f"{self.list['entries']}.0.{self.list['id']}", question.first, requirement=question.row
+            )
         if question.by:
             by = [[name, self._order(order, name, question)] for name, order in question.by]
             answer.is_sorted(self.list["entries"], by, requirement=question.row)
@@ -138,7 +142,9 @@ class Relations:
             return
         if "header" in count:
             if question.query.keys() <= set(count["takes"]):
-                counted = self._list(question, operation=count["operation"]).succeeds(requirement=question.row)
+                counted = self._list(question, operation=count["operation"]).succeeds(
+                    requirement=question.row
+                )
                 counted.has_header(count["header"], str(len(wanted)), requirement=question.row)
             return
         limit = {self.list["page"]["limit"]: 1}
@@ -178,7 +184,9 @@ class Relations:
         for limit in (1, 2):
             page = self._list(question, query={paging["limit"]: limit}).succeeds(requirement=question.row)
             page.holds_at_most(self.list["entries"], limit, requirement=question.row)
-        whole = self._list(question, query={paging["limit"]: paging["most"]}).succeeds(requirement=question.row)
+        whole = self._list(question, query={paging["limit"]: paging["most"]}).succeeds(
+            requirement=question.row
+        )
         whole.selects(self._ids, self.ours, self._expected(question), requirement=question.row)
 
     def _limits(self, data: Mapping[str, Any]) -> None:
@@ -198,7 +206,9 @@ class Relations:
 
     # --- what they need -------------------------------------------------------------------------------------------
 
-    def _list(self, question: Question, *, operation: str = "", query: Mapping[str, Any] | None = None) -> Answer:
+    def _list(
+        self, question: Question, *, operation: str = "", query: Mapping[str, Any] | None = None
+    ) -> Answer:
         """Send the list's request: the case's scope, the question, and what this request adds."""
         scope = self.scope if question.scoped else {}
         request = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
@@ -240,7 +250,7 @@ class Relations:
         ]
 
     def _demand_telling(self, question: Question, data: Mapping[str, Any]) -> None:
-        """A filter that selects what the list shows anyway cannot show that it is ignored."""
+        """Refuse a filter that selects what the list shows anyway: it cannot show that it is ignored."""
         if question.where and not data.get("whole"):
             usual = self._expected(Question(question.row, scoped=question.scoped))
             telling = set(usual) != set(self._expected(question))
@@ -265,5 +275,3 @@ def _names(condition: Any, member: str) -> bool:
     if isinstance(condition, dict):
         return member in condition or any(_names(inner, member) for inner in condition.values())
     return isinstance(condition, list) and any(_names(inner, member) for inner in condition)
-
-

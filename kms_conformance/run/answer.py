@@ -214,7 +214,13 @@ class Answer:
         return self._member(Member(path, "length", number), requirement)
 
     def selects(
-        self, path: str, of: Sequence[str], are: Sequence[str], *, ordered: bool = False, requirement: Rows = None
+        self,
+        path: str,
+        of: Sequence[str],
+        are: Sequence[str],
+        *,
+        ordered: bool = False,
+        requirement: Rows = None,
     ) -> Self:
         """Expect that the values at a path hold, ``of`` these, exactly ``are``, each once; other values do not count."""
         return self._member(Member(path, "selects", [list(of), list(are), ordered]), requirement)

@@ -4,6 +4,7 @@ from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
+from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
@@ -22,3 +23,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *VIEW_DEFECTS,
 )
 DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *PATH_DEFECTS, *LIST_DEFECTS, *OWNERSHIP_DEFECTS)
+    *LIST_DEFECTS,
+    *OWNERSHIP_DEFECTS,
+)

@@ -104,7 +104,9 @@ def _operators(**others: str) -> Change:
     """Take some operators for others, on dates that the client has given."""
 
     def act(lawful: RuleLike, call: Call, name: str, operator: str, value: str) -> Any:
-        return lawful(call, name, others.get(operator, operator) if name == "expirationDate" else operator, value)
+        return lawful(
+            call, name, others.get(operator, operator) if name == "expirationDate" else operator, value
+        )
 
     return instead(search.filter_test, act)
 
@@ -167,11 +169,15 @@ def _all_descending(lawful: RuleLike, call: Call, keys: list[Key], order: list[t
 
 
 def _unknown_expiration(lawful: RuleLike, call: Call, keys: list[Key], order: list[tuple[str, bool]]) -> Any:
-    return lawful(call, keys, [("id", False) if name == "expirationDate" else (name, down) for name, down in order])
+    return lawful(
+        call, keys, [("id", False) if name == "expirationDate" else (name, down) for name, down in order]
+    )
 
 
 def _by_creation(lawful: RuleLike, call: Call, keys: list[Key], order: list[tuple[str, bool]]) -> Any:
-    return lawful(call, keys, [("creationDate" if name == "lastUpdateDate" else name, down) for name, down in order])
+    return lawful(
+        call, keys, [("creationDate" if name == "lastUpdateDate" else name, down) for name, down in order]
+    )
 
 
 def _unsorted_in_ring(lawful: RuleLike, call: Call, keys: list[Key], order: list[tuple[str, bool]]) -> Any:
@@ -214,7 +220,9 @@ def _default_uncounted(reply: Reply, _: Call) -> Reply:
 
 def _also_described(found: bool, _: Call, search_: Search, key: Key) -> bool:
     text = search_.text.lower()
-    return found or (not search_.inverted and (text in key.description.lower() or text in "".join(key.tags).lower()))
+    return found or (
+        not search_.inverted and (text in key.description.lower() or text in "".join(key.tags).lower())
+    )
 
 
 def _alias_begins(lawful: RuleLike, call: Call, search_: Search, key: Key) -> Any:
@@ -245,7 +253,6 @@ def _escape_ignored(lawful: RuleLike, call: Call, text: str) -> Any:
 def _id_in_any_ring(keys: list[Key], call: Call, _: Any) -> list[Key]:
     found = call.instance.keys.get(call.query.get("search", ""))
     return keys if found is None or found in keys or found.state == State.DESTROYED else [*keys, found]
-
 
 
 # -- lists of other things ---------------------------------------------------------------------------
@@ -359,4 +366,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("versions-from-oldest-page", "The first page of versions holds the oldest ones.", _op("getKeyVersions", _oldest_page_first)),
 )  # fmt: skip
 
-LIST_DEFECTS: Final[tuple[Defect, ...]] = tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in _ROWS)
+LIST_DEFECTS: Final[tuple[Defect, ...]] = tuple(
+    Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in _ROWS
+)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from kms_reference.key_protect import aliases, keys, kmip, registrations, rings, search
+from kms_reference.key_protect import aliases, keys, kmip, registrations, rings
 from kms_reference.key_protect.app import Exchange, answered
-from kms_reference.key_protect.clock import parse_stamp
 from kms_reference.key_protect.defects.conditions import of_operation
-from kms_reference.key_protect.errors import RefusalError, unknown_key
+from kms_reference.key_protect.errors import RefusalError
 from kms_reference.key_protect.instance import DEFAULT_RING, Instance
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import Call
@@ -56,7 +54,11 @@ def _through_any(operation: str, kind: str, name: str) -> Change:
 
 def _first_of_name(operation: str) -> Change:
     """Look a certificate's name up in the whole instance, and take the first."""
-    return instead(answered, lambda lawful, call: lawful(_owner(call, "certificates", "certificate")), of_operation(operation))
+    return instead(
+        answered,
+        lambda lawful, call: lawful(_owner(call, "certificates", "certificate")),
+        of_operation(operation),
+    )
 
 
 def _all_of_name(call: Call) -> None:
@@ -75,7 +77,11 @@ def _adapters_of_key(lawful: RuleLike, call: Call) -> Any:
 
 def _of_any_key(found: Registration | None, call: Call, _: Key) -> Registration | None:
     return found or next(
-        (key.registrations[call.args["crn"]] for key in call.instance.keys.values() if call.args["crn"] in key.registrations),
+        (
+            key.registrations[call.args["crn"]]
+            for key in call.instance.keys.values()
+            if call.args["crn"] in key.registrations
+        ),
         None,
     )
 
@@ -96,7 +102,12 @@ def _moved_to(call: Call) -> None:
 
 def _version_is_key(found: Key | None, call: Call) -> Key | None:
     return found or next(
-        (key for key in call.instance.keys.values() if any(one.id == call.args["id"] for one in key.versions)), None
+        (
+            key
+            for key in call.instance.keys.values()
+            if any(one.id == call.args["id"] for one in key.versions)
+        ),
+        None,
     )
 
 
@@ -191,183 +202,6 @@ def _as_service(exchange: Exchange, _: Identity) -> bool:
     return "x-forwarded-user" in exchange.headers
 
 
-# -- what a request says beside what it may ------------------------------------------------------------
-
-
-def _resource(call: Call) -> dict[str, Any]:
-    body = json.loads(call.raw or b"{}")
-    resources = body.get("resources") if isinstance(body, dict) else None
-    return resources[0] if resources and isinstance(resources[0], dict) else {}
-
-
-def _made_with(set_members: Callable[[Call, Key, dict[str, Any]], None]) -> Change:
-    """Take more of the body of a creation than it may say."""
-
-    def act(call: Call) -> None:
-        key = next(reversed(call.instance.keys.values()))
-        set_members(call, key, _resource(call))
-
-    return then(answered, act, of_operation("createKey"))
-
-
-def _state(_: Call, key: Key, members: dict[str, Any]) -> None:
-    key.state = members.get("state", key.state)
-
-
-def _imported(_: Call, key: Key, members: dict[str, Any]) -> None:
-    key.imported = members.get("imported", key.imported)
-
-
-def _date(_: Call, key: Key, members: dict[str, Any]) -> None:
-    key.created = parse_stamp(members.get("creationDate", "")) or key.created
-
-
-def _rotated(_: Call, key: Key, members: dict[str, Any]) -> None:
-    key.rotated = parse_stamp(members.get("lastRotateDate", "")) or key.rotated
-
-
-def _creator(_: Call, key: Key, members: dict[str, Any]) -> None:
-    key.created_by = members.get("createdBy", key.created_by)
-
-
-def _ring(call: Call, key: Key, members: dict[str, Any]) -> None:
-    if members.get("keyRingID") in call.instance.rings:
-        key.ring = members["keyRingID"]
-
-
-def _ring_of_query(call: Call, key: Key, _: dict[str, Any]) -> None:
-    if call.query.get("keyRingID") in call.instance.rings:
-        key.ring = call.query["keyRingID"]
-
-
-def _id(call: Call, key: Key, members: dict[str, Any]) -> None:
-    """Store the key under the id of the body, over whatever has it."""
-    if "id" in members:
-        call.instance.remove(key)
-        key.id = members["id"]
-        call.instance.add(key)
-
-
-def _policies(call: Call, key: Key, members: dict[str, Any]) -> None:
-    rotation = members.get("rotation")
-    if rotation:
-        from kms_reference.key_protect.key_policies import renewed  # noqa: PLC0415 - only this defect
-
-        key.rotation = renewed(call, None, enabled=True, interval=rotation["interval_month"])
-
-
-def _renamed(call: Call) -> None:
-    body = json.loads(call.raw or b"{}")
-    if isinstance(body, dict):
-        key = call.key_as_is() if call.ring is None else call.instance.find(call.args["id"])
-        if key is not None:
-            key.name = body.get("name", key.name)
-
-
-def _extracted(call: Call) -> None:
-    body = json.loads(call.raw or b"{}")
-    key = call.instance.find(call.args["id"])
-    if isinstance(body, dict) and key is not None:
-        key.description = body.get("description", key.description)
-
-
-def _id_of_query(operation: str) -> Change:
-    """Prefer an id in the query to that of the path, as frameworks do that join both."""
-
-    def act(lawful: RuleLike, call: Call) -> Any:
-        return lawful(replace(call, args={**call.args, "id": call.query.get("id", call.args["id"])}))
-
-    return instead(answered, act, of_operation(operation))
-
-
-def _id_of_body(operation: str) -> Change:
-    def act(lawful: RuleLike, call: Call) -> Any:
-        body = json.loads(call.raw or b"{}")
-        wanted = body.get("id", call.args["id"]) if isinstance(body, dict) else call.args["id"]
-        return lawful(replace(call, args={**call.args, "id": wanted}))
-
-    return instead(answered, act, of_operation(operation))
-
-
-def _fields_only(reply: Reply, call: Call) -> Reply:
-    names = call.query.get("fields", "").split(",")
-    if names != [""]:
-        reply.body["resources"] = [{k: v for k, v in one.items() if k in names} for one in reply.body.get("resources", [])]
-    return reply
-
-
-def _paged_by_number(reply: Reply, call: Call) -> Reply:
-    if "per_page" in call.query:
-        size, number = int(call.query["per_page"]), int(call.query.get("page", "1"))
-        entries = reply.body.pop("resources", [])[size * (number - 1) : size * number]
-        reply.body["metadata"]["collectionTotal"] = len(entries)
-        reply.body |= {"resources": entries} if entries else {}
-    return reply
-
-
-def _hidden_by_state(call: Call, key: Key) -> None:
-    if call.query.get("state", str(key.state)) != str(key.state):
-        raise unknown_key()
-
-
-def _of_ring_in_query(keys_: list[Key], call: Call, _: Any) -> list[Key]:
-    ring = call.query.get("keyRingID")
-    return keys_ if ring is None else [key for key in keys_ if key.ring == ring]
-
-
-def _kmip_id(call: Call) -> None:
-    adapter = next(reversed(call.instance.adapters.values()))
-    wanted = _resource(call).get("id")
-    if wanted:
-        del call.instance.adapters[adapter.id]
-        adapter.id = wanted
-        call.instance.adapters[adapter.id] = adapter
-
-
-def _into_adapter_of_query(lawful: RuleLike, call: Call) -> Any:
-    return lawful(replace(call, args={**call.args, "adapter": call.query.get("adapter_id", call.args["adapter"])}))
-
-
-def _prevent_by_query(call: Call) -> None:
-    if call.query.get("preventKeyDeletion") == "true":
-        call.key().registrations[call.args["crn"]].prevent_deletion = True
-
-
-def _registered_elsewhere(lawful: RuleLike, call: Call) -> Any:
-    return lawful(replace(call, args={**call.args, "id": _resource(call).get("keyId", call.args["id"])}))
-
-
-def _alias_of_body(lawful: RuleLike, call: Call) -> Any:
-    body = json.loads(call.raw or b"{}")
-    return lawful(replace(call, args={**call.args, "alias": body.get("alias", call.args["alias"])}))
-
-
-def _overwritten(_: RefusedError, call: Call, alias: str) -> None:
-    owner = call.instance.find(alias)
-    if "overwrite" not in call.query and "force" not in call.query:
-        raise RefusalError("KEY_ALIAS_NOT_UNIQUE_ERR")
-    if owner is not None:
-        owner.aliases.pop(alias, None)
-
-
-def _ring_of_body(lawful: RuleLike, call: Call) -> Any:
-    body = json.loads(call.raw or b"{}")
-    return lawful(replace(call, args={**call.args, "ring": body.get("id", call.args["ring"])}))
-
-
-def _retrievals_given(call: Call) -> None:
-    body = json.loads(call.raw or b"{}")
-    token = call.instance.import_token
-    if token is not None and isinstance(body, dict):
-        token.remaining = body.get("remainingRetrievals", token.remaining)
-
-
-def _policy_creator(call: Call) -> None:
-    key = call.key()
-    if key.rotation is not None:
-        key.rotation.created_by = _resource(call).get("createdBy", key.rotation.created_by)
-
-
 # -- what is over, and what is not -------------------------------------------------------------------
 
 
@@ -391,7 +225,9 @@ def _stays_taken(rule: RuleLike, code: str) -> Change:
 def _ring_tombstone(lawful: RuleLike, call: Call, ring: str) -> None:
     lawful(call, ring)
     if ring in _given(call):
-        raise RefusalError(status=409, summary="Key ring could not be created: a key ring with this id exists")
+        raise RefusalError(
+            status=409, summary="Key ring could not be created: a key ring with this id exists"
+        )
     _given(call).add(ring)
 
 
@@ -494,34 +330,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("outsider-rewraps", "Somebody without any role may rewrap.", *_outsider("rewrapKey")),
     ("reader-reads-policies", "A reader may read key policies.", _let_in(lambda _, identity, operation: bool(identity.roles) and operation.id == "getPolicy")),
     ("reader-adds-certificates", "A reader may add client certificates.", _let_in(lambda _, identity, operation: bool(identity.roles) and operation.id == "addKmipClientCertificate")),
-    # What a request says beside what it may
-    ("state-taken-from-body", "A key is created in the state that the body says.", _made_with(_state)),
-    ("imported-taken-from-body", "The body says whether a new key is imported.", _made_with(_imported)),
-    ("creation-date-taken-from-body", "A key is created at the date that the body says.", _made_with(_date)),
-    ("rotation-date-taken-from-body", "A new key was rotated at the date that the body says.", _made_with(_rotated)),
-    ("creator-taken-from-body", "A key's creator is who the body says.", _made_with(_creator)),
-    ("ring-taken-from-body", "A key is created in the key ring that the body says.", _made_with(_ring)),
-    ("ring-taken-from-query", "A key is created in the key ring that a parameter says.", _made_with(_ring_of_query)),
-    ("id-taken-from-body", "A key is stored under the id of the body, over the one that has it.", _made_with(_id)),
-    ("policies-taken-from-body", "An ordinary creation takes policies.", _made_with(_policies)),
-    ("moved-key-renamed", "Moving a key takes its new name from the body.", _then("patchKey", _renamed)),
-    ("rotated-key-described", "Rotating a key takes its description from the body.", _then("rotateKey", _extracted)),
-    ("deletion-of-id-in-query", "A deletion prefers an id in the query to that of the path.", _id_of_query("deleteKey")),
-    ("disabling-of-id-in-body", "Disabling prefers an id in the body to that of the path.", _id_of_body("disableKey")),
-    ("metadata-of-id-in-query", "Metadata are read of an id in the query.", _id_of_query("getKeyMetadata")),
-    ("fields-chosen-by-query", "A parameter that nobody documents chooses the members of list entries.", gives(answered, _fields_only, of_operation("getKeys"))),
-    ("pages-by-number", "Parameters that nobody documents cut a list of registrations.", gives(answered, _paged_by_number, of_operation("getRegistrations"))),
-    ("key-hidden-by-state", "A state in the query hides a key in another state.", then(Call.check_intact, _hidden_by_state)),
-    ("list-of-ring-in-query", "A list is limited to the key ring that a parameter names.", gives(search.matching, _of_ring_in_query)),
-    ("adapter-id-taken-from-body", "A KMIP adapter is stored under the id of the body.", _then("createKmipAdapter", _kmip_id)),
-    ("certificate-into-adapter-of-query", "A client certificate goes to the adapter that a parameter names.", _op("addKmipClientCertificate", _into_adapter_of_query)),
-    ("prevention-taken-from-query", "A parameter makes a registration prevent deletion.", _then("createRegistration", _prevent_by_query)),
-    ("registered-with-key-of-body", "A resource is registered with the key that the body names.", _op("createRegistration", _registered_elsewhere)),
-    ("alias-taken-from-body", "An alias is called what the body says.", _op("createKeyAlias", _alias_of_body)),
-    ("alias-taken-by-force", "A parameter takes an alias from the key that has it.", on_refusal(aliases.check_free, _overwritten)),
-    ("ring-id-taken-from-body", "A key ring is called what the body says.", _op("createKeyRing", _ring_of_body)),
-    ("retrievals-taken-from-body", "The body says how many retrievals of an import token are left.", _then("postImportToken", _retrievals_given)),
-    ("policy-creator-taken-from-body", "A policy's creator is who the body says.", _then("putPolicy", _policy_creator)),
     # What is over, and what is not
     ("adapter-name-stays-taken", "The name of a deleted KMIP adapter stays taken.", _stays_taken(kmip.check_name_free, "KMIP_ADAPTER_DUPLICATE_NAME_ERR")),
     ("certificate-stays-taken", "A client certificate that was removed cannot be added again.", _stays_taken(kmip.check_certificate_free, "KMIP_CERT_DUPLICATE_ERR")),
@@ -534,4 +342,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("purged-alias-stays-taken", "The alias of a purged key stays taken.", instead(keys.forget, _purged_alias_stays)),
 )  # fmt: skip
 
-OWNERSHIP_DEFECTS: Final[tuple[Defect, ...]] = tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in _ROWS)
+OWNERSHIP_DEFECTS: Final[tuple[Defect, ...]] = tuple(
+    Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in _ROWS
+)

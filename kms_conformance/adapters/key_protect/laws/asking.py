@@ -21,7 +21,13 @@ _MADE = {
     "addKmipClientCertificate": "kmip_certificate",
 }
 """Operations that make a thing which a DELETE of its own path removes, and the journal's word for it."""
-_GONE = ("deleteKeyAlias", "deleteKeyRing", "deleteRegistration", "deleteKmipAdapter", "deleteKmipClientCertificate")
+_GONE = (
+    "deleteKeyAlias",
+    "deleteKeyRing",
+    "deleteRegistration",
+    "deleteKmipAdapter",
+    "deleteKmipClientCertificate",
+)
 
 
 class Asking(KeyProtect):
@@ -46,7 +52,7 @@ class Asking(KeyProtect):
         if ask.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
             return view.create_key(ask.body, path=path, params=request["params"])
         if ask.operation in _MADE:
-            return view._make(ask, request)  # noqa: SLF001 - our own kind
+            return view._make(ask, request)
         if ask.operation == "putInstancePolicy":
             resources = ask.body.get("resources", ()) if isinstance(ask.body, dict) else ()
             self._note_policies([str(one["policy_type"]) for one in resources])

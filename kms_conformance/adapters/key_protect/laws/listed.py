@@ -29,7 +29,9 @@ def keys(kms: Asking) -> Subjects:
     """Keys in one ring, some made and changed before a moment and some after it; one more in another ring."""
     ring, other, stem = kms.new_ring(), kms.new_ring(), kms.name("list")
     inside, days = kms.in_ring(ring), [kms.later(day * _DAY) for day in (10, 20, 30)]
-    first = inside.create_root_key(name=f"{stem}-0", tags=["red", "blue"], description="of a list", expirationDate=days[0])
+    first = inside.create_root_key(
+        name=f"{stem}-0", tags=["red", "blue"], description="of a list", expirationDate=days[0]
+    )
     imported = inside.import_root_key(name=f"{stem}-1", expirationDate=days[1])
     standard = inside.create_standard_key(name=f"{stem}-2")
     apart = kms.in_ring(other).create_root_key(name=f"{stem}-3")
@@ -119,7 +121,12 @@ def registrations(kms: Asking) -> Subjects:
         crn = f"{base}:{name}"
         service.create_registration(owner, crn, description=name, preventKeyDeletion=held).needed(200, 201)
         entries.append(
-            {"resourceCrn": crn, "keyId": owner.id, "preventKeyDeletion": held, "ring": ring if owner is key else "default"}
+            {
+                "resourceCrn": crn,
+                "keyId": owner.id,
+                "preventKeyDeletion": held,
+                "ring": ring if owner is key else "default",
+            }
         )
     return Subjects(entries, {"key": key.id, "other": other.id, "base": base, "ring": ring})
 
@@ -169,7 +176,11 @@ def objects(kms: Asking) -> Subjects:
 def made_object(kms: Asking, adapter: str) -> str:
     """Let a KMIP client make an object, which is destroyed when the case ends: before, its adapter cannot be deleted."""
     thing = kms.make_kmip_object(adapter)
-    kms.case.clean_up.append(lambda: kms.delete_kmip_object(adapter, thing, force=True))
+
+    def destroy() -> None:
+        kms.delete_kmip_object(adapter, thing, force=True)
+
+    kms.case.clean_up.append(destroy)
     return thing
 
 

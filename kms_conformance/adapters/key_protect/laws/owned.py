@@ -15,7 +15,7 @@ _CREATED_LONG_AGO = "2001-01-01T00:00:00Z"
 
 
 def key_in_ring(kms: Asking) -> Subjects:
-    """A root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
+    """Make a root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
     ring, elsewhere, alias = kms.new_ring(), kms.new_ring(), kms.short_name("mine")
     plaintext, inside = kms.key_material(), kms.in_ring(ring)
     key = inside.create_root_key(aliases=[alias])
@@ -39,34 +39,36 @@ def key_in_ring(kms: Asking) -> Subjects:
 
 
 def registered_key(kms: Asking) -> Subjects:
-    """A key with a registration that prevents nothing, beside another key."""
+    """Make a key with a registration that prevents nothing, beside another key."""
     found = key_in_ring(kms)
-    kms.as_identity("service").create_registration(found.marks["key"], found.marks["crn"], description="mine").needed(200, 201)
+    kms.as_identity("service").create_registration(
+        found.marks["key"], found.marks["crn"], description="mine"
+    ).needed(200, 201)
     return found
 
 
 def standard_key(kms: Asking) -> Subjects:
-    """A standard key, whose payload not everybody may read, beside a root key."""
+    """Make a standard key, whose payload not everybody may read, beside a root key."""
     key, bystander = kms.create_standard_key(), kms.create_root_key()
     marks = {"key": key.id, "name": key.name, "bystander": bystander.id}
     return Subjects(marks=marks | always(kms))
 
 
 def plain(kms: Asking) -> Subjects:
-    """Two root keys of an instance that gives its keys no policies."""
+    """Make two root keys of an instance that gives its keys no policies."""
     kms.demand_no_inherited_policies()
     key, bystander = kms.create_root_key(), kms.create_root_key()
     return Subjects(marks={"key": key.id, "bystander": bystander.id} | always(kms))
 
 
 def ring(kms: Asking) -> Subjects:
-    """An empty key ring, and names for more."""
+    """Make an empty key ring, and names for more."""
     marks = {"ring": kms.new_ring(), "new_ring": kms.short_name("unasked")}
     return Subjects(marks=marks | always(kms))
 
 
 def adapters(kms: Asking) -> Subjects:
-    """Two KMIP adapters, each with a client certificate; both have one of the same name as well."""
+    """Make two KMIP adapters, each with a client certificate; both have one of the same name as well."""
     key, shared = kms.create_root_key(), kms.short_name("shared")
     marks: dict[str, Any] = {"key": key.id, "shared": shared}
     for who in ("mine", "theirs"):
@@ -81,14 +83,18 @@ def adapters(kms: Asking) -> Subjects:
             f"{who}_cert_id": added["resources.0.id"],
             f"{who}_shared_id": same["resources.0.id"],
         }
-    marks |= {"pem": kms.client_certificate(), "new_cert": kms.short_name("newcert"), "new_adapter": kms.short_name("newad")}
+    marks |= {
+        "pem": kms.client_certificate(),
+        "new_cert": kms.short_name("newcert"),
+        "new_adapter": kms.short_name("newad"),
+    }
     return Subjects(marks=marks | always(kms))
 
 
 def objects(kms: Asking) -> Subjects:
-    """Two KMIP adapters, each with an object."""
+    """Make two KMIP adapters, each with an object."""
     key = kms.create_root_key()
-    marks = {}
+    marks: dict[str, Any] = {}
     for who in ("mine", "theirs"):
         name = kms.new_adapter(key)
         marks |= {who: name, f"{who}_object": made_object(kms, name)}
