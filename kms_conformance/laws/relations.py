@@ -183,7 +183,7 @@ class Relations:
         paging = self.list["page"]
         for limit in (1, 2):
             page = self._list(question, query={paging["limit"]: limit}).succeeds(requirement=question.row)
-            page.holds_at_most(self.list["entries"], limit, requirement=question.row)
+            page.lacks(f"{self.list['entries']}.{limit}", requirement=question.row)
         whole = self._list(question, query={paging["limit"]: paging["most"]}).succeeds(
             requirement=question.row
         )

@@ -47,6 +47,14 @@ def registered_key(kms: Asking) -> Subjects:
     return found
 
 
+def imported_key(kms: Asking) -> Subjects:
+    """Import a root key into a ring of its own, beside another ring; its material is known."""
+    ring, elsewhere = kms.new_ring(), kms.new_ring()
+    key = kms.in_ring(ring).import_root_key()
+    marks = always(kms) | {"ring": ring, "elsewhere": elsewhere, "key": key.id, "material": key.material}
+    return Subjects(marks=marks)
+
+
 def standard_key(kms: Asking) -> Subjects:
     """Make a standard key, whose payload not everybody may read, beside a root key."""
     key, bystander = kms.create_standard_key(), kms.create_root_key()
@@ -117,6 +125,7 @@ def always(kms: Asking) -> dict[str, Any]:
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "key-in-ring": key_in_ring,
     "registered-key": registered_key,
+    "imported-key": imported_key,
     "standard-key": standard_key,
     "plain": plain,
     "ring": ring,
