@@ -225,25 +225,18 @@ def _also_described(found: bool, _: Call, search_: Search, key: Key) -> bool:
     )
 
 
-def _alias_begins(lawful: RuleLike, call: Call, search_: Search, key: Key) -> Any:
-    if lawful(call, replace(search_, scopes=("name",)), key) or "alias" not in search_.scopes:
-        return lawful(call, search_, key)
-    begins = any(alias.lower().startswith(search_.text.lower()) for alias in key.aliases)
-    return begins != search_.inverted
+def _alias_begins(found: bool, _: Call, search_: Search, key: Key) -> bool:
+    text = search_.text.lower()
+    named = "name" in search_.scopes and text in key.name.lower()
+    return found and (
+        search_.inverted or named or any(alias.lower().startswith(text) for alias in key.aliases)
+    )
 
 
 def _cased_alias(lawful: RuleLike, call: Call, search_: Search, key: Key) -> Any:
     if search_.inverted or any(search_.text.lower() in name.lower() for name in (key.name,)):
         return lawful(call, search_, key)
     return lawful(call, search_, key) and any(search_.text in alias for alias in key.aliases)
-
-
-def _cased_exact(found: bool, _: Call, search_: Search, key: Key) -> bool:
-    return found and (not search_.exact or search_.inverted or search_.text in {key.name, *key.aliases})
-
-
-def _not_by_name_only(search_: Search, _: Call, __: str) -> Search:
-    return replace(search_, scopes=("name",)) if search_.inverted else search_
 
 
 def _escape_ignored(lawful: RuleLike, call: Call, text: str) -> Any:
@@ -295,17 +288,6 @@ def _first_state(lawful: RuleLike, call: Call) -> Any:
     return lawful(replace(call, query={**call.query, "state": states}) if states else call)
 
 
-def _oldest_page_first(lawful: RuleLike, call: Call) -> Any:
-    """Cut the page from the oldest end."""
-    if not {"limit", "offset"} & call.query.keys():
-        return lawful(call)
-    unpaged = {name: value for name, value in call.query.items() if name not in {"limit", "offset"}}
-    whole = lawful(replace(call, query=unpaged))
-    offset, limit = search.page(call, search.MAX_PAGE, search.PAGE)
-    entries = whole.body.get("resources", [])[::-1][offset : offset + limit]
-    return _with(whole, entries[::-1])
-
-
 def _op(operation: str, act: RuleLike) -> Change:
     return instead(answered, act, of_operation(operation))
 
@@ -341,10 +323,8 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("short-default-page", "Without a limit a page holds five keys.", gives(search.page_of, _short_page)),
     ("offset-without-limit-ignored", "An offset without a limit has no effect.", instead(search.page_of, _offset_needs_limit)),
     ("search-in-descriptions", "A search looks at descriptions and tags as well.", gives(search.found_by, _also_described)),
-    ("search-at-start-of-alias", "A search finds an alias by its beginning only.", instead(search.found_by, _alias_begins)),
+    ("search-at-start-of-alias", "A search finds an alias by its beginning only.", gives(search.found_by, _alias_begins)),
     ("search-in-case-of-alias", "A search finds an alias in its own case only.", instead(search.found_by, _cased_alias)),
-    ("exact-search-in-case", "An exact search finds names in their own case only.", gives(search.found_by, _cased_exact)),
-    ("not-looks-at-names-only", "A negated search takes no notice of aliases.", gives(search.read_search, _not_by_name_only)),
     ("escape-ignored", "What follows escape is read as prefixes.", instead(search.read_search, _escape_ignored)),
     ("id-found-in-any-ring", "A search for an id finds the key in other key rings.", gives(search.matching, _id_in_any_ring)),
     ("unprevented-not-filtered", "preventKeyDeletion=false is taken for not given.", _op(_USES, _false_is_unset), _op(_ALL_USES, _false_is_unset)),
@@ -362,8 +342,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("certificates-without-offset", "The offset of a list of certificates has no effect.", _asked_without("getKmipClientCertificates", "offset")),
     ("objects-of-first-state", "Of several states of KMIP objects the first one counts.", _op("getKmipObjects", _first_state)),
     ("objects-counted-in-page", "totalCount of KMIP objects counts those on the page.", _after("getKmipObjects", _counted_in_page)),
-    ("versions-counted-in-page", "totalCount of versions counts those on the page.", _after("getKeyVersions", _counted_in_page)),
-    ("versions-from-oldest-page", "The first page of versions holds the oldest ones.", _op("getKeyVersions", _oldest_page_first)),
 )  # fmt: skip
 
 LIST_DEFECTS: Final[tuple[Defect, ...]] = tuple(

@@ -111,12 +111,6 @@ def _version_is_key(found: Key | None, call: Call) -> Key | None:
     )
 
 
-def _alias_moves(_: RefusedError, call: Call, alias: str) -> None:
-    owner = call.instance.find(alias)
-    if owner is not None:
-        owner.aliases.pop(alias, None)
-
-
 def _alias_by_alias(key: Key, call: Call) -> Key:
     """Take the owner of the alias where the key is named by an alias, too."""
     return call.instance.find(call.args["alias"]) or key if call.args["id"] != key.id else key
@@ -298,7 +292,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("registration-removed-through-any-key", "A registration is removed through any key.", on_refusal(answered, _removed_anywhere, of_operation("deleteRegistration"))),
     ("resource-registered-once", "Registering a resource with another key takes it from the first.", _then("createRegistration", _moved_to)),
     ("version-is-a-key", "The id of a version names its key.", gives(Call.find_key, _version_is_key)),
-    ("alias-moves", "Giving a taken alias to another key takes it from the first.", on_refusal(aliases.check_free, _alias_moves, of_operation("createKeyAlias"))),
     ("alias-removed-through-an-alias", "An alias is removed from whatever key has it where the path names the key by an alias.", gives(aliases.key_of_deletion, _alias_by_alias)),
     # Another ring, another instance
     ("ring-ignored-by-policies", "Setting a policy takes no notice of the key ring.", _ring_free("putPolicy")),

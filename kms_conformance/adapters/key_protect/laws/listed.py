@@ -80,7 +80,7 @@ def names(kms: Asking) -> Subjects:
     entries[-1]["state"] = 5
     entries.append({"id": apart.id, "name": apart.name, "state": 1, "keyRingID": "default"})
     marks = {"ring": ring, "word": word, "lower": word.lower(), "upper": word.upper(), "alias": alias}
-    marks |= {"second": named[1][0].lower(), "fifth": made[4][0].id, "part": word[2:-1]}
+    marks |= {"second": named[1][0], "fifth": made[4][0].id, "part": word[2:-1]}
     return Subjects(entries, marks)
 
 
