@@ -141,6 +141,10 @@ def _only_day(test: Test, _: Call, name: str, operator: str, value: str) -> Test
     return same_day
 
 
+def _several(_: Call, terms: list[Term]) -> bool:
+    return len({term[0] for term in terms}) < len(terms)
+
+
 def _last_of_each(terms: list[Term], _: Call, __: list[Term]) -> list[Term]:
     return list({term[0]: term for term in terms}.values())
 
@@ -305,28 +309,28 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("count-takes-one-filter", "HEAD with a state takes no notice of the kind.", _asked_without(_HEAD, "extractable", besides="state")),
     ("date-bound-left-out", "lte and gte on dates leave the moment itself out.", _operators(lte="lt", gte="gt")),
     ("date-bound-taken-in", "lt on a date takes the moment itself in.", _operators(lt="lte")),
-    ("last-term-wins", "Of several filter terms on one date the last one counts.", gives(search.terms_held, _last_of_each)),
-    ("second-lower-bound-ignored", "Of several terms on one date only the first lower bound counts.", gives(search.terms_held, _two_of_each)),
+    ("last-term-wins", "Of several filter terms on one date the last one counts.", gives(search.terms_held, _last_of_each, _several)),
+    ("second-lower-bound-ignored", "Of several terms on one date only the first lower bound counts.", gives(search.terms_held, _two_of_each, _several)),
     ("missing-date-is-later", "Keys without an expiration date count as expiring later than any date.", gives(search.filter_test, _missing_is_late)),
     ("rotation-date-by-day", "Rotation dates are compared by day.", gives(search.filter_test, _only_day)),
     ("update-filter-reads-creation", "A filter on lastUpdateDate reads the creation date.", _column("lastUpdateDate", "creationDate")),
     ("deletion-filter-reads-update", "A filter on deletionDate reads the creation date.", _column("deletionDate", "creationDate")),
     ("never-rotated-not-found", "A filter for keys that were never rotated selects all keys.", gives(search.filter_test, _none_of_unset)),
-    ("sorted-by-first-only", "Of several members to sort by only the first one counts.", instead(search.in_order, _first_only)),
-    ("hyphen-for-all", "A hyphen before the first member to sort by turns all of them.", instead(search.in_order, _all_descending)),
-    ("unsorted-by-expiration", "Sorting by expiration dates is accepted and sorts by id.", instead(search.in_order, _unknown_expiration)),
-    ("updates-sorted-by-creation", "A list sorted by lastUpdateDate is sorted by creation.", instead(search.in_order, _by_creation)),
-    ("unsorted-in-ring", "A list of one key ring is not sorted.", instead(search.in_order, _unsorted_in_ring)),
+    ("sorted-by-first-only", "Of several members to sort by only the first one counts.", instead(search.in_order, _first_only, lambda _, __, order: len(order) > 1)),
+    ("hyphen-for-all", "A hyphen before the first member to sort by turns all of them.", instead(search.in_order, _all_descending, lambda _, __, order: len(order) > 1)),
+    ("unsorted-by-expiration", "Sorting by expiration dates is accepted and sorts by id.", instead(search.in_order, _unknown_expiration, lambda _, __, order: "expirationDate" in dict(order))),
+    ("updates-sorted-by-creation", "A list sorted by lastUpdateDate is sorted by creation.", instead(search.in_order, _by_creation, lambda _, __, order: "lastUpdateDate" in dict(order))),
+    ("unsorted-in-ring", "A list of one key ring is not sorted.", instead(search.in_order, _unsorted_in_ring, lambda call, _, __: call.ring is not None)),
     ("sorted-after-paging", "What is on a page is sorted, not the whole list.", _op(_KEYS, _sorted_in_page)),
     ("filtered-after-paging", "The page is taken before the filter is applied.", _cut_first(_KEYS, "filter")),
     ("kind-filtered-after-paging", "The page is taken before the kind is looked at.", _cut_first(_KEYS, "extractable")),
-    ("short-default-page", "Without a limit a page holds five keys.", gives(search.page_of, _short_page)),
-    ("offset-without-limit-ignored", "An offset without a limit has no effect.", instead(search.page_of, _offset_needs_limit)),
+    ("short-default-page", "Without a limit a page holds five keys.", gives(search.page_of, _short_page, lambda _, keys, *__: len(keys) > _SHORT_PAGE)),
+    ("offset-without-limit-ignored", "An offset without a limit has no effect.", instead(search.page_of, _offset_needs_limit, lambda _, __, offset, ___: offset > 0)),
     ("search-in-descriptions", "A search looks at descriptions and tags as well.", gives(search.found_by, _also_described)),
     ("search-at-start-of-alias", "A search finds an alias by its beginning only.", gives(search.found_by, _alias_begins)),
     ("search-in-case-of-alias", "A search finds an alias in its own case only.", instead(search.found_by, _cased_alias)),
     ("escape-ignored", "What follows escape is read as prefixes.", instead(search.read_search, _escape_ignored)),
-    ("id-found-in-any-ring", "A search for an id finds the key in other key rings.", gives(search.matching, _id_in_any_ring)),
+    ("id-found-in-any-ring", "A search for an id finds the key in other key rings.", gives(search.matching, _id_in_any_ring, lambda call, _: call.query.get("search", "") in call.instance.keys)),
     ("unprevented-not-filtered", "preventKeyDeletion=false is taken for not given.", _op(_USES, _false_is_unset), _op(_ALL_USES, _false_is_unset)),
     ("registrations-counted-unfiltered", "totalCount counts registrations that the filter leaves out.", _counted_without(_USES, "preventKeyDeletion", "urlEncodedResourceCRNQuery")),
     ("registrations-filtered-after-paging", "The page of registrations is taken before the filter is applied.", _cut_first(_USES, "preventKeyDeletion")),

@@ -291,7 +291,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("registration-updated-through-any-key", "A registration is updated through any key.", gives(registrations.registered, _of_any_key, of_operation("updateRegistration"))),
     ("registration-removed-through-any-key", "A registration is removed through any key.", on_refusal(answered, _removed_anywhere, of_operation("deleteRegistration"))),
     ("resource-registered-once", "Registering a resource with another key takes it from the first.", _then("createRegistration", _moved_to)),
-    ("version-is-a-key", "The id of a version names its key.", gives(Call.find_key, _version_is_key)),
+    ("version-is-a-key", "The id of a version names its key.", gives(Call.find_key, _version_is_key, lambda call: call.instance.find(call.args["id"]) is None)),
     ("alias-removed-through-an-alias", "An alias is removed from whatever key has it where the path names the key by an alias.", gives(aliases.key_of_deletion, _alias_by_alias)),
     # Another ring, another instance
     ("ring-ignored-by-policies", "Setting a policy takes no notice of the key ring.", _ring_free("putPolicy")),
@@ -317,7 +317,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("role-by-header", "A header says the role of the caller.", _by_header("x-role", "Manager")),
     ("role-of-overridden-method", "The role is checked for the method of a header, the request's own is carried out.", _let_in(_role_of_override)),
     ("minimal-answer-needs-no-role", "Who prefers a minimal answer needs no role.", _by_header("prefer", "return=minimal")),
-    ("method-by-header", "A header says the method of the request.", gives(Exchange.asked_method, _overridden)),
+    ("method-by-header", "A header says the method of the request.", gives(Exchange.asked_method, _overridden, lambda exchange: "x-http-method-override" in exchange.headers)),
     ("service-by-header", "A header makes a service of a user.", unchecked(Exchange.check_service, _as_service)),
     ("outsider-lists-rings", "Somebody without any role may list key rings.", *_outsider("listKeyRings")),
     ("outsider-rewraps", "Somebody without any role may rewrap.", *_outsider("rewrapKey")),
