@@ -384,7 +384,7 @@ def load_contract(contract_id: str) -> Contract:
 
 def contract_file(contract_id: str, name: str) -> Mapping[str, Any] | None:
     """Return a file of a contract that not every system has, ``None`` where it is not there."""
-    return _read(contract_id, name) if (files(CONTRACTS) / contract_id / name).is_file() else None
+    return _read(contract_id, name) if (contract_folder(contract_id) / name).is_file() else None
 
 
 def known_contracts() -> tuple[str, ...]:

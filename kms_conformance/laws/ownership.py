@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from kms_conformance.judging.judge import MISSING, pick
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.run.answer import Answer

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from kms_conformance.judging.judge import pick
+from kms_conformance.evidence.members import pick
 from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file

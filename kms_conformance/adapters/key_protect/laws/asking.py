@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from typing import Any, Self
 
-from kms_conformance.adapters.key_protect import KeyProtect
-from kms_conformance.adapters.key_protect.base import ROOT, refused, step
+from kms_conformance.adapters.key_protect.adapter import KeyProtect
+from kms_conformance.adapters.key_protect.base import ROOT, step
 from kms_conformance.laws.asking import Ask
+from kms_conformance.run.adapter import was_refused
 from kms_conformance.run.answer import Answer
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -61,7 +62,7 @@ class Asking(KeyProtect):
         answer = view.request(**request)
         # A deletion elsewhere says nothing of the thing that we have made here.
         if answer.ok and _ELSEWHERE not in ask.headers and known.method == "DELETE":
-            self._forget(path if ask.operation in _GONE else str(ask.path.get("id", "")))
+            self.forget(path if ask.operation in _GONE else str(ask.path.get("id", "")))
         return answer
 
     def _seen(self, ask: Ask) -> Self:
@@ -83,12 +84,12 @@ class Asking(KeyProtect):
     def _restored(self, ask: Ask, request: dict[str, Any]) -> Answer:
         """Restore a key, which the case's end deletes again."""
         key = str(ask.path["id"])
-        row = self._intend("key", "", ref=key)
+        row = self.intend("key", "", ref=key)
         answer = self.request(**request)
         if answer.ok:
             self._made_key(row, key)
-        elif refused(answer):
-            self.case.context.journal.refused(row)
+        elif was_refused(answer):
+            self.strike(row)
         return answer
 
 
