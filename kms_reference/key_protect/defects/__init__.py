@@ -3,10 +3,10 @@
 from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
-from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
+from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
@@ -21,8 +21,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
     *VIEW_DEFECTS,
-)
-DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *PATH_DEFECTS, *LIST_DEFECTS, *OWNERSHIP_DEFECTS)
     *LIST_DEFECTS,
     *OWNERSHIP_DEFECTS,
     *FOREIGN_DEFECTS,
