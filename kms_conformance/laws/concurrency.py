@@ -166,9 +166,7 @@ class Concurrency:
     def _known(self) -> dict[str, Any]:
         return {"edition": self.case.context.edition}
 
-    def _shorter(
-        self, history: History[Any, Any, Any], clients: Sequence[Client]
-    ) -> History[Any, Any, Any]:
+    def _shorter(self, history: History[Any, Any, Any], clients: Sequence[Client]) -> History[Any, Any, Any]:
         """Return a history of two requests that fits no order either, where one is found among those that met."""
         names = list(dict.fromkeys(name for client in clients for _, name in client))
         pairs = [(one, other) for at, one in enumerate(names) for other in names[at:]]

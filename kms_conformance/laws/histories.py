@@ -47,7 +47,9 @@ class Model(Protocol[Op, Reply, State]):
 class History(Generic[Op, Reply, State]):
     """Exchanges as a history of a model."""
 
-    def __init__(self, model: Model[Op, Reply, State], seen: Sequence[Seen], value: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: Model[Op, Reply, State], seen: Sequence[Seen], value: Mapping[str, Any]
+    ) -> None:
         """Read the exchanges; ``value`` is what the expectation says beside the requests."""
         self.model, self._seen = model, {one.exchange.id: one for one in seen}
         clients = lanes(seen)
@@ -119,5 +121,3 @@ def _timed(one: Seen, client: str, operation: Op, answer: Reply | None) -> Timed
         exchange.started,
         exchange.started + exchange.duration if known else UNANSWERED,
     )
-
-

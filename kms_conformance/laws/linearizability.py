@@ -133,7 +133,10 @@ def parts(
             else:
                 apart.append((known, members))
         found = [*apart, (named, numbers)]
-    return [[history[number] for number in sorted(numbers)] for _, numbers in sorted(found, key=lambda part: min(part[1]))]
+    return [
+        [history[number] for number in sorted(numbers)]
+        for _, numbers in sorted(found, key=lambda part: min(part[1]))
+    ]
 
 
 Violates = Callable[[Sequence[Timed[Op, Reply]]], bool]

@@ -104,7 +104,12 @@ class InstanceModel:
         yield from (value for value in [body.get("keyRingID")] if value)
         for resource in body.get("resources", ()):
             data = resource.get("profile_data", {})
-            named = [resource.get("certificate"), resource.get("name"), data.get("crk_id"), *resource.get("aliases", ())]
+            named = [
+                resource.get("certificate"),
+                resource.get("name"),
+                data.get("crk_id"),
+                *resource.get("aliases", ()),
+            ]
             yield from filter(None, named)
         made = lead(answer.body, "resources.0.id") if answer is not None else None
         if isinstance(made, str) and not operation.reads:
@@ -191,6 +196,8 @@ def _ours(answer: Answer, rings: set[str]) -> Answer:
     body = answer.body
     if answer.refused or not isinstance(body, dict) or not isinstance(body.get("resources"), list):
         return answer
-    ours = [one for one in body["resources"] if isinstance(one, dict) and one.get("id") in {"default", *rings}]
+    ours = [
+        one for one in body["resources"] if isinstance(one, dict) and one.get("id") in {"default", *rings}
+    ]
     metadata = {**body.get("metadata", {}), "collectionTotal": len(ours)}
     return replace(answer, body={**body, "metadata": metadata, "resources": ours})

@@ -53,7 +53,11 @@ def _remove_survivor(kms: Asking, key: str) -> None:
     if key in kms.case.own_things:
         return
     for exchange in reversed(kms.case.exchanges):
-        if exchange.operation == "getKeyMetadata" and key in exchange.sent.path and exchange.answer is not None:
+        if (
+            exchange.operation == "getKeyMetadata"
+            and key in exchange.sent.path
+            and exchange.answer is not None
+        ):
             if pick(exchange.answer.body, "resources.0.state") in {1, 2, 3}:
                 kms.delete_key(key, force=True)
             return
@@ -72,32 +76,32 @@ def _named(kms: Asking, key: Key) -> dict[str, Any]:
 
 
 def key(kms: Asking) -> dict[str, Any]:
-    """A root key."""
+    """Make a root key."""
     return _named(kms, kms.create_root_key())
 
 
 def key_beside_ring(kms: Asking) -> dict[str, Any]:
-    """A root key in the default ring, beside another ring."""
+    """Make a root key in the default ring, beside another ring."""
     ring = kms.new_ring()
     return {**_named(kms, kms.create_root_key()), "ring": ring}
 
 
 def suspended(kms: Asking) -> dict[str, Any]:
-    """A disabled root key."""
+    """Make a disabled root key."""
     made = kms.create_root_key()
     kms.disable(made).needed()
     return _named(kms, made)
 
 
 def destroyed(kms: Asking) -> dict[str, Any]:
-    """A deleted key of known material, which both editions restore."""
+    """Make a deleted key of known material, which both editions restore."""
     made = kms.import_root_key()
     kms.delete_key(made).needed()
     return {**_named(kms, made), "material": made.material}
 
 
 def under_two(kms: Asking) -> dict[str, Any]:
-    """A root key whose deletion needs two users."""
+    """Make a root key whose deletion needs two users."""
     made = kms.create_root_key()
     kms.put_policy(made, query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed()
     kms.as_identity("approver").get_metadata(made).needed()
@@ -105,14 +109,14 @@ def under_two(kms: Asking) -> dict[str, Any]:
 
 
 def authorised(kms: Asking) -> dict[str, Any]:
-    """A root key whose deletion needs two users, and one has authorised it."""
+    """Make a root key whose deletion needs two users, and one has authorised it."""
     marks = under_two(kms)
     kms.set_for_deletion(marks["key"]).needed()
     return marks
 
 
 def aliased(kms: Asking) -> dict[str, Any]:
-    """Two root keys, the first with an alias."""
+    """Make two root keys, the first with an alias."""
     old = kms.short_name("old")
     made = kms.create_root_key(aliases=[old])
     other = kms.create_root_key()
@@ -120,18 +124,18 @@ def aliased(kms: Asking) -> dict[str, Any]:
 
 
 def nearly_full(kms: Asking) -> dict[str, Any]:
-    """A root key with four aliases; five are the most."""
+    """Make a root key with four aliases; five are the most."""
     return _named(kms, kms.create_root_key(aliases=[kms.short_name(f"alias{number}") for number in range(4)]))
 
 
 def token(kms: Asking) -> dict[str, Any]:
-    """An import token for a single retrieval."""
+    """Make an import token for a single retrieval."""
     kms.create_import_token(expiration=900, maxAllowedRetrievals=1).needed()
     return {}
 
 
 def registered(kms: Asking) -> dict[str, Any]:
-    """A root key with a registration."""
+    """Make a root key with a registration."""
     made, service = kms.create_root_key(), kms.as_identity("service")
     marks = {**_named(kms, made), "bucket": kms.crn()}
     service.create_registration(made, marks["bucket"], description="before").needed(200, 201)
@@ -139,25 +143,35 @@ def registered(kms: Asking) -> dict[str, Any]:
 
 
 def unregistered(kms: Asking) -> dict[str, Any]:
-    """A root key that a service can see, without a registration."""
+    """Make a root key that a service can see, without a registration."""
     made = kms.create_root_key()
     kms.as_identity("service").get_metadata(made).needed()
     return _named(kms, made)
 
 
 def ring(kms: Asking) -> dict[str, Any]:
-    """An empty key ring, and the names of two more."""
+    """Make an empty key ring, and the names of two more."""
     marks = {"new_ring": kms.short_name("newring"), "new_key": kms.name()}
     return {**marks, "ring": kms.new_ring(), "another": kms.short_name("another")}
 
 
 def adapter(kms: Asking) -> dict[str, Any]:
-    """A KMIP adapter with a client certificate."""
+    """Make a KMIP adapter with a client certificate."""
     made = kms.create_root_key()
     name, certificate = kms.new_adapter(made), kms.short_name("cert")
     kms.add_certificate(name, certificate, kms.client_certificate()).needed()
-    marks = {"mine": name, "cert": certificate, "new_cert": kms.short_name("newcert"), "third": kms.short_name("third")}
-    return {**_named(kms, made), **marks, "pem": kms.client_certificate(), "other_pem": kms.client_certificate()}
+    marks = {
+        "mine": name,
+        "cert": certificate,
+        "new_cert": kms.short_name("newcert"),
+        "third": kms.short_name("third"),
+    }
+    return {
+        **_named(kms, made),
+        **marks,
+        "pem": kms.client_certificate(),
+        "other_pem": kms.client_certificate(),
+    }
 
 
 MAKERS: Mapping[str, Maker] = {
