@@ -95,7 +95,8 @@ class History(Generic[Op, Reply, State]):
         return parts(self.timed, lambda one: self.model.things(one.operation, one.answer))
 
     def _search(self, part: Sequence[Timed[Op, Reply]], seconds: float) -> Found[State]:
-        return Search(self.model.step, seconds=seconds)(part, self.initial)
+        search: Search[Op, Reply, State] = Search(self.model.step, seconds=seconds)
+        return search(part, self.initial)
 
     def _told(self, part: Sequence[Timed[Op, Reply]], found: Found[State]) -> str:
         """Say what the longest order that fits comes to, and what may not be answered after it."""

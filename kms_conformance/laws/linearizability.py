@@ -39,7 +39,7 @@ class Timed(Generic[Op, Reply]):
     answered: float = UNANSWERED
 
 
-Specification = Callable[[State, Op, "Reply | None"], "State | None"]
+Specification = Callable[[State, Op, Reply | None], State | None]
 """The state after an operation that was answered so, ``None`` where no such answer is allowed in that state.
 
 For an operation without an answer: the state after it, had it happened.

@@ -46,8 +46,7 @@ def run_of(actions: list[Action], seed: int, clients: int = 3) -> History:
         moment = number + 1.0
         client = min(range(clients), key=lambda one: (free[one] > moment, source.random()))
         sent = max(free[client], moment - source.random() * 2)
-        if sent >= moment:  # its client is still busy: it waits no longer than the moment itself
-            sent = moment
+        sent = min(moment, sent)  # where its client is still busy, it waits no longer than the moment itself
         answered = moment + source.random() * 2
         state = value if kind == "write" else state
         history.append(Timed(str(number), str(client), (kind, value), state, sent, answered))

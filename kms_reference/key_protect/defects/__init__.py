@@ -3,6 +3,7 @@
 from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
+from kms_reference.key_protect.defects.laws_concurrency import CONCURRENCY_DEFECTS
 from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
@@ -24,4 +25,5 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *LIST_DEFECTS,
     *OWNERSHIP_DEFECTS,
     *FOREIGN_DEFECTS,
+    *CONCURRENCY_DEFECTS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
@@ -44,7 +45,7 @@ def _made(kms: Asking, maker: Maker) -> Thing:
     marks = maker.make(kms)
     for name in ("key", "other"):
         if name in marks:
-            kms.case.clean_up.append(lambda key=marks[name]: _remove_survivor(kms, key))
+            kms.case.clean_up.append(partial(_remove_survivor, kms, str(marks[name])))
     return Thing(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]])
 
 
