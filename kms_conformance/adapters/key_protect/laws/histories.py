@@ -38,7 +38,9 @@ _CALLERS: Mapping[str, Caller] = {
 }
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _SLACK = 5.0
-"""Seconds by which dates of whole seconds and a clock that was read before may be off, beside what a request takes."""
+"""Seconds by which dates of whole seconds and a clock that was read before may be off, beside what a request takes.
+
+``unsure`` in an expectation adds what the reading of the instance's clock took."""
 _READS = frozenset({"GET", "HEAD"})
 _USES = frozenset({"wrapKey", "unwrapKey", "rewrapKey"})
 _LISTS = frozenset({"listKeyRings"})
@@ -75,7 +77,8 @@ class InstanceModel:
     def begin(self, history: Sequence[Seen], value: Mapping[str, Any]) -> Instance:
         """Return an instance of which nothing is known but what the history makes."""
         slowest = max((one.exchange.duration for one in history), default=0.0)
-        return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=_SLACK + slowest))
+        slack = _SLACK + slowest + float(value.get("unsure", 0))
+        return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=slack))
 
     def step(self, state: Instance, operation: Asked, answer: Answer | None) -> Instance | None:
         """Return the state after an operation, ``None`` where it may not be answered so."""
@@ -137,7 +140,7 @@ def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation
     given = urlsplit(exchange.sent.url)
     names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
     body = _without_tokens(exchange.sent.body)
-    text = exchange.sent.body.get("ciphertext") if isinstance(exchange.sent.body, dict) else None
+    text = body.get("ciphertext") if isinstance(body, dict) else None
     return Operation(
         exchange.operation or "",
         caller=_CALLERS[exchange.identity],

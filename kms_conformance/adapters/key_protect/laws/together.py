@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.judging.judge import pick
-from kms_conformance.laws.concurrency import Thing
+from kms_conformance.laws.concurrency import Thing, clock
 
 _SETTLED = 31
 _PURGEABLE = 4 * 3600 + 60
@@ -41,12 +40,12 @@ def things(kms: Asking, what: str, number: int) -> Iterator[Thing]:
 
 
 def _made(kms: Asking, maker: Maker) -> Thing:
-    ahead, before = (kms.case.now() - datetime.now(UTC)).total_seconds(), len(kms.case.exchanges)
+    (ahead, unsure), before = clock(kms.case), len(kms.case.exchanges)
     marks = maker.make(kms)
     for name in ("key", "other"):
         if name in marks:
             kms.case.clean_up.append(partial(_remove_survivor, kms, str(marks[name])))
-    return Thing(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]])
+    return Thing(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]], unsure)
 
 
 def _remove_survivor(kms: Asking, key: str) -> None:
