@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import keys, rings
 from kms_reference.key_protect.app import Exchange
-from kms_reference.key_protect.errors import RefusalError
+from kms_reference.key_protect.errors import RefusalError, plain
 from kms_reference.key_protect.model import ImportToken, Key, KmipAdapter
 from kms_reference.switches import Change, Defect, instead
 
@@ -72,11 +72,12 @@ def _mixed(early: Any, now: Any, wanted: Iterable[str]) -> Any:
     return record
 
 
+def _named_key(call: Call) -> Key | None:
+    return call.instance.find(call.args["id"])
+
+
 def _key(*operations: str, members: tuple[str, ...] = _ALL, window: float = WINDOW) -> Change:
     """Write back members of the key that the path names."""
-
-    def read(call: Call) -> Key | None:
-        return call.instance.find(call.args["id"])
 
     def write(call: Call, early: Key, now: Key | None) -> Callable[[], None]:
         call.instance.keys[early.id] = _mixed(early, now, members)
@@ -89,7 +90,7 @@ def _key(*operations: str, members: tuple[str, ...] = _ALL, window: float = WIND
 
         return put_back
 
-    return _race(read, write, *operations, window=window)
+    return _race(_named_key, write, *operations, window=window)
 
 
 def _attribute(name: str, *operations: str, keep: bool = True) -> Change:
@@ -151,6 +152,20 @@ def _merged(name: str, operation: str, inner: str = "") -> Change:
         return reply
 
     return instead(Exchange.answer, answer, lambda _, call: call.operation.id == operation)
+
+
+def _crash(read: Read, *operations: str) -> Change:
+    """Answer with 500 where what was read has changed before it is written."""
+
+    async def answer(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
+        early = deepcopy(read(call))
+        await asyncio.sleep(WINDOW)
+        if read(call) != early:
+            raise plain(500, "The record was changed")
+        reply: Reply = await lawful(exchange, call)
+        return reply
+
+    return instead(Exchange.answer, answer, lambda _, call: call.operation.id in operations)
 
 
 def _early_keys(instance: Instance, ring: str) -> list[Key]:
@@ -226,28 +241,36 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     # Two users
     ("withdrawal-overlooked", "A deletion sees an authorisation that was withdrawn in between.", _key("deleteKey", members=("authorized_by", "authorized"))),
     ("authorising-undoes-disabling", "Authorising a deletion writes back the record that it had read.", _key("setKeyForDeletion")),
+    ("authorisation-conflict-crashes", "Authorising fails with 500 where the key is changed in between.", _crash(_named_key, "setKeyForDeletion")),
     # Policies and aliases
+    ("policy-conflict-crashes", "Setting a policy fails with 500 where the key is changed in between.", _crash(_named_key, "putPolicy")),
+    ("naming-revives-a-key", "Giving an alias writes back the state that the key had.", _key("createKeyAlias", members=_STATE)),
+    ("second-unnaming-crashes", "Removing an alias fails with 500 where it is removed in between.", _crash(_named_key, "deleteKeyAlias")),
     ("policies-lost", "Setting one policy writes back the other one as it was read.", _key("putPolicy", members=("rotation", "dual_auth"))),
-    ("alias-of-two-keys", "Two keys that are given an alias at once both get it.", _attribute("alias_index", "createKeyAlias", keep=False)),
+    ("alias-of-two-keys", "Two keys that are given an alias at once both get it.", _merged("alias_index", "createKeyAlias")),
     ("alias-lost", "Giving an alias writes back the aliases that the key had.", _key("createKeyAlias", members=("aliases",))),
     ("alias-index-lost", "Giving an alias writes back the instance's index of aliases.", _attribute("alias_index", "createKeyAlias")),
     # The import token
     ("token-retrieved-twice", "Two retrievals at once both find one left.", _token(("remaining",))),
     ("retrieval-brings-back-token", "A retrieval writes back the import token that it had read, and undoes a new one.", _token(_ALL)),
+    ("token-conflict-crashes", "Making an import token fails with 500 where another one is made in between.", _crash(lambda call: call.instance.import_token, "postImportToken")),
     # Registrations
+    ("registration-conflict-crashes", "Writing a registration fails with 500 where the key is changed in between.", _crash(_named_key, "createRegistration", "replaceRegistration", "updateRegistration", "deleteRegistration")),
     ("registration-lost", "Registering writes back the registrations that the key had.", _key("createRegistration", members=("registrations",))),
     ("registration-change-lost", "Updating a registration writes back all of its members.", _key("updateRegistration", members=("registrations",))),
     ("removal-loses-registrations", "Removing a registration writes back the others as they were.", _key("deleteRegistration", members=("registrations",))),
     ("registering-revives-a-key", "Registering writes back the record of a key that was deleted in between.", _key("createRegistration")),
     ("deletion-overlooks-registration", "A deletion does not see a registration that was made in between.", *_registrations_are_old()),
     # Key rings
+    ("ring-conflict-crashes", "Making a key ring fails with 500 where another one is made in between.", _crash(lambda call: call.instance.rings, "createKeyRing")),
     ("ring-lost", "Making a key ring writes back the rings that there were.", _attribute("rings", "createKeyRing")),
     ("ring-comes-back", "Deleting a key ring writes back the others as they were.", _attribute("rings", "deleteKeyRing")),
     ("ring-deleted-with-a-key", "A key ring that was empty is deleted although a key was made in it in between.", *_emptiness_is_old()),
     ("key-made-in-deleted-ring", "A key is made in a key ring that was deleted in between.", _attribute("rings", "createKey", keep=False)),
     # KMIP adapters
+    ("second-drop-crashes", "Deleting an adapter fails with 500 where it is deleted in between.", _crash(_adapter, "deleteKmipAdapter")),
     ("adapter-name-twice", "Two adapters that are made at once get the same name.", _merged("adapters", "createKmipAdapter")),
-    ("adapter-on-deleted-key", "An adapter is made in front of a key that was deleted in between.", _attribute("keys", "createKmipAdapter", keep=False)),
+    ("adapter-conflict-crashes", "Making an adapter fails with 500 where a key is changed in between.", _crash(lambda call: call.instance.keys, "createKmipAdapter")),
     ("certificate-lost", "Adding a client certificate writes back the adapter that it had read.", _certificates("addKmipClientCertificate")),
     ("certificate-name-twice", "Two client certificates that are added at once get the same name.", _merged("", "addKmipClientCertificate", "certificates")),
     ("removal-loses-certificates", "Removing a client certificate writes back the adapter that it had read.", _certificates("deleteKmipClientCertificate")),

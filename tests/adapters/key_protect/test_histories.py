@@ -97,12 +97,13 @@ def test_the_shortest_history_leaves_out_what_does_not_matter() -> None:
 
 
 def test_an_answer_that_tells_nothing_may_have_done_it_or_not() -> None:
-    """After a server error or silence the key may be disabled or not."""
-    for lost in (act("disable", 10, 5, 500), act("disable", 10, 5, 0), act("disable", 10, 5, 429)):
+    """After silence, or from a gateway, the key may be disabled or not; an error of the service is an answer."""
+    for lost in (act("disable", 10, 5, 503), act("disable", 10, 5, 0), act("disable", 10, 5, 429)):
         for state in (1, 2):
             assert complaint([made(), lost, look(20, state=state)], VALUE) is None
-    gone = [made(), act("disable", 10, 5, 500), look(20, state=2), look(30, state=1)]
+    gone = [made(), act("disable", 10, 5, 503), look(20, state=2), look(30, state=1)]
     assert complaint(gone, VALUE) is not None
+    assert complaint([made(), act("disable", 10, 5, 500)], VALUE) is not None
 
 
 def test_secrets_are_compared_by_their_tokens() -> None:

@@ -43,6 +43,8 @@ _SLACK = 5.0
 ``unsure`` in an expectation adds what the reading of the instance's clock took."""
 _READS = frozenset({"GET", "HEAD"})
 _USES = frozenset({"wrapKey", "unwrapKey", "rewrapKey"})
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
+"""What a gateway says, or a service that is not there: whether the request was carried out, nobody knows."""
 _LISTS = frozenset({"listKeyRings"})
 _TOKENS = frozenset({"postImportToken", "getImportToken"})
 
@@ -160,9 +162,7 @@ def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation
 def _answer(exchange: Exchange) -> Answer | None:
     """Return an answer as the model reads it; one of which nobody knows what it did is none."""
     answer = exchange.answer
-    if answer is None or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return None
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+    if answer is None or answer.status in _UNAVAILABLE:
         return None
     refused = answer.status >= HTTPStatus.BAD_REQUEST
     code = (reason_code(answer.body) or "") if refused else ""
