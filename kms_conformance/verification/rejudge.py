@@ -191,7 +191,7 @@ def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ..
 def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
     schemas = SchemaFiles(contract.system.schemas)
-    histories = CaseHistories(contract.about, [exchange for exchange, _ in evidence])
+    histories = CaseHistories(contract.about, [_read_again(stored, contract) for stored, _ in evidence])
     found: list[Finding] = []
     for stored, expectations in evidence:
         exchange = _read_again(stored, contract)

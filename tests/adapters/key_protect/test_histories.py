@@ -32,7 +32,9 @@ def asked(  # noqa: PLR0917 - the columns of a history
             sent=Sent(
                 method, f"http://kms.example/api/v2{path}", f"/api/v2{path}", headers, more.get("body")
             ),
-            answer=None if status == 0 else Received(status, {}, answer, is_json=answer is not None),
+            answer=None
+            if status == 0
+            else Received(status, {}, answer, is_json=answer is not None, code=more.get("code")),
             started=BEGIN + sent / 1000,
             duration=lasted / 1000,
         ),
@@ -58,7 +60,7 @@ def made() -> Seen:
 def act(name: str, sent: float, lasted: float, status: int = 204, code: str = "") -> Seen:
     """Return an action on the key."""
     answer = {"resources": [{"reasons": [{"code": code}]}]} if code else None
-    return asked(f"{name}Key", f"/keys/{KEY}/actions/{name}", status, sent, lasted, answer)
+    return asked(f"{name}Key", f"/keys/{KEY}/actions/{name}", status, sent, lasted, answer, code=code or None)
 
 
 def look(sent: float, **members: Any) -> Seen:

@@ -29,7 +29,7 @@ from kms_conformance.adapters.key_protect.model import (
 )
 from kms_conformance.adapters.key_protect.model.facts import lead
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.evidence.exchange import Exchange, reason_code
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import Seen
 from kms_conformance.laws.histories import History
 
@@ -165,7 +165,7 @@ def _answer(exchange: Exchange) -> Answer | None:
     if answer is None or answer.status in _UNAVAILABLE:
         return None
     refused = answer.status >= HTTPStatus.BAD_REQUEST
-    code = (reason_code(answer.body) or "") if refused else ""
+    code = (answer.code or "") if refused else ""
     return Answer(answer.status, code, _without_tokens(answer.body), answer.headers)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.asking import Asking
-from kms_conformance.judging.judge import pick
+from kms_conformance.evidence.members import pick
 from kms_conformance.laws.concurrency import Thing, clock
 
 _SETTLED = 31
