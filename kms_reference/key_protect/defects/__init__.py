@@ -14,16 +14,20 @@ from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
 
-__all__ = ["DEFECTS", "FUZZ_DEFECTS"]
+__all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
+
+LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
+    "views": VIEW_DEFECTS,
+    "relations": LIST_DEFECTS,
+    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
+    "concurrency": CONCURRENCY_DEFECTS,
+}
+"""What a law is made for, by the law: each shows where no documented sequence looks."""
 
 DEFECTS: Final[tuple[Defect, ...]] = (
     *RULE_DEFECTS,
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
-    *VIEW_DEFECTS,
-    *LIST_DEFECTS,
-    *OWNERSHIP_DEFECTS,
-    *FOREIGN_DEFECTS,
-    *CONCURRENCY_DEFECTS,
+    *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )
