@@ -17,6 +17,7 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.histories import NO_HISTORIES, ONE_ORDER, Histories
 from kms_conformance.judging.order import chosen, is_sorted, selects
 from kms_conformance.judging.results import Finding
 
@@ -28,9 +29,17 @@ class Schemas(Protocol):
         """Return the first complaint, or ``None`` when the document is valid."""
 
 
-def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas = SCHEMA_FILES) -> Finding | None:
-    """Return what deviates from the expectation, or ``None`` when the exchange fulfils it."""
-    got = mismatch(expectation, exchange, schemas)
+def judge(
+    expectation: Expectation,
+    exchange: Exchange,
+    schemas: Schemas = SCHEMA_FILES,
+    histories: Histories = NO_HISTORIES,
+) -> Finding | None:
+    """Return what deviates from the expectation, or ``None`` when the exchange fulfils it.
+
+    ``histories`` knows the case's other exchanges, for statements about several at once.
+    """
+    got = mismatch(expectation, exchange, schemas, histories)
     if got is None:
         return None
     return Finding(
@@ -44,7 +53,9 @@ def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas = SCHEM
     )
 
 
-def mismatch(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> str | None:
+def mismatch(
+    expectation: Expectation, exchange: Exchange, schemas: Schemas, histories: Histories = NO_HISTORIES
+) -> str | None:
     """Return the deviation in words, or ``None``."""
     answer = exchange.answer
     if answer is None:
@@ -59,7 +70,11 @@ def mismatch(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> 
         if complaints:
             return _closest(expectation.outcomes, complaints, answer, exchange)
     for member in expectation.members:
-        complaint = _member_mismatch(member, answer)
+        complaint = (
+            histories.complaint(member.value)
+            if member.check == ONE_ORDER
+            else _member_mismatch(member, answer)
+        )
         if complaint is not None:
             return complaint
     return None

@@ -212,13 +212,18 @@ class Exchange:
             raise RefusalError(status=400, summary=NO_MASTER_KEY)
         await self.prepare(call)
         call.now = instance.now()
-        reply = answered(call)
+        reply = await self.answer(call)
         return Draft(self.operation.id, None, reply.status, reply.headers, reply.body, call)
 
     def _find_instance(self, identity: Identity) -> Instance:
         instance_id = self.instance_id()
         self.check_member(identity)
         return self.world.instance(instance_id)
+
+    @rule
+    async def answer(self, call: Call) -> Reply:
+        """Answer the call: from reading what it is about to writing it nothing else is done."""
+        return answered(call)
 
     @rule
     def asked_method(self) -> str:

@@ -15,3 +15,9 @@ def test_relations(kms, case):
 def test_ownership(kms, case):
     """A thing is found, used and changed only where it belongs, and only by whom it may be."""
     hold_law(kms, "ownership", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "concurrency"))
+def test_concurrency(kms, case):
+    """What is asked at the same moment comes out as if it had been asked one after the other."""
+    hold_law(kms, "concurrency", case)

@@ -23,6 +23,7 @@ SCHEMA_OF = {
     "errata.yaml": "errata",
     "relations.yaml": "relations",
     "ownership.yaml": "ownership",
+    "concurrency.yaml": "concurrency",
 }
 FILES = [folder / name for folder in CONTRACTS for name in SCHEMA_OF if (folder / name).is_file()]
 KEY_PROTECT = ROOT / "contracts" / "key_protect"

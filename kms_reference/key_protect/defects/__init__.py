@@ -3,6 +3,7 @@
 from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
+from kms_reference.key_protect.defects.laws_concurrency import CONCURRENCY_DEFECTS
 from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
@@ -19,6 +20,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
     "relations": LIST_DEFECTS,
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
+    "concurrency": CONCURRENCY_DEFECTS,
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 
