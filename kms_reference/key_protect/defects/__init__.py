@@ -3,6 +3,7 @@
 from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
+from kms_reference.key_protect.defects.laws_effects import EFFECT_DEFECTS
 from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
@@ -17,6 +18,7 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
+    "effects": EFFECT_DEFECTS,
     "relations": LIST_DEFECTS,
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
 }
