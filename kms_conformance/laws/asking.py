@@ -24,6 +24,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     identity: str = ""
+    step: str = ""
 
 
 @dataclass(slots=True)

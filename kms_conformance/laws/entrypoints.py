@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kms_conformance.laws.effects import Effects
 from kms_conformance.laws.entries import LawCase, law_cases
 from kms_conformance.laws.ownership import Ownership
 from kms_conformance.laws.relations import Relations
@@ -21,7 +22,11 @@ class _Law(Protocol):
         """Ask every question of the case."""
 
 
-LAWS: Mapping[str, Callable[[System, LawCase], _Law]] = {"relations": Relations, "ownership": Ownership}
+LAWS: Mapping[str, Callable[[Any, LawCase], _Law]] = {
+    "effects": Effects,
+    "relations": Relations,
+    "ownership": Ownership,
+}
 """The laws by the name of their file in a contract."""
 
 

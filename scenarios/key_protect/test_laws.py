@@ -15,3 +15,9 @@ def test_relations(kms, case):
 def test_ownership(kms, case):
     """A thing is found, used and changed only where it belongs, and only by whom it may be."""
     hold_law(kms, "ownership", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "effects"))
+def test_effects(kms, case):
+    """An operation changes what it says and nothing else; what is refused changes nothing."""
+    hold_law(kms, "effects", case)

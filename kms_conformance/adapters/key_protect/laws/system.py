@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
+from kms_conformance.adapters.key_protect.laws.rich import RichScene
 from kms_conformance.laws.asking import Subjects
+from kms_conformance.laws.snapshot import Scene
 
 
 class KeyProtectLaws(Asking):
@@ -14,3 +19,7 @@ class KeyProtectLaws(Asking):
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name."""
         return {**LISTED, **OWNED}[what](self)
+
+    def scene(self, subject: Mapping[str, Any]) -> Scene:
+        """Make the things that effects are looked at on."""
+        return RichScene(self, subject).made()
