@@ -83,6 +83,7 @@ def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask
         **merged,
         body=filled(more["body"], marks) if "body" in more else known.get("body"),
         identity=more.get("as") or known.get("as", ""),
+        step=known.get("step", ""),
     )
 
 

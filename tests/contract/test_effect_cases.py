@@ -9,7 +9,7 @@ import jsonschema
 import yaml
 
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.laws.entries import effect_cases
+from kms_conformance.laws.entries import law_cases
 
 ROOT = Path(__file__).parents[2]
 CASES = yaml.safe_load((ROOT / "contracts/key_protect/effect-cases.yaml").read_text("utf-8"))
@@ -34,9 +34,9 @@ def test_every_operation_is_tried() -> None:
 def test_every_row_is_there() -> None:
     """Each case covers rows of the contract, all of the law's are covered, and no id is used twice."""
     contract = load_contract("key_protect")
-    covered = {row for case in effect_cases("key_protect").values() for row in case.rows}
+    covered = {row for case in law_cases("key_protect", "effects").values() for row in case.rows}
     assert covered == {row for row in contract.requirements if row.startswith("law-effects-")}
-    assert len(effect_cases("key_protect")) == len(CASES["cases"])
+    assert len(law_cases("key_protect", "effects")) == len(CASES["cases"])
 
 
 def test_a_kind_of_key_is_tried_in_each_state() -> None:

@@ -81,7 +81,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("rotation-renews-birth", "A rotated key is as young as its rotation.", _with(actions.add_version, lambda call, key: _set(key, created=call.now))),
     ("rotation-forgets-expiry", "A rotated key does not expire any more.", _with(actions.add_version, lambda _, key: _set(key, expires=None))),
     ("rotation-updates-others", "A rotation dates the last update of every other key as well.", _with(actions.add_version, _touch_others)),
-    ("five-versions-open", "Only the newest five versions of a key open their ciphertexts.", _with(actions.add_version, _spoil_old_versions)),
+    ("five-versions-open", "Only the newest five versions of a key open their ciphertexts.", then(actions.add_version, lambda call, key, _: _spoil_old_versions(call, key), lambda _, key, __: len(key.versions) >= _OPENING_VERSIONS)),
     ("moving-forgets-expiry", "A key that is moved to another ring does not expire any more.", _with(keys.move, lambda _, key: _set(key, expires=None))),
     ("moving-renames", "A key that is moved to another ring has its name in capitals.", _with(keys.move, lambda _, key: _set(key, name=key.name.upper()))),
     ("deletion-leaves-ring", "A deleted key is in the default ring.", _with(keys.destroy, lambda _, key: _set(key, ring=DEFAULT_RING))),
@@ -93,7 +93,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("alias-deletion-takes-all", "Removing an alias removes all that the key has.", then(aliases.release, lambda _, key, __: key.aliases.clear())),
     ("authorisation-drops-rotation-policy", "Authorising a key's deletion drops its rotation policy.", _with(actions.authorize, lambda _, key: _set(key, rotation=None))),
     ("instance-policy-replaces-all", "Setting a policy of the instance drops all others.", then(instance_policies.set_policy, _only_this)),
-    ("list-shows-first-version", "A list of keys shows the first version of each as its present one.", gives(search.shown_in_list, _older_version)),
+    ("list-shows-first-version", "A list of keys shows the first version of each as its present one.", gives(search.shown_in_list, _older_version, lambda _, keys: any(len(key.versions) > 1 for key in keys))),
 )  # fmt: skip
 
 

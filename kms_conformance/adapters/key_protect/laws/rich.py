@@ -72,7 +72,7 @@ class RichScene:
         aliases = [kms.short_name("one"), kms.short_name("two")] if self._has("aliases") else []
         life = _EXPIRY if state == "deactivated" else 300 * _DAY
         inside = kms.in_ring(marks["ring"]) if "ring" in marks else kms
-        members = {
+        members: dict[str, Any] = {
             "description": "rich in everything",
             "tags": ["of the law", "effects"],
             "aliases": aliases or None,
@@ -89,7 +89,9 @@ class RichScene:
             use = {"description": "of the law of effects", "preventKeyDeletion": False}
             kms.as_identity("service").create_registration(key, marks["crn"], **use).needed(200, 201)
         self._bring_into(key, state)
-        shown = {name: value for name, value in members.items() if value is not None and name != "aliases"}
+        shown: dict[str, Any] = {
+            name: value for name, value in members.items() if value is not None and name != "aliases"
+        }
         shown |= {"name": key.name, "extractable": key.extractable, "state": _STATES[state]}
         if aliases and state != "destroyed":
             # Whether a destroyed key shows its aliases, no source says.
@@ -190,7 +192,7 @@ class RichScene:
         kms, plaintext = self.kms, self.kms.key_material()
         aliases = [kms.short_name("beside")] if self._has("aliases") else []
         other = kms.create_root_key(description="beside it", tags=["beside"], aliases=aliases or None)
-        wrapped = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
+        wrapped: list[tuple[str, str]] = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
         if self._has("dual_auth"):
             kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
         self.scene.marks |= {"other": other.id}
