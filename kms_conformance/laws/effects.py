@@ -136,6 +136,9 @@ class Effects:
         self._look(after if done else f"{after} (refused)", done, whole=whole)
         if unlike:
             # Whether it may succeed is for other cases; what follows builds on it.
+            if self.passed_over:
+                # A step before it could not be waited for, so its state is another one.
+                raise self.failure or NotTested(self.passed_over)
             raise self.failure or Inconclusive(f"precondition {unlike}")
 
     def _rows(self, asks: Sequence[Ask], done: Sequence[Done]) -> tuple[str, ...]:
