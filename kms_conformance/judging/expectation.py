@@ -62,8 +62,8 @@ class Member:
     (equals, where it is there at all), ``differs``,
     ``present``, ``absent``, ``contains``, ``lacks``, ``length``, ``header``, ``matches`` (a text,
     or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
-    (nowhere in the answer; ``path`` only names what), ``selects`` and ``sorted`` (see :mod:`kms_conformance.judging.order`),
-    ``one-order`` (see :mod:`kms_conformance.judging.histories`).
+    (nowhere in the answer; ``path`` only names what), ``selects``, ``sorted`` and ``between`` (see
+    :mod:`kms_conformance.judging.order`), ``one-order`` (see :mod:`kms_conformance.judging.histories`).
     ``value`` is redacted like the exchange: a secret is its token.
     """
 
@@ -94,6 +94,11 @@ class Member:
             return f"{self.path} sorted by " + ", ".join(f"{name} {order}" for name, order in self.value)
         if self.check == "one-order":
             return f"answers that fit some order of {len(self.value['requests'])} requests"
+        if self.check == "between":
+            first, last = self.value
+            if first == last:
+                return f"{self.path} = {first}"
+            return f"{self.path} not before {first}" + (f" and not after {last}" if last else "")
         of, are, ordered = self.value
         exactly = "in this order" if ordered else "and no others"
         return f"{self.path} with these of our {len(of)}, {exactly}: {', '.join(are) or 'none'}"

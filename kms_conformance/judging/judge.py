@@ -18,7 +18,7 @@ from kms_conformance.evidence.exchange import JSON, Exchange, Received
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import NO_HISTORIES, ONE_ORDER, Histories
-from kms_conformance.judging.order import chosen, is_sorted, selects
+from kms_conformance.judging.order import chosen, is_between, is_sorted, selects
 from kms_conformance.judging.results import Finding
 
 
@@ -201,6 +201,8 @@ def _holds(member: Member, value: object) -> bool:
             return nothing or (isinstance(value, list) and member.value not in value)
         case "length":
             return isinstance(value, list) and len(value) == member.value
+        case "between":
+            return is_between(value, member.value)
     raise ValueError(member.check)
 
 

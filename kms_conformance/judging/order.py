@@ -87,3 +87,12 @@ def comparable(value: Any) -> Any:
             return value
         return moment if moment.tzinfo else value
     return value
+
+
+def is_between(value: object, bounds: Sequence[str | None]) -> bool:
+    """Tell whether a text is a date between two others, given with their offsets; ``None`` is no bound."""
+    moment = comparable(value)
+    if not isinstance(moment, datetime):
+        return False
+    first, last = (None if bound is None else datetime.fromisoformat(bound) for bound in bounds)
+    return (first is None or moment >= first) and (last is None or moment <= last)

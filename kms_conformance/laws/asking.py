@@ -24,6 +24,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     identity: str = ""
+    step: str = ""
 
 
 @dataclass(slots=True)
@@ -82,6 +83,7 @@ def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask
         **merged,
         body=filled(more["body"], marks) if "body" in more else known.get("body"),
         identity=more.get("as") or known.get("as", ""),
+        step=known.get("step", ""),
     )
 
 

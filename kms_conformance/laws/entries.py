@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from kms_conformance.contract.contract import contract_file
+
+EFFECTS, EFFECT_CASES = "effects", "effect-cases"
+"""The law whose entries are of operations, and the file that holds what it is tried on."""
+_LATE = 1_300.0
+"""Seconds that a case of the law of effects may wait besides, for what shows late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,34 @@ def law_file(contract: str, law: str) -> Mapping[str, Any]:
 @cache
 def law_cases(contract: str, law: str) -> Mapping[str, LawCase]:
     """Return the cases of a law by id."""
+    if law == EFFECTS:
+        return _effect_cases(contract)
     return {data["id"]: _case(data) for data in law_file(contract, law)["cases"]}
+
+
+def _effect_cases(contract: str) -> Mapping[str, LawCase]:
+    """Return the cases of the law of effects by id; each covers the rows of the operations that it performs."""
+    effects = law_file(contract, EFFECTS)
+    cases = {}
+    for data in law_file(contract, EFFECT_CASES)["cases"]:
+        rows = dict.fromkeys(_rows_of_steps(data, effects))
+        always = (effects["rows"][name] for name in ("agree", "bystander", "lasting"))
+        case = _case(data)
+        cases[data["id"]] = replace(case, rows=(*rows, *always), waits=case.waits + _LATE)
+    return cases
+
+
+def _rows_of_steps(data: Mapping[str, Any], effects: Mapping[str, Any]) -> Iterator[str]:
+    for step in data["steps"]:
+        if step.get("outcome", "done") == "refused":
+            yield effects["rows"]["refused"]
+            continue
+        for ask in step.get("all", [step]):
+            entry = effects["operations"][ask["do"]]
+            if "as" in entry:
+                known = entry["as"]
+                entry = effects["operations"][known["operations"][ask["query"][known["parameter"]]]]
+            yield entry["row"]
 
 
 def _case(data: Mapping[str, Any]) -> LawCase:

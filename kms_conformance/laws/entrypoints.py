@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from kms_conformance.laws.concurrency import Concurrency
+from kms_conformance.laws.effects import Effects
 from kms_conformance.laws.entries import LawCase, law_cases
 from kms_conformance.laws.ownership import Ownership
 from kms_conformance.laws.relations import Relations
@@ -20,6 +21,7 @@ class _Law(Protocol):
 
 
 LAWS: Mapping[str, Callable[[Any, LawCase], _Law]] = {
+    "effects": Effects,
     "relations": Relations,
     "ownership": Ownership,
     "concurrency": Concurrency,

@@ -63,6 +63,16 @@ class Answer:
     """Statuses of success that count as well as those that the case names: the request was made in another way."""
     usual_operation: str = ""
     """The operation that the case has asked for, where the request was made in another way."""
+    is_proof: bool = False
+
+    @property
+    def proof(self) -> Self:
+        """The answer as proof that an earlier success did what it said.
+
+        What is stated of it fails the case whatever the level of its row: a feature may be optional, that its success
+        is true is not.
+        """
+        return replace(self, is_proof=True)
 
     @property
     def status(self) -> int:
@@ -285,7 +295,13 @@ class Answer:
         self, requirement: Rows, outcomes: tuple[Outcome, ...], members: tuple[Member, ...] = ()
     ) -> None:
         rows = self._rows(requirement)
-        self._judge(*(Expectation(self.exchange.id, row.id, row.severity, outcomes, members) for row in rows))
+        severities = [Verdict.FAILED if self.is_proof else row.severity for row in rows]
+        self._judge(
+            *(
+                Expectation(self.exchange.id, row.id, severity, outcomes, members)
+                for row, severity in zip(rows, severities, strict=True)
+            )
+        )
 
     def _expect_success(
         self, requirement: Rows, outcomes: tuple[Outcome, ...], members: tuple[Member, ...] = ()

@@ -77,7 +77,7 @@ def test_rights_that_are_left_out(kms):
     every = {**dict.fromkeys(RIGHTS, False), "enforce_token": True}
     kms.set_instance_policy(POLICY, **every).succeeds(204)
     kms.set_instance_policy(POLICY, create_standard_key=False).succeeds(204)
-    shown = kms.get_instance_policies(POLICY).succeeds(200)
+    shown = kms.get_instance_policies(POLICY).succeeds(200).proof
     attributes = "resources.0.policy_data.attributes"
     shown.shows(f"{attributes}.create_standard_key", value=False).shows(
         f"{attributes}.create_root_key", value=True

@@ -85,7 +85,10 @@ def test_ring_with_a_deleted_key(kms):
     kms.delete_key(key).succeeds(200, 204)
     kms.delete_ring(ring).is_refused("KEY_RING_NOT_EMPTY_ERR", requirement="key-ring-not-empty")
     kms.delete_ring(ring, force=True).succeeds(204, requirement="key-ring-force-deleted-keys")
-    kms.in_ring("default").get_metadata(key).succeeds(200).agrees("resources.0.keyRingID", "default")
+    row = "key-ring-force-deleted-keys"
+    moved = kms.in_ring("default").get_metadata(key).proof.succeeds(200, requirement=row)
+    moved.agrees("resources.0.keyRingID", "default", requirement=row)
+    kms.list_rings(limit=5000).proof.lists_not("resources.*.id", ring, requirement=row)
 
 
 @covers("key-ring-default-stays")

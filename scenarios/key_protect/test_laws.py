@@ -21,3 +21,9 @@ def test_ownership(kms, case):
 def test_concurrency(kms, case):
     """What is asked at the same moment comes out as if it had been asked one after the other."""
     hold_law(kms, "concurrency", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "effects"))
+def test_effects(kms, case):
+    """An operation changes what it says and nothing else; what is refused changes nothing."""
+    hold_law(kms, "effects", case)

@@ -41,7 +41,7 @@ def test_number_of_cases() -> None:
 @pytest.mark.parametrize("contract", sorted(set(known_contracts()) - {CONTRACT}))
 def test_system_without_laws(contract: str) -> None:
     """A system without the data has no laws."""
-    assert [law_cases(contract, law) for law in LAWS] == [{}] * len(LAWS)
+    assert not any(law_cases(contract, law) for law in LAWS)
 
 
 def test_lists_name_operations() -> None:

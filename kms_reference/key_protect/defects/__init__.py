@@ -4,6 +4,7 @@ from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
 from kms_reference.key_protect.defects.laws_concurrency import CONCURRENCY_DEFECTS
+from kms_reference.key_protect.defects.laws_effects import EFFECT_DEFECTS
 from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
@@ -18,6 +19,7 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
+    "effects": EFFECT_DEFECTS,
     "relations": LIST_DEFECTS,
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
     "concurrency": CONCURRENCY_DEFECTS,

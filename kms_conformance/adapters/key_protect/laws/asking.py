@@ -49,6 +49,7 @@ class Asking(KeyProtect):
             "path": path,
             "body": ask.body,
             "params": {name: _text(value) for name, value in ask.query.items()},
+            "step": ask.step,
         }
         if ask.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
             return view.create_key(ask.body, path=path, params=request["params"])

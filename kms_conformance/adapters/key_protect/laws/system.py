@@ -9,10 +9,12 @@ from kms_conformance.adapters.key_protect.laws import histories, together
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
+from kms_conformance.adapters.key_protect.laws.rich import RichScene
 from kms_conformance.judging.histories import Seen
 from kms_conformance.laws.asking import Subjects
 from kms_conformance.laws.concurrency import Thing
 from kms_conformance.laws.histories import History
+from kms_conformance.laws.snapshot import Scene
 
 
 class KeyProtectLaws(Asking):
@@ -29,3 +31,7 @@ class KeyProtectLaws(Asking):
     def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return exchanges as a history of the model."""
         return histories.history(seen, value)
+
+    def scene(self, subject: Mapping[str, Any]) -> Scene:
+        """Make the things that effects are looked at on."""
+        return RichScene(self, subject).made()

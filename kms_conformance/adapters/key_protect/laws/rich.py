@@ -1,0 +1,223 @@
+"""Keys with everything that a key can have, of each kind and in each state, beside another one: what effects are looked at on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kms_conformance.adapters.key_protect.keys import Key
+from kms_conformance.adapters.key_protect.laws.asking import Asking
+from kms_conformance.adapters.key_protect.laws.listed import made_object
+from kms_conformance.laws.snapshot import Scene, Thing
+
+_DAY = 86_400
+_HOUR = 3_600
+_EXPIRY = 8 * _HOUR
+_STATES = {"active": 1, "suspended": 2, "deactivated": 3, "destroyed": 5}
+_IN_USE = "a key is rotated at most once an hour"
+_EXPIRED = "a key is deactivated within an hour of its expirationDate"
+_TOTALS_AND_LISTS = ("keys_total", "keys_everywhere_total", "key_rings", "instance_policies")
+
+
+class RichScene:
+    """Makes the things of a case of the law of effects."""
+
+    def __init__(self, kms: Asking, subject: Mapping[str, Any]) -> None:
+        """Take what the case asks for: ``kind``, ``state``, ``versions``, and more things by ``with``."""
+        self.kms, self.subject = kms, subject
+        self.more: list[str] = subject.get("with", [])
+        self.target = kms.case.context.target
+        self.scene = Scene()
+
+    def made(self) -> Scene:
+        """Make everything; the case is inconclusive when that fails."""
+        kms, marks = self.kms, self.scene.marks
+        marks |= {
+            "plaintext": kms.key_material(),
+            "material": kms.key_material(),
+            "material2": kms.key_material(),
+            "name": kms.name("made"),
+            "new_alias": kms.short_name("new"),
+            "new_ring": kms.short_name("added"),
+            "new_adapter": kms.short_name("adapter"),
+            "new_certificate": kms.short_name("cert"),
+            "new_crn": kms.crn() + "-new",
+            "soon": kms.later(30 * _DAY),
+        }
+        # The same moment as `soon`, as a clock two hours east of Greenwich shows it.
+        marks["soon_east"] = kms.later(30 * _DAY + 2 * _HOUR).replace("Z", "+02:00")
+        if self._has("key_rings"):
+            marks |= {"ring": kms.new_ring(), "ring2": kms.new_ring()}
+        if "kind" in self.subject:
+            self._subject(self.subject["kind"], self.subject.get("state", "active"))
+        self._bystander()
+        if "kmip" in self.more:
+            self._adapter()
+        if "import-token" in self.more:
+            kms.create_import_token(expiration=900, maxAllowedRetrievals=50).needed()
+            self.scene.things.append(Thing("import_token", "", {}))
+        if "instance" in self.more:
+            self.scene.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
+        if self._has("kmip") and ("instance" in self.more or "kmip" in self.more):
+            self.scene.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
+        return self.scene
+
+    def _has(self, capability: str) -> bool:
+        return self.target.capabilities.get(capability) is not False
+
+    # --- the key --------------------------------------------------------------------------------------------------
+
+    def _subject(self, kind: str, state: str) -> None:
+        kms, marks = self.kms, self.scene.marks
+        aliases = [kms.short_name("one"), kms.short_name("two")] if self._has("aliases") else []
+        life = _EXPIRY if state == "deactivated" else 300 * _DAY
+        inside = kms.in_ring(marks["ring"]) if "ring" in marks else kms
+        members: dict[str, Any] = {
+            "description": "rich in everything",
+            "tags": ["of the law", "effects"],
+            "aliases": aliases or None,
+            # A key behind a KMIP adapter does not expire.
+            "expirationDate": None if "kmip" in self.more else kms.later(life),
+        }
+        key = self._key(inside, kind, **members)
+        marks |= {"key": key.id, "key_name": key.name}
+        marks |= dict(zip(("alias", "alias2"), aliases, strict=False))
+        wrapped = [] if key.extractable else self._versions(key, self.subject.get("versions", 2))
+        self._policies(key, kind)
+        if "registered" in self.more:
+            marks["crn"] = kms.crn()
+            use = {"description": "of the law of effects", "preventKeyDeletion": False}
+            kms.as_identity("service").create_registration(key, marks["crn"], **use).needed(200, 201)
+        self._bring_into(key, state)
+        shown: dict[str, Any] = {
+            name: value for name, value in members.items() if value is not None and name != "aliases"
+        }
+        shown |= {"name": key.name, "extractable": key.extractable, "state": _STATES[state]}
+        if aliases and state != "destroyed":
+            # Whether a destroyed key shows its aliases, no source says.
+            shown |= {"aliases": aliases}
+        self._watch(key, aliases, wrapped, shown, closed=state in {"suspended", "destroyed"})
+
+    def _key(self, inside: Asking, kind: str, **members: Any) -> Key:
+        makers = {
+            "root-generated": inside.create_root_key,
+            "root-imported": inside.import_root_key,
+            "standard-generated": inside.create_standard_key,
+            "standard-imported": inside.import_standard_key,
+        }
+        if kind in makers:
+            key = makers[kind](**members)
+        else:
+            material = self.kms.key_material()
+            parcel = inside.parcel(self.kms.import_token(), str(material))
+            made = inside.create_root_key(**members, **parcel.members())
+            key = Key(made.id, made.name, made.extractable, material)
+        if key.material is not None:
+            self.scene.marks["own_material"] = key.material
+        return key
+
+    def _versions(self, key: Key, number: int) -> list[tuple[str, str]]:
+        """Wrap with each version; without a clock that can be moved there is one rotation only."""
+        kms = self.kms
+        many = number if self.target.control_url else min(number, 2)
+        wrapped: list[tuple[str, str]] = []
+        for turn in range(many):
+            if turn:
+                if turn > 1:
+                    kms.wait(_HOUR + 1, _IN_USE)
+                kms.rotate(key, payload=kms.key_material() if key.material else None).needed()
+            plaintext = kms.key_material()
+            wrapped.append((plaintext, kms.wrap(key, plaintext).needed()["ciphertext"]))
+        self.scene.marks |= {"ciphertext": wrapped[0][1], "newest_ciphertext": wrapped[-1][1]}
+        return wrapped
+
+    def _policies(self, key: Key, kind: str) -> None:
+        if "bare" in self.more:
+            return
+        if self._has("dual_auth"):
+            # Switched on, it could not be switched off again.
+            self.kms.put_policy(key, dualAuthDelete={"enabled": False}).needed()
+        if kind == "root-generated":
+            self.kms.put_policy(key, rotation={"interval_month": 11}).needed()
+
+    def _bring_into(self, key: Key, state: str) -> None:
+        if state == "suspended":
+            self.kms.disable(key).needed()
+        elif state == "deactivated":
+            self.kms.wait(_EXPIRY + _HOUR + 60, _EXPIRED)
+        elif state == "destroyed":
+            self.kms.delete_key(key, force=True).needed()
+
+    def _watch(
+        self,
+        key: Key,
+        aliases: list[str],
+        wrapped: list[tuple[str, str]],
+        shown: Mapping[str, Any],
+        *,
+        closed: bool = False,
+        bystander: bool = False,
+    ) -> None:
+        owners = frozenset({key.id, *aliases})
+        marks = {"key": key.id}
+        names = ["key", "key_versions", "key_policies", "key_registrations"]
+        if not self._has("registrations"):
+            names.remove("key_registrations")
+        if key.extractable:
+            names.remove("key_versions")
+        rare = {"key_versions", "key_policies"} if bystander else set()
+        if bystander and "registered" not in self.more:
+            names = [name for name in names if name != "key_registrations"]
+        elif "registered" not in self.more:
+            rare.add("key_registrations")
+        self.scene.things += [
+            Thing(
+                name, key.id, marks, owners, bystander, name in rare, value=shown if name == "key" else None
+            )
+            for name in names
+        ]
+        self.scene.things += [
+            Thing("alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0)
+            for turn, alias in enumerate(aliases)
+        ]
+        for turn, (plaintext, ciphertext) in enumerate(wrapped, 1):
+            body = {"ciphertext": ciphertext}
+            name = f"{key.id}/{turn}"
+            one = Thing("ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed)
+            self.scene.things.append(one)
+
+    # --- beside it ------------------------------------------------------------------------------------------------
+
+    def _bystander(self) -> None:
+        kms, plaintext = self.kms, self.kms.key_material()
+        aliases = [kms.short_name("beside")] if self._has("aliases") else []
+        other = kms.create_root_key(description="beside it", tags=["beside"], aliases=aliases or None)
+        wrapped: list[tuple[str, str]] = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
+        if self._has("dual_auth"):
+            kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
+        self.scene.marks |= {"other": other.id}
+        self.scene.marks |= dict(zip(("other_alias",), aliases, strict=False))
+        shown = aliases if "instance" in self.more else []
+        members = {"description": "beside it", "tags": ["beside"], "name": other.name, "state": 1}
+        self._watch(other, shown, wrapped, members, bystander=True)
+
+    def _adapter(self) -> None:
+        kms, marks = self.kms, self.scene.marks
+        for turn, name in enumerate(("adapter", "adapter2")):
+            marks[name] = kms.new_adapter(marks["key"] if turn == 0 else marks["other"])
+            certificate = kms.short_name("held")
+            kms.add_certificate(marks[name], certificate, kms.client_certificate()).needed()
+            marks[f"{name}_certificate"] = certificate
+            shown = str(kms.get_adapter(marks[name]).needed()["resources.0.id"])
+            marks[f"{name}_id"] = shown
+            owners = frozenset({marks[name], shown})
+            self.scene.things.append(
+                Thing("kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
+            )
+            if self.target.control_url:
+                if turn == 0:
+                    marks["object"] = made_object(kms, marks[name])
+                self.scene.things.append(
+                    Thing("kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
+                )
+        marks["pem"] = kms.client_certificate()

@@ -1,0 +1,375 @@
+"""Law 2: an operation changes what it says, and nothing else.
+
+A case of ``effect-cases.yaml`` makes a thing with everything that a thing can have, and others beside it, looks at all of
+them, sends requests, and looks again. After a success exactly what ``effects.yaml`` names has changed, after a refusal
+nothing; what two requests show of the same thing agrees at any moment. Steps follow one another on one thing: the snapshot
+after one is the snapshot before the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.members import MISSING
+from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.judge import mismatch
+from kms_conformance.laws.agreements import Agreements
+from kms_conformance.laws.asking import Ask, System, asked
+from kms_conformance.laws.changes import Change, Done
+from kms_conformance.laws.entries import law_file
+from kms_conformance.laws.expected import (
+    OK,
+    About,
+    Stated,
+    Window,
+    entries_of,
+    of_list,
+    of_number,
+    of_object,
+    of_probe,
+    same,
+)
+from kms_conformance.laws.snapshot import Scene, Sight, Snapshot, Thing, flat, taken
+from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
+
+if TYPE_CHECKING:
+    from kms_conformance.laws.entries import LawCase
+    from kms_conformance.run.answer import Answer
+
+_LOOKS_AGAIN = 2
+"""How often a case waits at most until what may show late must be there."""
+_SECONDS = 2.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
+"""Of an operation whose changes have nothing to do with time."""
+
+
+class EffectSystem(System, Protocol):
+    """A system on which effects are looked at."""
+
+    def scene(self, subject: Mapping[str, Any]) -> Scene:
+        """Make the things of a case; the case is inconclusive when that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is stated of one thing in one answer, and under which rows."""
+
+    rows: tuple[str, ...]
+    stated: Stated
+    sight: Sight
+    late: float = 0.0
+
+
+class Effects:
+    """One case of the law."""
+
+    def __init__(self, system: EffectSystem, case: LawCase) -> None:
+        """Make the things of the case, and look at all of them."""
+        self.system, self.data = system, case.data
+        self.law = law_file(system.case.info.contract, "effects")
+        self.resources: Mapping[str, Any] = self.law["resources"]
+        self.agreements = Agreements(self.law)
+        self.scene = system.scene(case.data["subject"])
+        if not system.alone:
+            # Others come and go on a shared instance: its totals and lists are theirs too.
+            self.scene.things = [thing for thing in self.scene.things if thing.owners or not thing.seldom]
+        self.known: dict[tuple[Thing, str], list[Any]] = {}
+        self.failure: ConformanceFailure | None = None
+        self.rows: tuple[str, ...] = ()
+        self.seen: Snapshot = {}
+        self.before: dict[str, Snapshot] = {}
+        self.last: set[tuple[Thing, int]] = set()
+        self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
+        self._look("at first", whole=True)
+
+    def run(self) -> None:
+        """Perform the steps, and look after each."""
+        steps = [
+            step
+            for step in self.data["steps"]
+            if all(name in self.scene.marks for name in step.get("if", ()))
+        ]
+        for number, step in enumerate(steps):
+            last = number == len(steps) - 1
+            self._step(step, whole=last or step.get("look") == "all")
+        if self.failure is not None:
+            raise self.failure
+        if self.passed_over:
+            raise NotTested(self.passed_over)
+
+    def _can_wait(self, seconds: float) -> bool:
+        target = self.system.case.context.target
+        return bool(target.control_url) or seconds <= target.max_wait
+
+    def _step(self, step: Mapping[str, Any], *, whole: bool) -> None:
+        if "wait" in step:
+            if not self._can_wait(step["wait"]):
+                self.passed_over = (
+                    f"a step needs a wait of {step['wait']:,.0f} s ({step['why']}): give [control] url"
+                )
+                return
+            self.system.wait(step["wait"], step["why"])
+        elif self.system.case.context.target.control_url:
+            self.system.wait(_SECONDS, "dates have whole seconds, so a change within one would not be seen")
+        wanted = step.get("outcome", "done")
+        done: list[Done] = []
+        unlike = ""
+        asks = [asked(data, self.scene.marks) for data in step.get("all", [step])]
+        for ask in asks:
+            started = time.monotonic()
+            answer = self.system.ask(ask).not_judged()
+            took = time.monotonic() - started
+            if answer.ok:
+                done.append(self._done(ask, answer, took))
+            if answer.ok != (wanted == "done"):
+                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
+        self._add_made(done)
+        just_seen = {name: sight for name, sight in self.seen.items() if name in self.last}
+        self.before |= {one.ask.operation: just_seen for one in done}
+        after = f"after {', '.join(dict.fromkeys(ask.operation for ask in asks))}"
+        self.rows = self._rows(asks, done)
+        self._look(after if done else f"{after} (refused)", done, whole=whole)
+        if unlike:
+            # Whether it may succeed is for other cases; what follows builds on it.
+            if self.passed_over:
+                # A step before it could not be waited for, so its state is another one.
+                raise self.failure or NotTested(self.passed_over)
+            raise self.failure or Inconclusive(f"precondition {unlike}")
+
+    def _rows(self, asks: Sequence[Ask], done: Sequence[Done]) -> tuple[str, ...]:
+        """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
+        of_asks = [self._entry(ask)["row"] for ask in asks]
+        wanted = [one.entry["row"] for one in done] or [self.law["rows"]["refused"]]
+        covered = self.system.case.info.covers
+        rows = [row for row in wanted if row in covered] or [row for row in of_asks if row in covered]
+        return tuple(dict.fromkeys(rows)) or (self.law["rows"]["lasting"],)
+
+    def _entry(self, ask: Ask) -> Mapping[str, Any]:
+        operations = self.law["operations"]
+        entry: Mapping[str, Any] = operations[ask.operation]
+        if "as" in entry:
+            entry = operations[entry["as"]["operations"][ask.query[entry["as"]["parameter"]]]]
+        return entry
+
+    def _done(self, ask: Ask, answer: Answer, took: float) -> Done:
+        entry = self._entry(ask)
+        needs_time = any(change["how"] == "now" for change in entry["changes"])
+        ended = self.system.case.now() if needs_time else _NEVER
+        return Done(
+            ask, answer, entry, ended, timedelta(seconds=took), self._found(ask, entry), self.scene.marks
+        )
+
+    def _found(self, ask: Ask, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the members of what a request addresses, as last seen."""
+        addressed = {str(value) for value in ask.path.values()}
+        for (thing, number), sight in self.seen.items():
+            if number or thing.resource != entry.get("addresses"):
+                continue
+            if thing.owners & addressed and isinstance(sight.value, dict):
+                return flat(sight.value)
+            for one in entries_of(sight, self.resources[thing.resource].get("by", "id")).values():
+                if addressed & {str(value) for value in one.values()}:
+                    return flat(one)
+        return {}
+
+    def _add_made(self, done: Sequence[Done]) -> None:
+        """Look, from now on, at what an operation has made."""
+        for one in done:
+            made = one.value("$answer/resources/0/id")
+            if made is MISSING:
+                continue
+            in_lists = {
+                change["of"]
+                for change in one.changes
+                if change["how"] == "plus-one" and "which" not in change
+            }
+            names = dict.fromkeys(change["of"] for change in one.changes if change.get("which") == "made")
+            for name in names:
+                subjects = [
+                    value.removeprefix("$subject.")
+                    for read in self.resources[name]["reads"]
+                    for value in read.get("path", {}).values()
+                    if value.startswith("$subject.")
+                ]
+                if subjects and name not in in_lists:
+                    marks = {**self.scene.marks, **dict.fromkeys(subjects, made)}
+                    self.scene.things.append(Thing(name, str(made), marks, frozenset({str(made)})))
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def _look(self, after: str, done: Sequence[Done] | None = None, *, whole: bool) -> None:
+        """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
+        seen = taken(self.system, self.resources, self.scene.things, after=after, whole=whole)
+        looked = list(self._prepared(seen)) if done is None else list(self._looked(seen, done))
+        late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
+        if late and self.looks_again and self._can_wait(late):
+            self.looks_again -= 1
+            self.system.wait(late, "a change may show late")
+            seen = taken(self.system, self.resources, self.scene.things, after=f"{after}, later", whole=whole)
+            looked = list(self._looked(seen, done or ()))
+        elif late and not self._can_wait(late):
+            looked = [one for one in looked if not one.late]
+        for one in looked:
+            for row in one.rows:
+                self._judge(row, one.stated, one.sight)
+        row = self.law["rows"]["agree"]
+        for stated, sight in self.agreements.of(seen):
+            self._judge(row, stated, sight)
+        self.seen |= seen
+        self.last = set(seen)
+        for (thing, number), sight in seen.items():
+            if number == 0:
+                for name, value in flat(sight.value).items():
+                    values = self.known.setdefault((thing, name), [])
+                    values += [value] if value not in values else []
+
+    def _prepared(self, seen: Snapshot) -> Iterator[_Looked]:
+        """State, before anything is tried, that things are as they were asked for."""
+        for (thing, number), sight in seen.items():
+            if thing.value is None or thing.closed or number:
+                continue
+            if self.resources[thing.resource]["kind"] == "probe":
+                token = self.system.case.context.redactor.remember(str(thing.value), "secret")
+                stated = Stated(
+                    (OK,),
+                    tuple(
+                        same(sight.at or self.resources[thing.resource]["reads"][0]["at"].strip("/"), token)
+                    ),
+                )
+            else:
+                now = flat(sight.value)
+                members = (
+                    same(f"{sight.at}.{name}", value, now.get(name, MISSING))
+                    for name, value in thing.value.items()
+                )
+                stated = Stated((OK,), tuple(member for some in members for member in some))
+            yield _Looked((self.law["rows"]["lasting"],), stated, sight)
+
+    def _looked(self, seen: Snapshot, done: Sequence[Done]) -> Iterator[_Looked]:
+        for (thing, number), sight in seen.items():
+            kind = self.resources[thing.resource]["kind"]
+            before = self.seen.get((thing, number))
+            for undone in [one.entry["undoes"] for one in done if one.entry.get("undoes") in self.before]:
+                if kind in {"one", "list"}:
+                    before = self.before[undone].get((thing, number))
+            if before is not None and not before.ok and kind != "probe":
+                continue
+            if (
+                kind == "one"
+                and not thing.bystander
+                and before is not None
+                and (thing, number) not in self.last
+            ):
+                # What several steps have changed is seen by the agreements with what was looked at after each.
+                continue
+            changes = [
+                change for one in done for change in one.of(thing, self._members(thing), self.resources)
+            ]
+            made = before is None and any(
+                str(one.value("$answer/resources/0/id")) in thing.owners for one in done
+            )
+            if (before is None and not made) or not self._readable(thing, seen):
+                continue
+            stated = self._stated(thing, number, (before, sight), changes, done)
+            if stated is not None:
+                named = (self.law["rows"]["bystander"],) if thing.bystander and done else self.rows
+                yield _Looked(named, stated, sight, self._late(thing, changes))
+
+    def _members(self, thing: Thing) -> dict[str, Any]:
+        sight = self.seen.get((thing, 0))
+        return flat(sight.value) if sight else {}
+
+    def _stated(
+        self,
+        thing: Thing,
+        number: int,
+        sights: tuple[Sight | None, Sight],
+        changes: Sequence[Change],
+        done: Sequence[Done],
+    ) -> Stated | None:
+        resource, (before, after) = self.resources[thing.resource], sights
+        about = self._about(thing, done)
+        match resource["kind"]:
+            case "one":
+                return of_object(
+                    before, after, changes, about, entry=resource["reads"][number].get("entry", "")
+                )
+            case "list":
+                ordered = resource.get("ordered", False)
+                return of_list(before, after, changes, about, by=resource["by"], ordered=ordered)
+            case "number":
+                return None if before is None else of_number(before, after, changes)
+        token = self.system.case.context.redactor.remember(str(thing.value), "secret")
+        return of_probe(before, after, changes, token)
+
+    def _about(self, thing: Thing, done: Sequence[Done]) -> About:
+        resource = self.resources[thing.resource]
+        shown = self.resources.get(resource.get("shows", ""), {})
+        moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
+        earlier = {name: values for (one, name), values in self.known.items() if one == thing}
+        tolerance = timedelta(seconds=self.law["tolerance_seconds"])
+        timed = [one for one in done if one.ended is not _NEVER]
+        start, end = (
+            (min(one.earliest for one in timed), max(one.ended for one in timed))
+            if timed
+            else (_NEVER, _NEVER)
+        )
+        window = Window(start, end, tolerance) if timed else None
+        optional = [entry["member"] for one in (resource, shown) for entry in one.get("optional", ())]
+        never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
+        return About(never, window, perhaps, earlier)
+
+    def _readable(self, thing: Thing, seen: Snapshot) -> bool:
+        """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""
+        states = self.resources[thing.resource].get("readable")
+        if states is None:
+            return True
+        for (other, number), sight in seen.items():
+            if number == 0 and other.owners == thing.owners and isinstance(sight.value, dict):
+                members = flat(sight.value)
+                return all(members.get(name) in values for name, values in states.items() if name in members)
+        return True
+
+    def _late(self, thing: Thing, changes: Sequence[Change]) -> float:
+        """Return how many seconds late what has changed may show; 0 where nothing of the kind has changed."""
+        resource = self.resources[thing.resource]
+        shown = self.resources.get(resource.get("shows", ""), {})
+        late = {
+            entry["member"]: float(entry["seconds"])
+            for one in (shown, resource)
+            for entry in one.get("late", ())
+        }
+        return max((late.get(change.member, 0.0) for change in changes), default=0.0)
+
+    # --- judging --------------------------------------------------------------------------------------------------
+
+    def _complaint(self, one: _Looked) -> str | None:
+        expectation = self._expectation(one.rows[0], one.stated, one.sight)
+        return mismatch(expectation, one.sight.answer.exchange, self.system.case.context.schemas)
+
+    def _expectation(self, row: str, stated: Stated, sight: Sight) -> Expectation:
+        known = self.system.case.row(row)
+        members = tuple(replace(member, path=member.path.strip(".")) for member in stated.members)
+        return Expectation(sight.answer.exchange.id, known.id, known.severity, stated.outcomes, members)
+
+    def _judge(self, row: str, stated: Stated, sight: Sight) -> None:
+        """Judge what is stated; each member that is not as stated is a finding of its own."""
+        exchange, schemas = sight.answer.exchange, self.system.case.context.schemas
+        whole = self._expectation(row, stated, sight)
+        wrong: list[Expectation] = []
+        if mismatch(replace(whole, members=()), exchange, schemas):
+            wrong = [replace(whole, members=())]
+        else:
+            each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
+            wrong = [one for one in each if mismatch(one, exchange, schemas)]
+        for expectation in wrong or [whole]:
+            finding = self.system.case.judge(expectation, exchange)
+            if finding is not None and finding.severity is Verdict.FAILED and self.failure is None:
+                self.failure = ConformanceFailure(
+                    f"{finding.requirement}: {finding.step}: expected {finding.expected}, got {finding.got}"
+                )

@@ -1,0 +1,275 @@
+"""What must be seen of a thing after an operation: statements about one answer, from what was seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from kms_conformance.evidence.members import MISSING
+from kms_conformance.judging.expectation import Member, Outcome
+from kms_conformance.judging.order import comparable
+from kms_conformance.laws.changes import Change
+from kms_conformance.laws.snapshot import Sight, flat
+
+OK = Outcome(tuple(range(200, 300)))
+REFUSED = Outcome(())
+_UNJUDGED = {"unspecified", "server-chosen"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When something was done, on the instance's clock, and how far its dates may be off."""
+
+    start: datetime
+    end: datetime
+    tolerance: timedelta
+
+    @property
+    def bounds(self) -> list[str]:
+        """The first and the last moment."""
+        return [(self.start - self.tolerance).isoformat(), (self.end + self.tolerance).isoformat()]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What else is known of a thing.
+
+    ``moving`` members are never compared, ``optional`` ones need not be shown; ``window`` is when it was changed,
+    ``earlier`` holds the values that members had.
+    """
+
+    moving: tuple[str, ...] = ()
+    window: Window | None = None
+    optional: tuple[str, ...] = ()
+    earlier: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Stated:
+    """What one answer must be and show."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+def same(path: str, value: Any, now: Any = MISSING) -> Iterator[Member]:
+    """State that a member has a value: of a list its entries in any order, of a date the moment."""
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        found = [entry for entry in now if isinstance(entry, str)] if isinstance(now, list) else []
+        yield Member(path, "selects", [list(dict.fromkeys([*value, *found])), list(value), False])
+    elif isinstance(comparable(value), datetime):
+        yield Member(path, "between", [value, value])
+    else:
+        yield Member(path, "equals", value)
+
+
+def of_object(
+    before: Sight | None,
+    after: Sight,
+    changes: Sequence[Change],
+    about: About = About(),
+    *,
+    entry: str = "",
+) -> Stated | None:
+    """State how an object must be shown now; ``None`` where nothing is known."""
+    whole = {change.how for change in changes if not change.member}
+    if whole & _UNJUDGED:
+        return None
+    if "emptied" in whole:
+        return (
+            Stated((OK,), (Member(f"{after.whole}.*.{entry}", "lacks", before.value[entry]),))
+            if entry and before
+            else Stated((REFUSED,))
+        )
+    if before is not None and not isinstance(before.value, dict):
+        return None
+    if before is None and not changes:
+        return None
+    if after.value is MISSING and entry and before is not None:
+        return Stated((OK,), (Member(f"{after.whole}.*.{entry}", "contains", before.value[entry]),))
+    was, now = flat(before.value) if before else {}, flat(after.value)
+    return Stated((OK,), tuple(_members(after.at, (was, now), changes, about, made=before is None)))
+
+
+def _members(
+    at: str,
+    seen: tuple[Mapping[str, Any], Mapping[str, Any]],
+    changes: Sequence[Change],
+    about: About,
+    *,
+    made: bool,
+) -> Iterator[Member]:
+    (was, now), start = seen, f"{at}." if at else ""
+    for change in changes:
+        if change.member:
+            yield from changed(f"{start}{change.member}", change, was, now, about)
+    for name in dict.fromkeys((*was, *now)):
+        is_moving = any(name == member or name.startswith(f"{member}.") for member in about.moving)
+        if made or is_moving or any(change.member and change.covers(name) for change in changes):
+            continue
+        if name in was:
+            yield from same(start + name, was[name], now.get(name, MISSING))
+        elif now[name] != []:
+            yield Member(start + name, "absent")
+
+
+def changed(
+    path: str,
+    change: Change,
+    was: Mapping[str, Any],
+    now: Mapping[str, Any],
+    about: About,
+) -> Iterator[Member]:
+    """State how a member must have changed."""
+    before, seen = was.get(change.member), now.get(change.member, MISSING)
+    if change.member in about.optional and before is None and seen is MISSING:
+        return
+    match change.how:
+        case "equals":
+            yield from same(path, change.value, seen)
+        case "absent":
+            if seen not in ([], False):
+                yield Member(path, "absent")
+        case "now" if about.window is not None:
+            yield Member(path, "between", about.window.bounds)
+        case "not-earlier" if before is not None:
+            yield Member(path, "between", [before, None])
+        case "new":
+            yield Member(path, "present")
+            yield from (Member(path, "differs", value) for value in about.earlier.get(change.member, ()))
+        case "plus-one" | "minus-one":
+            yield from _one_more_or_less(path, change, before, seen)
+        case "server-chosen" | "emptied" | "unspecified" | "now" | "not-earlier":
+            pass
+
+
+def _one_more_or_less(path: str, change: Change, before: Any, seen: Any) -> Iterator[Member]:
+    one = 1 if change.how == "plus-one" else -1
+    if isinstance(before, int):
+        yield Member(path, "equals", before + one)
+        return
+    had = list(before or ())
+    entry = change.entry.get("", MISSING)
+    if entry is MISSING:
+        return
+    wanted = [*had, entry] if one > 0 else [value for value in had if value != entry]
+    yield from same(path, wanted, seen if seen is not MISSING else [])
+
+
+def of_list(  # noqa: C901 - one case per form of change
+    before: Sight | None,
+    after: Sight,
+    changes: Sequence[Change],
+    about: About = About(),
+    *,
+    by: str,
+    ordered: bool = False,
+) -> Stated | None:
+    """State how a list must be shown now: its entries, and what each of them shows."""
+    whole = [change for change in changes if not change.member and not change.which]
+    if any(change.how in _UNJUDGED and not change.having for change in whole):
+        return None
+    if before is None and not changes:
+        return None
+    had, has = entries_of(before, by), entries_of(after, by)
+    path, order = f"{after.at}.*.{by}" if after.at else f"*.{by}", list(had)
+    wanted, number = list(order), len(order)
+    members: list[Member] = []
+    for change in whole:
+        if change.how == "emptied":
+            if not after.ok:
+                return Stated((REFUSED,))
+            wanted, number = [], 0
+        elif change.how == "plus-one":
+            number += 1
+            members += _new_entry(after, had, has, change, by)
+        elif change.how == "minus-one":
+            gone = {name for name, entry in had.items() if _matches(entry, change.entry)}
+            wanted, number = [name for name in wanted if name not in gone], number - 1
+    unknown = {change.which for change in changes if change.which and not change.member}
+    unknown |= {
+        name
+        for change in whole
+        for name, entry in (*had.items(), *has.items())
+        if change.having and any(f"{member}.".startswith(f"{change.having}.") for member in flat(entry))
+    }
+    wanted = [name for name in wanted if name not in unknown]
+    is_part = bool(after.whole)
+    if not any(change.how == "plus-one" for change in whole):
+        # What a request writes by its name is made where it was not there.
+        written = dict.fromkeys(
+            change.which for change in changes if change.which and change.which not in had
+        )
+        number += len(set(written) - unknown)
+        members += [Member(path, "contains", name) for name in written if name not in unknown]
+    if not unknown and not any(change.having for change in whole):
+        check = (
+            Member(after.at, "length", number)
+            if number
+            else Member(f"{after.at}.0" if after.at else "0", "absent")
+        )
+        members += [] if is_part else [check]
+    members.append(
+        Member(path, "selects", [[name for name in order if name not in unknown], wanted, ordered])
+    )
+    for place, (name, entry) in enumerate(has.items()):
+        own = [change for change in changes if change.member and change.which in {"", name}]
+        is_new = name not in had
+        if is_part or name in unknown or (is_new and not own):
+            continue
+        place_of = f"{after.at}.{place}" if after.at else str(place)
+        known = replace(about, earlier={}) if is_new else about
+        members += _members(place_of, (flat(had.get(name)), flat(entry)), own, known, made=is_new)
+    return Stated((OK,), tuple(members))
+
+
+def entries_of(sight: Sight | None, by: str) -> dict[str, Any]:
+    """Return the entries of a list by the member that tells them apart."""
+    value = sight.value if sight is not None else None
+    entries = value if isinstance(value, list) else []
+    return {str(entry.get(by)): entry for entry in entries if isinstance(entry, dict)}
+
+
+def _new_entry(
+    after: Sight, had: Mapping[str, Any], has: Mapping[str, Any], change: Change, by: str
+) -> Iterator[Member]:
+    start = f"{after.at}." if after.at else ""
+    if change.place:
+        place = 0 if change.place == "first" else len(had)
+        yield from (Member(f"{start}{place}.{by}", "differs", name) for name in had)
+    new = [place for place, name in enumerate(has) if name not in had]
+    for place in new[:1]:
+        for member, value in change.entry.items():
+            if value is not MISSING and value is not None:
+                yield from same(f"{start}{place}.{member}", value)
+
+
+def _matches(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    members = flat(entry)
+    return all(members.get(name) == value for name, value in wanted.items())
+
+
+def of_number(before: Sight, after: Sight, changes: Sequence[Change]) -> Stated | None:
+    """State which number a header must show now."""
+    if not isinstance(before.value, str) or not before.value.isdigit():
+        return None
+    number = int(before.value)
+    for change in changes:
+        if change.how in _UNJUDGED:
+            return None
+        number += {"plus-one": 1, "minus-one": -1}.get(change.how, 0)
+    return Stated((OK,), (Member(after.at, "header", str(number)),))
+
+
+def of_probe(before: Sight | None, after: Sight, changes: Sequence[Change], value: Any) -> Stated | None:
+    """State whether a probe must succeed now, and with which result."""
+    opens = before is not None and before.ok
+    for change in changes:
+        if change.how in _UNJUDGED:
+            return None
+        opens = change.value == "opens" if change.how == "equals" else opens
+    if not opens:
+        return Stated((REFUSED,))
+    return Stated((OK,), (Member(after.at, "equals", value),))

@@ -1,0 +1,159 @@
+"""Snapshots: everything that an API shows of some things at one moment.
+
+``effects.yaml`` says under ``resources`` by which requests a thing is read. A snapshot sends each of these requests once,
+keeps the answers, and says where in each of them a thing stands. Values are taken from the evidence, so that a secret
+is its token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.laws.asking import Ask, System
+
+if TYPE_CHECKING:
+    from kms_conformance.run.answer import Answer
+
+_SUBJECT = "$subject."
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A thing to look at: a resource of ``effects.yaml`` and which one of its kind.
+
+    ``owners`` are the names by which the path of a request may address it or what it belongs to; none: it belongs to the
+    instance. ``marks`` fill ``$subject.NAME``. A probe sends ``body`` and, where it succeeds, gets ``value``.
+    Of other things ``value`` are members that it must show at first; ``closed``: at first a probe is refused.
+    ``seldom``: looked at in the first and the last snapshot of a case only.
+    """
+
+    resource: str
+    id: str
+    marks: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    owners: frozenset[str] = frozenset()
+    bystander: bool = False
+    seldom: bool = False
+    body: Any = field(default=None, hash=False)
+    value: Any = field(default=None, hash=False)
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class Scene:
+    """What the adapter has prepared for a case: things to look at, and what data call ``{name}``."""
+
+    things: list[Thing] = field(default_factory=list)
+    marks: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One thing in one answer: where it stands (a dotted path, or the name of a header) and its value.
+
+    ``whole`` is the path of the list that holds it, where it is an entry. An answer that is a refusal has no value.
+    """
+
+    answer: Answer
+    at: str
+    value: Any
+    whole: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request succeeded."""
+        return self.answer.ok
+
+
+Snapshot = dict[tuple[Thing, int], Sight]
+"""Each thing in the answer to each of its reads, by their number."""
+
+
+def taken(
+    system: System, resources: Mapping[str, Any], things: Iterable[Thing], *, after: str, whole: bool
+) -> Snapshot:
+    """Look at things. ``after`` says in reports what has been done; without ``whole`` some are passed over.
+
+    Nothing is judged here, also not whether a request succeeds.
+    """
+    answers: dict[Any, Answer] = {}
+    snapshot: Snapshot = {}
+    for thing in things:
+        if thing.seldom and not whole:
+            continue
+        for number, read in enumerate(resources[thing.resource]["reads"]):
+            if thing.bystander and read.get("seldom"):
+                continue
+            if not whole and _is_seldom(read, thing, alone=system.alone):
+                continue
+            ask = _ask(read, thing, after)
+            name = (ask.operation, *sorted(ask.path.items()), *sorted(ask.query.items()), ask.identity)
+            # A probe sends a body of its own, so it is never shared.
+            key = (name, thing.id) if thing.body is not None else name
+            if key not in answers:
+                answers[key] = system.ask(ask).not_judged()
+            snapshot[thing, number] = _sight(answers[key], read, thing, resources[thing.resource]["kind"])
+    return snapshot
+
+
+def _is_seldom(read: Mapping[str, Any], thing: Thing, *, alone: bool) -> bool:
+    """Tell whether a request is sent for the first and the last snapshot only."""
+    if "entry" in read and not alone:
+        # Of an instance that others use as well, a list of everything is long.
+        return True
+    # Others are seen well enough where they stand in a list.
+    return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
+
+
+def _ask(read: Mapping[str, Any], thing: Thing, after: str) -> Ask:
+    path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
+    return Ask(
+        operation=read["operation"],
+        path=path,
+        query=dict(read.get("query", {})),
+        body=thing.body,
+        identity=read.get("identity", ""),
+        step=f"{read['operation']} {after}",
+    )
+
+
+def _filled(value: str, thing: Thing) -> str:
+    return str(thing.marks[value.removeprefix(_SUBJECT)]) if value.startswith(_SUBJECT) else value
+
+
+def _sight(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> Sight:
+    received = answer.exchange.answer
+    if received is None:
+        return Sight(answer, "", MISSING)
+    if kind == "number":
+        return Sight(answer, read["at"], received.headers.get(read["at"], MISSING) if answer.ok else MISSING)
+    at = read["at"].strip("/").replace("/", ".")
+    value = pick(received.body, at) if answer.ok else MISSING
+    if "entry" not in read:
+        return Sight(answer, at, value)
+    entries = value if isinstance(value, list) else []
+    member = read["entry"]
+    if kind == "list":
+        # A list of everything: ours are those whose member says so; where they stand is of no interest.
+        ours = [one for one in entries if isinstance(one, dict) and str(one.get(member)) in thing.owners]
+        return Sight(answer, at, ours, whole=at)
+    for place, entry in enumerate(entries):
+        if isinstance(entry, dict) and entry.get(member) == thing.id:
+            return Sight(answer, f"{at}.{place}", entry, whole=at)
+    return Sight(answer, "", MISSING, whole=at)
+
+
+def flat(value: Any, start: str = "") -> dict[str, Any]:
+    """Return the members of an object by their dotted paths; lists are values, and what is null is not there."""
+    members: dict[str, Any] = {}
+    if not isinstance(value, dict):
+        return members
+    for name, inner in value.items():
+        path = f"{start}{name}"
+        if isinstance(inner, dict):
+            members |= flat(inner, f"{path}.")
+        elif inner is not None:
+            members[path] = inner
+    return members
