@@ -39,6 +39,7 @@ def judge_endpoint(
     expression: str | None,
     workers: str | None,
     shard: str,
+    jobs: int | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
@@ -77,6 +78,7 @@ def judge_endpoint(
         baseline=read_baseline(baseline) if baseline else None,
         fuzz=fuzz_options(flags, profile),
         shard=shard,
+        jobs=jobs,
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []

@@ -52,8 +52,14 @@ def describe(item: pytest.Item) -> CaseInfo:
         impact=_impact(item, where_allowed=False),
         perhaps=_impact(item, where_allowed=True),
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
-        nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
+        nodeid=_without_group(item),
     )
+
+
+def _without_group(item: pytest.Item) -> str:
+    """Return an item's node id without the name of its group, which xdist appends."""
+    group = item.get_closest_marker("xdist_group")
+    return item.nodeid.removesuffix(f"@{group.args[0]}") if group is not None and group.args else item.nodeid
 
 
 def _title(item: pytest.Function, rule: str) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Cancelled(BaseException):
-    """The run is being stopped while a case waits; it is not an ``Exception``, so no case swallows it."""
+    """The run is being stopped while a case waits or sends; no ``Exception``, so no case swallows it."""
 
 
 class TooLong(Exception):  # noqa: N818 - a reason, not an error

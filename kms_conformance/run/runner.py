@@ -57,8 +57,8 @@ class Runner:
         admit(info, context.target)
         system = adapter_of(context.contract)(case)
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
-        kinds = _touched(info, context.target)
-        alone = bool(kinds & ALONE) or (context.clock.overlaps is False and info.waits > 0)
+        kinds = touched(info, context.target)
+        alone = wants_to_be_alone(info, context)
         with self._deferred.lock(case), locks.hold(sorted(kinds & TAKES_TURNS), alone=alone):
             self._deferred.take_up(case, system)
             if alone and not context.target.fresh:
@@ -96,7 +96,7 @@ def _reason(error: BaseException) -> BaseException:
     """Return why a case stopped, for its verdict."""
     match error:
         case Cancelled():
-            return NotTested("the run was stopped while this case waited")
+            return NotTested(str(error) or "the run was stopped while this case waited")
         case KeyboardInterrupt():
             return NotTested("the run was stopped during this case")
         case StaleError():
@@ -104,6 +104,12 @@ def _reason(error: BaseException) -> BaseException:
     return error
 
 
-def _touched(info: CaseInfo, target: Target) -> set[str]:
+def wants_to_be_alone(info: CaseInfo, context: Context) -> bool:
+    """Tell whether a case changes what all others on its instance see: a thing of the instance, or its clock."""
+    moves_the_clock = context.clock.overlaps is False and info.waits > 0
+    return moves_the_clock or bool(touched(info, context.target) & ALONE)
+
+
+def touched(info: CaseInfo, target: Target) -> set[str]:
     """Return what a case touches beyond its own things on this target."""
     return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(SWITCHES[kind], False))}

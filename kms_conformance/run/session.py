@@ -24,13 +24,14 @@ from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
+from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
 from kms_conformance.run.preflight import preflight
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
-from kms_conformance.run.runner import Runner
+from kms_conformance.run.runner import TAKES_TURNS, Runner, touched, wants_to_be_alone
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.rate_limit import RateLimit
@@ -54,6 +55,8 @@ class Session:
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._rate_limit: RateLimit | None = None
+        self._stopping = threading.Event()
+        self._round_trip: float | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile), lambda: self.target.contract)
         self.started = time.time()
@@ -81,6 +84,7 @@ class Session:
             instance = self.instance(context.target)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
                 first = preflight(context.client, context.contract, probe, instance)
+            self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
 
@@ -123,6 +127,7 @@ class Session:
             run=self.options.run,
             edition=self.options.edition,
             fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
+            stopping=self._stopping,
         )
 
     @property
@@ -143,6 +148,31 @@ class Session:
         """Tell whether waits are real, so that waiting cases belong into threads."""
         return self.context(contract_id).clock.overlaps
 
+    @property
+    def jobs(self) -> int:
+        """How many cases are under way at once: as the options say, else as the preflight has measured."""
+        return self.options.jobs or jobs_for(self._round_trip or 0.0, self.target.requests_per_second)
+
+    @property
+    def expected(self) -> Mapping[str, int]:
+        """How many requests each case is expected to send, by its id."""
+        return {}
+
+    @property
+    def sent(self) -> int:
+        """How many requests have left so far."""
+        return sum(context.client.sent for context in self._contexts.values())
+
+    def alone(self, info: CaseInfo) -> bool:
+        """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
+        context = self.context(info.contract)
+        return not context.target.fresh and wants_to_be_alone(info, context)
+
+    def turns(self, info: CaseInfo) -> frozenset[str]:
+        """Return the things of a shared instance that a case uses and that only one case at a time may use."""
+        target = self.context(info.contract).target
+        return frozenset() if target.fresh else frozenset(touched(info, target) & TAKES_TURNS)
+
     # --- running cases --------------------------------------------------------------------------------------------
 
     def open(self, info: CaseInfo) -> CaseRun:
@@ -158,7 +188,8 @@ class Session:
         return self._runner.run(case, body)
 
     def cancel(self) -> None:
-        """End every wait that is under way."""
+        """End every wait that is under way, and let cases send nothing but their clean-up."""
+        self._stopping.set()
         for context in self._contexts.values():
             context.clock.cancel()
 

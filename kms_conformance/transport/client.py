@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import logging
+import math
 import re
 import threading
 import time
@@ -83,7 +84,10 @@ class Recorded:
 
 
 class Client:
-    """Sends requests to one target; safe between threads."""
+    """Sends requests to one target; safe between threads.
+
+    ``sent`` is how many requests have left; ``round_trip`` the shortest time in seconds that an answer has taken.
+    """
 
     def __init__(
         self, target: Target, redactor: Redactor, prefix: str = "x", rate_limit: RateLimit | None = None
@@ -98,13 +102,16 @@ class Client:
         self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
         self._numbers = itertools.count(1)
         self._silent = 0
+        self._silence_ended = 0.0
+        self.sent = 0
+        self.round_trip = math.inf
         self._lock = threading.Lock()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
     @property
     def silent(self) -> int:
-        """How many requests in a row got no answer."""
+        """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
 
     def close(self) -> None:
@@ -174,8 +181,14 @@ class Client:
             reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             reply, trouble = None, _trouble(wrong)
+        ended = time.perf_counter()
         with self._lock:
-            self._silent = 0 if reply is not None else self._silent + 1
+            self.sent += 1
+            if reply is not None:
+                self._silent = 0
+                self.round_trip = min(self.round_trip, ended - begun)
+            elif begun >= self._silence_ended:
+                self._silent, self._silence_ended = self._silent + 1, ended
         exchange = self._evidence(
             request,
             headers,
@@ -184,7 +197,7 @@ class Client:
             reply=reply,
             trouble=trouble,
             started=started,
-            duration=time.perf_counter() - begun,
+            duration=ended - begun,
         )
         return reply, exchange
 

@@ -18,7 +18,10 @@ import httpx
 
 from kms_conformance.transport.tls import authorities
 
-POOL = 64
+POOL = 256
+"""More connections than 32 cases need, each with some requests at the same moment."""
+_IDLE = 4.0
+"""Seconds after which an idle connection is not used again: many servers close theirs after five."""
 
 
 class _Deadline(float):
@@ -94,7 +97,7 @@ class DeadlineTransport(httpx.BaseTransport):
             ssl_context=authorities(),
             max_connections=POOL,
             max_keepalive_connections=POOL,
-            keepalive_expiry=60,
+            keepalive_expiry=_IDLE,
             retries=retries,
             network_backend=_Backend(),
         )
