@@ -122,6 +122,7 @@ class Replay:
     def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
         self.tally.sent += 1
+        self.case.context.client.count()
         self.tally.succeeded += HTTPStatus.OK <= landed.status < HTTPStatus.MULTIPLE_CHOICES
         self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
         return self._aim.judge(shot, landed)

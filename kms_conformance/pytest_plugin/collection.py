@@ -100,6 +100,8 @@ class Collection:
         contracts = {info.contract for info in self.infos.values()}
         real_time = any(session.overlaps(contract) for contract in contracts)
         others = [item for item in items if not is_case(item)]
+        if not self._worker:
+            session.foresee(self.infos)
         in_order = order(self.infos, cases, real_time=real_time, alone=session.alone)
         items[:] = others + [cases[case_id][0] for case_id in in_order]
         for item, info in (cases[case_id] for case_id in in_order):
@@ -108,7 +110,7 @@ class Collection:
             # Hypothesis makes warnings quiet and the dice loaded for a whole process: what uses it stays in one thread.
             quick = session.jobs > 1 and item.path.name not in GENERATING
             if quick or self._waits_beside_others(info):
-                self.overlapping.add(info, body_of(item), requests=session.expected.get(info.id, 0))
+                self.overlapping.add(info, body_of(item), requests=session.expected.of(info.id))
 
     def _of_shard(
         self, cases: dict[str, tuple[pytest.Item, CaseInfo]]

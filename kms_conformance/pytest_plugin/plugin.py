@@ -22,6 +22,7 @@ from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, descri
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import comes_first
 from kms_conformance.run.session import Session
@@ -68,6 +69,11 @@ class State:
         self._collection = Collection(lambda: self.session, worker, watcher, workers)
         self.run: Run | None = None
         self.left: list[str] = []
+
+    @property
+    def chosen(self) -> list[CaseInfo]:
+        """The cases that were collected and chosen, in no certain order."""
+        return list(self._collection.infos.values())
 
     @property
     def session(self) -> Session:

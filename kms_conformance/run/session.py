@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
+from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
+from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import preflight
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
@@ -57,6 +59,8 @@ class Session:
         self._rate_limit: RateLimit | None = None
         self._stopping = threading.Event()
         self._round_trip: float | None = None
+        self._pace: Pace | None = None
+        self.expected = ExpectedRequests(self.options.journal)
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile), lambda: self.target.contract)
         self.started = time.time()
@@ -151,12 +155,26 @@ class Session:
     @property
     def jobs(self) -> int:
         """How many cases are under way at once: as the options say, else as the preflight has measured."""
-        return self.options.jobs or jobs_for(self._round_trip or 0.0, self.target.requests_per_second)
+        return self.options.jobs or jobs_for(self.round_trip, self.target.requests_per_second)
 
     @property
-    def expected(self) -> Mapping[str, int]:
-        """How many requests each case is expected to send, by its id."""
-        return {}
+    def round_trip(self) -> float:
+        """The shortest time that an answer has taken in the preflight, in seconds; 0 before there is any."""
+        return self._round_trip or 0.0
+
+    def foresee(self, case_ids: Iterable[str]) -> None:
+        """Note which cases are to run: from here on the run's pace is measured."""
+        requests = sum(self.expected.of(case_id) for case_id in case_ids) + self.sent
+        self._pace = Pace(lambda: self.sent, lambda: requests, lambda: self.queued)
+
+    def pace(self) -> tuple[str, float | None]:
+        """Return what bounds the run at this moment, and the seconds that are left; ``""`` and ``None``: unknown."""
+        return (self._pace.bound(), self._pace.left()) if self._pace is not None else ("", None)
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for the rate limit at this moment."""
+        return self._rate_limit.queued if self._rate_limit is not None else 0
 
     @property
     def sent(self) -> int:
@@ -221,7 +239,8 @@ class Session:
         return accepted(result, self.options.baseline or ())
 
     def outcome(self) -> Run:
-        """Return the verdict object."""
+        """Return the verdict object, and keep for the next run how many requests each case has sent."""
+        self.expected.keep(self.results.values())
         return describe_run(self.options, self._target, self._record.recorded(), self.started)
 
     # --- what runs have left --------------------------------------------------------------------------------------

@@ -114,6 +114,15 @@ class Client:
         """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
 
+    def beside(self, method: str, url: str, body: JSON) -> tuple[int, JSON]:
+        """Send a request of the control protocol, which is no evidence; return status and document.
+
+        It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
+        """
+        self._rate_limit.take()
+        with self._http.stream(method, url, json=body) as answer:
+            return answer.status_code, json_document(bounded(answer.iter_bytes()))
+
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
@@ -130,6 +139,11 @@ class Client:
                 break
             time.sleep(wait)
         return reply, exchange
+
+    def count(self) -> None:
+        """Count a request that has left by other means."""
+        with self._lock:
+            self.sent += 1
 
     def take_turn(self) -> None:
         """Wait for the run's rate limit; for those who send by other means."""

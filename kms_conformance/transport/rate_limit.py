@@ -20,7 +20,7 @@ _TURN = struct.Struct("d")
 class RateLimit:
     """Lets at most ``per_second`` requests leave in any second; ``None`` means no limit.
 
-    ``place`` is a file by which several processes share the limit. The clock counts from the start of the machine, so it
+    ``queued`` is how many wait for their turn at this moment. ``place`` is a file by which several processes share the limit. The clock counts from the start of the machine, so it
     is the same for all of them.
     """
 
@@ -28,6 +28,8 @@ class RateLimit:
         self._gap = _MARGIN / per_second if per_second else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
+        self._count = threading.Lock()
+        self.queued = 0
         self._file: FileLock | None = None
         if place is not None and self._gap:
             self._file = FileLock(place)
@@ -36,17 +38,26 @@ class RateLimit:
         """Wait for a turn. Who waits keeps the others waiting, so that turns never come closer together."""
         if not self._gap:
             return
-        with self._lock:
-            if self._file is None:
-                self._next = self._after(self._next)
-                return
-            self._file.acquire(alone=True)
-            try:
-                held = os.pread(self._file.handle, _TURN.size, 0)
-                before = _TURN.unpack(held)[0] if len(held) == _TURN.size else 0.0
-                os.pwrite(self._file.handle, _TURN.pack(self._after(before)), 0)
-            finally:
-                self._file.release()
+        with self._count:
+            self.queued += 1
+        try:
+            with self._lock:
+                self._take()
+        finally:
+            with self._count:
+                self.queued -= 1
+
+    def _take(self) -> None:
+        if self._file is None:
+            self._next = self._after(self._next)
+            return
+        self._file.acquire(alone=True)
+        try:
+            held = os.pread(self._file.handle, _TURN.size, 0)
+            before = _TURN.unpack(held)[0] if len(held) == _TURN.size else 0.0
+            os.pwrite(self._file.handle, _TURN.pack(self._after(before)), 0)
+        finally:
+            self._file.release()
 
     def close(self) -> None:
         """Close the file."""
