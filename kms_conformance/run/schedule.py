@@ -90,11 +90,12 @@ class OverlappingCases:
                 # A long case that begins last ends alone. With -x the first failure is the first in the usual order.
                 self._queue.sort(key=lambda entry: (-entry.requests, entry.place))
             self._launched = self._launched or time.time()
+            missing = min(self._jobs - self._threads, len(self._queue))
+            self._threads += missing
         for entry in sorted(waiting, key=lambda entry: -entry.info.waits):
             self._begin(entry)
-        while self._threads < min(self._jobs, len(self._queue)):
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"kms-cases-{self._threads}", daemon=True).start()
+        for _ in range(missing):
+            threading.Thread(target=self._work, name="kms-cases", daemon=True).start()
 
     def _begin(self, entry: _Entry) -> None:
         """Start a case in a thread of its own, unless it has begun."""
