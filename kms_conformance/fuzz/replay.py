@@ -17,7 +17,7 @@ from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.outcomes import NotApplicable, NotTested
-from kms_conformance.transport.pipeline import CONNECTIONS, Flight, Landed, Outgoing, Single
+from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single, in_flight
 
 if TYPE_CHECKING:
     from kms_conformance.run.case import CaseRun
@@ -56,14 +56,16 @@ class _Job:
 
 
 class Replay:
-    """One case's replay. ``connections`` requests are under way at a time, one where the target has a rate limit."""
+    """One case's replay. ``connections`` requests are under way at a time, by default as many as keep the line full."""
 
-    def __init__(self, case: CaseRun, supply: Supply, connections: int = CONNECTIONS) -> None:
+    def __init__(self, case: CaseRun, supply: Supply, connections: int | None = None) -> None:
         self.case, self.supply = case, supply
         self.tally = Tally()
         self._aim = Aim(case, supply)
         self._target = case.context.target
-        self._connections = 1 if self._target.requests_per_second else connections
+        self._connections = connections or in_flight(
+            case.context.client.round_trip, self._target.requests_per_second
+        )
         self._silent = 0
         self._tries = _ALL_TRIES
 

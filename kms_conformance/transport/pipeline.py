@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import ssl
 import time
 import zlib
@@ -24,10 +25,26 @@ from kms_conformance.transport.retry import pause
 from kms_conformance.transport.tls import authorities
 
 CONNECTIONS = 16
+"""Enough where the answer comes at once."""
+_MOST = 64
+_OWN_WORK = 0.002
+"""Seconds that a request costs this process."""
 _GZIP = zlib.MAX_WBITS | 16
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
+
+
+def in_flight(round_trip: float, per_second: float | None) -> int:
+    """Return how many requests to have under way: while one is awaited, others are made and judged.
+
+    ``round_trip`` in seconds, infinite where nobody knows it; ``per_second`` is the rate limit, at which no more are of
+    use than are on their way at that rate, and one that waits for its turn.
+    """
+    if not math.isfinite(round_trip):
+        return CONNECTIONS
+    wanted = min(max(CONNECTIONS, math.ceil(round_trip / _OWN_WORK)), _MOST)
+    return wanted if not per_second else min(wanted, math.ceil(1.5 * per_second * round_trip) + 1)
 
 
 @dataclass(slots=True)
