@@ -24,6 +24,7 @@ from kms_conformance import __version__
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.crowd import Crowd
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.retry import pause
@@ -100,6 +101,7 @@ class Client:
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
+        self._crowd = Crowd()
         self._numbers = itertools.count(1)
         self._silent = 0
         self._silence_ended = 0.0
@@ -132,12 +134,15 @@ class Client:
 
         A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts.
         """
-        for tried in itertools.count(1):
-            reply, exchange = self._once(request, case)
-            wait = None if reply is None else pause(reply.status, reply.headers, tried)
-            if wait is None:
-                break
-            time.sleep(wait)
+        with self._crowd.place():
+            for tried in itertools.count(1):
+                reply, exchange = self._once(request, case)
+                wait = None if reply is None else pause(reply.status, reply.headers, tried)
+                if wait is None:
+                    break
+                self._crowd.refused(case)
+                time.sleep(wait)
+            self._crowd.answered()
         return reply, exchange
 
     def count(self) -> None:
