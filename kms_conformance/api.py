@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.adapters.key_protect.material import seal_nonce
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.fuzz import entrypoints
 from kms_conformance.fuzz.raw_request import send_raw
@@ -31,12 +30,13 @@ __all__ = [
     "case_fixture",
     "covers",
     "fuzz_operation",
+    "hold_law",
     "impact",
+    "law_cases",
     "needs",
     "operations",
     "raw_request",
     "replay_corpus",
-    "seal_nonce",
     "waits",
     "walk",
 ]
@@ -63,8 +63,8 @@ def needs(
 def impact(*kinds: str, where_allowed: bool = False) -> pytest.MarkDecorator:
     """Name what a case touches beyond its own keys; ``where_allowed``: elsewhere it runs all the same, and does without.
 
-    ``instance`` and ``allowed-ip`` (it then runs alone), ``import-token`` (cases take turns), ``litter`` (something one
-    user cannot remove). On a shared instance each needs the matching switch under ``[allow]``.
+    The system of the case says which kinds there are, whether such a case runs alone or takes turns with others, and which
+    switch under ``[allow]`` each needs on a shared instance.
     """
     return pytest.mark.impact(*kinds, where_allowed=where_allowed)
 
@@ -97,6 +97,32 @@ def raw_request(
 def walk(system: Any, kind: str) -> None:
     """Walk through the life of things of a kind, and hold every answer against the system's model."""
     entrypoints.walk(system.case, kind)
+
+
+def law_cases(contract: str, law: str) -> list[Any]:
+    """Return the parameters of a law's cases, each with the markers that its data ask for."""
+    from kms_conformance.laws.entries import law_cases as cases  # noqa: PLC0415 - only the law cases need it
+
+    return [
+        pytest.param(
+            case.id,
+            id=case.id,
+            marks=[
+                covers(*case.rows),
+                needs(identity=case.identities, capability=case.capabilities, control=case.control),
+                *([waits(case.waits)] if case.waits else []),
+                *([impact(*case.impact)] if case.impact else []),
+            ],
+        )
+        for case in cases(contract, law).values()
+    ]
+
+
+def hold_law(system: Any, law: str, case_id: str) -> None:
+    """Go through one case of a law (``<law>.yaml`` of the contract), and judge every answer."""
+    from kms_conformance.laws.entrypoints import hold  # noqa: PLC0415 - only the law cases need it
+
+    hold(system, law, case_id)
 
 
 def operations(contract: str) -> tuple[str, ...]:

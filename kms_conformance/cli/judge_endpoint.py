@@ -11,21 +11,21 @@ from typing import Any
 import click
 import pytest
 
-from kms_conformance.cli.checks import check_contracts, check_names
+from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
 from kms_conformance.cli.progress import Watcher
-from kms_conformance.contract.case_index import folders
+from kms_conformance.contract.case_index import packages
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import read_shard
-from kms_conformance.outputs.terminal import summary_lines
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
 from kms_conformance.run.plan import plan as plan_of
 from kms_conformance.run.session import Session
+from kms_conformance.system import system_of
 from kms_conformance.target.target import contracts_by_default, read_target
 
 
@@ -67,11 +67,13 @@ def judge_endpoint(
     check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
     check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
     asked = tuple(part.strip() for part in (flags.get("contract") or "").split(",") if part.strip())
-    contracts = asked or contracts_by_default(target)
+    contracts = check_contracts(asked or contracts_by_default(target))
+    if target is None:
+        check_reference(contracts)
     options = Options(
         profile=Profile(profile),
-        edition=edition,
-        contracts=check_contracts(contracts),
+        edition=check_edition(edition, contracts),
+        contracts=contracts,
         report_dir=report_dir,
         journal=journal,
         max_wait=document.get("limits", {}).get("max_wait") if target is None else None,
@@ -81,6 +83,7 @@ def judge_endpoint(
         fuzz=fuzz_options(flags, profile),
         shard=shard,
         jobs=jobs,
+        command_line=tuple(sys.argv),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
@@ -125,10 +128,7 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
-    for line in summary_lines(state.run, report_dir):
-        click.echo(line, err=quietly)
-    for line in state.left:
-        click.echo(f"left behind (`kms-conformance sweep` tries again): {line}", err=True)
+    print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
     return int(state.run.exit_code)
 
 
@@ -174,11 +174,9 @@ def collect(session: Session, state: State, arguments: list[str]) -> int:
         # Cases state what they expect on answers; rewriting their asserts would take a second of every start.
         "--assert=plain",
     ]
-    places = [
-        f"kms_conformance.scenarios.{folder}"
-        for contract in session.options.contracts
-        for folder in folders(contract)
-    ]
+    places = [place for contract in session.options.contracts for place in packages(contract)]
     if session.options.fuzz.replay:
-        places = [place for place in places if not place.endswith(session.options.contracts)]
+        # One request of the fuzzer is tried again, so the cases that name what they send stay away.
+        named = {place for contract in session.options.contracts for place in system_of(contract).scenarios}
+        places = [place for place in places if place not in named]
     return int(pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state]))

@@ -10,7 +10,7 @@ import click
 from kms_conformance.cli.table_options import click_option, named
 from kms_conformance.outputs import write_all
 from kms_conformance.outputs.shards import merge
-from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.run.option_table import RUN_OPTIONS
 
 
@@ -26,6 +26,5 @@ def command(directories: tuple[Path, ...], report_dir: Path) -> None:
     """
     run = merge(directories)
     write_all(run, report_dir)
-    for line in summary_lines(run, report_dir):
-        click.echo(line)
+    print_summary(run, report_dir, sys.stdout)
     sys.exit(int(run.exit_code))

@@ -53,8 +53,8 @@ class Live:
         self._found: dict[Key, tuple[Shot, Landed]] = {}
         self._sent = self._silent = self._failed = 0
         self._until = float("inf")
-        target = case.context.target
-        self._gun = Single(target.base_url, target.timeout, case.context.client.take_turn)
+        target, client = case.context.target, case.context.client
+        self._gun = Single(target.base_url, target.timeout, client.take_turn, client.traffic.waits)
 
     def run(self) -> None:
         """Make requests until their number or the time is up, then hand what was found to the case."""

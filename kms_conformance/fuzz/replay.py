@@ -18,6 +18,7 @@ from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.outcomes import NotApplicable, NotTested
 from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single, in_flight
+from kms_conformance.transport.retry import IN_A_ROW, from_gateway
 
 if TYPE_CHECKING:
     from kms_conformance.run.case import CaseRun
@@ -62,9 +63,9 @@ class Replay:
         self.case, self.supply = case, supply
         self.tally = Tally()
         self._aim = Aim(case, supply)
-        self._target = case.context.target
+        self._target, self._client = case.context.target, case.context.client
         self._connections = connections or in_flight(
-            case.context.client.round_trip, self._target.requests_per_second
+            self._client.round_trip, self._target.requests_per_second
         )
         self._silent = 0
         self._tries = _ALL_TRIES
@@ -96,12 +97,17 @@ class Replay:
     # --- sending ---------------------------------------------------------------------------------------------------
 
     def _fly(self, entries: Sequence[Entry]) -> None:
-        flight: Flight[_Job] = Flight(self._target.base_url, self._target.timeout, self._connections)
-        turn = self._turn if self._target.requests_per_second else None
+        flight: Flight[_Job] = Flight(
+            self._target.base_url, self._target.timeout, self._connections, self._client.traffic.waits
+        )
+        turn = self._turn if self._target.requests_per_second else self._unlimited
         flight.run((_Job(entry) for entry in entries), self._write, self._landed, turn)
 
     async def _turn(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self.case.context.client.take_turn)
+        await asyncio.get_running_loop().run_in_executor(None, self._client.take_turn)
+
+    async def _unlimited(self) -> None:
+        self._client.take_turn()
 
     def _write(self, job: _Job) -> Outgoing:
         job.shot = shot = self._aim.fill(job.entry)
@@ -136,14 +142,28 @@ class Replay:
         ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
         if not ordered:
             return
-        gun = Single(self._target.base_url, self._target.timeout, self.case.context.client.take_turn)
+        gun = Single(
+            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
+        )
         try:
             for key, found in ordered[:MOST_FINDINGS]:
+                if self._gone_again(gun, key, found):
+                    continue
                 shot, landed = self._smallest(gun, key, found)
                 times = f"{found.times} times" if found.times > 1 else "once"
                 self._aim.report(shot, landed, key, f"corpus request {found.shot.entry.id}, {times}")
         finally:
             gun.close()
+
+    def _gone_again(self, gun: Single, key: Key, found: Found) -> bool:
+        """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""
+        if not from_gateway(found.landed.status, found.landed.content):
+            return False
+        for _ in range(IN_A_ROW - 1):
+            self.supply.leaving(found.shot)
+            if key not in self._take(found.shot, gun.ask(found.shot.outgoing)):
+                return True
+        return False
 
     def _smallest(self, gun: Single, key: Key, found: Found) -> tuple[Shot, Landed]:
         """Return the smallest request that still shows a finding, and its answer; or what was seen first."""

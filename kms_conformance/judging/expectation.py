@@ -22,8 +22,8 @@ class Outcome:
     ``code`` is the reason code, ``None`` where the answer carries no reasons (a success, or an envelope with
     ``errorMsg`` alone). ``messages`` are accepted texts (none: any); with ``detail`` more may follow each.
     ``target`` is ``(type, name)`` where the reason must name what was wrong. ``schema`` names a file of ``schemas/``.
-    No statuses: any error. ``code_at`` and ``text_at`` are the dotted paths of code and text where they are not in the
-    KMS's envelope; ``patterns`` are regular expressions of which one must be found in the text.
+    No statuses: any error. ``code_at``, ``text_at``, ``target_at`` and ``summary_at`` are the dotted paths of what the answer
+    must say (see :class:`kms_conformance.contract.contract.ReasonPlaces`); ``patterns`` are regular expressions of which one must be found in the text.
     """
 
     statuses: tuple[int, ...]
@@ -35,6 +35,8 @@ class Outcome:
     source: str = ""
     code_at: str = ""
     text_at: str = ""
+    target_at: str = ""
+    summary_at: str = ""
     patterns: tuple[str, ...] = ()
 
     def told(self) -> str:
@@ -46,6 +48,11 @@ class Outcome:
             return f"{status} with a text like {self.patterns[0]!r}"
         return f"{status} {self.code}" if self.code else status
 
+    def within(self, other: Outcome) -> bool:
+        """Tell whether another outcome names the same code and more statuses, so that its words say this one too."""
+        same = (self.code, self.patterns[:1]) == (other.code, other.patterns[:1])
+        return same and set(self.statuses) < set(other.statuses)
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -55,7 +62,8 @@ class Member:
     (equals, where it is there at all), ``differs``,
     ``present``, ``absent``, ``contains``, ``lacks``, ``length``, ``header``, ``matches`` (a text,
     or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
-    (nowhere in the answer; ``path`` only names what). ``value`` is redacted like the exchange: a secret is its token.
+    (nowhere in the answer; ``path`` only names what), ``selects`` and ``sorted`` (see :mod:`kms_conformance.judging.order`).
+    ``value`` is redacted like the exchange: a secret is its token.
     """
 
     path: str
@@ -78,7 +86,14 @@ class Member:
             "hides": f"{self.path} nowhere in the answer",
             "header": f"header {self.path}" + ("" if self.value is None else f" = {self.value!r}"),
         }
-        return words[self.check]
+        return words[self.check] if self.check in words else self._told_of_list()
+
+    def _told_of_list(self) -> str:
+        if self.check == "sorted":
+            return f"{self.path} sorted by " + ", ".join(f"{name} {order}" for name, order in self.value)
+        of, are, ordered = self.value
+        exactly = "in this order" if ordered else "and no others"
+        return f"{self.path} with these of our {len(of)}, {exactly}: {', '.join(are) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,8 @@ class Expectation:
 
     def told(self) -> str:
         """Return the expectation in a few words."""
-        parts = [" or ".join(dict.fromkeys(outcome.told() for outcome in self.outcomes))]
+        told = (outcome.told() for outcome in self.outcomes if not any(map(outcome.within, self.outcomes)))
+        parts = [" or ".join(dict.fromkeys(told))]
         parts += [member.told() for member in self.members]
         return ", ".join(part for part in parts if part)
 

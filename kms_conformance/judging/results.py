@@ -27,7 +27,7 @@ class CaseResult:
     """What became of one case.
 
     ``checks`` counts the expectations that were judged; ``exchanges`` and ``expectations`` are the evidence.
-    ``judged`` names the covered rows that some answer was held against. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
+    ``file`` and ``line`` (from 1) are where the case is written. ``judged`` names the covered rows that some answer was held against. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
     """
 
     id: str
@@ -47,6 +47,8 @@ class CaseResult:
     judged: tuple[str, ...] = ()
     rule: str = ""
     nodeid: str = ""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

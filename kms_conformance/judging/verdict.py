@@ -42,8 +42,9 @@ class Profile(StrEnum):
 class Run:
     """Everything a run found out; the one object behind all outputs.
 
-    ``interrupted`` says why a run is not complete (``""`` when it is); ``trouble`` is an error of the suite
-    outside any case; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
+    ``partial`` says what was left out on purpose (by ``-k``, as a shard) and ``interrupted`` why the run ended early, both
+    ``""`` when the run is complete; ``not_run`` counts the cases that are missing for either reason; ``trouble`` is an error
+    of the suite outside any case; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
     ``baseline`` holds the entries of a baseline; ``accepted`` says, by the ids of failed cases, why they do not fail
     the run.
     """
@@ -51,13 +52,22 @@ class Run:
     profile: Profile
     cases: tuple[CaseResult, ...]
     rows: tuple[Row, ...]
+    partial: str = ""
     interrupted: str = ""
+    not_run: int = 0
     trouble: str = ""
     started: float = 0.0
     finished: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
     baseline: tuple[KnownDeviation, ...] = ()
     accepted: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def incomplete(self) -> str:
+        """Why cases are missing, in words; ``""`` when none is."""
+        told = [f"partial run: {self.partial}"] if self.partial else []
+        told += [f"run cut short: {self.interrupted}"] if self.interrupted else []
+        return "; ".join(told)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -137,7 +147,7 @@ def run_verdict(run: Run) -> RunVerdict:
         entry.wrong for entry in run.baseline
     ):
         return RunVerdict.NON_CONFORMANT
-    if run.interrupted or run.trouble:
+    if run.incomplete or run.trouble:
         return RunVerdict.NOT_VERIFIED
     if any(case.verdict in {Verdict.INCONCLUSIVE, Verdict.ERROR} for case in run.cases):
         return RunVerdict.NOT_VERIFIED
@@ -158,7 +168,8 @@ def _settled(case: CaseResult) -> CaseResult:
         replace(finding, severity=Verdict.WARNED) if finding.severity is Verdict.FAILED else finding
         for finding in case.findings
     )
-    return replace(case, verdict=Verdict.WARNED, findings=tuple(findings))
+    # Rows that the accepted finding kept the case from judging are accepted with it.
+    return replace(case, verdict=Verdict.WARNED, findings=tuple(findings), judged=case.requirements)
 
 
 def required_rows(run: Run) -> tuple[RowResult, ...]:
@@ -195,8 +206,8 @@ def headline(run: Run) -> str:
     same = monotony(run)
     if same:
         line += f"; {same}"
-    if run.interrupted:
-        line += f"; run cut short: {run.interrupted}"
+    if run.incomplete:
+        line += f"; {run.incomplete}"
     if run.trouble:
         line += f"; trouble: {run.trouble}"
     return line

@@ -15,10 +15,10 @@ from typing import Any
 
 from allure_commons.model2 import Label, Link, Parameter, Status, StatusDetails, TestResult
 
-from kms_conformance import __version__
 from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs.about import facts_by_name, latency_of
 from kms_conformance.outputs.allure_steps import (
     FINISHED,
     STATUS,
@@ -28,8 +28,8 @@ from kms_conformance.outputs.allure_steps import (
     tell_exchanges,
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
-from kms_conformance.outputs.overview import contract_title, sections, unseen
-from kms_conformance.outputs.text import rfc3339
+from kms_conformance.outputs.overview import contract_title, gravest, sections, unseen
+from kms_conformance.outputs.text import plural, told_duration
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
 
@@ -109,7 +109,7 @@ def _result(
         name=case.title or case.id,
         description=case.rule,
         status=Status.SKIPPED if accepted else STATUS[case.verdict],
-        statusDetails=details_of(case, accepted),
+        statusDetails=details_of(case, accepted, _section_of(case, run, titles)),
         stage=FINISHED,
         start=milliseconds(case.started),
         stop=milliseconds(case.started + case.duration),
@@ -117,6 +117,16 @@ def _result(
         links=[Link(type="link", url=url, name=name) for url, name in links.items()],
         parameters=[Parameter(name="case", value=case.id)],
     )
+
+
+def _section_of(case: CaseResult, run: Run, titles: Mapping[tuple[str, str], str]) -> str:
+    """Return the title of the section that the case's gravest finding belongs to."""
+    finding = gravest(case)
+    if finding is None:
+        return ""
+    sections_by_row = {(row.contract, row.id): row.section for row in run.rows}
+    section = sections_by_row.get((case.contract, finding.requirement), "")
+    return titles.get((case.contract, section), "")
 
 
 def _run_result(run: Run, why: str, start: str) -> TestResult:
@@ -143,18 +153,13 @@ def _severity(covered: list[Row]) -> str:
 
 
 def _environment(run: Run) -> bytes:
-    target = run.meta.get("target", {})
-    values = {
-        "Verdict": run.verdict.value,
-        "Headline": headline(run),
-        "Profile": run.profile.value,
-        "Edition": str(run.meta.get("edition", "page")),
-        "Endpoint": str(target.get("base_url", "")),
-        "Suite": str(run.meta.get("suite", {}).get("version", __version__)),
-        "Started": rfc3339(run.started),
-    }
+    values = {"Verdict": run.verdict.value, "Headline": headline(run)}
+    values |= {name.replace(" ", "."): text for name, text in facts_by_name(run).items()}
     for block in run.meta.get("contracts", ()):
         values[f"Contract.{block.get('id', '')}"] = str(block.get("edition", ""))
+    for found in latency_of(run):
+        took = ", ".join(f"{name} {told_duration(getattr(found, name))}" for name in ("p50", "p95", "p99"))
+        values[f"Latency.{found.operation or 'other'}"] = f"{took}, {plural(found.count, 'answer')}"
     return "".join(f"{_property(key)}={_property(value)}\n" for key, value in values.items()).encode("ascii")
 
 

@@ -19,7 +19,9 @@ from allure_commons.model2 import (
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.judging.groups import without_variable_parts
 from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.outputs.overview import gravest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,12 +151,18 @@ def _response(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def details_of(case: CaseResult, accepted: str = "") -> StatusDetails | None:
+def details_of(case: CaseResult, accepted: str = "", section: str = "") -> StatusDetails | None:
     """Return what Allure shows next to a status: verdict and message, and every finding.
 
-    ``accepted`` is why a baseline keeps the failure from failing the run; Allure then calls it a known issue.
+    Allure puts cases with the same message together, so the message of a finding is the same for all of one cause:
+    the title of its ``section``, what was expected and what came, without ids. ``accepted`` is why a baseline keeps the
+    failure from failing the run; Allure then calls it a known issue.
     """
     told = case.missing or case.message
+    finding = gravest(case)
+    if finding is not None and finding.severity is case.verdict:
+        cause = f"expected {finding.expected}, got {finding.got}"
+        told = without_variable_parts(f"{section}: {cause}" if section else cause)
     if accepted:
         told = f"accepted by the baseline, {accepted}: {told}"
     if not told and not case.findings and case.verdict is Verdict.PASSED:

@@ -21,6 +21,7 @@ from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
+from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.text import rfc3339
 
@@ -37,20 +38,27 @@ def write(run: Run, directory: Path) -> Path:
 
 
 def render(run: Run) -> str:
-    """Return the HAR document as text: a page per case, an entry per exchange, one of them a line."""
-    cases = [case for case in run.cases if case.exchanges]
+    """Return the HAR document as text: a page per case, an entry per exchange in the order of time, one of them a line."""
+    cases = sorted((case for case in run.cases if case.exchanges), key=_began)
     head = {
         "version": HAR_VERSION,
         "creator": {"name": "kms-conformance", "version": __version__},
-        "_kms": {"run_id": str(run.meta.get("run_id", "")), "contracts": list(run.meta.get("contracts", ()))},
+        "_kms": {
+            "run_id": str(run.meta.get("run_id", "")),
+            "contracts": list(run.meta.get("contracts", ())),
+            "about": facts_by_name(run),
+        },
     }
     pages = ",\n".join(_encode(_page(case)) for case in cases)
-    entries = ",\n".join(_encode(entry) for case in cases for entry in _entries(case))
+    told = sorted(
+        (entry for case in cases for entry in _entries(case)), key=lambda entry: entry["_kms"]["started"]
+    )
+    entries = ",\n".join(map(_encode, told))
     return f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n{entries}\n]}}}}\n'
 
 
 def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
-    """Return each exchange of a transcript with what was expected of it, in order.
+    """Return each exchange of a transcript with what was expected of it, in the order of time.
 
     Raises :class:`TranscriptError` when the file is no transcript of this suite.
     """
@@ -65,9 +73,13 @@ def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
         raise TranscriptError(str(path), f"a member is missing or of the wrong kind ({wrong!r})") from wrong
 
 
+def _began(case: CaseResult) -> float:
+    return min(exchange.started for exchange in case.exchanges)
+
+
 def _page(case: CaseResult) -> dict[str, Any]:
     return {
-        "startedDateTime": rfc3339(case.exchanges[0].started),
+        "startedDateTime": rfc3339(_began(case)),
         "id": case.id,
         "title": f"{case.id}: {case.title}",
         "pageTimings": {},
@@ -109,6 +121,7 @@ def _entry(page: str, exchange: Exchange, expected: list[dict[str, Any]]) -> dic
             "answered": answer is not None,
             "is_json": answer is not None and answer.is_json,
             "kind": "" if answer is None else answer.kind,
+            "code": None if answer is None else answer.code,
             "expectations": expected,
         },
     }
@@ -176,6 +189,7 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
             is_json=kms["is_json"],
             size=response["content"]["size"],
             kind=kms["kind"],
+            code=kms["code"],
         )
     exchange = Exchange(
         id=kms["id"],

@@ -19,27 +19,41 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from kms_conformance import __version__
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, counts_told, headline
+from kms_conformance.outputs.about import facts, latency_of, left_behind
+from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import (
     contract_ids,
     contract_title,
-    rows_told,
+    failure_groups,
+    group_title,
     sections,
     untested,
+    warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import rfc3339, shorten, told_duration, visible, visible_lines
+from kms_conformance.outputs.text import plural, shorten, told_duration, visible, visible_lines
 
 NAME = "report.html"
 TEMPLATES = "kms_conformance.reports"
 # A page of a thousand cases must still open; the transcript holds what is cut here.
 LONGEST_BODY = 6000
+# Who opens the page looks for what is wrong.
+_MOST_WANTED = (
+    Verdict.FAILED,
+    Verdict.ERROR,
+    Verdict.INCONCLUSIVE,
+    Verdict.WARNED,
+    Verdict.NOT_TESTED,
+    Verdict.NOT_APPLICABLE,
+    Verdict.PASSED,
+)
 
 _TITLES = {
     RunVerdict.CONFORMANT: "Conformant",
@@ -57,6 +71,7 @@ def render(run: Run) -> str:
     """Return the page."""
     template, style, script = _page()
     places = {case.id: f"case-{number}" for number, case in enumerate(run.cases, 1)}
+    failures = [_cause(run, group) for group in failure_groups(run)]
     verdicts = {(result.row.contract, result.row.id): result for result in run.requirements}
     return template.render(
         style=Markup(style),  # noqa: S704 - our own file
@@ -66,19 +81,31 @@ def render(run: Run) -> str:
         title=_TITLES[run.verdict],
         headline=visible(headline(run)),
         counts=counts_told(run),
-        about=_about(run),
+        about=[(name, visible(value)) for name, value in facts(run)],
+        latency=latency_of(run),
+        left_behind=left_behind(run),
         places=places,
-        failed=[case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted],
+        titles={case.id: case.title for case in run.cases},
+        section_places=section_places(run),
+        evidence={exchange.id for case in run.cases for exchange in case.exchanges},
+        failures=failures,
+        number_failed=len({case_id for group in failures for case_id in group["cases"]}),
+        warnings=[_cause(run, group) for group in warning_groups(run)],
         accepted=[case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted],
         shaky=[
             (verdict, found)
-            for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED)
+            for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE)
             if (found := with_verdict(run, verdict))
         ],
         untested=untested(run),
         groups=_groups(run),
-        cases=[_case(case, places[case.id], verdicts) for case in run.cases],
+        cases=[
+            _case(case, places[case.id], verdicts)
+            for case in sorted(run.cases, key=lambda case: _MOST_WANTED.index(case.verdict))
+        ],
         visible=visible,
+        plural=plural,
+        took=told_duration,
     )
 
 
@@ -88,34 +115,35 @@ def _page() -> tuple[Template, str, str]:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     texts = [
         (root / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")
     ]
     return environment.from_string(texts[0]), texts[1], texts[2]
 
 
-def _about(run: Run) -> list[tuple[str, str]]:
-    target = run.meta.get("target", {})
-    suite = {"version": __version__, **run.meta.get("suite", {})}
-    told = [
-        ("Endpoint", str(target.get("base_url", ""))),
-        ("Instance", str(target.get("instance", ""))),
-        ("Profile", f"{run.profile.value}, edition {run.meta.get('edition', 'page')}"),
-        *(
-            ("Contract", f"{contract_title(run, block['id'])}, edition {block.get('edition', '')}")
-            for block in run.meta.get("contracts", ())
-            if "id" in block
-        ),
-        ("Rows", rows_told(run)),
-        ("Started", rfc3339(run.started)),
-        ("Took", told_duration(run.finished - run.started)),
-        (
-            "Suite",
-            " ".join(filter(None, ["kms-conformance", suite["version"], str(suite.get("commit", ""))[:12]])),
-        ),
-        ("Run", str(run.meta.get("run_id", ""))),
-    ]
-    return [(name, visible(value)) for name, value in told if value]
+def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
+    title, link = group_title(run, group)
+    return {
+        "severity": group.severity,
+        "contract": contract_title(run, group.contract),
+        "title": title,
+        "link": link,
+        "expected": group.expected,
+        "got": group.got,
+        "rows": group.rows,
+        "cases": group.cases,
+        "exchange": group.exchange,
+        "again": again(run, group.case),
+    }
+
+
+def section_places(run: Run) -> dict[tuple[str, str], str]:
+    """Return the id on the page of each section, by contract and anchor."""
+    return {
+        (section.contract, section.anchor): f"section-{number}"
+        for number, section in enumerate(sections(run), 1)
+    }
 
 
 def _groups(run: Run) -> list[tuple[str, list[Any]]]:

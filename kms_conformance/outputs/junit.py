@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids, contract_title, unseen
 from kms_conformance.outputs.text import rfc3339
@@ -99,13 +100,18 @@ def _about(run: Run) -> dict[str, str]:
         "headline": headline(run),
         "profile": run.profile.value,
         "base_url": str(target.get("base_url", "")),
+        **{f"run-{name.lower().replace(' ', '-')}": text for name, text in facts_by_name(run).items()},
     }
 
 
 def _testcase(case: CaseResult, accepted: str) -> ET.Element:
+    module = case.file.removesuffix(".py").replace("/", ".") or case.contract
     element = ET.Element(
-        "testcase", classname=_legal(case.contract), name=_legal(case.id), time=f"{case.duration:.3f}"
+        "testcase", classname=_legal(module), name=_legal(case.id), time=f"{case.duration:.3f}"
     )
+    if case.file:
+        element.set("file", _legal(case.file))
+        element.set("line", str(case.line))
     properties = _properties(element, {"verdict": case.verdict.value, "title": case.title})
     for requirement in case.requirements:
         ET.SubElement(properties, "property", name="requirement", value=_legal(requirement))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kms_conformance.contract.severity import Verdict, worst
+from kms_conformance.judging.groups import FindingGroup, group_findings
 from kms_conformance.judging.results import CaseResult, Finding, RowResult
 from kms_conformance.judging.verdict import Run, RunVerdict
 
@@ -104,6 +105,25 @@ def gravest(case: CaseResult) -> Finding | None:
     return max(case.findings, key=lambda finding: finding.severity.rank, default=None)
 
 
+def failure_groups(run: Run) -> tuple[FindingGroup, ...]:
+    """Return what fails the run, one group per cause, the cause of most cases first; what a baseline accepts is left out."""
+    failed = [case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted]
+    return group_findings(failed, run.rows, Verdict.FAILED)
+
+
+def warning_groups(run: Run) -> tuple[FindingGroup, ...]:
+    """Return what warns, one group per cause, wherever it was found."""
+    return group_findings(run.cases, run.rows, Verdict.WARNED)
+
+
+def group_title(run: Run, group: FindingGroup) -> tuple[str, str]:
+    """Return the title of a group's section, and the address of it; both may be ``""``."""
+    for section in sections(run):
+        if (section.contract, section.anchor) == (group.contract, group.section):
+            return section.title, section.link
+    return group.section, ""
+
+
 def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:
     """Return the cases that were not tested by what is missing for them, the most wanted first."""
     grouped: dict[str, list[CaseResult]] = {}
@@ -125,7 +145,7 @@ def unseen(run: Run) -> str:
     return (
         "; ".join(entry.message for entry in run.baseline if entry.wrong)
         or run.trouble
-        or (f"the run was cut short: {run.interrupted}" if run.interrupted else "")
+        or run.incomplete
         or ("no case was tested" if not with_verdict(run, Verdict.PASSED, Verdict.WARNED) else "")
         or "required rows were not tested"
     )

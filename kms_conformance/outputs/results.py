@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
+from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation, RowResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs.about import latency_block, left_behind, requests_of, skew_block
+from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.overview import contract_ids
+from kms_conformance.outputs.overview import contract_ids, failure_groups, warning_groups
 from kms_conformance.outputs.text import rfc3339, rounded
 
 NAME = "results.json"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -38,7 +41,9 @@ def render(run: Run) -> dict[str, Any]:
         "started": rfc3339(run.started),
         "finished": rfc3339(run.finished),
         "duration_s": rounded(run.finished - run.started),
+        "partial": run.partial,
         "interrupted": run.interrupted,
+        "not_run": run.not_run,
         "trouble": run.trouble,
         "suite": {"version": __version__, "commit": "", **meta.get("suite", {})},
         "contracts": [
@@ -47,9 +52,33 @@ def render(run: Run) -> dict[str, Any]:
         ],
         "target": {"base_url": "", "instance": "", **meta.get("target", {})},
         "options": meta.get("options", {}),
+        "command_line": list(meta.get("command_line", ())),
+        "environment": dict(meta.get("environment", {})),
+        "servers": list(meta.get("servers", ())),
+        "identities": dict(meta.get("identities", {})),
+        "requests": requests_of(run),
+        "left_behind": left_behind(run),
+        "clock_skew": skew_block(run),
+        "latency": latency_block(run),
+        "groups": [_group(run, group) for group in (*failure_groups(run), *warning_groups(run))],
         "baseline": [_known(entry) for entry in run.baseline],
         "cases": [_case(case, run.accepted.get(case.id, "")) for case in run.cases],
         "requirements": [_requirement(result) for result in run.requirements],
+    }
+
+
+def _group(run: Run, group: FindingGroup) -> dict[str, Any]:
+    return {
+        "contract": group.contract,
+        "section": group.section,
+        "severity": group.severity.value,
+        "expected": group.expected,
+        "got": group.got,
+        "findings": group.findings,
+        "rows": list(group.rows),
+        "cases": list(group.cases),
+        "exchange": group.exchange,
+        "again": again(run, group.case),
     }
 
 
@@ -86,6 +115,8 @@ def _case(case: CaseResult, accepted: str) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in case.findings],
         "exchanges": [exchange.id for exchange in case.exchanges],
         "nodeid": case.nodeid,
+        "file": case.file,
+        "line": case.line,
     }
 
 

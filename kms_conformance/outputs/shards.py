@@ -52,13 +52,13 @@ def note(shard: str) -> str:
 
 def write_shard(run: Run, directory: Path, *, shard: str, cases_in_all: int, baseline: Any = None) -> Path:
     """Write what a part leaves behind for :func:`merge`; ``baseline`` is the document of the run's baseline."""
-    own = note(shard)
     document = {
         "format": FORMAT,
         "shard": shard,
         "cases_in_all": cases_in_all,
         "profile": run.profile.value,
-        "interrupted": "" if run.interrupted == own else run.interrupted,
+        "partial": "" if run.partial == note(shard) else run.partial,
+        "interrupted": run.interrupted,
         "trouble": run.trouble,
         "started": run.started,
         "finished": run.finished,
@@ -78,25 +78,44 @@ def merge(directories: Sequence[Path]) -> Run:
     contracts = [load_contract(block["id"]) for block in first["meta"]["contracts"]]
     rows = tuple(row for contract in contracts for row in contract.rows())
     missing = first["cases_in_all"] - len(cases)
+    partial = next((part["partial"] for part in parts if part["partial"]), "")
     interrupted = next((part["interrupted"] for part in parts if part["interrupted"]), "")
     trouble = next((part["trouble"] for part in parts if part["trouble"]), "")
-    if missing > 0 and not interrupted and not trouble:
+    if missing > 0 and not partial and not interrupted and not trouble:
         interrupted = f"{missing} of {first['cases_in_all']} cases did not run"
     entries = None if first["baseline"] is None else entries_of(first["baseline"])
     known = [case.id for contract in contracts for case in listed_cases(contract.id)]
-    complete = not interrupted and not trouble
+    complete = not partial and not interrupted and not trouble
     return Run(
         profile=Profile(first["profile"]),
         cases=cases,
         rows=rows,
+        partial=partial,
         interrupted=interrupted,
+        not_run=max(missing, 0),
         trouble=trouble,
         started=min(part["started"] for part in parts),
         finished=max(part["finished"] for part in parts),
-        meta={**first["meta"], "run_id": "+".join(sorted(part["meta"]["run_id"] for part in parts))},
+        meta=_meta([part["meta"] for part in parts]),
         baseline=() if entries is None else settle(entries, cases, known, rows, complete=complete),
         accepted={case.id: reason for case in cases if (reason := accepted(case, entries or ()))},
     )
+
+
+def _meta(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what describes the whole: as the first part says, the numbers of all added, what any left behind or asked."""
+    requests = [part.get("requests", {}) for part in parts]
+    servers = {
+        json.dumps(server, sort_keys=True): server for part in parts for server in part.get("servers", ())
+    }
+    return {
+        **parts[0],
+        "run_id": "+".join(sorted(part["run_id"] for part in parts)),
+        "requests": {name: sum(block.get(name, 0) for block in requests) for name in requests[0]},
+        "left_behind": [line for part in parts for line in part.get("left_behind", ())],
+        "servers": list(servers.values()),
+        "identities": {name: block for part in parts for name, block in part.get("identities", {}).items()},
+    }
 
 
 def _read(directory: Path) -> dict[str, Any]:

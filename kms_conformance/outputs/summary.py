@@ -7,25 +7,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, counts_told, headline
+from kms_conformance.outputs.about import facts, left_behind
+from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.html import NAME as REPORT
+from kms_conformance.outputs.html import section_places
 from kms_conformance.outputs.overview import (
     Section,
     contract_title,
-    gravest,
+    failure_groups,
+    group_title,
     rows_told,
     sections,
     untested,
+    warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import first_line, one_line, plural, rfc3339, told_duration, visible_lines
+from kms_conformance.outputs.text import one_line, plural, rfc3339, told_duration
 
 NAME = "summary.md"
 # A job's summary has room for a megabyte; beyond this many the report tells the rest.
-MOST_FAILURES = 50
+MOST_GROUPS = 50
 MOST_CASES = 20
+MOST_NAMES = 3
 
+_ID = re.compile(r"[A-Za-z0-9]+")
 _RUN = re.compile("`+")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 
@@ -43,11 +52,14 @@ def render(run: Run) -> str:
         _counts(run),
         _failures(run),
         _accepted(run),
+        _left_behind(run),
         _others(run),
+        _warnings(run),
         _untested(run),
         _sections(run),
+        _made(run),
         [
-            "Every request and answer: `report.html` and `transcript.har`. The verdict as data: `results.json`."
+            f"Every request and answer: [{REPORT}]({REPORT}) and `transcript.har`. The verdict as data: `results.json`."
         ],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -71,15 +83,45 @@ def _counts(run: Run) -> list[str]:
 
 
 def _failures(run: Run) -> list[str]:
-    failed = [case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted]
-    if not failed:
+    groups = failure_groups(run)
+    if not groups:
         return []
-    lines = ["## Failures"]
-    for case in failed[:MOST_FAILURES]:
-        lines += ["", *_failure(case)]
-    if len(failed) > MOST_FAILURES:
-        lines += ["", f"And {plural(len(failed) - MOST_FAILURES, 'more failure')}: see `report.html`."]
+    cases = len({case_id for group in groups for case_id in group.cases})
+    lines = [f"## What failed: {plural(cases, 'case')}, {plural(len(groups), 'cause')}"]
+    for group in groups[:MOST_GROUPS]:
+        lines += ["", *_group(run, group)]
+    if len(groups) > MOST_GROUPS:
+        lines += [
+            "",
+            f"And {plural(len(groups) - MOST_GROUPS, 'more cause')}: see [{REPORT}]({REPORT}#failures).",
+        ]
     return lines
+
+
+def _group(run: Run, group: FindingGroup) -> list[str]:
+    title, _ = group_title(run, group)
+    lines = [f"### {plural(len(group.cases), 'case')}: {_plain(one_line(title or group.contract))}", ""]
+    if group.expected:
+        lines.append(f"- expected: {_code(group.expected)}")
+    lines += [
+        f"- got: {_code(group.got)}",
+        f"- rows: {_names(group.rows)}",
+        f"- cases: {_names(group.cases)}",
+    ]
+    if group.exchange:
+        lines.append(f"- evidence: {_linked(group.exchange)}")
+    lines.append(f"- again: {_code(again(run, group.case))}")
+    return lines
+
+
+def _names(names: Sequence[str]) -> str:
+    told = ", ".join(map(_code, names[:MOST_NAMES]))
+    return told + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+
+
+def _linked(exchange: str) -> str:
+    """Return a link to an exchange in the report, or its id where that is no word of ours."""
+    return f"[{exchange}]({REPORT}#{exchange})" if _ID.fullmatch(exchange) else _code(exchange)
 
 
 def _accepted(run: Run) -> list[str]:
@@ -98,24 +140,14 @@ def _accepted(run: Run) -> list[str]:
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def _failure(case: CaseResult) -> list[str]:
-    lines = [f"### {_code(case.id)}", "", _plain(first_line(case.rule or case.title))]
-    finding = gravest(case)
-    if finding is None:
-        return [*lines, "", f"- {_plain(one_line(case.message or 'no details'))}"]
-    lines += [
-        "",
-        f"- requirement: {_code(finding.requirement)}",
-        f"- expected: {_code(finding.expected)}",
-        f"- got: {_code(finding.got)}",
-        f"- evidence: exchange {_code(finding.exchange)}",
-    ]
-    if len(case.findings) > 1:
-        lines.append(f"- and {plural(len(case.findings) - 1, 'more finding')}")
-    if finding.curl:
-        fence = _fence(finding.curl, 3)
-        lines += ["", f"{fence}sh", visible_lines(finding.curl), fence]
-    return lines
+def _left_behind(run: Run) -> list[str]:
+    lines = left_behind(run)
+    if not lines:
+        return []
+    told = [f"- {_plain(one_line(line))}" for line in lines[:MOST_CASES]]
+    if len(lines) > MOST_CASES:
+        told.append(f"- and {len(lines) - MOST_CASES} more")
+    return ["## Left behind", "", *told, "", "`kms-conformance sweep` tries again to remove it."]
 
 
 def _others(run: Run) -> list[str]:
@@ -123,7 +155,6 @@ def _others(run: Run) -> list[str]:
     for verdict, title in (
         (Verdict.ERROR, "Errors of the suite"),
         (Verdict.INCONCLUSIVE, "Inconclusive: a precondition did not hold"),
-        (Verdict.WARNED, "Warnings"),
     ):
         cases = with_verdict(run, verdict)
         if cases:
@@ -148,29 +179,60 @@ def _untested(run: Run) -> list[str]:
     return lines + [f"| {_plain(one_line(missing))} | {len(cases)} |" for missing, cases in groups]
 
 
+def _warnings(run: Run) -> list[str]:
+    groups = warning_groups(run)
+    if not groups:
+        return []
+    lines = [
+        f"- {plural(len(group.cases), 'case')}, first {_code(group.case)}: "
+        + (f"expected {_code(group.expected)}, " if group.expected else "")
+        + f"got {_code(group.got)}"
+        + (f" ({_linked(group.exchange)})" if group.exchange else "")
+        for group in groups[:MOST_CASES]
+    ]
+    if len(groups) > MOST_CASES:
+        lines.append(f"- and {len(groups) - MOST_CASES} more")
+    return ["## Warnings", "", *lines]
+
+
 def _sections(run: Run) -> list[str]:
+    """Return the sections of which a row failed; the report has all."""
     found = sections(run)
     if not found:
         return []
+    failed = [section for section in found if _failed(section)]
     lines = [
         "## By section",
         "",
         f"Rows: {rows_told(run)}.",
-        "",
-        "| contract | section | state | rows judged | failed |",
-        "|---|---|---|---:|---:|",
+        f"{plural(len(failed), 'section')} of {len(found)} failed; all are in [{REPORT}]({REPORT}#sections).",
     ]
-    return lines + [_section(run, section) for section in found]
+    if not failed:
+        return lines
+    places = section_places(run)
+    return [
+        *lines,
+        "",
+        "| contract | section | rows judged | failed |",
+        "|---|---|---:|---:|",
+        *(_section(run, section, places[section.contract, section.anchor]) for section in failed),
+    ]
 
 
-def _section(run: Run, section: Section) -> str:
+def _section(run: Run, section: Section, place: str) -> str:
     title = _plain(one_line(section.title))
-    linked = (
-        f"[{title}](<{section.link}>)" if section.link and not re.search(r"[<>\s]", section.link) else title
-    )
-    failed = sum(result.verdict is Verdict.FAILED for result in section.demanded)
     contract = _plain(one_line(contract_title(run, section.contract)))
-    return f"| {contract} | {linked} | {section.state} | {len(section.judged)} of {len(section.demanded)} | {failed} |"
+    judged = f"{len(section.judged)} of {len(section.demanded)}"
+    return f"| {contract} | [{title}]({REPORT}#{place}) | {judged} | {_failed(section)} |"
+
+
+def _failed(section: Section) -> int:
+    return sum(result.verdict is Verdict.FAILED for result in section.demanded)
+
+
+def _made(run: Run) -> list[str]:
+    told = [f"| {name} | {_plain(one_line(text))} |" for name, text in facts(run)]
+    return ["## How this run was made", "", "| | |", "|---|---|", *told]
 
 
 def _plain(text: str) -> str:

@@ -1,108 +1,223 @@
-"""What the terminal shows: the verdict first, then what is wrong, then what is not known. Pure."""
+"""What the terminal shows: the verdict first and last, between them what is wrong, by cause, and what is not known.
+
+The lines are made without looking at the world; only :func:`print_summary` knows whether it writes to a terminal.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from kms_conformance.contract.severity import Row, Verdict
-from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Run, headline
-from kms_conformance.outputs.overview import gravest, untested, with_verdict
+from kms_conformance.judging.groups import FindingGroup
+from kms_conformance.judging.verdict import Run, RunVerdict, headline
+from kms_conformance.outputs.about import identities_told, left_behind, requests_told, skew_told
+from kms_conformance.outputs.again import again
+from kms_conformance.outputs.overview import (
+    failure_groups,
+    group_title,
+    untested,
+    warning_groups,
+    with_verdict,
+)
 from kms_conformance.outputs.progress import Progress
 from kms_conformance.outputs.text import first_line, one_line, plural, shorten, visible
 
-__all__ = ["Progress", "summary_lines"]
+__all__ = ["Progress", "print_summary", "summary_lines"]
 
-MOST_FAILURES = 10
+MOST_GROUPS = 10
 MOST_LINES = 10
+MOST_NAMES = 3
 WIDTH = 100
-LONGEST_CURL = 1000
 _NARROWEST = 40
 _LEFT = 13
+_STYLES = {
+    RunVerdict.CONFORMANT.value: "bold green",
+    RunVerdict.NON_CONFORMANT.value: "bold red",
+    RunVerdict.NOT_VERIFIED.value: "bold yellow",
+    Verdict.FAILED.value: "bold red",
+    Verdict.ERROR.value: "bold magenta",
+    Verdict.INCONCLUSIVE.value: "magenta",
+    Verdict.WARNED.value: "yellow",
+    Verdict.NOT_TESTED.value: "cyan",
+    "name": "dim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of which the first ``length`` characters have a style."""
+
+    text: str
+    style: str = ""
+    length: int = 0
+
+
+def print_summary(run: Run, report_dir: Path | str, stream: TextIO) -> None:
+    """Print the summary: in colour and as wide as the window where ``stream`` is a terminal, else plain.
+
+    ``NO_COLOR`` (no-color.org) and ``TERM=dumb`` keep a terminal plain as well.
+    """
+    if not stream.isatty():
+        stream.write("".join(f"{line}\n" for line in summary_lines(run, report_dir)))
+        return
+    lines = _lines(run, report_dir, shutil.get_terminal_size((WIDTH, 24)).columns)
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        stream.write("".join(f"{line.text}\n" for line in lines))
+        return
+    from rich.console import Console  # noqa: PLC0415 - loaded only where there is something to colour
+    from rich.text import Text  # noqa: PLC0415 - same
+
+    console = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)
+    for line in lines:
+        text = Text(line.text)
+        text.stylize(_STYLES.get(line.style, ""), 0, line.length)
+        console.print(text, soft_wrap=True)
 
 
 def summary_lines(run: Run, report_dir: Path | str, *, width: int = WIDTH) -> list[str]:
-    """Return the lines to print after a run; the first is the verdict line, the last names the report.
+    """Return the lines to print after a run; the first and the last are the verdict line.
 
-    At most ten failures are told in full, each in at most twelve lines; the first and the last line are never cut,
-    nor is a curl line, which is there to be pasted; the others fit ``width`` columns where they hold text that a
-    server chose.
+    At most ten causes are told in full. What a server chose is wrapped or cut to ``width`` columns; the verdict line,
+    addresses and command lines are never cut, for they are there to be read whole, opened and pasted.
     """
+    return [line.text for line in _lines(run, report_dir, width)]
+
+
+def _lines(run: Run, report_dir: Path | str, width: int) -> list[_Line]:
     width = max(width, _NARROWEST)
+    report = _address(report_dir)
+    verdict = _Line(one_line(headline(run)), run.verdict.value, len(run.verdict.value))
+    lines = [verdict]
+    groups = failure_groups(run)
+    if groups:
+        cases = len({case_id for group in groups for case_id in group.cases})
+        lines += [_Line(""), _Line(f"{plural(cases, 'failed case')}, {plural(len(groups), 'cause')}:")]
     rows = {(row.contract, row.id): row for row in run.rows}
-    lines = [one_line(headline(run))]
-    failed = [case for case in with_verdict(run, Verdict.FAILED) if case.id not in run.accepted]
-    for case in failed[:MOST_FAILURES]:
-        lines += ["", *_failure(case, rows, str(report_dir), width)]
-    if len(failed) > MOST_FAILURES:
-        lines += ["", f"and {plural(len(failed) - MOST_FAILURES, 'more failure')}; the report has them all"]
-    others = _others(run, width)
-    if others:
-        lines += ["", *others]
-    return [*lines, "", f"report: {_shown(str(report_dir))}"]
-
-
-def _failure(case: CaseResult, rows: dict[tuple[str, str], Row], report_dir: str, width: int) -> list[str]:
-    finding = gravest(case)
-    lines = [f"FAILED {one_line(case.id)}", _field("rule", first_line(case.rule or case.title), width)]
-    if finding is None:
-        lines.append(_field("got", one_line(case.message or "no details"), width))
-        requirement = next(iter(case.requirements), "")
-    else:
-        requirement = finding.requirement
+    for group in groups[:MOST_GROUPS]:
+        lines += [_Line(""), *_group(run, group, rows, report, width)]
+    if len(groups) > MOST_GROUPS:
         lines += [
-            _field("requirement", one_line(requirement), width),
-            _field("expected", one_line(finding.expected), width),
-            _field("got", one_line(finding.got), width),
-            _curl(finding.curl),
-            f"{'  evidence':<{_LEFT}} {_shown(os.path.join(report_dir, 'report.html'))}#{one_line(finding.exchange)}",  # noqa: PTH118 - a report folder may be relative; it is told as given
+            _Line(""),
+            _Line(f"and {plural(len(groups) - MOST_GROUPS, 'more cause')}; the report has them all"),
         ]
-        if len(case.findings) > 1:
-            lines.append(
-                _field("and", f"{plural(len(case.findings) - 1, 'more finding')} in the report", width)
-            )
-    row = rows.get((case.contract, requirement))
+    for part in (_others(run, width), _about(run, width)):
+        if part:
+            lines += [_Line(""), *part]
+    return [*lines, _Line(""), _Line(f"report: {report}", "name", 7), verdict]
+
+
+def _group(
+    run: Run, group: FindingGroup, rows: dict[tuple[str, str], Row], report: str, width: int
+) -> list[_Line]:
+    title, _ = group_title(run, group)
+    row = rows.get((group.contract, next(iter(group.rows), "")))
+    count = plural(len(group.cases), "case")
+    lines = _wrapped("FAILED", f"{count}: {one_line(title or group.contract)}", width, Verdict.FAILED.value)
+    if row is not None and row.text:
+        lines += _field("rule", first_line(row.text), width)
+    if group.expected:
+        lines += _field("expected", one_line(group.expected), width)
+    lines += _field("got", one_line(group.got), width)
+    lines += _field("rows", _names(group.rows), width)
+    lines += _field("cases", _names(group.cases), width)
+    if group.exchange:
+        lines.append(_whole("evidence", f"{report}#{one_line(group.exchange)}"))
     if row is not None and row.link:
-        lines.append(f"{'  section':<{_LEFT}} {one_line(row.link)}")
+        lines.append(_whole("section", one_line(row.link)))
+    lines.append(_whole("again", visible(again(run, group.case))))
     return lines
 
 
-def _others(run: Run, width: int) -> list[str]:
-    lines = [shorten(one_line(entry.message), 2 * WIDTH) for entry in run.baseline if entry.wrong]
+def _names(names: Sequence[str]) -> str:
+    told = ", ".join(map(one_line, names[:MOST_NAMES]))
+    more = len(names) - MOST_NAMES
+    return f"{told} and {more} more" if more > 0 else told
+
+
+def _others(run: Run, width: int) -> list[_Line]:
+    lines = [
+        _Line(shorten(one_line(entry.message), 2 * WIDTH), "failed", 0)
+        for entry in run.baseline
+        if entry.wrong
+    ]
     lines += [
-        shorten(f"accepted {one_line(case.id)}: {one_line(run.accepted[case.id])}", width)
+        _Line(shorten(f"accepted {one_line(case.id)}: {one_line(run.accepted[case.id])}", width), "name", 8)
         for case in with_verdict(run, Verdict.FAILED)
         if case.id in run.accepted
     ]
-    for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED):
-        cases = with_verdict(run, verdict)
-        lines += [
-            shorten(f"{verdict.value} {one_line(case.id)}: {one_line(case.message or case.title)}", width)
-            for case in cases[:MOST_LINES]
+    for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE):
+        told = [
+            f"{one_line(case.id)}: {one_line(case.message or case.title)}"
+            for case in with_verdict(run, verdict)
         ]
-        if len(cases) > MOST_LINES:
-            lines.append(f"{verdict.value}: and {len(cases) - MOST_LINES} more")
-    groups = untested(run)
-    lines += [
-        shorten(f"not-tested ({plural(len(cases), 'case')}): {one_line(missing)}", max(width, 2 * WIDTH))
-        for missing, cases in groups[:MOST_LINES]
+        lines += _listed(verdict, told, width)
+    warned = [
+        f"{plural(len(group.cases), 'case')}, first {one_line(group.case)}: {_cause(group)}"
+        for group in warning_groups(run)
     ]
-    if len(groups) > MOST_LINES:
-        rest = sum(len(cases) for _, cases in groups[MOST_LINES:])
-        lines.append(f"not-tested: and {plural(rest, 'more case')} for other reasons")
+    lines += _listed(Verdict.WARNED, warned, width)
+    groups = [f"{plural(len(cases), 'case')}: {one_line(missing)}" for missing, cases in untested(run)]
+    return lines + _listed(Verdict.NOT_TESTED, groups, width)
+
+
+def _cause(group: FindingGroup) -> str:
+    told = f"expected {group.expected}, got {group.got}" if group.expected else group.got
+    return one_line(told)
+
+
+def _listed(verdict: Verdict, told: Sequence[str], width: int) -> list[_Line]:
+    """Return a line or two for each of the first texts, and how many more there are."""
+    lines: list[_Line] = []
+    for text in told[:MOST_LINES]:
+        lines += _wrapped(verdict.value, text, width, verdict.value, most=2)
+    if len(told) > MOST_LINES:
+        lines.append(
+            _Line(f"{verdict.value}: and {len(told) - MOST_LINES} more", verdict.value, len(verdict.value))
+        )
     return lines
 
 
-def _curl(line: str) -> str:
-    """Return the whole line: half of one, or one with escapes in it, does harm where it is pasted."""
-    fits = len(line) <= LONGEST_CURL and line == visible(line)
-    return f"{'  curl':<{_LEFT}} {line if fits else f'(a line of {len(line)} characters: see the evidence)'}"
+def _about(run: Run, width: int) -> list[_Line]:
+    lines: list[_Line] = []
+    for text in left_behind(run):
+        lines += _wrapped(
+            "left behind", f"{one_line(text)} (`kms-conformance sweep` tries again)", width, "failed"
+        )
+    for name, text in (
+        ("requests", requests_told(run)),
+        ("clock", skew_told(run)),
+        ("identities", identities_told(run)),
+    ):
+        if text:
+            lines += _wrapped(name, one_line(text), width, "name", left=_LEFT)
+    return lines
 
 
-def _field(name: str, text: str, width: int) -> str:
-    return shorten(f"{'  ' + name:<{_LEFT}} {text}", width)
+def _field(name: str, text: str, width: int) -> list[_Line]:
+    return _wrapped(f"  {name}", text, width, "name", left=_LEFT)
 
 
-def _shown(path: str) -> str:
-    return one_line(path) if path == " ".join(path.split()) else repr(path)
+def _whole(name: str, text: str) -> _Line:
+    return _Line(f"{'  ' + name:<{_LEFT}} {text}", "name", _LEFT)
+
+
+def _wrapped(name: str, text: str, width: int, style: str, *, left: int = 0, most: int = 3) -> list[_Line]:
+    """Return a text after its name, on at most so many lines; those after the first begin under the text."""
+    start = f"{name:<{left}} " if left else f"{name} "
+    room = max(width - len(start), _NARROWEST // 2)
+    pieces = textwrap.wrap(text, room, max_lines=most, placeholder="...", break_on_hyphens=False) or [""]
+    return [
+        _Line((start if not place else " " * len(start)) + piece, style, len(name) if not place else 0)
+        for place, piece in enumerate(pieces)
+    ]
+
+
+def _address(report_dir: Path | str) -> str:
+    """Return the address of the page, which a terminal opens when it is clicked on."""
+    return Path(os.path.abspath(report_dir), "report.html").as_uri()  # noqa: PTH100 - a link stays a link, and no file is asked

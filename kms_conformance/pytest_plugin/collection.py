@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kms_conformance.contract.case_index import not_among
+from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.shards import in_shard
-from kms_conformance.pytest_plugin.items import TOGETHER, body_of, describe, is_case
+from kms_conformance.pytest_plugin.items import TOGETHER, body_of, case_id, describe, is_case
+from kms_conformance.pytest_plugin.views import ViewItems
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.schedule import OverlappingCases, may_overlap, order
 from kms_conformance.run.session import Session
@@ -35,6 +38,7 @@ class Collection:
         self.deselected = self.in_all = 0
         self.infos: dict[str, CaseInfo] = {}
         self.overlapping: OverlappingCases | None = None
+        self._views: ViewItems | None = None
 
     @property
     def _session(self) -> Session:
@@ -45,8 +49,25 @@ class Collection:
         generating = collection_path.parent.name == "fuzz" and collection_path.name in GENERATING
         return True if generating and not self._session.options.fuzz.generate else None
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        """Add the items in which a case runs again under a view."""
+        made = yield
+        if not isinstance(made, list):
+            return made
+        if self._views is None:
+            options = self._session.options
+            whole = options.profile is not Profile.GATE
+            self._views = ViewItems(options.fuzz.seed, whole=whole)
+        return self._views.beside(made)
+
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Keep cases that overlap in one process; xdist reads the mark before cases are put in order."""
+        """Let ``-k`` take a case's id; keep cases that overlap in one process.
+
+        xdist reads the mark before cases are put in order.
+        """
+        if is_case(item):
+            item.extra_keyword_matches.add(case_id(item))
         if not self._worker or not is_case(item):
             return
         info = describe(item)
@@ -104,7 +125,7 @@ class Collection:
             session.foresee(self.infos)
         in_order = order(self.infos, cases, real_time=real_time, alone=session.alone)
         items[:] = others + [cases[case_id][0] for case_id in in_order]
-        for item, info in (cases[case_id] for case_id in in_order):
+        for item, info in (cases[name] for name in in_order):
             if session.alone(info):
                 continue
             # Hypothesis makes warnings quiet and the dice loaded for a whole process: what uses it stays in one thread.
@@ -128,9 +149,7 @@ class Collection:
         expected = sum(is_case(item) for item in session.items)
         self._expect(expected)
         if self.deselected:
-            self._session.cut_short(
-                self.left_out() if expected else f"the selection matches none of {self.deselected} cases"
-            )
+            self._leave_out(expected)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -142,9 +161,11 @@ class Collection:
         if self._watcher is not None:
             self._watcher.start(number)
 
-    def left_out(self) -> str:
-        """Say how many cases the selection has left out."""
-        return f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+    def _leave_out(self, expected: int) -> None:
+        """Note how many cases the selection has left out; ``expected`` are to run."""
+        left_out = f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
+        told = left_out if expected else f"the selection matches none of {self.deselected} cases"
+        self._session.leaves_out(self.deselected, told)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
@@ -153,11 +174,14 @@ class Collection:
         self.in_all = max(self.in_all, output.get("kms_in_all", 0))
         self.deselected = max(self.deselected, output.get("kms_deselected", 0))
         if self.deselected:
-            self._session.cut_short(self.left_out(), if_first=True)
+            self._leave_out(1)
+        if "kms_seen" in output:
+            self._session.also_seen(json.loads(output["kms_seen"]))
         if error:
             self._session.cut_short(f"worker {node.gateway.id} crashed")
 
     def hand_over(self, config: pytest.Config) -> None:
-        """Send what this worker has left out to its controller."""
+        """Send what this worker has left out, and what it has seen of the wire, to its controller."""
+        config.workeroutput["kms_seen"] = json.dumps(self._session.seen())  # type: ignore[attr-defined]  # xdist's
         config.workeroutput["kms_in_all"] = self.in_all  # type: ignore[attr-defined]  # xdist's
         config.workeroutput["kms_deselected"] = self.deselected  # type: ignore[attr-defined]  # xdist's

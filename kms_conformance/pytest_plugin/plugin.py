@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,6 @@ class State:
         self._session: Session | None = None
         self._collection = Collection(lambda: self.session, worker, watcher, workers)
         self.run: Run | None = None
-        self.left: list[str] = []
 
     @property
     def chosen(self) -> list[CaseInfo]:
@@ -164,9 +163,16 @@ class State:
         redactor = self._session.redactor if self._session is not None else None
         return redactor.scrub(text) if redactor is not None else text
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """End the waits, form the verdict, write the reports."""
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside of the terminal's own, which reports afterwards
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """End the waits; then, once no worker is at work any more, clean up, form the verdict and write the reports."""
+        self._end_waits(session)
+        told = yield
+        if self._session is not None and not self._worker:
+            self._conclude(session)
+        return told
+
+    def _end_waits(self, session: pytest.Session) -> None:
         if self._session is None:
             return
         if session.shouldstop or session.shouldfail:
@@ -175,7 +181,11 @@ class State:
             self._collection.overlapping.stop()
         if self._worker:
             self._collection.hand_over(session.config)
-        elif not session.config.option.collectonly:  # a list of cases is no run, and has no verdict
+            self.session.close()
+
+    def _conclude(self, session: pytest.Session) -> None:
+        if not session.config.option.collectonly:  # a list of cases is no run, and has no verdict
+            self._tidy()
             self.run = self.session.outcome()
             if self._report_dir is not None:
                 from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
@@ -184,25 +194,24 @@ class State:
                 self._leave_shard(self.run, self._report_dir)
             if self._watcher is not None:
                 self._watcher.stop()
-            if session.exitstatus == pytest.ExitCode.OK and not self._is_green(self.run):
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        if self._worker:
-            self.session.close()
+            if (
+                session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+                and self.run.exit_code
+            ):
+                # As `run` ends: what is not verified is no success, not even where all that was selected has passed.
+                session.exitstatus = int(self.run.exit_code)
+
+    def _tidy(self) -> None:
+        """Remove what cases have left nevertheless."""
+        try:
+            self.session.tidy()
+        except (KeyboardInterrupt, SuiteError):
+            self.session.left = ["some things: the clean-up at the end was cut short"]
 
     def pytest_unconfigure(self) -> None:
-        """Remove what cases have left nevertheless, once no worker is alive any more, and close everything."""
-        if self._session is None or self._worker:
-            return
-        try:
-            self.left = self._session.tidy()
-        except (KeyboardInterrupt, SuiteError):
-            self.left = ["some things: the clean-up at the end was cut short"]
-        finally:
+        """Close everything."""
+        if self._session is not None and not self._worker:
             self._session.close()
-
-    def _is_green(self, run: Run) -> bool:
-        """Tell whether pytest itself may end with 0: conformant, or a selection of which something passed."""
-        return not run.exit_code or (self._collection.deselected > 0 and run.counts["passed"] > 0)
 
     def _leave_shard(self, run: Run, directory: Path) -> None:
         """Write what merging the shards needs; an old file of an earlier shard goes."""

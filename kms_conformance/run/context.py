@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class CaseInfo:
     """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
 
-    ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    ``file`` and ``line`` (from 1) are where it is written. ``view`` is another way of asking in which the case is run, ``""``
+    for the usual one. ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
     """
 
     id: str
@@ -37,6 +38,9 @@ class CaseInfo:
     perhaps: tuple[str, ...] = ()
     waits: float = 0.0
     nodeid: str = ""
+    file: str = ""
+    line: int = 0
+    view: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kms_conformance import __version__
@@ -17,16 +18,26 @@ from kms_conformance.judging.results import CaseResult, KnownDeviation
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.baseline import accepted, settle
 from kms_conformance.outputs.shards import note as shard_note
+from kms_conformance.run.circumstances import options_block
 from kms_conformance.run.options import Options
 from kms_conformance.run.record import Recorded
 from kms_conformance.target.target import Target
 
 
-def describe_run(options: Options, target: Target | None, recorded: Recorded, started: float) -> Run:
-    """Return the verdict object; ``started`` is seconds since the epoch, ``target`` ``None`` where none was reached."""
-    interrupted = recorded.interrupted
-    if options.shard and not interrupted:
-        interrupted = shard_note(options.shard)
+def describe_run(
+    options: Options,
+    target: Target | None,
+    recorded: Recorded,
+    started: float,
+    circumstances: Mapping[str, Any] = MappingProxyType({}),
+) -> Run:
+    """Return the verdict object; ``started`` is seconds since the epoch, ``target`` ``None`` where none was reached.
+
+    ``circumstances`` are more blocks for the results (see :mod:`kms_conformance.run.circumstances`).
+    """
+    partial = recorded.partial
+    if options.shard and not partial:
+        partial = shard_note(options.shard)
     contracts = [load_contract(contract_id) for contract_id in options.contracts]
     cases = recorded.cases
     rows = tuple(row for contract in contracts for row in contract.rows())
@@ -35,7 +46,9 @@ def describe_run(options: Options, target: Target | None, recorded: Recorded, st
         profile=options.profile,
         cases=cases,
         rows=rows,
-        interrupted=interrupted,
+        partial=partial,
+        interrupted=recorded.interrupted,
+        not_run=recorded.not_run,
         trouble=recorded.trouble,
         started=started,
         finished=time.time(),
@@ -57,9 +70,12 @@ def describe_run(options: Options, target: Target | None, recorded: Recorded, st
                 contract.id: [dict(section) for section in contract.about.get("sections", ())]
                 for contract in contracts
             },
-            "options": {"max_wait": options.max_wait, "fuzz": _fuzzing(options)},
+            "options": {**options_block(options), "fuzz": _fuzzing(options)},
+            **circumstances,
         },
-        baseline=_settled(options, cases, rows, complete=not interrupted and not recorded.trouble),
+        baseline=_settled(
+            options, cases, rows, complete=not partial and not recorded.interrupted and not recorded.trouble
+        ),
         accepted={case.id: reason for case in cases if (reason := accepted(case, baseline))},
     )
 

@@ -6,13 +6,14 @@ import re
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import Entry
+from kms_conformance.system import first_system
 
 SEED = 1
 EXAMPLES = 40
@@ -57,12 +58,13 @@ class Options:
 
     ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
     do not fail the run, ``None`` where no baseline was given; ``jobs`` is how many cases are under way at once, ``None``:
-    as many as the round trip asks for. A certification takes none: :class:`BadValueError`.
+    as many as the round trip asks for; ``command_line`` is as in ``sys.argv``. A certification takes none:
+    :class:`BadValueError`.
     """
 
     profile: Profile = Profile.GATE
     edition: str = "page"
-    contracts: tuple[str, ...] = ("key_protect",)
+    contracts: tuple[str, ...] = field(default_factory=lambda: (first_system().id,))
     report_dir: Path | None = None
     journal: Path | None = None
     max_wait: float | None = None
@@ -72,6 +74,7 @@ class Options:
     fuzz: FuzzOptions = USUAL
     shard: str = ""
     jobs: int | None = None
+    command_line: tuple[str, ...] = ()
     run: str = ""
     key: str = ""
     worker: str = ""

@@ -12,11 +12,14 @@ from kms_conformance.judging.results import CaseResult
 class Recorded:
     """What has been recorded up to a moment.
 
-    ``interrupted`` says why cases are missing; ``trouble`` what went wrong in the suite itself; both ``""`` as a rule.
+    ``partial`` says what was left out on purpose, ``interrupted`` why other cases are missing, ``trouble`` what went wrong in
+    the suite itself; all ``""`` as a rule. ``not_run`` counts the cases that are missing.
     """
 
     cases: tuple[CaseResult, ...]
+    partial: str
     interrupted: str
+    not_run: int
     trouble: str
 
 
@@ -26,6 +29,8 @@ class RunRecord:
 
     _results: dict[str, CaseResult] = field(default_factory=dict)
     _expected: int = 0
+    _partial: str = ""
+    _left_out: int = 0
     _interrupted: str = ""
     _trouble: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -39,6 +44,11 @@ class RunRecord:
         """Note how many cases are to run."""
         with self._lock:
             self._expected = number
+
+    def leaves_out(self, number: int, what: str) -> None:
+        """Note that so many cases were left out on purpose, and by what."""
+        with self._lock:
+            self._left_out, self._partial = number, what
 
     def cut_short(self, why: str, *, if_first: bool = False) -> None:
         """Note why the run is not complete; ``if_first``: only where nothing has said so before."""
@@ -69,4 +79,5 @@ class RunRecord:
             if missing > 0 and not interrupted and not self._trouble:
                 interrupted = f"{missing} of {self._expected} selected cases did not run"
             cases = tuple(self._results[case_id] for case_id in sorted(self._results))
-            return Recorded(cases, interrupted, self._trouble)
+            not_run = self._left_out + max(missing, 0)
+            return Recorded(cases, self._partial, interrupted, not_run, self._trouble)

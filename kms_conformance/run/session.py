@@ -19,6 +19,7 @@ from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
+from kms_conformance.run.circumstances import circumstances, command_line
 from kms_conformance.run.cleanup import abandoned, own, put_right
 from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
@@ -30,13 +31,14 @@ from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
-from kms_conformance.run.preflight import preflight
+from kms_conformance.run.preflight import has_preflight, preflight
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
-from kms_conformance.run.runner import TAKES_TURNS, Runner, touched, wants_to_be_alone
+from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.rate_limit import RateLimit
+from kms_conformance.transport.traffic import Traffic
 
 _OTHER_PROCESSES = 10.0
 """How many seconds the other processes of a run are given to end before the last clean-up."""
@@ -61,8 +63,11 @@ class Session:
         self._round_trip: float | None = None
         self._pace: Pace | None = None
         self.expected = ExpectedRequests(self.options.journal)
+        self._traffic = Traffic()
+        self._roles: dict[str, tuple[str, ...]] = {}
+        self.left: list[str] | None = None
         self._record = RunRecord()
-        self._runner = Runner(self._record, DeferredCases(self.options.profile), lambda: self.target.contract)
+        self._runner = Runner(self._record, DeferredCases(self.options.profile))
         self.started = time.time()
 
     # --- what cases share -----------------------------------------------------------------------------------------
@@ -82,12 +87,11 @@ class Session:
         """Run the preflight; raise what it raises. The embedded reference needs none."""
         for contract_id in self.options.contracts:
             context = self.context(contract_id)
-            probe = context.contract.about.get("preflight")
-            if probe is None or context.target.embedded:
+            if context.target.embedded or not has_preflight(context.contract):
                 continue
             instance = self.instance(context.target)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
-                first = preflight(context.client, context.contract, probe, instance)
+                first = preflight(context.client, context.contract, instance)
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
@@ -98,9 +102,7 @@ class Session:
         with self._lock:
             if contract_id not in self._contexts:
                 contract = load_contract(contract_id)
-                self._contexts[contract_id] = self._build(
-                    contract, target.seen_by(contract_id, contract.instance_key)
-                )
+                self._contexts[contract_id] = self._build(contract, target.seen_by(contract_id))
             return self._contexts[contract_id]
 
     def _build(self, contract: Contract, target: Target) -> Context:
@@ -119,7 +121,7 @@ class Session:
         if self._rate_limit is None:
             self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
         prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
-        client = Client(target, redactor, prefix, self._rate_limit)
+        client = Client(target, redactor, prefix, self._rate_limit, self._traffic)
         return Context(
             contract=contract,
             target=target,
@@ -127,7 +129,7 @@ class Session:
             clock=choose_clock(target, client.take_turn),
             journal=self._journal,
             redactor=redactor,
-            schemas=SchemaFiles(),
+            schemas=SchemaFiles(contract.system.schemas),
             run=self.options.run,
             edition=self.options.edition,
             fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
@@ -189,7 +191,8 @@ class Session:
     def turns(self, info: CaseInfo) -> frozenset[str]:
         """Return the things of a shared instance that a case uses and that only one case at a time may use."""
         target = self.context(info.contract).target
-        return frozenset() if target.fresh else frozenset(touched(info, target) & TAKES_TURNS)
+        taken = self.context(info.contract).contract.system.impacts_that("takes_turns")
+        return frozenset() if target.fresh else frozenset(touched(info, target) & taken)
 
     # --- running cases --------------------------------------------------------------------------------------------
 
@@ -221,6 +224,10 @@ class Session:
         """Note how many cases are to run."""
         self._record.expects(number)
 
+    def leaves_out(self, number: int, what: str) -> None:
+        """Note that so many cases were left out on purpose, and by what."""
+        self._record.leaves_out(number, what)
+
     def cut_short(self, why: str, *, if_first: bool = False) -> None:
         """Note why the run is not complete; ``if_first``: only where nothing has said so before."""
         self._record.cut_short(why, if_first=if_first)
@@ -241,29 +248,56 @@ class Session:
     def outcome(self) -> Run:
         """Return the verdict object, and keep for the next run how many requests each case has sent."""
         self.expected.keep(self.results.values())
-        return describe_run(self.options, self._target, self._record.recorded(), self.started)
+        found = circumstances(self._traffic.document(), self._all_roles(), self.left)
+        found["command_line"] = command_line(self.options.command_line, self._clean)
+        return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
+
+    def seen(self) -> dict[str, Any]:
+        """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
+        return {"traffic": self._traffic.document(), "roles": self._all_roles()}
+
+    def also_seen(self, document: Mapping[str, Any]) -> None:
+        """Take in what another process of this run has seen of the wire."""
+        self._traffic.add(document["traffic"])
+        self._roles |= {name: tuple(roles) for name, roles in document["roles"].items()}
+
+    def _all_roles(self) -> dict[str, tuple[str, ...]]:
+        own = {
+            name: roles
+            for context in self._contexts.values()
+            for name, roles in context.client.tokens.roles().items()
+        }
+        return {**self._roles, **own}
+
+    def _clean(self, text: str) -> str:
+        return self.redactor.scrub(text) if self.redactor is not None else text
 
     # --- what runs have left --------------------------------------------------------------------------------------
 
     def left_behind(self) -> list[Thing]:
         """Return what dead runs have left on this target, newest first."""
-        return [thing for _, thing in abandoned(self._all(), self.target.contract)]
+        return [thing for _, thing in abandoned(self._all())]
 
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
         Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
         """
-        return put_right(list(abandoned(self._all(), self.target.contract)))
+        return put_right(list(abandoned(self._all())))
 
     def tidy(self) -> list[str]:
         """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
 
-        Returns a line for each thing that stays in the journal. Called once, when no case runs any more.
+        Returns a line for each thing that stays in the journal, and keeps them for the verdict object. Called once, when no
+        case runs any more.
         """
+        self.left = self._put_right()
+        return self.left
+
+    def _put_right(self) -> list[str]:
         if not self._contexts or self._journal is None or self.target.embedded:
             return []
-        left = list(own(self._all(), self.target.contract))
+        left = list(own(self._all()))
         if left and not self._journal.last(_OTHER_PROCESSES):
             return [f"{len(left)} things: a process of this run is still at work"]
         return put_right(left)

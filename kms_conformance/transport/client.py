@@ -15,20 +15,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from kms_conformance import __version__
-from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
+from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import bounded, json_document
 from kms_conformance.transport.crowd import Crowd
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
-from kms_conformance.transport.retry import pause
+from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tokens import Tokens
+from kms_conformance.transport.traffic import Traffic
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
@@ -41,10 +45,13 @@ _LOG_HEADERS = ("httpcore", "httpx")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request before it is sent. ``token`` overrides the identity's own; ``None`` there means no header at all.
+    """A request before it is sent. No ``identity``: the one that may do everything.
+
+    ``token`` is a literal value of the header that says who asks, in place of the identity's; ``None`` means no header.
 
     ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
     answer's document into what is judged and kept, where the document is only an envelope around something else.
+    ``view`` names the other way of asking in which the request is made, where it is not the usual one.
     ``system`` names another system than the contract's own that is asked, as its KMS is for a crypto unit.
     """
 
@@ -54,12 +61,13 @@ class Request:
     params: Mapping[str, Any] = field(default_factory=dict)
     body: JSON = None
     raw: bytes | None = None
-    identity: str = "manager"
+    identity: str = ""
     token: str | None = ""
     operation: str | None = None
     step: str = ""
     base_url: str = ""
     system: str = ""
+    view: str = ""
     shown: JSON = None
     reading: Callable[[JSON], JSON] | None = None
 
@@ -91,23 +99,33 @@ class Client:
     """
 
     def __init__(
-        self, target: Target, redactor: Redactor, prefix: str = "x", rate_limit: RateLimit | None = None
+        self,
+        target: Target,
+        redactor: Redactor,
+        prefix: str = "x",
+        rate_limit: RateLimit | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic or Traffic()
         self.target, self.redactor, self._prefix = target, redactor, prefix
         for name in _LOG_HEADERS:
             # Whoever runs pytest may ask for the debug level of everything.
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._transport = DeadlineTransport(target.timeout)
+        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
-        self.tokens = Tokens(target, self._http, redactor, self._rate_limit.take)
         self._crowd = Crowd()
+        self.tokens = Tokens(target, self._http, redactor, self.take_turn)
+        self.principal = target.system.principal
+        self.authorizer = Authorizer(target, self.tokens)
+        self._contract = load_contract(target.contract)
         self._numbers = itertools.count(1)
         self._silent = 0
         self._silence_ended = 0.0
         self.sent = 0
         self.round_trip = math.inf
         self._lock = threading.Lock()
+        self._outages = Outages()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -121,7 +139,7 @@ class Client:
 
         It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
         """
-        self._rate_limit.take()
+        self.take_turn()
         with self._http.stream(method, url, json=body) as answer:
             return answer.status_code, json_document(bounded(answer.iter_bytes()))
 
@@ -132,18 +150,50 @@ class Client:
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Send a request; the reply is ``None`` when no complete answer came.
 
-        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts.
+        A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
+        and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
+        A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
+        or that its answer may not be the service's.
         """
         with self._crowd.place():
-            for tried in itertools.count(1):
-                reply, exchange = self._once(request, case)
-                wait = None if reply is None else pause(reply.status, reply.headers, tried)
-                if wait is None:
-                    break
+            return self._patiently(request, case)
+
+    def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
+        outages: list[str] = []
+        waited = 0.0
+        for tried in itertools.count(1):
+            reply, exchange = self._once(request, case)
+            if reply is None:
+                break
+            throttled = exchange.code in self._contract.throttled
+            status = HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status
+            wait = pause(status, reply.headers, tried - len(outages))
+            if wait is None and from_gateway(reply.status, reply.content):
+                wait = gateway_pause(request.method, reply.headers, len(outages) + 1)
+                if wait is not None:
+                    outages.append(str(reply.status))
+            if wait is None:
+                break
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
                 self._crowd.refused(case)
-                time.sleep(wait)
-            self._crowd.answered()
-        return reply, exchange
+            waited += wait
+            self.traffic.waits(wait)
+            time.sleep(wait)
+        self._crowd.answered()
+        if waited:
+            notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
+            exchange = replace(exchange, notes=notes)
+        return reply, self._noted(exchange, reply, outages)
+
+    def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
+        """Return the exchange with a note on the gateway's answers, where there were any."""
+        note = ", ".join(outages)
+        if reply is not None and exchange.sent.method not in READS:
+            what = exchange.operation or f"{exchange.sent.method} {exchange.sent.path}"
+            with self._lock:
+                unsure = self._outages.unsure(what, gateway=from_gateway(reply.status, reply.content))
+            note = UNSURE if unsure else ""
+        return replace(exchange, notes={**exchange.notes, GATEWAY: note}) if note else exchange
 
     def count(self) -> None:
         """Count a request that has left by other means."""
@@ -151,17 +201,20 @@ class Client:
             self.sent += 1
 
     def take_turn(self) -> None:
-        """Wait for the run's rate limit; for those who send by other means."""
+        """Wait for the run's rate limit, and count the request that leaves then; for those who send by other means."""
         self._rate_limit.take()
+        self.traffic.sends()
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
-        headers, built = self._build(request, case)
-        headers["correlation-id"] = of.correlation
+        headers, built, notes = self._build(request, case)
+        if self._contract.correlation:
+            headers[self._contract.correlation] = of.correlation
         return of.reply, self._evidence(
             request,
             headers,
             built,
+            notes,
             case=case,
             reply=of.reply,
             trouble="",
@@ -169,30 +222,37 @@ class Client:
             duration=of.duration,
         )
 
-    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
-        """Return a request as it leaves, and its headers."""
+    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
+        """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
+        correlation = self._contract.correlation
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
             "user-agent": f"kms-conformance/{__version__} ({case})",
-            "correlation-id": str(uuid.uuid4()),
+            **({correlation: str(uuid.uuid4())} if correlation else {}),
             **request.headers,
         }
-        token = self.tokens.of(request.identity) if request.token == "" else request.token
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}" if request.token == "" else token
         content = request.raw
         if content is None and request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
                 "utf-8", "surrogatepass"
             )
         url = (request.base_url or self.target.base_url) + request.path
-        params = request.params or None
-        return headers, httpx.Request(request.method, url, headers=headers, params=params, content=content)
+        params, notes = request.params or None, {}
+        built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
+        if request.token == "":
+            final = FinalRequest(request.method, str(built.url), dict(built.headers), content or b"")
+            added = self.authorizer.headers(request.identity or self.principal, final)
+            notes = self.authorizer.notes(added)
+        else:
+            added = {} if request.token is None else {self.authorizer.header: request.token}
+        headers |= added
+        built.headers.update(added)
+        return headers, built, notes
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
-        headers, built = self._build(request, case)
-        self._rate_limit.take()
+        headers, built, notes = self._build(request, case)
+        self.take_turn()
         started, begun = time.time(), time.perf_counter()
         try:
             reply, trouble = self._read(built), ""
@@ -212,6 +272,7 @@ class Client:
             request,
             headers,
             built,
+            notes,
             case=case,
             reply=reply,
             trouble=trouble,
@@ -234,6 +295,7 @@ class Client:
         request: Request,
         headers: Mapping[str, str],
         built: httpx.Request,
+        notes: Mapping[str, str],
         *,
         case: str,
         reply: Reply | None,
@@ -246,15 +308,16 @@ class Client:
         sealed = [
             redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)
         ]
+        named = {self.authorizer.header, "authorization"}
         shown = {
-            name.lower(): value if name.lower() == "authorization" else redactor.scrub(value)
+            name.lower(): value if name.lower() in named else redactor.scrub(value)
             for name, value in headers.items()
         }
         secret: set[str] = set(sealed)
-        if "authorization" in shown:
-            scheme, _, credential = shown["authorization"].rpartition(" ")
+        for name in named & shown.keys():
+            scheme, _, credential = shown[name].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown["authorization"] = f"{scheme} {redactor.scrub(credential)}".strip()
+            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
             secret |= redactor.tokens_of([credential])
         secret |= redactor.tokens_of(redactor.guarded(request.body))
         sent = Sent(
@@ -276,19 +339,23 @@ class Client:
                 is_json=bool(reply.content) and (reply.body is not None or reply.content.strip() == b"null"),
                 size=len(reply.content),
                 kind="" if reply.body is not None or not reply.content else self._kind(reply),
+                code=self._contract.code_of(document),
             )
         return Exchange(
             id=f"{self._prefix}{next(self._numbers):05d}",
             case=case,
             step=request.step,
             operation=request.operation,
-            identity=request.identity,
+            identity=request.identity or self.principal,
             sent=sent,
             answer=answer,
             trouble=redactor.scrub(trouble),
             started=started,
             duration=duration,
-            notes={"system": request.system} if request.system else {},
+            notes={
+                **notes,
+                **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
+            },
         )
 
     def _kind(self, reply: Reply) -> str:

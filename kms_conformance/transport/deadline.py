@@ -19,6 +19,7 @@ import httpx
 
 from kms_conformance.transport.parsing import CUT, NOT_HTTP, ParsedAnswer
 from kms_conformance.transport.tls import authorities
+from kms_conformance.transport.traffic import Traffic
 
 _IDLE = 4.0
 """Seconds after which an idle connection is not used again: many servers close theirs after five."""
@@ -47,15 +48,19 @@ class _Connection:
 
     __slots__ = ("_socket", "last")
 
-    def __init__(self, place: Place, until: float) -> None:
+    def __init__(self, place: Place, until: float, traffic: Traffic) -> None:
         scheme, host, port = place
         self._socket = socket.create_connection((host, port), _left(until))
         self.last = time.monotonic()
+        server = f"{host}:{port}"
         try:
+            traffic.connected(server, self._socket.getpeername())
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if scheme == "https":
                 self._socket.settimeout(_left(until))
-                self._socket = authorities().wrap_socket(self._socket, server_hostname=host)
+                secured = authorities().wrap_socket(self._socket, server_hostname=host)
+                self._socket = secured
+                traffic.secured(server, secured)
         except BaseException:
             self._socket.close()
             raise
@@ -100,7 +105,8 @@ class DeadlineTransport(httpx.BaseTransport):
     Safe between threads: each request has a connection of its own as long as it needs one, and none waits for another.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, traffic: Traffic | None = None) -> None:
+        self._traffic = traffic or Traffic()
         self._seconds = seconds
         self._idle: dict[Place, list[_Connection]] = {}
         self._lock = threading.Lock()
@@ -146,7 +152,7 @@ class DeadlineTransport(httpx.BaseTransport):
                 return kept
             kept.close()
         try:
-            return _Connection(place, until)
+            return _Connection(place, until, self._traffic)
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time", request=request) from None
         except (OSError, UnicodeError) as wrong:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
 from kms_conformance.transport.deadline import acknowledge_at_once
 from kms_conformance.transport.parsing import ParsedAnswer
-from kms_conformance.transport.retry import pause
+from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
 
 CONNECTIONS = 16
@@ -82,9 +82,16 @@ class Outgoing:
 
 
 class Endpoint:
-    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told."""
+    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told.
 
-    def __init__(self, base_url: str, timeout: float) -> None:
+    So does one that only reads and that a gateway answered (:mod:`kms_conformance.transport.retry`). ``waits`` is told of
+    each wait, in seconds.
+    """
+
+    def __init__(
+        self, base_url: str, timeout: float, waits: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._waits = waits
         url = urlsplit(base_url)
         tls = url.scheme == "https"
         self._host, self._port = url.hostname or "", url.port or (443 if tls else 80)
@@ -99,13 +106,19 @@ class Endpoint:
 
     async def _patiently(self, line: _Line, outgoing: Outgoing, turn: Turn | None) -> Landed:
         content = outgoing.encode(self._authority, self._prefix)
+        outages = 0
         for tried in itertools.count(1):
             if turn is not None:
                 await turn()
             answer = await line.ask(content, head=outgoing.method == "HEAD")
-            wait = pause(answer.status, dict(answer.headers), tried)
+            headers = dict(answer.headers)
+            wait = pause(answer.status, headers, tried - outages)
+            if wait is None and from_gateway(answer.status, answer.content):
+                outages += 1
+                wait = gateway_pause(outgoing.method, headers, outages)
             if wait is None:
                 break
+            self._waits(wait)
             await asyncio.sleep(wait)
         return answer
 
@@ -113,8 +126,14 @@ class Endpoint:
 class Single(Endpoint):
     """Sends one request after the other from ordinary code, over one connection; ``take_turn`` waits for a rate limit."""
 
-    def __init__(self, base_url: str, timeout: float, take_turn: Callable[[], None] = lambda: None) -> None:
-        super().__init__(base_url, timeout)
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float,
+        take_turn: Callable[[], None] = lambda: None,
+        waits: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        super().__init__(base_url, timeout, waits)
         self._take_turn = take_turn
         self._loop = asyncio.new_event_loop()
         self._kept = self._line()
@@ -137,8 +156,14 @@ class Single(Endpoint):
 class Flight(Endpoint, Generic[Job]):
     """Sends jobs to one endpoint, ``connections`` at a time."""
 
-    def __init__(self, base_url: str, timeout: float, connections: int = CONNECTIONS) -> None:
-        super().__init__(base_url, timeout)
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float,
+        connections: int = CONNECTIONS,
+        waits: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        super().__init__(base_url, timeout, waits)
         self._connections = connections
 
     def run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import threading
 import time
@@ -18,10 +20,11 @@ from kms_conformance.transport.body import bounded, json_document
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
 
-_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _EARLY = 60.0
 _FOREVER = 1e9
 _CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{3,5}[A-Za-z]?|[a-z_]{4,24}")
+_ROLE_CLAIMS = ("roles", "role")
+_ROLE = re.compile(r"[A-Za-z][\w.:/-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
@@ -54,14 +57,26 @@ class Tokens:
                 self._held[name] = (token, until)
         return token
 
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """Return what the tokens in use tell of the roles of their identities; nothing else of them leaves this place."""
+        held = {name: token for name, (token, _) in tuple(self._held.items())}
+        given = {
+            name: identity.token
+            for name, identity in self._target.identities.items()
+            if identity.token is not None
+        }
+        return {name: roles_in(token) for name, token in {**given, **held}.items()}
+
     def _fetch(self, name: str, api_key: Secret) -> tuple[Secret, float]:
-        url = self._target.iam_url
+        url, grant = self._target.iam_url, self._target.system.grant
+        if grant is None:
+            raise MissingSecretError(name, f"{self._target.contract} takes tokens, not API keys")
         self._take_turn()
         try:
             with self._http.stream(
                 "POST",
                 url,
-                data={"grant_type": _GRANT, "apikey": str(api_key)},
+                data={"grant_type": grant.type, grant.member: str(api_key)},
                 headers={"accept": "application/json"},
             ) as answer:
                 content = bounded(answer.iter_bytes())
@@ -92,3 +107,19 @@ class Tokens:
         seconds = float(life) if is_lifetime else _EARLY
         # A token that is already at its end is still used once: a case may be about just that.
         return Secret(token), time.time() + max(seconds - _EARLY, 5.0)
+
+
+def roles_in(token: str) -> tuple[str, ...]:
+    """Return the roles that a JSON Web Token (RFC 7519) names; none where it names none or is none."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return ()
+    told = [claims.get(name) for name in _ROLE_CLAIMS] if isinstance(claims, dict) else []
+    names = [
+        name
+        for value in told
+        for name in ([value] if isinstance(value, str) else value if isinstance(value, list | dict) else ())
+    ]
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and _ROLE.fullmatch(name)))

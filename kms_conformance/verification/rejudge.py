@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.every_exchange import wire_findings
+from kms_conformance.judging.every_exchange import of_gateway, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import har, results
+from kms_conformance.outputs import about, har, results
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 
 Judged = tuple[Exchange, Sequence[Expectation]]
@@ -106,26 +107,33 @@ def _run(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Pat
     for exchange, expectations in transcript:
         evidence.setdefault(exchange.case, []).append((exchange, expectations))
     cases = tuple(
-        _case(row, evidence.get(row["id"], []), contracts[row["contract"]]) for row in record["cases"]
+        _case(row, _in_order(row, evidence.get(row["id"], [])), contracts[row["contract"]])
+        for row in record["cases"]
     )
     rows = tuple(row for contract in contracts.values() for row in contract.rows())
     entries = entries_of([_entry(known) for known in record["baseline"]])
     today = date.fromisoformat(record["finished"][:10])
     names = [case.id for contract in contracts for case in listed_cases(contract)] if entries else []
-    complete = not record["interrupted"] and not record["trouble"]
+    complete = not any(record[name] for name in ("partial", "interrupted", "trouble"))
     return Run(
         profile=Profile(record["profile"]),
         cases=cases,
         rows=rows,
+        partial=record["partial"],
         interrupted=record["interrupted"],
+        not_run=record["not_run"],
         trouble=record["trouble"],
-        meta={
-            name: record[name] for name in ("run_id", "edition", "contracts", "target", "options", "suite")
-        },
+        meta={name: record[name] for name in about.TAKEN_OVER},
         baseline=settle(entries, cases, names, rows, complete=complete, today=today),
         accepted={case.id: why for case in cases if (why := accepted(case, entries, today))},
         # Whether a baseline without entries was given changes nothing.
     )
+
+
+def _in_order(row: Mapping[str, Any], evidence: Sequence[Judged]) -> list[Judged]:
+    """Return the evidence of a case in the case's own order: what it sends at once begins in any order."""
+    places = {exchange_id: place for place, exchange_id in enumerate(row["exchanges"])}
+    return sorted(evidence, key=lambda judged: places.get(judged[0].id, len(places)))
 
 
 def _entry(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +153,8 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     if not by_hand:
         findings = tuple(_findings(evidence, contract))
         verdict = _verdict(recorded, findings)
+        if any(of_gateway(exchange) and "phase" not in exchange.notes for exchange, _ in evidence):
+            verdict = worst([verdict, Verdict.INCONCLUSIVE])
         if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
             grave = max(findings, key=lambda finding: finding.severity.rank)
             message = f"{grave.requirement}: expected {grave.expected}, got {grave.got}"
@@ -165,6 +175,8 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
         expectations=tuple(expectation for _, expectations in evidence for expectation in expectations),
         rule=row["rule"],
         nodeid=row["nodeid"],
+        file=row["file"],
+        line=row["line"],
     )
 
 
@@ -177,9 +189,10 @@ def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ..
 
 def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
-    schemas = SchemaFiles()
+    schemas = SchemaFiles(contract.system.schemas)
     found: list[Finding] = []
-    for exchange, expectations in evidence:
+    for stored, expectations in evidence:
+        exchange = _read_again(stored, contract)
         if exchange.notes.get("phase") == "clean-up":
             continue
         found += wire_findings(exchange, contract, schemas)
@@ -187,6 +200,14 @@ def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
             finding for expectation in expectations if (finding := judge(expectation, exchange, schemas))
         ]
     return found
+
+
+def _read_again(exchange: Exchange, contract: Contract) -> Exchange:
+    """Return an exchange with the reason code that its evidence shows."""
+    answer = exchange.answer
+    if answer is None:
+        return exchange
+    return replace(exchange, answer=replace(answer, code=contract.code_of(answer.body)))
 
 
 def _verdict(recorded: Verdict, findings: Sequence[Finding]) -> Verdict:

@@ -37,7 +37,9 @@ CASES = st.lists(
     max_size=6,
 ).map(lambda entries: tuple(case(f"c{n}", *entry) for n, entry in enumerate(entries)))
 RUNS = st.builds(
-    lambda cases, profile, interrupted, trouble: Run(profile, cases, ALL_ROWS, interrupted, trouble),
+    lambda cases, profile, interrupted, trouble: Run(
+        profile, cases, ALL_ROWS, interrupted=interrupted, trouble=trouble
+    ),
     CASES,
     st.sampled_from(Profile),
     st.sampled_from(["", "", "stopped"]),
@@ -59,7 +61,7 @@ def run_of(*cases: CaseResult, profile: Profile = Profile.GATE, **more: str) -> 
 def answered(status: int, number: int, code: str = "") -> Exchange:
     """Return an exchange with this answer; 0 is none."""
     body = {"resources": [{"reasons": [{"code": code}]}]} if code else None
-    answer = Received(status, {}, body, body is not None, 9) if status else None
+    answer = Received(status, {}, body, body is not None, 9, code=code or None) if status else None
     return Exchange(f"x{number}", "c", "s", None, "manager", Sent("GET", "u", "/", {}), answer, "silence")
 
 

@@ -24,6 +24,7 @@ from kms_conformance.judging.verdict import Run, RunVerdict, headline
 from kms_conformance.outputs import WRITERS, allure, har, junit, results, summary, write_all
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.terminal import summary_lines
+from kms_conformance.outputs.text import visible
 
 EXAMPLES = int(os.environ.get("KMS_EXAMPLES", "60"))
 SCHEMA = jsonschema_rs.validator_for(load_schema("results"))
@@ -76,8 +77,9 @@ def test_all_outputs_agree(run: Run, directory: Path) -> None:
     assert dict(re.findall(r"^\| ([a-z-]+) \| (\d+) \|$", page, re.MULTILINE)).items() >= {
         (name, str(number)) for name, number in counts.items()
     }
-    assert summary_lines(run, directory)[0] == headline(run)
-    assert summary_lines(run, directory)[-1].endswith(str(directory))
+    lines = summary_lines(run, directory)
+    assert lines[0] == lines[-1] == headline(run)
+    assert lines[-2] == f"report: {(directory / REPORT).as_uri()}"
 
     report = (directory / REPORT).read_text()
     assert f'<header class="{run.verdict.value}">' in report
@@ -85,9 +87,20 @@ def test_all_outputs_agree(run: Run, directory: Path) -> None:
     assert Counter(re.findall(r'class="case" id="case-\d+" data-verdict="([a-z-]+)"', report)) == Counter(
         case["verdict"] for case in told["cases"]
     )
-    assert [exchange.id for exchange, _ in har.read(directory / har.NAME)] == [
+    read = [exchange for exchange, _ in har.read(directory / har.NAME)]
+    assert [exchange.started for exchange in read] == sorted(exchange.started for exchange in read)
+    assert Counter(exchange.id for exchange in read) == Counter(
         exchange for case in told["cases"] for exchange in case["exchanges"]
-    ]
+    )
+    assert told["requests"]["kept"] == len(read)
+
+    failing = {case["id"] for case in told["cases"] if case["verdict"] == "failed"} - set(run.accepted)
+    grouped = [group for group in told["groups"] if group["severity"] == "failed"]
+    assert {case for group in grouped for case in group["cases"]} == failing
+    assert report.count('<li class="cause failed">') == len(grouped)
+    assert sum(line.startswith("FAILED ") for line in lines) == min(len(grouped), 10)
+    for line in told["left_behind"]:
+        assert all(visible(line) in text for text in (" ".join(lines), page, html.unescape(report)))
 
 
 def junit_is_green(directory: Path) -> bool:
@@ -126,12 +139,13 @@ def test_nothing_empty_skipped_or_partial_is_conformant(run: Run) -> None:
     assert not verdicts & {"error", "inconclusive"}
     assert all(case.id in run.accepted for case in run.cases if case.verdict is Verdict.FAILED)
     assert not any(entry.wrong for entry in run.baseline)
-    assert not run.interrupted
+    assert not run.incomplete
     assert not run.trouble
     for broken in (
         replace(run, cases=()),
         replace(run, rows=()),
         replace(run, interrupted="Ctrl-C"),
+        replace(run, partial="1 case was left out by the selection"),
         replace(run, trouble="a worker died"),
         replace(run, cases=tuple(replace(case, verdict=Verdict.NOT_TESTED) for case in run.cases)),
         replace(run, cases=tuple(replace(case, checks=0) for case in run.cases)),

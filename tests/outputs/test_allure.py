@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,31 @@ def test_result_of_a_failed_case(realistic: Callable[[int, int], Run]) -> None:
     assert failed["links"] == [
         {"type": "link", "url": "https://docs.example.test/errors#section-4", "name": "section-4"}
     ]
-    assert failed["statusDetails"]["message"].startswith("failed: rule-17: expected")
+    assert failed["statusDetails"]["message"] == (
+        "failed: The body of request 4 is missing: expected 400 NO_BODY_ERR, got 400 with code 'BAD_BODY_ERR'"
+    )
     assert "curl -sS" in failed["statusDetails"]["trace"]
     assert [step["status"] for step in failed["steps"]] == ["passed", "passed", "failed"]
     for step in failed["steps"]:
         assert [json.loads(files[found["source"]]) for found in step["attachments"]]
         assert failed["start"] <= failed["stop"]
+
+
+def test_one_cause_has_one_message(realistic: Callable[[int, int], Run]) -> None:
+    """Allure puts cases with the same message together: ids in it would make a cause of each case."""
+    run = realistic(40, 2)
+    failed = next(case for case in run.cases if case.verdict is Verdict.FAILED)
+    names = ("9cbb439b-aaaa-4aaa-8aaa-0123456789ab", "1aff080c-732a-4a1d-85d5-40150a2a5772")
+    cases = tuple(
+        replace(
+            failed,
+            id=name,
+            findings=(replace(failed.findings[0], got=f"200 with resources.0.id = {name!r}"),),
+        )
+        for name in names
+    )
+    (message,) = {result["statusDetails"]["message"] for result in results(replace(run, cases=cases))}
+    assert message.endswith("got 200 with resources.<n>.id = '<id>'")
 
 
 def test_ids_are_stable_between_runs_and_differ_between_cases(realistic: Callable[[int, int], Run]) -> None:
@@ -82,6 +102,10 @@ def test_environment_is_a_properties_file(realistic: Callable[[int, int], Run]) 
     text = allure.render(realistic(40, 1))["environment.properties"].decode("ascii")
     assert "Verdict=non-conformant\n" in text
     assert "Endpoint=http\\u003a//127.0.0.1\\u003a8080\n" in text
+    assert "Left.behind=key kmsct-1 in instance 7f1d\\u003a it is still there (403)\n" in text
+    assert "Latency.createKey=p50 12 ms, p95 12 ms, p99 12 ms, 38 answers\n" in text
+    assert "Left.behind=key kmsct-1 in instance 7f1d\\u003a it is still there (403)\n" in text
+    assert "Latency.createKey=p50 12 ms, p95 12 ms, p99 12 ms, 38 answers\n" in text
 
 
 def test_categories_match_the_messages(realistic: Callable[[int, int], Run]) -> None:

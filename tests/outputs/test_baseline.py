@@ -53,6 +53,7 @@ def result(
         rows,
         checks=1,
         findings=found,
+        judged=rows,
     )
 
 

@@ -29,7 +29,9 @@ def test_reading_back_gives_equal_objects_and_equal_findings(
     """A stored transcript, judged again, gives the very findings of the run."""
     run = Run(Profile.GATE, (case,), ())
     again = har.read(har.write(run, tmp_path_factory.getbasetemp()))
-    assert [exchange for exchange, _ in again] == list(case.exchanges)
+    assert [exchange for exchange, _ in again] == sorted(
+        case.exchanges, key=lambda exchange: exchange.started
+    )
     by_id = {exchange.id: exchange for exchange in case.exchanges}
     read = [(expectation, exchange) for exchange, expected in again for expectation in expected]
     original = [(expectation, by_id[expectation.exchange]) for expectation in case.expectations]
@@ -70,6 +72,15 @@ def test_document_is_har(realistic: Callable[[int, int], Run]) -> None:
     assert entry["request"]["queryString"] == [{"name": "limit", "value": "20"}]
     assert entry["pageref"] in {page["id"] for page in log["pages"]}
     assert {"case", "step", "operation", "identity", "id", "trouble", "expectations"} <= set(entry["_kms"])
+
+
+def test_entries_are_in_the_order_of_time(realistic: Callable[[int, int], Run]) -> None:
+    """Cases overlap; a transcript tells what happened when, and its head how the run was made."""
+    log = json.loads(har.render(realistic(20, 2)))["log"]
+    times = [entry["startedDateTime"] for entry in log["entries"]]
+    assert times == sorted(times)
+    assert [entry["pageref"] for entry in log["entries"]][:2] != [log["pages"][0]["id"]] * 2
+    assert log["_kms"]["about"]["Left behind"].startswith("key kmsct-1")
 
 
 def test_exchange_without_answer_says_why(realistic: Callable[[int, int], Run]) -> None:

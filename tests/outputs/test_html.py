@@ -156,3 +156,30 @@ def test_bodies_are_text(realistic: Callable[[int, int], Run], text: str) -> Non
 def test_pretty_is_what_json_would_say(body: object) -> None:
     """The fast printer prints what the library's does."""
     assert html.pretty(body) == json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def test_first_screen_is_verdict_and_causes(realistic: Callable[[int, int], Run]) -> None:
+    """Verdict, a bar with what did not run in it, the causes; how the run was made comes after them."""
+    run = replace(realistic(40, 2), partial="7 cases were left out by the selection", not_run=7)
+    text = html.render(run)
+    places = [
+        text.index(part)
+        for part in ("<h1>", 'class="not-run" style="flex-grow:7"', 'id="failures"', 'id="run"')
+    ]
+    assert places == sorted(places)
+    assert "Partial run: 7 cases were left out by the selection" in text
+    assert "What this run has left behind" in text
+
+
+def test_failures_come_first(realistic: Callable[[int, int], Run]) -> None:
+    """The list of cases begins with what failed and ends with what passed."""
+    found = re.findall(r'class="case" id="case-\d+" data-verdict="([a-z-]+)"', html.render(realistic(40, 2)))
+    assert found[0] == "failed"
+    assert found[-1] == "passed"
+    assert found == sorted(found, key=found.index)
+
+
+def test_latency_is_a_table(realistic: Callable[[int, int], Run]) -> None:
+    """Each operation has its percentiles and the number of its answers."""
+    text = html.render(realistic(40, 2))
+    assert '<th scope="row">createKey</th><td class="number">76</td><td class="number">12 ms</td>' in text

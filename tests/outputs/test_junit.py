@@ -60,9 +60,32 @@ def test_a_suite_per_contract(realistic: Callable[[int, int], Run]) -> None:
     ]
 
 
+def test_a_case_has_its_module_and_place(realistic: Callable[[int, int], Run]) -> None:
+    """Readers group by ``classname`` and jump to ``file`` and ``line``."""
+    (first, *_) = ET.fromstring(junit.render(realistic(2, 1))).iter("testcase")
+    assert first.get("classname") == "kms_conformance.scenarios.demo.test_bodies"
+    assert (first.get("file"), first.get("line")) == ("kms_conformance/scenarios/demo/test_bodies.py", "1")
+
+
+def test_properties_tell_how_the_run_was_made(realistic: Callable[[int, int], Run]) -> None:
+    """What was left behind, requests, server and command line are properties of each suite."""
+    suite = ET.fromstring(junit.render(realistic(2, 1)))[0]
+    told = {found.get("name"): found.get("value", "") for found in suite.iterfind("properties/property")}
+    assert told["contract"] == "demo"
+    assert told["run-left-behind"].startswith("key kmsct-1")
+    assert told["run-requests"].startswith("90, 3 answered by 429")
+    assert "SHA-256 " + "cd" * 32 in told["run-server"]
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"cases": ()}, {"interrupted": "Ctrl-C"}, {"trouble": "a worker died"}, {"profile": Profile.CERTIFY}],
+    [
+        {"cases": ()},
+        {"interrupted": "Ctrl-C"},
+        {"partial": "some"},
+        {"trouble": "a worker died"},
+        {"profile": Profile.CERTIFY},
+    ],
 )
 def test_not_verified_is_never_green(change: dict[str, object]) -> None:
     """A run that nobody may trust has an error, although no case has."""

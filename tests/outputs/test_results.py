@@ -26,6 +26,8 @@ def test_order_is_fixed(realistic: Callable[[int, int], Run]) -> None:
     document = results.render(realistic(40, 2))
     assert json.dumps(document) == json.dumps(results.render(realistic(40, 2)))
     assert list(document) == load_schema("results")["required"]
+    assert list(document["groups"][0]) == load_schema("results")["$defs"]["group"]["required"]
+    assert list(document["groups"][0]) == load_schema("results")["$defs"]["group"]["required"]
     assert list(document["cases"][0]) == load_schema("results")["$defs"]["case"]["required"]
     assert list(document["requirements"][0]) == load_schema("results")["$defs"]["requirement"]["required"]
 

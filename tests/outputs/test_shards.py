@@ -53,7 +53,7 @@ def run_of(case_ids: set[str], shard: str, *, failed: str = "") -> Run:
         "options": {},
     }
     return Run(
-        Profile.GATE, cases, contract.rows(), interrupted=note(shard), started=1.0, finished=2.0, meta=meta
+        Profile.GATE, cases, contract.rows(), partial=note(shard), started=1.0, finished=2.0, meta=meta
     )
 
 
@@ -97,7 +97,7 @@ def test_merged_run_has_the_verdict_of_one(tmp_path: Path, failed: str) -> None:
     assert [result.verdict for result in merged.requirements] == [
         result.verdict for result in whole.requirements
     ]
-    assert merged.interrupted == ""
+    assert merged.incomplete == ""
     names = [exchange.id for case in merged.cases for exchange in case.exchanges]
     assert len({name for case in merged.cases for name in [exchange.id for exchange in case.exchanges]}) == 3
     assert len(names) == len(IDS)

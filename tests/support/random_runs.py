@@ -158,6 +158,8 @@ def cases(
         expectations=tuple(draw(st.lists(expectations(ids), max_size=3))) if ids else (),
         rule=draw(WORDS),
         nodeid=draw(WORDS),
+        file=draw(st.sampled_from(["", "kms_conformance/scenarios/one/test_a.py"])),
+        line=draw(st.integers(0, 9)),
     )
 
 
@@ -213,7 +215,9 @@ def runs(draw: st.DrawFn, most_cases: int = 4) -> Run:
         accepted=dict.fromkeys(accepted, "under repair (the storage team, until 2099-01-01)"),
         cases=tuple(found),
         rows=rows,
+        partial=draw(st.sampled_from(["", "", "", "2 cases were left out by the selection"])),
         interrupted=draw(st.sampled_from(["", "", "", "Ctrl-C"])),
+        not_run=draw(st.integers(0, 3)),
         trouble=draw(st.sampled_from(["", "", "", "the clock stood still"])),
         started=draw(TIMES),
         finished=draw(TIMES),
@@ -221,6 +225,7 @@ def runs(draw: st.DrawFn, most_cases: int = 4) -> Run:
             st.sampled_from(
                 [
                     {},
+                    {"left_behind": ["key one in instance two: it is still there"], "requests": {"sent": 9}},
                     {
                         "run_id": "r",
                         "contracts": [{"id": "one", "title": "One", "edition": "1", "sha256": "0" * 64}],
@@ -268,7 +273,40 @@ def realistic_run(number_of_cases: int, exchanges_each: int) -> Run:
             "target": {
                 "base_url": "http://127.0.0.1:8080",
                 "instance": "7f1d1c4e-0000-4000-8000-000000000000",
+                "identities": ["manager", "reader"],
             },
+            "options": {"max_wait": None, "fuzz": {"on": True}},
+            "command_line": [
+                "kms-conformance",
+                "run",
+                "--target",
+                "t.toml",
+                "--report-dir",
+                "out",
+                "-k",
+                "body",
+            ],
+            "environment": {"python": "CPython 3.11.2", "platform": "Linux-6.1-x86_64"},
+            "servers": [
+                {
+                    "name": "127.0.0.1:8080",
+                    "addresses": ["127.0.0.1:8080"],
+                    "certificates": [
+                        {
+                            "tls": "TLSv1.3",
+                            "cipher": "TLS_AES_256_GCM_SHA384",
+                            "sha256": "cd" * 32,
+                            "subject": "CN=kms.example.test",
+                            "issuer": "CN=An authority",
+                            "not_before": "2025-01-01T00:00:00Z",
+                            "not_after": "2026-01-01T00:00:00Z",
+                        }
+                    ],
+                }
+            ],
+            "identities": {"manager": {"roles": ["Manager"]}},
+            "requests": {"sent": 90, "throttled": 3, "waited_s": 4.5},
+            "left_behind": ["key kmsct-1 in instance 7f1d: it is still there (403)"],
         },
     )
 
@@ -317,6 +355,8 @@ def _realistic_case(number: int, exchanges_each: int) -> CaseResult:
         ),
         rule="A key is not created without a body.\n\nThe answer names what is missing.",
         nodeid=f"scenarios/demo/bodies.py::test_body_{number}_is_missing",
+        file="kms_conformance/scenarios/demo/test_bodies.py",
+        line=10 * number + 1,
     )
 
 
@@ -370,6 +410,7 @@ def _realistic_exchange(case_id: str, exchange_id: str, place: int, *, refused: 
             },
             is_json=True,
             size=412,
+            code="BAD_BODY_ERR" if refused else None,
         ),
         started=1_760_000_000.0 + place / 100,
         duration=0.0123,

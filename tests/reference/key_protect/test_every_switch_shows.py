@@ -21,6 +21,9 @@ from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
+from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
+from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
+from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.world import World
 from kms_reference.rules import Rules
@@ -44,7 +47,9 @@ RANDOM = re.compile(
 )
 DAY = 86_400
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-ONLY_IN_CASES = {defect.name for defect in PATH_DEFECTS}
+ONLY_IN_CASES = {
+    defect.name for defect in (*PATH_DEFECTS, *LIST_DEFECTS, *OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS)
+}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 
@@ -143,6 +148,7 @@ async def access(p: Probe) -> None:
     await p.send("POST", f"/keys/{key}/registrations/{CRN}", frame(REGISTRATION, {"description": "d"}))
     p.fresh()
     await p.send("GET", f"/keys/{key}/metadata")
+    await p.send("GET", "/keys/a%0Ab/metadata")
     for kind, attributes in (
         ("allowedIP", {"allowed_ip": ["203.0.113.0/24"]}),
         ("allowedNetwork", {"allowed_network": "private-only"}),
@@ -564,6 +570,7 @@ OTHER_STATUS = (
     "codes-of-its-own",
     "allowed-ip-not-enabled",
 )
+OTHER_STATUS += ("control-characters-stopped", "gateway-now-and-then")
 OTHER_STATUS += ("expiry-half-an-hour-late", "restore-ignores-material", "active-kmip-object-needs-force")
 
 

@@ -1,0 +1,112 @@
+"""One cause, one group: findings that say the same of the same section, whichever cases and rows they come from.
+
+Pure. A server that never refuses a second rotation fails ten cases of eight rows; who has to mend it needs one line
+with the number of cases and the first piece of evidence. Two findings have one cause where contract, section, expected
+and got are the same; what differs from request to request (ids, names, times, the tokens of secrets) is left out of the
+comparison.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.judging.results import CaseResult, Finding
+
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_VARIABLE = (
+    (re.compile(r"<([a-z][a-z-]*):[0-9a-f]{4,}>"), r"<\1>"),
+    (re.compile(rf"\b[\w-]*{_UUID}[\w-]*\b"), "<id>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d|\b)"), "<time>"),
+    (re.compile(r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b"), "<time>"),
+    # Eight or more hexadecimal digits, alone or inside a name that the suite has made.
+    (re.compile(r"\b(?:[A-Za-z0-9]+[-_])*(?=[0-9a-f]*\d)[0-9a-f]{8,}(?:[-_][A-Za-z0-9_-]+)?\b"), "<id>"),
+    (
+        re.compile(r"(?<![\w+/=-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{20,}={0,2}"),
+        "<data>",
+    ),
+    # Which entry of a list it was.
+    (re.compile(r"(?<=[A-Za-z]\.)\d+\b"), "<n>"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """Findings of one cause.
+
+    ``expected`` and ``got`` have a word such as ``<id>`` in the place of what differs; ``rows`` and ``cases`` are ids, in
+    the order of the run; ``findings`` counts. ``case``, ``exchange``, ``step`` and ``curl`` are those of the first finding; ``exchange``
+    is ``""`` where a case failed without evidence.
+    """
+
+    contract: str
+    section: str
+    severity: Verdict
+    expected: str
+    got: str
+    rows: tuple[str, ...]
+    cases: tuple[str, ...]
+    findings: int
+    exchange: str
+    step: str
+    curl: str
+
+    @property
+    def case(self) -> str:
+        """The case of the first finding."""
+        return self.cases[0]
+
+
+def group_findings(
+    cases: Iterable[CaseResult], rows: Sequence[Row], severity: Verdict
+) -> tuple[FindingGroup, ...]:
+    """Return the findings of a severity by their cause, the cause of most cases first.
+
+    A case that has the verdict itself but no such finding gives its message: it then is its own evidence.
+    """
+    sections = {(row.contract, row.id): row.section for row in rows}
+    grouped: dict[tuple[str, str, str, str], list[tuple[CaseResult, Finding]]] = {}
+    for case in cases:
+        for finding in _findings(case, severity):
+            section = sections.get((case.contract, finding.requirement), "")
+            cause = (case.contract, section, without_variable_parts(finding.expected))
+            grouped.setdefault((*cause, without_variable_parts(finding.got)), []).append((case, finding))
+    found = (_group(cause, severity, members) for cause, members in grouped.items())
+    return tuple(sorted(found, key=lambda group: -len(group.cases)))
+
+
+def without_variable_parts(text: str) -> str:
+    """Return a text with a word such as ``<id>`` or ``<time>`` in the place of what differs between requests."""
+    for pattern, word in _VARIABLE:
+        text = pattern.sub(word, text)
+    return text
+
+
+def _findings(case: CaseResult, severity: Verdict) -> Iterator[Finding]:
+    found = [finding for finding in case.findings if finding.severity is severity]
+    if not found and case.verdict is severity:
+        first = next(iter(case.requirements), "")
+        found = [Finding(first, severity, "", case.message or "no details", "")]
+    yield from found
+
+
+def _group(
+    cause: tuple[str, str, str, str], severity: Verdict, members: Sequence[tuple[CaseResult, Finding]]
+) -> FindingGroup:
+    contract, section, expected, got = cause
+    first = members[0][1]
+    return FindingGroup(
+        contract=contract,
+        section=section,
+        severity=severity,
+        expected=expected,
+        got=got,
+        rows=tuple(dict.fromkeys(finding.requirement for _, finding in members if finding.requirement)),
+        cases=tuple(dict.fromkeys(case.id for case, _ in members)),
+        findings=len(members),
+        exchange=first.exchange,
+        step=first.step,
+        curl=first.curl,
+    )

@@ -1,0 +1,212 @@
+"""What every output tells of how a run was made: by whom it was answered, how fast, and what it has left behind. Pure.
+
+The blocks come from ``Run.meta``, where the run has put them, and from the evidence.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from kms_conformance import __version__
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.latency import Latency, clock_skew, latencies
+from kms_conformance.judging.verdict import Run
+from kms_conformance.outputs.overview import contract_title, rows_told
+from kms_conformance.outputs.text import rfc3339, rounded, told_duration
+
+TAKEN_OVER = (
+    "run_id",
+    "edition",
+    "contracts",
+    "target",
+    "options",
+    "suite",
+    "command_line",
+    "environment",
+    "servers",
+    "identities",
+    "requests",
+    "left_behind",
+)
+"""The members of ``results.json`` that a run is only told, so that whoever judges again takes them over."""
+
+_LONG_SKEW = 2.0
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """Return everything worth telling of how the run was made, as names and texts; texts may hold a server's words."""
+    meta = run.meta
+    target, suite = meta.get("target", {}), {"version": __version__, **meta.get("suite", {})}
+    environment = meta.get("environment", {})
+    found = [
+        ("Endpoint", str(target.get("base_url", ""))),
+        ("Instance", str(target.get("instance", ""))),
+        *(("Server", server_told(server)) for server in meta.get("servers", ())),
+        ("Profile", f"{run.profile.value}, edition {meta.get('edition', 'page')}"),
+        *(
+            ("Contract", f"{contract_title(run, block['id'])}, edition {block.get('edition', '')}")
+            for block in meta.get("contracts", ())
+            if "id" in block
+        ),
+        ("Rows", rows_told(run)),
+        ("Started", rfc3339(run.started)),
+        ("Took", told_duration(run.finished - run.started)),
+        ("Requests", requests_told(run)),
+        ("Left behind", left_told(run)),
+        ("Clock", skew_told(run)),
+        ("Identities", identities_told(run)),
+        ("Command", command_told(run)),
+        ("Options", options_told(run)),
+        (
+            "Suite",
+            " ".join(filter(None, ["kms-conformance", suite["version"], str(suite.get("commit", ""))[:12]])),
+        ),
+        ("Made with", ", ".join(filter(None, map(str, environment.values())))),
+        ("Run", str(meta.get("run_id", ""))),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
+def facts_by_name(run: Run) -> dict[str, str]:
+    """Return :func:`facts` for formats that take each name once."""
+    found: dict[str, str] = {}
+    for name, text in facts(run):
+        found[name] = f"{found[name]}; {text}" if name in found else text
+    return found
+
+
+def requests_told(run: Run) -> str:
+    """Return how many requests left and how many of them had to be sent again because of a rate limit."""
+    block = requests_of(run)
+    told = f"{block['sent']:,}" if block["sent"] else ""
+    if block["throttled"]:
+        told += f", {block['throttled']} answered by 429 and sent again after {told_duration(block['waited_s'])} in all"
+    return told
+
+
+def requests_of(run: Run) -> dict[str, Any]:
+    """Return how many requests were sent, kept as evidence, and refused by a rate limit and sent again."""
+    given = run.meta.get("requests", {})
+    kept = sum(len(case.exchanges) for case in run.cases)
+    return {
+        "sent": max(int(given.get("sent", 0)), kept),
+        "kept": kept,
+        "throttled": int(given.get("throttled", 0)),
+        "waited_s": rounded(float(given.get("waited_s", 0.0))),
+    }
+
+
+def left_behind(run: Run) -> list[str]:
+    """Return a line for each thing that the run has made and could not remove."""
+    return [str(line) for line in run.meta.get("left_behind", ())]
+
+
+def left_told(run: Run) -> str:
+    """Return what was left behind in a few words; ``""`` where the run does not know."""
+    if "left_behind" not in run.meta:
+        return ""
+    lines = left_behind(run)
+    return "; ".join(lines) if lines else "nothing"
+
+
+def skew_told(run: Run) -> str:
+    """Return how far the endpoint's clock is from ours, in words; ``""`` where no answer has a date."""
+    skew = clock_skew(evidence(run))
+    if skew is None:
+        return ""
+    if abs(skew.median) < _LONG_SKEW:
+        told = "the endpoint's and ours agree"
+    else:
+        told = f"the endpoint's is {told_duration(abs(skew.median))} {'ahead of' if skew.median > 0 else 'behind'} ours"
+    if skew.most - skew.least > 2 * _LONG_SKEW:
+        told += f" in most answers; from {skew.least:+.0f} s to {skew.most:+.0f} s in all {skew.answers}"
+    return told
+
+
+def skew_block(run: Run) -> dict[str, Any] | None:
+    """Return how far the endpoint's clock is from ours, as data; ``None`` where no answer has a date."""
+    skew = clock_skew(evidence(run))
+    if skew is None:
+        return None
+    return {
+        "median_s": rounded(skew.median),
+        "least_s": rounded(skew.least),
+        "most_s": rounded(skew.most),
+        "answers": skew.answers,
+    }
+
+
+def identities_told(run: Run) -> str:
+    """Return the identities with what their tokens say of their roles."""
+    blocks = run.meta.get("identities", {})
+    names = run.meta.get("target", {}).get("identities", ()) or blocks
+    return ", ".join(_identity(name, blocks.get(name, {})) for name in names)
+
+
+def _identity(name: str, block: Mapping[str, Any]) -> str:
+    roles = [str(role) for role in block.get("roles", ())]
+    return f"{name} (its token says {' and '.join(roles)})" if roles else name
+
+
+def command_told(run: Run) -> str:
+    """Return the command line as a shell takes it; secrets have been replaced before."""
+    return shlex.join(map(str, run.meta.get("command_line", ())))
+
+
+def options_told(run: Run) -> str:
+    """Return the options that are not empty, in a line."""
+    return ", ".join(_option(name, value) for name, value in _flat(run.meta.get("options", {})))
+
+
+def server_told(server: Mapping[str, Any]) -> str:
+    """Return address and certificate of a server in a line."""
+    name, addresses = str(server.get("name", "")), ", ".join(map(str, server.get("addresses", ())))
+    told = name if addresses in {"", name} else f"{name} at {addresses}"
+    for certificate in server.get("certificates", ()):
+        told += (
+            f"; {certificate.get('tls', 'TLS')}, certificate of {certificate.get('subject', '')}"
+            f" by {certificate.get('issuer', '')}, valid {certificate.get('not_before', '')} to"
+            f" {certificate.get('not_after', '')}, SHA-256 {certificate.get('sha256', '')}"
+        )
+    return told
+
+
+def latency_of(run: Run) -> tuple[Latency, ...]:
+    """Return how long the answers to each operation took, of the requests that are kept as evidence."""
+    return latencies(evidence(run))
+
+
+def latency_block(run: Run) -> list[dict[str, Any]]:
+    """Return the latency of each operation as data, in seconds to the millisecond."""
+    return [
+        {
+            "operation": found.operation,
+            "count": found.count,
+            **{f"{name}_s": rounded(value) for name, value in asdict(found).items() if name.startswith("p")},
+        }
+        for found in latency_of(run)
+    ]
+
+
+def evidence(run: Run) -> Iterator[Exchange]:
+    """Yield every exchange of the run."""
+    for case in run.cases:
+        yield from case.exchanges
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        elif value not in (None, "", [], (), False):
+            yield f"{before}{name}", value
+
+
+def _option(name: str, value: Any) -> str:
+    if value is True:
+        return name
+    told = " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return f"{name} {told}"
