@@ -20,6 +20,7 @@ from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import read_shard
+from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options

@@ -15,7 +15,7 @@ import pytest
 from commands import Command, start_command
 from runs import bench_of, case_of, run_cases, served_target, target_of, write_case
 
-from kms_conformance.adapters.key_protect import KeyProtect
+from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
