@@ -125,6 +125,8 @@ class Replay:
         self._silent = self._silent + 1 if landed.trouble else 0
         if self._silent >= _SILENT:
             self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
+        if self.case.context.stopping.is_set():
+            self.tally.stopped = "the run was stopped during this case"
         return not self.tally.stopped
 
     def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
