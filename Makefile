@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix model-check coverage-page format constraints bench clean
+.PHONY: conformance test lint types imports unit wheel matrix model-check coverage-page format constraints bench bench-network clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -62,6 +62,10 @@ constraints: $(READY)
 # Requests a second of each way to fuzz, against one reference; medians of three rounds (some five minutes).
 bench: $(READY)
 	$(BIN)/python benchmarks/fuzz_speed.py
+
+# The suite far away from the endpoint beside the suite on loopback: 0, 20, 80 and 200 ms, three rounds (some 15 minutes).
+bench-network: $(READY)
+	$(BIN)/python benchmarks/network.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info reports/out .kms-conformance

@@ -24,6 +24,7 @@ from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
+from kms_conformance.run.plan import plan as plan_of
 from kms_conformance.run.session import Session
 from kms_conformance.system import system_of
 from kms_conformance.target.target import contracts_by_default, read_target
@@ -40,10 +41,12 @@ def judge_endpoint(
     expression: str | None,
     workers: str | None,
     shard: str,
+    jobs: int | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
     last_failed: bool,
+    plan: bool,
     **flags: Any,
 ) -> None:
     """Judge an endpoint as the flags say, and end with the exit code of the verdict."""
@@ -80,12 +83,14 @@ def judge_endpoint(
         baseline=read_baseline(baseline) if baseline else None,
         fuzz=fuzz_options(flags, profile),
         shard=shard,
+        jobs=jobs,
         command_line=tuple(sys.argv),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
     arguments += ["-k", expression] if expression else []
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
-    prepare(report_dir)  # no run shall be lost for want of a place for its report
+    if not plan:
+        prepare(report_dir)  # no run shall be lost for want of a place for its report
     # A job that a CI system cancels is told so by SIGTERM, one whose terminal closes by SIGHUP: it ends as with Ctrl-C,
     # clean-up and reports included. What was started with nohup ignores SIGHUP, and goes on doing so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -96,6 +101,8 @@ def judge_endpoint(
         session.check()
         if target is not None and target.in_clear:
             click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
+        if plan:
+            sys.exit(tell_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
         code = judge(session, report_dir, arguments, quietly=write_baseline)
@@ -115,7 +122,36 @@ def check_workers(workers: str) -> str:
 
 def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: bool = False) -> int:
     """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
-    state = State(lambda: session, report_dir, watcher=Watcher())
+    state = State(lambda: session, report_dir, watcher=Watcher(session.pace))
+    code = collect(session, state, arguments)
+    if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
+        return _told_selection()
+    if state.run is None:
+        click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
+        return 5
+    print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
+    return int(state.run.exit_code)
+
+
+def tell_plan(session: Session, arguments: list[str]) -> int:
+    """Print what a run would do; return the exit code."""
+    state = State(lambda: session, None, watcher=Watcher())
+    code = collect(session, state, [*arguments, "--collect-only"])
+    if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
+        return _told_selection()
+    for line in plan_of(session, state.chosen).lines():
+        click.echo(line)
+    return 0 if code == pytest.ExitCode.OK else 5
+
+
+def _told_selection() -> int:
+    """Say how to select cases, once pytest has said what is wrong; return the exit code."""
+    click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
+    return 2
+
+
+def collect(session: Session, state: State, arguments: list[str]) -> int:
+    """Have pytest collect the cases of a session and, unless the arguments say otherwise, run them."""
     quiet = [
         "-p",
         "no:terminal",
@@ -144,12 +180,4 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
         # One request of the fuzzer is tried again, so the cases that name what they send stay away.
         named = {place for contract in session.options.contracts for place in system_of(contract).scenarios}
         places = [place for place in places if place not in named]
-    code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
-    if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:  # pytest has said what is wrong with it
-        click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
-        return 2
-    if state.run is None:
-        click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
-        return 5
-    print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
-    return int(state.run.exit_code)
+    return int(pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state]))

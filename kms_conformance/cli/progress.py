@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.progress import Progress
 
 
 class Watcher:
-    """What the plugin tells while a run goes on."""
+    """What the plugin tells while a run goes on; ``pace`` as in :class:`~kms_conformance.outputs.progress.Progress`."""
 
-    def __init__(self) -> None:
-        self._progress = Progress()
+    def __init__(self, pace: Callable[[], tuple[str, float | None]] = lambda: ("", None)) -> None:
+        self._progress = Progress(pace=pace)
         self._told: set[str] = set()
 
     def start(self, total: int) -> None:

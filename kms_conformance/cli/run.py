@@ -23,6 +23,11 @@ from kms_conformance.cli.flags import target_options
 @click.option(
     "--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way."
 )
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Say how many requests, how long and what will not be tested; send nothing but the preflight.",
+)
 @click.option("-k", "expression", metavar="EXPR", help="Run only the cases whose name matches (pytest's -k).")
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option("--lf", "last_failed", is_flag=True, help="Run only what failed last time.")

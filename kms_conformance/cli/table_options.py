@@ -53,7 +53,7 @@ def _type(option: RunOption) -> click.ParamType[Any]:
     if option.choices:
         return click.Choice(option.choices)
     if option.kind is int:
-        return click.INT if option.at_least is None else click.IntRange(min=option.at_least)
+        return click.IntRange(min=option.at_least, max=option.at_most)
     if option.kind is float:
         return click.FLOAT if option.above is None else click.FloatRange(min=option.above, min_open=True)
     return click.Path(path_type=Path) if option.kind is Path else click.STRING

@@ -138,6 +138,7 @@ class Live:
         self.supply.leaving(shot)
         landed = self._gun.ask(shot.outgoing)
         self._sent += 1
+        self.case.context.client.count()
         self._silent = self._silent + 1 if landed.trouble else 0
         self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
         for key in self._aim.judge(shot, landed):

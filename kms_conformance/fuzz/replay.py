@@ -17,7 +17,7 @@ from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.outcomes import NotApplicable, NotTested
-from kms_conformance.transport.pipeline import CONNECTIONS, Flight, Landed, Outgoing, Single
+from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single, in_flight
 from kms_conformance.transport.retry import IN_A_ROW, from_gateway
 
 if TYPE_CHECKING:
@@ -57,14 +57,16 @@ class _Job:
 
 
 class Replay:
-    """One case's replay. ``connections`` requests are under way at a time, one where the target has a rate limit."""
+    """One case's replay. ``connections`` requests are under way at a time, by default as many as keep the line full."""
 
-    def __init__(self, case: CaseRun, supply: Supply, connections: int = CONNECTIONS) -> None:
+    def __init__(self, case: CaseRun, supply: Supply, connections: int | None = None) -> None:
         self.case, self.supply = case, supply
         self.tally = Tally()
         self._aim = Aim(case, supply)
         self._target, self._client = case.context.target, case.context.client
-        self._connections = 1 if self._target.requests_per_second else connections
+        self._connections = connections or in_flight(
+            self._client.round_trip, self._target.requests_per_second
+        )
         self._silent = 0
         self._tries = _ALL_TRIES
 
@@ -123,11 +125,14 @@ class Replay:
         self._silent = self._silent + 1 if landed.trouble else 0
         if self._silent >= _SILENT:
             self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
+        if self.case.context.stopping.is_set():
+            self.tally.stopped = "the run was stopped during this case"
         return not self.tally.stopped
 
     def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
         self.tally.sent += 1
+        self.case.context.client.count()
         self.tally.succeeded += HTTPStatus.OK <= landed.status < HTTPStatus.MULTIPLE_CHOICES
         self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
         return self._aim.judge(shot, landed)

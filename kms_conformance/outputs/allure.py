@@ -1,6 +1,6 @@
 """``allure-results/``: what Allure 2 and 3 read, written with Allure's own models.
 
-One result per case, one step per exchange with its request and response attached. Every file of ours begins with
+One result per case, one step per exchange; requests and responses are attached. Every file of ours begins with
 ``kms-``, so a directory that a test runner's own Allure plugin also writes to can be shared.
 """
 
@@ -25,7 +25,7 @@ from kms_conformance.outputs.allure_steps import (
     add_steps,
     details_of,
     milliseconds,
-    steps_of,
+    tell_exchanges,
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
 from kms_conformance.outputs.overview import contract_title, gravest, sections, unseen
@@ -65,7 +65,7 @@ def render(run: Run) -> dict[str, bytes]:
     for case in run.cases:
         covered = [row for name in case.requirements if (row := rows.get((case.contract, name)))]
         result = _result(run, case, covered, titles, start)
-        result.steps = steps_of(case, f"{PREFIX}{result.uuid}", files)
+        tell_exchanges(result, case, f"{PREFIX}{result.uuid}", files)
         files[f"{PREFIX}{result.uuid}-result.json"] = encode(result).encode("ascii")
     why = unseen(run)
     if why:

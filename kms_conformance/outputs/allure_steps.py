@@ -6,7 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import allure_commons
-from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestStepResult
+from allure_commons.model2 import (
+    Attachment,
+    Label,
+    Parameter,
+    Status,
+    StatusDetails,
+    TestResult,
+    TestStepResult,
+)
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.evidence.curl import curl_line
@@ -16,9 +24,12 @@ from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.outputs.overview import gravest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
 FINISHED = "finished"
+_QUIET = frozenset({Verdict.PASSED, Verdict.NOT_APPLICABLE, Verdict.NOT_TESTED})
 STATUS = {
     Verdict.PASSED: Status.PASSED,
     Verdict.WARNED: Status.PASSED,
@@ -30,12 +41,21 @@ STATUS = {
 }
 
 
-def steps_of(case: CaseResult, prefix: str, files: dict[str, bytes]) -> list[TestStepResult]:
-    """Return a step per exchange and put its attachments, whose names begin with ``prefix``, into ``files``."""
-    return [
-        _step(case, exchange, f"{prefix}-{place:03d}", files)
+def tell_exchanges(result: TestResult, case: CaseResult, prefix: str, files: dict[str, bytes]) -> None:
+    """Give a result a step per exchange; attachments, whose names begin with ``prefix``, go into ``files``.
+
+    Where nothing is wrong, all exchanges of the case are one attachment of its own: thousands of small files take longer
+    than the run. Elsewhere each step has its request and its response.
+    """
+    apart = case.verdict not in _QUIET or bool(case.findings)
+    result.steps.extend(
+        _step(case, exchange, f"{prefix}-{place:03d}", files if apart else None)
         for place, exchange in enumerate(case.exchanges, 1)
-    ]
+    )
+    if case.exchanges and not apart:
+        name = f"{prefix}-exchanges-attachment.json"
+        files[name] = _together(case.exchanges)
+        result.attachments.append(Attachment(name="exchanges", source=name, type="application/json"))
 
 
 def add_steps(item: pytest.Item, case: CaseResult) -> None:
@@ -48,7 +68,7 @@ def add_steps(item: pytest.Item, case: CaseResult) -> None:
     if result is None:
         return
     files: dict[str, bytes] = {}
-    result.steps.extend(steps_of(case, result.uuid, files))
+    tell_exchanges(result, case, result.uuid, files)
     for name, content in files.items():
         allure_commons.plugin_manager.hook.report_attached_data(body=content, file_name=name)
     result.start, result.stop = milliseconds(case.started), milliseconds(case.started + case.duration)
@@ -67,15 +87,11 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, bytes]) -> TestStepResult:
+def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, bytes] | None) -> TestStepResult:
     found = [finding for finding in case.findings if finding.exchange == exchange.id]
     status = STATUS[worst(finding.severity for finding in found)] if found else Status.PASSED
     if exchange.answer is None and status == Status.PASSED:
         status = Status.BROKEN
-    request = f"{name}-request-attachment.json"
-    response = f"{name}-response-attachment.json"
-    files[request] = _request(exchange)
-    files[response] = _response(exchange)
     return TestStepResult(
         name=f"{exchange.step or exchange.operation or exchange.sent.path}: {exchange.outcome}",
         status=status,
@@ -87,41 +103,52 @@ def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, byte
             Parameter(name="exchange", value=exchange.id),
             Parameter(name="identity", value=exchange.identity),
         ],
-        attachments=[
-            Attachment(
-                name=f"request {exchange.sent.method} {exchange.sent.path}",
-                source=request,
-                type="application/json",
-            ),
-            Attachment(name=f"response {exchange.outcome}", source=response, type="application/json"),
-        ],
+        attachments=[] if files is None else _apart(exchange, name, files),
     )
 
 
-def _request(exchange: Exchange) -> bytes:
+def _apart(exchange: Exchange, name: str, files: dict[str, bytes]) -> list[Attachment]:
+    """Put an exchange's request and its response into ``files``, and return them as attachments."""
+    request, response = f"{name}-request-attachment.json", f"{name}-response-attachment.json"
+    files[request] = json.dumps(_request(exchange)).encode("ascii")
+    files[response] = json.dumps(_response(exchange)).encode("ascii")
+    sent = f"request {exchange.sent.method} {exchange.sent.path}"
+    return [
+        Attachment(name=sent, source=request, type="application/json"),
+        Attachment(name=f"response {exchange.outcome}", source=response, type="application/json"),
+    ]
+
+
+def _together(exchanges: Sequence[Exchange]) -> bytes:
+    """Return requests and responses in one document, in their order."""
+    documents = [
+        {"exchange": exchange.id, "request": _request(exchange), "response": _response(exchange)}
+        for exchange in exchanges
+    ]
+    return json.dumps(documents).encode("ascii")
+
+
+def _request(exchange: Exchange) -> dict[str, Any]:
     sent = exchange.sent
     body = sent.body if sent.text is None else sent.text
-    document = {
+    return {
         "method": sent.method,
         "url": sent.url,
         "headers": dict(sent.headers),
         "body": body,
         "curl": curl_line(exchange),
     }
-    return json.dumps(document).encode("ascii")
 
 
-def _response(exchange: Exchange) -> bytes:
+def _response(exchange: Exchange) -> dict[str, Any]:
     answer = exchange.answer
     if answer is None:
-        document: dict[str, Any] = {"trouble": exchange.trouble}
-    else:
-        document = {
-            "status": answer.status,
-            "headers": dict(answer.headers),
-            "body": answer.body if answer.is_json else answer.kind,
-        }
-    return json.dumps(document).encode("ascii")
+        return {"trouble": exchange.trouble}
+    return {
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "body": answer.body if answer.is_json else answer.kind,
+    }
 
 
 def details_of(case: CaseResult, accepted: str = "", section: str = "") -> StatusDetails | None:

@@ -23,10 +23,17 @@ RAREST = 30.0
 class Progress:
     """Shows how far a run is: one live line on a terminal, elsewhere a plain line at most every two seconds.
 
-    A run of less than two seconds shows nothing. Safe between threads. ``now`` gives seconds since the epoch.
+    A run of less than two seconds shows nothing. Safe between threads. ``now`` gives seconds since the epoch, ``pace``
+    what bounds the run and the seconds that are left, ``None`` for what nobody knows.
     """
 
-    def __init__(self, stream: TextIO | None = None, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        now: Callable[[], float] = time.time,
+        pace: Callable[[], tuple[str, float | None]] = lambda: ("", None),
+    ) -> None:
+        self._pace = pace
         self._stream = stream or sys.stderr
         self._now = now
         self._tty = self._stream.isatty()
@@ -78,9 +85,17 @@ class Progress:
             done = self._counts.total()
             told = ", ".join(f"{number} {name}" for name, number in self._counts.items() if name != "passed")
             parts = [f"{done}/{self._total} cases", *([told] if told else [])]
-            left = self._until - self._now()
-            if self._waiting and left > 0:
-                parts.append(f"{self._waiting} waiting, {told_duration(max(left, 1))} left")
+            waits = self._until - self._now()
+            if self._waiting and waits > 0:
+                parts.append(f"{self._waiting} waiting, {told_duration(max(waits, 1))} left")
+            bound, left = self._pace()
+            only_waits = bool(self._waiting) and self._waiting >= self._total - done
+            if bound:
+                parts.append(f"bound by {'waits' if only_waits else bound}")
+            if left is not None and not only_waits:
+                left = max(left, waits if self._waiting else 0)
+                ends = time.strftime("%H:%M:%S", time.localtime(self._now() + left))
+                parts.append(f"ends at about {ends}")
             parts.append(told_duration(self._now() - self._started))
             return "; ".join(parts)
 

@@ -1,4 +1,4 @@
-"""Which of the collected items are cases of this run, in which order they run, and which of them wait in threads."""
+"""Which of the collected items are cases of this run, in which order they run, and which of them run beside others."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from kms_conformance.outputs.shards import in_shard
 from kms_conformance.pytest_plugin.items import TOGETHER, body_of, case_id, describe, is_case
 from kms_conformance.pytest_plugin.views import ViewItems
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.schedule import WaitingCases, may_overlap, order
+from kms_conformance.run.schedule import OverlappingCases, may_overlap, order
 from kms_conformance.run.session import Session
 
 GENERATING = frozenset({"test_live.py", "test_stateful.py"})
+PART = "kms-part-"
+PARTS = 3
+"""Parts that the cases are split into for each process that runs them."""
 
 
 class Collection:
     """The part of the plugin that chooses and orders the cases.
 
-    ``session`` returns the session; ``worker`` is as in :class:`~kms_conformance.pytest_plugin.plugin.State`.
-    ``deselected`` counts the cases that the selection has left out, ``in_all`` those of all shards.
+    ``session`` returns the session; ``worker`` is as in :class:`~kms_conformance.pytest_plugin.plugin.State`, and
+    ``workers`` how many there are. ``deselected`` counts the cases that the selection has left out, ``in_all`` those of all shards.
     """
 
-    def __init__(self, session: Callable[[], Session], worker: str, watcher: Any) -> None:
+    def __init__(self, session: Callable[[], Session], worker: str, watcher: Any, workers: int = 1) -> None:
         self._get_session, self._worker, self._watcher = session, worker, watcher
+        self._workers = workers
+        self._groups: dict[str, str] = {}
         self.deselected = self.in_all = 0
         self.infos: dict[str, CaseInfo] = {}
-        self.waiting: WaitingCases | None = None
+        self.overlapping: OverlappingCases | None = None
         self._views: ViewItems | None = None
 
     @property
@@ -57,25 +62,45 @@ class Collection:
         return self._views.beside(made)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Let ``-k`` take a case's id; keep the cases whose waits overlap in one process.
+        """Let ``-k`` take a case's id; keep cases that overlap in one process.
 
         xdist reads the mark before cases are put in order.
         """
         if is_case(item):
             item.extra_keyword_matches.add(case_id(item))
-        if self._worker and is_case(item):
-            info = describe(item)
-            judged = info.contract in self._session.options.contracts
-            if judged and may_overlap(info) and self._session.overlaps(info.contract):
-                item.add_marker(pytest.mark.xdist_group(TOGETHER))
+        if not self._worker or not is_case(item):
+            return
+        info = describe(item)
+        if info.contract not in self._session.options.contracts:
+            return
+        if self._waits_beside_others(info) or self._session.alone(info):
+            group = TOGETHER
+        elif self._session.jobs > 1:
+            # Some parts for each process, so that one that is done early has something left to do.
+            group = f"{PART}{len(self._groups) % (PARTS * self._workers)}"
+        else:
+            return
+        self._groups[info.id] = group
+        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _waits_beside_others(self, info: CaseInfo) -> bool:
+        """Tell whether a case's waits are real and may overlap those of others."""
+        return may_overlap(info) and self._session.overlaps(info.contract)
+
+    def together(self, case_id: str) -> set[str] | None:
+        """Return the cases that this process is given together with one; ``None``: all."""
+        if not self._worker:
+            return None
+        group = self._groups.get(case_id)
+        return {other for other, of in self._groups.items() if of == group} if group else {case_id}
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count what ``-k`` and its like leave out: such a run is not complete."""
         self.deselected += sum(is_case(item) for item in items)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Order the cases; with a real clock, note those whose waits overlap."""
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Order the cases, and note those that run beside others."""
         session = self._session
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
         judged = session.options.contracts
@@ -87,16 +112,26 @@ class Collection:
         cases = self._of_shard(cases)
         self.infos = {case_id: info for case_id, (_, info) in cases.items()}
         # Workers share the cases: all that wait go to one of them, where they are kept together, else to any.
-        self.waiting = WaitingCases(session, one_by_one=self._worker not in {"", "loadgroup"})
+        self.overlapping = OverlappingCases(
+            session,
+            jobs=session.jobs,
+            one_by_one=self._worker not in {"", "loadgroup"},
+            failures=config.getvalue("maxfail"),
+        )
         contracts = {info.contract for info in self.infos.values()}
         real_time = any(session.overlaps(contract) for contract in contracts)
         others = [item for item in items if not is_case(item)]
-        items[:] = others + [cases[case_id][0] for case_id in order(self.infos, cases, real_time=real_time)]
-        if not real_time:
-            return
-        for item, info in cases.values():
-            if may_overlap(info) and session.overlaps(info.contract):
-                self.waiting.add(info, body_of(item))
+        if not self._worker:
+            session.foresee(self.infos)
+        in_order = order(self.infos, cases, real_time=real_time, alone=session.alone)
+        items[:] = others + [cases[case_id][0] for case_id in in_order]
+        for item, info in (cases[name] for name in in_order):
+            if session.alone(info):
+                continue
+            # Hypothesis makes warnings quiet and the dice loaded for a whole process: what uses it stays in one thread.
+            quick = session.jobs > 1 and item.path.name not in GENERATING
+            if quick or self._waits_beside_others(info):
+                self.overlapping.add(info, body_of(item), requests=session.expected.of(info.id))
 
     def _of_shard(
         self, cases: dict[str, tuple[pytest.Item, CaseInfo]]

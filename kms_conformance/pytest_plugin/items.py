@@ -75,11 +75,17 @@ def describe(item: pytest.Item) -> CaseInfo:
         impact=_impact(item, where_allowed=False),
         perhaps=_impact(item, where_allowed=True),
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
-        nodeid=item.nodeid.removesuffix(f"@{TOGETHER}"),  # which xdist appends
+        nodeid=_without_group(item),
         file=file_of(item),
         line=(item.location[1] or 0) + 1,
     )
     return info if VIEW not in item.stash else item.stash[VIEW].applied_to(info)
+
+
+def _without_group(item: pytest.Item) -> str:
+    """Return an item's node id without the name of its group, which xdist appends."""
+    group = item.get_closest_marker("xdist_group")
+    return item.nodeid.removesuffix(f"@{group.args[0]}") if group is not None and group.args else item.nodeid
 
 
 def _title(item: pytest.Function, rule: str) -> str:

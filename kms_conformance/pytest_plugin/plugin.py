@@ -12,6 +12,7 @@ import pytest
 
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
@@ -21,6 +22,7 @@ from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, descri
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
+from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import comes_first
 from kms_conformance.run.session import Session
@@ -39,14 +41,16 @@ def of_worker(worker: dict[str, Any]) -> State:
     sent = json.loads(worker["kms"])
     options = replace(from_document(Options, sent["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
-    return State(lambda: Session(options, target), None, worker=sent["dist"])
+    return State(
+        lambda: Session(options, target), None, worker=sent["dist"], workers=int(worker["workercount"])
+    )
 
 
 class State:
     """The plugin's active half, registered only where cases are asked for.
 
     ``start`` makes the session; ``worker`` says how cases are shared out to the process that this is, ``""`` in no
-    worker; ``run_ended`` (of the command line) receives the verdict object.
+    worker, ``workers`` how many there are; ``run_ended`` (of the command line) receives the verdict object.
     """
 
     is_kms_session = True
@@ -57,12 +61,18 @@ class State:
         report_dir: Path | None,
         *,
         worker: str = "",
+        workers: int = 1,
         watcher: Any = None,
     ) -> None:
         self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
         self._session: Session | None = None
-        self._collection = Collection(lambda: self.session, worker, watcher)
+        self._collection = Collection(lambda: self.session, worker, watcher, workers)
         self.run: Run | None = None
+
+    @property
+    def chosen(self) -> list[CaseInfo]:
+        """The cases that were collected and chosen, in no certain order."""
+        return list(self._collection.infos.values())
 
     @property
     def session(self) -> Session:
@@ -97,7 +107,7 @@ class State:
         """Hand the session to a worker: through its pipe, never by the disk."""
         node.workerinput["kms"] = json.dumps(
             {
-                "options": to_document(self.session.options),
+                "options": to_document(replace(self.session.options, jobs=self.session.jobs)),
                 "target": self.session.target.document(),
                 "embedded": self.session.target.embedded,
                 "dist": str(node.config.getoption("dist")),
@@ -112,14 +122,17 @@ class State:
         if not is_case(pyfuncitem):
             return None
         info = self._collection.infos.get(case_id(pyfuncitem)) or describe(pyfuncitem)
-        waiting = self._collection.waiting
-        assert waiting is not None
-        if waiting.knows(info.id):
-            result = waiting.collect(info.id, self._show_waiting)
+        overlapping = self._collection.overlapping
+        assert overlapping is not None
+        result: CaseResult | None
+        if overlapping.knows(info.id):
+            result = overlapping.collect(info.id, self._show_waiting, self._collection.together(info.id))
         else:
-            if not comes_first(info) and not self._worker:
-                waiting.launch()
+            if not self.session.alone(info) and not comes_first(info) and not self._worker:
+                overlapping.launch()
             result = self.session.run_case(self.session.open(info), body_of(pyfuncitem))
+        if result is None:
+            pytest.fail("the case was lost", pytrace=False)  # why is in the report
         pyfuncitem.stash[RESULT] = result
         tell_pytest(result, self.session.accepts(result))
         return True
@@ -164,8 +177,8 @@ class State:
             return
         if session.shouldstop or session.shouldfail:
             self.session.cut_short(str(session.shouldfail or session.shouldstop), if_first=True)
-        if self._collection.waiting is not None:
-            self._collection.waiting.stop()
+        if self._collection.overlapping is not None:
+            self._collection.overlapping.stop()
         if self._worker:
             self._collection.hand_over(session.config)
             self.session.close()

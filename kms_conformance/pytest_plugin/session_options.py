@@ -11,6 +11,7 @@ from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import read_baseline
 from kms_conformance.outputs.shards import read_shard
+from kms_conformance.run.jobs import MOST_JOBS
 from kms_conformance.run.option_table import FUZZ_OPTIONS, HOME
 from kms_conformance.run.options import FuzzOptions, Options, fuzz_options
 from kms_conformance.run.session import Session
@@ -33,6 +34,7 @@ def session_of(config: pytest.Config) -> Session:
         baseline=read_baseline(Path(baseline)) if baseline else None,
         fuzz=_fuzzing(config),
         shard=_shard(config),
+        jobs=_jobs(config),
         command_line=("pytest", *map(str, config.invocation_params.args)),
     )
     return Session(options, target)
@@ -74,6 +76,14 @@ def _fuzzing(config: pytest.Config) -> FuzzOptions:
     """Return how to fuzz."""
     flags = {option.name: config.getoption(f"kms_{option.name}") for option in FUZZ_OPTIONS}
     return fuzz_options(flags, config.getoption("kms_profile") or "gate")
+
+
+def _jobs(config: pytest.Config) -> int | None:
+    """Return how many cases may be under way at once, ``None`` for as many as the round trip asks for."""
+    jobs: int | None = config.getoption("kms_jobs")
+    if jobs is not None and not 1 <= jobs <= MOST_JOBS:
+        raise pytest.UsageError(f"--kms-jobs {jobs}: from 1 to {MOST_JOBS} cases can be under way at once")
+    return jobs
 
 
 def _shard(config: pytest.Config) -> str:

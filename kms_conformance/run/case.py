@@ -26,7 +26,7 @@ from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
-from kms_conformance.run.clock import TooLong
+from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.eligibility import nearest
 from kms_conformance.run.outcomes import (
@@ -82,6 +82,8 @@ class CaseRun:
 
     def send(self, request: Request) -> Answer:
         """Send a request and keep the evidence; every wire rule is judged at once."""
+        if self.context.stopping.is_set() and not self.cleaning:
+            raise Cancelled("the run was stopped during this case")
         reply, exchange = self._exchange(request)
         if self.cleaning:
             # Evidence, but not judged: whoever judges the transcript again has to know.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Cancelled(BaseException):
-    """The run is being stopped while a case waits; it is not an ``Exception``, so no case swallows it."""
+    """The run is being stopped while a case waits or sends; no ``Exception``, so no case swallows it."""
 
 
 class TooLong(Exception):  # noqa: N818 - a reason, not an error
@@ -57,6 +57,7 @@ class ControlledClock:
     overlaps = False
 
     def __init__(self, target: Target, take_turn: Callable[[], None] = lambda: None) -> None:
+        # Its own connections, as many as there are cases: no call waits for another one's answer.
         self._url, self._take_turn = target.control_url, take_turn
         transport = DeadlineTransport(target.timeout)
         self._http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)

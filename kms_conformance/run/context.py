@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kms_conformance.run.options import USUAL, FuzzOptions
@@ -58,3 +59,5 @@ class Context:
     thorough: bool = False
     """Whether the profile asks for more tries than a gate does."""
     fuzz: FuzzOptions = USUAL
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the run is being stopped: cases under way clean up and send nothing else."""

@@ -38,7 +38,9 @@ class InstanceLocks:
             yield
             return
         with ExitStack() as stack:
-            stack.enter_context(self._file("instance", exclusive=alone, patience=patience))
+            # Whoever wants it alone waits in the door, so that no new ones come in and those inside become fewer.
+            with self._file("door", exclusive=alone, patience=patience):
+                stack.enter_context(self._file("instance", exclusive=alone, patience=patience))
             for thing in sorted(things):
                 stack.enter_context(self._file(thing, exclusive=True, patience=patience))
             yield

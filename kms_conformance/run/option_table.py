@@ -18,8 +18,8 @@ class RunOption:
     """An option: ``--profile`` on the command line, ``--kms-profile`` in pytest.
 
     ``kind`` is the type of its value, ``bool`` for a switch. ``default`` and ``variable`` (of the environment) are the
-    command line's alone: in pytest, an option that is given says that cases are wanted. ``at_least`` and ``above`` bound
-    a number.
+    command line's alone: in pytest, an option that is given says that cases are wanted. ``at_least``, ``at_most``
+    and ``above`` bound a number.
     """
 
     name: str
@@ -30,6 +30,7 @@ class RunOption:
     default: str | Path | None = None
     variable: str = ""
     at_least: int | None = None
+    at_most: int | None = None
     above: float | None = None
 
     @property
@@ -77,6 +78,14 @@ RUN_OPTIONS = (
         kind=Path,
         metavar="FILE",
         default=HOME / "journal.sqlite",
+    ),
+    RunOption(
+        "jobs",
+        "Cases under way at once (default: as many as the round trip asks for).",
+        kind=int,
+        metavar="N",
+        at_least=1,
+        at_most=32,
     ),
     RunOption("shard", "Run one part of N; `kms-conformance merge` makes one run of all.", metavar="I/N"),
 )

@@ -57,7 +57,9 @@ class Options:
     """How to run.
 
     ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
-    do not fail the run, ``None`` where no baseline was given; ``command_line`` is as in ``sys.argv``. A certification takes none: :class:`BadValueError`.
+    do not fail the run, ``None`` where no baseline was given; ``jobs`` is how many cases are under way at once, ``None``:
+    as many as the round trip asks for; ``command_line`` is as in ``sys.argv``. A certification takes none:
+    :class:`BadValueError`.
     """
 
     profile: Profile = Profile.GATE
@@ -71,6 +73,7 @@ class Options:
     baseline: tuple[Entry, ...] | None = None
     fuzz: FuzzOptions = USUAL
     shard: str = ""
+    jobs: int | None = None
     command_line: tuple[str, ...] = ()
     run: str = ""
     key: str = ""

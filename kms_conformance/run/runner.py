@@ -55,10 +55,10 @@ class Runner:
         admit(info, context.target)
         system = adapter_of(context.contract, info.view)(case)
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
-        kinds = _touched(info, context.target)
-        impacts = context.contract.system.impacts_that
-        alone = bool(kinds & impacts("alone")) or (context.clock.overlaps is False and info.waits > 0)
-        with self._deferred.lock(case), locks.hold(sorted(kinds & impacts("takes_turns")), alone=alone):
+        kinds = touched(info, context.target)
+        takes_turns = context.contract.system.impacts_that("takes_turns")
+        alone = wants_to_be_alone(info, context)
+        with self._deferred.lock(case), locks.hold(sorted(kinds & takes_turns), alone=alone):
             self._deferred.take_up(case, system)
             if alone and not context.target.fresh:
                 put_back_shared(case.context, case.instance)
@@ -95,7 +95,7 @@ def _reason(error: BaseException) -> BaseException:
     """Return why a case stopped, for its verdict."""
     match error:
         case Cancelled():
-            return NotTested("the run was stopped while this case waited")
+            return NotTested(str(error) or "the run was stopped while this case waited")
         case KeyboardInterrupt():
             return NotTested("the run was stopped during this case")
         case StaleError():
@@ -103,7 +103,15 @@ def _reason(error: BaseException) -> BaseException:
     return error
 
 
-def _touched(info: CaseInfo, target: Target) -> set[str]:
+def wants_to_be_alone(info: CaseInfo, context: Context) -> bool:
+    """Tell whether a case changes what all others on its instance see: a thing of the instance, or its clock."""
+    moves_the_clock = context.clock.overlaps is False and info.waits > 0
+    return moves_the_clock or bool(
+        touched(info, context.target) & context.contract.system.impacts_that("alone")
+    )
+
+
+def touched(info: CaseInfo, target: Target) -> set[str]:
     """Return what a case touches beyond its own things on this target."""
     impacts = target.system.impacts
     return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(impacts[kind].switch, False))}

@@ -1,112 +1,220 @@
-"""Launch early, join late: the real waits of different cases overlap.
+"""Launch early, join late: cases overlap each other, and so do their waits.
 
-Cases are plain synchronous functions. With a real clock, the body of each waiting case starts in a thread of its own
-once the cases that must run alone are done; its item, at its turn, only collects the result. The waits thus overlap
-each other and every other case, and ``-k``, ``-x``, ``--lf``, JUnit and Allure see ordinary items with their true
-durations.
+Cases are plain synchronous functions. Some ``jobs`` of them are under way at once, each in a thread; beside these,
+every case whose waits are real has a thread of its own, as it does nothing most of its time. Their items, each at its
+turn, only collect the results: ``-k``, ``-x``, ``--lf``, JUnit and Allure see ordinary items in the usual order with
+their true durations. What needs the instance to itself runs where its item is, and nothing beside it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.session import Session
 from kms_conformance.system import system_of
 
 Body = Callable[[Any], None]
 _BEAT = 0.2
+_FINE = frozenset({Verdict.PASSED, Verdict.WARNED, Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE})
+_LONGEST_END = 300.0
+"""Seconds after which a run that is being stopped waits no longer for cases that still clean up."""
 
 
-class WaitingCases:
-    """The waiting cases of a run and the threads they run in.
+@dataclass(slots=True)
+class _Entry:
+    """A case that runs in a thread. ``waits``: its waits are real, so it takes none of the places of the quick ones.
 
-    ``one_by_one``: start a case only when its turn comes, where another process may have the others.
+    ``turns`` are the instance-wide things that it uses; ``requests`` is how many it is expected to send.
     """
 
-    def __init__(self, session: Session, *, one_by_one: bool = False) -> None:
-        self._session = session
-        self._one_by_one = one_by_one
-        # Not the threads themselves: Python 3.11 takes a thread for ended whose join Ctrl-C has interrupted.
-        self._done: dict[str, threading.Event] = {}
-        self._results: dict[str, CaseResult] = {}
-        self._waiting: dict[str, tuple[CaseInfo, Body]] = {}
+    info: CaseInfo
+    body: Body
+    waits: bool
+    turns: frozenset[str]
+    requests: int
+    place: int
+    begun: bool = False
+    # Not the thread itself: Python 3.11 takes a thread for ended whose join Ctrl-C has interrupted.
+    done: threading.Event = field(default_factory=threading.Event)
+    result: CaseResult | None = None
+
+
+class OverlappingCases:
+    """The cases of a run that run beside others, and the threads they run in.
+
+    ``jobs`` is how many quick cases are under way at once. ``one_by_one``: start a case only when its turn comes,
+    where another process may have the others. ``failures``: so many failed cases, and no further one begins (0: never).
+    """
+
+    def __init__(
+        self, session: Session, *, jobs: int = 1, one_by_one: bool = False, failures: int = 0
+    ) -> None:
+        self._session, self._jobs, self._one_by_one = session, jobs, one_by_one
+        self._failures = failures
+        self._entries: dict[str, _Entry] = {}
+        self._queue: list[_Entry] = []
+        self._running: list[_Entry] = []
+        self._threads = 0
+        self._ended = False
+        self._state = threading.Condition()
         self._launched = 0.0
 
-    def add(self, info: CaseInfo, body: Body) -> None:
-        """Note a waiting case; it starts at :meth:`launch`."""
-        self._waiting[info.id] = (info, body)
+    def add(self, info: CaseInfo, body: Body, *, requests: int = 0) -> None:
+        """Note a case; it starts at :meth:`launch`. ``requests``: the more are expected, the earlier it starts."""
+        waits = info.waits > 0 and self._session.overlaps(info.contract)
+        turns = self._session.turns(info)
+        self._entries[info.id] = _Entry(info, body, waits, turns, requests, len(self._entries))
 
     def knows(self, case_id: str) -> bool:
         """Tell whether a case runs here."""
-        return case_id in self._waiting
+        return case_id in self._entries
 
-    def launch(self) -> None:
-        """Start every waiting case, the longest first."""
-        if not self._launched:
-            self._start(self._waiting)
+    def launch(self, ids: Collection[str] | None = None) -> None:
+        """Let cases begin, by default all: those that wait at once, the longest first, the others as places are free."""
+        with self._state:
+            chosen = [
+                entry
+                for case_id, entry in self._entries.items()
+                if not entry.begun and entry not in self._queue and (ids is None or case_id in ids)
+            ]
+            waiting = [entry for entry in chosen if entry.waits]
+            self._queue += [entry for entry in chosen if not entry.waits]
+            if not self._failures:
+                # A long case that begins last ends alone. With -x the first failure is the first in the usual order.
+                self._queue.sort(key=lambda entry: (-entry.requests, entry.place))
+            self._launched = self._launched or time.time()
+            missing = min(self._jobs - self._threads, len(self._queue))
+            self._threads += missing
+        for entry in sorted(waiting, key=lambda entry: -entry.info.waits):
+            self._begin(entry)
+        for _ in range(missing):
+            threading.Thread(target=self._work, name="kms-cases", daemon=True).start()
 
-    def _start(self, ids: Iterable[str]) -> None:
-        self._launched = time.time()
-        for info, body in sorted((self._waiting[name] for name in ids), key=lambda entry: -entry[0].waits):
-            case = self._session.open(info)
-            done = self._done[info.id] = threading.Event()
-            thread = threading.Thread(target=self._run, args=(case, body, done), name=info.id, daemon=True)
-            try:
-                thread.start()
-            except BaseException:
-                if thread.ident is None:
-                    done.set()
-                raise
-
-    def _run(self, case: CaseRun, body: Body, done: threading.Event) -> None:
+    def _begin(self, entry: _Entry) -> None:
+        """Start a case in a thread of its own, unless it has begun."""
+        with self._state:
+            if entry.begun:
+                return
+            entry.begun = True
+            self._queue = [other for other in self._queue if other is not entry]
+            self._running.append(entry)
+        thread = threading.Thread(target=self._run, args=(entry,), name=entry.info.id, daemon=True)
         try:
-            self._results[case.info.id] = self._session.run_case(case, body)
+            thread.start()
+        except BaseException:
+            if thread.ident is None:
+                entry.done.set()
+            raise
+
+    def _work(self) -> None:
+        """Run one case after the other, as long as there are any."""
+        while (entry := self._next()) is not None:
+            self._run(entry)
+
+    def _next(self) -> _Entry | None:
+        """Wait for a case whose turn it is; ``None`` when this thread is needed no more."""
+        with self._state:
+            while self._queue and not self._ended:
+                busy = {thing for entry in self._running for thing in entry.turns}
+                free = next((entry for entry in self._queue if not entry.turns & busy), None)
+                if free is not None:
+                    self._queue.remove(free)
+                    self._running.append(free)
+                    free.begun = True
+                    return free
+                self._state.wait()
+            self._threads -= 1
+            return None
+
+    def _run(self, entry: _Entry) -> None:
+        try:
+            entry.result = self._session.run_case(self._session.open(entry.info), entry.body)
         except BaseException as error:  # noqa: BLE001 - a thread's exception would otherwise be lost
-            self._session.went_wrong(f"{case.info.id} was lost: {type(error).__name__}")
+            self._session.went_wrong(f"{entry.info.id} was lost: {type(error).__name__}")
         finally:
-            done.set()
+            with self._state:
+                self._running.remove(entry)
+                self._note_failure(entry)
+                self._state.notify_all()
+            entry.done.set()
 
-    def collect(self, case_id: str, beat: Callable[[int, float], None] = lambda _, __: None) -> CaseResult:
-        """Wait for a case's result; ``beat`` is told now and then how many still run, and until when at least.
+    def _note_failure(self, entry: _Entry) -> None:
+        """Let no further case begin once so many have failed as end the run."""
+        result = entry.result
+        bad = result is None or (result.verdict not in _FINE and not self._session.accepts(result))
+        if self._failures and bad and not entry.waits:
+            self._failures -= 1
+            self._ended = self._ended or self._failures == 0
 
-        Waits in short steps, so that Ctrl-C is noticed.
+    def collect(
+        self,
+        case_id: str,
+        beat: Callable[[int, float], None] = lambda _, __: None,
+        together: Collection[str] | None = None,
+    ) -> CaseResult | None:
+        """Wait for a case's result, ``None`` where it was lost.
+
+        ``together`` are the cases that this process is given with it (all, by default). ``beat`` is told now and then
+        how many cases still wait as their rules demand, and until when at least. Waits in short steps, so that Ctrl-C is
+        noticed.
         """
-        if self._one_by_one:
-            self._start([case_id])
-        else:
-            self.launch()
-        while not self._done[case_id].wait(_BEAT):
-            alive = [self._waiting[name][0].waits for name, done in self._done.items() if not done.is_set()]
+        entry = self._entries[case_id]
+        if not self._one_by_one:
+            self.launch(together)
+        with self._state:
+            queued = entry in self._queue and not self._ended
+        if not queued:
+            self._begin(entry)
+        while not entry.done.wait(_BEAT):
+            alive = [other.info.waits for other in tuple(self._running) if other.waits]
             beat(len(alive), self._launched + max(alive, default=0.0))
-        return self._results[case_id]
+        return entry.result
 
     def stop(self, patience: float = 30.0) -> None:
-        """End the waits and let every case clean up."""
+        """Let no case begin, end the waits, and let every case that is under way clean up.
+
+        Returns when none is left, or when for ``patience`` seconds none has sent anything.
+        """
+        with self._state:
+            self._ended, self._queue = True, []
+            self._state.notify_all()
         self._session.cancel()
-        for done in self._done.values():
-            done.wait(patience)
+        last = time.monotonic() + _LONGEST_END
+        seen, until = self._session.sent, time.monotonic() + patience
+        for entry in tuple(self._running):
+            while not entry.done.wait(_BEAT) and time.monotonic() < min(until, last):
+                if self._session.sent != seen:
+                    seen, until = self._session.sent, time.monotonic() + patience
 
 
-def order(infos: Mapping[str, CaseInfo], ids: Iterable[str], *, real_time: bool) -> list[str]:
+def order(
+    infos: Mapping[str, CaseInfo],
+    ids: Iterable[str],
+    *,
+    real_time: bool,
+    alone: Callable[[CaseInfo], bool] = lambda _: False,
+) -> list[str]:
     """Return case ids in running order.
 
     In real time: first the cases that must have the instance to themselves, then quick ones that take turns on an
     instance-wide thing, then all other quick ones; the waiting ones come last, in the order in which they end.
     Where time is free, cases that use an instance-wide thing come last: an endpoint may need a moment to make one
-    (an import token is a new RSA key), and can do so while others run.
+    (an import token is a new RSA key), and can do so while others run. Behind these, so that nothing has to make way for
+    them, come those that are ``alone``.
     """
     if not real_time:
-        return sorted(ids, key=lambda case_id: bool(infos[case_id].impact))
+        return sorted(ids, key=lambda case_id: (alone(infos[case_id]), bool(infos[case_id].impact)))
 
     def place(case_id: str) -> tuple[int, float]:
         info = infos[case_id]
-        if _alone(info.contract, info.impact):
+        if _alone(info.contract, info.impact) or alone(info):
             return 0, info.waits
         if info.waits:
             return 3, info.waits
@@ -121,7 +229,7 @@ def comes_first(info: CaseInfo) -> bool:
 
 
 def may_overlap(info: CaseInfo) -> bool:
-    """Tell whether a case can run beside others."""
+    """Tell whether a case's waits can overlap those of others."""
     return info.waits > 0 and not _alone(info.contract, info.impact)
 
 

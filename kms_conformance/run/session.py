@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
+from kms_conformance.run.expected import ExpectedRequests
+from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
+from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import has_preflight, preflight
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
-from kms_conformance.run.runner import Runner
+from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.rate_limit import RateLimit
@@ -56,6 +59,10 @@ class Session:
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._rate_limit: RateLimit | None = None
+        self._stopping = threading.Event()
+        self._round_trip: float | None = None
+        self._pace: Pace | None = None
+        self.expected = ExpectedRequests(self.options.journal)
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
         self.left: list[str] | None = None
@@ -85,6 +92,7 @@ class Session:
             instance = self.instance(context.target)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
                 first = preflight(context.client, context.contract, instance)
+            self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
 
@@ -126,6 +134,7 @@ class Session:
             edition=self.options.edition,
             thorough=self.options.profile is not Profile.GATE,
             fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
+            stopping=self._stopping,
         )
 
     @property
@@ -146,6 +155,46 @@ class Session:
         """Tell whether waits are real, so that waiting cases belong into threads."""
         return self.context(contract_id).clock.overlaps
 
+    @property
+    def jobs(self) -> int:
+        """How many cases are under way at once: as the options say, else as the preflight has measured."""
+        return self.options.jobs or jobs_for(self.round_trip, self.target.requests_per_second)
+
+    @property
+    def round_trip(self) -> float:
+        """The shortest time that an answer has taken in the preflight, in seconds; 0 before there is any."""
+        return self._round_trip or 0.0
+
+    def foresee(self, case_ids: Iterable[str]) -> None:
+        """Note which cases are to run: from here on the run's pace is measured."""
+        requests = sum(self.expected.of(case_id) for case_id in case_ids) + self.sent
+        self._pace = Pace(lambda: self.sent, lambda: requests, lambda: self.queued)
+
+    def pace(self) -> tuple[str, float | None]:
+        """Return what bounds the run at this moment, and the seconds that are left; ``""`` and ``None``: unknown."""
+        return (self._pace.bound(), self._pace.left()) if self._pace is not None else ("", None)
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for the rate limit at this moment."""
+        return self._rate_limit.queued if self._rate_limit is not None else 0
+
+    @property
+    def sent(self) -> int:
+        """How many requests have left so far."""
+        return sum(context.client.sent for context in self._contexts.values())
+
+    def alone(self, info: CaseInfo) -> bool:
+        """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
+        context = self.context(info.contract)
+        return not context.target.fresh and wants_to_be_alone(info, context)
+
+    def turns(self, info: CaseInfo) -> frozenset[str]:
+        """Return the things of a shared instance that a case uses and that only one case at a time may use."""
+        target = self.context(info.contract).target
+        taken = self.context(info.contract).contract.system.impacts_that("takes_turns")
+        return frozenset() if target.fresh else frozenset(touched(info, target) & taken)
+
     # --- running cases --------------------------------------------------------------------------------------------
 
     def open(self, info: CaseInfo) -> CaseRun:
@@ -161,7 +210,8 @@ class Session:
         return self._runner.run(case, body)
 
     def cancel(self) -> None:
-        """End every wait that is under way."""
+        """End every wait that is under way, and let cases send nothing but their clean-up."""
+        self._stopping.set()
         for context in self._contexts.values():
             context.clock.cancel()
 
@@ -197,7 +247,8 @@ class Session:
         return accepted(result, self.options.baseline or ())
 
     def outcome(self) -> Run:
-        """Return the verdict object."""
+        """Return the verdict object, and keep for the next run how many requests each case has sent."""
+        self.expected.keep(self.results.values())
         found = circumstances(self._traffic.document(), self._all_roles(), self.left)
         found["command_line"] = command_line(self.options.command_line, self._clean)
         return describe_run(self.options, self._target, self._record.recorded(), self.started, found)

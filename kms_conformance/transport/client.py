@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import logging
+import math
 import re
 import threading
 import time
@@ -26,6 +27,7 @@ from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exch
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.crowd import Crowd
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
@@ -91,7 +93,10 @@ class Recorded:
 
 
 class Client:
-    """Sends requests to one target; safe between threads."""
+    """Sends requests to one target; safe between threads.
+
+    ``sent`` is how many requests have left; ``round_trip`` the shortest time in seconds that an answer has taken.
+    """
 
     def __init__(
         self,
@@ -109,12 +114,16 @@ class Client:
         self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
+        self._crowd = Crowd()
         self.tokens = Tokens(target, self._http, redactor, self.take_turn)
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
         self._contract = load_contract(target.contract)
         self._numbers = itertools.count(1)
         self._silent = 0
+        self._silence_ended = 0.0
+        self.sent = 0
+        self.round_trip = math.inf
         self._lock = threading.Lock()
         self._outages = Outages()
         for value, label in target.secrets().items():
@@ -122,8 +131,17 @@ class Client:
 
     @property
     def silent(self) -> int:
-        """How many requests in a row got no answer."""
+        """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
+
+    def beside(self, method: str, url: str, body: JSON) -> tuple[int, JSON]:
+        """Send a request of the control protocol, which is no evidence; return status and document.
+
+        It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
+        """
+        self.take_turn()
+        with self._http.stream(method, url, json=body) as answer:
+            return answer.status_code, json_document(bounded(answer.iter_bytes()))
 
     def close(self) -> None:
         """Close every connection."""
@@ -137,6 +155,10 @@ class Client:
         A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
         or that its answer may not be the service's.
         """
+        with self._crowd.place():
+            return self._patiently(request, case)
+
+    def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         outages: list[str] = []
         waited = 0.0
         for tried in itertools.count(1):
@@ -152,9 +174,12 @@ class Client:
                     outages.append(str(reply.status))
             if wait is None:
                 break
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
+                self._crowd.refused(case)
             waited += wait
             self.traffic.waits(wait)
             time.sleep(wait)
+        self._crowd.answered()
         if waited:
             notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
             exchange = replace(exchange, notes=notes)
@@ -169,6 +194,11 @@ class Client:
                 unsure = self._outages.unsure(what, gateway=from_gateway(reply.status, reply.content))
             note = UNSURE if unsure else ""
         return replace(exchange, notes={**exchange.notes, GATEWAY: note}) if note else exchange
+
+    def count(self) -> None:
+        """Count a request that has left by other means."""
+        with self._lock:
+            self.sent += 1
 
     def take_turn(self) -> None:
         """Wait for the run's rate limit, and count the request that leaves then; for those who send by other means."""
@@ -230,8 +260,14 @@ class Client:
             reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             reply, trouble = None, _trouble(wrong)
+        ended = time.perf_counter()
         with self._lock:
-            self._silent = 0 if reply is not None else self._silent + 1
+            self.sent += 1
+            if reply is not None:
+                self._silent = 0
+                self.round_trip = min(self.round_trip, ended - begun)
+            elif begun >= self._silence_ended:
+                self._silent, self._silence_ended = self._silent + 1, ended
         exchange = self._evidence(
             request,
             headers,
@@ -241,7 +277,7 @@ class Client:
             reply=reply,
             trouble=trouble,
             started=started,
-            duration=time.perf_counter() - begun,
+            duration=ended - begun,
         )
         return reply, exchange
 

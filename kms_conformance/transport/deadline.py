@@ -1,42 +1,34 @@
-"""HTTP with a deadline for the whole answer.
+"""HTTP with a deadline for the whole answer, over connections that are kept.
 
 A read timeout starts anew with each byte, so a server that drips one byte a second holds a client for hours.
-Here each request has one deadline, and every read is given what is left of it.
+Here each request has one deadline, and every read is given what is left of it. A request leaves in one piece, head and
+body, and its answer is taken apart by the parser of httptools: a full client spends more on both than the endpoint does.
 """
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, cast
 
-import httpcore
 import httpx
 
+from kms_conformance.transport.parsing import CUT, NOT_HTTP, ParsedAnswer
 from kms_conformance.transport.tls import authorities
 from kms_conformance.transport.traffic import Traffic
 
-POOL = 64
+_IDLE = 4.0
+"""Seconds after which an idle connection is not used again: many servers close theirs after five."""
+_PIECE = 65536
+_DISCONNECTED = "Server disconnected without sending a response."
+_CUT_SHORT = "peer closed connection without sending complete message body"
 
-
-class _Deadline(float):
-    """The seconds that a request may take in all, counted from now on; the pool hands it to each read and write.
-
-    It is a number, so that whoever knows nothing of deadlines takes it for an ordinary timeout.
-    """
-
-    __slots__ = ("_at",)
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._at = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds that are left."""
-        return self._at - time.monotonic()
+Place = tuple[str, str, int]
+"""Scheme, host and port."""
 
 
 def acknowledge_at_once(connection: socket.socket | None) -> None:
@@ -51,122 +43,169 @@ def acknowledge_at_once(connection: socket.socket | None) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection whose reads and writes end at the deadline of the request that uses it."""
+class _Connection:
+    """One connection and the moment of its last answer (seconds, monotonic)."""
 
-    def __init__(self, inner: httpcore.NetworkStream, traffic: Traffic, server: str) -> None:
-        self._inner, self._traffic, self._server = inner, traffic, server
+    __slots__ = ("_socket", "last")
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = timeout.left() if isinstance(timeout, _Deadline) else timeout
-        if left is not None and left <= 0:
-            raise httpcore.ReadTimeout("the answer was not complete in time")
-        return self._inner.read(max_bytes, left)
+    def __init__(self, place: Place, until: float, traffic: Traffic) -> None:
+        scheme, host, port = place
+        self._socket = socket.create_connection((host, port), _left(until))
+        self.last = time.monotonic()
+        server = f"{host}:{port}"
+        try:
+            traffic.connected(server, self._socket.getpeername())
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if scheme == "https":
+                self._socket.settimeout(_left(until))
+                secured = authorities().wrap_socket(self._socket, server_hostname=host)
+                self._socket = secured
+                traffic.secured(server, secured)
+        except BaseException:
+            self._socket.close()
+            raise
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, max(timeout.left(), 0.001) if isinstance(timeout, _Deadline) else timeout)
-        acknowledge_at_once(self._inner.get_extra_info("socket"))
+    @property
+    def alive(self) -> bool:
+        """Whether another request may be sent: nothing has come unasked, not even the end."""
+        if time.monotonic() - self.last > _IDLE:
+            return False
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(0)
+
+    def send(self, content: bytes, until: float) -> None:
+        """Send a request."""
+        self._socket.settimeout(_left(until))
+        self._socket.sendall(content)
+        acknowledge_at_once(self._socket)
+
+    def receive(self, parsed: ParsedAnswer, until: float) -> None:
+        """Read an answer to its end; raise :class:`TimeoutError` or another :class:`OSError`."""
+        while not parsed.done:
+            self._socket.settimeout(_left(until))
+            try:
+                data = self._socket.recv(_PIECE)
+            except ssl.SSLEOFError:
+                data = b""
+            if data:
+                parsed.feed(data)
+            else:
+                parsed.ended()
+        self.last = time.monotonic()
 
     def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        secured = self._inner.start_tls(ssl_context, server_hostname, timeout)
-        self._traffic.secured(self._server, secured.get_extra_info("ssl_object"))
-        return _Stream(secured, self._traffic, self._server)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    """Opens such connections, and notes where they lead."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
-
-    def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(host, port, *args, **kwargs)
-        server = f"{host}:{port}"
-        self._traffic.connected(server, stream.get_extra_info("server_addr"))
-        return _Stream(stream, self._traffic, server)
+        """Close it."""
+        self._socket.close()
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """A pooled transport for :class:`httpx.Client` in which no request takes longer than some ``seconds`` in all."""
+    """A transport for :class:`httpx.Client` in which no request takes longer than some ``seconds`` in all.
 
-    def __init__(self, seconds: float, *, retries: int = 0, traffic: Traffic | None = None) -> None:
+    Safe between threads: each request has a connection of its own as long as it needs one, and none waits for another.
+    """
+
+    def __init__(self, seconds: float, *, traffic: Traffic | None = None) -> None:
+        self._traffic = traffic or Traffic()
         self._seconds = seconds
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=authorities(),
-            max_connections=POOL,
-            max_keepalive_connections=POOL,
-            keepalive_expiry=60,
-            retries=retries,
-            network_backend=_Backend(traffic or Traffic()),
-        )
+        self._idle: dict[Place, list[_Connection]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        authorities()  # whoever has named the wrong ones is told so at once
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; timeouts and broken connections come as :class:`httpx.TransportError`."""
-        deadline = _Deadline(self._seconds)
-        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), deadline)
+        until = time.monotonic() + self._seconds
+        url = request.url
+        if url.scheme not in {"http", "https"}:
+            raise httpx.UnsupportedProtocol("the URL is neither http nor https", request=request)
+        place = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+        content = _encoded(request)
+        connection = self._connection(place, request, until)
+        parsed = ParsedAnswer(head=request.method == "HEAD")
         try:
-            answer = self._pool.handle_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=httpcore.URL(
-                        scheme=request.url.raw_scheme,
-                        host=request.url.raw_host,
-                        port=request.url.port,
-                        target=request.url.raw_path,
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions={**request.extensions, "timeout": timeouts},
-                )
-            )
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as wrong:
-            raise _translated(wrong, request) from wrong
+            _exchange(connection, parsed, content, request=request, until=until)
+        except BaseException:
+            connection.close()
+            raise
+        if parsed.reusable and not self._closed:
+            with self._lock:
+                self._idle.setdefault(place, []).append(connection)
+        else:
+            connection.close()
         return httpx.Response(
-            status_code=answer.status,
-            headers=answer.headers,
-            stream=_Body(cast("Iterable[bytes]", answer.stream), request),
-            extensions=answer.extensions,
+            parsed.status,
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in parsed.headers],
+            stream=httpx.ByteStream(parsed.content),
+            request=request,
         )
+
+    def _connection(self, place: Place, request: httpx.Request, until: float) -> _Connection:
+        """Return the connection that was used last, if it is alive, else a new one."""
+        while True:
+            with self._lock:
+                idle = self._idle.get(place)
+                kept = idle.pop() if idle else None
+            if kept is None:
+                break
+            if kept.alive:
+                return kept
+            kept.close()
+        try:
+            return _Connection(place, until, self._traffic)
+        except TimeoutError:
+            raise httpx.ConnectTimeout("no connection in time", request=request) from None
+        except (OSError, UnicodeError) as wrong:
+            raise httpx.ConnectError(str(wrong), request=request) from wrong
 
     def close(self) -> None:
         """Close every connection."""
-        self._pool.close()
+        self._closed = True
+        with self._lock:
+            kept, self._idle = [one for idle in self._idle.values() for one in idle], {}
+        for connection in kept:
+            connection.close()
 
 
-class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Iterable[bytes], request: httpx.Request) -> None:
-        self._stream, self._request = stream, request
-
-    def __iter__(self) -> Iterator[bytes]:
+def _exchange(
+    connection: _Connection, parsed: ParsedAnswer, content: bytes, *, request: httpx.Request, until: float
+) -> None:
+    """Send a request and read its answer; what goes wrong comes in httpx's own errors."""
+    try:
         try:
-            yield from self._stream
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as wrong:
-            raise _translated(wrong, self._request) from wrong
+            connection.send(content, until)
+        except TimeoutError:
+            raise httpx.WriteTimeout("the request did not leave in time", request=request) from None
+        except OSError:
+            pass  # a server may refuse what it has not read to its end; what it has said is still there to be read
+        connection.receive(parsed, until)
+    except TimeoutError:
+        raise httpx.ReadTimeout("the answer was not complete in time", request=request) from None
+    except OSError as wrong:
+        raise httpx.ReadError(str(wrong), request=request) from wrong
+    if parsed.trouble == CUT:
+        raise httpx.RemoteProtocolError(_CUT_SHORT if parsed.heard else _DISCONNECTED, request=request)
+    if parsed.trouble == NOT_HTTP:
+        raise httpx.RemoteProtocolError(parsed.why, request=request)
+    if parsed.trouble:
+        raise httpx.ReadError(parsed.trouble, request=request)
 
-    def close(self) -> None:
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
+
+def _encoded(request: httpx.Request) -> bytes:
+    """Return the bytes of a request, head and body."""
+    stream = request.stream
+    assert isinstance(stream, Iterable)
+    body = b"".join(stream)
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    lines += [b"%s: %s" % header for header in request.headers.raw]
+    if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
+        raise httpx.LocalProtocolError("a line break in the head of a request", request=request)
+    return b"\r\n".join([*lines, b"", body])
 
 
-def _translated(wrong: Exception, request: httpx.Request) -> httpx.TransportError:
-    kind: type[httpx.TransportError] = {
-        httpcore.ConnectTimeout: httpx.ConnectTimeout,
-        httpcore.ReadTimeout: httpx.ReadTimeout,
-        httpcore.WriteTimeout: httpx.WriteTimeout,
-        httpcore.PoolTimeout: httpx.PoolTimeout,
-        httpcore.ConnectError: httpx.ConnectError,
-        httpcore.ReadError: httpx.ReadError,
-        httpcore.WriteError: httpx.WriteError,
-        httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-        httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    }.get(type(wrong), httpx.TransportError)
-    return kind(str(wrong), request=request)
+def _left(until: float) -> float:
+    """Return the seconds that are left; raise :class:`TimeoutError` where none are."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -9,28 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import ssl
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-import httptools
-
 from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
 from kms_conformance.transport.deadline import acknowledge_at_once
+from kms_conformance.transport.parsing import ParsedAnswer
 from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
 
 CONNECTIONS = 16
-_BODYLESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+"""Enough where the answer comes at once."""
+_MOST = 64
+_OWN_WORK = 0.002
+"""Seconds that a request costs this process."""
 _GZIP = zlib.MAX_WBITS | 16
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
+
+
+def in_flight(round_trip: float, per_second: float | None) -> int:
+    """Return how many requests to have under way: while one is awaited, others are made and judged.
+
+    ``round_trip`` in seconds, infinite where nobody knows it; ``per_second`` is the rate limit, at which no more are of
+    use than are on their way at that rate, and one that waits for its turn.
+    """
+    if not math.isfinite(round_trip):
+        return CONNECTIONS
+    wanted = min(max(CONNECTIONS, math.ceil(round_trip / _OWN_WORK)), _MOST)
+    return wanted if not per_second else min(wanted, math.ceil(1.5 * per_second * round_trip) + 1)
 
 
 @dataclass(slots=True)
@@ -249,12 +263,8 @@ class _Call(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[None] | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._answer = Landed()
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._head = self._headed = self._framed = False
-        self.heard = self.late = False
+        self._parsed = ParsedAnswer(head=False)
+        self.late = False
         self._open = True
 
     @property
@@ -262,12 +272,16 @@ class _Call(asyncio.Protocol):
         """Whether another request may be sent."""
         return self._open and self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def heard(self) -> bool:
+        """Whether any byte of the answer has come."""
+        return self._parsed.heard
+
     async def send(self, content: bytes, seconds: float, *, head: bool) -> Landed:
         """Send a request; the answer's trouble says what went wrong."""
         assert self._transport is not None
-        self._answer, self._chunks, self._size = Landed(), [], 0
-        self._head, self._headed, self._framed, self.heard, self.late = head, False, False, False, False
-        self._parser = httptools.HttpResponseParser(self)
+        parsed = self._parsed = ParsedAnswer(head=head)
+        self.late = False
         loop = asyncio.get_running_loop()
         self._waiting = loop.create_future()
         alarm = loop.call_later(seconds, self._too_late, seconds)
@@ -278,7 +292,8 @@ class _Call(asyncio.Protocol):
         finally:
             alarm.cancel()
             self._waiting = None
-        answer = self._answer
+        trouble = f"{parsed.trouble} ({parsed.why})" if parsed.why else parsed.trouble
+        answer = Landed(parsed.status, parsed.headers, parsed.content, trouble=trouble)
         if not answer.trouble:
             self._unpack(answer)
         return answer
@@ -301,67 +316,30 @@ class _Call(asyncio.Protocol):
         if self._waiting is None or self._waiting.done():
             self.close()
             return
-        self.heard = True
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as wrong:
-            if not self._waiting.done():
-                self._fail(f"an answer that is not HTTP ({type(wrong).__name__})")
+        self._parsed.feed(data)
+        self._went_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """End the answer: an answer without length ends with its connection, any other is cut short."""
+        """End the answer."""
         self._open = False
-        if self._waiting is None or self._waiting.done():
-            return
-        if self._headed and not self._framed:
-            self.on_message_complete()
-        else:
-            self._fail("a connection closed before the answer was complete")
-
-    # --- httptools -------------------------------------------------------------------------------------------------
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        known = name.decode("latin-1").lower()
-        self._framed = self._framed or known in {"content-length", "transfer-encoding"}
-        self._answer.headers.append((known, value.decode("latin-1")))
-
-    def on_headers_complete(self) -> None:
-        """Take the status; an answer to HEAD ends here, whatever length it names."""
-        status = self._parser.get_status_code()
-        if status < HTTPStatus.OK:
-            self._answer.headers, self._framed = [], False
-            return
-        self._answer.status, self._headed = status, True
-        if not self._parser.should_keep_alive():
-            self._open = False
-        if self._head or status in _BODYLESS:
-            self.on_message_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
-        self._size += len(body)
-        if self._size > LARGEST_BODY:
-            self._fail(TOO_LARGE)
-            return
-        self._chunks.append(body)
-
-    def on_message_complete(self) -> None:
-        """Hand over the answer."""
-        if self._answer.status and self._waiting is not None and not self._waiting.done():
-            self._answer.content = b"".join(self._chunks)
-            self._waiting.set_result(None)
-
-    def _fail(self, trouble: str) -> None:
-        self._answer.trouble = trouble
-        self.close()
         if self._waiting is not None and not self._waiting.done():
+            self._parsed.ended()
+            self._went_on()
+
+    def _went_on(self) -> None:
+        """Hand over the answer once it is complete."""
+        if not self._parsed.reusable:
+            self._open = False
+        if self._parsed.trouble:
+            self.close()
+        if self._parsed.done and self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
     def _too_late(self, timeout: float) -> None:
         if self._waiting is not None and not self._waiting.done():
             self.late = True
-            self._fail(f"no complete answer within {timeout:g} s")
+            self._parsed.fail(f"no complete answer within {timeout:g} s")
+            self._went_on()
 
     def _unpack(self, answer: Landed) -> None:
         encoding = next(

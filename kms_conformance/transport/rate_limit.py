@@ -12,13 +12,15 @@ from kms_conformance.file_lock import FileLock
 
 # What happens between a turn and the request's arrival may bring requests closer together again.
 _MARGIN = 1.05
+_LATE = 0.02
+"""Seconds that a turn may come late, as threads do on a busy machine, without putting off the next ones."""
 _TURN = struct.Struct("d")
 
 
 class RateLimit:
     """Lets at most ``per_second`` requests leave in any second; ``None`` means no limit.
 
-    ``place`` is a file by which several processes share the limit. The clock counts from the start of the machine, so it
+    ``queued`` is how many wait for their turn at this moment. ``place`` is a file by which several processes share the limit. The clock counts from the start of the machine, so it
     is the same for all of them.
     """
 
@@ -26,6 +28,8 @@ class RateLimit:
         self._gap = _MARGIN / per_second if per_second else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
+        self._count = threading.Lock()
+        self.queued = 0
         self._file: FileLock | None = None
         if place is not None and self._gap:
             self._file = FileLock(place)
@@ -34,17 +38,26 @@ class RateLimit:
         """Wait for a turn. Who waits keeps the others waiting, so that turns never come closer together."""
         if not self._gap:
             return
-        with self._lock:
-            if self._file is None:
-                self._next = self._after(self._next)
-                return
-            self._file.acquire(alone=True)
-            try:
-                held = os.pread(self._file.handle, _TURN.size, 0)
-                before = _TURN.unpack(held)[0] if len(held) == _TURN.size else 0.0
-                os.pwrite(self._file.handle, _TURN.pack(self._after(before)), 0)
-            finally:
-                self._file.release()
+        with self._count:
+            self.queued += 1
+        try:
+            with self._lock:
+                self._take()
+        finally:
+            with self._count:
+                self.queued -= 1
+
+    def _take(self) -> None:
+        if self._file is None:
+            self._next = self._after(self._next)
+            return
+        self._file.acquire(alone=True)
+        try:
+            held = os.pread(self._file.handle, _TURN.size, 0)
+            before = _TURN.unpack(held)[0] if len(held) == _TURN.size else 0.0
+            os.pwrite(self._file.handle, _TURN.pack(self._after(before)), 0)
+        finally:
+            self._file.release()
 
     def close(self) -> None:
         """Close the file."""
@@ -53,8 +66,11 @@ class RateLimit:
             self._file = None
 
     def _after(self, turn: float) -> float:
-        """Wait for a turn and return when the next one is."""
+        """Wait for a turn and return when the next one is.
+
+        A turn that came a little late does not put off those after it: else the rate would never be reached.
+        """
         now = time.monotonic()
         if turn > now:
             time.sleep(turn - now)
-        return max(turn, now, time.monotonic()) + self._gap
+        return max(turn, time.monotonic() - min(self._gap, _LATE)) + self._gap

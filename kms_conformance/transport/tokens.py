@@ -40,7 +40,8 @@ class Tokens:
     ) -> None:
         self._target, self._http, self._redactor, self._take_turn = target, http, redactor, take_turn
         self._held: dict[str, tuple[Secret, float]] = {}
-        self._lock = threading.Lock()
+        # One lock each: whoever waits for one identity's token keeps nobody from using another's.
+        self._locks = {name: threading.Lock() for name in target.identities}
 
     def of(self, name: str) -> Secret:
         """Return the token of an identity; raise :class:`MissingSecretError` or :class:`TokenRefusedError`."""
@@ -49,7 +50,7 @@ class Tokens:
             raise MissingSecretError(name, "the target does not name this identity")
         if identity.token is not None:
             return identity.token
-        with self._lock:
+        with self._locks[name]:
             token, until = self._held.get(name, (Secret(""), 0.0))
             if time.time() >= until:
                 token, until = self._fetch(name, identity.api_key or Secret(""))
@@ -58,8 +59,7 @@ class Tokens:
 
     def roles(self) -> dict[str, tuple[str, ...]]:
         """Return what the tokens in use tell of the roles of their identities; nothing else of them leaves this place."""
-        with self._lock:
-            held = {name: token for name, (token, _) in self._held.items()}
+        held = {name: token for name, (token, _) in tuple(self._held.items())}
         given = {
             name: identity.token
             for name, identity in self._target.identities.items()

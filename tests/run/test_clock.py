@@ -227,7 +227,7 @@ def test_control_that_fails_in_mid_run(reference: Server, waiters: Path) -> None
 def test_order() -> None:
     """With real time those that run alone come first, then the turn-takers, then the quick; the longest wait is last."""
     infos = {
-        name: CaseInfo(name, name, "c", ("r",), impact=impact, waits=waits)
+        name: CaseInfo(name, name, "key_protect", ("r",), impact=impact, waits=waits)
         for name, impact, waits in (
             ("long", (), 60), ("quick", (), 0), ("alone", ("instance",), 0), ("turns", ("import-token",), 0),
             ("short", ("import-token",), 30), ("alone-waits", ("allowed-ip",), 5),

@@ -147,3 +147,31 @@ def test_nothing_is_locked_where_nothing_is_shared(instance: str) -> None:
     turns = InstanceLocks("http://x", instance, shared=False)
     with turns.hold(["a"], alone=True), turns.hold(["a"], alone=True, patience=0):
         pass
+
+
+def test_who_wants_it_alone_comes_in(instance: str) -> None:
+    """While somebody waits to have the instance alone nobody else comes in, so many cases at once cannot starve him."""
+    inside = Holder(instance)
+    inside.held()
+    entered, leave = threading.Event(), threading.Event()
+
+    def alone() -> None:
+        with InstanceLocks("http://x", instance, shared=True).hold(alone=True, patience=60):
+            entered.set()
+            leave.wait(60)
+
+    waiting = threading.Thread(target=alone)
+    waiting.start()
+    until = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < until, "newcomers are let in for ever"
+        try:
+            with InstanceLocks("http://x", instance, shared=True).hold(patience=0):
+                time.sleep(0.01)
+        except TimeoutError:
+            break
+    assert not entered.is_set()
+    inside.let_go()
+    assert entered.wait(60)
+    leave.set()
+    waiting.join()

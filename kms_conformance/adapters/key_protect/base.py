@@ -139,10 +139,12 @@ class Base(SystemAdapter):
 
     def name(self, what: str = "key") -> str:
         """Return a new name under the suite's prefix, unique to run and case."""
-        number = len(self.case.exchanges)
-        stem = f"kmsct-{self.case.context.run}-{what}-{self.case.info.id.rsplit('.', 1)[-1]}"
+        run, case = self.case.context.run, self.case.info.id
+        # Cases of one name, in different files, may be under way on one instance at the same moment.
+        digest = hashlib.sha256(case.encode()).hexdigest()[:6]
+        stem = f"kmsct-{run}-{what}-{case.rsplit('.', 1)[-1]}"
         # Three digits, so that no name is the beginning of another one and a search finds one key.
-        return f"{stem[: LONGEST_NAME - 6]}-{number:03d}"
+        return f"{stem[: LONGEST_NAME - 12]}-{digest}{len(self.case.exchanges):03d}"
 
     def short_name(self, what: str) -> str:
         """Return a name of at most 40 letters, digits and hyphens: for aliases, rings, adapters, certificates."""

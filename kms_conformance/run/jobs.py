@@ -1,0 +1,25 @@
+"""How many cases are under way at once where nobody says it: as many as the round trip asks for."""
+
+from __future__ import annotations
+
+import math
+
+MOST_JOBS = 32
+ON_LOOPBACK = 1
+"""Beside the reference on the same machine."""
+_LOOPBACK = 0.008
+"""A round trip, in seconds, below which the endpoint's own work and ours are what takes the time."""
+_OWN_WORK = 0.002
+"""What a request costs this process, in seconds: while one answer is awaited, so many others can be worked on."""
+
+
+def jobs_for(round_trip: float, per_second: float | None) -> int:
+    """Return how many cases to run at once; ``round_trip`` in seconds, ``per_second`` the rate limit or ``None``.
+
+    Under a rate limit no more are of use than keep the rate full.
+    """
+    wanted = ON_LOOPBACK if round_trip < _LOOPBACK else math.ceil(round_trip / _OWN_WORK) + 1
+    if per_second:
+        # Twice the requests that are on their way at that rate: cases also work, wait and clean up.
+        wanted = min(wanted, math.ceil(2 * per_second * round_trip) + 1)
+    return max(1, min(wanted, MOST_JOBS))

@@ -1,0 +1,115 @@
+"""What a run says of itself beforehand: requests, time, what will not be tested; and what it keeps for the next one."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from commands import Command
+from runs import bench_of, run_cases, served_target, target_of
+
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.expected import ExpectedRequests
+from kms_conformance.run.pace import Pace, foretell
+from kms_conformance.run.plan import plan
+from kms_reference.server import Server
+from kms_reference.target import target_text
+
+CASE = CaseInfo("key_protect.own.quick", "a case", "key_protect", ("list-keys",))
+
+
+def test_what_will_not_be_tested() -> None:
+    """A plan names what the target lacks, asks nobody for it, and counts the requests of the others."""
+    session, _ = bench_of(target_of("http://127.0.0.1:9"))
+    infos = [
+        CASE,
+        replace(CASE, id="waits", waits=60.0),
+        replace(CASE, id="identity", identities=("approver",)),
+        replace(CASE, id="control", control=True),
+    ]
+    try:
+        made = plan(session, infos)
+        assert made.cases == 1
+        assert made.requests == session.expected.of(CASE.id)
+        assert made.left_out.total() == 3
+        told = "\n".join(made.lines())
+        assert "[identities.approver]" in told
+        assert "[control] url" in told
+        assert session.sent == 0
+    finally:
+        session.close()
+
+
+def test_the_command(command: Command, reference: Server, tmp_path: Path) -> None:
+    """``run --plan`` tells it of every case, leaves no report and creates nothing."""
+    (tmp_path / "target.toml").write_text(target_text(reference))
+    ended = command("run", "--plan", "--target", "target.toml", "--report-dir", "report", "-k", "aliases")
+    assert ended.code == 0, ended.told
+    assert "cases, about" in ended.out
+    assert "bound by" in ended.out
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("requests", "longest", "limits", "bound"),
+    [
+        (1000, 10, {"round_trip": 0.0, "per_second": None, "jobs": 1, "waits": 0.0}, "own work"),
+        (1000, 10, {"round_trip": 0.2, "per_second": None, "jobs": 4, "waits": 0.0}, "latency"),
+        (1000, 900, {"round_trip": 0.1, "per_second": None, "jobs": 32, "waits": 0.0}, "latency"),
+        (1000, 10, {"round_trip": 0.2, "per_second": 5, "jobs": 4, "waits": 0.0}, "rate"),
+        (1000, 10, {"round_trip": 0.2, "per_second": 5, "jobs": 4, "waits": 3600.0}, "waits"),
+    ],
+)
+def test_what_bounds_it(requests: int, longest: int, limits: dict[str, float], bound: str) -> None:
+    """The slowest of own work, latency, rate and waits bounds a run."""
+    assert foretell(requests, longest, **limits).bound == bound  # type: ignore[arg-type]  # a table of numbers
+
+
+def test_counts_of_the_last_run(reference: Server, tmp_path: Path) -> None:
+    """A run keeps beside its journal how many requests each case has sent, and the next run expects as many."""
+    journal = tmp_path / "j.sqlite"
+    run = run_cases(served_target(reference), "-k", "aliases", journal=journal)
+    case = next(case for case in run.cases if case.verdict is Verdict.PASSED)
+    assert ExpectedRequests(journal).of(case.id) == len(case.exchanges)
+    (tmp_path / "requests.json").write_text("[nothing of ours")
+    assert ExpectedRequests(journal).of(case.id) > 0
+
+
+def test_shipped_counts_are_of_cases() -> None:
+    """The shipped file holds a number for each case that it names."""
+    shipped = json.loads(
+        (Path(__file__).parents[2] / "contracts" / "requests.json").read_text(encoding="ascii")
+    )
+    assert len(shipped) > 500
+    assert all(isinstance(number, int) and number > 0 for number in shipped.values())
+    assert ExpectedRequests(None).of("fuzz.corpus.replay[keys]") == shipped["fuzz.corpus.replay[keys]"]
+
+
+def test_a_file_that_cannot_be_written_is_no_harm(tmp_path: Path) -> None:
+    """Counts are a convenience: a run does not end for want of a place for them."""
+    result = CaseResult("a.case", "a case", "key_protect", Verdict.PASSED, ("list-keys",))
+    ExpectedRequests(tmp_path / "nowhere" / "j.sqlite").keep([result])
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that has sent a quarter in ten seconds has thirty left; what waits for the rate is bound by it."""
+    now = [100.0]
+    monkeypatch.setattr("kms_conformance.run.pace.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("kms_conformance.run.pace.time.process_time", lambda: now[0] / 100)
+    queued = [0]
+    pace = Pace(lambda: 25, lambda: 100, lambda: queued[0])
+    assert pace.left() is None
+    now[0] += 10
+    left = pace.left()
+    assert left is not None
+    assert math.isclose(left, 30)
+    assert pace.bound() == "latency"
+    now[0] += 10
+    queued[0] = 3
+    assert pace.bound() == "rate"

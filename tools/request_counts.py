@@ -1,0 +1,30 @@
+"""Write ``contracts/requests.json`` from what runs against a served reference have counted.
+
+Usage: ``python -m tools.request_counts FOLDER/requests.json``, where FOLDER is the journal's, after a run with
+``--profile nightly`` or a gate. Cases that are gone are left out, those of other profiles stay.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.target.target import contracts_by_default
+
+SHIPPED = Path(__file__).parents[1] / "contracts" / "requests.json"
+
+
+def main() -> None:
+    """Merge the counts into the shipped file."""
+    known = {case.id for contract in contracts_by_default(None) for case in listed_cases(contract)}
+    counts: dict[str, int] = json.loads(SHIPPED.read_text(encoding="ascii"))
+    counts |= json.loads(Path(sys.argv[1]).read_text(encoding="ascii"))
+    kept = {case_id: number for case_id, number in counts.items() if case_id.partition("[")[0] in known}
+    SHIPPED.write_text(f"{json.dumps(dict(sorted(kept.items())), indent=0)}\n", encoding="ascii")
+    print(f"{len(kept)} cases, {sum(kept.values())} requests")
+
+
+if __name__ == "__main__":
+    main()
