@@ -8,7 +8,6 @@ import httpx
 
 from kms_conformance.errors import UnreachableError
 from kms_conformance.run.outcomes import NotTested
-from kms_conformance.transport.tls import authorities
 
 if TYPE_CHECKING:
     from kms_conformance.run.context import Context
@@ -26,12 +25,8 @@ def ask(context: Context, method: str, path: str, body: dict[str, Any] | None = 
     if not target.control_url:
         raise NotTested("add [control] url to the target")
     url = f"{target.control_url}{path}"
-    context.client.take_turn()
     try:
-        with httpx.Client(
-            verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
-        ) as http:
-            status = http.request(method, url, json=body).status_code
+        status = context.client.control(method, url, body).status_code
     except httpx.HTTPError as wrong:
         raise UnreachableError(url, f"the control protocol gave no answer ({type(wrong).__name__})") from None
     if status >= _FIRST_ERROR:

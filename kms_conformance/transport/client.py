@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -25,7 +26,9 @@ from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.body import bounded, json_document
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
+from kms_conformance.transport.raw_socket import exchange_bytes
 from kms_conformance.transport.retry import pause
+from kms_conformance.transport.tls import authorities
 from kms_conformance.transport.tokens import Tokens
 from kms_conformance.transport.traffic import Traffic
 
@@ -157,6 +160,20 @@ class Client:
             started=of.started,
             duration=of.duration,
         )
+
+    def exchange_raw(self, data: bytes) -> tuple[bytes, str]:
+        """Send bytes as they are to the target; return what came back, and what went wrong."""
+        self.take_turn()
+        url = urlsplit(self.target.base_url)
+        return exchange_bytes(url.hostname or "", url.port, data, tls=url.scheme == "https")
+
+    def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """Send a request of the control protocol, which is no evidence; raise :class:`httpx.HTTPError`."""
+        self.take_turn()
+        with httpx.Client(
+            verify=authorities(), trust_env=False, follow_redirects=False, timeout=self.target.timeout
+        ) as http:
+            return http.request(method, url, json=body)
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
         """Return a request as it leaves, and its headers."""
