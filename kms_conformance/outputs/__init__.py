@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kms_conformance.errors import ReportDirError
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs import allure, har, html, junit, results, summary
+from kms_conformance.outputs import allure, har, html, junit, manifest, results, summary
 from kms_conformance.outputs.files import clear, clear_temporary, prepare
 
 __all__ = ["WRITERS", "ReportDirError", "prepare", "write_all"]
@@ -26,6 +26,8 @@ def write_all(run: Run, directory: Path) -> list[Path]:
         clear_temporary(directory)
         for writer in WRITERS:
             clear(directory / writer.NAME, getattr(writer, "SHARED", ()))
-        return [writer.write(run, directory) for writer in WRITERS]
+        clear(directory / manifest.NAME)
+        written = [writer.write(run, directory) for writer in WRITERS]
+        return [*written, manifest.write(run, directory, written, allure.SHARED)]
     except OSError as wrong:
         raise ReportDirError(str(directory), wrong.strerror or str(wrong)) from wrong

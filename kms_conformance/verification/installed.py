@@ -16,7 +16,15 @@ from kms_conformance.errors import RecordError
 from kms_conformance.pytest_plugin.items import body_of, describe, is_case
 from kms_conformance.run.context import CaseInfo
 
-_QUIET = ("terminal", "cacheprovider", "allure_pytest", "schemathesis", "hypothesispytest", "kms-session", "xdist")
+_QUIET = (
+    "terminal",
+    "cacheprovider",
+    "allure_pytest",
+    "schemathesis",
+    "hypothesispytest",
+    "kms-session",
+    "xdist",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +62,7 @@ def installed_cases(contract: str) -> Mapping[str, InstalledCase]:
         plugins=[grab],
     )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        raise RecordError("the suite", f"the cases of {contract} cannot be collected (pytest ended with {code})")
+        raise RecordError(
+            "the suite", f"the cases of {contract} cannot be collected (pytest ended with {code})"
+        )
     return {case_id: case for case_id, case in grab.cases.items() if case.info.contract == contract}

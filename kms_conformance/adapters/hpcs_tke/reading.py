@@ -97,7 +97,9 @@ def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
             said = _told(answer) | (contents(answer.output) if answer.succeeded else {})
         except wire.WireError as wrong:
             said = {"level": "unreadable", "trouble": str(wrong)}
-        return said | {"response": document["response"] if public else wire.without_output(document["response"])}
+        return said | {
+            "response": document["response"] if public else wire.without_output(document["response"])
+        }
 
     return read
 
