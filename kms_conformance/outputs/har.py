@@ -45,7 +45,10 @@ def render(run: Run) -> str:
         "creator": {"name": "kms-conformance", "version": __version__},
         "_kms": {
             "run_id": str(run.meta.get("run_id", "")),
-            "contracts": list(run.meta.get("contracts", ())),
+            "contracts": [
+                {name: block[name] for name in ("id", "title", "edition", "sha256") if name in block}
+                for block in run.meta.get("contracts", ())
+            ],
             "about": facts_by_name(run),
         },
     }

@@ -140,6 +140,7 @@ class CaseRun:
                     " or defer it with --profile nightly"
                 ) from None
         self.waited += seconds
+        self.context.client.note("wait", seconds)
 
     def now(self) -> datetime:
         """Return the instance's time."""

@@ -5,6 +5,7 @@ It follows no redirect, so a token never goes to another host, and reads at most
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import json
@@ -109,6 +110,7 @@ class Client:
         self._numbers = itertools.count(1)
         self._silent = 0
         self._lock = threading.Lock()
+        self._between = threading.local()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -127,7 +129,7 @@ class Client:
         A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
         and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
         """
-        waited = 0.0
+        waited, between = 0.0, self.noted()
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
             wait = None if reply is None else pause(reply.status, reply.headers, tried)
@@ -139,7 +141,7 @@ class Client:
         if waited:
             notes = {**exchange.notes, "throttled": str(tried - 1), "waited": f"{waited:.3f}"}
             exchange = replace(exchange, notes=notes)
-        return reply, exchange
+        return reply, replace(exchange, notes={**exchange.notes, **between}) if between else exchange
 
     def take_turn(self) -> None:
         """Wait for the run's rate limit, and count the request that leaves then; for those who send by other means."""
@@ -161,6 +163,15 @@ class Client:
             duration=of.duration,
         )
 
+    def note(self, what: str, *how: Any) -> None:
+        """Keep what happens between two requests of a case: the exchange of the next one tells it."""
+        self._between.notes = [*getattr(self._between, "notes", ()), [what, *how]]
+
+    def noted(self) -> dict[str, str]:
+        """Return what has happened in this thread since the last request, as a note of the next exchange."""
+        notes, self._between.notes = getattr(self._between, "notes", ()), ()
+        return {"before": json.dumps(notes)} if notes else {}
+
     def exchange_raw(self, data: bytes) -> tuple[bytes, str]:
         """Send bytes as they are to the target; return what came back, and what went wrong."""
         self.take_turn()
@@ -169,6 +180,7 @@ class Client:
 
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence; raise :class:`httpx.HTTPError`."""
+        self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
         with httpx.Client(
             verify=authorities(), trust_env=False, follow_redirects=False, timeout=self.target.timeout
@@ -288,8 +300,18 @@ class Client:
             trouble=redactor.scrub(trouble),
             started=started,
             duration=duration,
-            notes={"system": request.system} if request.system else {},
+            notes={
+                **({"system": request.system} if request.system else {}),
+                **self._forms(request.body),
+            },
         )
+
+    def _forms(self, body: JSON) -> dict[str, str]:
+        """Say of what form the secrets of a request are, so that others of the same form can be made."""
+        forms = {
+            self.redactor.remember(value, "secret"): form_of(value) for value in self.redactor.guarded(body)
+        }
+        return {"forms": json.dumps(forms)} if forms else {}
 
     def _kind(self, reply: Reply) -> str:
         """Say what a body that is not JSON looks like, and which secrets stand in it."""
@@ -307,6 +329,14 @@ class Client:
         if text and len(text) <= LONGEST_TEXT:
             return self.redactor.scrub(text)
         return f"<{len(raw)} bytes>"
+
+
+def form_of(value: str) -> str:
+    """Return the form of a secret in two words: what it is made of, and how much."""
+    try:
+        return f"base64 {len(base64.b64decode(value, validate=True))}"
+    except ValueError:
+        return f"text {len(value)}"
 
 
 def _trouble(wrong: Exception) -> str:

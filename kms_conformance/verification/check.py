@@ -1,4 +1,4 @@
-"""A report directory checked without any key: is everything in it what the evidence, the contract and the cases give?
+"""A report directory checked without any key: everything in it has to be what evidence, contract and cases give.
 
 ``judge`` prints what :func:`examine` returns. Each refusal is one sentence with file and place.
 """

@@ -9,6 +9,7 @@ import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import Any
 
 from kms_conformance.evidence.exchange import Exchange
@@ -133,7 +134,7 @@ def _profile(record: Mapping[str, Any]) -> Iterator[str]:
     """Check what the command line says of itself against what the results say."""
     words = [str(word) for word in record["command_line"]]
     for option, told in (("--profile", record["profile"]), ("--edition", record["edition"])):
-        given = [after for before, after in zip(words, words[1:], strict=False) if before == option]
+        given = [after for before, after in pairwise(words) if before == option]
         given += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
         if given and given[-1] != told:
             yield f"results.json: the command line says {option} {given[-1]}, the record {told}"

@@ -122,7 +122,10 @@ class _Player(Client):
 
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Return the recorded answer to a request."""
+        between = json.loads(self.noted().get("before", "[]"))
         exchange = self._take(request, case)
+        recorded = json.loads(exchange.notes.get("before", "[]"))
+        self.alignment.demand(between, recorded, f"what was done before exchange {exchange.id}")
         reply = self._reply(exchange, request)
         return reply, exchange
 
@@ -144,10 +147,11 @@ class _Player(Client):
         head = f"HTTP/1.1 {answer.status} \r\ncontent-length: {len(content)}\r\n\r\n"
         return head.encode() + content, ""
 
-    def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:  # noqa: ARG002 - one signature
+    def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Do what is asked in thought; where the record ends with a refusal of the control protocol, so does this."""
         if not self.left and self._case.verdict is Verdict.NOT_TESTED and _BY_CONTROL in self._case.missing:
             raise NotTested(self._case.missing)
+        self.note("control", method, url.removeprefix(self.target.control_url), body)
         made = _MADE_BY_CONTROL.format(len(self.alignment.free))
         self.alignment.free.add(made)
         return httpx.Response(_DONE, json={"id": made})
@@ -195,7 +199,18 @@ class _Player(Client):
         demand(sent.text, recorded.text, f"the text of {where}")
         for token, other in self.alignment.recorded.items():
             self._stand_ins.stands_for(token, other)
+        self._demand_forms(anew, exchange, where)
         self._demand_secrets(sent.secrets, recorded.secrets, where)
+
+    def _demand_forms(self, anew: Exchange, exchange: Exchange, where: str) -> None:
+        """Hold the forms of the secrets against the recorded ones, where the case has made them itself."""
+        ours, theirs = (json.loads(one.notes.get("forms", "{}")) for one in (anew, exchange))
+        told = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
+        if set(told) != set(theirs):
+            raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
+        for token, form in theirs.items():
+            if self.alignment.anew.get(token, token) != token and told[token] != form:
+                raise DepartureError(f"the form of {token} of {where} is {form} instead of {told[token]}")
 
     def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
         """Hold the secrets of a request against the recorded ones; those that are shown nowhere are known by their label."""
