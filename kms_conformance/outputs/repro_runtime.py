@@ -18,6 +18,8 @@ from typing import Any
 
 from kms_conformance.contract.messages import says
 
+Answer = tuple[int, dict[str, str], Any, str]
+"""Status (0: none came), headers in lower case, document, and everything as text."""
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
 MISSING = object()
 FIRST_ERROR = 400
@@ -48,17 +50,19 @@ class Reproduction:
             for step in self.case["steps"]:
                 for what, *how in step["before"]:
                     self.between(what, how)
-                status, headers, body, text = self.send(step)
+                answer = self.send(step)
+                status, body = answer[0], answer[2]
+                print(f"{status} {step['method']} {step['step']}")
+                for told, outcomes, members in step["promises"]:
+                    wrong = self.mismatch(answer, outcomes, members)
+                    if wrong:
+                        print(f"  expected {told}\n  got {wrong}")
+                        broken.append(told)
+                # Only now: what an answer is held against is of the answers before it.
                 for path, recorded in step["captures"]:
                     value = pick(body, path)
                     if isinstance(value, str):
                         self.values[recorded] = value
-                print(f"{status} {step['method']} {step['step']}")
-                for told, outcomes, members in step["promises"]:
-                    wrong = self.mismatch(status, headers, body, text, outcomes, members)
-                    if wrong:
-                        print(f"  expected {told}\n  got {wrong}")
-                        broken.append(told)
                 if step["needed"] and status not in step["needed"]:
                     raise CouldNotRunError(
                         f"{step['step']} was answered by {status}, which the sequence needs to be {step['needed']}"
@@ -99,7 +103,7 @@ class Reproduction:
         except (urllib.error.URLError, ValueError, OSError) as wrong:
             raise CouldNotRunError(f"the control protocol at {url} answers {wrong}") from None
 
-    def send(self, step: dict[str, Any]) -> tuple[int, dict[str, str], Any, str]:
+    def send(self, step: dict[str, Any]) -> Answer:
         """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
         headers = {name: self.text(value) for name, value in step["headers"].items()}
         headers["user-agent"] = "kms-conformance-repro"
@@ -184,16 +188,9 @@ class Reproduction:
             return [self.document(value) for value in recorded]
         return self.text(recorded) if isinstance(recorded, str) else recorded
 
-    def mismatch(
-        self,
-        status: int,
-        headers: dict[str, str],
-        body: Any,
-        text: str,
-        outcomes: list[dict[str, Any]],
-        members: list[dict[str, Any]],
-    ) -> str:
+    def mismatch(self, answer: Answer, outcomes: list[dict[str, Any]], members: list[dict[str, Any]]) -> str:
         """Return what deviates from an expectation, or ``""``."""
+        status, headers, body, text = answer
         if not status:
             return text or "no answer"
         told = [complaint(outcome, status, body) for outcome in outcomes]
@@ -282,7 +279,7 @@ def complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
     return ""
 
 
-def read(status: int, headers: Any, content: bytes) -> tuple[int, dict[str, str], Any, str]:
+def read(status: int, headers: Any, content: bytes) -> Answer:
     """Return status, headers, document and text of an answer."""
     text = content.decode("utf-8", "replace")
     try:

@@ -96,7 +96,7 @@ class Alignment:
         ours, theirs = list(_VARIABLE.finditer(anew)), list(_VARIABLE.finditer(recorded))
         if _skeleton(anew) != _skeleton(recorded):
             raise DepartureError(f"{where} is {recorded!r} instead of {anew!r}")
-        bound = []
+        bound: list[tuple[str, str]] = []
         for one, other in zip(ours, theirs, strict=True):
             if one[0] == other[0] or one.lastgroup in _UNBOUND:
                 continue

@@ -101,6 +101,7 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[st
     wrong += [f"results.json: {line}" for line in differences(record, again)]
     if read_file(directory / results.NAME) != text_of(again).encode("utf-8", "backslashreplace"):
         wrong.append("results.json is not what the evidence gives, byte for byte")
+    wrong += digest_complaints(directory)
     wrong += _files(directory, run)
     missing = coherence.missing_cases(run, installed)
     if missing:
@@ -277,6 +278,22 @@ def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str,
             for path in manifest.files_in(directory / folder, frozenset(allure.SHARED)):
                 if f"{folder}/{path.name}" not in expected:
                     yield f"{folder}/{path.name} is none that this run has written"
+
+
+def digest_complaints(directory: Path) -> list[str]:
+    """Return a sentence for each file whose content is not that of the manifest; the first and cheapest check."""
+    try:
+        listed = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))["files"]
+        wrong = []
+        for name, entry in listed.items():
+            content = read_file(directory / name)
+            if {"sha256": manifest.digest(content), "size": len(content)} != entry:
+                wrong.append(f"{name} has another digest than manifest.json says")
+    except OSError as unread:
+        return [f"{unread.filename or manifest.NAME} cannot be read: {unread.strerror}"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as unread:
+        return [f"manifest.json is no manifest ({unread!r})"]
+    return wrong
 
 
 def _listed(names: list[str]) -> str:

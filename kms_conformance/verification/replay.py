@@ -45,7 +45,7 @@ from kms_conformance.verification.stand_ins import StandIns
 
 CLEAN_UP, _WITHHELD = "clean-up", "withheld"
 _BY_CONTROL = "of the control protocol, which answers"
-_DONE = 200
+_DONE, _LONGEST_MATERIAL = 200, 64
 _MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de{:08x}"
 _DUE = "due "
 _LATE = 4102444800
@@ -194,7 +194,7 @@ class _Player(Client):
             demand(one, other, f"the {name} of {where}")
         given = {name.lower() for name in request.headers}
         own = {"correlation-id", "user-agent"} - given
-        demand(*(_without(part.headers, own) for part in (sent, recorded)), f"the headers of {where}")
+        demand(_without(sent.headers, own), _without(recorded.headers, own), f"the headers of {where}")
         demand(sent.body, recorded.body, f"the body of {where}")
         demand(sent.text, recorded.text, f"the text of {where}")
         for token, other in self.alignment.recorded.items():
@@ -209,7 +209,8 @@ class _Player(Client):
         if set(told) != set(theirs):
             raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
         for token, form in theirs.items():
-            if self.alignment.anew.get(token, token) != token and told[token] != form:
+            made = self.alignment.anew.get(token, token) != token
+            if made and told[token] != form and not _is_long(form):
                 raise DepartureError(f"the form of {token} of {where} is {form} instead of {told[token]}")
 
     def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
@@ -249,6 +250,11 @@ class _Player(Client):
             f"the reading of the frame of exchange {exchange.id}",
         )
         return {"response": frame}
+
+
+def _is_long(form: str) -> bool:
+    """Tell whether a secret may be encrypted material, whose size depends on a key of the endpoint."""
+    return int(form.partition(" ")[2]) > _LONGEST_MATERIAL
 
 
 def _label(token: str) -> str:
@@ -378,6 +384,8 @@ def _played(
     wrong = _left(run, player) or _compared(case, run.result())
     if wrong and player.withheld:
         return Replayed(instead="what a crypto unit put out is not in the record")
+    if not wrong and case.verdict is Verdict.NOT_TESTED and _BY_CONTROL in case.missing:
+        return Replayed(instead=f"taken as recorded: {case.missing}")
     return Replayed(wrong)
 
 
@@ -399,7 +407,7 @@ def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:
 
     A case that was not tested could otherwise have been one that failed; the others keep a run from being conformant.
     """
-    stopped = case.verdict is Verdict.NOT_TESTED and (interrupted or _BY_CONTROL in case.missing)
+    stopped = case.verdict is Verdict.NOT_TESTED and interrupted
     if stopped or case.verdict in {Verdict.ERROR, Verdict.INCONCLUSIVE}:
         return Replayed(instead=f"it was stopped before its request {step!r}: {case.message}")
     return Replayed((f"its record ends before its request {step!r}",))
