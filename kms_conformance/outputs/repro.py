@@ -45,7 +45,7 @@ _SENT_BY_RUNTIME = frozenset(
 )
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TOKEN = re.compile(r"<([A-Za-z][\w-]*):[0-9a-f]{12}>")
-_VARIABLE = repro_runtime.VARIABLE
+_SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 _UNSENDABLE = (
     (re.compile(r"PCI request;|characters with wrapped key parts"), "its requests are frames for a crypto unit, which need the unit's place and signatures"),
     (re.compile(r"<(?:encryptedNonce|iv):"), "it packs key material for an import token (RSA-OAEP and AES-GCM), which the standard library cannot"),
@@ -200,11 +200,11 @@ def _step(
     base: str,
     owners: Mapping[str, str],
 ) -> dict[str, Any]:
-    used = set().union(*(_variables(one, promises.get(one.id, ())) for one in (exchange, *later)))
+    used = "\n".join(_used(one, promises.get(one.id, ())) for one in (exchange, *later))
     captures = [
         [path, value]
         for path, value in _leaves(exchange.answer.body if exchange.answer else None, "")
-        if value in used
+        if len(value) >= _SHORTEST_ID and _DIGIT.search(value) and value in used
     ]
     own = promises.get(exchange.id, ())
     succeeded = exchange.answer is not None and exchange.answer.status < 300  # noqa: PLR2004 - a success
@@ -256,14 +256,15 @@ def _clean_up(steps: Iterable[Exchange], base: str, owners: Mapping[str, str]) -
                        "body": None, "text": None, "step": "clean up"}  # fmt: skip
 
 
-def _variables(exchange: Exchange, promises: Sequence[Expectation]) -> set[str]:
-    """Return what differs from run to run in a request and in what is expected of its answer."""
+def _used(exchange: Exchange, promises: Sequence[Expectation]) -> str:
+    """Return everything of a request, and of what is expected of its answer, that may come from an earlier answer."""
     values = [member.value for expectation in promises for member in expectation.members]
     sent = exchange.sent
+    headers = {name: value for name, value in sent.headers.items() if name not in _SENT_BY_RUNTIME}
     whole = json.dumps(
-        [sent.url, unquote(sent.url), sent.body, sent.text, dict(sent.headers), values], ensure_ascii=False
+        [sent.url, unquote(sent.url), sent.body, sent.text, headers, values], ensure_ascii=False
     )
-    return {found[0] for found in _VARIABLE.finditer(whole + exchange.notes.get("before", ""))}
+    return whole + exchange.notes.get("before", "")
 
 
 def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,9 @@ class Reproduction:
         self.case = case
         self.base = os.environ.get("KMS_BASE_URL", case["base_url"]).rstrip("/")
         self.control = os.environ.get("KMS_CONTROL_URL", "").rstrip("/")
+        captured = {value for step in case["steps"] for _, value in step["captures"]}
+        longest_first = sorted(captured, key=len, reverse=True)
+        self.variable = re.compile("|".join([*map(re.escape, longest_first), VARIABLE.pattern]))
         self.values: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         self.ahead = time.time() - case["started"]
@@ -155,7 +158,7 @@ class Reproduction:
 
     def text(self, recorded: str) -> str:
         """Return a recorded text with every value of that run replaced by one of this run."""
-        return VARIABLE.sub(lambda found: self.value(found[0]), recorded) if recorded else recorded
+        return self.variable.sub(lambda found: self.value(found[0]), recorded) if recorded else recorded
 
     def value(self, recorded: str) -> str:
         """Return what stands for a recorded value here; one that no answer has given is made anew."""
@@ -165,7 +168,7 @@ class Reproduction:
 
     def made(self, recorded: str) -> str:
         """Make a value of the same form."""
-        if recorded in self.case["kept"]:
+        if recorded in self.case["kept"] or not VARIABLE.fullmatch(recorded):
             return recorded
         if recorded.startswith("<"):
             kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
