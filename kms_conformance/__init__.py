@@ -1,3 +1,3 @@
-"""Contract and conformance tests for any KMS endpoint that speaks IBM Key Protect's API."""
+"""Contract and conformance tests for KMS endpoints."""
 
 __version__ = "0.1.0"

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.adapters.key_protect.material import seal_nonce
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.fuzz import entrypoints
 from kms_conformance.fuzz.raw_request import send_raw
@@ -36,7 +35,6 @@ __all__ = [
     "operations",
     "raw_request",
     "replay_corpus",
-    "seal_nonce",
     "waits",
     "walk",
 ]
@@ -63,8 +61,8 @@ def needs(
 def impact(*kinds: str, where_allowed: bool = False) -> pytest.MarkDecorator:
     """Name what a case touches beyond its own keys; ``where_allowed``: elsewhere it runs all the same, and does without.
 
-    ``instance`` and ``allowed-ip`` (it then runs alone), ``import-token`` (cases take turns), ``litter`` (something one
-    user cannot remove). On a shared instance each needs the matching switch under ``[allow]``.
+    The system of the case says which kinds there are, whether such a case runs alone or takes turns with others, and which
+    switch under ``[allow]`` each needs on a shared instance.
     """
     return pytest.mark.impact(*kinds, where_allowed=where_allowed)
 

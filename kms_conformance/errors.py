@@ -5,6 +5,7 @@ Step of a run -> error -> exit code::
     read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
     open the journal         JournalError                                                                2
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
+    find the systems         BrokenSystemError, DuplicateSystemError, UnknownSystemError                 2
     read the contract        ContractError                                                               5
     write a case             AuthorError                                                                 5
 
@@ -226,6 +227,41 @@ class ContractError(SuiteError):
     why: str
     says: ClassVar[str] = "The contract file {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "the installation may be damaged; `make test` checks every contract file."
+
+
+@dataclass(eq=False)
+class UnknownSystemError(SuiteError):
+    """No installed distribution registers a system of this id."""
+
+    system: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "contract is {system!r}: there is no such contract."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class BrokenSystemError(SuiteError):
+    """A distribution registers a system that cannot be used."""
+
+    system: str
+    distribution: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The system {system!r} of the package {distribution!r} cannot be used: {why}."
+    advises: ClassVar[str] = "mend or uninstall {distribution}; docs/add-a-system.md tells what it must hold."
+
+
+@dataclass(eq=False)
+class DuplicateSystemError(SuiteError):
+    """Two distributions register a system under the same id."""
+
+    system: str
+    first: str
+    second: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The system {system!r} is registered twice, by {first!r} and by {second!r}."
+    advises: ClassVar[str] = "uninstall one of the two packages."
 
 
 @dataclass(eq=False)

@@ -14,12 +14,11 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract.contract import CONTRACTS, Contract, known_contracts, load_contract
+from kms_conformance.contract.contract import Contract, contract_folder, known_contracts, load_contract
 
 NAME = "outline.json"
 _ANCHOR = re.compile(r"^\{: #([\w-]+)\}$", re.MULTILINE)
@@ -66,7 +65,7 @@ def changes(known: Sequence[Piece], text: str) -> list[str]:
 
 def outline(contract_id: str) -> Mapping[str, tuple[Piece, ...]]:
     """Return the stored pieces of a contract's pages by role."""
-    document = json.loads((files(CONTRACTS) / contract_id / NAME).read_text(encoding="utf-8"))
+    document = json.loads((contract_folder(contract_id) / NAME).read_text(encoding="utf-8"))
     return {
         page["role"]: tuple(Piece(piece["name"], piece["sha256"]) for piece in page["pieces"])
         for page in document["pages"]
@@ -146,7 +145,7 @@ def main(folder: str) -> None:
     """Write the outlines of all contracts from a folder that holds their pages."""
     for contract_id in known_contracts():
         document = document_of(load_contract(contract_id), Path(folder))
-        path = Path(str(files(CONTRACTS) / contract_id / NAME))
+        path = Path(str(contract_folder(contract_id) / NAME))
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

@@ -44,7 +44,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="kms-conformance")
 def commands() -> None:
-    """Contract and conformance tests for any KMS endpoint that speaks IBM Key Protect's API."""
+    """Contract and conformance tests for KMS endpoints."""
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from kms_conformance.contract.contract import known_contracts
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import BadValueError, did_you_mean
+from kms_conformance.system import system_of
 
 
 def check_names(flag: str, fuzz_options: tuple[str, ...], registry: str) -> None:
@@ -22,11 +23,24 @@ def check_names(flag: str, fuzz_options: tuple[str, ...], registry: str) -> None
 
 
 def check_contracts(contracts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the contracts if all are known; raise :class:`BadValueError` otherwise."""
-    known = known_contracts()
+    """Return the contracts if all are known; raise :class:`UnknownSystemError` otherwise."""
     for contract in contracts:
-        if contract not in known:
-            raise BadValueError(
-                "contract", contract, "there is no such contract", f"known: {', '.join(known)}."
-            )
+        system_of(contract)
     return contracts
+
+
+def check_reference(contracts: tuple[str, ...]) -> None:
+    """Refuse a run without a target by a contract that the embedded reference does not serve."""
+    for contract in contracts:
+        if not system_of(contract).reference:
+            why, advice = "the embedded reference does not serve it", "add --target or --base-url."
+            raise BadValueError("contract", contract, why, advice)
+
+
+def check_edition(edition: str, contracts: tuple[str, ...]) -> str:
+    """Return the edition that is asked for, or the usual one; raise :class:`BadValueError` where no contract has it."""
+    known = list(dict.fromkeys(name for contract in contracts for name in load_contract(contract).editions))
+    if edition and edition not in known:
+        advice = f"known: {', '.join(known)}."
+        raise BadValueError("--edition", edition, "no contract has such an edition", advice)
+    return edition or known[0]

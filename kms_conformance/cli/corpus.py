@@ -10,6 +10,7 @@ import click
 from kms_conformance.cli.checks import check_contracts
 from kms_conformance.contract.corpus import Corpus, read_corpus, shipped_corpus
 from kms_conformance.errors import BadValueError, ContractError
+from kms_conformance.system import first_system
 
 
 @click.group("corpus")
@@ -22,7 +23,7 @@ def command() -> None:
 @click.option(
     "--size", type=click.IntRange(min=1), default=20_400, show_default=True, help="How many requests."
 )
-@click.option("--contract", default="key_protect", show_default=True, help="Whose operations.")
+@click.option("--contract", default="", help="Whose operations (default: the first system's).")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -37,7 +38,7 @@ def build(seed: int, size: int, contract: str, output: Path) -> None:
     """
     from kms_conformance.fuzz.generate import build as make  # noqa: PLC0415 - same
 
-    check_contracts((contract,))
+    (contract,) = check_contracts((contract or first_system().id,))
     content = make(contract, seed, size, lambda line: click.echo(line, err=True))
     output.write_bytes(content)
     _show(output)
@@ -45,14 +46,14 @@ def build(seed: int, size: int, contract: str, output: Path) -> None:
 
 @command.command("show")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--contract", default="key_protect", show_default=True, help="Whose corpus, without FILE.")
+@click.option("--contract", default="", help="Whose corpus, without FILE (default: the first system's).")
 def show(file: Path | None, contract: str) -> None:
     """Tell what FILE holds; without it, the corpus that comes with the suite."""
     if file is not None:
         _show(file)
         return
 
-    check_contracts((contract,))
+    (contract,) = check_contracts((contract or first_system().id,))
     corpus = shipped_corpus(contract, whole=True)
     if corpus is None:
         raise BadValueError(

@@ -1,39 +1,53 @@
-"""``kms-conformance explain CODE``: what a refusal means and who checks it."""
+"""``kms-conformance explain CODE``: what a refusal means and who checks it; ``explain -`` reads a log."""
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.cli.explanation import Explained
 from kms_conformance.contract.contract import (
     Contract,
-    ReasonCode,
-    known_contracts,
     load_contract,
     short_anchor,
 )
-from kms_conformance.contract.lookup import recognised
-from kms_conformance.contract.schemas import load_schema
+from kms_conformance.contract.lookup import in_log, is_heading, named, pasted
+from kms_conformance.contract.phrases import Kind
 from kms_conformance.errors import BadValueError, did_you_mean
+from kms_conformance.system import systems
 
-_WIDTH = 100
+LONGEST_PIECE = 64 * 1024
+_IN_FULL = 3
+_LONGEST_ECHO = 200
+# A word or an escape that the end of a piece may have cut in two.
+_CUT = re.compile(rb"[^\s]{0,120}\Z")
 
 
 @click.command("explain")
 @click.argument("code", nargs=-1, required=True, metavar="CODE")
-def command(code: tuple[str, ...]) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a document (of a log: one a line) instead of text."
+)
+def command(code: tuple[str, ...], *, as_json: bool) -> None:
     """Explain CODE.
 
-    A reason code, a section of the source page (anchor or number), a row's id, the text of a message, or return and
-    reason code of a crypto module (209/71).
+    A reason code, a section of the source page (anchor, number or heading), a row's id, any text with a code or a
+    message in it, or return and reason code of a crypto module (209/71). With - as CODE a log is read from standard
+    input, and every known refusal in it is named with its line.
     """
     wanted = " ".join(code).strip()
     contracts = [load_contract(contract_id) for contract_id in by_weight()]
-    told = [lines for contract in contracts if (lines := list(explain(contract, wanted)))]
+    if wanted == "-":
+        _explain_log(contracts, sys.stdin.buffer, as_json=as_json)
+        return
+    told = explained(contracts, wanted)
     if not told:
         near = did_you_mean(wanted.casefold(), names := known_names(contracts))
         hint = (
@@ -41,14 +55,17 @@ def command(code: tuple[str, ...]) -> None:
             if near
             else "`kms-conformance explain KEY_DELETED_ERR` is an example."
         )
-        raise BadValueError("CODE", wanted, "no contract knows such a code, section or row", hint)
-    click.echo("\n\n".join("\n".join(lines) for lines in told))
+        shown = textwrap.shorten(wanted, _LONGEST_ECHO, placeholder=" ...")
+        raise BadValueError("CODE", shown, "no contract knows such a code, section or row", hint)
+    if as_json:
+        click.echo(json.dumps({"line": None, "answers": [one.document() for one in told]}, indent=2))
+    else:
+        click.echo("\n".join(_in_full(told)))
 
 
 def by_weight() -> list[str]:
-    """Return the contracts: first the one that is judged by when nobody says otherwise."""
-    default = load_schema("target")["properties"]["contract"]["default"]
-    return sorted(known_contracts(), key=lambda contract_id: (contract_id != default, contract_id))
+    """Return the contracts in the order of their systems: first the one that is judged by when nobody says otherwise."""
+    return list(systems())
 
 
 def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
@@ -62,67 +79,98 @@ def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
 
 
 def explain(contract: Contract, wanted: str) -> Iterator[str]:
-    """Give the lines that explain a code, a section or a row; none when the contract does not know it."""
-    named = contract.codes.get(wanted.upper())
-    known = [named] if named is not None else recognised(contract, wanted)
+    """Give the lines that explain a code, a section, a row or a text; none when the contract does not know it."""
+    yield from _in_full(explained([contract], wanted))
+
+
+def explained(contracts: list[Contract], wanted: str) -> list[Explained]:
+    """Return what the contracts know of a name; of no name, what they recognise in the text, the likeliest first."""
+    by_name = [known for contract in contracts if (known := _by_name(contract, wanted)) is not None]
+    if by_name:
+        return by_name
+    answers = pasted(contracts, wanted)
+    if all(answer.kind > Kind.MESSAGE for answer in answers):
+        for contract in contracts:
+            anchor = is_heading(contract, wanted)
+            if anchor:
+                return [Explained(contract, section=contract.sections[anchor], by="heading")]
+    return [Explained.of(answer) for answer in answers]
+
+
+def _by_name(contract: Contract, wanted: str) -> Explained | None:
+    code = named(contract, wanted)
+    if code is not None:
+        return Explained(contract, code=code)
     section = (
         contract.sections.get(wanted)
         or contract.sections.get(short_anchor(wanted))
         or _numbered(contract, wanted)
     )
+    if section is not None:
+        return Explained(contract, section=section)
     row = contract.requirements.get(wanted)
-    if known:
-        for place, code in enumerate(known):
-            yield from [""] if place else []
-            yield from _explain_code(contract, code)
-    elif section is not None:
-        yield f"Section {section.get('number', '')} {section['title']}".strip()
-        yield f"  page: {contract.link(str(section['anchor']))}"
-        for code in section.get("codes", ()):
-            yield ""
-            yield from _explain_code(contract, contract.codes[code])
-    elif row is not None:
-        yield f"{row.id}  ({row.level}, {row.evidence})"
-        yield from _paragraph("rule", row.text)
-        yield f"  section: {row.section}"
-        if row.code:
-            yield f"  code: {row.code}"
-        yield from _cases(contract, {row.id})
+    return Explained(contract, row=row) if row is not None else None
 
 
-def _explain_code(contract: Contract, known: ReasonCode) -> Iterator[str]:
-    status = (
-        "HTTP " + " or ".join(map(str, known.statuses)) if known.status_judged else "whatever error status"
-    )
-    yield f"{known.code}  {status}  ({contract.title}, {'documented' if known.documented else known.evidence})"
-    for anchor in known.sections:
-        section = contract.sections.get(anchor)
-        if section is not None:
-            yield f"  section {section.get('number', '')}: {section['title']}  {contract.link(anchor)}"
-    if known.messages or not contract.reason_at[0]:
-        yield from _paragraph(
-            "message", known.messages[0] if known.messages else "(no reasons in the answer)"
+def _in_full(told: list[Explained]) -> Iterator[str]:
+    """Give several answers: the likeliest in full, the others in one line each."""
+    if len(told) > 1 and told[0].by != "name":
+        yield f"{len(told)} answers fit this text, the likeliest first:"
+        yield ""
+    for place, one in enumerate(told[:_IN_FULL]):
+        yield from [""] if place else []
+        yield from one.lines()
+    if len(told) > _IN_FULL:
+        yield ""
+        yield "also possible:"
+        yield from (f"  {one.headline()}" for one in told[_IN_FULL:])
+
+
+def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> None:
+    """Name each refusal of a log as it is read, then explain each kind once."""
+    first: dict[str, Explained] = {}
+    times: Counter[str] = Counter()
+    for refusal in in_log(contracts, pieces(log)):
+        told = [Explained.of(answer) for answer in refusal.answers]
+        for one in told:
+            first.setdefault(one.name, one)
+        times[told[0].name] += 1
+        if as_json:
+            document = {"line": refusal.line, "answers": [one.document() for one in told]}
+            click.echo(json.dumps(document))
+        else:
+            others = ", ".join(one.name for one in told[1:])
+            click.echo(f"line {refusal.line}: {told[0].headline()}{f', or {others}' if others else ''}")
+    if not first:
+        raise BadValueError(
+            "CODE",
+            "-",
+            "standard input holds no code or message that a contract knows",
+            "give the log as it was written, for instance `kms-conformance explain - < run.log`.",
         )
-    for text in known.messages[1:]:
-        yield from _paragraph("or", text)
-    yield from _paragraph("symptom", known.symptom)
-    yield from _paragraph("cause", known.cause)
-    yield from _paragraph("resolution", known.resolution)
-    yield from _paragraph("how to provoke it", known.provoke)
-    yield from _paragraph("what to answer", known.answer)
-    yield from _cases(contract, {row.id for row in contract.requirements.values() if row.code == known.code})
+    if not as_json:
+        click.echo(f"\n{times.total()} refusal{'s' if times.total() != 1 else ''} of {len(times)} kinds")
+        for name in times:
+            click.echo("\n" + "\n".join(first[name].lines()))
 
 
-def _cases(contract: Contract, rows: set[str]) -> Iterator[str]:
-    cases = [case for case in listed_cases(contract.id) if rows.intersection(case.covers)]
-    yield f"  checked by {len(cases)} case{'s' if len(cases) != 1 else ''}:"
-    for case in cases:
-        yield f"    {case.id}: {case.title}"
+def pieces(log: BinaryIO) -> Iterator[tuple[int, str]]:
+    """Give the lines of a log with their numbers; a long line in pieces of bounded size, none cut within a word."""
+    number, kept = 1, b""
+    while read := log.readline(LONGEST_PIECE):
+        whole = kept + read
+        ends = whole.endswith(b"\n")
+        cut = len(whole) if ends else _cut(whole)
+        yield number, whole[:cut].decode("utf-8", "replace").rstrip("\r\n")
+        kept = whole[cut:]
+        number += ends
+    if kept:
+        yield number, kept.decode("utf-8", "replace")
 
 
-def _paragraph(title: str, text: str) -> Iterator[str]:
-    if text:
-        yield from textwrap.wrap(f"{title}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+def _cut(whole: bytes) -> int:
+    found = _CUT.search(whole)
+    return found.start() if found is not None else len(whole)
 
 
 def _numbered(contract: Contract, wanted: str) -> Mapping[str, Any] | None:

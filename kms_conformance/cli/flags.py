@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import click
 
 from kms_conformance.cli.table_options import click_option, named
-from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import BadValueError
 from kms_conformance.run.option_table import TARGET_OPTIONS
-from kms_conformance.target.target import places_of_others
+from kms_conformance.target.schema import tables, target_schema
+from kms_conformance.target.target import PRINCIPAL
 
 # Flag -> place in the target document.
 _PLACES: Mapping[str, tuple[str, ...]] = {
@@ -34,9 +33,15 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
         [
             click_option(named(TARGET_OPTIONS, "target")),
             click.option("--base-url", metavar="URL", help="Root of the service. [KMS_BASE_URL]"),
-            click.option("--instance", metavar="UUID", help='Instance, or "fresh". [KMS_INSTANCE]'),
-            click.option("--token", metavar="TOKEN", help="Manager's token; better: KMS_TOKEN."),
-            click.option("--api-key", metavar="KEY", help="Manager's API key; better: KMS_API_KEY."),
+            click.option("--instance", metavar="ID", help='Instance, or "fresh". [KMS_INSTANCE]'),
+            click.option(
+                "--token",
+                metavar="TOKEN",
+                help="Token of the identity that may do everything; better: KMS_TOKEN.",
+            ),
+            click.option(
+                "--api-key", metavar="KEY", help="API key of the same identity; better: KMS_API_KEY."
+            ),
             click.option("--iam-url", metavar="URL", help="Token issuer. [KMS_IAM_URL]"),
             click.option("--control-url", metavar="URL", help="Control protocol. [KMS_CONTROL_URL]"),
             click.option("--rescue-url", metavar="URL", help="A second way in. [KMS_RESCUE_URL]"),
@@ -70,7 +75,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             *(
                 click.option(f"--{table}-{key}".replace("_", "-"), metavar="VALUE", help=f"[{table}] {key}")
-                for table, key in _others()
+                for table, key in tables()
             ),
         ]
     ):
@@ -91,17 +96,17 @@ def flags_document(flags: Mapping[str, Any]) -> dict[str, Any]:
             _put(document, place, flags[flag])
     if flags.get("contract"):
         document["contract"] = flags["contract"].partition(",")[0]
-    manager = {member: flags[member] for member in ("token", "api_key") if flags.get(member)}
-    if manager:
+    secrets = {member: flags[member] for member in ("token", "api_key") if flags.get(member)}
+    if secrets:
         # A secret given as a flag is the operator's own choice, so it is taken for any address.
         _put(
             document,
-            ("identities", "manager"),
-            {f"{member}_flag": value for member, value in manager.items()},
+            ("identities", PRINCIPAL),
+            {f"{member}_flag": value for member, value in secrets.items()},
         )
     for pair in flags.get("identities") or ():
         _identity(document, pair)
-    for table, key in _others():
+    for table, key in tables():
         if flags.get(f"{table}_{key}") is not None:
             _put(document, (table, key), flags[f"{table}_{key}"])
     for switch in flags.get("capabilities") or ():
@@ -118,18 +123,13 @@ def _identity(document: dict[str, Any], pair: str) -> None:
     advice = "write --identity approver=KMS_APPROVER_API_KEY, or --identity approver.token_file=PATH."
     if not equals or not value:
         raise BadValueError("--identity", "…", "it has no = with a value behind it", advice)
-    known = load_schema("target")
+    known = target_schema()
     members = known["$defs"]["identity"]["properties"]
     if name not in known["properties"]["identities"]["properties"]:
         raise BadValueError("--identity", name, "there is no such identity", advice)
     if (key or "api_key_env") not in members:
         raise BadValueError("--identity", place, f"the key must be one of {', '.join(members)}", advice)
     _put(document, ("identities", name, key or "api_key_env"), value)
-
-
-@cache
-def _others() -> list[tuple[str, str]]:
-    return places_of_others(load_schema("target"))
 
 
 def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:

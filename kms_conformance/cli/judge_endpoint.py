@@ -11,10 +11,10 @@ from typing import Any
 import click
 import pytest
 
-from kms_conformance.cli.checks import check_contracts, check_names
+from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
 from kms_conformance.cli.progress import Watcher
-from kms_conformance.contract.case_index import folders
+from kms_conformance.contract.case_index import packages
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
@@ -25,6 +25,7 @@ from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
 from kms_conformance.run.session import Session
+from kms_conformance.system import system_of
 from kms_conformance.target.target import contracts_by_default, read_target
 
 
@@ -64,11 +65,13 @@ def judge_endpoint(
     check_names("--defect", defects, "kms_reference.defects:ALL_DEFECTS")
     check_names("--variation", variations, "kms_reference.variations:VARIATIONS")
     asked = tuple(part.strip() for part in (flags.get("contract") or "").split(",") if part.strip())
-    contracts = asked or contracts_by_default(target)
+    contracts = check_contracts(asked or contracts_by_default(target))
+    if target is None:
+        check_reference(contracts)
     options = Options(
         profile=Profile(profile),
-        edition=edition,
-        contracts=check_contracts(contracts),
+        edition=check_edition(edition, contracts),
+        contracts=contracts,
         report_dir=report_dir,
         journal=journal,
         max_wait=document.get("limits", {}).get("max_wait") if target is None else None,
@@ -136,13 +139,11 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
         # Cases state what they expect on answers; rewriting their asserts would take a second of every start.
         "--assert=plain",
     ]
-    places = [
-        f"kms_conformance.scenarios.{folder}"
-        for contract in session.options.contracts
-        for folder in folders(contract)
-    ]
+    places = [place for contract in session.options.contracts for place in packages(contract)]
     if session.options.fuzz.replay:
-        places = [place for place in places if not place.endswith(session.options.contracts)]
+        # One request of the fuzzer is tried again, so the cases that name what they send stay away.
+        named = {place for contract in session.options.contracts for place in system_of(contract).scenarios}
+        places = [place for place in places if place not in named]
     code = pytest.main([*quiet, *settings, *arguments, "--pyargs", *places], plugins=[state])
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:  # pytest has said what is wrong with it
         click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)

@@ -75,7 +75,7 @@ def command(
         if write_target is not None:
             target_file.write_target(write_target, server)
         click.echo(
-            f"Serving Key Protect at {server.base_url} (edition {edition}, {clock} clock). Ctrl-C ends it."
+            f"Serving the reference at {server.base_url} (edition {edition}, {clock} clock). Ctrl-C ends it."
         )
 
     try:

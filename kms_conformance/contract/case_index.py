@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.system import system_of
+
+_GENERAL = "scenarios"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,22 @@ class ListedCase:
     waits: float
 
 
-def folders(contract: str) -> tuple[str, ...]:
-    """Return the folders of ``scenarios`` that hold a contract's cases: its own, and that of its fuzzing."""
+def packages(contract: str) -> tuple[str, ...]:
+    """Return the packages that hold a contract's cases: its system's, and that of its fuzzing."""
     fuzz = load_contract(contract).about.get("fuzz", {}).get("scenarios")
-    return (contract, fuzz) if fuzz else (contract,)
+    own = system_of(contract).scenarios
+    return (*own, str(fuzz)) if fuzz else own
+
+
+def prefix_of(package: str, contract: str) -> str:
+    """Return what the ids of the cases of a package begin with: its last name, or the system's where that is too general."""
+    last = package.rpartition(".")[2]
+    return contract if last == _GENERAL else last
 
 
 def listed_cases(contract: str) -> tuple[ListedCase, ...]:
     """Return the cases of a contract, in the order of their files; none when no cases are installed for it."""
-    return tuple(case for folder in folders(contract) for case in _listed(folder))
+    return tuple(case for package in packages(contract) for case in _listed(package, contract))
 
 
 def not_among(collected: Collection[str], contracts: Iterable[str], *, without: Collection[str]) -> int:
@@ -45,25 +55,26 @@ def not_among(collected: Collection[str], contracts: Iterable[str], *, without: 
     return len(wanted - functions) if functions & ours else 0
 
 
-def _listed(folder: str) -> tuple[ListedCase, ...]:
+def _listed(name: str, contract: str) -> tuple[ListedCase, ...]:
     try:
-        package = import_module(f"kms_conformance.scenarios.{folder}")
+        package = import_module(name)
     except ModuleNotFoundError:
         return ()
+    prefix = prefix_of(name, contract)
     found = []
     for entry in pkgutil.iter_modules(package.__path__):
         if not entry.name.startswith("test_"):
             continue
         module = import_module(f"{package.__name__}.{entry.name}")
-        for name, function in inspect.getmembers(module, inspect.isfunction):
+        for test, function in inspect.getmembers(module, inspect.isfunction):
             marks = list(_marks(function))
             covers = tuple(dict.fromkeys(row for mark in marks if mark.name == "covers" for row in mark.args))
-            if covers and name.startswith("test_"):
+            if covers and test.startswith("test_"):
                 rule = (function.__doc__ or "").strip()
                 found.append(
                     ListedCase(
-                        id=f"{folder}.{entry.name.removeprefix('test_')}.{name.removeprefix('test_')}",
-                        title=rule.splitlines()[0] if rule else name,
+                        id=f"{prefix}.{entry.name.removeprefix('test_')}.{test.removeprefix('test_')}",
+                        title=rule.splitlines()[0] if rule else test,
                         covers=covers,
                         waits=sum(mark.args[0] for mark in marks if mark.name == "waits"),
                     )

@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
-from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
 
 from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.errors import ContractError
+from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.system import System, folder_of, system_of, systems
 
-CONTRACTS = "kms_conformance.contracts"
 _METHODS = {"get", "put", "post", "delete", "patch", "head"}
 
 
@@ -26,7 +27,8 @@ _METHODS = {"get", "put", "post", "delete", "patch", "head"}
 class ReasonCode:
     """One reason code of the catalogue: what an answer that carries it must look like.
 
-    ``patterns`` are regular expressions for the accepted texts where the texts have variable parts.
+    ``patterns`` are regular expressions for the accepted texts where the texts have variable parts; ``subjects`` are
+    what ``errorMsg`` was seen to say beside the code.
     """
 
     code: str
@@ -42,6 +44,7 @@ class ReasonCode:
     provoke: str
     answer: str
     patterns: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
     status_judged: bool = True
     symptom: str = ""
     cause: str = ""
@@ -86,7 +89,7 @@ class Operation:
     """One operation of the OpenAPI document.
 
     ``schemas`` maps a success status to the name of the schema of its body; ``secret_paths`` are the members of a
-    success that may carry secret material. ``hidden`` ones are for other services: an endpoint may lack them.
+    success that may carry secret material. ``selector`` tells operations of one path apart. ``hidden`` ones are for other services: an endpoint may lack them.
     """
 
     id: str
@@ -96,6 +99,61 @@ class Operation:
     statuses: tuple[int, ...]
     secret_paths: tuple[str, ...] = ()
     hidden: bool = False
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonPlaces:
+    """Where an answer says why it refuses, as dotted paths; ``""`` where it does not say that.
+
+    ``status`` repeats the HTTP status, ``target`` names what was wrong. ``summary`` is a text for people: it begins with
+    the status's phrase, and a refusal that has no code has its text there.
+    """
+
+    code: str = ""
+    text: str = ""
+    status: str = ""
+    target: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BareRefusal:
+    """Refusals that need no envelope, as nobody knows that the service itself gave them; all conditions must hold.
+
+    ``statuses``: the answer has one of these. ``raw``: the request had a form that no client library sends.
+    ``operation``: ``unknown`` where no operation has the request's method and path, ``absent`` also where the endpoint
+    may lack the operation, ``any``. ``named``: also where a case names the status that it expects.
+    """
+
+    statuses: frozenset[int]
+    raw: bool = False
+    operation: str = "any"
+    named: bool = False
+
+    def covers(self, status: int, operation: Operation | None, *, raw: bool) -> bool:
+        """Tell whether a refusal is one of these."""
+        if status not in self.statuses or (self.raw and not raw):
+            return False
+        unknown = operation is None
+        absent = operation is None or operation.hidden
+        return {"unknown": unknown, "absent": absent}.get(self.operation, True)
+
+
+# Statuses by which a web server or a gateway answers itself, before any service reads the request: no source shows an
+# envelope with them, and every stock web server has a page or a line of its own.
+_WEB_SERVER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431})
+_WEB_SERVER_FAULTS = frozenset({501, 505})
+HTTP_LAYER = (
+    BareRefusal(_WEB_SERVER),
+    BareRefusal(frozenset(range(400, 500)), raw=True),
+    BareRefusal(frozenset({404}), operation="absent"),
+    # A method or a coding that a web server does not know is its own affair; what an operation has is not.
+    BareRefusal(_WEB_SERVER_FAULTS, raw=True),
+    BareRefusal(_WEB_SERVER_FAULTS, operation="unknown"),
+)
+"""What holds for every endpoint that is reached by HTTP; a contract adds its own."""
+STATUSES_OF_HTTP = _WEB_SERVER | _WEB_SERVER_FAULTS
 
 
 @dataclass(frozen=True)
@@ -131,21 +189,83 @@ class Contract:
         """The schema of an error answer."""
         return str(self.about.get("envelope", "")).removesuffix(".schema.json")
 
-    @property
-    def opaque(self) -> frozenset[int]:
-        """Statuses whose body no source describes: a gateway may answer them."""
-        return frozenset(self.about.get("opaque", ()))
+    @cached_property
+    def bare(self) -> tuple[BareRefusal, ...]:
+        """The refusals that need no envelope: those of the HTTP layer, and those that the contract adds."""
+        own = (
+            BareRefusal(
+                frozenset(row["status"]),
+                bool(row.get("raw")),
+                str(row.get("operation", "any")),
+                bool(row.get("named")),
+            )
+            for row in self.about.get("bare", ())
+        )
+        return (*HTTP_LAYER, *own)
 
     @property
-    def instance_key(self) -> str:
-        """What the contract calls the thing that keeps cases apart, in the target's table."""
-        return str(self.about.get("instance_key", "instance"))
+    def envelope_marks(self) -> tuple[str, ...]:
+        """Dotted paths of which one is in every answer that means to be the service's own refusal."""
+        return tuple(self.about.get("envelope_marks", ()))
 
     @property
-    def reason_at(self) -> tuple[str, str]:
-        """Where an answer says why it refuses: dotted paths of code and text, ``""`` for the KMS's own envelope."""
-        place = self.about.get("reason", {})
-        return str(place.get("code", "")), str(place.get("text", ""))
+    def media_types(self) -> tuple[str, ...]:
+        """The media types that answers have; one that begins with ``+`` stands for all with that ending."""
+        return tuple(self.about.get("media_types", ("application/json", "+json")))
+
+    @property
+    def collection(self) -> tuple[str, str] | None:
+        """The dotted paths of the number of resources and of the resources, where lists tell their number."""
+        paths = self.about.get("collection")
+        return (str(paths["total"]), str(paths["resources"])) if paths else None
+
+    @property
+    def correlation(self) -> str:
+        """The header that names a request and comes back with its answer, in small letters; ``""`` for none."""
+        return str(self.about.get("correlation", "")).lower()
+
+    @property
+    def preflight(self) -> Mapping[str, Any]:
+        """The harmless requests that tell whether an endpoint speaks the API; empty where there are none."""
+        return dict(self.about.get("preflight", {}))
+
+    @property
+    def needed_headers(self) -> frozenset[str]:
+        """The headers that every request needs, in small letters."""
+        return frozenset(str(name).lower() for name in self.preflight.get("headers", {}))
+
+    @property
+    def throttled(self) -> frozenset[str]:
+        """The reason codes of a rate limit, where it is told by code."""
+        return frozenset(self.about.get("throttled", ()))
+
+    @property
+    def code_endings(self) -> tuple[str, ...]:
+        """The endings that a reason code may have too much or too little and still be meant."""
+        return tuple(self.about.get("code_endings", ()))
+
+    @cached_property
+    def system(self) -> System:
+        """The system that the contract is of."""
+        return system_of(self.id)
+
+    @cached_property
+    def reason(self) -> ReasonPlaces:
+        """Where an answer says why it refuses."""
+        return ReasonPlaces(**self.about.get("reason", {}))
+
+    def code_of(self, body: Any) -> str | None:
+        """Return the reason code of an answer's document, ``None`` where it has none."""
+        code = pick(body, self.reason.code) if self.reason.code else MISSING
+        return code if isinstance(code, str) else None
+
+    def code_named(self, name: str) -> ReasonCode | None:
+        """Return a reason code by its name, whatever the case of its letters; ``None`` where there is none."""
+        return self.codes.get(name) or self._folded.get(name.casefold())
+
+    @cached_property
+    def _folded(self) -> Mapping[str, ReasonCode]:
+        return {code.casefold(): known for code, known in self.codes.items()}
 
     def link(self, section: str) -> str:
         """Return the address of a section of the source page, or ``""`` for rows that no page holds."""
@@ -208,21 +328,35 @@ class Contract:
         return {operation.id: operation for operation in _operations(_read(self.id, "openapi.yaml"))}
 
     @cached_property
-    def _routes(self) -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    def _routes(self) -> tuple[tuple[str, re.Pattern[str], Operation], ...]:
         routes = []
         for operation in self.operations.values():
             pattern = re.compile(re.sub(r"\\{[^/]+?\\}", "[^/]+", re.escape(operation.path)) + r"/?\Z")
-            routes.append((operation.method, pattern, operation.id))
+            routes.append((operation.method, pattern, operation))
         # A literal segment binds tighter than a parameter: /keys/registrations is not a key id.
         routes.sort(key=lambda route: route[1].pattern.count("[^/]+"))
         return tuple(routes)
 
-    def operation_of(self, method: str, path: str) -> str | None:
-        """Return the id of the operation that a request addresses, or ``None``."""
+    def operation_of(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> str | None:
+        """Return the id of the operation that a request addresses, or ``None``.
+
+        Where one path has many operations, the contract's ``operation_by`` names the header or the member that tells them
+        apart; each has its value behind a ``#`` in its path (``/#CreateKey``).
+        """
+        selector = self._selector(headers or {}, body)
         for known, pattern, operation in self._routes:
-            if known == method and pattern.search(path):
-                return operation
+            if known == method and pattern.search(path) and operation.selector in {"", selector}:
+                return operation.id
         return None
+
+    def _selector(self, headers: Mapping[str, str], body: Any) -> str:
+        by = self.about.get("operation_by", {})
+        if "header" in by:
+            wanted = str(by["header"]).lower()
+            return next((value for name, value in headers.items() if name.lower() == wanted), "")
+        return str(pick(body, by["member"])) if "member" in by else ""
 
 
 def short_anchor(anchor: str) -> str:
@@ -250,8 +384,12 @@ def load_contract(contract_id: str) -> Contract:
 
 def known_contracts() -> tuple[str, ...]:
     """Return the ids of the contracts that are installed."""
-    root = files(CONTRACTS)
-    return tuple(sorted(entry.name for entry in root.iterdir() if (entry / "contract.yaml").is_file()))
+    return tuple(sorted(systems()))
+
+
+def contract_folder(contract_id: str) -> Traversable:
+    """Return the folder that holds a contract's files."""
+    return folder_of(system_of(contract_id).contract)
 
 
 def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
@@ -271,6 +409,7 @@ def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
         provoke=row.get("provoke", ""),
         answer=row.get("answer", ""),
         patterns=tuple(row.get("patterns", ())),
+        subjects=tuple(row.get("errorMsg", ())),
         status_judged=row.get("status_judged", True),
         symptom=row.get("symptom", ""),
         cause=row.get("cause", ""),
@@ -299,7 +438,8 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
     found = []
     servers = document.get("servers") or [{}]
     root = str(servers[0].get("url", "")).rstrip("/")
-    for path, item in document["paths"].items():
+    for place, item in document["paths"].items():
+        path, _, selector = place.partition("#")
         for method, body in item.items():
             if method not in _METHODS:
                 continue
@@ -319,6 +459,7 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
                     statuses=tuple(responses),
                     secret_paths=tuple(body.get("x-secret-response", ())),
                     hidden=bool(body.get("x-service-only")),
+                    selector=selector,
                 )
             )
     return found
@@ -340,9 +481,9 @@ def _schema_name(document: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
 
 def _read(contract_id: str, name: str) -> Mapping[str, Any]:
     try:
-        text = (files(CONTRACTS) / contract_id / name).read_text(encoding="utf-8")
+        text = (contract_folder(contract_id) / name).read_text(encoding="utf-8")
         document: Mapping[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
-    except (OSError, yaml.YAMLError) as wrong:
+    except (OSError, ImportError, yaml.YAMLError) as wrong:
         raise ContractError(f"{contract_id}/{name}", str(wrong).splitlines()[0]) from wrong
     return document
 
@@ -350,7 +491,7 @@ def _read(contract_id: str, name: str) -> Mapping[str, Any]:
 def _digest(contract_id: str) -> str:
     """Return the SHA-256 over the contract's files, each preceded by its name."""
     total = sha256()
-    for entry in sorted((files(CONTRACTS) / contract_id).iterdir(), key=lambda entry: entry.name):
+    for entry in sorted(contract_folder(contract_id).iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):
             total.update(entry.name.encode() + b"\0" + entry.read_bytes() + b"\0")
     return total.hexdigest()

@@ -15,11 +15,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import as_file, files
+from importlib.resources import as_file
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract.contract import CONTRACTS, load_contract
+from kms_conformance.contract.contract import contract_folder, load_contract
 from kms_conformance.errors import ContractError
 
 FORMAT = 1
@@ -154,7 +154,7 @@ def shipped_digest(contract_id: str) -> str:
 
 def _as_path(contract_id: str, name: str) -> Any:
 
-    return as_file(files(CONTRACTS) / contract_id / name)
+    return as_file(contract_folder(contract_id) / name)
 
 
 def _lines(data: bytes) -> Iterator[str]:

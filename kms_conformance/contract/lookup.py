@@ -1,11 +1,16 @@
-"""Which refusal somebody is looking at: a message as it was pasted, or return and reason code of a crypto module."""
+"""Which refusal somebody is looking at: a message as it was pasted, a code in a log, return and reason code of a module."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
-from kms_conformance.contract.messages import normalise, says
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.messages import words
+from kms_conformance.contract.phrases import Entry, Found, Kind, Phrase, Scanner, phrases
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract, ReasonCode
@@ -13,52 +18,190 @@ if TYPE_CHECKING:
 _WORD = r"(?:[\s:=,/.-]|return|reason|code|rc)"
 _PAIR = re.compile(rf"{_WORD}*(\d+){_WORD}+(\d+){_WORD}*", re.IGNORECASE)
 _RETURN = re.compile(rf"{_WORD}*(\d+){_WORD}*", re.IGNORECASE)
-_PRINTED = re.compile(r"\breturn code\b\D{0,5}(\d+)\b.{0,40}?\breason code\b\D{0,5}(\d+)", re.IGNORECASE)
-_FEW_WORDS = 5
-"""Messages of fewer words are not looked for inside longer texts: they stand there by chance."""
+NEAR = 8
+"""Lines of a log that may belong to one refusal: code, message and ``errorMsg`` stand on lines of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """One answer to what a text is about, and by what it was recognised."""
+
+    entry: Entry
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal in a log: the line on which it begins, and what it may be, the likeliest first."""
+
+    line: int
+    answers: tuple[Recognised, ...]
+
+
+def named(contract: Contract, text: str) -> ReasonCode | None:
+    """Return the code that a text is, in any case, or the return and reason code that it consists of."""
+    told = " ".join(text.split())
+    for pattern in (_PAIR, _RETURN):
+        numbers = re.fullmatch(pattern, told)
+        if numbers is not None:
+            return _numbered(contract, *numbers.groups())
+    return _by_case(contract.id).get(told.casefold())
+
+
+@cache
+def _by_case(contract: str) -> dict[str, ReasonCode]:
+    return {code.casefold(): known for code, known in load_contract(contract).codes.items()}
 
 
 def recognised(contract: Contract, text: str) -> list[ReasonCode]:
-    """Return the codes that a text is about, in the catalogue's order; none when the contract knows nothing like it.
+    """Return the codes of one contract that a text is about, the likeliest first; none when it knows nothing like it."""
+    known = named(contract, text)
+    if known is not None:
+        return [known]
+    return [answer.entry.code for answer in pasted([contract], text) if answer.entry.code is not None]
 
-    A message may be wrapped, and may stand among other words, as in what a tool printed.
+
+def pasted(contracts: Sequence[Contract], text: str) -> list[Recognised]:
+    """Return what a pasted text is about, the likeliest answer first.
+
+    A code anywhere in it is the answer, and nothing else is. Without one the longest message counts, then headings of the
+    page and texts of ``errorMsg``; a status that the text names rules out what does not have it.
     """
-    told = " ".join(text.split())
-    for pattern, match in ((_PAIR, re.fullmatch), (_RETURN, re.fullmatch), (_PRINTED, re.search)):
-        numbers = match(pattern, told)
-        if numbers is not None:
-            known = _numbered(contract, *numbers.groups())
-            return [known] if known is not None else []
-    if " " not in told:
-        return []
-    found = [code for code in contract.codes.values() if _is_about(code, told)]
-    return found or _inside(contract, told)
+    scanner = _scanner(contracts)
+    found: list[Found] = []
+    statuses: list[int] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        told = scanner.feed(number, line)
+        found += told.found
+        statuses += told.statuses
+    return _ranked(found, statuses)
+
+
+def in_log(contracts: Sequence[Contract], pieces: Iterable[tuple[int, str]]) -> Iterator[Refusal]:
+    """Find every known refusal in a log, in the order of its lines; keeps a few lines at a time.
+
+    ``pieces`` are numbered lines; a long line may come in several pieces with the same number.
+    """
+    log = _Log()
+    scanner = _scanner(contracts)
+    for number, piece in pieces:
+        told = scanner.feed(number, piece)
+        log.waiting += told.found
+        log.statuses += [(number, status) for status in told.statuses]
+        yield from log.settled(number - NEAR)
+    yield from log.settled(None)
+
+
+def is_heading(contract: Contract, text: str) -> str:
+    """Return the anchor of the section whose heading a text is, ``""`` where it is none."""
+    told = [word.text for line in text.splitlines() for word in words(line)]
+    for section in contract.about.get("sections", ()):
+        titles = (section["title"], *section.get("headings", ()))
+        if told and any(told == [word.text for word in words(str(title))] for title in titles):
+            return str(section["anchor"])
+    return ""
+
+
+@dataclass
+class _Log:
+    """What was found in the last lines of a log and may still belong to what the next lines hold."""
+
+    waiting: list[Found] = field(default_factory=list)
+    statuses: list[tuple[int, int]] = field(default_factory=list)
+    codes: list[Found] = field(default_factory=list)
+
+    def settled(self, until: int | None) -> Iterator[Refusal]:
+        """Report what ends before a line (``None``: the end of the log)."""
+        if until is not None and not (self.waiting and self.waiting[0].last < until):
+            return
+        whole = _outermost(self.waiting)
+        due = [found for found in whole if until is None or found.last < until]
+        sure = [*self.codes, *(found for found in whole if found.kind is Kind.CODE)]
+        texts = [found for found in whole if found.kind is Kind.MESSAGE]
+        told: dict[tuple[int, int], list[Found]] = {}
+        for found in sorted(due, key=lambda found: (found.line, found.start)):
+            if not _belongs(found, sure, texts):
+                told.setdefault((found.line, 0 if found.kind is Kind.CODE else found.start), []).append(found)
+        for (line, _), group in told.items():
+            codes = [found for found in group if found.kind is Kind.CODE]
+            near = [status for at, status in self.statuses if at == line] or [
+                status for at, status in self.statuses if abs(at - line) <= NEAR
+            ]
+            for answers in _each(codes) if codes else [_ranked(group, near)]:
+                yield Refusal(line, tuple(answers))
+        if until is not None:
+            self.codes = [found for found in sure if found.last >= until - 2 * NEAR]
+            self.waiting = [found for found in self.waiting if found.last >= until]
+            self.statuses = [(at, status) for at, status in self.statuses if at >= until - NEAR]
+
+
+def _each(codes: Iterable[Found]) -> list[list[Recognised]]:
+    """Return each code of a line once, as an answer of its own."""
+    entries = dict.fromkeys(entry for found in codes for entry in found.entries)
+    return [[Recognised(entry, Kind.CODE)] for entry in entries]
+
+
+def _belongs(found: Found, sure: Iterable[Found], texts: Iterable[Found]) -> bool:
+    """Tell whether something surer near by already tells this refusal."""
+    if found.kind is Kind.CODE:
+        return False
+    for code in sure:
+        common = not found.entries or set(code.entries).intersection(found.entries)
+        near = abs(code.line - found.line) <= NEAR
+        if near and (common or found.kind is not Kind.MESSAGE or code.line == found.line):
+            return True
+    return found.kind is not Kind.MESSAGE and any(abs(text.line - found.line) <= NEAR for text in texts)
+
+
+def _ranked(found: Iterable[Found], statuses: Sequence[int]) -> list[Recognised]:
+    whole = _outermost(found)
+    surest = min((one.kind for one in whole), default=Kind.CODE)
+    if surest is Kind.CODE:
+        whole = [one for one in whole if one.kind is Kind.CODE]
+    elif surest is Kind.MESSAGE:
+        whole = [one for one in whole if one.kind is Kind.MESSAGE]
+    if surest is not Kind.CODE:
+        whole = sorted(whole, key=lambda one: (one.start - one.end, one.kind, one.start))
+    answers: dict[Entry, Recognised] = {}
+    for one in whole:
+        for entry in one.entries:
+            answers.setdefault(_known(answers, entry), Recognised(entry, one.kind))
+    ranked = list(answers.values())
+    if surest is Kind.CODE:
+        return ranked
+    fitting = [one for one in ranked if any(one.entry.fits(status) for status in statuses)]
+    return fitting or ranked
+
+
+def _known(answers: Iterable[Entry], entry: Entry) -> Entry:
+    return next((known for known in answers if known.code is entry.code and known.row is entry.row), entry)
+
+
+def _outermost(found: Iterable[Found]) -> list[Found]:
+    """Return what is not a part of something longer of the same or a surer kind."""
+    everything = list(found)
+    return [
+        one
+        for one in everything
+        if one.kind is Kind.CODE
+        or not any(
+            other.start <= one.start
+            and one.end <= other.end
+            and other.end - other.start > one.end - one.start
+            for other in everything
+        )
+    ]
+
+
+def _scanner(contracts: Sequence[Contract]) -> Scanner:
+    return Scanner(_phrases(tuple(contract.id for contract in contracts)), contracts)
+
+
+@cache
+def _phrases(contracts: tuple[str, ...]) -> tuple[Phrase, ...]:
+    return phrases([load_contract(contract) for contract in contracts])
 
 
 def _numbered(contract: Contract, code: str, reason: str = "") -> ReasonCode | None:
     """Return what a return and a reason code mean; without that pair, what the return code alone means."""
     return contract.codes.get(f"{code}/{reason}" if reason else code) or contract.codes.get(code)
-
-
-def _is_about(code: ReasonCode, told: str) -> bool:
-    if any(says(told, message, detail=code.detail) for message in code.messages):
-        return True
-    return any(re.search(pattern, told, re.IGNORECASE) for pattern in code.patterns)
-
-
-def _inside(contract: Contract, told: str) -> list[ReasonCode]:
-    """Return the codes with the longest message that stands among the words of a text."""
-    whole = normalise(told)
-    sizes = {
-        code.code: max(
-            (
-                len(wanted)
-                for wanted in map(normalise, code.messages)
-                if wanted in whole and wanted.count(" ") >= _FEW_WORDS - 1
-            ),
-            default=0,
-        )
-        for code in contract.codes.values()
-    }
-    longest = max(sizes.values(), default=0)
-    return [contract.codes[code] for code, size in sizes.items() if longest and size == longest]

@@ -14,6 +14,13 @@ from typing import Any, TypeAlias
 from kms_conformance.evidence.serialization import AS_TEXT_OR_NONE
 
 JSON: TypeAlias = Any
+GATEWAY, UNSURE = "gateway", "unsure"
+"""A note of an exchange: ``unsure`` where a gateway may have answered in the service's place, else the statuses of the
+earlier answers of that kind, after which the request was sent again."""
+OF_GATEWAY = frozenset({502, 503, 504})
+"""Statuses by which a gateway answers in the place of the service behind it."""
+READS = frozenset({"GET", "HEAD"})
+"""Methods that change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,8 @@ class Received:
     """An answer as it came, redacted.
 
     ``is_json`` is true when the body parsed; ``size`` is the body's length in bytes on the wire;
-    ``kind`` says in a few words what a body that is not JSON looks like ("an HTML page").
+    ``kind`` says in a few words what a body that is not JSON looks like ("an HTML page"). ``code`` is the reason code,
+    from where the contract says that it stands.
     """
 
     status: int
@@ -47,6 +55,7 @@ class Received:
     is_json: bool = False
     size: int = 0
     kind: str = ""
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +79,17 @@ class Exchange:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def code(self) -> str | None:
+        """The reason code of the answer, ``None`` where it has none."""
+        return self.answer.code if self.answer is not None else None
+
+    @property
     def outcome(self) -> str:
         """The answer in a few words: status and reason code, or the trouble."""
         if self.answer is None:
             return self.trouble or "no answer"
-        code = reason_code(self.answer.body)
-        if code:
-            return f"{self.answer.status} {code}"
+        if self.code:
+            return f"{self.answer.status} {self.code}"
         if not self.answer.is_json and self.answer.size:
             return f"{self.answer.status} with {self.answer.kind}"
         return str(self.answer.status)
-
-
-def reason_code(body: JSON) -> str | None:
-    """Return the code of a refusal: the first reason's, or that of a flat object; ``None`` where there is none."""
-    reason = first_reason(body)
-    code = reason.get("code") if reason else body.get("code") if isinstance(body, dict) else None
-    return code if isinstance(code, str) else None
-
-
-def first_reason(body: JSON) -> Mapping[str, JSON] | None:
-    """Return the first reason object of an error envelope, or ``None`` where there is none."""
-    match body:
-        case {"resources": [{"reasons": [dict() as reason, *_]}, *_]}:
-            return reason
-    return None
-
-
-def error_message(body: JSON) -> str | None:
-    """Return ``errorMsg`` of an error envelope, or ``None`` where there is none."""
-    match body:
-        case {"resources": [{"errorMsg": str() as text}, *_]}:
-            return text
-    return None

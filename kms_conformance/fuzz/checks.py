@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from kms_conformance.contract.contract import STATUSES_OF_HTTP
 from kms_conformance.evidence.curl import curl_line
-from kms_conformance.evidence.exchange import Exchange, Received, reason_code
-from kms_conformance.judging.every_exchange import OF_HTTP_LAYER, respelled, wire_findings
+from kms_conformance.evidence.exchange import Exchange, Received
+from kms_conformance.judging.every_exchange import respelled, wire_findings
 from kms_conformance.judging.results import Finding
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SLOW = 5.0
 """Seconds that an answer may take."""
 # What a server, or a gateway before it, may say of any request: about its form, not about the operation.
-_OF_FORM = frozenset({400, 401, 403, 404, 415, 422}) | OF_HTTP_LAYER
+_OF_FORM = frozenset({400, 401, 403, 404, 415, 422}) | STATUSES_OF_HTTP
 _QUIET = frozenset({"HEAD", "OPTIONS", "TRACE"})
 _VARIES = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?")
 _CORRELATION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -33,7 +34,9 @@ Complaint = tuple[str, str, str]
 def fuzz_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every rule that the answer to a fuzzed request breaks, each at the severity of its row."""
     found = [
-        finding for finding in wire_findings(exchange, contract, schemas) if not _moot(finding, exchange)
+        finding
+        for finding in wire_findings(exchange, contract, schemas)
+        if not _moot(finding, exchange, contract)
     ]
     if exchange.answer is None:
         return found
@@ -53,9 +56,9 @@ def cause_of(finding: Finding) -> str:
     return " ".join([kept, *(_VARIES.sub("#", word) for word in words[1:])])
 
 
-def _moot(finding: Finding, exchange: Exchange) -> bool:
+def _moot(finding: Finding, exchange: Exchange, contract: Contract) -> bool:
     """Tell whether a rule does not apply: a correlation id that is no UUID need not come back."""
-    sent = exchange.sent.headers.get("correlation-id", "")
+    sent = exchange.sent.headers.get(contract.correlation, "")
     return finding.requirement == "wire-correlation-id" and not _CORRELATION.fullmatch(sent)
 
 
@@ -75,7 +78,7 @@ def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Ite
         and answer.status not in known
     ):
         yield "fuzz-refusal-status", "a status that the operation has", exchange.outcome
-    code = reason_code(answer.body) if answer.status >= HTTPStatus.BAD_REQUEST else None
+    code = answer.code if answer.status >= HTTPStatus.BAD_REQUEST else None
     if code is not None and code not in contract.codes:
         _, meant = respelled(code, contract)
         if meant:

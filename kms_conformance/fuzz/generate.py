@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import version
-from importlib.resources import as_file, files
+from importlib.resources import as_file
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -28,7 +28,7 @@ from schemathesis.generation.drivers import CoverageGenerator
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.overrides import Override
 
-from kms_conformance.contract.contract import CONTRACTS, Contract, load_contract
+from kms_conformance.contract.contract import Contract, contract_folder, load_contract
 from kms_conformance.contract.corpus import CLOSE, OPEN, PLACEHOLDER, Entry, pack
 from kms_conformance.fuzz.mutations import twisted
 
@@ -122,8 +122,8 @@ def schema_of(contract_id: str) -> Any:
     """Return a contract's OpenAPI document as Schemathesis's schema."""
     # A configuration of our own: the user's schemathesis.toml has no say, and nothing is learnt from earlier runs.
     config = SchemathesisConfig.from_dict({"cache": {"enabled": False}})
-    with as_file(files(CONTRACTS)) as folder:
-        return schemathesis.openapi.from_path(str(folder / contract_id / "openapi.yaml"), config=config)
+    with as_file(contract_folder(contract_id)) as folder:
+        return schemathesis.openapi.from_path(str(folder / "openapi.yaml"), config=config)
 
 
 def schemathesis_operations(contract_id: str) -> Iterator[tuple[str, Any]]:
@@ -318,4 +318,4 @@ def _sendable(name: str, value: str) -> bool:
 
 
 def _digest(contract_id: str) -> str:
-    return sha256((files(CONTRACTS) / contract_id / "openapi.yaml").read_bytes()).hexdigest()
+    return sha256((contract_folder(contract_id) / "openapi.yaml").read_bytes()).hexdigest()

@@ -35,7 +35,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     if not (where.loopback or where.allow.get("raw")):
         raise NotTested("add [allow] raw = true to the target")
     url = urlsplit(where.base_url)
-    token = str(client.tokens.of("manager"))
+    token = str(client.tokens.of(client.principal))
     known = {"host": url.netloc, "token": token, "instance": case.instance}
     lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**known) for line in headers)]
     begun, started = time.perf_counter(), time.time()
@@ -48,7 +48,9 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
         headers={
             name.strip().lower(): value.strip().format(**known)
             for name, value in shown.items()
-            if name.strip() and name.strip().lower() != "authorization" and name == name.strip()
+            if name.strip()
+            and name.strip().lower() not in {client.authorizer.header, "authorization"}
+            and name == name.strip()
         },
         raw=content or None,
         operation=case.context.contract.operation_of(method, target.partition("?")[0]),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -16,6 +16,7 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.fuzz.checks import cause_of, fuzz_findings
 from kms_conformance.judging.results import Finding
+from kms_conformance.transport.authorization import FinalRequest
 from kms_conformance.transport.body import json_document
 from kms_conformance.transport.client import Recorded, Reply, Request
 from kms_conformance.transport.pipeline import Landed, Outgoing
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]
 """Operation, row and cause: what makes two findings one."""
 
-_ECHO, _MATERIAL = "wire-no-secret-echo", "root-key-material-never-returned"
+_ECHO = "wire-no-secret-echo"
 _SECRET = 12
 
 
@@ -77,6 +78,8 @@ class Aim:
     def __init__(self, case: CaseRun, supply: Supply) -> None:
         self.case, self.supply, self.context = case, supply, case.context
         self._numbers = 0
+        self.header = case.context.client.authorizer.header
+        self._material = str(self.context.contract.about.get("fuzz", {}).get("material_row", ""))
         self._agent = f"kms-conformance/{__version__} ({case.info.id})"
 
     def fill(self, entry: Entry) -> Shot:
@@ -100,15 +103,19 @@ class Aim:
         body = json_document(content)
         told = {"accept": "application/json", "user-agent": self._agent, **headers}
         secrets = self.context.redactor.guarded(body)
-        if "authorization" not in told and identity is not None:
-            token = str(self.context.client.tokens.of(identity))
-            told["authorization"] = f"Bearer {token}"
-            secrets = [*secrets, token]
+        target = f"{path}?{query}" if query else path
+        if self.header not in told and identity is not None:
+            url = self.context.target.base_url
+            whole = {"host": urlsplit(url).netloc, **told}
+            final = FinalRequest(entry.method, f"{url}{target}", whole, content or b"")
+            added = self.context.client.authorizer.headers(identity, final)
+            told |= added
+            secrets = [*secrets, *(value.rpartition(" ")[2] for value in added.values())]
         return Shot(
             number=self._numbers,
             entry=entry,
-            outgoing=Outgoing(entry.method, f"{path}?{query}" if query else path, told, content),
-            operation=contract.operation_of(entry.method, path),
+            outgoing=Outgoing(entry.method, target, told, content),
+            operation=contract.operation_of(entry.method, path, told, body),
             path=path,
             identity=identity,
             body=body,
@@ -131,11 +138,11 @@ class Aim:
             for finding in self.evidence(shot, landed, "")[1]:
                 if finding.requirement == _ECHO:
                     found[name, _ECHO, ""] = finding
-        row = self.context.contract.requirements.get(_MATERIAL)
+        row = self.context.contract.requirements.get(self._material)
         if row is not None and any(text.encode() in content for text in self.supply.hidden):
             got = "the material of a key that was imported"
-            found[name, _MATERIAL, ""] = Finding(
-                _MATERIAL, row.severity, "no material of a root key", got, "", step=""
+            found[name, row.id, ""] = Finding(
+                row.id, row.severity, "no material of a root key", got, "", step=""
             )
         return found
 
@@ -156,11 +163,11 @@ class Aim:
 
     def evidence(self, shot: Shot, landed: Landed, step: str) -> tuple[Exchange, list[Finding]]:
         """Return the exchange, redacted, and what is wrong with it, fit for the report."""
-        headers = {name: value for name, value in shot.outgoing.headers.items() if name != "authorization"}
-        own = shot.outgoing.headers.get("authorization")
+        headers = {name: value for name, value in shot.outgoing.headers.items() if name != self.header}
+        own = shot.outgoing.headers.get(self.header)
         token = (
             ""
-            if own is not None and shot.identity is not None and "authorization" not in shot.entry.headers
+            if own is not None and shot.identity is not None and self.header not in shot.entry.headers
             else own
         )
         request = Request(
@@ -177,7 +184,7 @@ class Aim:
         reply = Reply(
             landed.status, httpx.Headers(landed.headers), json_document(landed.content), landed.content
         )
-        correlation = shot.outgoing.headers.get("correlation-id", "")
+        correlation = shot.outgoing.headers.get(self.context.contract.correlation, "")
         recorded = Recorded(reply, self.case.started, landed.duration, correlation)
         _, exchange = self.context.client.recorded(request, self.case.info.id, recorded)
         if landed.trouble:
@@ -197,7 +204,7 @@ class Aim:
         finding = next((entry for entry in findings if entry.requirement == key[1]), None)
         if finding is None:
             row = self.context.contract.requirements[key[1]]
-            got = "the material of a key that was imported" if key[1] == _MATERIAL else exchange.outcome
+            got = "the material of a key that was imported" if key[1] == self._material else exchange.outcome
             finding = Finding(
                 row.id,
                 row.severity,
@@ -214,11 +221,15 @@ class Aim:
     def _light(self, shot: Shot, landed: Landed) -> Exchange:
         """Return the exchange as the rules need it, not redacted and never stored."""
         headers = shot.outgoing.headers
-        sent = Sent(shot.entry.method, "", shot.path, {"correlation-id": headers.get("correlation-id", "")})
+        name = self.context.contract.correlation
+        sent = Sent(shot.entry.method, "", shot.path, {name: headers.get(name, "")})
         answer = None
         if not landed.trouble:
             body = json_document(landed.content)
             is_json = bool(landed.content) and (body is not None or landed.content.strip() == b"null")
             kind = "" if is_json or not landed.content else "a body that is not JSON"
-            answer = Received(landed.status, dict(landed.headers), body, is_json, len(landed.content), kind)
+            code = self.context.contract.code_of(body)
+            answer = Received(
+                landed.status, dict(landed.headers), body, is_json, len(landed.content), kind, code
+            )
         return Exchange("", "", "", shot.operation, "", sent, answer, landed.trouble, 0.0, landed.duration)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kms_conformance.fuzz.requests import Aim, Shot
 
-_NEEDED = frozenset({"accept", "user-agent", "authorization", "bluemix-instance", "content-type"})
+_NEEDED = frozenset({"accept", "user-agent", "content-type"})
 
 
 def smallest(aim: Aim, shot: Shot, shows: Callable[[Shot], bool], tries: int) -> Shot:
@@ -32,11 +32,12 @@ def smallest(aim: Aim, shot: Shot, shows: Callable[[Shot], bool], tries: int) ->
 def _smaller(aim: Aim, shot: Shot) -> Iterator[Shot]:
     outgoing = shot.outgoing
     path, _, query = outgoing.target.partition("?")
-    own = "authorization" in shot.entry.headers
-    headers = {name: value for name, value in outgoing.headers.items() if own or name != "authorization"}
+    own = aim.header in shot.entry.headers
+    headers = {name: value for name, value in outgoing.headers.items() if own or name != aim.header}
+    needed = _NEEDED | aim.context.contract.needed_headers | {aim.header}
     if query:
         yield aim.shot(shot.entry, path, "", headers, outgoing.content)
-    for name in [name for name in headers if name not in _NEEDED]:
+    for name in [name for name in headers if name not in needed]:
         yield aim.shot(
             shot.entry,
             path,

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+from kms_conformance.contract.contract import HTTP_LAYER, BareRefusal
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (
+    GATEWAY,
     JSON,
+    OF_GATEWAY,
+    READS,
+    UNSURE,
     Exchange,
     Received,
-    error_message,
-    first_reason,
-    reason_code,
 )
-from kms_conformance.judging.judge import pick
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.results import Finding
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
-# Statuses by which the HTTP layer answers of itself (a web server, a gateway), before any service reads the request: no
-# source shows an envelope with them, and every stock web server has a page or a line of its own.
-OF_HTTP_LAYER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431, HTTPStatus.NOT_IMPLEMENTED, 505})
+_OF_A_BAD_PATH = BareRefusal(frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}))
+"""A gateway's refusal of a path with a control character, before any service reads the request."""
+_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])|[\x00-\x1f\x7f]")
 
 
 class Complaint(NamedTuple):
@@ -47,6 +49,8 @@ class Complaint(NamedTuple):
 
 def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every wire rule that an exchange breaks, at the severity of the rule's row."""
+    if of_gateway(exchange):
+        return []
     if exchange.answer is None:
         complaints = [Complaint("wire-complete-answer", "a complete answer", exchange.outcome)]
     else:
@@ -64,68 +68,92 @@ def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
     return found
 
 
-def of_http_layer(exchange: Exchange, contract: Contract) -> bool:
-    """Tell whether the refusal may come from the HTTP layer: no service was asked, or its status is about HTTP itself.
+def needs_no_envelope(
+    exchange: Exchange, contract: Contract, rules: tuple[BareRefusal, ...] | None = None
+) -> BareRefusal | None:
+    """Return the rule by which a refusal needs no envelope, ``None`` where it needs one.
 
-    No service was asked where no operation has the method and the path, where the endpoint may lack the operation, and
-    where the request came in a form that no client library sends.
+    ``rules`` are the contract's unless others are given.
     """
     answer = exchange.answer
     if answer is None or answer.status < HTTPStatus.BAD_REQUEST:
-        return False
-    raw, operation = bool(exchange.notes.get("raw")), contract.operations.get(exchange.operation or "")
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # A method or a coding that a web server does not know is its own affair; what an operation has is not.
-        return answer.status in OF_HTTP_LAYER and (raw or operation is None)
-    absent = operation is None or operation.hidden
-    return raw or answer.status in OF_HTTP_LAYER or (answer.status == HTTPStatus.NOT_FOUND and absent)
+        return None
+    operation, raw = contract.operations.get(exchange.operation or ""), bool(exchange.notes.get("raw"))
+    known = contract.bare if rules is None else rules
+    if _has_control_character(exchange):
+        known = (*known, _OF_A_BAD_PATH)
+    return next((rule for rule in known if rule.covers(answer.status, operation, raw=raw)), None)
+
+
+def _has_control_character(exchange: Exchange) -> bool:
+    """Tell whether the path has a control character, plain or escaped once, and not as what an escape stands for."""
+    as_sent = exchange.sent.url or exchange.sent.path
+    return _CONTROL.search(as_sent.partition("?")[0]) is not None
+
+
+def of_gateway(exchange: Exchange) -> bool:
+    """Tell whether a gateway may have answered in the service's place, so that this answer is not the service's (E71).
+
+    The client notes it where a request that changes something was not yet answered so three times in a row. One that only
+    reads was sent again instead, and its last answer counts.
+    """
+    answer = exchange.answer
+    return (
+        exchange.notes.get(GATEWAY) == UNSURE
+        and exchange.sent.method not in READS
+        and answer is not None
+        and answer.status in OF_GATEWAY
+        and not isinstance(answer.body, dict)
+    )
 
 
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:
     """Tell whether no try got past a rate limit; a 429 with a code of the contract is a refusal like any other."""
     answer = exchange.answer
-    return (
-        answer is not None
-        and answer.status == HTTPStatus.TOO_MANY_REQUESTS
-        and reason_code(answer.body) not in contract.codes
+    if answer is None:
+        return False
+    return answer.code in contract.throttled or (
+        answer.status == HTTPStatus.TOO_MANY_REQUESTS and answer.code not in contract.codes
     )
 
 
-def _enveloped(answer: Received) -> bool:
-    """Tell whether a refusal means to be the service's own."""
-    match answer.body:
-        case {"resources": _} | {"metadata": {"collectionType": _}}:
-            return True
-    return False
+def _is_bare(exchange: Exchange, answer: Received, contract: Contract) -> bool:
+    """Tell whether a refusal needs no envelope, and has none that means to be the service's own."""
+    if needs_no_envelope(exchange, contract) is None:
+        return False
+    return all(pick(answer.body, mark) is MISSING for mark in contract.envelope_marks)
 
 
 def respelled(code: str, contract: Contract) -> tuple[bool, str]:
     """Return which known code an unknown one is meant to be (``""``: none), and whether only letters' case differs."""
-    plain = code.strip().upper()
-    if plain in contract.codes:
-        return True, plain
-    stem = re.sub(r"_ERR(OR)?\Z", "", plain)
-    return False, next((stem + ending for ending in ("_ERR", "") if stem + ending in contract.codes), "")
+    known = contract.code_named(code.strip())
+    if known is not None:
+        return True, known.code
+    plain, endings = code.strip(), contract.code_endings
+    stems = [plain, *(plain[: -len(end)] for end in endings if plain.casefold().endswith(end.casefold()))]
+    for stem in reversed(stems):
+        for ending in (*endings, ""):
+            meant = contract.code_named(stem + ending)
+            if meant is not None:
+                return False, meant.code
+    return False, ""
 
 
 def _server_error(
     exchange: Exchange, answer: Received, contract: Contract, _: Schemas
 ) -> Iterator[Complaint]:
-    if (
-        answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        or exchange.notes.get("system")
-        or of_http_layer(exchange, contract)
-    ):
+    if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR or exchange.notes.get("system"):
         return
-    reason = first_reason(answer.body)
-    known = contract.codes.get(str(reason.get("code"))) if reason else None
+    if needs_no_envelope(exchange, contract, HTTP_LAYER) is not None:
+        return
+    known = contract.codes.get(answer.code or "")
     if (known is None or answer.status not in known.statuses) and not _told_by_text(answer, contract):
         yield Complaint("wire-no-server-error", "an answer below 500, or a documented 500", exchange.outcome)
 
 
 def _told_by_text(answer: Received, contract: Contract) -> bool:
     """Tell whether an answer has the text of a refusal whose status no source gives, and this one is possible."""
-    text = pick(answer.body, contract.reason_at[1]) if contract.reason_at[1] else None
+    text = pick(answer.body, contract.reason.text) if contract.reason.text else None
     return isinstance(text, str) and any(
         re.search(pattern, text)
         for known in contract.codes.values()
@@ -148,9 +176,7 @@ def _envelope(
 ) -> Iterator[Complaint]:
     if answer.status < HTTPStatus.BAD_REQUEST or not contract.envelope or exchange.sent.method == "HEAD":
         return
-    if answer.status in contract.opaque:
-        return
-    if of_http_layer(exchange, contract) and not _enveloped(answer):
+    if _is_bare(exchange, answer, contract):
         return
     if not answer.is_json:
         yield Complaint(
@@ -169,58 +195,74 @@ def _envelope(
 def _media_type(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
     if not answer.size or exchange.sent.method == "HEAD":
         return
-    if of_http_layer(exchange, contract) and not _enveloped(answer):
+    if _is_bare(exchange, answer, contract):
         return
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json" and not media.endswith("+json"):
-        yield Complaint(
-            "wire-media-type", "content-type application/json or one that ends in +json", media or "none"
+    known = contract.media_types
+    if not any(media.endswith(name) if name.startswith("+") else media == name for name in known):
+        told = " or ".join(
+            f"one that ends in {name}" if name.startswith("+") else f"content-type {name}" for name in known
         )
+        yield Complaint("wire-media-type", told, media or "none")
 
 
-def _total(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
-    match answer.body:
-        case {"metadata": {"collectionTotal": total}}:
-            resources = answer.body.get("resources", [])
-            if isinstance(resources, list) and total != len(resources):
-                yield Complaint(
-                    "wire-collection-total", f"metadata.collectionTotal = {len(resources)}", f"{total!r}"
-                )
+def _total(_: Exchange, answer: Received, contract: Contract, __: Schemas) -> Iterator[Complaint]:
+    if contract.collection is None:
+        return
+    total_at, resources_at = contract.collection
+    total, resources = pick(answer.body, total_at), pick(answer.body, resources_at)
+    counted = 0 if resources is MISSING else len(resources) if isinstance(resources, list) else None
+    if total is not MISSING and counted is not None and total != counted:
+        yield Complaint("wire-collection-total", f"{total_at} = {counted}", f"{total!r}")
 
 
 def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
-    reason = first_reason(answer.body)
-    if answer.status < HTTPStatus.BAD_REQUEST or reason is None:
+    places = contract.reason
+    reason = pick(answer.body, places.code.rpartition(".")[0]) if places.code else MISSING
+    if answer.status < HTTPStatus.BAD_REQUEST or not isinstance(reason, dict):
         return
-    status, code = reason.get("status"), reason.get("code")
+    status = pick(answer.body, places.status) if places.status else answer.status
+    code = pick(answer.body, places.code)
     if status != answer.status:
-        got = "none" if status is None else f"{status!r}"
-        yield Complaint("wire-reason-status", f"reasons[0].status = {answer.status}", got)
+        got = "none" if status is MISSING or status is None else f"{status!r}"
+        yield Complaint("wire-reason-status", f"{places.status} = {answer.status}", got)
     known = contract.codes.get(code) if isinstance(code, str) else None
     if known is not None and known.documented and answer.status not in known.statuses:
         told = " or ".join(map(str, known.statuses))
         yield Complaint("wire-known-code", f"{code} with status {told}", exchange.outcome)
     if isinstance(code, str) and known is None:
-        # The page says that its list is not complete (E42), so a new code is lawful wherever no row fixes one. A known
+        # A page may say that its list is not complete (E42), so a new code is lawful wherever no row fixes one. A known
         # code in another spelling is no new code: other letters or blanks fail, another ending warns.
         exact, loose = respelled(code, contract)
         if loose:
             yield Complaint(
                 "wire-known-code", f"{loose}, as the contract spells it", repr(code), mild=not exact
             )
-    text = error_message(answer.body)
-    named = _NEW_STYLE.search(text) if text else None
+    text = _summary(answer, contract)
+    named = _NEW_STYLE.search(text)
     if named and named[1] != code:
-        yield Complaint("wire-new-style-code", f"errorMsg that names {code}", named[1])
+        shown = None if code is MISSING else code
+        yield Complaint("wire-new-style-code", f"{_last(places.summary)} that names {shown}", named[1])
 
 
-def _phrase(_: Exchange, answer: Received, __: Contract, ___: Schemas) -> Iterator[Complaint]:
-    text = error_message(answer.body) if answer.status >= HTTPStatus.BAD_REQUEST else None
-    phrase = text.partition(":")[0].strip() if text else ""
+def _phrase(_: Exchange, answer: Received, contract: Contract, __: Schemas) -> Iterator[Complaint]:
+    text = _summary(answer, contract) if answer.status >= HTTPStatus.BAD_REQUEST else ""
+    phrase = text.partition(":")[0].strip()
     if _PHRASES.get(phrase, answer.status) != answer.status:
         yield Complaint(
-            "wire-status-phrase", f"errorMsg that begins as status {answer.status} does", repr(phrase)
+            "wire-status-phrase",
+            f"{_last(contract.reason.summary)} that begins as status {answer.status} does",
+            repr(phrase),
         )
+
+
+def _summary(answer: Received, contract: Contract) -> str:
+    text = pick(answer.body, contract.reason.summary) if contract.reason.summary else ""
+    return text if isinstance(text, str) else ""
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _echo(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
@@ -240,10 +282,11 @@ def _echo(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) 
         )
 
 
-def _correlation(exchange: Exchange, answer: Received, _: Contract, __: Schemas) -> Iterator[Complaint]:
-    sent, back = exchange.sent.headers.get("correlation-id"), answer.headers.get("correlation-id")
+def _correlation(exchange: Exchange, answer: Received, contract: Contract, _: Schemas) -> Iterator[Complaint]:
+    name = contract.correlation
+    sent, back = exchange.sent.headers.get(name), answer.headers.get(name)
     if sent and back and sent != back:
-        yield Complaint("wire-correlation-id", f"correlation-id {sent}", back)
+        yield Complaint("wire-correlation-id", f"{name} {sent}", back)
 
 
 def _success(
@@ -263,11 +306,13 @@ def _success(
             f"{answer.status} with {answer.kind or 'an empty body'}",
         )
         return
-    complaint = schemas.complaint(operation.schemas[answer.status], answer.body)
+    name = operation.schemas[answer.status]
+    usual = contract.about.get("usual_schemas", {}).get(name)
+    complaint = schemas.complaint(name, answer.body)
     if complaint:
-        yield Complaint(
-            "wire-success-schema", f"a {operation.schemas[answer.status]}", f"a body where {complaint}"
-        )
+        yield Complaint("wire-success-schema", f"a {name}", f"a body where {complaint}")
+    elif usual and (complaint := schemas.complaint(usual, answer.body)):
+        yield Complaint("wire-success-schema", f"a {usual}", f"a body where {complaint}", mild=True)
 
 
 def _may_be_empty(statuses: tuple[int, ...]) -> bool:

@@ -22,8 +22,8 @@ class Outcome:
     ``code`` is the reason code, ``None`` where the answer carries no reasons (a success, or an envelope with
     ``errorMsg`` alone). ``messages`` are accepted texts (none: any); with ``detail`` more may follow each.
     ``target`` is ``(type, name)`` where the reason must name what was wrong. ``schema`` names a file of ``schemas/``.
-    No statuses: any error. ``code_at`` and ``text_at`` are the dotted paths of code and text where they are not in the
-    KMS's envelope; ``patterns`` are regular expressions of which one must be found in the text.
+    No statuses: any error. ``code_at``, ``text_at``, ``target_at`` and ``summary_at`` are the dotted paths of what the answer
+    must say (see :class:`kms_conformance.contract.contract.ReasonPlaces`); ``patterns`` are regular expressions of which one must be found in the text.
     """
 
     statuses: tuple[int, ...]
@@ -35,6 +35,8 @@ class Outcome:
     source: str = ""
     code_at: str = ""
     text_at: str = ""
+    target_at: str = ""
+    summary_at: str = ""
     patterns: tuple[str, ...] = ()
 
     def told(self) -> str:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
 from kms_conformance.contract.messages import says
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.evidence.curl import curl_line
-from kms_conformance.evidence.exchange import JSON, Exchange, Received, error_message, first_reason
+from kms_conformance.evidence.exchange import JSON, Exchange, Received
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.results import Finding
-
-MISSING = object()
 
 
 class Schemas(Protocol):
@@ -85,64 +84,51 @@ def _outcome_mismatch(outcome: Outcome, exchange: Exchange, answer: Received, sc
         complaint = schemas.complaint(outcome.schema, answer.body)
         if complaint:
             return f"{answer.status} with a body that is not a {outcome.schema}: {complaint}"
-    if outcome.code_at or outcome.text_at:
-        return _flat_mismatch(outcome, answer)
+    return (
+        _code_mismatch(outcome, answer)
+        or _text_mismatch(outcome, answer)
+        or _target_mismatch(outcome, answer)
+    )
+
+
+def _code_mismatch(outcome: Outcome, answer: Received) -> str | None:
     if outcome.code is None:
-        return _envelope_text_mismatch(outcome, answer)
-    reason = first_reason(answer.body)
-    if reason is None:
-        return f"{answer.status} without reasons"
-    if reason.get("code") != outcome.code:
-        return f"{answer.status} with code {reason.get('code')!r}"
-    return _message_mismatch(outcome, reason.get("message")) or _target_mismatch(
-        outcome, reason.get("target")
-    )
+        return None
+    code = pick(answer.body, outcome.code_at) if outcome.code_at else MISSING
+    if code is MISSING:
+        return f"{answer.status} without a reason code"
+    return None if code == outcome.code else f"{answer.status} with code {code!r}"
 
 
-def _flat_mismatch(outcome: Outcome, answer: Received) -> str | None:
-    """Compare code and text of an answer that has them elsewhere than in the KMS's envelope."""
-    code = pick(answer.body, outcome.code_at)
-    if outcome.code is not None and code != outcome.code:
-        return f"{answer.status} without {outcome.code_at}" if code is MISSING else f"{answer.status} {code}"
-    if not outcome.patterns:
+def _text_mismatch(outcome: Outcome, answer: Received) -> str | None:
+    """Compare the text; a refusal without a code has its text in the summary, where there is one."""
+    path = outcome.text_at if outcome.code is not None else outcome.summary_at or outcome.text_at
+    if not path or not (outcome.patterns or outcome.messages):
         return None
-    text = pick(answer.body, outcome.text_at)
-    if isinstance(text, str) and _found(outcome.patterns, text):
+    text, name = pick(answer.body, path), path.rpartition(".")[2]
+    told = outcome.code or str(answer.status)
+    if not isinstance(text, str):
+        return f"{told} without {name}"
+    if outcome.patterns:
+        return None if _found(outcome.patterns, text) else f"{answer.status} with {name} = {text!r}"
+    if any(says(text, known, detail=outcome.detail) for known in outcome.messages):
         return None
-    return f"{answer.status} " + (
-        f"with {outcome.text_at} = {text!r}" if text is not MISSING else f"without {outcome.text_at}"
-    )
+    return f"{told} with {name} {text!r}, documented is {outcome.messages[0]!r}"
 
 
 def _found(patterns: Iterable[str], text: str) -> bool:
     return any(re.search(pattern, text) for pattern in patterns)
 
 
-def _envelope_text_mismatch(outcome: Outcome, answer: Received) -> str | None:
-    """Compare ``errorMsg``, where a refusal has no reasons and its message stands there."""
-    text = error_message(answer.body)
-    if not outcome.messages or (text is not None and any(says(text, known) for known in outcome.messages)):
+def _target_mismatch(outcome: Outcome, answer: Received) -> str | None:
+    if outcome.target is None or not outcome.target_at:
         return None
-    return f"{answer.status} with errorMsg {text!r}, documented is {outcome.messages[0]!r}"
-
-
-def _message_mismatch(outcome: Outcome, message: JSON) -> str | None:
-    if not outcome.messages:
-        return None
-    if not isinstance(message, str):
-        return f"{outcome.code} without a message"
-    if any(says(message, text, detail=outcome.detail) for text in outcome.messages):
-        return None
-    return f"{outcome.code} with message {message!r}, documented is {outcome.messages[0]!r}"
-
-
-def _target_mismatch(outcome: Outcome, target: JSON) -> str | None:
-    if outcome.target is None:
-        return None
+    target = pick(answer.body, outcome.target_at)
     kind, name = outcome.target
     if isinstance(target, dict) and (target.get("type"), target.get("name")) == (kind, name):
         return None
-    return f"{outcome.code} with target {target!r}, documented is {{'type': {kind!r}, 'name': {name!r}}}"
+    got = None if target is MISSING else target
+    return f"{outcome.code} with target {got!r}, documented is {{'type': {kind!r}, 'name': {name!r}}}"
 
 
 def _member_mismatch(member: Member, answer: Received) -> str | None:
@@ -202,29 +188,3 @@ def _repeats(answer: Received, token: str) -> bool:
     """Tell whether a token of a secret stands anywhere in an answer."""
     whole = json.dumps([answer.body, dict(answer.headers)], ensure_ascii=False) + answer.kind
     return token in whole
-
-
-def pick(document: JSON, path: str) -> JSON:
-    """Return the value at a dotted path, or :data:`MISSING`; ``*`` collects from all entries of a list.
-
-    No path: the whole document.
-    """
-    if not path:
-        return document
-    head, _, rest = path.partition(".")
-    if head == "*":
-        if not isinstance(document, list):
-            return MISSING
-        return [value for value in _each(document, rest) if value is not MISSING]
-    if isinstance(document, dict) and head in document:
-        value = document[head]
-    elif isinstance(document, list) and head.isdigit() and int(head) < len(document):
-        value = document[int(head)]
-    else:
-        return MISSING
-    return pick(value, rest) if rest else value
-
-
-def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
-    for entry in entries:
-        yield pick(entry, rest) if rest else entry

@@ -25,7 +25,7 @@ def refusal(
     message: str | None = None,
 ) -> Outcome:
     """Return the refusal with a reason code as the contract has it; ``target`` and ``message`` are of the request."""
-    code_at, text_at = contract.reason_at
+    places = contract.reason
     return Outcome(
         statuses=known.refusals,
         code=known.code if known.in_body else None,
@@ -33,8 +33,10 @@ def refusal(
         detail=known.detail,
         target=target or row.target or known.target,
         schema=contract.envelope or None,
-        code_at=code_at,
-        text_at=text_at,
+        code_at=places.code,
+        text_at=places.text,
+        target_at=places.target,
+        summary_at=places.summary,
         patterns=known.patterns,
     )
 
@@ -67,7 +69,7 @@ def _tolerated(contract: Contract, accepted: Mapping[str, Any]) -> Outcome:
     status = accepted["status"]
     code = accepted.get("code")
     known = contract.codes.get(code) if code else None
-    code_at, text_at = contract.reason_at
+    places = contract.reason
     is_refusal = status is None or status >= HTTPStatus.BAD_REQUEST
     return Outcome(
         statuses=() if status is None else (status,),
@@ -76,8 +78,10 @@ def _tolerated(contract: Contract, accepted: Mapping[str, Any]) -> Outcome:
         detail=bool(known and known.detail),
         schema=(contract.envelope or None) if is_refusal and not accepted.get("bare") else None,
         source=str(accepted.get("source", "")),
-        code_at=code_at,
-        text_at=text_at,
+        code_at=places.code,
+        text_at=places.text,
+        target_at=places.target,
+        summary_at=places.summary,
         patterns=known.patterns if known else (),
     )
 

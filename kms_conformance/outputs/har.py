@@ -124,6 +124,7 @@ def _entry(page: str, exchange: Exchange, expected: list[dict[str, Any]]) -> dic
             "answered": answer is not None,
             "is_json": answer is not None and answer.is_json,
             "kind": "" if answer is None else answer.kind,
+            "code": None if answer is None else answer.code,
             "expectations": expected,
         },
     }
@@ -191,6 +192,7 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
             is_json=kms["is_json"],
             size=response["content"]["size"],
             kind=kms["kind"],
+            code=kms["code"],
         )
     exchange = Exchange(
         id=kms["id"],

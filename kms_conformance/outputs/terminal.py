@@ -195,7 +195,7 @@ def _about(run: Run, width: int) -> list[_Line]:
         ("identities", identities_told(run)),
     ):
         if text:
-            lines += _wrapped(name, one_line(text), width, "name")
+            lines += _wrapped(name, one_line(text), width, "name", left=_LEFT)
     return lines
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kms_conformance.contract.case_index import not_among
+from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.shards import in_shard
-from kms_conformance.pytest_plugin.items import TOGETHER, body_of, describe, is_case
+from kms_conformance.pytest_plugin.items import TOGETHER, body_of, case_id, describe, is_case
+from kms_conformance.pytest_plugin.views import ViewItems
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.schedule import WaitingCases, may_overlap, order
 from kms_conformance.run.session import Session
@@ -31,6 +33,7 @@ class Collection:
         self.deselected = self.in_all = 0
         self.infos: dict[str, CaseInfo] = {}
         self.waiting: WaitingCases | None = None
+        self._views: ViewItems | None = None
 
     @property
     def _session(self) -> Session:
@@ -41,8 +44,25 @@ class Collection:
         generating = collection_path.parent.name == "fuzz" and collection_path.name in GENERATING
         return True if generating and not self._session.options.fuzz.generate else None
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        """Add the items in which a case runs again under a view."""
+        made = yield
+        if not isinstance(made, list):
+            return made
+        if self._views is None:
+            options = self._session.options
+            whole = options.profile is not Profile.GATE
+            self._views = ViewItems(options.fuzz.seed, whole=whole)
+        return self._views.beside(made)
+
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Keep the cases whose waits overlap in one process; xdist reads the mark before cases are put in order."""
+        """Let ``-k`` take a case's id; keep the cases whose waits overlap in one process.
+
+        xdist reads the mark before cases are put in order.
+        """
+        if is_case(item):
+            item.extra_keyword_matches.add(case_id(item))
         if self._worker and is_case(item):
             info = describe(item)
             judged = info.contract in self._session.options.contracts

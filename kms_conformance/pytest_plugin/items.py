@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kms_conformance.contract.case_index import prefix_of
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.run.context import CaseInfo
+from kms_conformance.system import systems
 
 if TYPE_CHECKING:
     from kms_conformance.judging.results import CaseResult, Finding
-
+    from kms_conformance.laws.views import View
 
 CONTRACT = "kms_contract"
 TOGETHER = "kms-waits"
 RESULT = pytest.StashKey["CaseResult"]()
+VIEW: pytest.StashKey[View] = pytest.StashKey()
+"""The view under which an item runs its case; no item of the usual way has one."""
 
 
 def is_case(item: pytest.Item) -> bool:
@@ -26,14 +30,32 @@ def is_case(item: pytest.Item) -> bool:
 
 
 def case_id(item: pytest.Item) -> str:
-    """Return a case's id, made of its path below ``scenarios`` and its name."""
+    """Return a case's id: ``key_protect.states.delete_twice``, ``key_protect.laws.views[alias-states.delete_twice]``."""
     assert isinstance(item, pytest.Function)
-    tail = item.module.__name__.rpartition("scenarios.")[2]
-    if "scenarios." not in item.module.__name__:
+    view = item.stash.get(VIEW, None)
+    if view is None:
+        return usual_id(item)
+    contract, _, name = usual_id(item).partition(".")
+    return f"{contract}.laws.views[{view.id}-{view.flat(name)}]"
+
+
+def usual_id(item: pytest.Function) -> str:
+    """Return the id of an item's case without any view, made of its path below ``scenarios`` and its name."""
+    name = item.module.__name__
+    tail = name.rpartition("scenarios.")[2]
+    packages = {package: system.id for system in systems().values() for package in system.scenarios}
+    home = next((package for package in packages if name.startswith(f"{package}.")), "")
+    if home:
+        tail = f"{prefix_of(home, packages[home])}.{name.removeprefix(f'{home}.')}"
+    elif "scenarios." not in name:
         # Somebody's own case: the name of such a module may hold the whole path of this machine.
         tail = ".".join(item.path.with_suffix("").parts[-2:])
     path = ".".join(step.removeprefix("test_") for step in tail.split("."))
-    return f"{path}.{item.name.removeprefix('test_')}"
+    name = item.name.removeprefix("test_")
+    if VIEW in item.stash:
+        name = name.removesuffix(f"by {item.stash[VIEW].id}]").removesuffix("-").removesuffix("[")
+        name += "]" if "[" in name else ""
+    return f"{path}.{name}"
 
 
 def describe(item: pytest.Item) -> CaseInfo:
@@ -41,7 +63,7 @@ def describe(item: pytest.Item) -> CaseInfo:
     assert isinstance(item, pytest.Function)
     rule = (item.function.__doc__ or "").strip()
     needs = [marker.kwargs for marker in item.iter_markers("needs")]
-    return CaseInfo(
+    info = CaseInfo(
         id=case_id(item),
         title=_title(item, rule),
         contract=contract_of(item),
@@ -57,6 +79,7 @@ def describe(item: pytest.Item) -> CaseInfo:
         file=file_of(item),
         line=(item.location[1] or 0) + 1,
     )
+    return info if VIEW not in item.stash else item.stash[VIEW].applied_to(info)
 
 
 def _title(item: pytest.Function, rule: str) -> str:

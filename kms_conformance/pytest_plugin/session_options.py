@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kms_conformance.contract.case_index import folders
+from kms_conformance.contract.case_index import packages
+from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import read_baseline
 from kms_conformance.outputs.shards import read_shard
@@ -20,9 +20,13 @@ from kms_conformance.target.target import Target, contracts_by_default, read_tar
 def session_of(config: pytest.Config) -> Session:
     """Return the session that the options of pytest's command line describe."""
     baseline = config.getoption("kms_baseline")
+    path = config.getoption("kms_target")
+    target = read_target(path) if path else None
+    contracts = _contracts(config, target)
     options = Options(
         profile=Profile(config.getoption("kms_profile") or "gate"),
-        edition=config.getoption("kms_edition") or "page",
+        edition=_edition(config, contracts),
+        contracts=contracts,
         report_dir=report_dir(config),
         journal=Path(config.getoption("kms_journal") or HOME / "journal.sqlite"),
         max_wait=config.getoption("kms_max_wait"),
@@ -31,20 +35,39 @@ def session_of(config: pytest.Config) -> Session:
         shard=_shard(config),
         command_line=("pytest", *map(str, config.invocation_params.args)),
     )
-    path = config.getoption("kms_target")
-    target = read_target(path) if path else None
-    return Session(replace(options, contracts=_contracts(config, target)), target)
+    return Session(options, target)
 
 
 def _contracts(config: pytest.Config, target: Target | None) -> tuple[str, ...]:
     """Return the contracts to judge: those whose folders are asked for by name, else what the target has tables for."""
     default = contracts_by_default(target)
     places = [str(argument).partition("::")[0].replace("/", ".").rstrip(".") for argument in config.args]
-    if any(place.endswith("scenarios") for place in places):
+    general = {package for contract in known_contracts() for package in packages(contract)}
+    if any(place.endswith("scenarios") and place not in general for place in places):
         return default
-    steps = {step for place in places for step in place.rpartition("scenarios.")[2].split(".")}
-    named = [contract for contract in contracts_by_default(None) if steps.intersection(folders(contract))]
+    named = [
+        contract
+        for contract in known_contracts()
+        if any(_below(place, package) for place in places for package in packages(contract))
+    ]
     return tuple(named) or default[:1]
+
+
+def _below(place: str, package: str) -> bool:
+    """Tell whether a place, written with dots, lies in a package; in a checkout packages have other names."""
+    last = package.rpartition(".")[2]
+    if last == "scenarios":
+        return f".{package}." in f".{place}."
+    return last in place.rpartition("scenarios.")[2].split(".")
+
+
+def _edition(config: pytest.Config, contracts: tuple[str, ...]) -> str:
+    """Return the edition to judge by; raise :class:`pytest.UsageError` where no contract has the one asked for."""
+    known = list(dict.fromkeys(name for contract in contracts for name in load_contract(contract).editions))
+    asked = str(config.getoption("kms_edition") or known[0])
+    if asked not in known:
+        raise pytest.UsageError(f"--kms-edition: no contract has {asked!r}; known: {', '.join(known)}")
+    return asked
 
 
 def _fuzzing(config: pytest.Config) -> FuzzOptions:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import AuthorError
-from kms_conformance.judging.every_exchange import of_http_layer
+from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.judging.every_exchange import needs_no_envelope
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
-from kms_conformance.judging.judge import MISSING, pick
 from kms_conformance.judging.refusals import alternatives, refusal, success_statuses
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
@@ -33,12 +33,16 @@ class CaseUnderWay(Protocol):
     info: CaseInfo
     unjudged: dict[str, str]
     succeeded: set[str]
+    substitutes: dict[str, str]
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to."""
 
     def success_row(self, operation: str | None) -> Requirement:
         """Return the requirement that a success of an operation belongs to."""
+
+    def law_of_view(self) -> Requirement | None:
+        """Return the requirement of the view that the case is run under, once it has changed a request."""
 
     def known_code(self, code: str) -> ReasonCode:
         """Return a reason code of the contract."""
@@ -54,6 +58,10 @@ class Answer:
     case: CaseUnderWay
     reply: Reply | None
     exchange: Exchange
+    equivalent: tuple[int, ...] = ()
+    """Statuses of success that count as well as those that the case names: the request was made in another way."""
+    usual_operation: str = ""
+    """The operation that the case has asked for, where the request was made in another way."""
 
     @property
     def status(self) -> int:
@@ -68,7 +76,7 @@ class Answer:
     @property
     def action(self) -> str:
         """What was asked for: a refusal needs an earlier success of the same. The operation, or what an adapter says."""
-        return self.exchange.operation or ""
+        return self.usual_operation or self.exchange.operation or ""
 
     @property
     def body(self) -> JSON:
@@ -91,7 +99,7 @@ class Answer:
 
     def succeeds(self, *statuses: int, requirement: Rows = None) -> Self:
         """Expect success with one of the statuses (none: those that the contract gives the operation)."""
-        self._expect_success(requirement, (Outcome(statuses or self._success_statuses()),))
+        self._expect_success(requirement, (Outcome(self._allowed(statuses)),))
         return self
 
     def not_judged(self) -> Self:
@@ -100,9 +108,16 @@ class Answer:
         return self
 
     def needed(self, *statuses: int) -> Self:
-        """Require success as a precondition: anything else makes the case inconclusive."""
+        """Require success as a precondition: anything else makes the case inconclusive.
+
+        A request that is made in another way than the usual one has to succeed as the usual one does.
+        """
         self.case.unjudged.pop(self.exchange.id, None)
-        if self.status not in (statuses or self._success_statuses()):
+        law = self.case.law_of_view()
+        if law is not None and "view" in self.exchange.notes:
+            allowed = (Outcome(self._allowed(statuses)),)
+            self._judge_only(Expectation(self.exchange.id, law.id, law.severity, allowed))
+        if self.status not in self._allowed(statuses):
             raise Inconclusive(f"precondition {self.exchange.step}: {self.exchange.outcome}")
         self._note_success()
         return self
@@ -140,19 +155,17 @@ class Answer:
     ) -> Self:
         """Expect a refusal in the error envelope whose code no source fixes; no statuses means any 4xx.
 
-        Without statuses a refusal of the HTTP layer (413 of a gateway, or any to a raw request) needs no envelope.
+        Without statuses a refusal that the contract calls bare (413 of a gateway, or any to a raw request) needs no envelope.
         """
         self._demand_control(control)
         contract, edition = self.case.context.contract, self.case.context.edition
         wanted = statuses or tuple(range(400, 500))
         primary = Outcome(wanted, schema=contract.envelope or None)
         without_envelope: tuple[Outcome, ...] = ()
-        opaque = tuple(status for status in wanted if status in contract.opaque)
-        if opaque:
-            without_envelope = (Outcome(opaque),)
-        if not statuses and of_http_layer(self.exchange, contract):
-            source = "the HTTP layer answers of itself"
-            without_envelope = (*without_envelope, Outcome((self.status,), source=source))
+        bare = needs_no_envelope(self.exchange, contract)
+        if bare is not None and self.status in wanted and (not statuses or bare.named):
+            source = "not every such refusal is the service's own"
+            without_envelope = (Outcome((self.status,), source=source),)
         expectations = []
         for row in self._rows(requirement):
             allowed = (*alternatives(contract, row, edition, primary), *without_envelope)
@@ -213,7 +226,8 @@ class Answer:
 
     def hides(self, what: str, secret: str, *, requirement: Rows = None) -> Self:
         """Expect that a secret, in whatever spelling, stands nowhere in the answer; ``what`` names it in reports."""
-        token = self.case.context.redactor.remember(secret, what.replace(" ", "_"))
+        on_wire = self.case.substitutes.get(secret, secret)
+        token = self.case.context.redactor.remember(on_wire, what.replace(" ", "_"))
         self._expect(requirement, (), (Member(f"the {what}", "hides", token),))
         return self
 
@@ -233,7 +247,7 @@ class Answer:
     def _redacted(self, value: Any) -> Any:
         tokens = self.case.context.redactor
         if isinstance(value, Secret):
-            return tokens.remember(str(value), "secret")
+            return tokens.remember(self.case.substitutes.get(str(value), str(value)), "secret")
         return tokens.request(value)
 
     def _rows(self, requirement: Rows, code: str | None = None) -> list[Requirement]:
@@ -259,7 +273,17 @@ class Answer:
         self._note_success()
 
     def _judge(self, *expectations: Expectation) -> None:
-        """Judge them all; raise :class:`ConformanceFailure` with the first that fails the case."""
+        """Judge them all; raise :class:`ConformanceFailure` with the first that fails the case.
+
+        In a case that is run under a view, what its row promises is judged as well: the same answer.
+        """
+        law = self.case.law_of_view()
+        if law is not None:
+            severity = min(expectations[0].severity, law.severity, key=lambda verdict: verdict.rank)
+            expectations = (*expectations, replace(expectations[0], requirement=law.id, severity=severity))
+        self._judge_only(*expectations)
+
+    def _judge_only(self, *expectations: Expectation) -> None:
         findings = [self.case.judge(expectation, self.exchange) for expectation in expectations]
         for finding in findings:
             if finding is not None and finding.severity is Verdict.FAILED:
@@ -278,6 +302,10 @@ class Answer:
                 self.case.info.id,
                 f"{self.exchange.step} is expected to be refused, but never seen to succeed",
             )
+
+    def _allowed(self, statuses: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the statuses of success that count: those of the case, else those of the contract."""
+        return tuple(dict.fromkeys((*statuses, *self.equivalent))) if statuses else self._success_statuses()
 
     def _success_statuses(self) -> tuple[int, ...]:
         return success_statuses(self.case.context.contract, self.exchange.operation)

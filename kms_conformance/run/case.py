@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
-from kms_conformance.judging.every_exchange import slowed_down, wire_findings
+from kms_conformance.judging.every_exchange import of_gateway, slowed_down, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -69,6 +69,10 @@ class CaseRun:
     random_bytes: Callable[[int], bytes] = os.urandom
     server_now: Callable[[], datetime] | None = None
     cleaning: bool = False
+    substitutes: dict[str, str] = field(default_factory=dict)
+    """Secrets of the case, and those that stand for them on the wire where the case is run under a view."""
+    view_notes: dict[str, str] = field(default_factory=dict)
+    """What the view of the case has to remember between requests."""
     stopped: BaseException | None = None
     finished: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,6 +88,10 @@ class CaseRun:
         if not self.cleaning:
             with self._lock:
                 self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
+            if of_gateway(exchange):
+                raise Inconclusive(
+                    f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
+                )
             if slowed_down(exchange, self.context.contract):
                 raise Inconclusive(
                     f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
@@ -185,6 +193,12 @@ class CaseRun:
         own = contract.success_row(operation)
         return next((row for row in rows if row.code is None), own or rows[0])
 
+    def law_of_view(self) -> Requirement | None:
+        """Return the requirement of the view that the case is run under, once it has changed a request."""
+        if not self.info.view or not any("view" in exchange.notes for exchange in self.exchanges):
+            return None
+        return self.context.contract.requirement(self.info.covers[-1])
+
     def known_code(self, code: str) -> ReasonCode:
         """Return a reason code of the contract; raise :class:`AuthorError` where it has none of this name."""
         codes = self.context.contract.codes
@@ -213,6 +227,11 @@ class CaseRun:
             message = f"the suite built no expectation for {', '.join(self.unjudged.values())}"
         elif not self.expectations and not self.checks_not_kept:
             verdict, message = Verdict.ERROR, "the case judged nothing"
+        elif self.info.view and self.law_of_view() is None:
+            verdict, message = (
+                Verdict.NOT_APPLICABLE,
+                "no request of this case can be made in this other way here",
+            )
         elif unjudged := [row for row in self.info.covers if row not in self._judged()]:
             verdict = worst([verdict, Verdict.ERROR])
             message = f"the case covers {', '.join(unjudged)} and states no expectation of it"

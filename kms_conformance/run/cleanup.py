@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
-from importlib import import_module
-from typing import Any
 
 from kms_conformance.contract.contract import Contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.run.adapter import Adapter
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.journal import Thing
 from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.system import first_system, named_object
 
 _NO_ANSWERS = 3
 """So many requests in a row without an answer, and nothing more is removed."""
-# Kinds of things that concern everybody on an instance, so that nobody may be at work while they are put back.
-SHARED = {"policy", "fault", "unit", "credentials"}
 
 
-def adapter_of(contract: Contract) -> Callable[[CaseRun], Any]:
-    """Return the adapter class that the contract names."""
-    module, _, name = str(contract.about["adapter"]).partition(":")
-    adapter: Callable[[CaseRun], Any] = getattr(import_module(module), name)
+def adapter_of(contract: Contract, view: str = "") -> Callable[[CaseRun], Adapter]:
+    """Return the adapter class of the contract's system, or the one that asks in another way."""
+    adapter: Callable[[CaseRun], Adapter]
+    adapter = named_object(contract.system.views)[view] if view else named_object(contract.system.adapter)
     return adapter
 
 
@@ -48,19 +47,19 @@ def clean_up(case: CaseRun) -> None:
         raise
 
 
-def abandoned(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context, Thing]]:
+def abandoned(contexts: Sequence[Context]) -> Iterator[tuple[Context, Thing]]:
     """Yield what dead runs have left, newest first, with the context of the contract that it belongs to."""
     for context in contexts:
         for thing in context.journal.abandoned(context.target.base_url):
-            if _owner(thing, main) == context.contract.id:
+            if _owner(thing) == context.contract.id:
                 yield context, thing
 
 
-def own(contexts: Sequence[Context], main: str) -> Iterator[tuple[Context, Thing]]:
+def own(contexts: Sequence[Context]) -> Iterator[tuple[Context, Thing]]:
     """Yield what this run has left, newest first."""
     for context in contexts:
         for thing in context.journal.own(context.target.base_url):
-            if _owner(thing, main) == context.contract.id:
+            if _owner(thing) == context.contract.id:
                 yield context, thing
 
 
@@ -74,10 +73,10 @@ def put_right(left: Sequence[tuple[Context, Thing]]) -> list[str]:
     ]
 
 
-def put_back_shared(context: Context, instance: str, main: str) -> None:
+def put_back_shared(context: Context, instance: str) -> None:
     """Put back what dead runs have changed on a whole instance; the caller holds it alone."""
-    for owner, thing in abandoned([context], main):
-        if thing.instance == instance and _kind(thing) in SHARED:
+    for owner, thing in abandoned([context]):
+        if thing.instance == instance and _kind(thing) in context.contract.system.shared:
             undo(owner, thing, held=True)
 
 
@@ -91,8 +90,8 @@ def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
         context.target.base_url, thing.instance, shared=not context.target.fresh and not held
     )
     try:
-        with turns.hold(alone=_kind(thing) in SHARED):
-            done = bool(adapter_of(context.contract)(case).undo(thing))
+        with turns.hold(alone=_kind(thing) in context.contract.system.shared):
+            done = bool(adapter_of(context.contract)(case).undo(replace(thing, kind=_kind(thing))))
     except SuiteError as error:
         return error.sentence
     except Exception as error:  # noqa: BLE001 - one thing that resists must not keep the others
@@ -112,7 +111,7 @@ def _kind(thing: Thing) -> str:
     return thing.kind.rpartition(":")[2]
 
 
-def _owner(thing: Thing, main: str) -> str:
-    """Return the contract of a thing: ``<contract>:<kind>``, or the target's own contract."""
+def _owner(thing: Thing) -> str:
+    """Return the system of a thing: ``<system>:<kind>``, or the first one."""
     owner, colon, _ = thing.kind.partition(":")
-    return owner if colon else main
+    return owner if colon else first_system().id

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class CaseInfo:
     """What a case declares about itself. ``waits`` is the sum of its waits in seconds, ``rule`` its docstring.
 
-    ``file`` and ``line`` (from 1) are where it is written. ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    ``file`` and ``line`` (from 1) are where it is written. ``view`` is another way of asking in which the case is run, ``""``
+    for the usual one. ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
     """
 
     id: str
@@ -38,6 +39,7 @@ class CaseInfo:
     nodeid: str = ""
     file: str = ""
     line: int = 0
+    view: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,6 @@ from kms_conformance.run.recording import Cipher, OtherKeyError, Recording, Stal
 from kms_conformance.target.target import Target
 
 LOST = "the deferred case is lost, the next nightly run begins it anew"
-# What cannot stay as it is for days between two runs.
-CANNOT_STAY = {"instance", "allowed-ip", "import-token", "zeroize", "account", "clusters"}
 
 
 class DeferredCases:
@@ -87,8 +85,8 @@ class DeferredCases:
 
     def _journal_cipher(self, target: Target) -> Cipher:
         """Return what encrypts the journal; its key comes from a secret that the operator has on every machine."""
-        manager = target.identities.get("manager")
-        secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)
+        principal = target.principal
+        secret = os.environ.get("KMS_JOURNAL_KEY") or (principal.api_key if principal else None)
         if not secret:
             raise NotTested(
                 "give KMS_JOURNAL_KEY, or an API key instead of a token: the journal is encrypted under it"
@@ -103,7 +101,8 @@ def _demand_due(case: CaseRun, due: str) -> None:
     """Ask the server for its date; raise :class:`NotTested` when a deferred case is not yet due."""
     probe = CaseRun(case.context, case.info, case.instance)
     try:
-        now = adapter_of(case.context.contract)(probe).server_now()
+        system: Any = adapter_of(case.context.contract)(probe)
+        now = system.server_now()
     finally:
         clean_up(probe)
     if now < datetime.fromisoformat(due):
@@ -116,6 +115,6 @@ def _can_be_deferred(case: CaseRun) -> bool:
     return (
         type(context.clock) is RealClock
         and info.waits > context.target.max_wait
-        and not set(info.impact) & CANNOT_STAY
+        and set(info.impact) <= context.contract.system.impacts_that("may_stay")
         and context.journal.path is not None
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from typing import TYPE_CHECKING
 
-from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import AuthorError, did_you_mean
 from kms_conformance.run.outcomes import NotApplicable, NotTested
 
@@ -15,41 +13,21 @@ if TYPE_CHECKING:
     from kms_conformance.run.context import CaseInfo
     from kms_conformance.target.target import Target
 
-# What a case touches -> the switch under [allow] that permits it on a shared instance.
-SWITCHES = {
-    "instance": "instance_policies",
-    "allowed-ip": "allowed_ip",
-    "import-token": "import_token",
-    "litter": "dual_auth_litter",
-    "zeroize": "zeroize",
-    "account": "credentials",
-    "clusters": "clusters",
-}
-
 
 def demand_sense(info: CaseInfo, contract: Contract) -> None:
     """Raise :class:`AuthorError` where a marker of a case names what does not exist: it would be ignored in silence."""
-    identities, capabilities = _of_targets()
+    system = contract.system
     if not info.covers:
         raise AuthorError(info.id, "it covers no row of the contract")
     for names, what, known in (
         (info.covers, "row", contract.requirements),
-        (info.identities, "identity", identities),
-        (info.capabilities, "capability", capabilities),
-        ((*info.impact, *info.perhaps), "impact", SWITCHES),
+        (info.identities, "identity", system.identities),
+        (info.capabilities, "capability", system.capabilities),
+        ((*info.impact, *info.perhaps), "impact", system.impacts),
     ):
         for name in names:
             if name not in known:
                 raise AuthorError(info.id, f"there is no {what} {name!r}{nearest(name, known)}")
-
-
-@cache
-def _of_targets() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the identities and the capabilities that a target can have."""
-    known = load_schema("target")["properties"]
-    return frozenset(known["identities"]["properties"]), frozenset(
-        known["capabilities"]["propertyNames"]["enum"]
-    )
 
 
 def nearest(name: str, known: Collection[str]) -> str:
@@ -60,9 +38,8 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 def switched_off(kind: str, target: Target) -> str:
     """Return what the target would have to say to permit an impact, ``""`` where it does."""
-    if target.fresh or target.allow.get(SWITCHES[kind]):
-        return ""
-    return f"[allow] {SWITCHES[kind]} = true"
+    switch = target.system.impacts[kind].switch
+    return "" if target.fresh or target.allow.get(switch) else f"[allow] {switch} = true"
 
 
 def admit(info: CaseInfo, target: Target) -> None:

@@ -51,7 +51,11 @@ TARGET_OPTIONS = (
 
 RUN_OPTIONS = (
     RunOption("profile", "Which rows are required.", choices=("gate", "nightly", "certify"), default="gate"),
-    RunOption("edition", "As documented, or as observed since.", choices=("page", "service"), default="page"),
+    RunOption(
+        "edition",
+        "An edition of the contract: page (the default), as documented, or service, as observed since.",
+        metavar="NAME",
+    ),
     RunOption(
         "report_dir",
         "Where the reports go.",

@@ -6,13 +6,14 @@ import re
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import Entry
+from kms_conformance.system import first_system
 
 SEED = 1
 EXAMPLES = 40
@@ -61,7 +62,7 @@ class Options:
 
     profile: Profile = Profile.GATE
     edition: str = "page"
-    contracts: tuple[str, ...] = ("key_protect",)
+    contracts: tuple[str, ...] = field(default_factory=lambda: (first_system().id,))
     report_dir: Path | None = None
     journal: Path | None = None
     max_wait: float | None = None

@@ -12,7 +12,7 @@ from kms_conformance.run.cleanup import adapter_of, clean_up, put_back_shared
 from kms_conformance.run.clock import Cancelled
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import LOST, DeferredCases
-from kms_conformance.run.eligibility import SWITCHES, admit, demand_sense
+from kms_conformance.run.eligibility import admit, demand_sense
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.outcomes import Deferred, NotTested
 from kms_conformance.run.record import RunRecord
@@ -21,15 +21,13 @@ from kms_conformance.target.target import Target
 
 BREAKER = 6
 """So many requests in a row without an answer end the run."""
-ALONE = {"instance", "allowed-ip", "zeroize", "account"}
-TAKES_TURNS = {"import-token"}
 
 
 class Runner:
-    """Runs the cases of one run, from any thread; ``main_contract`` returns the target's own contract."""
+    """Runs the cases of one run, from any thread."""
 
-    def __init__(self, record: RunRecord, deferred: DeferredCases, main_contract: Callable[[], str]) -> None:
-        self._record, self._deferred, self._main_contract = record, deferred, main_contract
+    def __init__(self, record: RunRecord, deferred: DeferredCases) -> None:
+        self._record, self._deferred = record, deferred
 
     def run(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
         """Run a case from its first request to the end of its clean-up, and return the result.
@@ -55,14 +53,15 @@ class Runner:
         self._demand_answers(context)
         demand_sense(info, context.contract)
         admit(info, context.target)
-        system = adapter_of(context.contract)(case)
+        system = adapter_of(context.contract, info.view)(case)
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
         kinds = _touched(info, context.target)
-        alone = bool(kinds & ALONE) or (context.clock.overlaps is False and info.waits > 0)
-        with self._deferred.lock(case), locks.hold(sorted(kinds & TAKES_TURNS), alone=alone):
+        impacts = context.contract.system.impacts_that
+        alone = bool(kinds & impacts("alone")) or (context.clock.overlaps is False and info.waits > 0)
+        with self._deferred.lock(case), locks.hold(sorted(kinds & impacts("takes_turns")), alone=alone):
             self._deferred.take_up(case, system)
             if alone and not context.target.fresh:
-                put_back_shared(case.context, case.instance, self._main_contract())
+                put_back_shared(case.context, case.instance)
             return _run_body(case, body, system)
 
     def _demand_answers(self, context: Context) -> None:
@@ -107,4 +106,5 @@ def _reason(error: BaseException) -> BaseException:
 
 def _touched(info: CaseInfo, target: Target) -> set[str]:
     """Return what a case touches beyond its own things on this target."""
-    return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(SWITCHES[kind], False))}
+    impacts = target.system.impacts
+    return {*info.impact, *(kind for kind in info.perhaps if target.allow.get(impacts[kind].switch, False))}

@@ -16,8 +16,8 @@ from typing import Any
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.runner import ALONE
 from kms_conformance.run.session import Session
+from kms_conformance.system import system_of
 
 Body = Callable[[Any], None]
 _BEAT = 0.2
@@ -106,7 +106,7 @@ def order(infos: Mapping[str, CaseInfo], ids: Iterable[str], *, real_time: bool)
 
     def place(case_id: str) -> tuple[int, float]:
         info = infos[case_id]
-        if set(info.impact) & ALONE:
+        if _alone(info.contract, info.impact):
             return 0, info.waits
         if info.waits:
             return 3, info.waits
@@ -117,9 +117,14 @@ def order(infos: Mapping[str, CaseInfo], ids: Iterable[str], *, real_time: bool)
 
 def comes_first(info: CaseInfo) -> bool:
     """Tell whether a case runs before the waits begin: it uses an instance-wide thing, or may want to be alone."""
-    return bool(info.impact) or bool(set(info.perhaps) & ALONE)
+    return bool(info.impact) or _alone(info.contract, info.perhaps)
 
 
 def may_overlap(info: CaseInfo) -> bool:
     """Tell whether a case can run beside others."""
-    return info.waits > 0 and not set(info.impact) & ALONE
+    return info.waits > 0 and not _alone(info.contract, info.impact)
+
+
+def _alone(contract: str, impact: Iterable[str]) -> bool:
+    """Tell whether a case that touches such things must have the instance to itself."""
+    return not system_of(contract).impacts_that("alone").isdisjoint(impact)

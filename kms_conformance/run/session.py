@@ -28,7 +28,7 @@ from kms_conformance.run.description import describe_run
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
-from kms_conformance.run.preflight import preflight
+from kms_conformance.run.preflight import has_preflight, preflight
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.runner import Runner
@@ -60,7 +60,7 @@ class Session:
         self._roles: dict[str, tuple[str, ...]] = {}
         self.left: list[str] | None = None
         self._record = RunRecord()
-        self._runner = Runner(self._record, DeferredCases(self.options.profile), lambda: self.target.contract)
+        self._runner = Runner(self._record, DeferredCases(self.options.profile))
         self.started = time.time()
 
     # --- what cases share -----------------------------------------------------------------------------------------
@@ -80,12 +80,11 @@ class Session:
         """Run the preflight; raise what it raises. The embedded reference needs none."""
         for contract_id in self.options.contracts:
             context = self.context(contract_id)
-            probe = context.contract.about.get("preflight")
-            if probe is None or context.target.embedded:
+            if context.target.embedded or not has_preflight(context.contract):
                 continue
             instance = self.instance(context.target)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
-                first = preflight(context.client, context.contract, probe, instance)
+                first = preflight(context.client, context.contract, instance)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
 
@@ -95,9 +94,7 @@ class Session:
         with self._lock:
             if contract_id not in self._contexts:
                 contract = load_contract(contract_id)
-                self._contexts[contract_id] = self._build(
-                    contract, target.seen_by(contract_id, contract.instance_key)
-                )
+                self._contexts[contract_id] = self._build(contract, target.seen_by(contract_id))
             return self._contexts[contract_id]
 
     def _build(self, contract: Contract, target: Target) -> Context:
@@ -124,7 +121,7 @@ class Session:
             clock=choose_clock(target, client.take_turn),
             journal=self._journal,
             redactor=redactor,
-            schemas=SchemaFiles(),
+            schemas=SchemaFiles(contract.system.schemas),
             run=self.options.run,
             edition=self.options.edition,
             fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
@@ -228,14 +225,14 @@ class Session:
 
     def left_behind(self) -> list[Thing]:
         """Return what dead runs have left on this target, newest first."""
-        return [thing for _, thing in abandoned(self._all(), self.target.contract)]
+        return [thing for _, thing in abandoned(self._all())]
 
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
         Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
         """
-        return put_right(list(abandoned(self._all(), self.target.contract)))
+        return put_right(list(abandoned(self._all())))
 
     def tidy(self) -> list[str]:
         """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
@@ -249,7 +246,7 @@ class Session:
     def _put_right(self) -> list[str]:
         if not self._contexts or self._journal is None or self.target.embedded:
             return []
-        left = list(own(self._all(), self.target.contract))
+        left = list(own(self._all()))
         if left and not self._journal.last(_OTHER_PROCESSES):
             return [f"{len(left)} things: a process of this run is still at work"]
         return put_right(left)

@@ -10,15 +10,12 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kms_conformance.contract.contract import known_contracts
-from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import (
     BadValueError,
     MissingSecretError,
@@ -27,16 +24,17 @@ from kms_conformance.errors import (
     did_you_mean,
 )
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.system import System, default_systems, first_system, system_of, systems
+from kms_conformance.target.schema import secret_members, tables, target_schema
 from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 
 FRESH = "fresh"
-DEFAULT_CONTRACT = "key_protect"
+PRINCIPAL = "*"
+"""Stands among the identities of flags for the one that may do everything: which one that is, the contract decides."""
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
 
-# What reports tell of the table of a further contract.
-_SHOWN = ("base_url", "instance", "account", "region", "resource_group")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 # Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
@@ -57,11 +55,17 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody the endpoint knows: either an API key to fetch tokens with, or a token."""
+    """Somebody the endpoint knows: an API key to fetch tokens with, a token, or secrets that its system names."""
 
     name: str
     api_key: Secret | None = None
     token: Secret | None = None
+    more: Mapping[str, Secret] = field(default_factory=dict)
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return the secrets by the member that holds each."""
+        named = {"api_key": self.api_key, "token": self.token, **self.more}
+        return {member: value for member, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Target:
 
     base_url: str
     instance: str
-    contract: str = DEFAULT_CONTRACT
+    contract: str = field(default_factory=lambda: first_system().id)
     iam_url: str = ""
     control_url: str = ""
     rescue_url: str = ""
@@ -103,20 +107,31 @@ class Target:
         return (self.contract, *(name for name in self.others if name != self.contract))
 
     @property
+    def system(self) -> System:
+        """The system of the present contract."""
+        return system_of(self.contract)
+
+    @property
+    def principal(self) -> Identity | None:
+        """The identity that may do everything, where the target names it."""
+        return self.identities.get(self.system.principal)
+
+    @property
     def table(self) -> Mapping[str, Any]:
         """The table of the present contract."""
         return self.others.get(self.contract, {})
 
-    def seen_by(self, contract: str, instance_key: str = "instance") -> Target:
+    def seen_by(self, contract: str) -> Target:
         """Return the target as a contract sees it: with the address and the instance of the contract's own table.
 
-        ``instance_key`` is what the contract calls the thing that keeps cases apart. A target without such a table is
-        seen as it is.
+        A target without such a table is seen as it is.
         """
         table = self.others.get(contract)
         if table is None:
             return replace(self, contract=contract, main_url=self.base_url)
-        instance = table.get(instance_key, self.instance if instance_key == "instance" else "")
+        form = system_of(contract).instance
+        shared = self.instance if form.key == "instance" else form.default or ""
+        instance = table.get(form.key, shared)
         base_url = str(table.get("base_url", self.base_url)).rstrip("/")
         return replace(
             self, contract=contract, base_url=base_url, instance=str(instance), main_url=self.base_url
@@ -135,22 +150,16 @@ class Target:
 
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
-        found: dict[str, str] = {}
-        for identity in self.identities.values():
-            if identity.api_key:
-                found[str(identity.api_key)] = "apikey"
-            if identity.token:
-                found[str(identity.token)] = "token"
-        return found
+        return {
+            str(value): member.replace("api_key", "apikey")
+            for identity in self.identities.values()
+            for member, value in identity.secrets().items()
+        }
 
     def document(self) -> dict[str, Any]:
         """Return the target as a document with literal secrets, for a worker's pipe and nothing else."""
         identities = {
-            name: {
-                member: str(value)
-                for member, value in (("api_key", identity.api_key), ("token", identity.token))
-                if value is not None
-            }
+            name: {member: str(value) for member, value in identity.secrets().items()}
             for name, identity in self.identities.items()
         }
         limits = {"max_wait": self.max_wait, "timeout": self.timeout}
@@ -185,7 +194,7 @@ class Target:
             "capabilities": dict(self.capabilities),
             "allow": {name: on for name, on in self.allow.items() if on},
             **{
-                name: {key: table[key] for key in _SHOWN if key in table}
+                name: {key: table[key] for key in system_of(name).shown if key in table}
                 for name, table in self.others.items()
             },
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
@@ -193,10 +202,8 @@ class Target:
 
 
 def contracts_by_default(target: Target | None) -> tuple[str, ...]:
-    """Return what a run judges unless it is told: what the target has tables for; without a target, everything."""
-    if target is not None:
-        return target.contracts
-    return (DEFAULT_CONTRACT, *(name for name in known_contracts() if name != DEFAULT_CONTRACT))
+    """Return what a run judges unless it is told: what the target has tables for; without one, what is there by default."""
+    return default_systems() if target is None else target.contracts
 
 
 def read_target(
@@ -210,10 +217,17 @@ def read_target(
     :class:`BadValueError` or :class:`MissingSecretError`.
     """
     document = _read_file(path) if path else {}
-    known = load_schema("target")
+    known = target_schema()
     _refuse_unknown_keys(document, known, known, path or "")
-    document = _overlay(document, _from_environment(environ, known))
-    document = _overlay(document, dict(flags or {}))
+    given = dict(flags or {})
+    contract = given.get("contract") or environ.get("KMS_CONTRACT") or document.get("contract")
+    system = system_of(str(contract).partition(",")[0]) if contract else first_system()
+    document = _overlay(document, _from_environment(environ, known, system))
+    if PRINCIPAL in given.get("identities", {}):
+        named = dict(given["identities"])
+        given["identities"] = {**named, system.principal: named.pop(PRINCIPAL)}
+        del given["identities"][PRINCIPAL]
+    document = _overlay(document, given)
     return build_target(document, environ, where=path or "the target")
 
 
@@ -225,6 +239,7 @@ def build_target(
     if base_url is None:
         raise TargetFileError(where, "it has no base_url")
     base_url = checked_url("base_url", base_url).rstrip("/")
+    system = system_of(str(document["contract"])) if "contract" in document else first_system()
     limits = _table(document, "limits")
     rate = _number("limits.requests_per_second", limits.get("requests_per_second"), low=0, exclusive=True)
     max_wait = _number("limits.max_wait", limits.get("max_wait"), low=0)
@@ -243,8 +258,8 @@ def build_target(
         raise BadValueError("rescue_url", shown_url(rescue_url), "it is no other way in than base_url", hint)
     return Target(
         base_url=base_url,
-        instance=_instance(document.get("instance")),
-        contract=str(document.get("contract", DEFAULT_CONTRACT)),
+        instance=_instance("instance", document.get("instance"), system),
+        contract=system.id,
         iam_url=iam_url,
         control_url=_optional_url(_table(document, "control"), "url", "control.url").rstrip("/"),
         rescue_url=rescue_url,
@@ -254,14 +269,17 @@ def build_target(
         requests_per_second=rate if rate is not None else (None if is_loopback(base_url) else DEFAULT_RATE),
         max_wait=DEFAULT_MAX_WAIT if max_wait is None else max_wait,
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
-        others={name: _other(name, document[name]) for name in known_contracts() if name in document},
+        others={name: _other(name, document[name]) for name in systems() if name in document},
     )
 
 
 def _other(name: str, value: Any) -> Mapping[str, Any]:
     """Check the table of a further contract."""
     table = _check_table(name, value)
-    _refuse_unknown_keys({name: table}, load_schema("target"), load_schema("target"), "the target")
+    _refuse_unknown_keys({name: table}, target_schema(), target_schema(), "the target")
+    system = system_of(name)
+    if system.instance.key in table:
+        _instance(f"{name}.{system.instance.key}", table[system.instance.key], system)
     for key, entry in table.items():
         if key.endswith("url"):
             checked_url(f"{name}.{key}", entry)
@@ -301,9 +319,11 @@ def _refuse_unknown_keys(
             _refuse_unknown_keys(value, named[key], root, path, f"{prefix}{key}.")
 
 
-def _from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+def _from_environment(
+    environ: Mapping[str, str], schema: Mapping[str, Any], system: System
+) -> dict[str, Any]:
     document: dict[str, Any] = {}
-    for name, place in {**ENVIRONMENT, **_variables_of_others(schema)}.items():
+    for name, place in {**ENVIRONMENT, **_variables_of_tables()}.items():
         if environ.get(name):
             value: Any = environ[name]
             if place in {("allow",), ("capabilities",)}:
@@ -317,8 +337,8 @@ def _from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> 
                 value = value.partition(",")[0]
             _put(document, place, value)
     for identity in schema["properties"]["identities"]["properties"]:
-        stem = "KMS" if identity == "manager" else f"KMS_{identity.upper()}"
-        for member in ("api_key", "token"):
+        stem = "KMS" if identity == system.principal else f"KMS_{identity.upper()}"
+        for member in ("api_key", "token", *secret_members()):
             variable = f"{stem}_{member.upper()}"
             if environ.get(f"{variable}_FILE"):
                 _put(document, ("identities", identity), {f"{member}_file": environ[f"{variable}_FILE"]})
@@ -327,17 +347,9 @@ def _from_environment(environ: Mapping[str, str], schema: Mapping[str, Any]) -> 
     return document
 
 
-def _variables_of_others(schema: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _variables_of_tables() -> dict[str, tuple[str, ...]]:
     """Return the environment variables of the tables of further contracts: ``KMS_<TABLE>_<KEY>``."""
-    return {f"KMS_{'_'.join(place)}".upper(): place for place in places_of_others(schema)}
-
-
-def places_of_others(schema: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return table and key of all that the tables of further contracts may hold."""
-    tables = schema["properties"]
-    return [
-        (table, key) for table in known_contracts() if table in tables for key in tables[table]["properties"]
-    ]
+    return {f"KMS_{'_'.join(place)}".upper(): place for place in tables()}
 
 
 def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
@@ -362,9 +374,11 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
     api_key = _secret(name, "api_key", entry, base_url, environ)
     token = _secret(name, "token", entry, base_url, environ)
-    if api_key is None and token is None:
+    found = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
+    more = {member: value for member, value in found.items() if value is not None}
+    if api_key is None and token is None and not more:
         raise MissingSecretError(name, "the table names none")
-    return Identity(name, api_key=api_key, token=token)
+    return Identity(name, api_key=api_key, token=token, more=more)
 
 
 def _secret(
@@ -411,19 +425,22 @@ def _of_file(identity: str, path: str) -> str:
     return value
 
 
-def _instance(value: Any) -> str:
-    advice = 'give the UUID of the instance, or "fresh" where the endpoint makes instances on first use.'
+def _instance(name: str, value: Any, system: System) -> str:
+    """Check what keeps cases apart by the form that a system gives it."""
+    form = system.instance
+    fresh = f', or "{FRESH}" where the endpoint makes instances on first use' if form.fresh else ""
+    advice = f"give {form.what}{fresh}."
     if value is None:
-        raise BadValueError("instance", "", "it is missing", advice)
+        if form.default is None:
+            raise BadValueError(name, "", "it is missing", advice)
+        return form.default
     if value == FRESH:
+        if not form.fresh:
+            raise BadValueError(name, FRESH, f"{system.id} makes no instances on first use", advice)
         return FRESH
-    try:
-        parsed = uuid.UUID(str(value))
-    except ValueError:
-        raise BadValueError("instance", str(value), "that is no UUID", advice) from None
-    if str(parsed) != str(value).lower():
-        raise BadValueError("instance", str(value), "that is no UUID in its usual form", advice)
-    return str(value)
+    if not isinstance(value, str) or (form.pattern and not re.fullmatch(form.pattern, value)):
+        raise BadValueError(name, str(value), f"that is not {form.what}", advice)
+    return value
 
 
 def _optional_url(document: Mapping[str, Any], key: str, name: str) -> str:
@@ -450,7 +467,7 @@ def _number(name: str, value: Any, *, low: float, exclusive: bool = False) -> fl
 
 
 def _switches(document: Mapping[str, Any], key: str) -> dict[str, bool]:
-    names = load_schema("target")["properties"][key]["propertyNames"]["enum"]
+    names = target_schema()["properties"][key]["propertyNames"]["enum"]
     switches: dict[str, bool] = {}
     for name, value in _table(document, key).items():
         if name not in names:

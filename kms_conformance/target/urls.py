@@ -20,7 +20,7 @@ def is_loopback(url: str) -> bool:
 
 def checked_url(name: str, value: Any) -> str:
     """Return an address if it is one of a service; raise :class:`BadValueError` for anything else, secrets left out."""
-    advice = "an address looks like https://us-south.kms.cloud.ibm.com or http://127.0.0.1:8080."
+    advice = "an address looks like https://kms.example.com or http://127.0.0.1:8080."
     shown = shown_url(str(value))
     if not isinstance(value, str):
         raise BadValueError(name, str(value), "it must be text", advice)

@@ -16,19 +16,22 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from kms_conformance import __version__
-from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
+from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import bounded, json_document
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
-from kms_conformance.transport.retry import pause
+from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
 from kms_conformance.transport.tokens import Tokens
 from kms_conformance.transport.traffic import Traffic
@@ -44,10 +47,13 @@ _LOG_HEADERS = ("httpcore", "httpx")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request before it is sent. ``token`` overrides the identity's own; ``None`` there means no header at all.
+    """A request before it is sent. No ``identity``: the one that may do everything.
+
+    ``token`` is a literal value of the header that says who asks, in place of the identity's; ``None`` means no header.
 
     ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
     answer's document into what is judged and kept, where the document is only an envelope around something else.
+    ``view`` names the other way of asking in which the request is made, where it is not the usual one.
     ``system`` names another system than the contract's own that is asked, as its KMS is for a crypto unit.
     """
 
@@ -57,12 +63,13 @@ class Request:
     params: Mapping[str, Any] = field(default_factory=dict)
     body: JSON = None
     raw: bytes | None = None
-    identity: str = "manager"
+    identity: str = ""
     token: str | None = ""
     operation: str | None = None
     step: str = ""
     base_url: str = ""
     system: str = ""
+    view: str = ""
     shown: JSON = None
     reading: Callable[[JSON], JSON] | None = None
 
@@ -107,10 +114,14 @@ class Client:
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self.tokens = Tokens(target, self._http, redactor, self.take_turn)
+        self.principal = target.system.principal
+        self.authorizer = Authorizer(target, self.tokens)
+        self._contract = load_contract(target.contract)
         self._numbers = itertools.count(1)
         self._silent = 0
         self._lock = threading.Lock()
         self._between = threading.local()
+        self._outages = Outages()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -128,20 +139,44 @@ class Client:
 
         A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
         and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
+        A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
+        or that its answer may not be the service's.
         """
-        waited, between = 0.0, self.noted()
+        outages: list[str] = []
+        waited = 0.0
+        between = self.noted()
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
-            wait = None if reply is None else pause(reply.status, reply.headers, tried)
+            if reply is None:
+                break
+            throttled = exchange.code in self._contract.throttled
+            status = HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status
+            wait = pause(status, reply.headers, tried - len(outages))
+            if wait is None and from_gateway(reply.status, reply.content):
+                wait = gateway_pause(request.method, reply.headers, len(outages) + 1)
+                if wait is not None:
+                    outages.append(str(reply.status))
             if wait is None:
                 break
             waited += wait
             self.traffic.waits(wait)
             time.sleep(wait)
         if waited:
-            notes = {**exchange.notes, "throttled": str(tried - 1), "waited": f"{waited:.3f}"}
+            notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
             exchange = replace(exchange, notes=notes)
-        return reply, replace(exchange, notes={**exchange.notes, **between}) if between else exchange
+        if between:
+            exchange = replace(exchange, notes={**exchange.notes, **between})
+        return reply, self._noted(exchange, reply, outages)
+
+    def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
+        """Return the exchange with a note on the gateway's answers, where there were any."""
+        note = ", ".join(outages)
+        if reply is not None and exchange.sent.method not in READS:
+            what = exchange.operation or f"{exchange.sent.method} {exchange.sent.path}"
+            with self._lock:
+                unsure = self._outages.unsure(what, gateway=from_gateway(reply.status, reply.content))
+            note = UNSURE if unsure else ""
+        return replace(exchange, notes={**exchange.notes, GATEWAY: note}) if note else exchange
 
     def take_turn(self) -> None:
         """Wait for the run's rate limit, and count the request that leaves then; for those who send by other means."""
@@ -150,12 +185,14 @@ class Client:
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return an answer of an earlier run as if it had just come; the evidence bears its true date."""
-        headers, built = self._build(request, case)
-        headers["correlation-id"] = of.correlation
+        headers, built, notes = self._build(request, case)
+        if self._contract.correlation:
+            headers[self._contract.correlation] = of.correlation
         return of.reply, self._evidence(
             request,
             headers,
             built,
+            notes,
             case=case,
             reply=of.reply,
             trouble="",
@@ -187,29 +224,36 @@ class Client:
         ) as http:
             return http.request(method, url, json=body)
 
-    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request]:
-        """Return a request as it leaves, and its headers."""
+    def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
+        """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
+        correlation = self._contract.correlation
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
             "user-agent": f"kms-conformance/{__version__} ({case})",
-            "correlation-id": str(uuid.uuid4()),
+            **({correlation: str(uuid.uuid4())} if correlation else {}),
             **request.headers,
         }
-        token = self.tokens.of(request.identity) if request.token == "" else request.token
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}" if request.token == "" else token
         content = request.raw
         if content is None and request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
                 "utf-8", "surrogatepass"
             )
         url = (request.base_url or self.target.base_url) + request.path
-        params = request.params or None
-        return headers, httpx.Request(request.method, url, headers=headers, params=params, content=content)
+        params, notes = request.params or None, {}
+        built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
+        if request.token == "":
+            final = FinalRequest(request.method, str(built.url), dict(built.headers), content or b"")
+            added = self.authorizer.headers(request.identity or self.principal, final)
+            notes = self.authorizer.notes(added)
+        else:
+            added = {} if request.token is None else {self.authorizer.header: request.token}
+        headers |= added
+        built.headers.update(added)
+        return headers, built, notes
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
-        headers, built = self._build(request, case)
+        headers, built, notes = self._build(request, case)
         self.take_turn()
         started, begun = time.time(), time.perf_counter()
         try:
@@ -224,6 +268,7 @@ class Client:
             request,
             headers,
             built,
+            notes,
             case=case,
             reply=reply,
             trouble=trouble,
@@ -246,6 +291,7 @@ class Client:
         request: Request,
         headers: Mapping[str, str],
         built: httpx.Request,
+        notes: Mapping[str, str],
         *,
         case: str,
         reply: Reply | None,
@@ -258,15 +304,16 @@ class Client:
         sealed = [
             redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)
         ]
+        named = {self.authorizer.header, "authorization"}
         shown = {
-            name.lower(): value if name.lower() == "authorization" else redactor.scrub(value)
+            name.lower(): value if name.lower() in named else redactor.scrub(value)
             for name, value in headers.items()
         }
         secret: set[str] = set(sealed)
-        if "authorization" in shown:
-            scheme, _, credential = shown["authorization"].rpartition(" ")
+        for name in named & shown.keys():
+            scheme, _, credential = shown[name].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown["authorization"] = f"{scheme} {redactor.scrub(credential)}".strip()
+            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
             secret |= redactor.tokens_of([credential])
         secret |= redactor.tokens_of(redactor.guarded(request.body))
         sent = Sent(
@@ -288,20 +335,22 @@ class Client:
                 is_json=bool(reply.content) and (reply.body is not None or reply.content.strip() == b"null"),
                 size=len(reply.content),
                 kind="" if reply.body is not None or not reply.content else self._kind(reply),
+                code=self._contract.code_of(document),
             )
         return Exchange(
             id=f"{self._prefix}{next(self._numbers):05d}",
             case=case,
             step=request.step,
             operation=request.operation,
-            identity=request.identity,
+            identity=request.identity or self.principal,
             sent=sent,
             answer=answer,
             trouble=redactor.scrub(trouble),
             started=started,
             duration=duration,
             notes={
-                **({"system": request.system} if request.system else {}),
+                **notes,
+                **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
                 **self._forms(request.body),
             },
         )

@@ -22,7 +22,7 @@ import httptools
 
 from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
 from kms_conformance.transport.deadline import acknowledge_at_once
-from kms_conformance.transport.retry import pause
+from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
 
 CONNECTIONS = 16
@@ -70,7 +70,8 @@ class Outgoing:
 class Endpoint:
     """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told.
 
-    ``waits`` is told of each such wait, in seconds.
+    So does one that only reads and that a gateway answered (:mod:`kms_conformance.transport.retry`). ``waits`` is told of
+    each wait, in seconds.
     """
 
     def __init__(
@@ -91,11 +92,16 @@ class Endpoint:
 
     async def _patiently(self, line: _Line, outgoing: Outgoing, turn: Turn | None) -> Landed:
         content = outgoing.encode(self._authority, self._prefix)
+        outages = 0
         for tried in itertools.count(1):
             if turn is not None:
                 await turn()
             answer = await line.ask(content, head=outgoing.method == "HEAD")
-            wait = pause(answer.status, dict(answer.headers), tried)
+            headers = dict(answer.headers)
+            wait = pause(answer.status, headers, tried - outages)
+            if wait is None and from_gateway(answer.status, answer.content):
+                outages += 1
+                wait = gateway_pause(outgoing.method, headers, outages)
             if wait is None:
                 break
             self._waits(wait)

@@ -1,15 +1,21 @@
-"""Rate limits of the endpoint: how long to wait before a request that was refused with 429 is sent again."""
+"""When a request is sent again: the endpoint limits its rate, or a gateway in front of it answers in its place."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+from kms_conformance.evidence.exchange import OF_GATEWAY, READS
+
 _TRIES = 5
 _LONGEST = 30.0
+_LONGEST_OUTAGE = 5.0
 _SHORTEST = 0.25
+IN_A_ROW = 3
+"""So many answers of a gateway in a row count as the service's own."""
 
 
 def pause(status: int, headers: Mapping[str, str], tried: int) -> float | None:
@@ -25,6 +31,37 @@ def pause(status: int, headers: Mapping[str, str], tried: int) -> float | None:
     if told is not None and told > _LONGEST:
         return None
     return min(max(2.0 ** (tried - 1) if told is None else told, _SHORTEST), _LONGEST)
+
+
+def from_gateway(status: int, content: bytes) -> bool:
+    """Tell whether an answer may be a gateway's: 502, 503 or 504 with no JSON object, in which a service tells its errors."""
+    return status in OF_GATEWAY and content.lstrip()[:1] != b"{"
+
+
+def gateway_pause(method: str, headers: Mapping[str, str], tried: int) -> float | None:
+    """Return the seconds to wait before a request is sent again that a gateway answered; ``None``: it is not.
+
+    Only what reads is sent again, up to twice: whether a change was done, nobody knows.
+    """
+    if method not in READS or tried >= IN_A_ROW:
+        return None
+    told = _told(headers.get("retry-after", "").strip(), headers.get("date", ""))
+    return min(max(_SHORTEST * 2 ** (tried - 1) if told is None else told, _SHORTEST), _LONGEST_OUTAGE)
+
+
+class Outages:
+    """Counts, for each operation, how often in a row a gateway answered a request that was sent once only."""
+
+    def __init__(self) -> None:
+        self._rows: Counter[str] = Counter()
+
+    def unsure(self, what: str, *, gateway: bool) -> bool:
+        """Note an answer; tell whether it is a gateway's and not yet one of so many that it counts."""
+        if not gateway:
+            self._rows.pop(what, None)
+            return False
+        self._rows[what] += 1
+        return self._rows[what] < IN_A_ROW
 
 
 def _told(after: str, date: str) -> float | None:

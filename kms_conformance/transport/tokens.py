@@ -20,7 +20,6 @@ from kms_conformance.transport.body import bounded, json_document
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
 
-_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _EARLY = 60.0
 _FOREVER = 1e9
 _CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{3,5}[A-Za-z]?|[a-z_]{4,24}")
@@ -69,13 +68,15 @@ class Tokens:
         return {name: roles_in(token) for name, token in {**given, **held}.items()}
 
     def _fetch(self, name: str, api_key: Secret) -> tuple[Secret, float]:
-        url = self._target.iam_url
+        url, grant = self._target.iam_url, self._target.system.grant
+        if grant is None:
+            raise MissingSecretError(name, f"{self._target.contract} takes tokens, not API keys")
         self._take_turn()
         try:
             with self._http.stream(
                 "POST",
                 url,
-                data={"grant_type": _GRANT, "apikey": str(api_key)},
+                data={"grant_type": grant.type, grant.member: str(api_key)},
                 headers={"accept": "application/json"},
             ) as answer:
                 content = bounded(answer.iter_bytes())

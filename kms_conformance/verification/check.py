@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
-from kms_conformance.contract.case_index import folders
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_corpus, shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
@@ -21,11 +20,11 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import RecordError, SuiteError
 from kms_conformance.fuzz.checks import fuzz_findings
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Run
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import allure, har, manifest, results, write_all
 from kms_conformance.outputs.files import read_file
 from kms_conformance.pytest_plugin.collection import GENERATING
-from kms_conformance.run.options import FuzzOptions
+from kms_conformance.run.options import SEED, FuzzOptions
 from kms_conformance.target.target import Target, build_target
 from kms_conformance.verification import coherence, outcomes
 from kms_conformance.verification.installed import InstalledCase, installed_cases
@@ -76,7 +75,8 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[st
     again = results.render(run)
     installed: dict[str, InstalledCase] = {}
     for block in record["contracts"]:
-        installed.update(installed_cases(block["id"]))
+        seed = record["options"].get("fuzz", {}).get("seed", SEED)
+        installed.update(installed_cases(block["id"], seed, whole=run.profile is not Profile.GATE))
     if not record["options"].get("fuzz", {}).get("generated"):
         installed = {name: case for name, case in installed.items() if not _generates(name)}
     wrong, notes, unkept = list(_set_of_cases(run, record, installed)), [], 0
@@ -157,7 +157,7 @@ def _replayed(
         if case.contract not in around:
             around[case.contract] = Surroundings(
                 contract,
-                target.seen_by(contract.id, contract.instance_key),
+                target.seen_by(contract.id),
                 record["run_id"],
                 record["edition"],
                 fuzz,
@@ -204,8 +204,8 @@ def _generates(case_id: str) -> bool:
 
 
 def _of_fuzzer(case: CaseResult, contract: Contract) -> bool:
-    own, *fuzz = folders(contract.id)
-    return case.id.partition(".")[0] in fuzz and case.id.partition(".")[0] != own
+    fuzz = str(contract.about.get("fuzz", {}).get("scenarios", ""))
+    return bool(fuzz) and case.id.startswith(f"{fuzz.rpartition('.')[2]}.")
 
 
 def _fuzzed(case: CaseResult, contract: Contract, fuzz: FuzzOptions) -> Replayed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.contract.case_index import folders
+from kms_conformance.contract.case_index import packages
 from kms_conformance.errors import RecordError
 from kms_conformance.pytest_plugin.items import body_of, describe, is_case
+from kms_conformance.pytest_plugin.views import ViewItems
 from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.options import SEED
 
 _QUIET = (
     "terminal",
@@ -36,8 +38,15 @@ class InstalledCase:
 
 
 class _Grab:
-    def __init__(self) -> None:
+    def __init__(self, seed: int, *, whole: bool) -> None:
         self.cases: dict[str, InstalledCase] = {}
+        self._views = ViewItems(seed, whole=whole)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        """Add the items in which a case runs again under a view."""
+        made = yield
+        return self._views.beside(made) if isinstance(made, list) else made
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take every case."""
@@ -48,16 +57,16 @@ class _Grab:
 
 
 @cache
-def installed_cases(contract: str) -> Mapping[str, InstalledCase]:
-    """Return the cases of a contract by id; raise :class:`RecordError` when a module of them is broken."""
-    grab = _Grab()
+def installed_cases(contract: str, seed: int = SEED, *, whole: bool = False) -> Mapping[str, InstalledCase]:
+    """Return the cases of a contract by id; ``seed`` and ``whole`` choose those that run under a view too. Raise :class:`RecordError` when a module of them is broken."""
+    grab = _Grab(seed, whole=whole)
     code = pytest.main(
         [
             "--collect-only",
             *("-c", os.devnull, "--rootdir", str(Path.cwd()), "--import-mode=importlib", "--assert=plain"),
             *(word for name in _QUIET for word in ("-p", f"no:{name}")),
             "--pyargs",
-            *(f"kms_conformance.scenarios.{folder}" for folder in folders(contract)),
+            *packages(contract),
         ],
         plugins=[grab],
     )

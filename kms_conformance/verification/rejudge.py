@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.every_exchange import wire_findings
+from kms_conformance.judging.every_exchange import of_gateway, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -153,6 +154,8 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     if not by_hand:
         findings = tuple(_findings(evidence, contract))
         verdict = _verdict(recorded, findings)
+        if any(of_gateway(exchange) and "phase" not in exchange.notes for exchange, _ in evidence):
+            verdict = worst([verdict, Verdict.INCONCLUSIVE])
         if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
             grave = max(findings, key=lambda finding: finding.severity.rank)
             message = f"{grave.requirement}: expected {grave.expected}, got {grave.got}"
@@ -190,9 +193,10 @@ def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ..
 
 def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
-    schemas = SchemaFiles()
+    schemas = SchemaFiles(contract.system.schemas)
     found: list[Finding] = []
-    for exchange, expectations in evidence:
+    for stored, expectations in evidence:
+        exchange = _read_again(stored, contract)
         if exchange.notes.get("phase") == "clean-up":
             continue
         found += wire_findings(exchange, contract, schemas)
@@ -200,6 +204,14 @@ def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
             finding for expectation in expectations if (finding := judge(expectation, exchange, schemas))
         ]
     return found
+
+
+def _read_again(exchange: Exchange, contract: Contract) -> Exchange:
+    """Return an exchange with the reason code that its evidence shows."""
+    answer = exchange.answer
+    if answer is None:
+        return exchange
+    return replace(exchange, answer=replace(answer, code=contract.code_of(answer.body)))
 
 
 def _verdict(recorded: Verdict, findings: Sequence[Finding]) -> Verdict:

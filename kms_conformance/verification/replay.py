@@ -38,6 +38,7 @@ from kms_conformance.run.journal import Journal
 from kms_conformance.run.options import FuzzOptions
 from kms_conformance.run.outcomes import CaseStopped, NotTested
 from kms_conformance.target.target import Target
+from kms_conformance.transport.authorization import Authorizer
 from kms_conformance.transport.client import Client, Recorded, Reply, Request
 from kms_conformance.verification.alignment import Alignment, DepartureError
 from kms_conformance.verification.installed import InstalledCase
@@ -113,6 +114,7 @@ class _Player(Client):
     ) -> None:
         super().__init__(target, redactor)
         self.tokens = _Tokens(target, redactor)  # type: ignore[assignment]  # gives tokens, fetches none
+        self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)
         self.withheld = False
@@ -177,9 +179,9 @@ class _Player(Client):
         raise departures[0]
 
     def _compare(self, request: Request, exchange: Exchange, case: str) -> None:
-        headers, built = self._build(request, case)
+        headers, built, notes = self._build(request, case)
         anew = self._evidence(
-            request, headers, built, case=case, reply=None, trouble="", started=0.0, duration=0.0
+            request, headers, built, notes, case=case, reply=None, trouble="", started=0.0, duration=0.0
         )
         where, sent, recorded = f"exchange {exchange.id}", anew.sent, exchange.sent
         demand = self.alignment.demand
@@ -372,7 +374,7 @@ def _played(
 ) -> Replayed:
     try:
         admit(installed.info, player.target)
-        installed.body(adapter_of(run.context.contract)(run))
+        installed.body(adapter_of(run.context.contract, installed.info.view)(run))
     except DepartureError as departure:
         return Replayed((str(departure),))
     except RecordEndedError as ended:

@@ -234,7 +234,11 @@ def envelope(refusal: RefusalError, subject: str, rules: Rules) -> dict[str, Any
     resource: dict[str, Any]
     if refusal.code is None:
         summary = refusal.summary
-        if refusal.status == HTTPStatus.UNAUTHORIZED:
+        if refusal.status == HTTPStatus.UNAUTHORIZED and refusal.summary in (
+            "",
+            UNAUTHORIZED_OLD,
+            UNAUTHORIZED_NEW,
+        ):
             newer = (not rules.page) != rules.varies("unauthorized-other-wording")
             summary = UNAUTHORIZED_NEW if newer else UNAUTHORIZED_OLD
         resource = {"errorMsg": summary}

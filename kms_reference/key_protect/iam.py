@@ -202,9 +202,16 @@ class Issuer:
         expires = claims.get("exp")
         if identity is None or isinstance(expires, bool) or not isinstance(expires, int | float):
             raise unauthorized()
-        if self.is_over(expires, now) or not self.signed(token):
+        if self.is_over(expires, now):
+            raise self.expired()
+        if not self.signed(token):
             raise unauthorized()
         return identity, float(expires)
+
+    @rule
+    def expired(self) -> RefusalError:
+        """Return the refusal of a token that has expired."""
+        return unauthorized()
 
     @rule
     def signed(self, token: str) -> bool:

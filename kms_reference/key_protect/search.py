@@ -205,8 +205,9 @@ def _filter_test(name: str, operator: str, value: str) -> Test:
         if moment is None:
             raise refusal
         compare = _COMPARE[operator]
-        # Replies show whole seconds, so whole seconds are compared.
-        return lambda key: (found := read(key)) is not None and compare(int(found), int(moment))
+        # Replies show whole seconds, so whole seconds are compared, unless the filter asks for more.
+        exactly: Callable[[float], float] = float if "." in value else int
+        return lambda key: (found := read(key)) is not None and compare(exactly(found), exactly(moment))
     if operator:
         raise refusal
     if name == "extractable" and value.lower() in ("true", "false"):

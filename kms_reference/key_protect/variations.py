@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from kms_reference.key_protect.errors import UMBRELLA_MESSAGES
+from kms_reference.key_protect.errors import UMBRELLA_MESSAGES, RefusalError
+from kms_reference.key_protect.iam import Issuer
 from kms_reference.key_protect.sections import UMBRELLA
 from kms_reference.key_protect.wire import KEY_TYPE
-from kms_reference.switches import Variation
+from kms_reference.switches import Variation, gives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,8 +153,44 @@ def _http_layer(draft: Draft) -> None:
     """Let a web server answer what no operation was asked for, as stock ones do: in words of its own, without envelope."""
     form = {405, 413}
     if draft.status in form or (draft.status == 404 and draft.operation is None):  # noqa: PLR2004 - the status itself
-        draft.raw = b"<html><body><h1>Refused</h1></body></html>"
+        draft.raw = _PAGE
         draft.headers["content-type"] = "text/html"
+
+
+_PAGE: Final = b"<html><body><h1>Refused</h1></body></html>"
+
+
+def _by_gateway(draft: Draft, status: int) -> None:
+    """Let a gateway answer in the place of the service."""
+    draft.status, draft.refused, draft.code, draft.raw = status, True, None, _PAGE
+    draft.headers["content-type"] = "text/html"
+
+
+def _path_stopped(draft: Draft) -> None:
+    """Let a gateway stop a path with a control character, which it would have to pass on as it is."""
+    args = draft.call.args.values() if draft.call is not None and draft.refused else ()
+    if any(not character.isprintable() and character < "\x80" for text in args for character in text):
+        _by_gateway(draft, 400)
+
+
+def _outages() -> Mutator:
+    """Let a gateway answer every twentieth request that only reads."""
+    read = 0
+
+    def mutate(draft: Draft) -> None:
+        nonlocal read
+        if draft.operation is not None and draft.operation.startswith("get") and not draft.refused:
+            read += 1
+            if read % 20 == 0:
+                _by_gateway(draft, 503)
+
+    return mutate
+
+
+def _undeleted(draft: Draft) -> None:
+    if draft.operation == "getKeys":
+        for key in _keys(draft):
+            key.pop("deleted", None)
 
 
 def _keys(draft: Draft) -> list[dict[str, Any]]:
@@ -183,6 +220,13 @@ def _own_codes(draft: Draft) -> None:
         draft.resource["errorMsg"] = summary.replace("Bad Request", "Unprocessable Entity")
 
 
+def _expired(_: RefusalError, issuer: Issuer) -> RefusalError:
+    """Say that the token is expired: by 401, and in the edition `service` by 400, as the service was seen to do."""
+    if issuer.rules.page:
+        return RefusalError(status=401, summary="Unauthorized: Token is expired")
+    return RefusalError(status=400, summary="Bad Request: Token is expired")
+
+
 REPLY_VARIATIONS: Final = (
     Variation("quotes-apostrophe", "The word reasons and field names stand in apostrophes.", (), _texts(lambda t, _: t.replace("`", "'"))),
     Variation("quotes-double", "The word reasons and field names stand in double quotes.", (), _texts(lambda t, _: t.replace("`", '"'))),
@@ -198,6 +242,7 @@ REPLY_VARIATIONS: Final = (
     Variation("unauthorized-other-wording", "401 has the wording of the other edition.", ("unauthorized-err",)),
     Variation("unauthorized-with-reason", "401 carries its code in a reason.", ("unauthorized-err",), _unauthorized_with_reason),
     Variation("unreadable-bearer-401", "An unreadable bearer token is answered with 401 without reasons.", ("bearer-sub-extraction-err",), _unreadable_bearer),
+    Variation("expired-token-told", "The refusal of an expired token says that it has expired.", ("unauthorized-err",), changes=(gives(Issuer.expired, _expired),)),
     Variation("extra-members", "Replies hold members that the page does not know.", (), _extra_members),
     Variation("more-info-other", "moreInfo is another https address.", (), _reason(lambda r: r.update(moreInfo="https://kms.example.test/errors"))),
     Variation("more-info-missing", "Reasons have no moreInfo.", (), _reason(lambda r: r.pop("moreInfo"))),
@@ -220,6 +265,9 @@ REPLY_VARIATIONS: Final = (
     Variation("force-named-as-target", "A refused deletion names force as its target.", ("protected-resource-err",), _target_when_undocumented),
     Variation("destroyed-key-is-gone", "Actions on a deleted key are answered with 410.", ("key-action-invalid-state-err",)),
     Variation("http-layer-answers", "A web server answers unknown paths, unknown methods and large bodies with pages of its own.", (), _http_layer),
+    Variation("control-characters-stopped", "A gateway stops paths with encoded control characters by a 400 of its own.", (), _path_stopped),
+    Variation("gateway-now-and-then", "A gateway answers every twentieth request that reads by a 503 of its own.", (), counting=_outages),
+    Variation("list-entries-without-deleted", "Entries of a list of keys do not say whether they are deleted.", (), _undeleted),
     Variation("key-ring-untold", "Keys do not show their ring, which older replies do not have.", (), _ring_untold),
     Variation("unset-members-null", "Members of a key that are not set are null.", (), _nulls),
     Variation("codes-of-its-own", "Refusals whose code no source fixes have a code and a status of the server's own.", (), _own_codes),

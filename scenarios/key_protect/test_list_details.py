@@ -53,7 +53,7 @@ def test_several_states(kms):
     usual.lists("resources.*.id", active.id).lists("resources.*.id", suspended.id)
 
 
-MEMBERS = ("id", "type", "name", "state", "extractable", "imported", "deleted", "crn", "creationDate")
+MEMBERS = ("id", "type", "name", "state", "extractable", "imported", "crn", "creationDate")
 
 
 @covers("list-entries-agree")
@@ -69,7 +69,8 @@ def test_entries_of_a_list(kms):
         shown.shows("resources.0.imported", value=key is root)
         shown.shows("resources.0.state", 2 if key is root else 1)
         listed = kms.list_keys(search=key.name).succeeds(200).counts("resources", 1)
-        listed.lacks("resources.0.payload")
+        listed.lacks("resources.0.payload").agrees("resources.0.deleted", shown["resources.0.deleted"])
+        read.shows("resources.0.deleted", shown["resources.0.deleted"])
         for member in MEMBERS:
             listed.shows(f"resources.0.{member}", shown[f"resources.0.{member}"])
             read.shows(f"resources.0.{member}", shown[f"resources.0.{member}"])

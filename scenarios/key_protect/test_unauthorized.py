@@ -43,12 +43,15 @@ def test_no_token(kms):
     kms.with_authorization(None).list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
 
 
-@covers("unauthorized-err-expired-token")
+@covers("unauthorized-err-expired-token", "unauthorized-err-expired-token-status")
 @needs(identity="expired")
 def test_expired_token(kms):
     """An expired token is refused."""
     kms.list_keys(limit=1).succeeds(200)
-    kms.as_identity("expired").list_keys(limit=1).is_refused("UNAUTHORIZED_ERR")
+    kms.as_identity("expired").list_keys(limit=1).is_refused(
+        "UNAUTHORIZED_ERR",
+        requirement=("unauthorized-err-expired-token", "unauthorized-err-expired-token-status"),
+    )
 
 
 @covers("unauthorized-err-outsider")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from kms_conformance.cli.explain import by_weight, command, explain
+from kms_conformance.cli.explain import LONGEST_PIECE, by_weight, command, explain, explained, pieces
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import known_contracts, load_contract
+from kms_conformance.contract.lookup import in_log
+from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.errors import BadValueError
 
 CONTRACT = load_contract("key_protect")
@@ -116,3 +120,102 @@ def test_catalogue_is_what_pytest_collects(command: Callable[..., Any]) -> None:
     }
     assert all(case.title and case.covers for case in listed)
     assert {row for case in listed for row in case.covers} <= set(CONTRACT.requirements)
+
+
+LOG = """2026-11-29 INFO started
+2026-11-29 ERROR kms: (KEY_DELETED_ERR)
+2026-11-29 ERROR iks: {"code":"E09c0"}
+2026-11-29 INFO done
+"""
+
+
+def test_log(command: Callable[..., Any]) -> None:
+    """`explain -` names each refusal with its line, then tells each kind once."""
+    ended = command("explain", "-", stdin=LOG)
+    assert ended.code == 0
+    told = ended.out.splitlines()
+    assert told[0].startswith("line 2: KEY_DELETED_ERR  HTTP 410")
+    assert told[1].startswith("line 3: E09c0  HTTP 401")
+    assert "2 refusals of 2 kinds" in told
+    assert ended.out.count("how to provoke it") == 2
+
+
+def test_log_without_refusals(command: Callable[..., Any]) -> None:
+    """A log in which nothing is known is refused as an unknown code is."""
+    ended = command("explain", "-", stdin="all is well\n")
+    assert ended.code == 2
+    assert "holds no code or message that a contract knows" in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "by"),
+    [
+        ("KEY_DELETED_ERR", "code", "name"),
+        ("the answer was (key_deleted_err)", "code", "code"),
+        ("Key is not in a valid state", "code", "message"),
+        ("Conflict: Key could not be deleted: Please see `reasons`", "code", "heading"),
+        ("Key could not be deleted", "section", "heading"),
+        ("36", "section", "name"),
+        ("rotation-keeps-identity", "row", "name"),
+        ("CKR_IBM_WK_NOT_INITIALIZED", "row", "code"),
+        ("209/71", "code", "name"),
+    ],
+)
+def test_json(wanted: str, kind: str, by: str) -> None:
+    """``--json`` prints a document that fits its schema."""
+    told = json.loads(CliRunner().invoke(command, ["--json", wanted], catch_exceptions=False).output)
+    assert SCHEMA_FILES.complaint("explain", told) is None
+    assert told["line"] is None
+    assert {answer["kind"] for answer in told["answers"]} == {kind}
+    assert {answer["recognised_by"] for answer in told["answers"]} == {by}
+
+
+def test_json_of_everything() -> None:
+    """Every code, section and row of every contract makes a document that fits the schema."""
+    contracts = [load_contract(name) for name in by_weight()]
+    for contract in contracts:
+        for name in (*contract.codes, *contract.sections, *contract.requirements):
+            answers = [one.document() for one in explained([contract], name)]
+            complaint = SCHEMA_FILES.complaint("explain", {"line": None, "answers": answers})
+            assert complaint is None, (name, complaint)
+
+
+def test_json_of_a_log() -> None:
+    """``--json`` prints one document a line for a log."""
+    output = CliRunner().invoke(command, ["--json", "-"], input=LOG, catch_exceptions=False).output
+    told = [json.loads(line) for line in output.splitlines()]
+    assert [document["line"] for document in told] == [2, 3]
+    assert all(SCHEMA_FILES.complaint("explain", document) is None for document in told)
+
+
+def test_several_answers_are_ranked() -> None:
+    """Several answers are counted; the first three are told in full, the others in a line each."""
+    text = told("Action could not be performed on key")
+    assert " answers fit this text, the likeliest first:" in text.splitlines()[0]
+    assert "also possible:" in text
+    assert text.count("  checked by ") == 3
+
+
+@pytest.mark.parametrize("size", [1, 7, LONGEST_PIECE - 9, LONGEST_PIECE, 3 * LONGEST_PIECE])
+@pytest.mark.parametrize("filler", [b"x ", b"x"])
+def test_long_lines_are_read_in_pieces(size: int, filler: bytes) -> None:
+    """A code is found wherever in a long line it stands, and the pieces stay small."""
+    line = (filler * size)[:size] + b" KEY_DELETED_ERR " + (filler * size)[:size]
+    log = BytesIO(b"first\n" + line + b"\nlast KEY_EXPIRED_ERR")
+    read = list(pieces(log))
+    assert max(len(piece) for _, piece in read) <= LONGEST_PIECE + 120
+    contracts = [load_contract(name) for name in by_weight()]
+    assert [(refusal.line, refusal.answers[0].entry.name) for refusal in in_log(contracts, read)] == [
+        (2, "KEY_DELETED_ERR"),
+        (3, "KEY_EXPIRED_ERR"),
+    ]
+
+
+def test_bytes_that_are_no_text() -> None:
+    """A log of any bytes is read; what is known in it is found."""
+    log = BytesIO(bytes(range(256)) * 300 + b"\n\xff\xfe (KEY_DELETED_ERR)\r\n\0")
+    contracts = [load_contract(name) for name in by_weight()]
+    assert [refusal.answers[0].entry.name for refusal in in_log(contracts, pieces(log))] == [
+        "KEY_DELETED_ERR"
+    ]

@@ -96,7 +96,7 @@ def test_clean_end(served: tuple[subprocess.Popen[str], Path], sent: signal.Sign
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     assert err == ""
-    assert out.startswith(f"Serving Key Protect at {target.base_url} ")
+    assert out.startswith(f"Serving the reference at {target.base_url} ")
     assert not answers(target.base_url)
 
 

@@ -45,8 +45,8 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("secret in a bad URL", GOOD.replace("127", f"me:{KEY}@[127"), [], 2, "that is no URL", ""),
     ("blank in the URL", GOOD.replace("127", "127 "), [], 2, "no http or https URL", ""),
     ("base_url as number", GOOD.replace('"http://127.0.0.1:9"', "9"), [], 2, "base_url is '9': it must be text", ""),
-    ("instance that is none", GOOD.replace(INSTANCE, "my-instance"), [], 2, "instance is 'my-instance': that is no UUID", "fresh"),
-    ("instance in braces", GOOD.replace(INSTANCE, f"{{{INSTANCE}}}"), [], 2, "no UUID in its usual form", "fresh"),
+    ("instance that is none", GOOD.replace(INSTANCE, "my-instance"), [], 2, "instance is 'my-instance': that is not the UUID of the instance", "fresh"),
+    ("instance in braces", GOOD.replace(INSTANCE, f"{{{INSTANCE}}}"), [], 2, "UUID of the instance in its usual form", "fresh"),
     ("no instance", 'base_url = "http://127.0.0.1:9"\n' + MANAGER, [], 2, "instance is '': it is missing", "fresh"),
     ("no identity", BASE, [], 2, "The identity 'manager' has no token", "KMS_TOKEN"),
     ("identity without secret", f"{BASE}[identities.manager]\n", [], 2, "'manager' has no token: the table names none", "token_env"),
@@ -77,7 +77,7 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("identity flag with a secret", GOOD, ["--identity", f"reader={KEY}"], 2, "'reader' has no token", ""),
     ("token for a URL", GOOD, ["--base-url", JWT], 2, "base_url is '….….…': that is no http or https URL", ""),
     ("key for a port", GOOD, ["--base-url", f"http://h:{KEY}"], 2, "base_url is 'http://h:…': that is no URL", ""),
-    ("key for the instance", GOOD, ["--instance", KEY], 2, "instance is '…': that is no UUID", "fresh"),
+    ("key for the instance", GOOD, ["--instance", KEY], 2, "instance is '…': that is not the UUID", "fresh"),
     ("key for the target", None, ["--target", KEY], 2, "The target file '…' cannot be used", ""),
     ("JSON for the target", None, ["--target", f'{{"apikey": "{KEY}"}}'], 2, "'{\"apikey\": \"…\"}'", ""),
     ("key for an identity", GOOD, ["--identity", f"{KEY}=="], 2, "--identity is '…'", ""),
@@ -272,7 +272,7 @@ def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:
     nothing = command("run", "--no-fuzz", "-k", "delet_twiec")
     assert nothing.code == 3
     assert re.match(
-        r"NOT-VERIFIED: no case ran; run cut short: the selection matches none of \d+ cases$",
+        r"NOT-VERIFIED: no case ran; partial run: the selection matches none of \d+ cases$",
         nothing.first_line,
     )
 

@@ -19,6 +19,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.lookup import pasted
 from kms_conformance.contract.messages import normalise, says
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -389,3 +391,22 @@ def test_translation_has_the_same_statuses(chinese: str, sections: list[Any]) ->
     """The translation prints the same status in each section."""
     printed = re.findall(r"^HTTP 状态码\n\n(\d{3})", chinese, re.MULTILINE)
     assert [int(status) for status in printed] == [section["status"] for section in sections]
+
+
+def test_explain_knows_what_the_page_prints() -> None:
+    """Each entry of the table of contents, and each error body of the page, leads to codes of its section."""
+    known = [load_contract("key_protect")]
+    entries = re.findall(r"^- (.+) details$", page("normative"), re.MULTILINE)
+    titles = [entry for entry in entries if not re.fullmatch(r"[A-Z_]+(?: -)?", entry)]
+    assert len(titles) >= len(contract("contract.yaml")["sections"])
+    assert [entry for entry in titles if not pasted(known, entry)] == []
+    bodies = [
+        example
+        for example in examples_of(page("normative"))
+        if example.is_error and "reasons" in example.text
+    ]
+    assert len(bodies) > 20
+    for example in bodies:
+        code = re.search(r'"code":\s*"\s*([A-Z_]+)', example.text)
+        assert code is not None
+        assert [answer.entry.name for answer in pasted(known, example.text)] == [code[1]], example.id

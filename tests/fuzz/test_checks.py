@@ -33,7 +33,12 @@ def exchange(
 ) -> Exchange:
     """Return an exchange with this answer."""
     answer = Received(
-        status, JSON if body is not None else {}, body, body is not None, 10 if body is not None else 0
+        status,
+        JSON if body is not None else {},
+        body,
+        body is not None,
+        10 if body is not None else 0,
+        code=CONTRACT.code_of(body),
     )
     return Exchange(
         "x1", "c", "s", operation, "manager", Sent(method, "http://h/x", "/x", {}), answer, "", 0.0, seconds

@@ -21,7 +21,7 @@ from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import USUAL, Options, fuzz_options
 from kms_conformance.run.outcomes import NotTested
 from kms_conformance.run.session import Session
-from kms_conformance.transport.pipeline import Landed
+from kms_conformance.transport.pipeline import Landed, _Line
 
 COVERS = ("fuzz-any-request", "fuzz-success-status", "life-cycle-walk")
 
@@ -161,3 +161,27 @@ def test_flags_and_profile_choose_the_tiers(
     """A gate replays the sample; the others replay all and generate, unless fuzzing is off."""
     options = fuzz_options(flags, profile)
     assert (options.whole, options.generate) == (whole, generate)
+
+
+@pytest.mark.parametrize(("every", "found"), [(50, False), (1, True)])
+def test_only_a_gateway_that_stays_is_found(
+    monkeypatch: pytest.MonkeyPatch, *, every: int, found: bool
+) -> None:
+    """An answer of a gateway that a second try does not show is no finding; one that comes each time is."""
+    asked = 0
+    ask = _Line.ask
+
+    async def sometimes(line: _Line, content: bytes, *, head: bool) -> Landed:
+        nonlocal asked
+        landed = await ask(line, content, head=head)
+        if content.startswith(b"POST /api/"):
+            asked += 1
+            if asked % every == 0:
+                return Landed(503, [("content-type", "text/html")], b"<html></html>")
+        return landed
+
+    monkeypatch.setattr(_Line, "ask", sometimes)
+    result = judged(lambda case: tiers.replay_group(case, "key-actions"))
+    assert asked > 50
+    assert (result.verdict is Verdict.FAILED) is found, result.findings
+    assert ("wire-no-server-error" in {finding.requirement for finding in result.findings}) is found

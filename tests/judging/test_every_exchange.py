@@ -39,7 +39,15 @@ def answered(
 ) -> Exchange:
     """Return an exchange with this answer."""
     headers = more.pop("headers", JSON_TYPE if body is not None else {})
-    answer = Received(status, headers, body, is_json=body is not None, size=0 if body is None else 50, **more)
+    answer = Received(
+        status,
+        headers,
+        body,
+        is_json=body is not None,
+        size=0 if body is None else 50,
+        code=CONTRACT.code_of(body),
+        **more,
+    )
     sent = Sent(
         method, "http://x/api/v2/keys", "/api/v2/keys", {"correlation-id": "a"}, secrets=frozenset({SECRET})
     )
@@ -61,12 +69,32 @@ def PAGE(status: int, operation: str) -> Exchange:  # noqa: N802 - stands among 
     return replace(plain, answer=page)
 
 
+def AT(path: str, exchange: Exchange) -> Exchange:  # noqa: N802 - stands among the answers of the table
+    """Return an exchange whose request went to a path, as it was sent."""
+    return replace(exchange, sent=replace(exchange.sent, url=f"http://x{path}", path=path))
+
+
+CONTROL, PLAIN = "/api/v2/keys/a%0Ab", "/api/v2/keys/a%250Ab?x=%0A"
+ENTRY = {
+    "type": "application/vnd.ibm.kms.key+json",
+    "id": KEY_ID,
+    "name": "n",
+    "state": 1,
+    "extractable": False,
+    "crn": f"crn:v1:bluemix:public:kms:us-south:a/0:{KEY_ID}:key:{KEY_ID}",
+    "imported": False,
+    "deleted": False,
+}
 GOOD_LIST = {
     "metadata": {"collectionType": "application/vnd.ibm.kms.key+json", "collectionTotal": 0},
     "resources": [],
 }
 TABLE = [
     # row, an answer that is right, one that is wrong
+    ("wire-error-envelope", AT(CONTROL, PAGE(400, LIST)), AT(PLAIN, PAGE(400, LIST))),
+    ("wire-error-envelope", AT(CONTROL, PAGE(404, LIST)), AT(PLAIN, PAGE(404, LIST))),
+    ("wire-error-envelope", AT("/api/v2/keys/%7f", PAGE(400, LIST)), AT(CONTROL, PAGE(409, LIST))),
+    ("wire-no-server-error", AT(CONTROL, PAGE(404, LIST)), AT(CONTROL, PAGE(500, LIST))),
     (
         "wire-complete-answer",
         answered(204),
@@ -221,3 +249,20 @@ def test_the_other_system_has_its_own_contract() -> None:
     exchange = answered(503, {"resources": []})
     assert "wire-no-server-error" in rows(exchange)
     assert "wire-no-server-error" not in rows(replace(exchange, notes={"system": "the KMS"}))
+
+
+def listed(**members: Any) -> dict[str, Finding]:
+    """Return what is wrong with a list whose entry has these members; ``None`` leaves one out."""
+    entry = {name: value for name, value in {**ENTRY, **members}.items() if value is not None}
+    body = {"metadata": {**GOOD_LIST["metadata"], "collectionTotal": 1}, "resources": [entry]}  # type: ignore[dict-item]  # a nested table
+    return rows(answered(200, body, "GET", LIST))
+
+
+def test_entries_without_deleted_are_warned() -> None:
+    """A list entry may lack ``deleted`` with a warning; in another form, or without another member, it fails."""
+    assert listed() == {}
+    assert listed(deleted=None)["wire-success-schema"].severity is Verdict.WARNED
+    assert listed(deleted="no")["wire-success-schema"].severity is Verdict.FAILED
+    for name in ("id", "name", "state", "extractable", "crn", "imported", "type"):
+        assert listed(**{name: None})["wire-success-schema"].severity is Verdict.FAILED, name
+    assert listed(deleted=None, payload="x")["wire-success-schema"].severity is Verdict.FAILED

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
-from kms_conformance.judging.judge import MISSING, judge, mismatch, pick
+from kms_conformance.judging.judge import judge, mismatch
 
 SCHEMAS = SchemaFiles()
 REASON = {
@@ -27,8 +29,15 @@ BODY = {
     "metadata": {"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
     "resources": [{"errorMsg": "Bad Request: It failed.", "reasons": [REASON]}],
 }
+CONTRACT = load_contract("key_protect")
+PLACES = {f"{name}_at": getattr(CONTRACT.reason, name) for name in ("code", "text", "target", "summary")}
 REFUSED = Outcome(
-    (400,), "NO_BODY_ERR", ("There was no body",), target=("field", "x"), schema="error-envelope"
+    (400,),
+    "NO_BODY_ERR",
+    ("There was no body",),
+    target=("field", "x"),
+    schema="error-envelope",
+    **PLACES,
 )
 
 
@@ -36,7 +45,13 @@ def got(status: int, body: Any = None, *, method: str = "POST", **headers: str) 
     """Return an exchange with this answer."""
     sent = Sent(method, "http://x/", "/", {})
     return Exchange(
-        "x1", "c", "s", None, "manager", sent, Received(status, headers, body, body is not None, 9)
+        "x1",
+        "c",
+        "s",
+        None,
+        "manager",
+        sent,
+        Received(status, headers, body, body is not None, 9, code=CONTRACT.code_of(body)),
     )
 
 
@@ -95,7 +110,7 @@ def test_no_answer() -> None:
 
 def test_alternatives() -> None:
     """One fulfilled outcome is enough; of several complaints the one about the answer's own status is told."""
-    both = expect(Outcome((410,), "KEY_DELETED_ERR"), REFUSED)
+    both = expect(Outcome((410,), "KEY_DELETED_ERR", **PLACES), REFUSED)
     assert judge(both, got(400, BODY), SCHEMAS) is None
     finding = judge(both, got(400, changed(code="ANOTHER_ERR")), SCHEMAS)
     assert finding is not None

@@ -61,7 +61,7 @@ def run_of(*cases: CaseResult, profile: Profile = Profile.GATE, **more: str) -> 
 def answered(status: int, number: int, code: str = "") -> Exchange:
     """Return an exchange with this answer; 0 is none."""
     body = {"resources": [{"reasons": [{"code": code}]}]} if code else None
-    answer = Received(status, {}, body, body is not None, 9) if status else None
+    answer = Received(status, {}, body, body is not None, 9, code=code or None) if status else None
     return Exchange(f"x{number}", "c", "s", None, "manager", Sent("GET", "u", "/", {}), answer, "silence")
 
 

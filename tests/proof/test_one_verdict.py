@@ -192,7 +192,7 @@ def test_missing_cases_cut_a_run_short() -> None:
     """A run that has fewer results than it had selected says so, and is not conformant."""
     good = Run(
         Profile.GATE,
-        (CaseResult("one.a", "", "one", Verdict.PASSED, ("r0",), checks=1),),
+        (CaseResult("one.a", "", "one", Verdict.PASSED, ("r0",), checks=1, judged=("r0",)),),
         (Row("r0", "one", "s", "MUST", "documented"),),
     )
     assert good.verdict is RunVerdict.CONFORMANT

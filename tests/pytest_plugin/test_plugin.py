@@ -106,8 +106,8 @@ def test_one_case_is_no_conformance(command: Command, target_file: Path, tmp_pat
     document = results(tmp_path / "report")
     assert document["counts"]["passed"] == 1, ended.told
     assert document["verdict"] == "not-verified"
-    assert re.search(r"cut short: \d+ cases were left out by the selection", document["headline"])
-    assert ended.code == 0  # as with -k: what was asked for has passed
+    assert re.search(r"partial run: \d+ cases were left out by the selection", document["headline"])
+    assert ended.code == document["exit_code"] == 3  # as `run -k` ends: not verified
 
 
 def test_broken_by_pytest(command: Command, broken: Server, tmp_path: Path) -> None:

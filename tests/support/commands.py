@@ -39,9 +39,14 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def run_command(
-    folder: Path, *arguments: str, timeout: float = 600, module: str = "kms_conformance", **environ: str
+    folder: Path,
+    *arguments: str,
+    timeout: float = 600,
+    module: str = "kms_conformance",
+    stdin: str = "",
+    **environ: str,
 ) -> Ended:
-    """Run the command line (or another module) in a folder and return how it ended.
+    """Run the command line (or another module) in a folder, with a text to read, and return how it ended.
 
     A pytest of its own goes without Schemathesis's plugin, which no case needs and whose loading takes longer than all
     the rest of a short session.
@@ -51,7 +56,7 @@ def run_command(
         [sys.executable, "-m", module, *without, *arguments],
         cwd=folder,
         env=clean_environment(**environ),
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=timeout,

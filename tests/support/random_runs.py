@@ -410,6 +410,7 @@ def _realistic_exchange(case_id: str, exchange_id: str, place: int, *, refused: 
             },
             is_json=True,
             size=412,
+            code="BAD_BODY_ERR" if refused else None,
         ),
         started=1_760_000_000.0 + place / 100,
         duration=0.0123,

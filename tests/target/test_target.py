@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from kms_conformance.cli.flags import flags_document, target_options
-from kms_conformance.contract.schemas import load_schema
 from kms_conformance.errors import MissingSecretError, SuiteError
+from kms_conformance.target.schema import target_schema
 from kms_conformance.target.target import FRESH, Target, build_target, read_target
 from kms_conformance.target.urls import is_loopback
 from kms_reference.server import Server
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"
-SCHEMA = load_schema("target")
+SCHEMA = target_schema()
 VALUES: Mapping[str, Any] = {
     "base_url": "http://127.0.0.1:7",
     "contract": "key_protect",

@@ -142,3 +142,20 @@ def test_empty_directory_is_refused(tmp_path: Path) -> None:
     """A directory without a run is refused in one sentence."""
     with pytest.raises(RecordError, match="cannot be judged again"):
         rejudge(tmp_path)
+
+
+def test_a_note_on_a_gateway_makes_nothing_green(copy: Path) -> None:
+    """Whoever puts a gateway's answer and note in the place of a refusal gets an inconclusive case, not a passed one."""
+    transcript = json.loads((copy / har.NAME).read_text())
+    changed = next(
+        entry
+        for entry in transcript["log"]["entries"]
+        if entry["request"]["method"] == "POST"
+        and entry["response"]["status"] < 300
+        and "phase" not in entry["_kms"]["notes"]
+    )
+    changed["response"]["status"] = 503
+    changed["_kms"]["notes"]["gateway"] = "unsure"
+    (copy / har.NAME).write_text(json.dumps(transcript))
+    verdicts = {case["id"]: case["verdict"] for case in rejudge(copy)["cases"]}
+    assert verdicts[changed["_kms"]["case"]] in {"failed", "inconclusive"}

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.reading import heard
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Member, Outcome
-from kms_conformance.judging.judge import MISSING, pick
 from kms_conformance.run.answer import Answer, Rows
 from kms_conformance.run.outcomes import Inconclusive
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kms_conformance.adapters.hpcs_tke import malformed, reading, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
@@ -13,7 +13,8 @@ from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 
 if TYPE_CHECKING:
-    from kms_conformance.adapters.hpcs_tke import TrustedKeyEntry
+    from kms_conformance.evidence.exchange import JSON
+    from kms_conformance.run.case import CaseRun
 
 _LOCATION = re.compile(r"\[[^\]]*\]\.\[[^\]]*\]\.\[(\d{1,9})\]\.\[(\d{1,9})\]")
 _NAMES = ("signature", "revocation", "permissions", "mode", "standards")
@@ -48,13 +49,31 @@ _PUBLIC_OUTPUT = {wire.GENERATE_IMPORTER, wire.ADD_ADMINISTRATOR}
 _PART, _POLICY, _HOLDER, _KEY_TYPE, _MASTER_KEY = 0x19, 0x1C, 0x1D, 0x1F, 0xC
 
 
+class Sender(Protocol):
+    """What a unit needs of the system that it belongs to: the case, and a way to send."""
+
+    case: CaseRun
+
+    def send_to(
+        self,
+        hsm_id: str,
+        body: JSON = None,
+        *,
+        raw: bytes | None = None,
+        step: str = "",
+        shown: JSON = None,
+        reading: Callable[[JSON], JSON] | None = None,
+    ) -> Answer:
+        """Send anything to a unit."""
+
+
 class Unit:
     """A crypto unit as the list of units describes it."""
 
     RSA_2048, P_521 = 0, 3
     """Kinds of importer keys; only for RSA-2048 the form of key parts is public."""
 
-    def __init__(self, tke: TrustedKeyEntry, entry: Mapping[str, Any]) -> None:
+    def __init__(self, tke: Sender, entry: Mapping[str, Any]) -> None:
         self._tke = tke
         self.hsm_id, self.serial = str(entry.get("hsm_id", "")), str(entry.get("serial_number", ""))
         place = _LOCATION.fullmatch(str(entry.get("location", "")))
@@ -66,7 +85,7 @@ class Unit:
         self._known: wire.Answer | None = None
         self._counter: bytes | None = None
 
-    def seen_by(self, tke: TrustedKeyEntry) -> Unit:
+    def seen_by(self, tke: Sender) -> Unit:
         """Return the same unit as somebody else sees it."""
         other = Unit.__new__(Unit)
         other.__dict__.update(self.__dict__, _tke=tke)

@@ -1,21 +1,37 @@
-"""Key Protect's documented requests as methods; what a case of its contract calls ``kms``.
-
-Every method that can create something writes it to the journal before the request leaves, and registers how to
-remove it. Method names follow the API reference; each returns an :class:`Answer` unless its name says otherwise.
-"""
+"""IBM Key Protect as a system; :mod:`.adapter` has its requests as methods."""
 
 from __future__ import annotations
 
-from kms_conformance.adapters.key_protect.base import View
-from kms_conformance.adapters.key_protect.import_tokens import ImportTokens
-from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.kmip import Kmip
-from kms_conformance.adapters.key_protect.left_over import LeftOver
-from kms_conformance.adapters.key_protect.names import Names
-from kms_conformance.adapters.key_protect.registrations import Registrations
+from kms_conformance.system import UUID, Grant, Impact, InstanceForm, System
 
-__all__ = ["Key", "KeyProtect", "View"]
-
-
-class KeyProtect(LeftOver, Names, ImportTokens, Registrations, Kmip):
-    """The ``kms`` of a case: one instance, seen by one identity."""
+SYSTEM = System(
+    id="key_protect",
+    contract="kms_conformance.contracts/key_protect",
+    scenarios=("kms_conformance.scenarios.key_protect",),
+    adapter="kms_conformance.adapters.key_protect.adapter:KeyProtect",
+    identities=("manager", "approver", "service", "reader", "outsider", "purger", "expired"),
+    capabilities=(
+        "registrations",
+        "import_tokens",
+        "key_rings",
+        "aliases",
+        "dual_auth",
+        "kmip",
+        "allowed_ip",
+        "instance_policies",
+        "faults",
+    ),
+    impacts={
+        "instance": Impact("instance_policies", alone=True),
+        "allowed-ip": Impact("allowed_ip", alone=True),
+        "import-token": Impact("import_token", takes_turns=True),
+        "litter": Impact("dual_auth_litter", may_stay=True),
+    },
+    instance=InstanceForm(pattern=UUID, what="the UUID of the instance in its usual form"),
+    grant=Grant("urn:ibm:params:oauth:grant-type:apikey", "apikey"),
+    shared=frozenset({"policy", "fault"}),
+    default=True,
+    reference=True,
+    views="kms_conformance.adapters.key_protect.laws.views:VIEWS",
+    order=0,
+)

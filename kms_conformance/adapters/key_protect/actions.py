@@ -174,14 +174,14 @@ class Actions(Base):
         now = self.get_instance_policies().needed(200)
         for kind in new:
             was = _data_of(now, kind)
-            self.case.own_things[f"policy:{kind}"] = self._intend(
+            self.case.own_things[f"policy:{kind}"] = self.intend(
                 "policy", kind, detail=json.dumps(was, sort_keys=True)
             )
             self.case.clean_up.append(partial(self._restore_policy, kind, was))
 
     def _restore_policy(self, kind: str, was: Mapping[str, Any]) -> None:
         if self.put_back_policy(kind, was):
-            self._forget(f"policy:{kind}")
+            self.forget(f"policy:{kind}")
 
     def _has_policy(self, kind: str, was: Mapping[str, Any]) -> bool:
         read = self.get_instance_policies(kind)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.adapter import GONE, SystemAdapter
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
 from kms_conformance.transport.client import Request
@@ -21,8 +22,6 @@ from kms_conformance.transport.client import Request
 ROOT = "/api/v2"
 TYPE = "application/vnd.ibm.kms."
 LONGEST_NAME = 90
-GONE = {404, 410}
-"""Statuses of a thing that is not there any more."""
 FAULT = 500
 
 
@@ -41,11 +40,12 @@ class View:
     address: str = ""
 
 
-class Base:
+class Base(SystemAdapter):
     """What every group of requests builds on."""
 
     def __init__(self, case: CaseRun, view: View = View()) -> None:
-        self.case, self._view = case, view
+        super().__init__(case)
+        self._view = view
 
     # --- who asks -------------------------------------------------------------------------------------------------
 
@@ -86,8 +86,9 @@ class Base:
         content_type: str | None = None,
         raw: bytes | None = None,
         step: str = "",
+        view: str = "",
     ) -> Answer:
-        """Send any request below ``/api/v2``."""
+        """Send any request below ``/api/v2``; ``view`` names the other way of asking in which it is made."""
         headers: dict[str, str] = {"bluemix-instance": self.case.instance}
         if body is not None or raw is not None:
             headers["content-type"] = content_type or "application/json"
@@ -110,6 +111,7 @@ class Base:
                     operation=operation,
                     step=step or operation or f"{method} {path}",
                     base_url=self._view.base_url,
+                    view=view,
                 )
             )
 
@@ -158,12 +160,6 @@ class Base:
 
     # --- the journal ----------------------------------------------------------------------------------------------
 
-    def _intend(self, kind: str, name: str, ref: str = "", detail: str = "") -> int:
-        context = self.case.context
-        return context.journal.intend(
-            context.target.base_url, self.case.instance, kind, name, ref=ref, detail=detail
-        )
-
     def _create(
         self, kind: str, name: str, path: str, request: Mapping[str, Any], *, remover: str = "manager"
     ) -> Answer:
@@ -171,36 +167,24 @@ class Base:
 
         ``request`` holds the arguments of :meth:`request`; ``remover`` is the identity that may remove the thing.
         """
-        row = self._intend(kind, name, ref=path)
-        answer = self.request(**request)
-        if answer.ok:
-            self.case.context.journal.created(row, path)
-            self.case.own_things[path] = row
-            self.case.clean_up.append(lambda: self._remove(path, remover))
-        elif refused(answer):
-            self.case.context.journal.refused(row)
-        return answer
+        return self.creates(
+            kind,
+            name,
+            lambda: self.request(**request),
+            ref=path,
+            known=path,
+            remove=lambda ref: self._remove(ref, remover),
+        )
 
     def _delete(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
         """Remove what :meth:`_create` has made."""
         answer = self.request("DELETE", path, params=params)
         if answer.ok or answer.status in GONE:
-            self._forget(path)
+            self.forget(path)
         return answer
 
     def _remove(self, path: str, remover: str) -> None:
-        if path in self.case.own_things:
-            type(self)(self.case).as_identity(remover)._delete(path)  # noqa: SLF001 - our own kind
-
-    def _forget(self, ref: str) -> None:
-        row = self.case.own_things.pop(ref, None)
-        if row is not None:
-            self.case.context.journal.gone(row)
-
-
-def refused(answer: Answer) -> bool:
-    """Tell whether an answer means that nothing was made: after silence or a server error nobody knows."""
-    return answer.reply is not None and not answer.ok and answer.status < FAULT
+        type(self)(self.case).as_identity(remover)._delete(path)  # noqa: SLF001 - our own kind
 
 
 def step(value: object) -> str:

@@ -11,11 +11,10 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import partial
 from itertools import count
 from urllib.parse import unquote
 
-from kms_conformance.adapters.key_protect import KeyProtect
+from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import FAULT, LONGEST_NAME
 from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
@@ -57,10 +56,9 @@ class _Bookkeeper(KeyProtect):
         """Take a key that was created into the case's clean-up."""
         self._made_key(row, key_id)
 
-    def keep(self, row: int, path: str, remover: str) -> None:
+    def made_thing(self, row: int, path: str, remover: str) -> None:
         """Take another thing that was created into the case's clean-up."""
-        self.case.own_things[path] = row
-        self.case.clean_up.append(lambda: self._remove(path, remover))
+        self.confirm(row, path, lambda ref: self._remove(ref, remover))
 
 
 class Supply:
@@ -318,12 +316,10 @@ class Supply:
         kind = _MADE.get(shot.operation or "")
         if self.target.embedded or kind is None:
             return
-        context = self.case.context
         names = _names(shot.body) if kind == "key" and shot.operation != "restoreKey" else [""]
         ref = "" if kind == "key" else _ref(kind, shot.path, shot.body)
-        intend = partial(context.journal.intend, context.target.base_url, self.case.instance, kind)
         last = ref.rpartition("/")[2][:LONGEST_NAME]
-        self._rows[shot.number] = [intend(name or last, ref=ref) for name in names or [""]]
+        self._rows[shot.number] = [self.kms.intend(kind, name or last, ref=ref) for name in names or [""]]
 
     def landed(self, shot: Shot, status: int, body: JSON, *, again: bool = False) -> None:
         """Take in an answer: what was made is removed with the case, and serves later requests.
@@ -340,20 +336,18 @@ class Supply:
         if rows and again:
             self.leaving(shot)
             self._rows.pop(shot.number)
-        journal = self.case.context.journal
         if not rows or not status or status >= FAULT:
             return  # without an answer, whether a thing was made is not known: the journal keeps its name
         if kind is None or (shot.operation == "actionOnKey" and not ids):
             for row in rows:
-                journal.refused(row)
+                self.kms.strike(row)
         elif kind == "key":
             for row, key_id in zip(rows, ids, strict=False):
                 self.kms.made_key(row, key_id)
         else:
             # A thing that got its name from the endpoint is removed by the id that the answer shows.
             ref = _ref(kind, shot.path, shot.body, next(iter(_ids(body)), ""))
-            journal.created(rows[0], ref)
-            self.kms.keep(rows[0], ref, remover="service" if kind == "registration" else "manager")
+            self.kms.made_thing(rows[0], ref, remover="service" if kind == "registration" else "manager")
 
     def _offer(self, ids: list[str]) -> None:
         """Let requests that change keys have those that were just made."""

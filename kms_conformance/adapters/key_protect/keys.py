@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from kms_conformance.adapters.key_protect.base import GONE, TYPE, Base, chosen, refused, step
+from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, step
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.adapter import GONE, was_refused
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 
@@ -54,15 +55,15 @@ class Keys(Base):
             body = self.key_body(self.key_resource(**members))
         resources = body.get("resources") if isinstance(body, dict) else None
         names = [entry.get("name", "") for entry in resources or () if isinstance(entry, dict)]
-        rows = [self._intend("key", str(name)) for name in names or [self.name()]]
+        rows = [self.intend("key", str(name)) for name in names or [self.name()]]
         answer = self.request("POST", path, body, content_type=KEY, raw=raw, step="create key")
         made = answer.body.get("resources") if answer.ok and isinstance(answer.body, dict) else None
         ids = [entry.get("id") for entry in made or () if isinstance(entry, dict)]
         for row, key_id in zip(rows, ids, strict=False):
             self._made_key(row, str(key_id))
-        if refused(answer):
+        if was_refused(answer):
             for row in rows:
-                self.case.context.journal.refused(row)
+                self.strike(row)
         return answer
 
     def create_key_with_policies(self, **members: Any) -> Answer:
@@ -119,7 +120,7 @@ class Keys(Base):
         """Delete a key."""
         answer = self.request("DELETE", f"/keys/{step(key)}", params=chosen(force=force))
         if answer.ok:
-            self._forget(str(key))
+            self.forget(str(key))
         return answer
 
     def server_now(self) -> datetime:
@@ -136,13 +137,14 @@ class Keys(Base):
         """Restore a deleted key; ``members`` make the page's form with key material."""
         if members:
             body = {"metadata": {"collectionType": KEY, "collectionTotal": 1}, "resources": [members]}
-        row = self._intend("key", "", ref=str(key))
-        answer = self.request("POST", f"/keys/{step(key)}/restore", body, content_type=KEY)
-        if answer.ok:
-            self._made_key(row, str(key))
-        elif refused(answer):
-            self.case.context.journal.refused(row)
-        return answer
+        return self.creates(
+            "key",
+            "",
+            lambda: self.request("POST", f"/keys/{step(key)}/restore", body, content_type=KEY),
+            ref=str(key),
+            known=str(key),
+            remove=self._remove_key,
+        )
 
     def purge_key(self, key: Key | str) -> Answer:
         """Purge a deleted key."""
@@ -158,9 +160,7 @@ class Keys(Base):
         )
 
     def _made_key(self, row: int, key_id: str) -> None:
-        self.case.context.journal.created(row, key_id)
-        self.case.own_things[key_id] = row
-        self.case.clean_up.append(lambda: self._remove_key(key_id))
+        self.confirm(row, key_id, self._remove_key)
 
     def _remove_key(self, key_id: str) -> None:
         """Delete a key that the case has left; with dual authorisation, by two identities."""
@@ -169,7 +169,7 @@ class Keys(Base):
         owner = type(self)(self.case)
         answer = owner.delete_key(key_id, force=True)
         if answer.status in GONE:
-            self._forget(key_id)
+            self.forget(key_id)
         elif not answer.ok and "approver" in self.case.context.target.identities:
             # Two can remove a key only while it is active.
             for action in ("setKeyForDeletion", "enable", "setKeyForDeletion"):

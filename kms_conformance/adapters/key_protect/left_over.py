@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from kms_conformance.adapters.key_protect.base import GONE
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
+from kms_conformance.run.adapter import GONE
 from kms_conformance.run.journal import Thing
 
 _NAMED = {"ring", "kmip_adapter"}

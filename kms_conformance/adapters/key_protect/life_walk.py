@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.adapters.key_protect import KeyProtect
+from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.life_model import (
     DESTROYED,
@@ -25,7 +25,7 @@ from kms_conformance.adapters.key_protect.life_model import (
 )
 from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
 from kms_conformance.evidence.curl import curl_line
-from kms_conformance.evidence.exchange import Exchange, reason_code
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.fuzz.checks import cause_of
 from kms_conformance.fuzz.stateful import Walker, WrongTurn
 from kms_conformance.judging.results import Finding
@@ -122,7 +122,7 @@ class Walk:
         may = allowed(self.life, act, who or "manager")
         answer = self._send(act, who)
         answer.not_judged()
-        got = (answer.status, (reason_code(answer.body) or "") if answer.status >= _BAD else "")
+        got = (answer.status, (answer.exchange.code or "") if answer.status >= _BAD else "")
         if not _fits(got, may):
             raise WrongTurn(f"{act} in this state", _told(may), answer.exchange.outcome, answer.exchange)
         self.life = after(self.life, act, answer.status, who or "manager")

@@ -14,7 +14,6 @@ from typing import Any, Self
 import httpx
 
 from kms_conformance.adapters.key_protect.actions import Actions
-from kms_conformance.evidence.exchange import reason_code
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
 
@@ -47,7 +46,7 @@ class Network(Actions):
     def restrict_addresses(self, ranges: list[str]) -> Answer:
         """Set the allowedIP policy; not applicable where the account does not have the feature, as ordinary ones have not."""
         answer = self.set_instance_policy("allowedIP", allowed_ip=ranges)
-        if answer.status == _FORBIDDEN and reason_code(answer.body) == "FEATURE_RESTRICTED_ERR":
+        if answer.status == _FORBIDDEN and answer.exchange.code == "FEATURE_RESTRICTED_ERR":
             answer.not_judged()
             raise NotApplicable("the account does not have the allowedIP policy (FEATURE_RESTRICTED_ERR)")
         return answer
@@ -123,7 +122,7 @@ class Network(Actions):
         """Mend what :meth:`fault` broke."""
         settings = {member: str(value) if member == "key" else value for member, value in settings.items()}
         if self.mended(name, settings):
-            self._forget(_mark(name, settings))
+            self.forget(_mark(name, settings))
 
     def mended(self, name: str, settings: Mapping[str, Any]) -> bool:
         """Mend what was broken; tell whether nothing of it is left. A key that is gone takes its fault with it."""
@@ -131,7 +130,7 @@ class Network(Actions):
         return answer.status_code in _DONE or ("key" in settings and answer.status_code == _NOT_FOUND)
 
     def _intend_fault(self, name: str, settings: Mapping[str, Any]) -> int:
-        return self._intend("fault", name, detail=json.dumps(settings))
+        return self.intend("fault", name, detail=json.dumps(settings))
 
     def make_kmip_object(self, adapter: str) -> str:
         """Let the control protocol stand in for a KMIP client, and return the id of the object that it makes."""

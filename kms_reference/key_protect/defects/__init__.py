@@ -3,6 +3,7 @@
 from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
+from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
@@ -11,4 +12,10 @@ from kms_reference.switches import Defect
 
 __all__ = ["DEFECTS", "FUZZ_DEFECTS"]
 
-DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *REFUSAL_DEFECTS, *SUCCESS_DEFECTS, *PATH_DEFECTS)
+DEFECTS: Final[tuple[Defect, ...]] = (
+    *RULE_DEFECTS,
+    *REFUSAL_DEFECTS,
+    *SUCCESS_DEFECTS,
+    *PATH_DEFECTS,
+    *VIEW_DEFECTS,
+)

@@ -7,9 +7,9 @@ import pytest
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import shipped_corpus
-from kms_conformance.contract.schemas import load_schema
+from kms_conformance.target.schema import target_schema
 
-DECLARABLE = set(load_schema("target")["properties"]["capabilities"]["propertyNames"]["enum"])
+DECLARABLE = set(target_schema()["properties"]["capabilities"]["propertyNames"]["enum"])
 
 
 def test_features_are_what_a_target_can_declare() -> None:

@@ -143,6 +143,7 @@ async def access(p: Probe) -> None:
     await p.send("POST", f"/keys/{key}/registrations/{CRN}", frame(REGISTRATION, {"description": "d"}))
     p.fresh()
     await p.send("GET", f"/keys/{key}/metadata")
+    await p.send("GET", "/keys/a%0Ab/metadata")
     for kind, attributes in (
         ("allowedIP", {"allowed_ip": ["203.0.113.0/24"]}),
         ("allowedNetwork", {"allowed_network": "private-only"}),
@@ -564,6 +565,7 @@ OTHER_STATUS = (
     "codes-of-its-own",
     "allowed-ip-not-enabled",
 )
+OTHER_STATUS += ("control-characters-stopped", "gateway-now-and-then")
 OTHER_STATUS += ("expiry-half-an-hour-late", "restore-ignores-material", "active-kmip-object-needs-force")
 
 

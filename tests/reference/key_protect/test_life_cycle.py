@@ -182,6 +182,23 @@ def test_lists(kms: Kms, expect: Expect) -> None:
     assert limit["message"].endswith("must be: an integer between 1 and 5000 (inclusive)")
 
 
+def test_filter_times_with_fractions(kms: Kms) -> None:
+    """A key made just now is later than the moment before, and earlier than the moment after; so it is in whole seconds."""
+
+    def found(term: str) -> list[str]:
+        listed = kms.get("/keys", params={"filter": f"creationDate={term}"}).json()
+        return [key["id"] for key in listed.get("resources", ())]
+
+    before = datetime.now(UTC).isoformat(timespec="microseconds")
+    key = kms.create(name="just now")
+    after = datetime.now(UTC).isoformat(timespec="microseconds")
+    assert found(f'gt:"{before}"') == found(f'lt:"{after}"') == [key]
+    assert found(f'lt:"{before}"') == found(f'gt:"{after}"') == []
+    shown = kms.get(f"/keys/{key}/metadata").json()["resources"][0]["creationDate"]
+    assert found(f'"{shown}"') == found(f'gte:"{shown}"') == found(f'lte:"{shown}"') == [key]
+    assert found(f'gt:"{shown}"') == found(f'lt:"{shown}"') == []
+
+
 def test_rings_and_aliases(kms: Kms, expect: Expect) -> None:
     """Rings hold keys, aliases lead to them."""
     made = kms.post("/key_rings/ring-1")

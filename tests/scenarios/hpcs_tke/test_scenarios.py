@@ -13,7 +13,7 @@ import pytest
 from null_servers import NULLS, serving
 from runs import GREEN, run_cases
 
-from kms_conformance.adapters.hpcs_tke import TrustedKeyEntry
+from kms_conformance.adapters.hpcs_tke.adapter import TrustedKeyEntry
 from kms_conformance.adapters.hpcs_tke.malformed import FIELDS, HEADERS, STRINGS
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict

@@ -10,7 +10,7 @@ import pytest
 from null_servers import NULLS, serving
 from runs import GREEN, run_cases
 
-from kms_conformance.adapters.iks import KubernetesService
+from kms_conformance.adapters.iks.adapter import KubernetesService
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import UnknownTargetKeyError

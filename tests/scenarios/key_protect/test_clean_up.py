@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.outputs import results
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.outcomes import Inconclusive
@@ -239,6 +240,7 @@ def test_refused_removals_are_told(instance: Any, status: int) -> None:
     told = session.tidy()
     assert [line.split()[0] for line in told] == ["policy", "key"]
     assert all(f"({status})" in line for line in told)
+    assert results.render(session.outcome())["left_behind"] == told
     session.close()
     later = instance.session()
     assert later.recover() == []

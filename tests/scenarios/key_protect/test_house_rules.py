@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.run.eligibility import SWITCHES
+from kms_conformance.system import systems
 
 FOLDER = Path(__file__).resolve().parents[3] / "scenarios" / "key_protect"
 FILES = sorted(FOLDER.glob("test_*.py"))
@@ -42,7 +42,7 @@ def test_shape(path: Path) -> None:
         assert (case.end_lineno or 0) - case.lineno < LONGEST, case.name
         assert ast.get_docstring(case), case.name
     assert set(named(tree, "covers")) <= set(rows)
-    assert set(named(tree, "impact")) <= set(SWITCHES)
+    assert set(named(tree, "impact")) <= {name for system in systems().values() for name in system.impacts}
     assert set(named(tree, "needs")) <= IDENTITIES
 
 

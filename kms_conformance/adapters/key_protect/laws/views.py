@@ -1,0 +1,321 @@
+"""Other ways of making Key Protect's requests, by the ids of ``views.yaml``.
+
+Each class is a ``kms`` that changes a request where the view applies and leaves all others alone. What a case does at
+its clean-up, and what it sends byte by byte, is never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from kms_conformance.adapters.key_protect.actions import ACTION
+from kms_conformance.adapters.key_protect.adapter import KeyProtect
+from kms_conformance.adapters.key_protect.base import ROOT
+from kms_conformance.adapters.key_protect.material import Parcel
+from kms_conformance.evidence.exchange import JSON
+from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.answer import Answer
+
+_KEY = re.compile(r"/keys/(?P<key>[0-9a-f-]{36})(?P<rest>/.*)?")
+_ACTION = re.compile(
+    r"/keys/(?P<key>[^/]+)/actions/(?P<action>disable|enable|rewrap|rotate|setKeyForDeletion|unsetKeyForDeletion|unwrap|wrap)"
+)
+_RESTORE = re.compile(r"/keys/(?P<key>[^/]+)/restore")
+_WRAP = re.compile(r"/keys/[^/]+/actions/wrap")
+_AES_LENGTHS = {24, 32, 44}
+"""Of base64 texts of 16, 24 and 32 octets."""
+_RING = "x-kms-key-ring"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as the case makes it. ``headers`` are added; a header that is ``None`` is left out."""
+
+    method: str
+    path: str
+    body: JSON
+    params: Mapping[str, Any]
+    content_type: str | None
+    step: str
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class UnderView(KeyProtect):
+    """A ``kms`` that asks in another way. ``equivalent`` are statuses that count as success as well."""
+
+    view: ClassVar[str] = ""
+    equivalent: ClassVar[tuple[int, ...]] = ()
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Return the request in the other way, ``None`` where the view does not apply to it."""
+        raise NotImplementedError
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: JSON = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        raw: bytes | None = None,
+        step: str = "",
+        view: str = "",
+    ) -> Answer:
+        """Send a request, in the other way where the view applies to it."""
+        asked = Asked(method, path, body, params or {}, content_type, step)
+        other = None if raw is not None or self.case.cleaning else self.otherwise(asked)
+        if other is None:
+            return super().request(
+                method, path, body, params=params, content_type=content_type, raw=raw, step=step, view=view
+            )
+        usual = self.plain
+        if other.headers:
+            usual = usual.with_headers(
+                **{name.replace("-", "_"): value for name, value in other.headers.items()}
+            )
+        answer = usual.request(
+            other.method,
+            other.path,
+            other.body,
+            params=other.params,
+            content_type=other.content_type,
+            step=other.step,
+            view=self.view,
+        )
+        self.learn(asked, answer)
+        usual_operation = self.case.context.contract.operation_of(method, ROOT + path) or ""
+        return replace(answer, equivalent=self.equivalent, usual_operation=usual_operation)
+
+    def learn(self, asked: Asked, answer: Answer) -> None:
+        """Note what an answer to a changed request tells."""
+
+    @property
+    def plain(self) -> KeyProtect:
+        """The same caller, asking in the usual way."""
+        return KeyProtect(self.case, self._view)
+
+    @property
+    def is_usual_caller(self) -> bool:
+        """Whether the request is made as the target's manager, with that identity's own token."""
+        return self._view.identity == "manager" and self._view.token == ""
+
+
+class ByAlias(UnderView):
+    """Names a key by an alias that is made for it."""
+
+    view = "alias"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Name the key by its alias, as long as the key is there."""
+        match = _KEY.fullmatch(asked.path)
+        if match is None or "/aliases/" in asked.path:
+            return None
+        alias = self.case.view_notes.get(match["key"])
+        if not alias or match["key"] not in self.case.own_things:
+            return None
+        return replace(asked, path=f"/keys/{alias}{match['rest'] or ''}")
+
+    def _made_key(self, row: int, key_id: str) -> None:
+        super()._made_key(row, key_id)
+        if self.case.cleaning or key_id in self.case.view_notes:
+            # A restored key is named by its id: what becomes of its aliases is a promise of its own.
+            self.case.view_notes[key_id] = ""
+            return
+        alias = self.short_name("view")
+        self.case.view_notes[key_id] = alias
+        KeyProtect(self.case).create_alias(key_id, alias).needed(200, 201)
+
+
+class OldForm(UnderView):
+    """Performs an action by the older form of its path."""
+
+    view = "old-form"
+    equivalent = (200, 201, 204)
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Name the action in the query."""
+        if asked.method != "POST" or asked.params:
+            return None
+        match = _ACTION.fullmatch(asked.path)
+        key, action = (match["key"], match["action"]) if match else ("", "restore")
+        if match is None:
+            match = _RESTORE.fullmatch(asked.path)
+            if match is None:
+                return None
+            key = match["key"]
+        step = f"{action} key (old form)"
+        return replace(asked, path=f"/keys/{key}", params={"action": action}, content_type=ACTION, step=step)
+
+
+class InDefaultRing(UnderView):
+    """Names the ring in which the keys of a case are."""
+
+    view = "ring-header"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Name the default ring, as long as the case has nothing to do with others."""
+        notes, named = self.case.view_notes, {name for name, _ in self._view.headers}
+        if _RING in named or "key_ring" in asked.path or asked.method == "PATCH":
+            notes["rings"] = "used"
+        if notes.get("rings") or not asked.path.startswith(("/keys", "/import_token")):
+            return None
+        return replace(asked, headers={_RING: "default"})
+
+
+class PreferringMinimal(UnderView):
+    """Asks for as little as possible in return."""
+
+    view = "prefer-minimal"
+    equivalent = (200, 201, 204)
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Prefer a minimal answer to a deletion, a purge and a rotation."""
+        is_rotation = asked.path.endswith("/actions/rotate")
+        is_deletion = asked.method == "DELETE" and _KEY.fullmatch(asked.path) is not None
+        is_deletion = is_deletion and "/aliases/" not in asked.path and "/registrations" not in asked.path
+        return replace(asked, headers={"prefer": "return=minimal"}) if is_rotation or is_deletion else None
+
+
+class PreferringRepresentation(UnderView):
+    """Asks for the changed thing in return."""
+
+    view = "prefer-representation"
+    equivalent = (200, 201, 204)
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Prefer a representation where an operation knows the header."""
+        is_creation = asked.method == "POST" and asked.path in {"/keys", "/keys_with_policy_overrides"}
+        is_change = asked.path.endswith(("/actions/rotate", "/restore", "/purge"))
+        is_deletion = asked.method == "DELETE" and re.fullmatch(r"/keys/[^/]+", asked.path) is not None
+        if is_creation or is_change or is_deletion:
+            return replace(asked, headers={"prefer": "return=representation"})
+        return None
+
+
+class WithPolicyOverrides(UnderView):
+    """Creates keys by the operation that may set policies as well, and sets none."""
+
+    view = "policy-overrides"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Use the other path for a body that has one key in its frame."""
+        if asked.method != "POST" or asked.path != "/keys" or not self.is_usual_caller:
+            return None
+        match asked.body:
+            case {"metadata": {"collectionTotal": 1}, "resources": [dict()]}:
+                return replace(asked, path="/keys_with_policy_overrides")
+        return None
+
+
+class OtherMediaTypes(UnderView):
+    """Names the media type of a body as other clients do, or not at all."""
+
+    view = "media-types"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Take the next of the types that the known clients send."""
+        if asked.body is None or any(name == "content-type" for name, _ in self._view.headers):
+            return None
+        turn = int(self.case.view_notes.get("turn", "0"))
+        self.case.view_notes["turn"] = str(turn + 1)
+        match = _ACTION.fullmatch(asked.path) or _RESTORE.fullmatch(asked.path)
+        action = "" if match is None else match.groupdict().get("action") or "restore"
+        own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
+        chosen = (None, "application/json", own)[turn % 3]
+        if chosen is None:
+            return replace(asked, headers={"content-type": None})
+        return replace(asked, content_type=chosen)
+
+
+class AsSecondManager(UnderView):
+    """Asks as a second identity of equal role."""
+
+    view = "second-identity"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Every other request comes from the second identity."""
+        if not self.is_usual_caller:
+            return None
+        turn = int(self.case.view_notes.get("turn", "0"))
+        self.case.view_notes["turn"] = str(turn + 1)
+        return asked if turn % 2 else None
+
+    @property
+    def plain(self) -> KeyProtect:
+        """The second identity, asking in the usual way."""
+        return KeyProtect(self.case, replace(self._view, identity="approver"))
+
+
+class WithServicePlaintext(UnderView):
+    """Lets the service make the plaintext that is wrapped."""
+
+    view = "service-plaintext"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Leave the plaintext out; one that the service has made stands for it from then on."""
+        if asked.method != "POST" or not _WRAP.fullmatch(asked.path) or not isinstance(asked.body, dict):
+            return None
+        plaintext = asked.body.get("plaintext")
+        if not isinstance(plaintext, Secret) or len(plaintext) != max(_AES_LENGTHS):
+            return None
+        substitute = self.case.substitutes.get(plaintext)
+        body = {name: value for name, value in asked.body.items() if name != "plaintext"}
+        if substitute is not None:
+            body["plaintext"] = Secret(substitute)
+        return replace(asked, body=body or None)
+
+    def learn(self, asked: Asked, answer: Answer) -> None:
+        """Note which plaintext the service has made."""
+        made = answer.body.get("plaintext") if answer.ok and isinstance(answer.body, dict) else None
+        if isinstance(made, str) and isinstance(asked.body, dict):
+            self.case.substitutes.setdefault(asked.body["plaintext"], made)
+
+
+class ByImportToken(UnderView):
+    """Imports root keys, and rotates them, with material packed for an import token."""
+
+    view = "import-token"
+
+    def otherwise(self, asked: Asked) -> Asked | None:
+        """Pack the material that a creation or a rotation brings along."""
+        if asked.method != "POST" or not isinstance(asked.body, dict):
+            return None
+        if asked.path.endswith("/actions/rotate"):
+            parcel = self._packed(asked.body)
+            return None if parcel is None else replace(asked, body={**asked.body, **parcel.members()})
+        match asked.body:
+            case {"resources": [{"extractable": False} as resource]} if asked.path == "/keys":
+                parcel = self._packed(resource)
+                if parcel is None:
+                    return None
+                return replace(asked, body={**asked.body, "resources": [{**resource, **parcel.members()}]})
+        return None
+
+    def _packed(self, members: Mapping[str, Any]) -> Parcel | None:
+        material = members.get("payload")
+        is_plain = isinstance(material, Secret) and "iv" not in members and "encryptedNonce" not in members
+        if not is_plain or len(str(material)) not in _AES_LENGTHS or not self.is_usual_caller:
+            return None
+        usual = KeyProtect(self.case)
+        return usual.parcel(usual.import_token(), str(material))
+
+
+VIEWS: Mapping[str, type[UnderView]] = {
+    view.view: view
+    for view in (
+        ByAlias,
+        OldForm,
+        InDefaultRing,
+        PreferringMinimal,
+        PreferringRepresentation,
+        WithPolicyOverrides,
+        OtherMediaTypes,
+        AsSecondManager,
+        WithServicePlaintext,
+        ByImportToken,
+    )
+}

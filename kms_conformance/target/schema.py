@@ -1,0 +1,49 @@
+"""What a target file may hold: the general part, and what each registered system adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from kms_conformance.contract.schemas import load_schema
+from kms_conformance.system import systems
+
+_WAYS = ("", "_env", "_file")
+"""How a secret is given: literally, by the name of an environment variable, or by that of a file."""
+
+
+@cache
+def target_schema() -> Mapping[str, Any]:
+    """Return the schema of the target file with the identities, names and tables of every registered system."""
+    document = load_schema("target")
+    properties, identity = document["properties"], document["$defs"]["identity"]["properties"]
+    for system in systems().values():
+        for name in system.identities:
+            properties["identities"]["properties"].setdefault(name, {"$ref": "#/$defs/identity"})
+        for secret in system.secrets:
+            for way in _WAYS:
+                identity.setdefault(f"{secret}{way}", {"type": "string"})
+        for key, names in (
+            ("capabilities", system.capabilities),
+            ("allow", [impact.switch for impact in system.impacts.values()]),
+        ):
+            known = properties[key].setdefault("propertyNames", {}).setdefault("enum", [])
+            known += [name for name in dict.fromkeys(names) if name not in known]
+        if system.table:
+            properties[system.id] = {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": dict(system.table),
+            }
+    return document
+
+
+def secret_members() -> tuple[str, ...]:
+    """Return the members of an identity that hold a secret, beside ``api_key`` and ``token``."""
+    return tuple(dict.fromkeys(name for system in systems().values() for name in system.secrets))
+
+
+def tables() -> list[tuple[str, str]]:
+    """Return table and key of all that the systems' own tables may hold."""
+    return [(system.id, key) for system in systems().values() for key in system.table]
