@@ -33,6 +33,10 @@ class DepartureError(Exception):
     """What was made anew is not what was recorded; the text says where and how."""
 
 
+class BoundError(DepartureError):
+    """A value stands for another one than before."""
+
+
 @dataclass
 class Alignment:
     """What stands for what; one for each case. ``recorded`` is of the run, ``anew`` of the case played again."""
@@ -91,7 +95,7 @@ class Alignment:
         if len(anew) >= _SECRET and _WHOLE_TOKEN.fullmatch(recorded) and not _VARIABLE.fullmatch(anew):
             # What another case has sent as a secret is one in this case too, and shown nowhere.
             if self.recorded.setdefault(anew, recorded) != recorded:
-                raise DepartureError(f"{where} is {recorded!r}, which holds another value than before")
+                raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
             return
         ours, theirs = list(_VARIABLE.finditer(anew)), list(_VARIABLE.finditer(recorded))
         if _skeleton(anew) != _skeleton(recorded):
@@ -106,7 +110,7 @@ class Alignment:
                 del self.anew[other[0]], self.recorded[other[0]]
             if self.recorded.get(one[0], other[0]) != other[0] or self.anew.get(other[0], one[0]) != one[0]:
                 self._release(bound)
-                raise DepartureError(f"{where} is {recorded!r}, which holds another value than before")
+                raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
             if one[0] not in self.recorded:
                 self.recorded[one[0]], self.anew[other[0]] = other[0], one[0]
                 bound.append((one[0], other[0]))

@@ -49,6 +49,11 @@ def _severities(expectation: Expectation, contract: Contract) -> set[Verdict]:
     return {Verdict.FAILED} | ({row.severity} if row else set())
 
 
+def _own_message(outcome: Outcome) -> str | None:
+    """Return the one text of an outcome, which may be the case's own; of several texts the contract is the owner."""
+    return outcome.messages[0] if len(outcome.messages) == 1 else None
+
+
 def _is_derived(expectation: Expectation, exchange: Exchange, contract: Contract, edition: str) -> bool:
     outcomes = expectation.outcomes
     if not outcomes:
@@ -65,7 +70,12 @@ def _is_derived(expectation: Expectation, exchange: Exchange, contract: Contract
         return any(
             outcomes
             == alternatives(
-                contract, row, edition, refusal(contract, row, contract.codes[code], target=first.target)
+                contract,
+                row,
+                edition,
+                refusal(
+                    contract, row, contract.codes[code], target=first.target, message=_own_message(first)
+                ),
             )
             for code in codes
             if code is not None

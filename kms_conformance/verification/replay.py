@@ -40,7 +40,7 @@ from kms_conformance.run.outcomes import CaseStopped, NotTested
 from kms_conformance.target.target import Target
 from kms_conformance.transport.authorization import Authorizer
 from kms_conformance.transport.client import Client, Recorded, Reply, Request
-from kms_conformance.verification.alignment import Alignment, DepartureError
+from kms_conformance.verification.alignment import Alignment, BoundError, DepartureError
 from kms_conformance.verification.installed import InstalledCase
 from kms_conformance.verification.stand_ins import StandIns
 
@@ -117,7 +117,7 @@ class _Player(Client):
         self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)
-        self.withheld = False
+        self.withheld = self.sent_at_once = False
         clock.goes_on = lambda: bool(self.left)
         self.at_once = 1
         self.alignment = Alignment()
@@ -277,7 +277,7 @@ class _ReplayedCase(CaseRun):
         """Take the requests one after the other; they were answered in any order."""
         player = self.context.client
         assert isinstance(player, _Player)
-        player.at_once = len(requests)
+        player.at_once, player.sent_at_once = len(requests), True
         return [request() for request in requests]
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
@@ -376,6 +376,9 @@ def _played(
         admit(installed.info, player.target)
         installed.body(adapter_of(run.context.contract, installed.info.view)(run))
     except DepartureError as departure:
+        if installed.info.view and (isinstance(departure, BoundError) or player.sent_at_once):
+            # A view puts other secrets in the place of the case's own, and rewrites what leaves at once in any order.
+            return Replayed(instead=f"it runs under the view {installed.info.view}, and {departure}")
         return Replayed((str(departure),))
     except RecordEndedError as ended:
         return _ended(case, str(ended), surroundings.interrupted)

@@ -21,7 +21,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import ExitCode
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
-from kms_conformance.outputs import manifest, WRITERS, allure, har, junit, results, summary, write_all
+from kms_conformance.outputs import WRITERS, allure, har, junit, manifest, results, summary, write_all
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.terminal import summary_lines
 from kms_conformance.outputs.text import visible
