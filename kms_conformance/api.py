@@ -30,7 +30,9 @@ __all__ = [
     "case_fixture",
     "covers",
     "fuzz_operation",
+    "hold_law",
     "impact",
+    "law_cases",
     "needs",
     "operations",
     "raw_request",
@@ -95,6 +97,32 @@ def raw_request(
 def walk(system: Any, kind: str) -> None:
     """Walk through the life of things of a kind, and hold every answer against the system's model."""
     entrypoints.walk(system.case, kind)
+
+
+def law_cases(contract: str, law: str) -> list[Any]:
+    """Return the parameters of a law's cases, each with the markers that its data ask for."""
+    from kms_conformance.laws.entries import law_cases as cases  # noqa: PLC0415 - only the law cases need it
+
+    return [
+        pytest.param(
+            case.id,
+            id=case.id,
+            marks=[
+                covers(*case.rows),
+                needs(identity=case.identities, capability=case.capabilities, control=case.control),
+                *([waits(case.waits)] if case.waits else []),
+                *([impact(*case.impact)] if case.impact else []),
+            ],
+        )
+        for case in cases(contract, law).values()
+    ]
+
+
+def hold_law(system: Any, law: str, case_id: str) -> None:
+    """Go through one case of a law (``<law>.yaml`` of the contract), and judge every answer."""
+    from kms_conformance.laws.entrypoints import hold  # noqa: PLC0415 - only the law cases need it
+
+    hold(system, law, case_id)
 
 
 def operations(contract: str) -> tuple[str, ...]:

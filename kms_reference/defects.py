@@ -9,11 +9,12 @@ from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
 from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
 from kms_reference.key_protect.defects import DEFECTS as KEY_PROTECT_DEFECTS
 from kms_reference.key_protect.defects import FUZZ_DEFECTS as KEY_PROTECT_FUZZ_DEFECTS
+from kms_reference.key_protect.defects import LAW_DEFECTS
 from kms_reference.rules import Rules
 from kms_reference.switches import Defect, chosen
 from kms_reference.variations import VARIATIONS
 
-__all__ = ["ALL_DEFECTS", "FUZZ_DEFECTS", "SYSTEM_DEFECTS", "Defect", "rules_of"]
+__all__ = ["ALL_DEFECTS", "FUZZ_DEFECTS", "LAW_OF", "SYSTEM_DEFECTS", "Defect", "rules_of"]
 
 
 def _by_name(*defects: Defect) -> Mapping[str, Defect]:
@@ -31,6 +32,11 @@ SYSTEM_DEFECTS: Mapping[str, Mapping[str, Defect]] = MappingProxyType(
 
 FUZZ_DEFECTS: Mapping[str, Defect] = _by_name(*KEY_PROTECT_FUZZ_DEFECTS)
 """Defects of Key Protect that no documented sequence shows; fuzzing does."""
+
+LAW_OF: Mapping[str, str] = MappingProxyType(
+    {defect.name: law for law, defects in LAW_DEFECTS.items() for defect in defects}
+)
+"""The law that a defect is made for, by the name of the defect."""
 
 ALL_DEFECTS: Mapping[str, Defect] = _by_name(
     *(defect for table in (*SYSTEM_DEFECTS.values(), FUZZ_DEFECTS) for defect in table.values())

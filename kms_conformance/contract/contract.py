@@ -382,6 +382,11 @@ def load_contract(contract_id: str) -> Contract:
         raise ContractError(contract_id, f"a row is incomplete: {wrong!r}") from wrong
 
 
+def contract_file(contract_id: str, name: str) -> Mapping[str, Any] | None:
+    """Return a file of a contract that not every system has, ``None`` where it is not there."""
+    return _read(contract_id, name) if (contract_folder(contract_id) / name).is_file() else None
+
+
 def known_contracts() -> tuple[str, ...]:
     """Return the ids of the contracts that are installed."""
     return tuple(sorted(systems()))

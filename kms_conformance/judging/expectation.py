@@ -62,7 +62,9 @@ class Member:
     (equals, where it is there at all), ``differs``,
     ``present``, ``absent``, ``contains``, ``lacks``, ``length``, ``header``, ``matches`` (a text,
     or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
-    (nowhere in the answer; ``path`` only names what). ``value`` is redacted like the exchange: a secret is its token.
+    (nowhere in the answer; ``path`` only names what), ``selects`` and ``sorted`` (see :mod:`kms_conformance.judging.order`),
+    ``one-order`` (see :mod:`kms_conformance.judging.histories`).
+    ``value`` is redacted like the exchange: a secret is its token.
     """
 
     path: str
@@ -85,7 +87,16 @@ class Member:
             "hides": f"{self.path} nowhere in the answer",
             "header": f"header {self.path}" + ("" if self.value is None else f" = {self.value!r}"),
         }
-        return words[self.check]
+        return words[self.check] if self.check in words else self._told_of_list()
+
+    def _told_of_list(self) -> str:
+        if self.check == "sorted":
+            return f"{self.path} sorted by " + ", ".join(f"{name} {order}" for name, order in self.value)
+        if self.check == "one-order":
+            return f"answers that fit some order of {len(self.value['requests'])} requests"
+        of, are, ordered = self.value
+        exactly = "in this order" if ordered else "and no others"
+        return f"{self.path} with these of our {len(of)}, {exactly}: {', '.join(are) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

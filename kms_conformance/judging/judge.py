@@ -17,6 +17,8 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.histories import NO_HISTORIES, ONE_ORDER, Histories
+from kms_conformance.judging.order import chosen, is_sorted, selects
 from kms_conformance.judging.results import Finding
 
 
@@ -27,9 +29,17 @@ class Schemas(Protocol):
         """Return the first complaint, or ``None`` when the document is valid."""
 
 
-def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas = SCHEMA_FILES) -> Finding | None:
-    """Return what deviates from the expectation, or ``None`` when the exchange fulfils it."""
-    got = mismatch(expectation, exchange, schemas)
+def judge(
+    expectation: Expectation,
+    exchange: Exchange,
+    schemas: Schemas = SCHEMA_FILES,
+    histories: Histories = NO_HISTORIES,
+) -> Finding | None:
+    """Return what deviates from the expectation, or ``None`` when the exchange fulfils it.
+
+    ``histories`` knows the case's other exchanges, for statements about several at once.
+    """
+    got = mismatch(expectation, exchange, schemas, histories)
     if got is None:
         return None
     return Finding(
@@ -43,7 +53,9 @@ def judge(expectation: Expectation, exchange: Exchange, schemas: Schemas = SCHEM
     )
 
 
-def mismatch(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> str | None:
+def mismatch(
+    expectation: Expectation, exchange: Exchange, schemas: Schemas, histories: Histories = NO_HISTORIES
+) -> str | None:
     """Return the deviation in words, or ``None``."""
     answer = exchange.answer
     if answer is None:
@@ -58,7 +70,11 @@ def mismatch(expectation: Expectation, exchange: Exchange, schemas: Schemas) -> 
         if complaints:
             return _closest(expectation.outcomes, complaints, answer, exchange)
     for member in expectation.members:
-        complaint = _member_mismatch(member, answer)
+        complaint = (
+            histories.complaint(member.value)
+            if member.check == ONE_ORDER
+            else _member_mismatch(member, answer)
+        )
         if complaint is not None:
             return complaint
     return None
@@ -137,11 +153,24 @@ def _member_mismatch(member: Member, answer: Received) -> str | None:
     if member.check == "hides":
         return f"{member.value} in the answer" if _repeats(answer, str(member.value)) else None
     value = pick(answer.body, member.path)
+    if member.check in {"selects", "sorted"}:
+        return _list_mismatch(member, value, answer)
     if _reads(member, value) if member.check.startswith("matches") else _holds(member, value):
         return None
     if value is MISSING:
         return f"{answer.status} without {member.path}"
     return f"{answer.status} with {member.path} = {value!r}"
+
+
+def _list_mismatch(member: Member, value: object, answer: Received) -> str | None:
+    """Compare which entries a list has, or in what order, and say so by the part that counts."""
+    if member.check == "selects":
+        shown = None if value is MISSING else value
+        return None if selects(shown, member.value) else f"{answer.status} with {chosen(shown, member.value)}"
+    if is_sorted(value, member.value):
+        return None
+    columns = {name: pick(answer.body, f"{member.path}.*.{name}") for name, _ in member.value}
+    return f"{answer.status} with " + ", ".join(f"{name} = {column!r}" for name, column in columns.items())
 
 
 def _header_mismatch(member: Member, answer: Received) -> str | None:

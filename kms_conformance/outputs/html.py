@@ -25,6 +25,7 @@ from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, counts_told, headline
+from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts, latency_of, left_behind
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
@@ -164,6 +165,11 @@ def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) ->
         "waited": told_duration(case.waited) if case.waited else "",
         "rows": [found for name in case.requirements if (found := verdicts.get((case.contract, name)))],
         "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
+        "drawings": {
+            finding.exchange: Markup(history.svg(drawn))  # noqa: S704 - made of numbers and escaped words
+            for finding in case.findings
+            if (drawn := history.of_finding(case, finding))
+        },
         "exchanges": [_exchange(exchange, case) for exchange in case.exchanges],
     }
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids, contract_title, unseen
@@ -136,6 +137,7 @@ def _details(case: CaseResult) -> str:
             + (f" at {finding.step}" if finding.step else ""),
             f"  expected: {finding.expected}",
             f"  got:      {finding.got}",
+            *(f"    {line}" for line in history.text(history.of_finding(case, finding))),
             f"  evidence: {finding.exchange}",
             f"  {finding.curl}",
         ]

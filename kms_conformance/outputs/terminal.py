@@ -16,6 +16,7 @@ from typing import TextIO
 from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
+from kms_conformance.outputs import history
 from kms_conformance.outputs.about import identities_told, left_behind, requests_told, skew_told
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.overview import (
@@ -124,6 +125,7 @@ def _group(
     if group.expected:
         lines += _field("expected", one_line(group.expected), width)
     lines += _field("got", one_line(group.got), width)
+    lines += [_Line(f"  {visible(line)}") for line in history.text(history.of_group(run, group))]
     lines += _field("rows", _names(group.rows), width)
     lines += _field("cases", _names(group.cases), width)
     if group.exchange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
@@ -179,6 +180,15 @@ class Answer:
             Member(path, "present") if value is MISSING else Member(path, "equals", value), requirement
         )
 
+    def shows_all(self, members: Mapping[str, Any], *, requirement: Rows = None) -> Self:
+        """Expect members and their values, given as evidence shows them; ``None``: the member is not there."""
+        stated = (
+            Member(path, "absent") if value is None else Member(path, "equals", value)
+            for path, value in members.items()
+        )
+        self._expect(requirement, (), tuple(stated))
+        return self
+
     def agrees(self, path: str, value: Any, *, requirement: Rows = None) -> Self:
         """Expect a member's value where the answer has the member at all."""
         return self._member(Member(path, "agrees", value), requirement)
@@ -202,6 +212,22 @@ class Answer:
     def counts(self, path: str, number: int, *, requirement: Rows = None) -> Self:
         """Expect a list of exactly ``number`` entries."""
         return self._member(Member(path, "length", number), requirement)
+
+    def selects(
+        self,
+        path: str,
+        of: Sequence[str],
+        are: Sequence[str],
+        *,
+        ordered: bool = False,
+        requirement: Rows = None,
+    ) -> Self:
+        """Expect that the values at a path hold, ``of`` these, exactly ``are``, each once; other values do not count."""
+        return self._member(Member(path, "selects", [list(of), list(are), ordered]), requirement)
+
+    def is_sorted(self, path: str, by: Sequence[Sequence[Any]], *, requirement: Rows = None) -> Self:
+        """Expect the objects of a list in an order: pairs of member and order (see :mod:`kms_conformance.judging.order`)."""
+        return self._member(Member(path, "sorted", [list(pair) for pair in by]), requirement)
 
     def tells(self, path: str, *codes: str, requirement: Rows = None) -> Self:
         """Expect the text of one of the codes at a path, or in one of the texts collected there."""

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.judging.every_exchange import of_gateway, slowed_down, wire_findings
 from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.redaction.redactor import Secret
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
+
+Sent = TypeVar("Sent")
 
 
 @dataclass
@@ -100,8 +103,8 @@ class CaseRun:
                 self.unjudged[exchange.id] = exchange.step
         return Answer(self, reply, exchange)
 
-    def at_once(self, requests: Sequence[Callable[[], Answer]]) -> list[Answer]:
-        """Send requests, all at the same moment; return the answers in the order of the requests.
+    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Send requests, all at the same moment; return what each gives, answers mostly, in the order of the requests.
 
         A deferred case sends them one after the other: it has to send them in the same order again.
         """
@@ -169,7 +172,8 @@ class CaseRun:
         """Judge an expectation now and keep it for those who judge again."""
         self.unjudged.pop(exchange.id, None)
         self.expectations.append(expectation)
-        finding = judge(expectation, exchange, self.context.schemas)
+        histories = CaseHistories(self.context.contract.about, self.exchanges)
+        finding = judge(expectation, exchange, self.context.schemas, histories)
         if finding is not None:
             self.findings.append(finding)
         return finding

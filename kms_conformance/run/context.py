@@ -55,4 +55,6 @@ class Context:
     schemas: SchemaFiles
     run: str
     edition: str = "page"
+    thorough: bool = False
+    """Whether the profile asks for more tries than a gate does."""
     fuzz: FuzzOptions = USUAL

@@ -15,7 +15,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Run
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
@@ -124,6 +124,7 @@ class Session:
             schemas=SchemaFiles(contract.system.schemas),
             run=self.options.run,
             edition=self.options.edition,
+            thorough=self.options.profile is not Profile.GATE,
             fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
         )
 

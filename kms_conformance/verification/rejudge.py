@@ -23,6 +23,7 @@ from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.every_exchange import of_gateway, wire_findings
 from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Profile, Run
@@ -194,6 +195,7 @@ def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ..
 def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
     schemas = SchemaFiles(contract.system.schemas)
+    histories = CaseHistories(contract.about, [_read_again(stored, contract) for stored, _ in evidence])
     found: list[Finding] = []
     for stored, expectations in evidence:
         exchange = _read_again(stored, contract)
@@ -201,7 +203,9 @@ def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
             continue
         found += wire_findings(exchange, contract, schemas)
         found += [
-            finding for expectation in expectations if (finding := judge(expectation, exchange, schemas))
+            finding
+            for expectation in expectations
+            if (finding := judge(expectation, exchange, schemas, histories))
         ]
     return found
 

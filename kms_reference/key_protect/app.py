@@ -22,7 +22,7 @@ from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
 from kms_reference.key_protect.instance_policies import check_network
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.operations import API_ROOT, BY_ACTION, match
-from kms_reference.key_protect.wire import UUID, Call, Operation
+from kms_reference.key_protect.wire import UUID, Call, Operation, Reply
 from kms_reference.rules import Draft, rule
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Exchange:
         """Answer; None when the connection was cut on purpose. Raises RefusalError."""
         found = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
         query = _query(self.scope["query_string"])
-        method: str = self.scope["method"]
+        method = self.asked_method()
         action_form = (
             found is not None and method == "POST" and "deleteKey" in (op.id for op in found.methods.values())
         )
@@ -212,13 +212,24 @@ class Exchange:
             raise RefusalError(status=400, summary=NO_MASTER_KEY)
         await self.prepare(call)
         call.now = instance.now()
-        reply = self.operation.handler(call)
+        reply = await self.answer(call)
         return Draft(self.operation.id, None, reply.status, reply.headers, reply.body, call)
 
     def _find_instance(self, identity: Identity) -> Instance:
         instance_id = self.instance_id()
         self.check_member(identity)
         return self.world.instance(instance_id)
+
+    @rule
+    async def answer(self, call: Call) -> Reply:
+        """Answer the call: from reading what it is about to writing it nothing else is done."""
+        return answered(call)
+
+    @rule
+    def asked_method(self) -> str:
+        """Return the method of the request: that of its first line, whatever its headers say."""
+        method: str = self.scope["method"]
+        return method
 
     @rule
     def instance_id(self) -> str:
@@ -300,6 +311,12 @@ class Exchange:
             future: Future[Pair] = Future()
             self.world.pairs.request(future)
             attach_pair(call.instance, *await asyncio.wrap_future(future))
+
+
+@rule
+def answered(call: Call) -> Reply:
+    """Let the operation answer; it looks at its own parameters, headers and members only. Raises RefusalError."""
+    return call.operation.handler(call)
 
 
 def _not_written(error: StoreError) -> str:

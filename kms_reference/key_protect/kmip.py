@@ -20,6 +20,7 @@ from kms_reference.key_protect.wire import (
     collection,
     single_resource,
 )
+from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,8 +61,7 @@ def create_adapter(call: Call) -> Reply:
     if len(description) > _MAX_DESCRIPTION:
         raise bad_field("description", f"at most {_MAX_DESCRIPTION} characters long")
     expiring = call.flag("allowExpiringKey")
-    if any(adapter.name == name for adapter in call.instance.adapters.values()):
-        raise RefusalError("KMIP_ADAPTER_DUPLICATE_NAME_ERR")
+    check_name_free(call, name)
     key = call.instance.keys.get(key_id.lower())
     if key is None:
         raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR")
@@ -74,14 +74,21 @@ def create_adapter(call: Call) -> Reply:
     return Reply(201, collection("kmip_adapter+json", [_adapter_view(adapter)]))
 
 
+@rule
+def check_name_free(call: Call, name: str) -> None:
+    """An adapter's name is unique in the instance. Raises KMIP_ADAPTER_DUPLICATE_NAME_ERR."""
+    if any(adapter.name == name for adapter in call.instance.adapters.values()):
+        raise RefusalError("KMIP_ADAPTER_DUPLICATE_NAME_ERR")
+
+
 def get_adapter(call: Call) -> Reply:
     """GET /kmip_adapters/{id or name}."""
-    return Reply(200, collection("kmip_adapter+json", [_adapter_view(_adapter(call))]))
+    return Reply(200, collection("kmip_adapter+json", [_adapter_view(adapter_of(call))]))
 
 
 def delete_adapter(call: Call) -> Reply:
     """DELETE /kmip_adapters/{id or name}: not while it holds objects."""
-    adapter = _adapter(call)
+    adapter = adapter_of(call)
     if any(thing.state not in DESTROYED for thing in adapter.objects.values()):
         raise plain(409, "KMIP adapter could not be deleted: it holds KMIP objects that are not destroyed")
     del call.instance.adapters[adapter.id]
@@ -91,7 +98,7 @@ def delete_adapter(call: Call) -> Reply:
 
 def list_objects(call: Call) -> Reply:
     """GET .../kmip_objects: without a state those that are not destroyed."""
-    adapter = _adapter(call)
+    adapter = adapter_of(call)
     states = (call.query.get("state") or "1,2,3,4").split(",")
     if not set(states) <= _STATES:
         raise bad_query("state", "a comma separated list of KMIP object states 1 to 6")
@@ -102,13 +109,13 @@ def list_objects(call: Call) -> Reply:
 
 def get_object(call: Call) -> Reply:
     """GET .../kmip_objects/{id}."""
-    return Reply(200, collection("kmip_object+json", [_object_view(_object(call))]))
+    return Reply(200, collection("kmip_object+json", [_object_view(object_of(call))]))
 
 
 def delete_object(call: Call) -> Reply:
     """DELETE .../kmip_objects/{id}. Whether an active one needs `force` is not known; here it does not."""
     force = call.flag("force")
-    thing = _object(call)
+    thing = object_of(call)
     if thing.state in DESTROYED:
         raise plain(410, "KMIP object could not be deleted: it is destroyed")
     if thing.state == _ACTIVE and not force and call.rules.varies("active-kmip-object-needs-force"):
@@ -120,38 +127,44 @@ def delete_object(call: Call) -> Reply:
 
 def list_certificates(call: Call) -> Reply:
     """GET .../certificates: without the PEM texts."""
-    views = [_certificate_view(one, pem=False) for one in _adapter(call).certificates.values()]
+    views = [_certificate_view(one, pem=False) for one in adapter_of(call).certificates.values()]
     return paged(call, "kmip_client_certificate+json", views, _MAX_PAGE, _PAGE)
 
 
 def add_certificate(call: Call) -> Reply:
     """POST .../certificates."""
-    adapter = _adapter(call)
+    adapter = adapter_of(call)
     resource = single_resource(call.body(), CERTIFICATE_TYPE, "Only one certificate per request is supported")
     name = _name(resource, "kmip_cert_")
     pem = resource.text("certificate") or ""
     fingerprint = _fingerprint(pem)
     if any(one.name == name for one in adapter.certificates.values()):
         raise RefusalError("KMIP_CERT_DUPLICATE_NAME_ERR")
-    everywhere = (one for each in call.instance.adapters.values() for one in each.certificates.values())
-    if any(one.fingerprint == fingerprint for one in everywhere):
-        raise RefusalError("KMIP_CERT_DUPLICATE_ERR")
+    check_certificate_free(call, fingerprint)
     made = KmipCertificate(str(uuid4()), name, pem, fingerprint, call.now, call.identity.iam_id)
     adapter.certificates[made.id] = made
     _modified(call, adapter)
     return Reply(201, collection("kmip_client_certificate+json", [_certificate_view(made, pem=True)]))
 
 
+@rule
+def check_certificate_free(call: Call, fingerprint: str) -> None:
+    """A certificate belongs to one adapter of the instance. Raises KMIP_CERT_DUPLICATE_ERR."""
+    everywhere = (one for each in call.instance.adapters.values() for one in each.certificates.values())
+    if any(one.fingerprint == fingerprint for one in everywhere):
+        raise RefusalError("KMIP_CERT_DUPLICATE_ERR")
+
+
 def get_certificate(call: Call) -> Reply:
     """GET .../certificates/{id or name}."""
-    view = _certificate_view(_certificate(call), pem=True)
+    view = _certificate_view(certificate_of(call), pem=True)
     return Reply(200, collection("kmip_client_certificate+json", [view]))
 
 
 def delete_certificate(call: Call) -> Reply:
     """DELETE .../certificates/{id or name}."""
-    adapter = _adapter(call)
-    del adapter.certificates[_certificate(call).id]
+    adapter = adapter_of(call)
+    del adapter.certificates[certificate_of(call).id]
     _modified(call, adapter)
     return Reply(204)
 
@@ -174,22 +187,28 @@ def _named(things: Iterable[Any], reference: str) -> Any:
     return next((thing for thing in things if reference in (thing.id, thing.name)), None)
 
 
-def _adapter(call: Call) -> KmipAdapter:
+@rule
+def adapter_of(call: Call) -> KmipAdapter:
+    """Return the adapter that the path names by id or name. Raises 404."""
     found: KmipAdapter | None = _named(call.instance.adapters.values(), call.args["adapter"])
     if found is None:
         raise plain(404, "KMIP adapter could not be retrieved: it does not exist")
     return found
 
 
-def _object(call: Call) -> KmipObject:
-    found = _adapter(call).objects.get(call.args["object"])
+@rule
+def object_of(call: Call) -> KmipObject:
+    """Return the object of this adapter that the path names. Raises 404."""
+    found = adapter_of(call).objects.get(call.args["object"])
     if found is None:
         raise plain(404, "KMIP object could not be retrieved: it does not exist")
     return found
 
 
-def _certificate(call: Call) -> KmipCertificate:
-    found: KmipCertificate | None = _named(_adapter(call).certificates.values(), call.args["certificate"])
+@rule
+def certificate_of(call: Call) -> KmipCertificate:
+    """Return the certificate of this adapter that the path names by id or name. Raises 404."""
+    found: KmipCertificate | None = _named(adapter_of(call).certificates.values(), call.args["certificate"])
     if found is None:
         raise plain(404, "KMIP client certificate could not be retrieved: it does not exist")
     return found

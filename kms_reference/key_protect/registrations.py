@@ -49,7 +49,7 @@ def update_registration(call: Call) -> Reply:
 def delete_registration(call: Call) -> Reply:
     """DELETE .../registrations/{crn}."""
     key = call.key()
-    registration = key.registrations.get(call.args["crn"])
+    registration = registered(call, key)
     if registration is None:
         raise plain(404, "Action could not be performed on key: the resource is not registered")
     _check_owner(call, registration)
@@ -81,7 +81,7 @@ def _write(call: Call, *, keep: bool) -> Reply:
         body = call.body()
         if body.get("resources") != [{}]:
             members = single_resource(body, INPUT_TYPE, "Only one registration per request is supported")
-    old = key.registrations.get(crn)
+    old = registered(call, key)
     if old is None and keep:
         raise plain(404, "Action could not be performed on key: the resource is not registered")
     if old is not None:
@@ -91,6 +91,12 @@ def _write(call: Call, *, keep: bool) -> Reply:
     call.instance.touch(key)
     view = collection("registration+json", [_view(call, key, registration)])
     return Reply(201 if old is None else 200, view)
+
+
+@rule
+def registered(call: Call, key: Key) -> Registration | None:
+    """Return this key's registration of the resource that the path names."""
+    return key.registrations.get(call.args["crn"])
 
 
 @rule
@@ -166,12 +172,13 @@ def _list(call: Call, keys: list[Key]) -> Reply:
         _view(call, key, registration)
         for key in keys
         for registration in key.registrations.values()
-        if _fits(registration.crn, pattern) and prevented in (None, registration.prevent_deletion)
+        if fits(call, registration.crn, pattern) and prevented in (None, registration.prevent_deletion)
     ]
     return paged(call, "registration+json", views, MAX_PAGE, PAGE)
 
 
-def _fits(text: str, pattern: str) -> bool:
+@rule
+def fits(_: Call, text: str, pattern: str) -> bool:
     """Whether the text matches the pattern, in which `*` stands for any text; linear, unlike a regular expression."""
     first, *rest = pattern.split("*")
     if not rest:

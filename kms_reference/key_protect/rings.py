@@ -37,11 +37,17 @@ def create_ring(call: Call) -> Reply:
     """POST /key_rings/{id}: 201 without a body."""
     ring = call.args["ring"]
     check_ring_id(ring)
-    if ring == DEFAULT_RING or ring in call.instance.rings:
-        raise plain(409, "Key ring could not be created: a key ring with this id exists")
+    check_ring_free(call, ring)
     call.instance.rings[ring] = [call.now, call.identity.iam_id]
     call.instance.changed = True
     return Reply(201)
+
+
+@rule
+def check_ring_free(call: Call, ring: str) -> None:
+    """A key ring's id is unique in the instance. Raises 409."""
+    if ring == DEFAULT_RING or ring in call.instance.rings:
+        raise plain(409, "Key ring could not be created: a key ring with this id exists")
 
 
 def delete_ring(call: Call) -> Reply:

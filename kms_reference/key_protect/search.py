@@ -57,7 +57,7 @@ Test = Callable[["Key"], bool]
 @rule
 def head_keys(call: Call) -> Reply:
     """HEAD /keys: how many keys match."""
-    return Reply(200, None, {"Key-Total": str(len(_matching(call, _tests(call))))})
+    return Reply(200, None, {"Key-Total": str(len(matching(call, _tests(call))))})
 
 
 def list_keys(call: Call) -> Reply:
@@ -65,24 +65,31 @@ def list_keys(call: Call) -> Reply:
     offset, limit = page(call, MAX_PAGE, PAGE)
     tests = _tests(call)
     metadata: dict[str, Any] = {}
-    keys = _matching(call, tests)
+    keys = matching(call, tests)
     first: list[Key] = []
     if call.query.get("search"):
-        search = _search(call.query["search"])
+        search = read_search(call, call.query["search"])
         metadata["searchQuery"] = search.view()
         first = [key for key in keys if search.names(key)]
         if len(keys) <= MAX_PAGE:
-            keys = [key for key in keys if search.matches(key) and key not in first]
+            keys = [key for key in keys if found_by(call, search, key) and key not in first]
         elif first:
             keys, metadata["incompleteSearch"] = [], True
         else:
             raise RefusalError("KEY_SEARCH_TOO_BROAD")
-    for name, descending in reversed(_order(call)):
-        # Keys without the member come last in ascending order.
-        keys.sort(key=lambda key: _sort_value(key, name), reverse=descending)
-    keys = first + keys
+    keys = first + in_order(call, keys, _order(call))
     shown = shown_in_list(call, page_of(call, keys, offset, limit))
     return Reply(200, collection("key+json", shown, **metadata))
+
+
+@rule
+def in_order(_: Call, keys: list[Key], order: list[tuple[str, bool]]) -> list[Key]:
+    """Return the keys in an order of members, each with whether it descends."""
+    sorted_keys = list(keys)
+    for name, descending in reversed(order):
+        # Keys without the member come last in ascending order.
+        sorted_keys.sort(key=lambda key: sort_value(key, name), reverse=descending)
+    return sorted_keys
 
 
 @rule
@@ -132,6 +139,7 @@ def page(call: Call, most: int, default: int) -> tuple[int, int]:
     return call.number("offset", 0, None, 0), limit
 
 
+@rule
 def paged(call: Call, kind: str, views: list[dict[str, Any]], most: int, default: int) -> Reply:
     """One page of a list, with `totalCount` when asked."""
     offset, limit = page(call, most, default)
@@ -139,7 +147,9 @@ def paged(call: Call, kind: str, views: list[dict[str, Any]], most: int, default
     return Reply(200, collection(kind, views[offset : offset + limit], **metadata))
 
 
-def _matching(call: Call, tests: list[Test]) -> list[Key]:
+@rule
+def matching(call: Call, tests: list[Test]) -> list[Key]:
+    """Return the keys of the list's ring that pass every test."""
     keys = call.instance.keys.values()
     ring = ring_of_list(call)
     return [key for key in keys if (ring is None or key.ring == ring) and all(test(key) for test in tests)]
@@ -176,7 +186,13 @@ def _tests(call: Call) -> list[Test]:
     if call.query.get("extractable"):
         extractable = call.flag("extractable")
         tests.append(lambda key: key.extractable == extractable)
-    return tests + [_filter_test(*term) for term in terms]
+    return tests + [filter_test(call, *term) for term in terms]
+
+
+@rule
+def terms_held(_: Call, terms: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Return the terms of a filter that a key has to fulfil: all of them."""
+    return terms
 
 
 def _terms(call: Call) -> list[tuple[str, str, str]]:
@@ -192,10 +208,12 @@ def _terms(call: Call) -> list[tuple[str, str, str]]:
     for name, _, _ in terms:
         if sum(term[0] == name for term in terms) > _MAX_TERMS:
             raise bad_query("filter", _VALID_FILTER)
-    return terms
+    return terms_held(call, terms)
 
 
-def _filter_test(name: str, operator: str, value: str) -> Test:
+@rule
+def filter_test(_: Call, name: str, operator: str, value: str) -> Test:
+    """Return what a key has to pass for one term. Raises INVALID_QUERY_PARAM_ERR."""
     refusal = bad_query("filter", _VALID_FILTER)
     if name in _DATES:
         read = _DATES[name]
@@ -232,7 +250,8 @@ def check_order(_: Call, order: list[tuple[str, bool]]) -> None:
         raise bad_query("sort", f"a valid string from one of this [{','.join(SORTS)}]")
 
 
-def _sort_value(key: Key, name: str) -> tuple[bool, float | str]:
+def sort_value(key: Key, name: str) -> tuple[bool, float | str]:
+    """Return what a key is sorted by: whether it lacks the member, and the member."""
     if name in _DATES:
         moment = _DATES[name](key)
         return (moment is None, moment or 0.0)
@@ -244,7 +263,9 @@ def _sort_value(key: Key, name: str) -> tuple[bool, float | str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
+class Search:
+    """A search taken apart: the text, where it is looked for, whether it is inverted, whether it is a whole name."""
+
     text: str
     scopes: tuple[str, ...]
     inverted: bool
@@ -274,7 +295,15 @@ class _Search:
         return view
 
 
-def _search(text: str) -> _Search:
+@rule
+def found_by(_: Call, search: Search, key: Key) -> bool:
+    """Whether the search finds the key by its names."""
+    return search.matches(key)
+
+
+@rule
+def read_search(_: Call, text: str) -> Search:
+    """Take a search apart: its prefixes, in any order, and its text."""
     scopes: list[str] = []
     inverted = exact = False
     while True:
@@ -290,4 +319,4 @@ def _search(text: str) -> _Search:
             exact = True
         else:
             scopes.append(prefix)
-    return _Search(text, tuple(dict.fromkeys(scopes)) or ("name", "alias"), inverted, exact)
+    return Search(text, tuple(dict.fromkeys(scopes)) or ("name", "alias"), inverted, exact)

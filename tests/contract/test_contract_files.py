@@ -21,6 +21,9 @@ SCHEMA_OF = {
     "reason_codes.yaml": "reason-codes",
     "requirements.yaml": "requirements",
     "errata.yaml": "errata",
+    "relations.yaml": "relations",
+    "ownership.yaml": "ownership",
+    "concurrency.yaml": "concurrency",
 }
 FILES = [folder / name for folder in CONTRACTS for name in SCHEMA_OF if (folder / name).is_file()]
 KEY_PROTECT = ROOT / "contracts" / "key_protect"

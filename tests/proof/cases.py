@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,8 +13,9 @@ import pytest
 from kms_conformance.contract.contract import load_contract, short_anchor
 from kms_conformance.judging.verdict import Run
 from kms_conformance.pytest_plugin.items import body_of, describe, is_case
+from kms_conformance.pytest_plugin.views import ViewItems
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.options import Options
+from kms_conformance.run.options import SEED, Options
 from kms_conformance.run.schedule import order
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target
@@ -46,11 +47,23 @@ class _Grab:
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
 
+        self._views = ViewItems(SEED, whole=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        made = yield
+        return self._views.beside(made) if isinstance(made, list) else made
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
             if is_case(item):
                 info = describe(item)
                 self.cases[info.id] = Case(info, body_of(item))
+
+
+def law_of(case_id: str) -> str:
+    """Return the law that a case belongs to, ``""`` for a case of a documented sequence."""
+    return case_id.partition(".laws.")[2].partition("[")[0]
 
 
 @cache

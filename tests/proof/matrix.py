@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cases import collected, run_cases
+from cases import collected, law_of, run_cases
 from matrix_page import render
 from matrix_rules import broken_rules
 from reach import Reach, reach_of
@@ -28,6 +28,7 @@ from systems import SYSTEMS, Kind
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.verdict import Run
+from kms_reference.defects import LAW_OF
 
 ROOT = Path(__file__).parents[2]
 DATA, PAGE = ROOT / "docs" / "kill-matrix.json", ROOT / "docs" / "kill-matrix.md"
@@ -42,7 +43,8 @@ def tasks(
 ) -> list[Task]:
     """Return the rows to run whose name is wanted: contract, kind, name and the cases that need to be run for it.
 
-    These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all.
+    These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all. A defect that
+    no law is made for is run without the cases of the laws: whether a documented sequence shows it is the question.
     """
     rows: dict[str, list[tuple[Kind, str]]] = {
         contract: [
@@ -62,7 +64,17 @@ def tasks(
         every = tuple(collected(contract))
         reach = reaches[contract].result() if contract in reaches else {}
         found += [
-            (contract, kind, name, tuple(case for case in every if case in reach.get(name, every)))
+            (
+                contract,
+                kind,
+                name,
+                tuple(
+                    case
+                    for case in every
+                    if case in reach.get(name, every)
+                    and (kind == "variation" or name in LAW_OF or everywhere or not law_of(case))
+                ),
+            )
             for kind, name in chosen
         ]
     return found

@@ -6,6 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from cases import law_of
+
+from kms_reference.defects import LAW_OF
+
 _MOST = 6
 
 
@@ -23,6 +27,7 @@ def render(matrix: Mapping[str, Any]) -> str:
     ]
     contracts = dict.fromkeys(case["contract"] for case in matrix["cases"])
     lines += [_figures(matrix, contract) for contract in contracts]
+    lines += _laws(matrix)
     lines += [
         "",
         "## Defects",
@@ -48,6 +53,24 @@ def render(matrix: Mapping[str, Any]) -> str:
         for row in matrix["variations"]
     ]
     return "\n".join(lines) + "\n"
+
+
+def _laws(matrix: Mapping[str, Any]) -> list[str]:
+    """Return the part about laws: what each is made for, and what it alone finds."""
+    lines = [
+        "",
+        "## Laws",
+        "",
+        "| law | cases | defects made for it | found | found by this law alone |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for law in dict.fromkeys(LAW_OF.values()):
+        rows = [row for row in matrix["defects"] if LAW_OF.get(row["name"]) == law]
+        found = [row for row in rows if any(law_of(case) == law for case in row["found_by"])]
+        alone = [row for row in found if all(law_of(case) == law for case in row["found_by"])]
+        cases = sum(law_of(case["id"]) == law for case in matrix["cases"])
+        lines.append(f"| {law} | {cases} | {len(rows)} | {len(found)} | {len(alone)} |")
+    return lines
 
 
 def _figures(matrix: Mapping[str, Any], contract: str) -> str:

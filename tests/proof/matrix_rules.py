@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cases import law_of
+
+from kms_reference.defects import LAW_OF
+
 Matrix = Mapping[str, Any]
 
 # Rows that no section of the page holds stand under a topic; here is which sections a topic elaborates.
@@ -26,7 +30,8 @@ def broken_rules(matrix: Matrix) -> list[str]:
 
     Every defect is found: a case fails, or warns where the contract's rows allow no more; at least one of these cases
     covers a section of the defect; no defect brings the suite itself down; no variation raises an alarm; every case
-    with a MUST fails for at least one defect.
+    with a MUST fails for at least one defect, every law for at least one of each kind that it distinguishes. What a law
+    is made for is found by that law.
     """
     sections = {case["id"]: _elaborated(case["sections"]) for case in matrix["cases"]}
     lines = []
@@ -46,11 +51,14 @@ def broken_rules(matrix: Matrix) -> list[str]:
         if row["verdict"] != "conformant":
             alarmed = [*row["found_by"], *row["inconclusive"], *row["errors"]]
             lines.append(f"variation {name} is {row['verdict']} ({', '.join(alarmed[:5])})")
+    for law, row in ((LAW_OF[row["name"]], row) for row in matrix["defects"] if row["name"] in LAW_OF):
+        if not any(law_of(case) == law for case in row["found_by"]):
+            lines.append(f"defect {row['name']} is not found by the law {law}")
     killers = {case for row in matrix["defects"] for case in row["found_by"]}
     lines += [
         f"case {case['id']} has a MUST and finds no defect"
         for case in matrix["cases"]
-        if case["must"] and case["id"] not in killers
+        if case["must"] and case["id"] not in killers and not law_of(case["id"])
     ]
     return lines
 

@@ -48,7 +48,13 @@ class Keys(Base):
         return {name: value for name, value in resource.items() if value is not None}
 
     def create_key(
-        self, body: JSON = None, *, path: str = "/keys", raw: bytes | None = None, **members: Any
+        self,
+        body: JSON = None,
+        *,
+        path: str = "/keys",
+        raw: bytes | None = None,
+        params: Mapping[str, Any] | None = None,
+        **members: Any,
     ) -> Answer:
         """Create a key from members, or send ``body`` as it is."""
         if body is None and raw is None:
@@ -56,7 +62,7 @@ class Keys(Base):
         resources = body.get("resources") if isinstance(body, dict) else None
         names = [entry.get("name", "") for entry in resources or () if isinstance(entry, dict)]
         rows = [self.intend("key", str(name)) for name in names or [self.name()]]
-        answer = self.request("POST", path, body, content_type=KEY, raw=raw, step="create key")
+        answer = self.request("POST", path, body, params=params, content_type=KEY, raw=raw, step="create key")
         made = answer.body.get("resources") if answer.ok and isinstance(answer.body, dict) else None
         ids = [entry.get("id") for entry in made or () if isinstance(entry, dict)]
         for row, key_id in zip(rows, ids, strict=False):

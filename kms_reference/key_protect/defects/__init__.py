@@ -3,6 +3,10 @@
 from typing import Final
 
 from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
+from kms_reference.key_protect.defects.laws_concurrency import CONCURRENCY_DEFECTS
+from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
+from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
+from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
@@ -10,12 +14,20 @@ from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
 
-__all__ = ["DEFECTS", "FUZZ_DEFECTS"]
+__all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
+
+LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
+    "views": VIEW_DEFECTS,
+    "relations": LIST_DEFECTS,
+    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
+    "concurrency": CONCURRENCY_DEFECTS,
+}
+"""What a law is made for, by the law: each shows where no documented sequence looks."""
 
 DEFECTS: Final[tuple[Defect, ...]] = (
     *RULE_DEFECTS,
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
-    *VIEW_DEFECTS,
+    *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

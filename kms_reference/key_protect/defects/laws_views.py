@@ -71,7 +71,7 @@ def _reader_in_old_form(_: Exchange, identity: Identity, operation: Operation) -
     return operation.id == "actionOnKey"
 
 
-def _by_token(_: Call, key: Key, *__: Any) -> bool:
+def _by_token(_: Call, key: Key, *__: Any, **___: Any) -> bool:
     return key.versions[-1].by_token
 
 

@@ -1,0 +1,206 @@
+"""Histories of Key Protect: redacted exchanges as operations of the executable model, which says what fits an order."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from kms_conformance.adapters.key_protect.model import (
+    APPROVER,
+    MANAGER,
+    OUTSIDER,
+    PURGER,
+    READER,
+    SERVICE,
+    Answer,
+    Caller,
+    Ciphertext,
+    Instance,
+    Operation,
+    Timing,
+    apply,
+    observe,
+)
+from kms_conformance.adapters.key_protect.model.facts import lead
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.judging.histories import Seen
+from kms_conformance.laws.histories import History
+
+_CALLERS: Mapping[str, Caller] = {
+    one.name: one for one in (MANAGER, APPROVER, PURGER, READER, OUTSIDER, SERVICE)
+}
+_TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
+_SLACK = 5.0
+"""Seconds by which dates of whole seconds and a clock that was read before may be off, beside what a request takes.
+
+``unsure`` in an expectation adds what the reading of the instance's clock took."""
+_READS = frozenset({"GET", "HEAD"})
+_USES = frozenset({"wrapKey", "unwrapKey", "rewrapKey"})
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
+"""What a gateway says, or a service that is not there: whether the request was carried out, nobody knows."""
+_LISTS = frozenset({"listKeyRings"})
+_TOKENS = frozenset({"postImportToken", "getImportToken"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the model, and when it was sent on the instance's clock, in seconds since 1970."""
+
+    operation: Operation
+    now: float
+    reads: bool
+
+
+class InstanceModel:
+    """One instance by the executable specification."""
+
+    def read(self, history: Sequence[Seen]) -> list[tuple[Asked, Answer | None]]:
+        """Return the operations and answers that exchanges show."""
+        known: dict[str, Ciphertext] = {}
+        rings = {one.exchange.sent.path.rpartition("/")[2] for one in history if _is_ring(one.exchange)}
+        found = []
+        for one in history:
+            operation, answer = _operation(one.exchange, known), _answer(one.exchange)
+            if operation.name == "wrapKey" and answer is not None and not answer.refused:
+                _remember(known, operation, answer)
+            if operation.name in _LISTS and answer is not None:
+                answer = _ours(answer, rings)
+            reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
+            found.append((Asked(operation, one.exchange.started + one.ahead, reads), answer))
+        return found
+
+    def begin(self, history: Sequence[Seen], value: Mapping[str, Any]) -> Instance:
+        """Return an instance of which nothing is known but what the history makes."""
+        slowest = max((one.exchange.duration for one in history), default=0.0)
+        slack = _SLACK + slowest + float(value.get("unsure", 0))
+        return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=slack))
+
+    def step(self, state: Instance, operation: Asked, answer: Answer | None) -> Instance | None:
+        """Return the state after an operation, ``None`` where it may not be answered so."""
+        if answer is None:
+            prediction, after = apply(state, operation.operation, operation.now)
+            return after if prediction.success is not None else state
+        seen = observe(state, operation.operation, operation.now, answer)
+        return None if seen.wrong else seen.state
+
+    def wrong(self, state: Instance, operation: Asked, answer: Answer | None) -> str:
+        """Return why it may not be answered so."""
+        if answer is None:
+            return "which may be"
+        return "; ".join(observe(state, operation.operation, operation.now, answer).wrong)
+
+    def things(self, operation: Asked, answer: Answer | None) -> Iterable[Hashable]:
+        """Return the ids and names that a request and its answer hold; all rings are one thing, and so is the token."""
+        asked = operation.operation
+        yield from asked.path.values()
+        yield from filter(None, [asked.ring])
+        if asked.name in _TOKENS:
+            yield "the import token"
+        if asked.name.endswith(("KeyRing", "KeyRings")) or asked.ring:
+            yield "the rings"
+        body = asked.body if isinstance(asked.body, dict) else {}
+        yield from (value for value in [body.get("keyRingID")] if value)
+        for resource in body.get("resources", ()):
+            data = resource.get("profile_data", {})
+            named = [
+                resource.get("certificate"),
+                resource.get("name"),
+                data.get("crk_id"),
+                *resource.get("aliases", ()),
+            ]
+            yield from filter(None, named)
+        made = lead(answer.body, "resources.0.id") if answer is not None else None
+        if isinstance(made, str) and not operation.reads:
+            yield made
+
+    def harmless(self, operation: Asked, answer: Answer | None) -> bool:
+        """Tell whether an operation that was answered so has changed nothing: it read, used a key, or was refused."""
+        if answer is None:
+            return operation.reads
+        return operation.reads or operation.operation.name in _USES or answer.refused
+
+
+def history(seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Asked, Answer, Instance]:
+    """Return exchanges as a history of one instance."""
+    return History(InstanceModel(), seen, value)
+
+
+def complaint(seen: Sequence[Seen], value: Mapping[str, Any]) -> str | None:
+    """Return why exchanges fit no order, ``None`` where they do: the function that the contract names."""
+    return history(seen, value).complaint()
+
+
+def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation:
+    template = load_contract("key_protect").operations[exchange.operation or ""].path
+    given = urlsplit(exchange.sent.url)
+    names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
+    body = _without_tokens(exchange.sent.body)
+    text = body.get("ciphertext") if isinstance(body, dict) else None
+    return Operation(
+        exchange.operation or "",
+        caller=_CALLERS[exchange.identity],
+        path={
+            name.strip("{}"): unquote(value)
+            for name, value in zip(names, values, strict=True)
+            if name.startswith("{")
+        },
+        query=dict(parse_qsl(given.query, keep_blank_values=True)),
+        ring=exchange.sent.headers.get("x-kms-key-ring"),
+        prefer=exchange.sent.headers.get("prefer"),
+        body=body,
+        ciphertext=known.get(str(text)),
+    )
+
+
+def _answer(exchange: Exchange) -> Answer | None:
+    """Return an answer as the model reads it; one of which nobody knows what it did is none."""
+    answer = exchange.answer
+    if answer is None or answer.status in _UNAVAILABLE:
+        return None
+    refused = answer.status >= HTTPStatus.BAD_REQUEST
+    code = (answer.code or "") if refused else ""
+    return Answer(answer.status, code, _without_tokens(answer.body), answer.headers)
+
+
+def _without_tokens(value: Any) -> Any:
+    """Return a document in which each token of a secret is 32 bytes in base64, the same for the same token."""
+    match value:
+        case dict():
+            return {name: _without_tokens(inner) for name, inner in value.items()}
+        case list():
+            return [_without_tokens(inner) for inner in value]
+        case str() if _TOKEN.fullmatch(value):
+            return base64.b64encode(hashlib.sha256(value.encode()).digest()).decode()
+    return value
+
+
+def _remember(known: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:
+    """Note what a ciphertext holds."""
+    text, body = lead(answer.body, "ciphertext"), operation.body if isinstance(operation.body, dict) else {}
+    version = lead(answer.body, "keyVersion.id")
+    if isinstance(text, str) and isinstance(version, str):
+        plaintext = body.get("plaintext") or lead(answer.body, "plaintext")
+        known[text] = Ciphertext(operation.path["id"], version, str(plaintext), tuple(body.get("aad", ())))
+
+
+def _is_ring(exchange: Exchange) -> bool:
+    return exchange.operation in {"createKeyRing", "deleteKeyRing"}
+
+
+def _ours(answer: Answer, rings: set[str]) -> Answer:
+    """Return a list of rings without those of others, who share the instance."""
+    body = answer.body
+    if answer.refused or not isinstance(body, dict) or not isinstance(body.get("resources"), list):
+        return answer
+    ours = [
+        one for one in body["resources"] if isinstance(one, dict) and one.get("id") in {"default", *rings}
+    ]
+    metadata = {**body.get("metadata", {}), "collectionTotal": len(ours)}
+    return replace(answer, body={**body, "metadata": metadata, "resources": ours})

@@ -1,0 +1,134 @@
+"""What ownership is asked about: things in a key ring, under a parent, of an instance, beside others like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kms_conformance.adapters.key_protect.laws.asking import Asking
+from kms_conformance.adapters.key_protect.laws.listed import made_object
+from kms_conformance.laws.asking import Subjects
+
+_NOWHERE = "00000000-0000-4000-8000-000000000000"
+_OTHER_INSTANCE = "8d2f5c5e-6a1b-4f6e-8f0d-2b7a9c1e4d30"
+_CREATED_LONG_AGO = "2001-01-01T00:00:00Z"
+
+
+def key_in_ring(kms: Asking) -> Subjects:
+    """Make a root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
+    ring, elsewhere, alias = kms.new_ring(), kms.new_ring(), kms.short_name("mine")
+    plaintext, inside = kms.key_material(), kms.in_ring(ring)
+    key = inside.create_root_key(aliases=[alias])
+    bystander = kms.create_root_key()
+    ciphertext = inside.wrap(key, plaintext).needed()["ciphertext"]
+    marks = {
+        "ring": ring,
+        "elsewhere": elsewhere,
+        "key": key.id,
+        "name": key.name,
+        "alias": alias,
+        "new_alias": kms.short_name("new"),
+        "bystander": bystander.id,
+        "bystander_name": bystander.name,
+        "plaintext": plaintext,
+        "ciphertext": ciphertext,
+        "crn": kms.crn(),
+        "new_crn": kms.crn() + "-new",
+    }
+    return Subjects(marks=marks | always(kms))
+
+
+def registered_key(kms: Asking) -> Subjects:
+    """Make a key with a registration that prevents nothing, beside another key."""
+    found = key_in_ring(kms)
+    kms.as_identity("service").create_registration(
+        found.marks["key"], found.marks["crn"], description="mine"
+    ).needed(200, 201)
+    return found
+
+
+def imported_key(kms: Asking) -> Subjects:
+    """Import a root key into a ring of its own, beside another ring; its material is known."""
+    ring, elsewhere = kms.new_ring(), kms.new_ring()
+    key = kms.in_ring(ring).import_root_key()
+    marks = always(kms) | {"ring": ring, "elsewhere": elsewhere, "key": key.id, "material": key.material}
+    return Subjects(marks=marks)
+
+
+def standard_key(kms: Asking) -> Subjects:
+    """Make a standard key, whose payload not everybody may read, beside a root key."""
+    key, bystander = kms.create_standard_key(), kms.create_root_key()
+    marks = {"key": key.id, "name": key.name, "bystander": bystander.id}
+    return Subjects(marks=marks | always(kms))
+
+
+def plain(kms: Asking) -> Subjects:
+    """Make two root keys of an instance that gives its keys no policies."""
+    kms.demand_no_inherited_policies()
+    key, bystander = kms.create_root_key(), kms.create_root_key()
+    return Subjects(marks={"key": key.id, "bystander": bystander.id} | always(kms))
+
+
+def ring(kms: Asking) -> Subjects:
+    """Make an empty key ring, and names for more."""
+    marks = {"ring": kms.new_ring(), "new_ring": kms.short_name("unasked")}
+    return Subjects(marks=marks | always(kms))
+
+
+def adapters(kms: Asking) -> Subjects:
+    """Make two KMIP adapters, each with a client certificate; both have one of the same name as well."""
+    key, shared = kms.create_root_key(), kms.short_name("shared")
+    marks: dict[str, Any] = {"key": key.id, "shared": shared}
+    for who in ("mine", "theirs"):
+        name, certificate = kms.short_name(who), kms.short_name("cert")
+        made = kms.create_adapter(key, name).needed()
+        added = kms.add_certificate(name, certificate, kms.client_certificate()).needed()
+        same = kms.add_certificate(name, shared, kms.client_certificate()).needed()
+        marks |= {
+            who: name,
+            f"{who}_id": made["resources.0.id"],
+            f"{who}_cert": certificate,
+            f"{who}_cert_id": added["resources.0.id"],
+            f"{who}_shared_id": same["resources.0.id"],
+        }
+    marks |= {
+        "pem": kms.client_certificate(),
+        "new_cert": kms.short_name("newcert"),
+        "new_adapter": kms.short_name("newad"),
+    }
+    return Subjects(marks=marks | always(kms))
+
+
+def objects(kms: Asking) -> Subjects:
+    """Make two KMIP adapters, each with an object."""
+    key = kms.create_root_key()
+    marks: dict[str, Any] = {}
+    for who in ("mine", "theirs"):
+        name = kms.new_adapter(key)
+        marks |= {who: name, f"{who}_object": made_object(kms, name)}
+    return Subjects(marks=marks | always(kms))
+
+
+def always(kms: Asking) -> dict[str, Any]:
+    """Return what every case may name."""
+    return {
+        "nowhere": _NOWHERE,
+        "instance": kms.case.instance,
+        "instance_elsewhere": _OTHER_INSTANCE,
+        "long_ago": _CREATED_LONG_AGO,
+        "new_name": kms.name(),
+        "new_ring_name": kms.short_name("newring"),
+        "material": kms.key_material(),
+    }
+
+
+MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
+    "key-in-ring": key_in_ring,
+    "registered-key": registered_key,
+    "imported-key": imported_key,
+    "standard-key": standard_key,
+    "plain": plain,
+    "ring": ring,
+    "kmip-adapters": adapters,
+    "kmip-things": objects,
+}

@@ -1,0 +1,31 @@
+"""The system that laws are held against: requests by name, and every kind of subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kms_conformance.adapters.key_protect.laws import histories, together
+from kms_conformance.adapters.key_protect.laws.asking import Asking
+from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
+from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
+from kms_conformance.judging.histories import Seen
+from kms_conformance.laws.asking import Subjects
+from kms_conformance.laws.concurrency import Thing
+from kms_conformance.laws.histories import History
+
+
+class KeyProtectLaws(Asking):
+    """Key Protect as :class:`kms_conformance.laws.asking.System` and :class:`kms_conformance.laws.concurrency.Together`."""
+
+    def subjects(self, what: str) -> Subjects:
+        """Make the subjects of this name."""
+        return {**LISTED, **OWNED}[what](self)
+
+    def things(self, what: str, number: int) -> Iterator[Thing]:
+        """Make so many things of a kind."""
+        return together.things(self, what, number)
+
+    def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+        """Return exchanges as a history of the model."""
+        return histories.history(seen, value)

@@ -1,0 +1,103 @@
+"""What a law asks of a system: subjects to ask about, and any operation of its contract, sent as it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kms_conformance.errors import AuthorError
+from kms_conformance.run.outcomes import ConformanceFailure
+
+if TYPE_CHECKING:
+    from kms_conformance.run.answer import Answer
+    from kms_conformance.run.case import CaseRun
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request by the name of its operation; ``path`` holds the parameters of the path, not yet encoded."""
+
+    operation: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    identity: str = ""
+
+
+@dataclass(slots=True)
+class Subjects:
+    """What a law asks about: ``entries`` as each one's own reply shows it, ``marks`` what data calls ``{name}``."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    marks: dict[str, Any] = field(default_factory=dict)
+
+
+class System(Protocol):
+    """A system as a law sees it. What a request makes is journalled before it is sent and removed when the case ends."""
+
+    case: CaseRun
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody but this case uses the instance."""
+
+    def subjects(self, what: str) -> Subjects:
+        """Make the subjects of this name; the case is inconclusive when that fails."""
+
+    def ask(self, ask: Ask) -> Answer:
+        """Send a request."""
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Let time pass."""
+
+
+def filled(value: Any, marks: Mapping[str, Any]) -> Any:
+    """Return data with its ``{names}`` replaced by what they stand for; a text that is one name becomes the value itself."""
+    match value:
+        case dict():
+            return {filled(key, marks): filled(inner, marks) for key, inner in value.items()}
+        case list():
+            return [filled(inner, marks) for inner in value]
+        case str() if "{" in value:
+            name = value[1:-1]
+            if value == f"{{{name}}}" and name in marks:
+                return marks[name]
+            for known, mark in marks.items():
+                value = value.replace(f"{{{known}}}", str(mark))
+            return value
+    return value
+
+
+def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask:
+    """Return the request that data describes; ``more`` is merged into its path, query and headers, or replaces the rest."""
+    known = filled({**data}, marks)
+    merged = {
+        name: {**known.get(name, {}), **filled(more.get(name) or {}, marks)}
+        for name in ("path", "query", "headers")
+    }
+    return Ask(
+        operation=known["do"],
+        **merged,
+        body=filled(more["body"], marks) if "body" in more else known.get("body"),
+        identity=more.get("as") or known.get("as", ""),
+    )
+
+
+def all_of(questions: Iterable[Callable[[], None]]) -> None:
+    """Ask every question, so that one broken row does not hide another; raise the first failure at the end."""
+    first: ConformanceFailure | None = None
+    for question in questions:
+        try:
+            question()
+        except ConformanceFailure as failure:
+            first = first or failure
+    if first is not None:
+        raise first
+
+
+def demand(case: CaseRun, condition: object, why: str) -> None:
+    """Raise :class:`AuthorError` where the data of a law make no sense with its subjects."""
+    if not condition:
+        raise AuthorError(case.info.id, why)

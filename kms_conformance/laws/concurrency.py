@@ -1,0 +1,207 @@
+"""Law 5: what is asked at the same moment comes out as if it had been asked one after the other.
+
+``concurrency.yaml`` holds operations, the things they are sent to, and cases: two operations at once, or several clients
+with a few operations each. Afterwards the thing is read, and all answers, the reading's too, must fit some order by the
+system's model. What is promised is not more than each operation's own effect: an answer that no order explains breaks it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.histories import ONE_ORDER, Seen
+from kms_conformance.laws.asking import Ask, System, asked
+from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.histories import History
+from kms_conformance.laws.linearizability import Fit
+from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
+
+if TYPE_CHECKING:
+    from kms_conformance.evidence.exchange import Exchange
+    from kms_conformance.run.answer import Answer
+    from kms_conformance.run.case import CaseRun
+
+PATIENCE = 5.0
+"""Seconds of this machine's time after which a search for an order gives up."""
+LATER = 0.010
+"""Seconds between two requests of a gate: a window of 50 ms is open by then, and still is."""
+NEAR = (0.0, 0.0005, 0.001, 0.002, 0.004, LATER)
+"""Seconds between two requests where there is time for many tries: also a window of 1 ms is met."""
+ROUNDS = 2
+"""How often each of these is tried, with each of the two requests first."""
+HISTORIES = (2, 12)
+"""Tries of several clients, in a gate and where there is time."""
+AGAIN = 8
+"""Tries with two of their requests, to find a shorter history than the one that was found."""
+
+
+@dataclass(slots=True)
+class Thing:
+    """One thing that is asked at once: what data calls ``{name}``, and the evidence of its making."""
+
+    marks: dict[str, Any] = field(default_factory=dict)
+    made: list[tuple[Exchange, float]] = field(default_factory=list)
+    """Exchanges, and how far the instance's clock was ahead of ours at the time, in seconds."""
+    unsure: float = 0.0
+    """By how many seconds that may be wrong."""
+
+
+class Together(System, Protocol):
+    """A system whose things are asked at once."""
+
+    def things(self, what: str, number: int) -> Iterator[Thing]:
+        """Make so many things of a kind; the case is inconclusive when that fails."""
+
+    def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+        """Return exchanges as a history of the system's model."""
+
+
+def clock(case: CaseRun) -> tuple[float, float]:
+    """Return how far the instance's clock is ahead of ours, and by how much that may be wrong, in seconds."""
+    before = time.time()
+    now = case.now().timestamp()
+    after = time.time()
+    return now - (before + after) / 2, (after - before) / 2
+
+
+Client = Sequence[tuple[float, str]]
+"""What one client asks, one after the other: seconds to wait before, and the operation's name in the data."""
+
+
+class Concurrency:
+    """One case of the law."""
+
+    def __init__(self, system: Together, case: LawCase) -> None:
+        """Take the operations from the data of the contract."""
+        self.system, self.case, self.data = system, system.case, case.data
+        self.recipes: Mapping[str, Any] = law_file(self.case.info.contract, "concurrency")["operations"]
+        self.row = self.case.row(case.rows[0])
+        self.unsure = 0.0
+        self.random = Random(f"{self.case.context.fuzz.seed} {case.id}")  # noqa: S311 - which requests, no secret
+
+    def run(self) -> None:
+        """Try, and read the thing after each try; the first history that fits no order fails the case."""
+        tries = list(self._pairs() if "at_once" in self.data else self._histories())[: self.data.get("most")]
+        for thing, clients in zip(self._things(len(tries)), tries, strict=True):
+            history = self._history(thing, clients)
+            if history.fit(PATIENCE) is Fit.VIOLATES:
+                self._state(self._shorter(history, clients).shortest())
+                return
+            if history.fit(PATIENCE) is Fit.UNDECIDED:
+                raise Inconclusive(f"no order of {len(history.timed)} requests was found in {PATIENCE:g} s")
+            self._state([history.seen(one.id) for one in history.timed])
+
+    def _things(self, number: int) -> Iterator[Thing]:
+        return self.system.things(self.data["thing"], number)
+
+    # --- what is asked when -----------------------------------------------------------------------------------------
+
+    def _pairs(self) -> Iterator[list[Client]]:
+        """Give the two clients of each try."""
+        one, other = self.data["at_once"]
+        apart = [LATER] if not self.case.context.thorough else [near for near in NEAR for _ in range(ROUNDS)]
+        for seconds in apart:
+            yield [[(0.0, one)], [(seconds, other)]]
+            yield [[(seconds, one)], [(0.0, other)]] if one != other else [[(0.0, one)], [(0.0, one)]]
+
+    def _histories(self) -> Iterator[list[Client]]:
+        """Give the clients of each try, drawn by the run's seed."""
+        some = self.data["clients"]
+        for _ in range(HISTORIES[self.case.context.thorough]):
+            number = self.random.randint(some["least"], some["most"])
+            yield [
+                [
+                    (self.random.choice((0.0, 0.0, LATER / 2, LATER)), self.random.choice(some["do"]))
+                    for _ in range(some["each"])
+                ]
+                for _ in range(number)
+            ]
+
+    # --- one try ----------------------------------------------------------------------------------------------------
+
+    def _history(self, thing: Thing, clients: Sequence[Client]) -> History[Any, Any, Any]:
+        """Let the clients ask, read the thing, and return all that was asked and answered."""
+        ahead, unsure = clock(self.case)
+        # A deferred case sends one after the other, so nobody is waited for.
+        start = threading.Barrier(len(clients) if self.case.recording is None else 1)
+        answers = self.case.at_once([self._client(thing, client, start) for client in clients])
+        found = [answer for client in answers for answer in client]
+        for name in self.data["reads"]:
+            question = self._ask(name, thing)
+            if question is not None:
+                found.append(self.system.ask(question))
+        for answer in found:
+            answer.not_judged()
+        if found[-1].reply is None:
+            raise Inconclusive(f"{found[-1].exchange.step}: {found[-1].exchange.outcome}")
+        exchanges = sorted((answer.exchange for answer in found), key=lambda exchange: exchange.started)
+        seen = [Seen(*one) for one in thing.made] + [Seen(exchange, ahead) for exchange in exchanges]
+        self.unsure = max(self.unsure, unsure, thing.unsure)
+        return self.system.history(seen, self._known)
+
+    def _client(self, thing: Thing, client: Client, start: threading.Barrier) -> Callable[[], list[Answer]]:
+        questions = [(seconds, name, self._ask(name, thing)) for seconds, name in client]
+
+        def ask() -> list[Answer]:
+            start.wait()
+            answers = []
+            for seconds, name, question in questions:
+                if question is None:
+                    continue
+                if seconds:
+                    time.sleep(seconds)
+                answer = self.system.ask(question)
+                answers.append(answer)
+                for mark, path in self.recipes[name].get("note", {}).items():
+                    if answer.ok:
+                        thing.marks[mark] = answer[path]
+            return answers
+
+        return ask
+
+    def _ask(self, name: str, thing: Thing) -> Ask | None:
+        """Return the request of an operation, ``None`` where it is about what no answer has named."""
+        recipe = self.recipes[name]
+        if recipe.get("if", "") and recipe["if"] not in thing.marks:
+            return None
+        return asked({known: value for known, value in recipe.items() if known != "note"}, thing.marks)
+
+    # --- what is found ----------------------------------------------------------------------------------------------
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        return {"edition": self.case.context.edition, "unsure": round(self.unsure, 3)}
+
+    def _shorter(self, history: History[Any, Any, Any], clients: Sequence[Client]) -> History[Any, Any, Any]:
+        """Return a history of two requests that fits no order either, where one is found among those that met."""
+        names = list(dict.fromkeys(name for client in clients for _, name in client))
+        pairs = [(one, other) for at, one in enumerate(names) for other in names[at:]]
+        if len(clients) == 2 and all(len(client) == 1 for client in clients):  # noqa: PLR2004 - a pair already
+            return history
+        self.random.shuffle(pairs)
+        tries: list[list[Client]] = [[[(0.0, one)], [(LATER, other)]] for one, other in pairs]
+        tries += [[[(LATER, one)], [(0.0, other)]] for one, other in pairs]
+        tries = tries[:AGAIN]
+        for thing, two in zip(self._things(len(tries)), tries, strict=True):
+            shorter = self._history(thing, two)
+            if shorter.fit(PATIENCE) is Fit.VIOLATES:
+                return shorter
+        return history
+
+    def _state(self, seen: Sequence[Seen]) -> None:
+        """State that these exchanges fit an order; raise :class:`ConformanceFailure` where they do not."""
+        last = max(
+            (one.exchange for one in seen if one.answered),
+            key=lambda exchange: exchange.started + exchange.duration,
+        )
+        requests = [[one.exchange.id, round(one.ahead, 3), one.answered] for one in seen]
+        member = Member("the history", ONE_ORDER, {"requests": requests, **self._known})
+        finding = self.case.judge(Expectation(last.id, self.row.id, self.row.severity, (), (member,)), last)
+        if finding is not None:
+            raise ConformanceFailure(f"{finding.requirement}: {finding.got}")

@@ -1,0 +1,124 @@
+"""Histories made of exchanges: whether they fit some order by a system's model, and the shortest part that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from kms_conformance.judging.histories import Seen, lanes
+from kms_conformance.laws.linearizability import (
+    UNANSWERED,
+    Fit,
+    Found,
+    Search,
+    Timed,
+    parts,
+    shortest,
+)
+
+Op = TypeVar("Op")
+Reply = TypeVar("Reply")
+State = TypeVar("State", bound=Hashable)
+ENDLESS = float("inf")
+
+
+class Model(Protocol[Op, Reply, State]):
+    """What a system allows, one request after the other. An answer ``None`` stands for one that tells nothing."""
+
+    def read(self, history: Sequence[Seen]) -> list[tuple[Op, Reply | None]]:
+        """Return the operations and answers that exchanges show."""
+
+    def begin(self, history: Sequence[Seen], value: Mapping[str, Any]) -> State:
+        """Return the state before a history; ``value`` is what the expectation says beside the requests."""
+
+    def step(self, state: State, operation: Op, answer: Reply | None) -> State | None:
+        """Return the state after an operation, ``None`` where it may not be answered so."""
+
+    def wrong(self, state: State, operation: Op, answer: Reply | None) -> str:
+        """Return why it may not be answered so."""
+
+    def things(self, operation: Op, answer: Reply | None) -> Iterable[Hashable]:
+        """Return what an operation is about: two that have nothing in common do not touch each other."""
+
+    def harmless(self, operation: Op, answer: Reply | None) -> bool:
+        """Tell whether an operation that was answered so has changed nothing."""
+
+
+class History(Generic[Op, Reply, State]):
+    """Exchanges as a history of a model."""
+
+    def __init__(
+        self, model: Model[Op, Reply, State], seen: Sequence[Seen], value: Mapping[str, Any]
+    ) -> None:
+        """Read the exchanges; ``value`` is what the expectation says beside the requests."""
+        self.model, self._seen = model, {one.exchange.id: one for one in seen}
+        clients = lanes(seen)
+        self.timed = [
+            _timed(one, f"client {client}", operation, answer)
+            for one, client, (operation, answer) in zip(seen, clients, model.read(seen), strict=True)
+        ]
+        self.initial = model.begin(seen, value)
+
+    def complaint(self) -> str | None:
+        """Return why no order fits, ``None`` where one does or where the search is too long to tell."""
+        for part in self._parts():
+            found = self._search(part, ENDLESS)
+            if found.fit is Fit.VIOLATES:
+                return self._told(part, found)
+        return None
+
+    def fit(self, seconds: float) -> Fit:
+        """Return whether an order fits, after at most so many seconds of this machine's time."""
+        fits = [self._search(part, seconds).fit for part in self._parts()]
+        return next((fit for fit in (Fit.VIOLATES, Fit.UNDECIDED) if fit in fits), Fit.FITS)
+
+    def shortest(self) -> list[Seen]:
+        """Return the shortest part that fits no order; what it does not see answered is marked so."""
+        for part in self._parts():
+            if self._search(part, ENDLESS).fit is Fit.VIOLATES:
+                left = shortest(
+                    part,
+                    lambda history: self._search(history, ENDLESS).fit is Fit.VIOLATES,
+                    lambda one: self.model.harmless(one.operation, one.answer),
+                )
+                return [
+                    Seen(self._seen[one.id].exchange, self._seen[one.id].ahead, one.answered != UNANSWERED)
+                    for one in left
+                ]
+        return []
+
+    def seen(self, name: str) -> Seen:
+        """Return an exchange by its id."""
+        return self._seen[name]
+
+    def _parts(self) -> list[list[Timed[Op, Reply]]]:
+        return parts(self.timed, lambda one: self.model.things(one.operation, one.answer))
+
+    def _search(self, part: Sequence[Timed[Op, Reply]], seconds: float) -> Found[State]:
+        search: Search[Op, Reply, State] = Search(self.model.step, seconds=seconds)
+        return search(part, self.initial)
+
+    def _told(self, part: Sequence[Timed[Op, Reply]], found: Found[State]) -> str:
+        """Say what the longest order that fits comes to, and what may not be answered after it."""
+        steps = {one.id: self._seen[one.id].exchange.step for one in part}
+        left = [one for one in part if one.id not in found.order and one.answered != UNANSWERED]
+        following = min(left, key=lambda one: one.sent)
+        after = [steps[name] for name in found.order]
+        why = self.model.wrong(found.states[-1], following.operation, following.answer)
+        told = f"after {', '.join(after)}: " if after else ""
+        answer = self._seen[following.id].exchange.outcome
+        return f"no order fits; {told}{steps[following.id]} answered {answer}, {why}"
+
+
+def _timed(one: Seen, client: str, operation: Op, answer: Reply | None) -> Timed[Op, Reply]:
+    """Return an exchange as an operation of a history; one whose answer tells nothing is taken as not answered."""
+    exchange = one.exchange
+    known = one.answered and answer is not None
+    return Timed(
+        exchange.id,
+        client,
+        operation,
+        answer if known else None,
+        exchange.started,
+        exchange.started + exchange.duration if known else UNANSWERED,
+    )

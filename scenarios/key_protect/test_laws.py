@@ -1,0 +1,23 @@
+"""Laws: statements about all lists and all operations, kept as data in the contract."""
+
+import pytest
+
+from kms_conformance.api import hold_law, law_cases
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "relations"))
+def test_relations(kms, case):
+    """A list shows exactly what it is asked for: filtered, sorted, in pages, counted."""
+    hold_law(kms, "relations", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "ownership"))
+def test_ownership(kms, case):
+    """A thing is found, used and changed only where it belongs, and only by whom it may be."""
+    hold_law(kms, "ownership", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "concurrency"))
+def test_concurrency(kms, case):
+    """What is asked at the same moment comes out as if it had been asked one after the other."""
+    hold_law(kms, "concurrency", case)

@@ -1,0 +1,212 @@
+"""The law of concurrency on a system of one number: what its cases ask, and what they find in a race."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.exchange import Exchange, Received, Sent
+from kms_conformance.judging.histories import Seen
+from kms_conformance.judging.judge import judge
+from kms_conformance.laws import concurrency
+from kms_conformance.laws.asking import Ask
+from kms_conformance.laws.concurrency import Concurrency, Thing
+from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.histories import History
+from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
+
+PAIR = {"thing": "number", "at_once": ["add", "add"], "reads": ["look"]}
+CLIENTS = {
+    "thing": "number",
+    "clients": {"least": 3, "most": 3, "each": 2, "do": ["add", "look"]},
+    "reads": ["look"],
+}
+RECIPES = {"operations": {"add": {"do": "add"}, "look": {"do": "look"}}}
+
+
+class Numbers:
+    """A model of numbers: adding answers 0, looking answers how often one was added."""
+
+    def read(self, history: Sequence[Seen]) -> list[tuple[str, int | None]]:
+        """Return operations and answers."""
+        found: list[tuple[str, int | None]] = []
+        for one in history:
+            answer = one.exchange.answer
+            found.append((one.exchange.operation or "", None if answer is None else answer.body))
+        return found
+
+    def begin(self, history: Sequence[Seen], value: Mapping[str, Any]) -> int:
+        """Begin at nothing."""
+        return 0
+
+    def step(self, state: int, operation: str, answer: int | None) -> int | None:
+        """Add, or look."""
+        if operation == "add":
+            return state + 1
+        return state if answer in {None, state} else None
+
+    def wrong(self, state: int, operation: str, answer: int | None) -> str:
+        """Return what is wrong."""
+        return f"expected {state}"
+
+    def things(self, operation: str, answer: int | None) -> Iterable[str]:
+        """Return the one number."""
+        return ["number"]
+
+    def harmless(self, operation: str, answer: int | None) -> bool:
+        """Tell that looking changes nothing."""
+        return operation == "look"
+
+
+class Case:
+    """As much of a case as the law needs."""
+
+    recording = None
+
+    def __init__(self, *, thorough: bool = False) -> None:
+        self.context = SimpleNamespace(thorough=thorough, edition="page", fuzz=SimpleNamespace(seed=1))
+        self.info = SimpleNamespace(contract="numbers")
+        self.exchanges: list[Exchange] = []
+        self.expectations: list[Any] = []
+
+    def row(self, name: str) -> Any:
+        """Return a row of a MUST."""
+        return SimpleNamespace(id=name, severity=Verdict.FAILED)
+
+    def now(self) -> datetime:
+        """Return our own time."""
+        return datetime.now(UTC)
+
+    def at_once(self, requests: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Send requests, each in a thread."""
+        with ThreadPoolExecutor(len(requests)) as threads:
+            return list(threads.map(lambda request: request(), requests))
+
+    def judge(self, expectation: Any, exchange: Exchange) -> Any:
+        """Judge an expectation by the model of numbers."""
+        self.expectations.append(expectation)
+        known = {one.id: one for one in self.exchanges}
+
+        def complaint(value: Mapping[str, Any]) -> str | None:
+            seen = [Seen(known[name], ahead, answered) for name, ahead, answered in value["requests"]]
+            return History(Numbers(), seen, value).complaint()
+
+        return judge(expectation, exchange, histories=SimpleNamespace(complaint=complaint))
+
+
+class System:
+    """A service that adds one to a number: by reading, and after ``window`` seconds writing."""
+
+    def __init__(self, window: float | None = None, *, thorough: bool = False) -> None:
+        self.case, self.window = Case(thorough=thorough), window
+        self.number, self.made = 0, 0
+        self._ids, self._lock = itertools.count(1), threading.Lock()
+
+    def things(self, what: str, number: int) -> Iterator[Thing]:
+        """Begin anew for each try."""
+        for _ in range(number):
+            self.number, self.made = 0, self.made + 1
+            yield Thing()
+
+    def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+        """Return a history of numbers."""
+        return History(Numbers(), seen, value)
+
+    def ask(self, ask: Ask) -> Any:
+        """Answer a request."""
+        started, begun = time.time(), time.perf_counter()
+        body = 0
+        if ask.operation == "look":
+            body = self.number
+        elif self.window is None:
+            with self._lock:
+                self.number += 1
+        else:
+            read = self.number
+            time.sleep(self.window)
+            self.number = read + 1
+        with self._lock:
+            exchange = Exchange(
+                id=f"x{next(self._ids)}",
+                case="numbers",
+                step=ask.operation,
+                operation=ask.operation,
+                identity="manager",
+                sent=Sent("POST", "http://numbers.example/", "/", {}),
+                answer=Received(200, {}, body),
+                started=started,
+                duration=time.perf_counter() - begun,
+            )
+            self.case.exchanges.append(exchange)
+        return SimpleNamespace(exchange=exchange, reply=object(), ok=True, not_judged=lambda: None)
+
+
+def law(system: System, data: Mapping[str, Any]) -> Concurrency:
+    """Return a case of the law."""
+    case = LawCase("add-add", ("row",), (), (), control=False, waits=0, impact=(), data=data)
+    return Concurrency(system, case)  # type: ignore[arg-type] - as much of a system as it needs
+
+
+@pytest.fixture(autouse=True)
+def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the law find the operations of this system."""
+    monkeypatch.setattr(concurrency, "law_file", lambda *_: RECIPES)
+
+
+@pytest.mark.parametrize("data", [PAIR, CLIENTS])
+def test_a_sound_system_fits_an_order_in_every_try(data: dict[str, Any]) -> None:
+    """Each try is stated and kept, with every request that it sent."""
+    system = System()
+    law(system, data).run()
+    assert len(system.case.expectations) == system.made == 2
+    named = [
+        name
+        for one in system.case.expectations
+        for name, _, answered in one.members[0].value["requests"]
+        if answered
+    ]
+    assert sorted(named) == sorted(one.id for one in system.case.exchanges)
+
+
+@pytest.mark.parametrize("data", [PAIR, CLIENTS])
+def test_a_lost_addition_is_told_by_two_requests_and_a_look(data: dict[str, Any]) -> None:
+    """Of a window of 50 ms a gate finds it, also among several clients, as a history of two additions."""
+    system = System(window=0.05)
+    with pytest.raises(ConformanceFailure, match=r"after add, add: look answered 200, expected 2"):
+        law(system, data).run()
+    last = system.case.expectations[-1].members[0].value["requests"]
+    asked = {one.id: one.operation for one in system.case.exchanges}
+    assert sorted(asked[name] for name, _, answered in last if answered) == ["add", "add", "look"]
+
+
+def test_a_nightly_run_tries_more_often() -> None:
+    """Where there is time, many more distances between the two requests are tried, as many as the data allow."""
+    many, few = System(thorough=True), System(thorough=True)
+    law(many, PAIR).run()
+    law(few, {**PAIR, "most": 3}).run()
+    assert many.made == 2 * len(concurrency.NEAR) * concurrency.ROUNDS
+    assert few.made == 3
+
+
+def test_a_search_without_end_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history that cannot be decided in time makes the case inconclusive."""
+    monkeypatch.setattr(concurrency, "PATIENCE", -1.0)
+    system = System()
+    with pytest.raises(Inconclusive, match="no order of 3 requests was found"):
+        law(system, PAIR).run()
+    assert system.case.expectations == []
+
+
+def test_the_same_seed_draws_the_same_requests() -> None:
+    """What clients ask follows from the run's seed."""
+    one, other = law(System(), CLIENTS), law(System(), CLIENTS)
+    assert list(one._histories()) == list(other._histories())

@@ -1,0 +1,131 @@
+"""The engine of relations on a list of its own: what it asks, and which lists it finds wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kms_conformance.laws.asking import Ask, Subjects
+from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.relations import Relations
+from kms_conformance.run.outcomes import ConformanceFailure
+
+THINGS = [{"id": name, "kind": kind} for name, kind in zip("dbcae", "xyxyx", strict=True)]
+LIST = {
+    "operation": "list",
+    "entries": "resources",
+    "id": "id",
+    "total": "total",
+    "page": {"limit": "limit", "offset": "offset", "most": 9, "default": 4},
+    "count": {"query": {"counted": "true"}, "member": "count"},
+}
+Server = Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+
+def right(query: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a lawful list finds, before it is cut into pages."""
+    kind = query.get("kind")
+    return sorted((one for one in THINGS if kind in {None, one["kind"]}), key=lambda one: one["id"])
+
+
+class Answered:
+    """An answer that judges at once, as the real one does."""
+
+    exchange = None
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.body = body
+
+    def succeeds(self, **_: Any) -> Answered:
+        """Succeed always."""
+        return self
+
+    def selects(self, path: str, of: list[str], are: list[str], *, ordered: bool = False, **_: Any) -> None:
+        """Say which of the things are there."""
+        found = [one["id"] for one in self.body["resources"] if one["id"] in of]
+        self._say(found == are if ordered else sorted(found) == sorted(are), path)
+
+    def shows(self, path: str, value: Any, **_: Any) -> None:
+        """Say what a member is."""
+        self._say(self.body.get(path) == value, path)
+
+    @staticmethod
+    def _say(holds: bool, what: str) -> None:
+        if not holds:
+            raise ConformanceFailure(what)
+
+
+class Listing:
+    """A system with one list, whose finding can be broken and whose pages are cut as told."""
+
+    case: Any = type("Case", (), {"info": type("Info", (), {"contract": "none", "id": "x"})()})()
+    alone = True
+
+    def __init__(
+        self, find: Server = right, cut: Callable[[int, int], slice] = lambda o, n: slice(o, o + n)
+    ) -> None:
+        self.find, self.cut, self.asked = find, cut, 0
+
+    def subjects(self, _: str) -> Subjects:
+        """Return the things."""
+        return Subjects([dict(one) for one in THINGS], {"x": "x"})
+
+    def ask(self, ask: Ask) -> Any:
+        """Find, and cut the page."""
+        self.asked += 1
+        found = self.find(dict(ask.query))
+        limit, offset = int(ask.query.get("limit", 9)), int(ask.query.get("offset", 0))
+        page = found[self.cut(offset, limit)]
+        return Answered({"resources": page, "total": len(page), "count": len(found)})
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Never wait."""
+        raise AssertionError((seconds, why))
+
+
+ASK = [
+    {"row": "r", "query": {"kind": "{x}"}, "where": {"kind": "{x}"}},
+    {"row": "r", "query": {}, "pages": [2]},
+]
+PAIRS = {"row": "r", "of": [{"query": {"kind": "y"}, "where": {"kind": "y"}}, {"query": {"limit": 1}}]}
+
+
+def run(system: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the questions above."""
+    monkeypatch.setattr("kms_conformance.laws.relations.law_file", lambda *_: {"lists": {"things": LIST}})
+    data = {"id": "x", "list": "things", "subjects": "s", "ask": ASK, "pairs": PAIRS}
+    Relations(system, LawCase("x", ("r",), (), (), False, 0.0, (), data)).run()
+
+
+def test_lawful_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lawful list gives no finding, and is asked as often as its questions need."""
+    system = Listing()
+    run(system, monkeypatch)
+    assert system.asked == 1 + 1 + 1 + 4 + 1
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        Listing(lambda query: right({**query, "kind": None})),
+        Listing(lambda query: right(query)[:1] if "kind" in query else right(query)),
+        Listing(cut=lambda offset, limit: slice(offset, offset + limit + 1)),
+        Listing(cut=lambda offset, limit: slice(max(0, offset - 1), max(0, offset - 1) + limit)),
+        Listing(lambda query: right({**query, "kind": None}) if "counted" in query else right(query)),
+        Listing(lambda query: right({**query, "kind": None}) if query.get("limit") == 1 else right(query)),
+    ],
+    ids=[
+        "filter-ignored",
+        "one-left-out",
+        "page-too-long",
+        "entry-twice",
+        "counted-unfiltered",
+        "pair-broken",
+    ],
+)
+def test_wrong_lists(system: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that forgets its filter, an entry, or where a page ends is found."""
+    with pytest.raises(ConformanceFailure):
+        run(system, monkeypatch)
