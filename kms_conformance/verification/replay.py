@@ -28,8 +28,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.answer import Answer
-from kms_conformance.run.case import CaseRun
+from kms_conformance.run.case import CaseRun, Sent
 from kms_conformance.run.cleanup import adapter_of
 from kms_conformance.run.clock import TooLong
 from kms_conformance.run.context import Context
@@ -273,7 +272,7 @@ class _ReplayedCase(CaseRun):
 
     stated: dict[str, list[Expectation]] = field(default_factory=dict)
 
-    def at_once(self, requests: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Take the requests one after the other; they were answered in any order."""
         player = self.context.client
         assert isinstance(player, _Player)
