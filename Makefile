@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix model-check coverage-page format constraints bench bench-network clean
+.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page format constraints bench bench-network clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -42,6 +42,10 @@ wheel: $(READY)
 # Every case against every defect and variation of the references: docs/kill-matrix.md and .json.
 matrix: $(READY)
 	$(BIN)/python tests/proof/matrix.py
+
+# The reproduction of each defect's first failing case, on the broken and on a sound server (some minutes).
+repros: $(READY)
+	$(BIN)/python tests/proof/repros.py $(ARGS)
 
 # Model and reference of Key Protect walked against each other, in both editions (some three minutes).
 model-check: $(READY)

@@ -57,7 +57,7 @@ def _may_be_secret(word: str) -> bool:
 
 
 class ExitCode(IntEnum):
-    """What ``kms-conformance run`` returns to the shell."""
+    """What ``kms-conformance run`` returns to the shell, and ``judge`` where a record is not what it says."""
 
     CONFORMANT = 0
     NON_CONFORMANT = 1
@@ -65,6 +65,7 @@ class ExitCode(IntEnum):
     NOT_VERIFIED = 3
     UNREACHABLE = 4
     SUITE_ERROR = 5
+    NOT_AS_RECORDED = 6
 
 
 class SuiteError(Exception):

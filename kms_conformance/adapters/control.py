@@ -26,7 +26,7 @@ def ask(context: Context, method: str, path: str, body: dict[str, Any] | None = 
         raise NotTested("add [control] url to the target")
     url = f"{target.control_url}{path}"
     try:
-        status, _ = context.client.beside(method, url, body)
+        status = context.client.control(method, url, body).status_code
     except httpx.HTTPError as wrong:
         raise UnreachableError(url, f"the control protocol gave no answer ({type(wrong).__name__})") from None
     if status >= _FIRST_ERROR:

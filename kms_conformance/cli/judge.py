@@ -8,21 +8,23 @@ from pathlib import Path
 import click
 
 from kms_conformance.errors import ExitCode
-from kms_conformance.verification.rejudge import differences, read_record, rejudge
+from kms_conformance.verification.check import examine
 
 
 @click.command("judge")
 @click.argument("directory", type=click.Path(path_type=Path))
 def command(directory: Path) -> None:
-    """Judge the run in DIRECTORY again, from its transcript alone, and say whether the verdict is the same.
+    """Judge the run in DIRECTORY again, from its evidence alone, and say whether everything in it is as recorded.
 
-    Exit code: that of the run when everything is as recorded; otherwise 1, with a line for each difference.
+    Exit code: that of the run when everything is as recorded; 6 with a sentence for each thing that is not; 2 when
+    DIRECTORY holds no run that can be read.
     """
-    again = rejudge(directory)
-    changed = differences(read_record(directory), again)
-    click.echo(again["headline"])
-    for line in changed:
-        click.echo(f"changed: {line}")
-    if not changed:
+    found = examine(directory)
+    click.echo(f"{found.headline} ({found.scope})")
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    for sentence in found.wrong:
+        click.echo(f"not as recorded: {sentence}")
+    if not found.wrong:
         click.echo("judged again: the same verdict, findings and counts as recorded")
-    sys.exit(ExitCode.NON_CONFORMANT if changed else again["exit_code"])
+    sys.exit(ExitCode.NOT_AS_RECORDED if found.wrong else found.exit_code)

@@ -16,7 +16,7 @@ from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
 from kms_conformance.transport.body import json_document
 from kms_conformance.transport.client import Recorded, Reply, Request
-from kms_conformance.transport.raw_socket import RawAnswers, exchange_bytes
+from kms_conformance.transport.raw_socket import RawAnswers
 
 if TYPE_CHECKING:
     from kms_conformance.run.case import CaseRun
@@ -38,14 +38,8 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     token = str(client.tokens.of(client.principal))
     known = {"host": url.netloc, "token": token, "instance": case.instance}
     lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**known) for line in headers)]
-    client.take_turn()
     begun, started = time.perf_counter(), time.time()
-    data, trouble = exchange_bytes(
-        url.hostname or "",
-        url.port,
-        "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content,
-        tls=url.scheme == "https",
-    )
+    data, trouble = client.exchange_raw("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content)
     answers = RawAnswers(data)
     shown = dict(line.partition(":")[::2] for line in headers if ":" in line)
     request = Request(

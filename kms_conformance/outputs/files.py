@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -40,6 +42,15 @@ def put(path: Path, text: str) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def read_file(path: Path) -> bytes:
+    """Return what a regular file holds; raise :class:`OSError` for anything else: a pipe would keep the reader waiting."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read()
 
 
 def clear(path: Path, shared: Collection[str] = ()) -> None:

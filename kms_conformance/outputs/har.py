@@ -22,7 +22,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.about import facts_by_name
-from kms_conformance.outputs.files import put
+from kms_conformance.outputs.files import put, read_file
 from kms_conformance.outputs.text import rfc3339
 
 NAME = "transcript.har"
@@ -45,7 +45,10 @@ def render(run: Run) -> str:
         "creator": {"name": "kms-conformance", "version": __version__},
         "_kms": {
             "run_id": str(run.meta.get("run_id", "")),
-            "contracts": list(run.meta.get("contracts", ())),
+            "contracts": [
+                {name: block[name] for name in ("id", "title", "edition", "sha256") if name in block}
+                for block in run.meta.get("contracts", ())
+            ],
             "about": facts_by_name(run),
         },
     }
@@ -63,7 +66,7 @@ def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
     Raises :class:`TranscriptError` when the file is no transcript of this suite.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_file(path).decode("utf-8"))
         return [_read_entry(entry) for entry in document["log"]["entries"]]
     except OSError as wrong:
         raise TranscriptError(str(path), wrong.strerror or str(wrong)) from wrong

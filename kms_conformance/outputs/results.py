@@ -57,7 +57,7 @@ def render(run: Run) -> dict[str, Any]:
         "servers": list(meta.get("servers", ())),
         "identities": dict(meta.get("identities", {})),
         "requests": requests_of(run),
-        "left_behind": left_behind(run),
+        "left_behind": left_behind(run) if "left_behind" in meta else None,
         "clock_skew": skew_block(run),
         "latency": latency_block(run),
         "groups": [_group(run, group) for group in (*failure_groups(run), *warning_groups(run))],

@@ -153,6 +153,7 @@ class CaseRun:
                     " or defer it with --profile nightly"
                 ) from None
         self.waited += seconds
+        self.context.client.note("wait", seconds)
 
     def now(self) -> datetime:
         """Return the instance's time."""
@@ -251,9 +252,10 @@ class CaseRun:
             requirements=self.info.covers,
             message=self.context.redactor.scrub(message),
             missing=missing,
-            started=self.started,
-            duration=(self.finished or time.time()) - self.started,
-            waited=self.waited,
+            # To the millisecond, as every output tells them: what is read back then equals what was written.
+            started=round(self.started, 3),
+            duration=round((self.finished or time.time()) - self.started, 3),
+            waited=round(self.waited, 3),
             checks=len(self.expectations) + self.checks_not_kept,
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),

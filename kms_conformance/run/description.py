@@ -50,8 +50,8 @@ def describe_run(
         interrupted=recorded.interrupted,
         not_run=recorded.not_run,
         trouble=recorded.trouble,
-        started=started,
-        finished=time.time(),
+        started=round(started, 3),
+        finished=round(time.time(), 3),
         meta={
             "suite": {"name": "kms-conformance", "version": __version__, "commit": commit()},
             "run_id": options.run,

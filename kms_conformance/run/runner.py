@@ -76,6 +76,7 @@ def _run_body(case: CaseRun, body: Callable[[Any], None], system: Any) -> Keyboa
     """Run a case's body and its clean-up; return the interrupt that has stopped the body."""
     interrupt: KeyboardInterrupt | None = None
     case.started = time.time()
+    case.context.client.noted()  # what the case before did after its last request
     if case.recording is not None:
         case.random_bytes = RandomSource(case.recording.seed).take
     try:

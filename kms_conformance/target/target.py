@@ -189,6 +189,7 @@ class Target:
             "instance": self.instance,
             "iam_url": self.iam_url,
             "control": bool(self.control_url),
+            **({"rescue_url": self.rescue_url} if self.rescue_url else {}),
             "identities": sorted(self.identities),
             "capabilities": dict(self.capabilities),
             "allow": {name: on for name, on in self.allow.items() if on},

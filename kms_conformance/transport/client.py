@@ -5,6 +5,7 @@ It follows no redirect, so a token never goes to another host, and reads at most
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import json
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -30,6 +32,7 @@ from kms_conformance.transport.body import bounded, json_document
 from kms_conformance.transport.crowd import Crowd
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
+from kms_conformance.transport.raw_socket import exchange_bytes
 from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tokens import Tokens
 from kms_conformance.transport.traffic import Traffic
@@ -125,6 +128,7 @@ class Client:
         self.sent = 0
         self.round_trip = math.inf
         self._lock = threading.Lock()
+        self._between = threading.local()
         self._outages = Outages()
         for value, label in target.secrets().items():
             redactor.remember(value, label)
@@ -133,15 +137,6 @@ class Client:
     def silent(self) -> int:
         """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
-
-    def beside(self, method: str, url: str, body: JSON) -> tuple[int, JSON]:
-        """Send a request of the control protocol, which is no evidence; return status and document.
-
-        It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
-        """
-        self.take_turn()
-        with self._http.stream(method, url, json=body) as answer:
-            return answer.status_code, json_document(bounded(answer.iter_bytes()))
 
     def close(self) -> None:
         """Close every connection."""
@@ -161,6 +156,7 @@ class Client:
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         outages: list[str] = []
         waited = 0.0
+        between = self.noted()
         for tried in itertools.count(1):
             reply, exchange = self._once(request, case)
             if reply is None:
@@ -183,6 +179,8 @@ class Client:
         if waited:
             notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
             exchange = replace(exchange, notes=notes)
+        if between:
+            exchange = replace(exchange, notes={**exchange.notes, **between})
         return reply, self._noted(exchange, reply, outages)
 
     def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
@@ -221,6 +219,31 @@ class Client:
             started=of.started,
             duration=of.duration,
         )
+
+    def note(self, what: str, *how: Any) -> None:
+        """Keep what happens between two requests of a case: the exchange of the next one tells it."""
+        self._between.notes = [*getattr(self._between, "notes", ()), [what, *how]]
+
+    def noted(self) -> dict[str, str]:
+        """Return what has happened in this thread since the last request, as a note of the next exchange."""
+        notes, self._between.notes = getattr(self._between, "notes", ()), ()
+        return {"before": json.dumps(notes)} if notes else {}
+
+    def exchange_raw(self, data: bytes) -> tuple[bytes, str]:
+        """Send bytes as they are to the target; return what came back, and what went wrong."""
+        self.take_turn()
+        url = urlsplit(self.target.base_url)
+        return exchange_bytes(url.hostname or "", url.port, data, tls=url.scheme == "https")
+
+    def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """Send a request of the control protocol, which is no evidence.
+
+        It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
+        """
+        self.note("control", method, url.removeprefix(self.target.control_url), body)
+        self.take_turn()
+        with self._http.stream(method, url, json=body) as answer:
+            return httpx.Response(answer.status_code, content=bounded(answer.iter_bytes()))
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
         """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
@@ -355,8 +378,16 @@ class Client:
             notes={
                 **notes,
                 **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
+                **self._forms(request.body),
             },
         )
+
+    def _forms(self, body: JSON) -> dict[str, str]:
+        """Say of what form the secrets of a request are, so that others of the same form can be made."""
+        forms = {
+            self.redactor.remember(value, "secret"): form_of(value) for value in self.redactor.guarded(body)
+        }
+        return {"forms": json.dumps(forms)} if forms else {}
 
     def _kind(self, reply: Reply) -> str:
         """Say what a body that is not JSON looks like, and which secrets stand in it."""
@@ -374,6 +405,14 @@ class Client:
         if text and len(text) <= LONGEST_TEXT:
             return self.redactor.scrub(text)
         return f"<{len(raw)} bytes>"
+
+
+def form_of(value: str) -> str:
+    """Return the form of a secret in two words: what it is made of, and how much."""
+    try:
+        return f"base64 {len(base64.b64decode(value, validate=True))}"
+    except ValueError:
+        return f"text {len(value)}"
 
 
 def _trouble(wrong: Exception) -> str:

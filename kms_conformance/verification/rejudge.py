@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,10 @@ from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import about, har, results
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
+from kms_conformance.outputs.files import read_file
 
 Judged = tuple[Exchange, Sequence[Expectation]]
 _STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
-_TIMES = ("started", "duration_s", "waited_s")
 
 
 def rejudge(directory: Path) -> dict[str, Any]:
@@ -44,13 +44,7 @@ def rejudge(directory: Path) -> dict[str, Any]:
     record = _record(directory / results.NAME)
     transcript = har.read(directory / har.NAME)
     try:
-        run = _run(record, transcript, directory)
-        document = results.render(run)
-        recorded = {case["id"]: case for case in record["cases"]}
-        for case in document["cases"]:
-            case.update({name: recorded[case["id"]][name] for name in _TIMES})
-        # The run is the one of then: only what follows from judging is new.
-        return {**document, **{name: record[name] for name in ("started", "finished", "duration_s", "suite")}}
+        return results.render(run_of(record, transcript, directory))
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise RecordError(
             str(directory), f"a member of results.json is missing or of the wrong kind ({wrong!r})"
@@ -87,7 +81,7 @@ def read_record(directory: Path) -> dict[str, Any]:
 
 def _record(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_file(path).decode("utf-8"))
     except OSError as wrong:
         raise RecordError(str(path.parent), wrong.strerror or str(wrong)) from wrong
     except (ValueError, RecursionError) as wrong:
@@ -97,7 +91,8 @@ def _record(path: Path) -> dict[str, Any]:
     return document
 
 
-def _run(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Path) -> Run:
+def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Path) -> Run:
+    """Return the verdict object made anew: times and circumstances are those of then, what follows from judging is new."""
     contracts = {block["id"]: load_contract(block["id"]) for block in record["contracts"]}
     for block in record["contracts"]:
         if block["sha256"] != contracts[block["id"]].sha256:
@@ -124,11 +119,17 @@ def _run(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Pat
         interrupted=record["interrupted"],
         not_run=record["not_run"],
         trouble=record["trouble"],
-        meta={name: record[name] for name in about.TAKEN_OVER},
+        started=_seconds(record["started"]),
+        finished=_seconds(record["finished"]),
+        meta={name: record[name] for name in about.TAKEN_OVER if record[name] is not None},
         baseline=settle(entries, cases, names, rows, complete=complete, today=today),
         accepted={case.id: why for case in cases if (why := accepted(case, entries, today))},
         # Whether a baseline without entries was given changes nothing.
     )
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
 
 
 def _in_order(row: Mapping[str, Any], evidence: Sequence[Judged]) -> list[Judged]:
@@ -165,6 +166,9 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
         id=row["id"],
         title=row["title"],
         contract=row["contract"],
+        started=_seconds(row["started"]),
+        duration=row["duration_s"],
+        waited=row["waited_s"],
         verdict=verdict,
         requirements=tuple(row["requirements"]),
         message=message,

@@ -87,7 +87,7 @@ def withheld(output: bytes) -> dict[str, Any]:
 
 
 def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
-    """Return how to read an answer; only where ``public`` the response string itself is kept as well."""
+    """Return how to read an answer; the response string is kept as well, where it is not ``public`` without its output."""
 
     def read(document: JSON) -> JSON:
         if not isinstance(document, dict) or not isinstance(document.get("response"), str):
@@ -97,7 +97,9 @@ def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
             said = _told(answer) | (contents(answer.output) if answer.succeeded else {})
         except wire.WireError as wrong:
             said = {"level": "unreadable", "trouble": str(wrong)}
-        return said | ({"response": document["response"]} if public else {})
+        return said | {
+            "response": document["response"] if public else wire.without_output(document["response"])
+        }
 
     return read
 

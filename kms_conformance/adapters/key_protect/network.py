@@ -16,7 +16,6 @@ import httpx
 from kms_conformance.adapters.key_protect.actions import Actions
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
-from kms_conformance.transport.tls import authorities
 
 ELSEWHERE = "203.0.113.77"
 """An address from the range that RFC 5737 keeps for documentation: nobody really calls from there."""
@@ -141,12 +140,9 @@ class Network(Actions):
         return str(answer.json()["id"])
 
     def _control(self, what: str, body: dict[str, Any]) -> httpx.Response:
-        target = self.case.context.target
-        self.case.context.client.take_turn()
-        with httpx.Client(
-            verify=authorities(), trust_env=False, follow_redirects=False, timeout=target.timeout
-        ) as http:
-            return http.post(f"{target.control_url}/instances/{self.case.instance}/{what}", json=body)
+        context = self.case.context
+        url = f"{context.target.control_url}/instances/{self.case.instance}/{what}"
+        return context.client.control("POST", url, body)
 
     @contextmanager
     def _seen_from(self, address: str) -> Iterator[None]:

@@ -1,0 +1,50 @@
+"""``manifest.json``: the SHA-256 of every file that a run has written (``schemas/manifest.schema.json``)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from kms_conformance.judging.verdict import Run
+from kms_conformance.outputs.files import PREFIX, put, read_file
+
+NAME = "manifest.json"
+SCHEMA_VERSION = "1.0"
+
+
+def write(run: Run, directory: Path, written: Iterable[Path], shared: Iterable[str] = ()) -> Path:
+    """Write ``manifest.json`` about what was written, and return its path.
+
+    Of a directory that other tools may share those files are listed that are ours: see :func:`files_in`.
+    """
+    listed = {
+        path.relative_to(directory).as_posix(): path
+        for place in written
+        for path in (files_in(place, frozenset(shared)) if place.is_dir() else [place])
+    }
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": str(run.meta.get("run_id", "")),
+        "files": {name: _entry(read_file(path)) for name, path in sorted(listed.items())},
+    }
+    return put(directory / NAME, json.dumps(document, indent=1) + "\n")
+
+
+def files_in(directory: Path, shared: frozenset[str]) -> list[Path]:
+    """Return the files of a directory that are a run's own: those with its prefix, and those that ``shared`` names."""
+    return [
+        path
+        for path in directory.iterdir()
+        if path.name.startswith(PREFIX) or path.name in shared or path.suffix == ".py"
+    ]
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _entry(content: bytes) -> dict[str, str | int]:
+    return {"sha256": digest(content), "size": len(content)}

@@ -1,0 +1,124 @@
+"""Two documents held against each other where one was made anew: what differs from run to run is matched, nothing else.
+
+A case that is played again makes its own ids, times, key material and tokens. Each such value stands for one of the
+recorded run: the first meeting binds the two, in both directions, and from then on each may stand for nothing else.
+Everything else has to be equal, sign by sign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_HEX = r"[0-9A-Fa-f]"
+_KINDS: Mapping[str, str] = {
+    "token": r"<[a-z][\w-]*:[0-9a-f]{12}>",
+    "pem": r"-----BEGIN [A-Z ]+-----[^-]*-----END [A-Z ]+-----",
+    "uuid": rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}",
+    "name": r"kmsct-[A-Za-z0-9_-]+",
+    "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)",
+    "octets": rf"{_HEX}{{32,}}",
+    "length": r"\d+(?=;PCI request;| characters with wrapped key parts)",
+}
+"""What differs from run to run: tokens of secrets, ids, the suite's names, times, octets of a frame and their number."""
+_UNBOUND, _MADE = frozenset({"length"}), frozenset({"octets"})
+_SECRET = 8
+_WHOLE_TOKEN = re.compile(_KINDS["token"])
+_VARIABLE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
+
+
+class DepartureError(Exception):
+    """What was made anew is not what was recorded; the text says where and how."""
+
+
+class BoundError(DepartureError):
+    """A value stands for another one than before."""
+
+
+@dataclass
+class Alignment:
+    """What stands for what; one for each case. ``recorded`` is of the run, ``anew`` of the case played again."""
+
+    recorded: dict[str, str] = field(default_factory=dict)
+    anew: dict[str, str] = field(default_factory=dict)
+    free: set[str] = field(default_factory=set)
+
+    def know(self, document: Any) -> None:
+        """Let everything variable in a recorded answer stand for itself: the case has it from there."""
+        match document:
+            case dict():
+                for name, value in document.items():
+                    self.know(name)
+                    self.know(value)
+            case list():
+                for value in document:
+                    self.know(value)
+            case str():
+                for found in _VARIABLE.finditer(document):
+                    self.recorded.setdefault(found[0], found[0])
+                    self.anew.setdefault(found[0], found[0])
+
+    def demand(self, anew: Any, recorded: Any, where: str) -> None:
+        """Hold two documents against each other; raise :class:`DepartureError` where they differ."""
+        if anew is recorded or (type(anew) is type(recorded) is str and anew == recorded):
+            return
+        if isinstance(anew, dict) and isinstance(recorded, dict):
+            self._demand_members(anew, recorded, where)
+        elif isinstance(anew, list | tuple) and isinstance(recorded, list | tuple):
+            if len(anew) != len(recorded):
+                raise DepartureError(f"{where} has {len(recorded)} entries instead of {len(anew)}")
+            for place, (one, other) in enumerate(zip(anew, recorded, strict=True)):
+                self.demand(one, other, f"{where}.{place}")
+        elif isinstance(anew, str) and isinstance(recorded, str):
+            self._demand_text(anew, recorded, where)
+        elif type(anew) is not type(recorded) or anew != recorded:
+            raise DepartureError(f"{where} is {recorded!r} instead of {anew!r}")
+
+    def _demand_members(self, anew: Mapping[str, Any], recorded: Mapping[str, Any], where: str) -> None:
+        if list(anew) == list(recorded):
+            for name, value in anew.items():
+                self.demand(value, recorded[name], f"{where}.{name}")
+            return
+        lacking = [name for name in anew if name not in recorded]
+        beyond = [name for name in recorded if name not in anew]
+        raise DepartureError(
+            f"{where} lacks {', '.join(lacking)}"
+            if lacking
+            else f"{where} has {', '.join(beyond)} that the case does not send"
+            if beyond
+            else f"the members of {where} are in another order"
+        )
+
+    def _demand_text(self, anew: str, recorded: str, where: str) -> None:
+        if len(anew) >= _SECRET and _WHOLE_TOKEN.fullmatch(recorded) and not _VARIABLE.fullmatch(anew):
+            # What another case has sent as a secret is one in this case too, and shown nowhere.
+            if self.recorded.setdefault(anew, recorded) != recorded:
+                raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
+            return
+        ours, theirs = list(_VARIABLE.finditer(anew)), list(_VARIABLE.finditer(recorded))
+        if _skeleton(anew) != _skeleton(recorded):
+            raise DepartureError(f"{where} is {recorded!r} instead of {anew!r}")
+        bound: list[tuple[str, str]] = []
+        for one, other in zip(ours, theirs, strict=True):
+            if one[0] == other[0] or one.lastgroup in _UNBOUND:
+                continue
+            made = one.lastgroup in _MADE or one[0] in self.free
+            if made and one[0] not in self.recorded and self.anew.get(other[0]) == other[0]:
+                # Made by the case and seen first in an answer.
+                del self.anew[other[0]], self.recorded[other[0]]
+            if self.recorded.get(one[0], other[0]) != other[0] or self.anew.get(other[0], one[0]) != one[0]:
+                self._release(bound)
+                raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
+            if one[0] not in self.recorded:
+                self.recorded[one[0]], self.anew[other[0]] = other[0], one[0]
+                bound.append((one[0], other[0]))
+
+    def _release(self, bound: list[tuple[str, str]]) -> None:
+        for one, other in bound:
+            del self.recorded[one], self.anew[other]
+
+
+def _skeleton(text: str) -> str:
+    return _VARIABLE.sub(lambda found: f"\0{found.lastgroup}\0", text)

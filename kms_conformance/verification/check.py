@@ -1,0 +1,301 @@
+"""A report directory checked without any key: everything in it has to be what evidence, contract and cases give.
+
+``judge`` prints what :func:`examine` returns. Each refusal is one sentence with file and place.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kms_conformance import __version__
+from kms_conformance.contract.contract import Contract, load_contract
+from kms_conformance.contract.corpus import shipped_corpus, shipped_digest
+from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.errors import RecordError, SuiteError
+from kms_conformance.fuzz.checks import fuzz_findings
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Profile, Run
+from kms_conformance.outputs import allure, har, manifest, results, write_all
+from kms_conformance.outputs.files import read_file
+from kms_conformance.pytest_plugin.collection import GENERATING
+from kms_conformance.run.options import SEED, FuzzOptions
+from kms_conformance.target.target import Target, build_target
+from kms_conformance.verification import coherence, outcomes
+from kms_conformance.verification.installed import InstalledCase, installed_cases
+from kms_conformance.verification.rejudge import differences, read_record, run_of, text_of
+from kms_conformance.verification.replay import Replayed, Surroundings, replay
+
+_CONTROL = "/_control"
+_FEW = 12
+_DEEPEST_SENTENCE = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What an examination found: ``headline`` as recomputed, ``scope`` what it is about, ``wrong`` the refusals.
+
+    ``notes`` say what was taken as recorded, and what was left out; ``exit_code`` is that of the run.
+    """
+
+    headline: str
+    scope: str
+    wrong: tuple[str, ...]
+    notes: tuple[str, ...]
+    exit_code: int
+
+
+def examine(directory: Path) -> Examination:
+    """Examine a report directory.
+
+    Raises :class:`RecordError` and :class:`kms_conformance.errors.TranscriptError` where it holds no run that this
+    version of the suite can read.
+    """
+    record = read_record(directory)
+    transcript = har.read(directory / har.NAME)
+    try:
+        if record["suite"]["version"] != __version__:
+            raise RecordError(
+                str(directory), f"it was judged by version {record['suite']['version']} of the suite"
+            )
+        run = run_of(record, transcript, directory)
+        return _examined(directory, record, run, {exchange.case for exchange, _ in transcript})
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as wrong:
+        raise RecordError(
+            str(directory), f"a member of results.json is missing or of the wrong kind ({wrong!r})"
+        ) from wrong
+
+
+def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[str]) -> Examination:
+    again = results.render(run)
+    installed: dict[str, InstalledCase] = {}
+    for block in record["contracts"]:
+        seed = record["options"].get("fuzz", {}).get("seed", SEED)
+        installed.update(installed_cases(block["id"], seed, whole=run.profile is not Profile.GATE))
+    if not record["options"].get("fuzz", {}).get("generated"):
+        installed = {name: case for name, case in installed.items() if not _generates(name)}
+    wrong, notes, unkept = list(_set_of_cases(run, record, installed)), [], 0
+    wrong += [
+        f"transcript.har: exchanges of {case_id}, which results.json does not have"
+        for case_id in sorted(told - {case.id for case in run.cases})
+    ]
+    for case, replayed in _replayed(run, record, installed):
+        wrong += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.wrong]
+        contract = load_contract(case.contract)
+        if replayed.instead and _of_fuzzer(case, contract):
+            unkept += case.checks
+            wrong += _not_told(case, contract)
+        elif replayed.instead:
+            wrong += outcomes.complaints(case, installed[case.id].info, contract, record["edition"])
+            notes.append(f"{case.id} was not played again: {replayed.instead}")
+    if unkept:
+        notes.append(
+            f"{unkept} answers to requests of the fuzzer were judged and, with nothing wrong in them, not kept"
+        )
+    wrong += coherence.complaints(run, record)
+    wrong += [f"results.json: {line}" for line in differences(record, again)]
+    if read_file(directory / results.NAME) != text_of(again).encode("utf-8", "backslashreplace"):
+        wrong.append("results.json is not what the evidence gives, byte for byte")
+    wrong += digest_complaints(directory)
+    wrong += _files(directory, run)
+    missing = coherence.missing_cases(run, installed)
+    if missing:
+        notes.insert(0, f"left out: {_listed(missing)}")
+    own = coherence.unknown_cases(run, installed)
+    if own:
+        notes.append(f"not of this suite, and not played again: {_listed([case.id for case in own])}")
+    return Examination(
+        again["headline"],
+        _scope(run, record, len(missing)),
+        tuple(dict.fromkeys(sentence[:_DEEPEST_SENTENCE] for sentence in wrong)),
+        tuple(notes),
+        again["exit_code"],
+    )
+
+
+def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:
+    """Return profile, edition, selection and baseline in a few words."""
+    names = ", ".join(block["id"] for block in record["contracts"])
+    cases = f"{len(run.cases)} of {len(run.cases) + missing}" if missing else f"every one of {len(run.cases)}"
+    entries = len(record["baseline"])
+    known = f"a baseline of {entries} entries" if entries else "no baseline"
+    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}, {known}"
+
+
+def _set_of_cases(
+    run: Run, record: Mapping[str, Any], installed: Mapping[str, InstalledCase]
+) -> Iterator[str]:
+    missing = coherence.missing_cases(run, installed)
+    if missing and not run.incomplete:
+        yield f"results.json: the record of a whole run lacks {_listed(missing)}"
+    elif missing and run.not_run != len(missing):
+        yield f"results.json: not_run is {run.not_run}, and {len(missing)} cases are missing"
+    if record["options"].get("baseline") != (
+        len(record["baseline"]) if record["options"].get("baseline") is not None else None
+    ):
+        yield f"results.json: options.baseline is {record['options'].get('baseline')}, and baseline has {len(record['baseline'])} entries"
+    for name, digest in record["options"].get("fuzz", {}).get("sha256", {}).items():
+        if digest != shipped_digest(name):
+            yield f"results.json: options.fuzz.sha256.{name} is not the digest of the corpus of this version"
+
+
+def _replayed(
+    run: Run, record: Mapping[str, Any], installed: Mapping[str, InstalledCase]
+) -> Iterator[tuple[CaseResult, Replayed]]:
+    """Play each case again."""
+    target, fuzz = _target(record["target"]), _fuzz(record["options"].get("fuzz", {}))
+    around: dict[str, Surroundings] = {}
+    for case in run.cases:
+        contract = load_contract(case.contract)
+        if case.id not in installed:
+            continue
+        if case.contract not in around:
+            around[case.contract] = Surroundings(
+                contract,
+                target.seen_by(contract.id),
+                record["run_id"],
+                record["edition"],
+                fuzz,
+                run.interrupted,
+            )
+        if fuzz.on and _of_fuzzer(case, contract):
+            yield case, _fuzzed(case, contract, fuzz)
+        else:
+            yield case, replay(case, installed[case.id], around[case.contract])
+
+
+def _target(public: Mapping[str, Any]) -> Target:
+    """Return the target as the record tells it, with no secret."""
+    document = {
+        name: value
+        for name, value in public.items()
+        if name not in {"control", "identities", "iam_url", "limits"}
+    }
+    document["identities"] = {name: {"token": f"no token of {name}"} for name in public["identities"]}
+    if public["control"]:
+        document["control"] = {"url": f"{public['base_url']}{_CONTROL}"}
+    document["limits"] = {name: value for name, value in public["limits"].items() if value is not None}
+    try:
+        # Literal tokens are taken for loopback addresses only; the address itself is put in afterwards.
+        return _at(build_target({**document, "base_url": "http://127.0.0.1:1"}, {}), public)
+    except SuiteError as error:
+        raise ValueError(error.sentence) from error
+
+
+def _at(target: Target, public: Mapping[str, Any]) -> Target:
+    return replace(target, base_url=str(public["base_url"]).rstrip("/"))
+
+
+def _fuzz(block: Mapping[str, Any]) -> FuzzOptions:
+    return FuzzOptions(
+        on=bool(block.get("on", True)),
+        whole=block.get("corpus") == "whole",
+        generate=bool(block.get("generated")),
+    )
+
+
+def _generates(case_id: str) -> bool:
+    return any(f".{name.removeprefix('test_').removesuffix('.py')}." in case_id for name in GENERATING)
+
+
+def _of_fuzzer(case: CaseResult, contract: Contract) -> bool:
+    fuzz = str(contract.about.get("fuzz", {}).get("scenarios", ""))
+    return bool(fuzz) and case.id.startswith(f"{fuzz.rpartition('.')[2]}.")
+
+
+def _fuzzed(case: CaseResult, contract: Contract, fuzz: FuzzOptions) -> Replayed:
+    """Check what can be checked of a case whose answers were not kept: their number."""
+    corpus = shipped_corpus(contract.id, whole=fuzz.whole)
+    group = case.id.partition("[")[2].removesuffix("]")
+    operations = set(corpus.about["groups"].get(group, ())) if corpus else set()
+    wanted = sum(entry.operation in operations for entry in corpus.entries) if corpus else 0
+    passed = case.verdict.value in {"passed", "warned"}
+    if passed and wanted and not case.checks:
+        return Replayed(("it passed without any check",))
+    told = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
+    return Replayed(instead=told)
+
+
+def _not_told(case: CaseResult, contract: Contract) -> Iterator[str]:
+    """Judge the answers that the fuzzer has kept; each thing wrong with one is a finding of the record."""
+    schemas = SchemaFiles()
+    told = {(finding.exchange, finding.requirement) for finding in case.findings}
+    for exchange in case.exchanges:
+        for finding in fuzz_findings(exchange, contract, schemas):
+            if (
+                exchange.step.count(",")
+                and finding.severity is Verdict.FAILED
+                and not any(key[0] == exchange.id for key in told)
+            ):
+                yield f"results.json: {case.id} lacks a finding of {finding.requirement} at exchange {exchange.id}"
+
+
+def _files(directory: Path, run: Run) -> Iterator[str]:
+    """Compare every file of the directory with what a run writes, and with the manifest."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        write_all(run, place)
+        expected = json.loads((place / manifest.NAME).read_text(encoding="utf-8"))["files"]
+        try:
+            recorded = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))
+            listed = recorded["files"]
+            if recorded != {
+                **recorded,
+                "run_id": str(run.meta["run_id"]),
+                "schema_version": manifest.SCHEMA_VERSION,
+            } or set(recorded) != {"schema_version", "run_id", "files"}:
+                yield "manifest.json: it is of another run"
+        except OSError as wrong:
+            yield f"manifest.json cannot be read: {wrong.strerror}"
+            listed = {}
+        except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+            yield f"manifest.json is no manifest ({wrong!r})"
+            listed = {}
+        yield from _compared(directory, expected, listed if isinstance(listed, dict) else {})
+
+
+def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*expected, *map(str, listed)}):
+        if name not in expected:
+            yield f"manifest.json: files.{name} is none that this run writes"
+            continue
+        if listed and listed.get(name) != expected[name]:
+            yield f"manifest.json: files.{name} is not the digest of what the evidence gives"
+        try:
+            found = manifest.digest(read_file(directory / name))
+        except OSError as wrong:
+            yield f"{name} cannot be read: {wrong.strerror}"
+            continue
+        if found != expected[name]["sha256"]:
+            yield f"{name} is not what the evidence gives, byte for byte"
+    for folder in sorted({name.rpartition("/")[0] for name in expected if "/" in name}):
+        if (directory / folder).is_dir():
+            for path in manifest.files_in(directory / folder, frozenset(allure.SHARED)):
+                if f"{folder}/{path.name}" not in expected:
+                    yield f"{folder}/{path.name} is none that this run has written"
+
+
+def digest_complaints(directory: Path) -> list[str]:
+    """Return a sentence for each file whose content is not that of the manifest; the first and cheapest check."""
+    try:
+        listed = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))["files"]
+        wrong = []
+        for name, entry in listed.items():
+            content = read_file(directory / name)
+            if {"sha256": manifest.digest(content), "size": len(content)} != entry:
+                wrong.append(f"{name} has another digest than manifest.json says")
+    except OSError as unread:
+        return [f"{unread.filename or manifest.NAME} cannot be read: {unread.strerror}"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as unread:
+        return [f"manifest.json is no manifest ({unread!r})"]
+    return wrong
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return f"{len(names)} cases: {', '.join(names[:_FEW])}{more}"

@@ -1,0 +1,152 @@
+"""Whether the parts of a record fit together: numbers of exchanges, addresses, times, dates, correlation ids.
+
+Pure. Each function returns a sentence for each thing that does not fit.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
+from typing import Any
+
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.verdict import Run
+
+_NUMBER = re.compile(r"(.*?x+)(\d{5,})")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)", re.DOTALL)
+_APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
+_PREFLIGHT = 2
+
+
+def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
+    """Give a sentence for each thing that does not fit."""
+    exchanges = [exchange for case in run.cases for exchange in case.exchanges]
+    yield from _numbers(run, exchanges, record)
+    yield from _addresses(exchanges, record["target"])
+    yield from _agents(exchanges, str(record["suite"]["version"]))
+    yield from _times(run)
+    yield from _dates(exchanges)
+    yield from _correlations(exchanges)
+    yield from _profile(record)
+
+
+def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any]) -> Iterator[str]:
+    """Check that no exchange is there twice, and that not more are missing than were sent and not kept."""
+    seen: dict[str, set[int]] = {}
+    for exchange in exchanges:
+        found = _NUMBER.fullmatch(exchange.id)
+        if found is None:
+            yield f"transcript.har: the exchange {exchange.id!r} has no number"
+            continue
+        numbers = seen.setdefault(found[1], set())
+        if int(found[2]) in numbers:
+            yield f"transcript.har: the exchange {exchange.id} is there twice"
+        numbers.add(int(found[2]))
+    dropped = sum(case.checks - len(case.expectations) for case in run.cases)
+    allowed = dropped + int(record["requests"]["throttled"]) + _PREFLIGHT * len(seen)
+    gaps = [
+        f"{prefix}{number:05d}"
+        for prefix, numbers in seen.items()
+        for number in range(1, max(numbers))
+        if number not in numbers
+    ]
+    if len(gaps) > allowed:
+        yield f"transcript.har: {len(gaps)} exchanges are missing, the first is {gaps[0]}"
+    if int(record["requests"]["sent"]) < len(exchanges):
+        yield f"results.json: requests.sent is {record['requests']['sent']}, and transcript.har has {len(exchanges)}"
+
+
+def _addresses(exchanges: Iterable[Exchange], target: Mapping[str, Any]) -> Iterator[str]:
+    tables = [table for table in target.values() if isinstance(table, Mapping)]
+    named = [target["base_url"], target.get("rescue_url"), *(table.get("base_url") for table in tables)]
+    bases = tuple(str(url).rstrip("/") + "/" for url in named if url)
+    for exchange in exchanges:
+        if not f"{exchange.sent.url}/".startswith(bases) and not exchange.notes.get("raw"):
+            yield f"transcript.har: exchange {exchange.id} went to {exchange.sent.url!r}, which the target of results.json does not name"
+
+
+def _agents(exchanges: Iterable[Exchange], version: str) -> Iterator[str]:
+    for exchange in exchanges:
+        found = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
+        if found is not None and found[1] != version:
+            yield f"transcript.har: exchange {exchange.id} names version {found[1]} of the suite, results.json {version}"
+        elif found is not None and found[2] != exchange.case and "<" not in found[2]:
+            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {found[2]}"
+
+
+def _times(run: Run) -> Iterator[str]:
+    if run.finished < run.started:
+        yield "results.json: the run has finished before it started"
+    for case in run.cases:
+        ended = case.started + case.duration
+        ran = bool(case.started and case.exchanges)
+        if ran and not run.started - _APART <= case.started <= ended <= run.finished + _APART:
+            yield f"results.json: {case.id} ran outside the time of the run"
+        # A deferred case has exchanges of an earlier run.
+        begun = -1.0 if case.waited else case.started
+        for exchange in case.exchanges:
+            if (
+                not begun - _APART
+                <= exchange.started
+                <= exchange.started + exchange.duration
+                <= ended + _APART
+            ):
+                yield f"transcript.har: exchange {exchange.id} lies outside the time of {case.id}"
+                break
+
+
+def _dates(exchanges: Iterable[Exchange]) -> Iterator[str]:
+    """Check the ``Date`` of each answer by that of the others; an endpoint whose dates follow no clock is not checked."""
+    apart = [(exchange, skew) for exchange in exchanges if (skew := _skew(exchange)) is not None]
+    if not apart:
+        return
+    median = statistics.median(skew for _, skew in apart)
+    outliers = [(exchange, skew) for exchange, skew in apart if abs(skew - median) > _SKEWED]
+    if len(outliers) > (1 - _NEARLY_ALL) * len(apart):
+        return
+    for exchange, skew in outliers:
+        yield f"transcript.har: the Date of exchange {exchange.id} is {skew - median:,.0f} s off those of the other answers"
+
+
+def _skew(exchange: Exchange) -> float | None:
+    date = None if exchange.answer is None else exchange.answer.headers.get("date")
+    try:
+        return None if date is None else parsedate_to_datetime(date).timestamp() - exchange.started
+    except (TypeError, ValueError):
+        return None
+
+
+def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
+    """Check that no two cases share the id of a request that the suite has made."""
+    owners: dict[str, str] = {}
+    for exchange in exchanges:
+        told = exchange.sent.headers.get("correlation-id", "")
+        if _UUID.fullmatch(told) and owners.setdefault(told, exchange.case) != exchange.case:
+            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[told]}"
+
+
+def _profile(record: Mapping[str, Any]) -> Iterator[str]:
+    """Check what the command line says of itself against what the results say."""
+    words = [str(word) for word in record["command_line"]]
+    for option, told in (("--profile", record["profile"]), ("--edition", record["edition"])):
+        given = [after for before, after in pairwise(words) if before == option]
+        given += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+        if given and given[-1] != told:
+            yield f"results.json: the command line says {option} {given[-1]}, the record {told}"
+
+
+def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:
+    """Return the cases of the suite's version that a record does not have."""
+    recorded = {case.id for case in run.cases}
+    return sorted(case_id for case_id in installed if case_id not in recorded)
+
+
+def unknown_cases(run: Run, installed: Iterable[str]) -> list[CaseResult]:
+    """Return the cases of a record that the suite's version does not have: somebody's own."""
+    known = set(installed)
+    return [case for case in run.cases if case.id not in known]

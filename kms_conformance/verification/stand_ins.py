@@ -1,0 +1,111 @@
+"""What stands for a secret while a case is played again: the record holds tokens, a case computes with values.
+
+Each token of a recorded answer gets a value of the same kind, always the same one; the redactor of the replay turns it
+back into that token. Key material that the case makes itself is a secret with a token of the replay's own, which is
+matched with the recorded one (see ``alignment``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import uuid
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from kms_conformance.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kms_conformance.contract.contract import Contract
+
+_TOKEN = re.compile(r"<([A-Za-z][\w-]*):[0-9a-f]{12}>")
+
+_PUBLIC_KEY = "public key"
+
+
+class StandIns(Redactor):
+    """A redactor that knows the recorded tokens."""
+
+    def __init__(self, contract: Contract) -> None:
+        about = contract.about
+        super().__init__(
+            secret=about.get("secrets", ()),
+            public=about.get("public", ()),
+            public_headers=about.get("public_headers", ()),
+            sealed=about.get("sealed", ()),
+        )
+        self.values: dict[str, str] = {}
+
+    def remember(self, value: str, label: str) -> str:
+        """Make a secret known; a recorded token stands for itself."""
+        if _TOKEN.fullmatch(value):
+            return value
+        token = super().remember(value, label)
+        self.values.setdefault(token, value)
+        return token
+
+    def live(self, document: Any) -> Any:
+        """Return a recorded answer with a value for each token that is a whole text."""
+        match document:
+            case {"nonce": str(), "payload": str() as key} if found := _TOKEN.fullmatch(key):
+                # An import token: what it calls its payload is a public key.
+                return {name: self.live(value) for name, value in document.items()} | {
+                    "payload": self._value(key, _PUBLIC_KEY)
+                }
+            case dict():
+                return {name: self.live(value) for name, value in document.items()}
+            case list():
+                return [self.live(value) for value in document]
+            case str() if found := _TOKEN.fullmatch(document):
+                return self._value(document, found[1])
+        return document
+
+    def stands_for(self, anew: str, recorded: str) -> None:
+        """Let a value that the case has made stand for the recorded token of it."""
+        value = self.values.get(anew)
+        if value is not None and _TOKEN.fullmatch(recorded):
+            self.values[recorded] = value
+
+    def _value(self, token: str, label: str) -> str:
+        if token not in self.values or label == _PUBLIC_KEY:
+            value = _made(token, label)
+            self.values[token] = value
+            self._known.tokens[value] = token
+        return self.values[token]
+
+
+@cache
+def _made(token: str, label: str) -> str:
+    digest = hashlib.sha256(token.encode()).digest()
+    if label == "id":
+        return str(uuid.UUID(bytes=digest[:16], version=4))
+    if label == _PUBLIC_KEY:
+        return base64.b64encode(_public_key(digest)).decode()
+    return base64.b64encode(digest[:12] if label in {"nonce", "iv"} else digest).decode()
+
+
+def _public_key(digest: bytes) -> bytes:
+    """Return an RSA key of its own for a token: one modulus, another exponent."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - few cases need it
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - same
+
+    numbers = rsa.RSAPublicNumbers(65537 + 2 * int.from_bytes(digest[:3], "big"), _modulus())
+    return numbers.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+@cache
+def _modulus() -> int:
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - few cases need it
+
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key().public_numbers().n
+
+
+def tokens_in(document: Any) -> Iterable[str]:
+    """Return the tokens that stand anywhere in a document."""
+    return (found[0] for found in _TOKEN.finditer(json.dumps(document, ensure_ascii=False)))

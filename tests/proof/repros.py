@@ -1,0 +1,127 @@
+"""The reproductions put to the test: for a defect, that of its first failing case, on the broken and on a sound server.
+
+`python tests/proof/repros.py` plays them all and prints what ended otherwise than with 1 on the broken and 0 on the sound
+server; it ends with 1 when a script that says it can be run does not tell the two apart. `--every N` takes one of N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from cases import collected, run_cases
+
+from kms_conformance.outputs import repro
+from kms_conformance.target.target import build_target
+from kms_reference.server import Server
+from kms_reference.target import target_text
+
+MATRIX = Path(__file__).parents[2] / "docs" / "kill-matrix.json"
+_PATIENCE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The exit codes of one script, and what it printed on the sound server."""
+
+    defect: str
+    case: str
+    broken: int
+    sound: int
+    told: str
+
+    @property
+    def right(self) -> bool:
+        """Whether the script tells the servers apart, or says on both that it cannot be run."""
+        return (self.broken, self.sound) in {(1, 0), (2, 2)}
+
+
+def defects() -> list[dict[str, Any]]:
+    """Return the defects that a case finds, as the kill matrix has them."""
+    return [row for row in json.loads(MATRIX.read_text())["defects"] if row["found_by"]]
+
+
+def play(defect: dict[str, Any], sound: Server) -> Played:
+    """Run the first failing case of a defect against it, and its reproduction against both servers."""
+    case, contract = defect["found_by"][0], defect["contract"]
+    broken = Server(edition="page", defects=[defect["name"]], variations=[]).start()
+    try:
+        target = replace(build_target(tomllib.loads(target_text(broken)), {}), embedded=True)
+        scripts = repro.render(run_cases(target, {case: collected(contract)[case]}, contract))
+        if not scripts:
+            return Played(defect["name"], case, 2, 2, "the case alone does not fail")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "script.py"
+            path.write_text(next(iter(scripts.values())))
+            (first, _), (second, told) = _run(path, broken), _run(path, sound)
+        return Played(defect["name"], case, first, second, told)
+    finally:
+        broken.stop()
+
+
+def _run(script: Path, server: Server) -> tuple[int, str]:
+    """Run a script as an operator would, with nothing but Python and the environment."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KMS_BASE_URL": server.base_url,
+        "KMS_CONTROL_URL": server.control_url,
+        "KMS_IAM_URL": server.iam_url,
+    }
+    for name, key in server.api_keys.items():
+        environment["KMS_API_KEY" if name == "manager" else f"KMS_{name.upper()}_API_KEY"] = key
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def played(chosen: Sequence[dict[str, Any]]) -> Iterator[Played]:
+    """Play the reproductions of some defects."""
+    sound = Server(edition="page", defects=[], variations=[]).start()
+    try:
+        for defect in chosen:
+            yield play(defect, sound)
+    finally:
+        sound.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play them as the command line asks; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=1)
+    every = parser.parse_args(arguments).every
+    counted: Counter[tuple[int, int]] = Counter()
+    why: Counter[str] = Counter()
+    for one in played(defects()[::every]):
+        counted[one.broken, one.sound] += 1
+        if (one.broken, one.sound) == (2, 2):
+            why[one.told.rpartition("could not be run: ")[2].strip().partition(" (")[0]] += 1
+        elif not one.right:
+            click.echo(
+                f"{one.broken} on the broken, {one.sound} on the sound server: {one.defect}, {one.case}"
+            )
+    for (broken, sound), number in sorted(counted.items()):
+        click.echo(f"{number} ended with {broken} on the broken and {sound} on the sound server")
+    for told, number in why.most_common():
+        click.echo(f"  {number} could not be run: {told}")
+    return int(any(pair not in {(1, 0), (2, 2)} for pair in counted))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
