@@ -15,7 +15,7 @@ from kms_conformance.laws.entries import law_cases, law_file
 from kms_conformance.laws.entrypoints import LAWS
 
 CONTRACT = "key_protect"
-FEWEST, MOST = 60, 200
+FEWEST, MOST = 120, 260
 
 
 def steps(case: Any) -> Iterator[Any]:

@@ -72,7 +72,10 @@ def _length(member: str, size: Callable[[str], int], *, least: int = 0) -> Chang
     def act(lawful: RuleLike, call: Call, name: str, value: str, bounds: tuple[int, int]) -> None:
         lawful(call, name, "x" * size(value), (max(bounds[0], least), bounds[1]))
 
-    return instead(key_input.check_length, act, lambda _, name, *__: name == member)
+    def shows(_: Call, name: str, value: str, *__: Any) -> bool:
+        return name == member and (len(value) < least or size(value) != len(value))
+
+    return instead(key_input.check_length, act, shows)
 
 
 def _octets(text: str) -> int:
@@ -100,7 +103,7 @@ def _refused_tags(wrong: Callable[[list[str]], bool]) -> Change:
         if wrong(tags):
             raise bad_field("tags", "other ones")
 
-    return then(key_input.check_new_tags, act)
+    return then(key_input.check_new_tags, act, lambda _, tags: wrong(tags))
 
 
 def _let_in(sign: str) -> Change:
@@ -116,7 +119,10 @@ def _refused_aliases(wrong: Callable[[str], bool]) -> tuple[Change, ...]:
         for alias in given:
             one(call, alias)
 
-    return then(aliases.check_form, one), then(key_input.check_new_aliases, each)
+    return (
+        then(aliases.check_form, one, lambda _, alias: wrong(alias)),
+        then(key_input.check_new_aliases, each, lambda _, given: any(map(wrong, given))),
+    )
 
 
 def _word(*words: str) -> tuple[Change, ...]:
@@ -153,6 +159,10 @@ def _aad_below(_: Call, __: Key, members: Members, subject: str) -> None:
         raise bad_field("aad", "shorter", subject=subject)
 
 
+def _with_aad(_: Call, __: Key, members: Members, ___: str) -> bool:
+    return members.has("aad")
+
+
 def _first_aad_long(_: Call, __: Key, members: Members, ___: str) -> bool:
     return len((members.texts("aad") or [""])[0]) <= 255  # noqa: PLR2004 - the documented bound
 
@@ -183,14 +193,17 @@ def _interval_refused(value: int) -> Callable[..., None]:
 # -- many --------------------------------------------------------------------------------------------------------------
 
 
+def _over_a_handful(_: Call, key: Key, *__: Any) -> bool:
+    return len(key.versions) > _HANDFUL
+
+
 def _newest_five(lawful: RuleLike, call: Call, key: Key, *more: Any) -> Any:
     return lawful(call, replace(key, versions=key.versions[-_HANDFUL:]), *more)
 
 
 def _stale(lawful: RuleLike, call: Call, key: Key, plaintext: bytes, aad: list[str]) -> Any:
     """From some versions on, give ciphertexts of the one before the newest."""
-    versions = key.versions[:-1] if len(key.versions) > _HANDFUL else key.versions
-    return lawful(call, replace(key, versions=versions), plaintext, aad)
+    return lawful(call, replace(key, versions=key.versions[:-1]), plaintext, aad)
 
 
 def _five_imports(_: Call, token: ImportToken, __: bytes | None) -> None:
@@ -258,8 +271,8 @@ def _not_expiring_restored(lawful: RuleLike, instance: Instance, key: Key, now: 
 
 
 def _expiry_moved(call: Call, key: Key, _: Any) -> None:
-    if key.expires is not None:
-        key.expires += call.now + DAY - key.created
+    assert key.expires is not None
+    key.expires += call.now + DAY - key.created
 
 
 def _first_deletion(_: Call, key: Key) -> None:
@@ -346,14 +359,14 @@ def _default_page(result: tuple[int, int], call: Call, *_: Any) -> tuple[int, in
 
 _OVERRIDES = of_operation("createKeyWithPoliciesOverrides")
 
-_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
+_QUANTITY_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("name-in-octets", (), "The length of a name counts octets.", _length("name", _octets)),
     ("name-of-two-refused", (), "A name of two characters is refused.", _length("name", len, least=3)),
     ("description-in-octets", (), "The length of a description counts octets.", _length("description", _octets)),
     ("description-of-two-refused", (), "A description of two characters is refused.", _length("description", len, least=3)),
     ("name-unbounded-with-overrides", (), "A key that is created with policies may have a name of any length.", unchecked(key_input.check_length, lambda call, name, *_: name == "name" and _OVERRIDES(call))),
     ("thirty-tags-refused", (), "Thirty tags are refused.", _refused_tags(lambda tags: len(tags) >= 30)),  # noqa: PLR2004 - the documented bound
-    ("sixth-tag-lost", (), "Of the tags of a key five are kept.", then(key_input.check_new_tags, lambda _, tags: tags.__delitem__(slice(_HANDFUL, None)))),
+    ("sixth-tag-lost", (), "Of the tags of a key five are kept.", then(key_input.check_new_tags, lambda _, tags: tags.__delitem__(slice(_HANDFUL, None)), lambda _, tags: len(tags) > _HANDFUL)),
     ("tag-in-octets", (), "The length of a tag counts octets.", _refused_tags(lambda tags: any(_octets(tag) > 30 for tag in tags))),  # noqa: PLR2004 - the documented bound
     ("first-tag-checked-only", (), "Only the first tag is looked at.", unchecked(key_input.check_new_tags, lambda _, tags: 1 < len(tags) <= 30 and "|" not in tags[0])),  # noqa: PLR2004 - the documented bound
     ("tag-with-bar", (), "A tag may hold a vertical bar.", _let_in("|")),
@@ -370,8 +383,8 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("rotation-material-of-48", (), "A version may have material of 48 bytes.", unchecked(key_input.check_root_size, lambda call, data: len(data) % 16 == 0 and call.operation.id == "rotateKey")),
     ("standard-material-unbounded-with-overrides", (), "A standard key that is created with policies may have material of any size.", unchecked(key_input.check_standard_size, lambda call, _: _OVERRIDES(call))),
     ("aad-unbounded", (), "Additional data may have any length.", on_refusal(actions.read_aad, _aad)),
-    ("aad-of-255-refused", (), "Additional data of 255 characters are refused.", then(actions.read_aad, _aad_below)),
-    ("aad-in-octets", (), "The length of additional data counts octets.", then(actions.read_aad, _short_aad)),
+    ("aad-of-255-refused", (), "Additional data of 255 characters are refused.", then(actions.read_aad, _aad_below, _with_aad)),
+    ("aad-in-octets", (), "The length of additional data counts octets.", then(actions.read_aad, _short_aad, _with_aad)),
     ("aad-first-checked-only", (), "Of the additional data the first string is looked at.", on_refusal(actions.read_aad, _aad, _first_aad_long)),
     ("interval-unbounded-with-overrides", (), "A key may be created with any rotation interval.", unchecked(key_policies.check_interval, lambda call, _: _OVERRIDES(call))),
     ("interval-of-year-refused-with-overrides", (), "A key cannot be created with a rotation interval of twelve months.", then(key_policies.check_interval, _interval_refused(12), lambda call, _: _OVERRIDES(call))),
@@ -380,18 +393,21 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("instance-interval-of-none", (), "The instance's rotation interval may be zero.", on_refusal(instance_policies.read_policy, _any_interval, lambda _, name, members: name == "rotation" and "'interval_month': 0" in repr(members))),
     ("token-of-a-day-refused", (), "An import token cannot live for a whole day.", _bounded("expiration", 300, 86_399)),
     ("token-retrieved-twice-by-default", (), "An import token is fetched twice where the request does not say.", _default("maxAllowedRetrievals", 2)),
-    ("token-of-five-minutes-by-default", (_TOKEN,), "An import token lives for five minutes where the request does not say.", _default("expiration", 300)),
     ("kmip-description-unbounded", (), "A KMIP adapter's description may have any length.", unchecked(kmip.check_description)),
-    ("newest-five-open", (_ROTATION,), "Only the newest five versions open their ciphertexts.", instead(actions.decrypted, _newest_five)),
+    ("newest-five-open", (_ROTATION,), "Only the newest five versions open their ciphertexts.", instead(actions.decrypted, _newest_five, _over_a_handful)),
     ("sixth-version-drops-first", (_ROTATION,), "A key keeps six versions.", then(actions.add_version, lambda _, key, __: key.versions.__delitem__(slice(None, -6)))),
-    ("fresh-ciphertext-of-older-version", (_ROTATION,), "From the sixth version on, unwrapping gives a ciphertext of the version before the newest.", instead(actions.fresh, _stale)),
+    ("fresh-ciphertext-of-older-version", (_ROTATION,), "From the sixth version on, unwrapping gives a ciphertext of the version before the newest.", instead(actions.fresh, _stale, _over_a_handful)),
     ("sixth-import-refused", ("incorrect-nonce-err",), "An import token imports five keys.", then(import_tokens.check_nonce, _five_imports)),
     ("fifth-retrieval-refused", (_TOKEN,), "An import token is fetched four times at most.", then(import_tokens.check_retrievals, _fourth_fetch)),
     ("few-registrations-do-not-count", ("protected-resource-err",), "A key with one or two registrations is deleted without force once it had more.", instead(keys.check_registrations, _few_registrations)),
-    ("sixth-registration-does-not-retain", ("prev-key-del-err",), "Only the first five registrations of a key are asked whether they prevent its deletion.", instead(keys.deletion_prevented, _first_prevents)),
-    ("sixth-key-of-ring-not-looked-at", (), "With force a ring is deleted when its first five keys are destroyed.", instead(rings.check_destroyed, _first_destroyed)),
+    ("sixth-registration-does-not-retain", ("prev-key-del-err",), "Only the first five registrations of a key are asked whether they prevent its deletion.", instead(keys.deletion_prevented, _first_prevents, lambda _, key: len(key.registrations) > _HANDFUL)),
+    ("sixth-key-of-ring-not-looked-at", (), "With force a ring is deleted when its first five keys are destroyed.", instead(rings.check_destroyed, _first_destroyed, lambda _, found: len(found) > _HANDFUL)),
     ("page-of-100", (), "Without a limit a page holds 100 keys.", gives(search.page, _default_page, of_operation("getKeys"))),
     ("page-cut-to-200", (), "A page holds 200 keys at most, whatever its limit.", _page_of(200)),
+)  # fmt: skip
+
+_SCHEDULE_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
+    ("token-of-five-minutes-by-default", (_TOKEN,), "An import token lives for five minutes where the request does not say.", _default("expiration", 300)),
     ("rotation-policy-runs-once", (), "A rotation policy runs once only.", _due(lambda due, key, _: NEVER if len(key.versions) > 1 else due)),
     ("rotation-policy-runs-twice", (), "A rotation policy runs twice only.", _due(lambda due, key, _: NEVER if len(key.versions) > 2 else due)),  # noqa: PLR2004 - the defect's own number
     ("months-of-31-days", (), "The months of a rotation interval have 31 days.", _due(_longer_month)),
@@ -400,7 +416,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("policy-of-creation-runs-once", (), "A rotation policy that came with the key runs once only.", _due(_since_creation)),
     ("no-expiry-after-enabling", ("key-expired-err",), "A key that was enabled again never expires.", then(actions.resume, _counting("enabled")), instead(Instance.expire, _not_expiring)),
     ("no-expiry-after-restore", ("key-expired-err",), "A key that was restored never expires.", then(keys.revive, _counting("restored")), instead(Instance.expire, _not_expiring_restored)),
-    ("rotation-moves-expiry", ("key-expired-err",), "A rotation moves the expiration date by a day.", then(actions.add_version, _expiry_moved)),
+    ("rotation-moves-expiry", ("key-expired-err",), "A rotation moves the expiration date by a day.", then(actions.add_version, _expiry_moved, lambda _, key, __: key.expires is not None)),
     ("purge-counts-from-first-deletion", (_EARLY,), "The four hours before a purge run from the first deletion.", then(keys.destroy, _first_deletion), gives(keys.purgeable_since, _since_first)),
     ("restore-counts-from-first-deletion", ("key-restore-expired",), "The 30 days for a restore run from the first deletion.", then(keys.destroy, _first_deletion), gives(keys.restorable_since, _since_first)),
     ("restored-key-purges-itself", (), "A restored key goes 90 days after its first deletion.", then(keys.destroy, _first_deletion), gives(Instance.purge_due, _purged_since_first)),
@@ -418,6 +434,9 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("enabling-is-no-notification", (_EARLY,), "Enabling a key does not put off a sync.", then(actions.resume, lambda _, key: setattr(key, "notified", None))),
 )  # fmt: skip
 
-LIMIT_DEFECTS: Final = tuple(
-    Defect(name, doc, sections, changes=tuple(changes)) for name, sections, doc, *changes in _ROWS
+QUANTITY_DEFECTS: Final = tuple(
+    Defect(name, doc, sections, changes=tuple(changes)) for name, sections, doc, *changes in _QUANTITY_ROWS
+)
+SCHEDULE_DEFECTS: Final = tuple(
+    Defect(name, doc, sections, changes=tuple(changes)) for name, sections, doc, *changes in _SCHEDULE_ROWS
 )
