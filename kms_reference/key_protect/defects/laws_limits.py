@@ -217,9 +217,12 @@ def _fourth_fetch(_: Call, token: ImportToken) -> None:
 
 
 def _few_registrations(lawful: RuleLike, call: Call, key: Key) -> None:
-    """A key with less than three registrations counts as free."""
+    """Let the last two registrations of a key that had more count no longer."""
     if len(key.registrations) > 2:  # noqa: PLR2004 - the defect's own number
-        lawful(call, key)
+        _count("registrations", key.id)
+    elif ("registrations", key.id) in _done:
+        return
+    lawful(call, key)
 
 
 def _first_prevents(_: RuleLike, __: Call, key: Key) -> bool:
@@ -399,7 +402,7 @@ _QUANTITY_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]
     ("fresh-ciphertext-of-older-version", (_ROTATION,), "From the sixth version on, unwrapping gives a ciphertext of the version before the newest.", instead(actions.fresh, _stale, _over_a_handful)),
     ("sixth-import-refused", ("incorrect-nonce-err",), "An import token imports five keys.", then(import_tokens.check_nonce, _five_imports)),
     ("fifth-retrieval-refused", (_TOKEN,), "An import token is fetched four times at most.", then(import_tokens.check_retrievals, _fourth_fetch)),
-    ("few-registrations-do-not-count", ("protected-resource-err",), "A key with one or two registrations is deleted without force once it had more.", instead(keys.check_registrations, _few_registrations)),
+    ("few-registrations-do-not-count", ("protected-resource-err",), "The last two registrations of a key that had more do not protect it.", instead(keys.check_registrations, _few_registrations)),
     ("sixth-registration-does-not-retain", ("prev-key-del-err",), "Only the first five registrations of a key are asked whether they prevent its deletion.", instead(keys.deletion_prevented, _first_prevents, lambda _, key: len(key.registrations) > _HANDFUL)),
     ("sixth-key-of-ring-not-looked-at", (), "With force a ring is deleted when its first five keys are destroyed.", instead(rings.check_destroyed, _first_destroyed, lambda _, found: len(found) > _HANDFUL)),
     ("page-of-100", (), "Without a limit a page holds 100 keys.", gives(search.page, _default_page, of_operation("getKeys"))),
