@@ -429,7 +429,7 @@ _SCHEDULE_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]
     ("token-life-cut-to-an-hour", (_TOKEN,), "No import token lives longer than an hour.", then(import_tokens.check_life, _an_hour)),
     ("token-keeps-life-of-the-one-before", (_TOKEN,), "A new import token expires with the one before.", instead(import_tokens.post_import_token, _of_old_token)),
     ("second-token-never-expires", (_TOKEN,), "An import token made after another has expired does not expire.", on_refusal(import_tokens.check_life, _eternal_second)),
-    ("third-rotation-unlimited", (_ROTATION,), "After its third rotation a key is rotated as often as is asked.", unchecked(actions.check_hour, lambda _, key, __: len(key.versions) > 3)),  # noqa: PLR2004 - the defect's own number
+    ("hour-forgotten-after-third-rotation", (_ROTATION,), "After its third rotation a key is rotated as often as is asked.", unchecked(actions.check_hour, lambda _, key, __: len(key.versions) > 3)),  # noqa: PLR2004 - the defect's own number
     ("enabling-ends-the-hour", (_ROTATION,), "A key that was enabled is rotated as often as is asked.", then(actions.resume, _counting("enabled")), on_refusal(actions.check_hour, _from_enabled)),
     ("enabled-again-at-once", (_EARLY,), "Only the first enabling waits for 30 seconds.", then(actions.resume, _counting("enabled")), _not_settling("enabled")),
     ("restored-again-at-once", (_EARLY,), "Only the first restore waits for 30 seconds.", then(keys.revive, _counting("restored")), _not_settling("restored")),
