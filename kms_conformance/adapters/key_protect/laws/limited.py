@@ -77,7 +77,7 @@ def _names(kms: Asking) -> dict[str, Any]:
 
 
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
-    "names": names,
+    "new-names": names,
     "root-key": root_key,
     "imported-keys": imported_keys,
     "key-with-aliases": key_with_aliases,
