@@ -99,8 +99,8 @@ def walk(system: Any, kind: str) -> None:
     entrypoints.walk(system.case, kind)
 
 
-def law_cases(contract: str, law: str) -> list[Any]:
-    """Return the parameters of a law's cases, each with the markers that its data ask for."""
+def law_cases(contract: str, law: str, part: str = "") -> list[Any]:
+    """Return the parameters of a law's cases, or of a part of them, each with the markers that its data ask for."""
     from kms_conformance.laws.entries import law_cases as cases  # noqa: PLC0415 - only the law cases need it
 
     return [
@@ -115,6 +115,7 @@ def law_cases(contract: str, law: str) -> list[Any]:
             ],
         )
         for case in cases(contract, law).values()
+        if not part or case.data.get("part") == part
     ]
 
 

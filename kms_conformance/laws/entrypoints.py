@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from kms_conformance.laws.concurrency import Concurrency
 from kms_conformance.laws.effects import Effects
 from kms_conformance.laws.entries import LawCase, law_cases
+from kms_conformance.laws.limits import Limits
 from kms_conformance.laws.ownership import Ownership
 from kms_conformance.laws.relations import Relations
 
@@ -25,6 +26,7 @@ LAWS: Mapping[str, Callable[[Any, LawCase], _Law]] = {
     "relations": Relations,
     "ownership": Ownership,
     "concurrency": Concurrency,
+    "limits": Limits,
 }
 """The laws by the name of their file in a contract."""
 

@@ -221,15 +221,21 @@ def sync(call: Call) -> Reply:
     key = call.key()
     unexpected_body(call)
     require_root_key(call, key, "sync")
+    check_sync(call, key)
+    key.notified = call.now
+    call.instance.touch(key)
+    return Reply(204)
+
+
+@rule
+def check_sync(call: Call, key: Key) -> None:
+    """A sync waits an hour after the last one, or the last notification. Raises REQ_TOO_EARLY_ERR."""
     interval = call.rules.seconds("sync-interval", HOUR)
     if key.notified is not None and call.now < key.notified + interval:
         until = stamp(key.notified + interval)
         raise RefusalError(
             "REQ_TOO_EARLY_ERR", suffix=f"Sync cannot be performed until at least {until}", newer=True
         )
-    key.notified = call.now
-    call.instance.touch(key)
-    return Reply(204)
 
 
 # -- shared by the actions -----------------------------------------------------------------------

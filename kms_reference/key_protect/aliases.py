@@ -16,8 +16,7 @@ def create_alias(call: Call) -> Reply:
     alias = call.args["alias"]
     check_form(call, alias)
     check_free(call, alias)
-    if len(key.aliases) >= MAX_ALIASES:
-        raise RefusalError("KEY_ALIAS_QUOTA_ERR")
+    check_quota(call, key)
     key.aliases[alias] = [call.now, call.identity.iam_id]
     call.instance.alias_index[alias] = key.id
     call.instance.touch(key, call.now)
@@ -41,6 +40,13 @@ def check_free(call: Call, alias: str) -> None:
     """An alias stands for one key of the instance. Raises KEY_ALIAS_NOT_UNIQUE_ERR."""
     if alias in call.instance.alias_index:
         raise RefusalError("KEY_ALIAS_NOT_UNIQUE_ERR")
+
+
+@rule
+def check_quota(_: Call, key: Key) -> None:
+    """A key has five aliases at most. Raises KEY_ALIAS_QUOTA_ERR."""
+    if len(key.aliases) >= MAX_ALIASES:
+        raise RefusalError("KEY_ALIAS_QUOTA_ERR")
 
 
 def delete_alias(call: Call) -> Reply:

@@ -95,7 +95,7 @@ class Instance:
             return
         for key in list(self.keys.values()):
             self.expire(key, now)
-            if key.deleted is not None and now >= key.deleted + self.rules.seconds("auto-purge", 90 * DAY):
+            if now >= self.purge_due(key):
                 self.remove(key)
                 continue
             self.rotate_by_policy(key, now)
@@ -105,11 +105,15 @@ class Instance:
         moments = [NEVER]
         if key.expires is not None and key.state in (State.ACTIVE, State.SUSPENDED):
             moments.append(key.expires + self.rules.seconds("expiry-sweep", 0))
-        if key.deleted is not None:
-            moments.append(key.deleted + self.rules.seconds("auto-purge", 90 * DAY))
+        moments.append(self.purge_due(key))
         if key.state == State.ACTIVE and key.rotation is not None and self.runs(key.rotation):
-            moments.append(self._rotation_due(key))
+            moments.append(self.rotation_due(key))
         return min(moments)
+
+    @rule
+    def purge_due(self, key: Key) -> float:
+        """Return when the key goes of itself: 90 days after its deletion."""
+        return NEVER if key.deleted is None else key.deleted + self.rules.seconds("auto-purge", 90 * DAY)
 
     @rule
     def expire(self, key: Key, now: float) -> None:
@@ -122,8 +126,9 @@ class Instance:
             key.state = State.DEACTIVATED
             self.touch(key)
 
-    @staticmethod
-    def _rotation_due(key: Key) -> float:
+    @rule
+    def rotation_due(self, key: Key) -> float:
+        """Return when the key's policy rotates next: so many months of 30 days after it was set, or rotated last."""
         assert key.rotation is not None
         start = max(key.rotation.updated, key.rotated or 0.0)
         return start + min(key.rotation.interval, _ENDLESS) * MONTH
@@ -140,7 +145,7 @@ class Instance:
         if policy is None or not self.runs(policy) or policy.interval < 1 or key.state != State.ACTIVE:
             return
         for _ in range(_MAX_CATCH_UP):
-            due = self._rotation_due(key)
+            due = self.rotation_due(key)
             if now < due:
                 return
             new_version(key, due, token_bytes(32), by_token=False)

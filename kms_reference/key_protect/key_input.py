@@ -101,8 +101,7 @@ def read_material(call: Call, resource: Members, *, extractable: bool) -> Materi
     if by_token:
         data = read_by_token(call, resource, data, extractable=extractable)
     if extractable:
-        if len(data) > _MAX_STANDARD:
-            raise bad_field("payload", f"at most {_MAX_STANDARD} bytes of base64 encoded key material")
+        check_standard_size(call, data)
     else:
         check_root_size(call, data)
     return Material(data, imported=True, by_token=by_token)
@@ -113,6 +112,13 @@ def check_root_size(_: Call, data: bytes) -> None:
     """The material of a root key is as long as an AES key. Raises INVALID_FIELD_ERR."""
     if len(data) not in KEY_SIZES:
         raise bad_field("payload", "a base64 encoded key material of 16, 24 or 32 bytes")
+
+
+@rule
+def check_standard_size(_: Call, data: bytes) -> None:
+    """The material of a standard key has 7,500 bytes at most. Raises INVALID_FIELD_ERR."""
+    if len(data) > _MAX_STANDARD:
+        raise bad_field("payload", f"at most {_MAX_STANDARD} bytes of base64 encoded key material")
 
 
 @rule

@@ -58,8 +58,7 @@ def create_adapter(call: Call) -> Reply:
         raise bad_field("crk_id", "the UUID of a root key")
     name = _name(resource, "kmip_adapter_")
     description = resource.text("description") or ""
-    if len(description) > _MAX_DESCRIPTION:
-        raise bad_field("description", f"at most {_MAX_DESCRIPTION} characters long")
+    check_description(call, description)
     expiring = call.flag("allowExpiringKey")
     check_name_free(call, name)
     key = call.instance.keys.get(key_id.lower())
@@ -72,6 +71,13 @@ def create_adapter(call: Call) -> Reply:
     call.instance.adapters[adapter.id] = adapter
     call.instance.changed = True
     return Reply(201, collection("kmip_adapter+json", [_adapter_view(adapter)]))
+
+
+@rule
+def check_description(_: Call, description: str) -> None:
+    """An adapter's description has 240 characters at most. Raises INVALID_FIELD_ERR."""
+    if len(description) > _MAX_DESCRIPTION:
+        raise bad_field("description", f"at most {_MAX_DESCRIPTION} characters long")
 
 
 @rule

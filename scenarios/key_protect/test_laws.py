@@ -27,3 +27,15 @@ def test_concurrency(kms, case):
 def test_effects(kms, case):
     """An operation changes what it says and nothing else; what is refused changes nothing."""
     hold_law(kms, "effects", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "limits", "quantity"))
+def test_quantity(kms, case):
+    """What is bounded is accepted up to its bound and refused beyond it; of many things none is lost."""
+    hold_law(kms, "limits", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "limits", "schedules"))
+def test_schedules(kms, case):
+    """A time rule keeps its time: not before, not left out, and the second time as the first."""
+    hold_law(kms, "limits", case)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
 from kms_conformance.contract.contract import known_contracts, load_contract
@@ -15,7 +16,7 @@ from kms_conformance.laws.entries import law_cases, law_file
 from kms_conformance.laws.entrypoints import LAWS
 
 CONTRACT = "key_protect"
-FEWEST, MOST = 60, 200
+FEWEST, MOST = 120, 260
 
 
 def steps(case: Any) -> Iterator[Any]:
@@ -42,6 +43,11 @@ def test_number_of_cases() -> None:
 def test_system_without_laws(contract: str) -> None:
     """A system without the data has no laws."""
     assert not any(law_cases(contract, law) for law in LAWS)
+
+
+def test_subjects_have_names_of_their_own() -> None:
+    """No two laws call different subjects by one name."""
+    assert len({**LISTED, **OWNED, **LIMITED}) == len(LISTED) + len(OWNED) + len(LIMITED)
 
 
 def test_lists_name_operations() -> None:

@@ -6,6 +6,7 @@ from kms_reference.key_protect.defects.fuzz import FUZZ_DEFECTS
 from kms_reference.key_protect.defects.laws_concurrency import CONCURRENCY_DEFECTS
 from kms_reference.key_protect.defects.laws_effects import EFFECT_DEFECTS
 from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
+from kms_reference.key_protect.defects.laws_limits import QUANTITY_DEFECTS, SCHEDULE_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
@@ -23,6 +24,8 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "relations": LIST_DEFECTS,
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
     "concurrency": CONCURRENCY_DEFECTS,
+    "quantity": QUANTITY_DEFECTS,
+    "schedules": SCHEDULE_DEFECTS,
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 

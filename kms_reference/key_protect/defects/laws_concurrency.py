@@ -230,7 +230,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("disabling-undoes-rotation", "A disabling writes back the versions that it had read.", _key("disableKey", members=("versions", "rotated"))),
     ("disabling-loses-a-policy", "A disabling writes back the policies that it had read.", _key("disableKey", members=("rotation",))),
     ("disabled-twice", "Two disablings at once both find the key active.", _key("disableKey", members=("state",))),
-    ("deleted-twice", "Two deletions at once both find the key alive.", _key("deleteKey", members=_STATE)),
+    ("deleted-twice-at-once", "Two deletions at once both find the key alive.", _key("deleteKey", members=_STATE)),
     ("policy-undoes-disabling", "Setting a policy writes back the record that it had read.", _key("putPolicy")),
     ("policy-revives-a-key", "Setting a policy writes back the state that it had read.", _key("putPolicy", members=_STATE)),
     ("move-undoes-rotation", "A move to another key ring writes back the record that it had read.", _key("patchKey")),

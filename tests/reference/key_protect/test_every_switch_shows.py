@@ -17,13 +17,10 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from kms_reference.defects import SYSTEM_DEFECTS
+from kms_reference.defects import LAW_OF, SYSTEM_DEFECTS
 from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
-from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
-from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
-from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.world import World
 from kms_reference.rules import Rules
@@ -47,9 +44,7 @@ RANDOM = re.compile(
 )
 DAY = 86_400
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-ONLY_IN_CASES = {
-    defect.name for defect in (*PATH_DEFECTS, *LIST_DEFECTS, *OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS)
-}
+ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in PATH_DEFECTS)}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 

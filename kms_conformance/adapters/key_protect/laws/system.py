@@ -7,6 +7,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.laws import histories, together
 from kms_conformance.adapters.key_protect.laws.asking import Asking
+from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
 from kms_conformance.adapters.key_protect.laws.rich import RichScene
@@ -22,7 +23,7 @@ class KeyProtectLaws(Asking):
 
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name."""
-        return {**LISTED, **OWNED}[what](self)
+        return {**LISTED, **OWNED, **LIMITED}[what](self)
 
     def things(self, what: str, number: int) -> Iterator[Thing]:
         """Make so many things of a kind."""

@@ -1,0 +1,88 @@
+"""What limits and schedules are asked about: keys of each kind, names to give, material packed for an import token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kms_conformance.adapters.key_protect.laws.asking import Asking
+from kms_conformance.adapters.key_protect.laws.owned import always
+from kms_conformance.laws.asking import Subjects
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_AES_KEYS = (16, 24, 32)
+_IMPORTS = 7
+
+
+def names(kms: Asking) -> Subjects:
+    """Make nothing: names that nobody else has are enough."""
+    return Subjects(marks=_names(kms))
+
+
+def root_key(kms: Asking) -> Subjects:
+    """Make a root key without policies, and a ciphertext of it."""
+    kms.demand_no_inherited_policies()
+    key, plaintext = kms.create_root_key(), kms.key_material()
+    ciphertext = kms.wrap(key, plaintext).needed()["ciphertext"]
+    return Subjects(
+        marks=_names(kms)
+        | {"key": key.id, "plaintext": plaintext, "ciphertext": ciphertext, "crn": kms.crn()}
+    )
+
+
+def imported_keys(kms: Asking) -> Subjects:
+    """Import two root keys, whose material is known: in every edition they can be restored."""
+    key, other = kms.import_root_key(), kms.import_root_key()
+    marks = {"key": key.id, "payload": key.material, "other": other.id, "other_payload": other.material}
+    return Subjects(marks=_names(kms) | marks)
+
+
+def key_with_aliases(kms: Asking) -> Subjects:
+    """Make a root key that has three of its five aliases from the beginning."""
+    stem = kms.short_name("three")
+    key = kms.create_root_key(aliases=[f"{stem}-{letter}" for letter in "abc"])
+    return Subjects(marks=_names(kms) | {"key": key.id})
+
+
+def ring(kms: Asking) -> Subjects:
+    """Make an empty key ring."""
+    return Subjects(marks=_names(kms) | {"ring": kms.new_ring()})
+
+
+def parcels(kms: Asking) -> Subjects:
+    """Pack material of each size, and of seven keys, for one import token that was fetched once."""
+    token = kms.import_token()
+    sizes = [kms.parcel(token, kms.key_material(size)).members() for size in _AES_KEYS]
+    imports = [kms.parcel(token, kms.key_material()).members() for _ in range(_IMPORTS)]
+    return Subjects(marks=_names(kms) | {"sizes": sizes, "imports": imports})
+
+
+def key_under_two(kms: Asking) -> Subjects:
+    """Make a root key whose deletion needs two users."""
+    key = kms.create_root_key()
+    kms.put_policy(key, query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed()
+    return Subjects(marks=_names(kms) | {"key": key.id})
+
+
+def kmip_key(kms: Asking) -> Subjects:
+    """Make a root key for KMIP adapters."""
+    return Subjects(marks=_names(kms) | {"key": kms.create_root_key().id})
+
+
+def _names(kms: Asking) -> dict[str, Any]:
+    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have."""
+    first, second = kms.case.random_bytes(2)
+    pair = _LETTERS[first % len(_LETTERS)] + _LETTERS[second % len(_LETTERS)]
+    return always(kms) | {"stem": kms.short_name("many"), "pair": pair}
+
+
+MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
+    "new-names": names,
+    "root-key": root_key,
+    "imported-keys": imported_keys,
+    "key-with-aliases": key_with_aliases,
+    "empty-ring": ring,
+    "parcels": parcels,
+    "key-under-two": key_under_two,
+    "kmip-key": kmip_key,
+}

@@ -1,0 +1,186 @@
+"""Law 6: many, and much later. What is bounded is accepted up to its bound and refused beyond it; a time rule keeps its time.
+
+``limits.yaml`` holds cases of three kinds. A *bound* sends one request with each value that is the last accepted or the first
+refused. *Many* makes a number of things and then asks each of them, and for all of them. A *schedule* begins something, looks
+shortly before its time and shortly after it, and does so as often as ``times`` says: nothing is early, nothing is left out, and the
+second time is as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from kms_conformance.laws.asking import System, all_of, asked, demand, filled
+from kms_conformance.laws.entries import LawCase
+from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import NotTested
+
+CONTROL = "the same operation succeeds on the other side of the limit"
+
+
+class Limits:
+    """One case of the law."""
+
+    def __init__(self, system: System, case: LawCase) -> None:
+        """Make the subjects."""
+        self.system, self.data, self.row = system, case.data, case.rows[0]
+        self.marks = self._subjects()
+        self.noted = set(_noted(case.data))
+
+    def run(self) -> None:
+        """Send what the case says, and judge every answer."""
+        for kind, ask in (("bound", self._bound), ("many", self._many), ("schedule", self._schedule)):
+            if kind in self.data:
+                ask(self.data[kind])
+
+    def _subjects(self) -> dict[str, Any]:
+        return dict(self.system.subjects(self.data["subjects"]).marks)
+
+    # --- bounds ---------------------------------------------------------------------------------------------------
+
+    def _bound(self, bound: Mapping[str, Any]) -> None:
+        """Send each value; the accepted ones come first, because a refusal counts only beside a success."""
+        all_of(self._values(bound))
+
+    def _values(self, bound: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
+        for value in self._listed(bound["accepted"]):
+            yield partial(self._value, bound, value, {})
+            for step in bound.get("shows", ()):
+                yield partial(self._step, step)
+        refusal = {"expect": "refusal", **({"code": bound["code"]} if "code" in bound else {})}
+        for value in self._listed(bound.get("refused", ())):
+            yield partial(self._value, bound, value, refusal)
+
+    def _listed(self, values: Any) -> Sequence[Any]:
+        known = filled(values, self.marks)
+        demand(self.system.case, isinstance(known, list | tuple), f"{values!r} is no list of values")
+        return list(known)
+
+    def _value(self, bound: Mapping[str, Any], value: Any, refusal: Mapping[str, Any]) -> None:
+        """Send the request with one value; a value that is an object of ours gives its members their names."""
+        if bound.get("fresh"):
+            self.marks = self._subjects()
+        for name in bound["send"].get("note", {}):
+            self.marks.pop(name, None)
+        made = self.made(value)
+        self.marks |= made if isinstance(made, dict) else {"value": made}
+        self._step({**bound["send"], **refusal})
+
+    # --- many -----------------------------------------------------------------------------------------------------
+
+    def _many(self, many: Mapping[str, Any]) -> None:
+        """Make a number of things one after the other, then ask each of them, and for all of them."""
+        if many.get("alone") and not self.system.alone:
+            raise NotTested("makes too much for an instance that others use: give the run one of its own")
+        number = many["number"]
+        self._steps(many.get("begin", ()))
+        common, things = self.marks, []
+        for count in range(1, number + 1):
+            own = common[many["from"]][count - 1] if "from" in many else {}
+            self.marks = {**common, **own, "number": count, "left": number - count}
+            self._steps(many["each"])
+            things.append(self.marks)
+        names = set(_noted(many["each"]))
+        self.marks = {**common, **{f"all_{name}": [thing.get(name) for thing in things] for name in names}}
+        self._steps(many.get("first", ()))
+        whole = self.marks
+        questions = [
+            partial(self._step_with, {**whole, **thing}, step)
+            for thing in things
+            for step in many.get("one", ())
+        ]
+        all_of([*questions, *(partial(self._step_with, whole, step) for step in many.get("all", ()))])
+
+    # --- schedules ------------------------------------------------------------------------------------------------
+
+    def _schedule(self, schedule: Mapping[str, Any]) -> None:
+        """Go through the time of the schedule, once or several times."""
+        span, early, late = (float(schedule[name]) for name in ("after", "early", "late"))
+        again = schedule.get("again")
+        for number in range(1, schedule.get("times", 1) + 1):
+            self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
+            self._steps(schedule["begin"] if number == 1 else again or ())
+            # What runs again by itself may have been late each time before, so the moments drift apart from the first one.
+            drift = 0.0 if again or number == 1 else late * (number - 1)
+            self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
+            self._steps(schedule.get("not_yet", ()))
+            self.system.wait(early + drift + late, f"{schedule['what']}: it is time")
+            self._steps(schedule["then"])
+        self._steps(schedule.get("end", ()))
+
+    # --- one request ----------------------------------------------------------------------------------------------
+
+    def _steps(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        for step in steps:
+            self._step(step)
+
+    def _step_with(self, marks: dict[str, Any], step: Mapping[str, Any]) -> None:
+        self.marks = marks
+        self._step(step)
+
+    def _step(self, step: Mapping[str, Any]) -> None:
+        if "wait" in step:
+            self.system.wait(float(step["wait"]), step["why"])
+            return
+        if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
+            return  # it asks about something that was not made: its creation was refused, and judged
+        request = {**step, "body": self.made(step["body"])} if "body" in step else step
+        row = step.get("row", self.row)
+        answer = self.system.ask(asked(request, self.marks))
+        if step.get("expect") != "refusal":
+            answer.succeeds(requirement=row)
+            self.marks |= {name: answer[path] for name, path in step.get("note", {}).items()}
+        elif "code" in step:
+            answer.is_refused(step["code"], control=CONTROL, requirement=row)
+        else:
+            answer.is_refused_somehow(control=CONTROL, requirement=row)
+        self._members(answer, step, row)
+
+    def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
+        for path, value in filled(step.get("shows", {}), self.marks).items():
+            answer.shows(path, value, requirement=row)
+        for path, number in filled(step.get("counts", {}), self.marks).items():
+            answer.counts(path, number, requirement=row)
+        for path, values in filled(step.get("lists", {}), self.marks).items():
+            answer.selects(path, values, values, requirement=row)
+
+    # --- values ---------------------------------------------------------------------------------------------------
+
+    def made(self, value: Any) -> Any:
+        """Return data with what its objects stand for.
+
+        ``{text, to, begin}``: a text of ``to`` characters that begins with ``begin`` and goes on with ``text``; ``{list, of}``:
+        so many texts, ``{number}`` in each; ``{octets}``: so many random ones in base64; ``{later}``: the moment so many seconds
+        from now by the instance's clock.
+        """
+        match value:
+            case {"text": str(text), "to": int(length)}:
+                begin = str(filled(value.get("begin", ""), self.marks))
+                return (begin + text * length)[:length]
+            case {"list": str(entry), "of": int(number)}:
+                known = filled(entry, {name: mark for name, mark in self.marks.items() if name != "number"})
+                return [known.replace("{number}", str(count)) for count in range(1, number + 1)]
+            case {"octets": int(size)}:
+                return self.system.case.random_secret(size)
+            case {"later": int(seconds)}:
+                moment = self.system.case.now() + timedelta(seconds=seconds)
+                return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            case dict():
+                return {name: self.made(inner) for name, inner in value.items()}
+            case list():
+                return [self.made(inner) for inner in value]
+        return value
+
+
+def _noted(data: Any) -> Iterator[str]:
+    """Give every name that a piece of data takes from answers, wherever it stands."""
+    if isinstance(data, dict):
+        yield from data.get("note", {})
+        for inner in data.values():
+            yield from _noted(inner)
+    elif isinstance(data, list):
+        for inner in data:
+            yield from _noted(inner)

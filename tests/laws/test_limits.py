@@ -1,0 +1,200 @@
+"""The law of limits: what its data say, and what it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from kms_conformance.adapters.key_protect.laws.limited import MAKERS
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.laws.asking import Ask, Subjects
+from kms_conformance.laws.entries import LawCase, law_cases
+from kms_conformance.laws.limits import Limits
+from kms_conformance.run.outcomes import NotTested
+
+CONTRACT = "key_protect"
+CASES = law_cases(CONTRACT, "limits")
+DAY = 86_400
+
+
+def asks(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Give every request that a piece of data describes."""
+    if isinstance(data, dict):
+        if "do" in data:
+            yield data
+        for inner in data.values():
+            yield from asks(inner)
+    elif isinstance(data, list):
+        for inner in data:
+            yield from asks(inner)
+
+
+def waited(steps: Any) -> float:
+    """Return how long steps wait in all."""
+    return float(sum(step.get("wait", 0) for step in steps or ()))
+
+
+def declared(data: Mapping[str, Any]) -> float:
+    """Return how long a case waits by what it says of its number or its times."""
+    if "many" in data:
+        many = data["many"]
+        once = sum(waited(many.get(name)) for name in ("begin", "first", "all"))
+        return once + many["number"] * (waited(many["each"]) + waited(many.get("one")))
+    schedule = data.get("schedule")
+    if not schedule:
+        return 0.0
+    times = schedule.get("times", 1)
+    once = sum(waited(schedule.get(name)) for name in ("begin", "end"))
+    return once + float(
+        times * (schedule["after"] + schedule["late"]) + (times - 1) * waited(schedule.get("again"))
+    )
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_case_makes_sense(case: LawCase) -> None:
+    """A case names operations, codes and subjects that exist, and declares the waits that it makes."""
+    contract = load_contract(CONTRACT)
+    assert case.data["subjects"] in MAKERS
+    assert declared(case.data) == case.waits
+    for ask in asks(case.data):
+        assert ask["do"] in contract.operations
+        assert ask.get("code", "KEY_NOT_FOUND_ERR") in contract.codes
+
+
+def test_a_refused_operation_succeeds_too() -> None:
+    """Whatever a case expects to be refused it, or another case of the law, also sees succeed."""
+    worked = {
+        ask["do"] for case in CASES.values() for ask in asks(case.data) if ask.get("expect") != "refusal"
+    }
+    refused = {
+        ask["do"] for case in CASES.values() for ask in asks(case.data) if ask.get("expect") == "refusal"
+    }
+    assert refused <= worked
+
+
+class Told:
+    """An answer that notes what is expected of it."""
+
+    def __init__(self, told: list[str], name: str) -> None:
+        self.told, self.name = told, name
+
+    def __getitem__(self, path: str) -> str:
+        """Return a member."""
+        return f"{path}!"
+
+    def __getattr__(self, what: str) -> Any:
+        """Note an expectation."""
+
+        def note(*values: Any, **_: Any) -> Told:
+            self.told.append(" ".join([self.name, what, *map(str, values)]))
+            return self
+
+        return note
+
+
+class Case:
+    """As much of a run's case as the law asks for."""
+
+    class info:  # noqa: N801 - an attribute of the real case
+        """Its name."""
+
+        id = "case"
+
+
+class System:
+    """A system that notes what it is asked, and when."""
+
+    def __init__(self, *, alone: bool = True) -> None:
+        self.case, self.alone = Case(), alone
+        self.told: list[str] = []
+
+    def subjects(self, what: str) -> Subjects:
+        """Make a subject."""
+        return Subjects(marks={"thing": what})
+
+    def ask(self, ask: Ask) -> Told:
+        """Answer."""
+        return Told(self.told, f"{ask.operation}{list(ask.path.values()) or ''}{ask.body or ''}")
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Let time pass."""
+        self.told.append(f"{seconds:g} {why}")
+
+
+def told(*, alone: bool = True, **data: Any) -> list[str]:
+    """Go through a case and return what was asked, expected and waited for."""
+    system: Any = System(alone=alone)
+    case = LawCase(
+        "case", ("row",), (), (), control=False, waits=0, impact=(), data={"subjects": "it", **data}
+    )
+    Limits(system, case).run()
+    return list(system.told)
+
+
+def test_bound() -> None:
+    """Accepted values come first and what they made is read; refused ones follow."""
+    bound = {
+        "send": {"do": "make", "body": {"name": "{value}"}, "note": {"made": "id"}},
+        "accepted": [{"text": "x", "to": 3, "begin": "ab"}, {"list": "n{number}", "of": 2}],
+        "refused": ["{thing}"],
+        "code": "CODE",
+        "shows": [{"do": "read", "path": {"id": "{made}"}, "shows": {"name": "{value}"}}],
+    }
+    assert told(bound=bound) == [
+        "make{'name': 'abx'} succeeds",
+        "read['id!'] succeeds",
+        "read['id!'] shows name abx",
+        "make{'name': ['n1', 'n2']} succeeds",
+        "read['id!'] succeeds",
+        "read['id!'] shows name ['n1', 'n2']",
+        "make{'name': 'it'} is_refused CODE",
+    ]
+
+
+def test_many() -> None:
+    """Each of many is made, then asked about, and all together."""
+    many = {
+        "number": 2,
+        "each": [{"do": "make", "body": "{number} {left}"}],
+        "one": [{"do": "read", "path": {"id": "{number}"}}],
+        "all": [{"do": "list", "counts": {"all": 2}}],
+    }
+    assert told(many=many) == [
+        "make1 1 succeeds",
+        "make2 0 succeeds",
+        "read[1] succeeds",
+        "read[2] succeeds",
+        "list succeeds",
+        "list counts all 2",
+    ]
+
+
+def test_too_much_for_others() -> None:
+    """What makes too much is not done on an instance that others use."""
+    with pytest.raises(NotTested) as refused:
+        told(alone=False, many={"alone": True, "number": 1, "each": [{"do": "make"}]})
+    assert refused.value.verdict is Verdict.NOT_TESTED
+
+
+def test_schedule_that_runs_by_itself() -> None:
+    """What runs again by itself may be late each time: the moments count from the beginning."""
+    schedule = {"what": "it", "after": 30 * DAY, "early": DAY, "late": DAY, "times": 3}
+    schedule |= {"begin": [{"do": "begin"}], "then": [{"do": "look", "counts": {"all": "{next}"}}]}
+    moments = [float(line.split()[0]) / DAY for line in told(schedule=schedule) if line[0].isdigit()]
+    assert [sum(moments[:number]) for number in range(1, 7)] == [29, 31, 59, 62, 89, 93]
+
+
+def test_schedule_that_begins_again() -> None:
+    """What is begun anew has its whole time again."""
+    schedule = {"what": "it", "after": 30, "early": 6, "late": 1, "times": 2}
+    schedule |= {
+        "begin": [{"do": "a"}],
+        "again": [{"do": "b"}],
+        "not_yet": [{"do": "c", "expect": "refusal"}],
+    }
+    schedule |= {"then": [{"do": "d"}], "end": [{"do": "e"}]}
+    lines = ["24 it: not yet", "c is_refused_somehow", "7 it: it is time", "d succeeds"]
+    assert told(schedule=schedule) == ["a succeeds", *lines, "b succeeds", *lines, "e succeeds"]
