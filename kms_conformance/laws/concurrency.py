@@ -128,8 +128,8 @@ class Concurrency:
     def _history(self, thing: Thing, clients: Sequence[Client]) -> History[Any, Any, Any]:
         """Let the clients ask, read the thing, and return all that was asked and answered."""
         ahead, unsure = clock(self.case)
-        # A deferred case sends one after the other, so nobody is waited for.
-        start = threading.Barrier(len(clients) if self.case.recording is None else 1)
+        # A case that sends one request after the other waits for nobody.
+        start = threading.Barrier(1 if self.case.is_one_by_one else len(clients))
         answers = self.case.at_once([self._client(thing, client, start) for client in clients])
         found = [answer for client in answers for answer in client]
         for name in self.data["reads"]:
@@ -154,7 +154,7 @@ class Concurrency:
             for seconds, name, question in questions:
                 if question is None:
                     continue
-                if seconds:
+                if seconds and not self.case.is_one_by_one:
                     time.sleep(seconds)
                 answer = self.system.ask(question)
                 answers.append(answer)

@@ -105,12 +105,17 @@ class CaseRun:
                 self.unjudged[exchange.id] = exchange.step
         return Answer(self, reply, exchange)
 
+    @property
+    def is_one_by_one(self) -> bool:
+        """Whether requests that belong together are sent one after the other: a deferred case has to repeat their order."""
+        return self.recording is not None
+
     def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Send requests, all at the same moment; return what each gives, answers mostly, in the order of the requests.
 
         A deferred case sends them one after the other: it has to send them in the same order again.
         """
-        if self.recording is not None:
+        if self.is_one_by_one:
             return [request() for request in requests]
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
