@@ -364,7 +364,7 @@ class Effects:
         wrong: list[Expectation] = []
         if mismatch(replace(whole, members=()), exchange, schemas):
             wrong = [replace(whole, members=())]
-        else:
+        elif len(whole.members) > 1:
             each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
             wrong = [one for one in each if mismatch(one, exchange, schemas)]
         for expectation in wrong or [whole]:

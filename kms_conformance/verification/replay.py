@@ -44,6 +44,7 @@ from kms_conformance.verification.installed import InstalledCase
 from kms_conformance.verification.stand_ins import StandIns
 
 CLEAN_UP, _WITHHELD = "clean-up", "withheld"
+_DEPENDS = "what it asks depends on what it has seen"
 _BY_CONTROL = "of the control protocol, which answers"
 _DONE, _LONGEST_MATERIAL = 200, 64
 _MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de{:08x}"
@@ -377,28 +378,46 @@ def _played(
     surroundings: Surroundings,
 ) -> Replayed:
     try:
+        departed = _departed(case, installed, run, player, surroundings)
+    except CaseStopped as stopped:
+        run.stopped, departed = stopped, None
+    except Exception as error:  # noqa: BLE001 - whatever a case may raise over a value that is none
+        return Replayed(instead=f"{type(error).__name__}: {error}")
+    if departed is not None:
+        return departed
+    wrong = _left(run, player) or _compared(case, run.result())
+    if wrong and _is_of_law(installed):
+        return Replayed(instead=f"{_DEPENDS}, and {wrong[0]}")
+    if wrong and player.withheld:
+        return Replayed(instead="what a crypto unit put out is not in the record")
+    if not wrong and case.verdict is Verdict.NOT_TESTED and _BY_CONTROL in case.missing:
+        return Replayed(instead=f"taken as recorded: {case.missing}")
+    return Replayed(wrong)
+
+
+def _departed(
+    case: CaseResult,
+    installed: InstalledCase,
+    run: _ReplayedCase,
+    player: _Player,
+    surroundings: Surroundings,
+) -> Replayed | None:
+    """Run the case's function; return what to say where it does otherwise than the record, ``None`` where it does not."""
+    try:
         admit(installed.info, player.target)
         installed.body(adapter_of(run.context.contract, installed.info.view)(run))
     except DepartureError as departure:
         if installed.info.view and (isinstance(departure, BoundError) or player.sent_at_once):
             # A view puts other secrets in the place of the case's own, and rewrites what leaves at once in any order.
             return Replayed(instead=f"it runs under the view {installed.info.view}, and {departure}")
-        if player.sent_at_once and ".laws." in installed.info.id:
-            # Clients that ask several times each were answered in an order that only their threads knew.
-            return Replayed(instead=f"its clients asked at the same moment, and {departure}")
+        if _is_of_law(installed):
+            return Replayed(instead=f"{_DEPENDS}, and {departure}")
         return Replayed((str(departure),))
     except RecordEndedError as ended:
+        if _is_of_law(installed):
+            return Replayed(instead=f"{_DEPENDS}, and its record ends before {str(ended)!r}")
         return _ended(case, str(ended), surroundings.interrupted)
-    except CaseStopped as stopped:
-        run.stopped = stopped
-    except Exception as error:  # noqa: BLE001 - whatever a case may raise over a value that is none
-        return Replayed(instead=f"{type(error).__name__}: {error}")
-    wrong = _left(run, player) or _compared(case, run.result())
-    if wrong and player.withheld:
-        return Replayed(instead="what a crypto unit put out is not in the record")
-    if not wrong and case.verdict is Verdict.NOT_TESTED and _BY_CONTROL in case.missing:
-        return Replayed(instead=f"taken as recorded: {case.missing}")
-    return Replayed(wrong)
+    return None
 
 
 def _left(run: _ReplayedCase, player: _Player) -> tuple[str, ...]:
@@ -412,6 +431,14 @@ def _left(run: _ReplayedCase, player: _Player) -> tuple[str, ...]:
         for exchange_id, left in run.stated.items()
         if left
     )
+
+
+def _is_of_law(installed: InstalledCase) -> bool:
+    """Tell whether what a case asks next may depend on what it has seen, or on which of several clients was first.
+
+    A case under a view is the case itself, whose requests are its own.
+    """
+    return ".laws." in installed.info.id and not installed.info.view
 
 
 def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,7 +72,8 @@ def kmip_key(kms: Asking) -> Subjects:
 
 def _names(kms: Asking) -> dict[str, Any]:
     """Return names of our own; ``pair`` has two characters, the fewest that an alias may have."""
-    first, second = kms.case.random_bytes(2)
+    # By run and case, so that whoever judges the run again finds the same names.
+    first, second = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()[:2]
     pair = _LETTERS[first % len(_LETTERS)] + _LETTERS[second % len(_LETTERS)]
     return always(kms) | {"stem": kms.short_name("many"), "pair": pair}
 
