@@ -322,7 +322,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("outsider-lists-rings", "Somebody without any role may list key rings.", *_outsider("listKeyRings")),
     ("outsider-rewraps", "Somebody without any role may rewrap.", *_outsider("rewrapKey")),
     ("reader-reads-policies", "A reader may read key policies.", _let_in(lambda _, identity, operation: bool(identity.roles) and operation.id == "getPolicy")),
-    ("reader-adds-certificates", "A reader may add client certificates.", _let_in(lambda _, identity, operation: bool(identity.roles) and operation.id == "addKmipClientCertificate")),
+    ("reader-writes-certificates", "A reader may add client certificates.", _let_in(lambda _, identity, operation: bool(identity.roles) and operation.id == "addKmipClientCertificate")),
     # What is over, and what is not
     ("adapter-name-stays-taken", "The name of a deleted KMIP adapter stays taken.", _stays_taken(kmip.check_name_free, "KMIP_ADAPTER_DUPLICATE_NAME_ERR")),
     ("certificate-stays-taken", "A client certificate that was removed cannot be added again.", _stays_taken(kmip.check_certificate_free, "KMIP_CERT_DUPLICATE_ERR")),
