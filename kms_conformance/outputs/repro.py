@@ -27,6 +27,7 @@ from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import repro_runtime
 from kms_conformance.outputs.files import put
+from kms_conformance.system import systems
 
 NAME = "repro"
 MARK = "#!/usr/bin/env python3\n# A reproduction by kms-conformance.\n"
@@ -125,11 +126,14 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
     promises = {exchange.id: _promises(case, exchange) for exchange in steps}
     base = _base(steps, target)
     instance = _instance(steps)
+    system = systems().get(case.contract)
+    grant = system.grant if system else None
     document = {
         "id": case.id,
         "run": str(run.meta.get("run_id", "")),
         "base_url": base,
         "instance": instance,
+        "grant": [grant.type, grant.member] if grant else [],
         "kept": [] if _is_fresh(target, case.contract) else [instance],
         "started": round(steps[0].started, 3) if steps else 0.0,
         "made_by_control": [],

@@ -140,8 +140,9 @@ class Reproduction:
                 os.environ.get(name) for name in (f"{stem}_TOKEN", f"{stem}_API_KEY", "KMS_IAM_URL")
             )
             token = token or os.environ.get(f"KMS_TOKEN_{identity.upper()}")
-            if not token and key and iam:
-                form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": key}
+            if not token and key and iam and self.case["grant"]:
+                kind, member = self.case["grant"]
+                form = {"grant_type": kind, member: key}
                 try:
                     with OPENER.open(iam, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
                         token = json.loads(answer.read())["access_token"]

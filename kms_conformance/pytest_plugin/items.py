@@ -30,7 +30,7 @@ def is_case(item: pytest.Item) -> bool:
 
 
 def case_id(item: pytest.Item) -> str:
-    """Return a case's id: ``key_protect.states.delete_twice``, ``key_protect.laws.views[alias-states.delete_twice]``."""
+    """Return a case's id: ``contract.states.delete_twice``, ``contract.laws.views[alias-states.delete_twice]``."""
     assert isinstance(item, pytest.Function)
     view = item.stash.get(VIEW, None)
     if view is None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kms_conformance.outputs import repro
+from kms_conformance.outputs.repro_runtime import CouldNotRunError, Reproduction
+from kms_conformance.system import system_of
+
+if TYPE_CHECKING:
+    from kms_reference.server import Server
 
 # One of each kind: a refusal that does not come, a wrong status, text and member, a wait by the control protocol, another
 # identity, another system.
@@ -52,6 +58,20 @@ def test_what_cannot_be_sent_again_says_so(sound: object) -> None:
     played = play(defect, sound)  # type: ignore[arg-type]  # the fixture gives a server
     assert (played.broken, played.sound) == (2, 2)
     assert "could not be run: its requests are frames for a crypto unit" in played.told
+
+
+def test_api_key_becomes_a_token(sound: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an API key and an issuer in the environment, a script asks for its token the way that its system has."""
+    grant = system_of("key_protect").grant
+    assert grant is not None
+    case = {"base_url": sound.base_url, "instance": "", "steps": [], "started": 0.0}
+    monkeypatch.delenv("KMS_TOKEN", raising=False)
+    monkeypatch.setenv("KMS_API_KEY", sound.api_keys["manager"])
+    monkeypatch.setenv("KMS_IAM_URL", sound.iam_url)
+    token = Reproduction({**case, "grant": [grant.type, grant.member]}).token("manager")
+    assert token.count(".") == 2
+    with pytest.raises(CouldNotRunError, match="set KMS_TOKEN"):
+        Reproduction({**case, "grant": []}).token("manager")
 
 
 def test_script_needs_only_the_standard_library() -> None:
