@@ -29,7 +29,12 @@ def write(run: Run, directory: Path, written: Iterable[Path], shared: Iterable[s
         "run_id": str(run.meta.get("run_id", "")),
         "files": {name: _entry(read_file(path)) for name, path in sorted(listed.items())},
     }
-    return put(directory / NAME, json.dumps(document, indent=1) + "\n")
+    return put(directory / NAME, text_of(document))
+
+
+def text_of(document: object) -> str:
+    """Return the one text in which a manifest's document is written; another one was written by somebody else."""
+    return json.dumps(document, indent=1) + "\n"
 
 
 def files_in(directory: Path, shared: frozenset[str]) -> list[Path]:

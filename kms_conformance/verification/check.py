@@ -283,8 +283,12 @@ def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str,
 def digest_complaints(directory: Path) -> list[str]:
     """Return a sentence for each file whose content is not that of the manifest; the first and cheapest check."""
     try:
-        listed = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))["files"]
+        text = read_file(directory / manifest.NAME).decode("utf-8")
+        document = json.loads(text)
+        listed = document["files"]
         wrong = []
+        if text != manifest.text_of(document):
+            wrong.append("manifest.json is not written the way that a run writes it")
         for name, entry in listed.items():
             content = read_file(directory / name)
             if {"sha256": manifest.digest(content), "size": len(content)} != entry:
