@@ -60,7 +60,7 @@ class Answer:
     reply: Reply | None
     exchange: Exchange
     equivalent: tuple[int, ...] = ()
-    """Statuses of success that count as well as those that the case names: the request was made in another way."""
+    """Statuses of success that stand for each other: the request was made in another way."""
     usual_operation: str = ""
     """The operation that the case has asked for, where the request was made in another way."""
     is_proof: bool = False
@@ -346,8 +346,14 @@ class Answer:
             )
 
     def _allowed(self, statuses: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the statuses of success that count: those of the case, else those of the contract."""
-        return tuple(dict.fromkeys((*statuses, *self.equivalent))) if statuses else self._success_statuses()
+        """Return the statuses of success that count: those of the case, else those of the contract.
+
+        Where the case names one of the statuses that stand for each other under its view, the others count too.
+        """
+        if not statuses:
+            return self._success_statuses()
+        others = self.equivalent if set(statuses) & set(self.equivalent) else ()
+        return tuple(dict.fromkeys((*statuses, *others)))
 
     def _success_statuses(self) -> tuple[int, ...]:
         return success_statuses(self.case.context.contract, self.exchange.operation)

@@ -197,10 +197,12 @@ class CaseRun:
     def success_row(self, operation: str | None) -> Requirement:
         """Return the requirement that a success belongs to: a covered one that is no refusal, else the operation's own.
 
-        A request that has to succeed in a case about a refusal is not charged to that refusal.
+        A request that has to succeed in a case about a refusal is not charged to that refusal, nor to the case's view,
+        whose row is the last: that is judged besides.
         """
         contract = self.context.contract
-        rows = [contract.requirement(covered) for covered in self.info.covers]
+        covers = self.info.covers[:-1] if self.info.view else self.info.covers
+        rows = [contract.requirement(covered) for covered in covers]
         own = contract.success_row(operation)
         return next((row for row in rows if row.code is None), own or rows[0])
 

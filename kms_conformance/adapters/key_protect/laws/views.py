@@ -44,7 +44,7 @@ class Asked:
 
 
 class UnderView(KeyProtect):
-    """A ``kms`` that asks in another way. ``equivalent`` are statuses that count as success as well."""
+    """A ``kms`` that asks in another way. ``equivalent`` are statuses of success that stand for each other."""
 
     view: ClassVar[str] = ""
     equivalent: ClassVar[tuple[int, ...]] = ()
@@ -170,7 +170,7 @@ class PreferringMinimal(UnderView):
     """Asks for as little as possible in return."""
 
     view = "prefer-minimal"
-    equivalent = (200, 201, 204)
+    equivalent = (200, 204)
 
     def otherwise(self, asked: Asked) -> Asked | None:
         """Prefer a minimal answer to a deletion, a purge and a rotation."""
@@ -184,7 +184,7 @@ class PreferringRepresentation(UnderView):
     """Asks for the changed thing in return."""
 
     view = "prefer-representation"
-    equivalent = (200, 201, 204)
+    equivalent = (200, 204)
 
     def otherwise(self, asked: Asked) -> Asked | None:
         """Prefer a representation where an operation knows the header."""
