@@ -256,31 +256,35 @@ def complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
     """Return why an answer is not this outcome, or ``""``."""
     if status not in outcome["statuses"] if outcome["statuses"] else status < FIRST_ERROR:
         return str(status)
-    if outcome["code_at"] or outcome["text_at"]:
-        code, text = pick(body, outcome["code_at"]), pick(body, outcome["text_at"])
-        if outcome["code"] is not None and code != outcome["code"]:
-            return f"{status} {told_of(code)}"
-        patterns = outcome["patterns"]
-        fits = isinstance(text, str) and any(re.search(pattern, text) for pattern in patterns)
-        return "" if not patterns or fits else f"{status} with text {told_of(text)}"
-    if outcome["code"] is None:
-        text = pick(body, "resources.0.errorMsg")
-        fits = isinstance(text, str) and any(says(text, known, detail=False) for known in outcome["messages"])
-        return "" if not outcome["messages"] or fits else f"{status} with errorMsg {told_of(text)}"
-    reason = pick(body, "resources.0.reasons.0")
-    if not isinstance(reason, dict) or reason.get("code") != outcome["code"]:
-        return f"{status} with code {told_of(reason.get('code') if isinstance(reason, dict) else None)}"
-    message, target = reason.get("message"), reason.get("target")
-    if outcome["messages"] and not (
-        isinstance(message, str)
-        and any(says(message, known, detail=outcome["detail"]) for known in outcome["messages"])
-    ):
-        return f"{outcome['code']} with message {told_of(message)}"
-    if outcome["target"] and not (
-        isinstance(target, dict) and [target.get("type"), target.get("name")] == outcome["target"]
-    ):
-        return f"{outcome['code']} with target {told_of(target)}"
-    return ""
+    if outcome["code"] is not None:
+        code = pick(body, outcome["code_at"]) if outcome["code_at"] else MISSING
+        if code != outcome["code"]:
+            return f"{status} with code {told_of(code)}"
+    return _text_complaint(outcome, status, body) or _target_complaint(outcome, body)
+
+
+def _text_complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
+    """Return why the text of an answer is not that of an outcome, or ``""``; without a code it is the summary."""
+    path = outcome["text_at"] if outcome["code"] is not None else outcome["summary_at"] or outcome["text_at"]
+    patterns, messages = outcome["patterns"], outcome["messages"]
+    if not path or not (patterns or messages):
+        return ""
+    text = pick(body, path)
+    fits = isinstance(text, str) and (
+        any(re.search(pattern, text) for pattern in patterns)
+        if patterns
+        else any(says(text, known, detail=outcome["detail"]) for known in messages)
+    )
+    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {told_of(text)}"
+
+
+def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
+    """Return why the target of a refusal is not that of an outcome, or ``""``."""
+    if not outcome["target"] or not outcome["target_at"]:
+        return ""
+    target = pick(body, outcome["target_at"])
+    fits = isinstance(target, dict) and [target.get("type"), target.get("name")] == list(outcome["target"])
+    return "" if fits else f"{outcome['code']} with target {told_of(target)}"
 
 
 def read(status: int, headers: Any, content: bytes) -> Answer:
