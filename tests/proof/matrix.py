@@ -44,7 +44,8 @@ def tasks(
     """Return the rows to run whose name is wanted: contract, kind, name and the cases that need to be run for it.
 
     These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all. A defect that
-    no law is made for is run without the cases of the laws: whether a documented sequence shows it is the question.
+    a law is made for is run with the cases of that law, each other one with the cases of documented sequences; a
+    variation with all but the views, which ask what the cases ask.
     """
     rows: dict[str, list[tuple[Kind, str]]] = {
         contract: [
@@ -71,8 +72,8 @@ def tasks(
                 tuple(
                     case
                     for case in every
-                    if case in reach.get(name, every)
-                    and (kind == "variation" or name in LAW_OF or everywhere or not law_of(case))
+                    if _belongs(case, kind, name)
+                    and (everywhere or name in LAW_OF or case in reach.get(name, every))
                 ),
             )
             for kind, name in chosen
@@ -80,9 +81,16 @@ def tasks(
     return found
 
 
+def _belongs(case: str, kind: Kind, name: str) -> bool:
+    if kind == "variation":
+        return law_of(case) != "views"
+    return law_of(case) == LAW_OF.get(name, "")
+
+
 def _reach(contract: str, names: Sequence[str]) -> Reach:
     known = SYSTEMS[contract].switches
-    return reach_of(contract, collected(contract), {name: known[name] for name in names})
+    cases = {name: case for name, case in collected(contract).items() if law_of(name) != "views"}
+    return reach_of(contract, cases, {name: known[name] for name in names if name not in LAW_OF})
 
 
 def run_row(task: Task) -> Document:

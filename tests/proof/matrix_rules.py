@@ -7,8 +7,6 @@ from typing import Any
 
 from cases import law_of
 
-from kms_reference.defects import LAW_OF
-
 Matrix = Mapping[str, Any]
 
 # Rows that no section of the page holds stand under a topic; here is which sections a topic elaborates.
@@ -51,9 +49,6 @@ def broken_rules(matrix: Matrix) -> list[str]:
         if row["verdict"] != "conformant":
             alarmed = [*row["found_by"], *row["inconclusive"], *row["errors"]]
             lines.append(f"variation {name} is {row['verdict']} ({', '.join(alarmed[:5])})")
-    for law, row in ((LAW_OF[row["name"]], row) for row in matrix["defects"] if row["name"] in LAW_OF):
-        if not any(law_of(case) == law for case in row["found_by"]):
-            lines.append(f"defect {row['name']} is not found by the law {law}")
     killers = {case for row in matrix["defects"] for case in row["found_by"]}
     lines += [
         f"case {case['id']} has a MUST and finds no defect"
