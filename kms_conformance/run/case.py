@@ -37,7 +37,7 @@ from kms_conformance.run.outcomes import (
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
-    from kms_conformance.evidence.exchange import Exchange
+    from kms_conformance.evidence.exchange import JSON, Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
 
@@ -76,6 +76,7 @@ class CaseRun:
     """Secrets of the case, and those that stand for them on the wire where the case is run under a view."""
     view_notes: dict[str, str] = field(default_factory=dict)
     """What the view of the case has to remember between requests."""
+    has_sent_at_once: bool = False
     stopped: BaseException | None = None
     finished: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -117,6 +118,7 @@ class CaseRun:
         """
         if self.is_one_by_one:
             return [request() for request in requests]
+        self.has_sent_at_once = True
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
 
@@ -219,8 +221,29 @@ class CaseRun:
             raise AuthorError(self.info.id, f"there is no reason code {code!r}{nearest(code, codes)}")
         return codes[code]
 
+    def _scrub_again(self) -> None:
+        """Take out what is known to be secret by now.
+
+        A server may have repeated in one answer a secret that only another one, still under way, made known.
+        """
+        scrub = self.context.redactor.scrub
+        self.findings[:] = [
+            replace(
+                finding, expected=scrub(finding.expected), got=scrub(finding.got), curl=scrub(finding.curl)
+            )
+            for finding in self.findings
+        ]
+        for place, exchange in enumerate(self.exchanges):
+            answer = exchange.answer
+            if answer is not None:
+                headers = {name: scrub(value) for name, value in answer.headers.items()}
+                answer = replace(answer, headers=headers, body=_each_text(answer.body, scrub))
+                self.exchanges[place] = replace(exchange, answer=answer)
+
     def result(self) -> CaseResult:
         """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
+        if self.has_sent_at_once:
+            self._scrub_again()
         stopped = self.stopped
         place = {exchange.id: number for number, exchange in enumerate(self.exchanges)}
         self.findings.sort(key=lambda finding: place.get(finding.exchange, len(place)))
@@ -287,3 +310,14 @@ class CaseRun:
             with contextlib.suppress(Exception):
                 undo()
         self.finished = time.time()
+
+
+def _each_text(value: JSON, change: Callable[[str], str]) -> JSON:
+    """Return a JSON value with every text and every name of a member changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_each_text(entry, change) for entry in value]
+    if isinstance(value, dict):
+        return {change(name): _each_text(entry, change) for name, entry in value.items()}
+    return value

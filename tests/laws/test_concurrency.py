@@ -71,6 +71,7 @@ class Case:
     """As much of a case as the law needs."""
 
     recording = None
+    is_one_by_one = False
 
     def __init__(self, *, thorough: bool = False) -> None:
         self.context = SimpleNamespace(thorough=thorough, edition="page", fuzz=SimpleNamespace(seed=1))

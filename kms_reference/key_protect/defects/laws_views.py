@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import actions, key_input, keys
-from kms_reference.key_protect.app import Exchange
 from kms_reference.switches import Defect, gives, skipped, unchecked
 
 if TYPE_CHECKING:
-    from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.model import Key
-    from kms_reference.key_protect.wire import Call, Operation
+    from kms_reference.key_protect.wire import Call
 
 _UUID_LENGTH: Final = 36
 _ACCESS = "key-create-import-access-err"
@@ -66,11 +64,6 @@ def _without(*members: str) -> Any:
     return left_out
 
 
-def _reader_in_old_form(_: Exchange, identity: Identity, operation: Operation) -> bool:
-    del identity
-    return operation.id == "actionOnKey"
-
-
 def _by_token(_: Call, key: Key, *__: Any, **___: Any) -> bool:
     return key.versions[-1].by_token
 
@@ -86,14 +79,11 @@ _ROWS: Final = (
     ("state-ignored-in-old-form", (_STATE,), "The older form of an action works in any state.", unchecked(actions.check_state, _in_old_form)),
     ("root-key-not-required-in-old-form", (_ROOT,), "The older form of an action works with a standard key.", unchecked(actions.require_root_key, _in_old_form)),
     ("restored-too-early-in-old-form", ("req-too-early-err",), "The older form of restoring and enabling does not wait.", unchecked(keys.check_settled, _in_old_form)),
-    ("role-ignored-in-old-form", ("unauthorized-err",), "Any role may use the older form of an action.", unchecked(Exchange.check_role, _reader_in_old_form)),
     ("expiry-ignored-in-old-form", ("key-expired-err",), "The older form restores an expired key.", unchecked(keys.check_unexpired, _in_old_form)),
-    ("tags-lost-with-overrides", (), "A key that is created with policies has no tags and no description.", gives(keys.creation_body, _without("tags", "description"), _with_overrides)),
     ("expiry-lost-with-overrides", (), "A key that is created with policies never expires.", gives(keys.creation_body, _without("expirationDate"), _with_overrides)),
     ("access-ignored-with-overrides", (_ACCESS,), "The access policy does not hold for keys that are created with policies.", unchecked(key_input.check_access, _with_overrides)),
     ("past-expiry-with-overrides", (), "A key that is created with policies may have expired before.", unchecked(key_input.check_future, _with_overrides)),
     ("state-ignored-with-ring-header", (_STATE,), "With a key ring in the header a key works in any state.", unchecked(actions.check_state, _with_ring)),
-    ("rotation-unlimited-with-ring-header", (_ROTATION,), "With a key ring in the header a key is rotated as often as is asked.", unchecked(actions.check_hour, _with_ring)),
     ("minimal-rotation-keeps-version", (), "A rotation with a minimal answer makes no version.", skipped(actions.add_version, _minimal)),
     ("minimal-deletion-does-nothing", (), "A deletion with a minimal answer leaves the key.", skipped(keys.destroy, _minimal)),
     ("representation-skips-registrations", ("protected-resource-err",), "A deletion that is to show the key does not ask for registrations.", unchecked(keys.check_registrations, _representation)),
