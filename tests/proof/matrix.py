@@ -44,8 +44,7 @@ def tasks(
     """Return the rows to run whose name is wanted: contract, kind, name and the cases that need to be run for it.
 
     These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all. A defect that
-    a law is made for is run with the cases of that law, each other one with the cases of documented sequences; a
-    variation with all but the views, which ask what the cases ask.
+    a law is made for is run with the cases of that law, all else with the cases of documented sequences.
     """
     rows: dict[str, list[tuple[Kind, str]]] = {
         contract: [
@@ -82,14 +81,12 @@ def tasks(
 
 
 def _belongs(case: str, kind: Kind, name: str) -> bool:
-    if kind == "variation":
-        return law_of(case) != "views"
-    return law_of(case) == LAW_OF.get(name, "")
+    return law_of(case) == ("" if kind == "variation" else LAW_OF.get(name, ""))
 
 
 def _reach(contract: str, names: Sequence[str]) -> Reach:
     known = SYSTEMS[contract].switches
-    cases = {name: case for name, case in collected(contract).items() if law_of(name) != "views"}
+    cases = {name: case for name, case in collected(contract).items() if not law_of(name)}
     return reach_of(contract, cases, {name: known[name] for name in names if name not in LAW_OF})
 
 
