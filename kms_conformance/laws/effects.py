@@ -205,21 +205,18 @@ class Effects:
     def _look(self, after: str, done: Sequence[Done] | None = None, *, whole: bool) -> None:
         """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
         seen = taken(self.system, self.resources, self.scene.things, after=after, whole=whole)
-        looked = list(self._prepared(seen)) if done is None else list(self._looked(seen, done))
+        looked = [*(self._prepared(seen) if done is None else self._looked(seen, done)), *self._agreed(seen)]
         late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
         if late and self.looks_again and self._can_wait(late):
             self.looks_again -= 1
             self.system.wait(late, "a change may show late")
             seen = taken(self.system, self.resources, self.scene.things, after=f"{after}, later", whole=whole)
-            looked = list(self._looked(seen, done or ()))
+            looked = [*self._looked(seen, done or ()), *self._agreed(seen)]
         elif late and not self._can_wait(late):
             looked = [one for one in looked if not one.late]
         for one in looked:
             for row in one.rows:
                 self._judge(row, one.stated, one.sight)
-        row = self.law["rows"]["agree"]
-        for stated, sight in self.agreements.of(seen):
-            self._judge(row, stated, sight)
         self.seen |= seen
         self.last = set(seen)
         for (thing, number), sight in seen.items():
@@ -227,6 +224,11 @@ class Effects:
                 for name, value in flat(sight.value).items():
                     values = self.known.setdefault((thing, name), [])
                     values += [value] if value not in values else []
+
+    def _agreed(self, seen: Snapshot) -> Iterator[_Looked]:
+        """State what two requests must show alike."""
+        for stated, sight, late in self.agreements.of(seen):
+            yield _Looked((self.law["rows"]["agree"],), stated, sight, late)
 
     def _prepared(self, seen: Snapshot) -> Iterator[_Looked]:
         """State, before anything is tried, that things are as they were asked for."""
@@ -253,6 +255,7 @@ class Effects:
     def _looked(self, seen: Snapshot, done: Sequence[Done]) -> Iterator[_Looked]:
         for (thing, number), sight in seen.items():
             kind = self.resources[thing.resource]["kind"]
+            is_entry = "entry" in self.resources[thing.resource]["reads"][number]
             before = self.seen.get((thing, number))
             for undone in [one.entry["undoes"] for one in done if one.entry.get("undoes") in self.before]:
                 if kind in {"one", "list"}:
@@ -260,7 +263,7 @@ class Effects:
             if before is not None and not before.ok and kind != "probe":
                 continue
             if (
-                kind == "one"
+                (kind == "one" or is_entry)
                 and not thing.bystander
                 and before is not None
                 and (thing, number) not in self.last
@@ -293,7 +296,7 @@ class Effects:
         done: Sequence[Done],
     ) -> Stated | None:
         resource, (before, after) = self.resources[thing.resource], sights
-        about = self._about(thing, done)
+        about = self._about(thing, number, done)
         match resource["kind"]:
             case "one":
                 return of_object(
@@ -307,8 +310,9 @@ class Effects:
         token = self.system.case.context.redactor.remember(str(thing.value), "secret")
         return of_probe(before, after, changes, token)
 
-    def _about(self, thing: Thing, done: Sequence[Done]) -> About:
+    def _about(self, thing: Thing, number: int, done: Sequence[Done]) -> About:
         resource = self.resources[thing.resource]
+        read = resource["reads"][number]["operation"]
         shown = self.resources.get(resource.get("shows", ""), {})
         moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
         earlier = {name: values for (one, name), values in self.known.items() if one == thing}
@@ -320,7 +324,12 @@ class Effects:
             else (_NEVER, _NEVER)
         )
         window = Window(start, end, tolerance) if timed else None
-        optional = [entry["member"] for one in (resource, shown) for entry in one.get("optional", ())]
+        optional = [
+            entry["member"]
+            for one in (resource, shown)
+            for entry in one.get("optional", ())
+            if read in entry.get("reads", (read,))
+        ]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
         return About(never, window, perhaps, earlier)
 
