@@ -13,12 +13,12 @@ import json
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import yaml
 
+from kms_conformance.contract.opt_outs import OptOut, OptOuts, opt_outs_of
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.errors import ContractError
 from kms_conformance.run.context import CaseInfo
@@ -26,14 +26,6 @@ from kms_conformance.system import folder_of, system_of
 
 _FLAT = str.maketrans({"[": "-", "]": None})
 FILE, INDEX = "views.yaml", "views-index.json"
-
-
-@dataclass(frozen=True, slots=True)
-class OptOut:
-    """Cases that a view does not suit, as a pattern of ids without the contract's name, and why."""
-
-    cases: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +66,7 @@ class View:
 
         ``case_id`` is without the contract's name; ``identities`` are those that the case uses itself.
         """
-        own = sorted(set(identities) & set(self.identities))
-        if own:
-            return f"the case uses the identity {own[0]} itself"
-        return next((entry.why for entry in self.opt_outs if fnmatchcase(case_id, entry.cases)), "")
+        return OptOuts(self.id, self.identities, self.opt_outs).why(case_id, identities)
 
 
 @cache
@@ -101,7 +90,7 @@ def views_of(contract: str) -> Mapping[str, View]:
             capabilities=tuple(entry.get("capabilities", ())),
             impact=tuple(entry.get("impact", ())),
             unit=entry.get("sample", "outcomes"),
-            opt_outs=tuple(OptOut(row["cases"], row["why"]) for row in entry.get("without", ())),
+            opt_outs=opt_outs_of(entry).entries,
         )
         for entry in document["views"]
     }

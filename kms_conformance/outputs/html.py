@@ -29,6 +29,7 @@ from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts, latency_of, left_behind
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import (
     contract_ids,
     contract_title,
@@ -99,6 +100,7 @@ def render(run: Run) -> str:
             if (found := with_verdict(run, verdict))
         ],
         untested=untested(run),
+        opted_out=opted_out(run),
         groups=_groups(run),
         cases=[
             _case(case, places[case.id], verdicts)

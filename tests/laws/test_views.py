@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from kms_conformance.adapters.key_protect.laws.views import VIEWS
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.laws.views import OptOut, View, chosen_pairs, index_of, sample, views_of
+from kms_conformance.contract.opt_outs import OptOut
+from kms_conformance.laws.views import View, chosen_pairs, index_of, sample, views_of
 from kms_conformance.run.context import CaseInfo
 
 OUTCOMES = st.frozensets(
