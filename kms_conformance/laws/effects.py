@@ -34,7 +34,7 @@ from kms_conformance.laws.expected import (
     of_probe,
     same,
 )
-from kms_conformance.laws.snapshot import Scene, Sight, Snapshot, Thing, flat, taken
+from kms_conformance.laws.snapshot import Look, Scene, Sight, Snapshot, Thing, flat, taken
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _LOOKS_AGAIN = 2
 """How often a case waits at most until what may show late must be there."""
 _SECONDS = 2.0
+_AT_FIRST = "at first"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 """Of an operation whose changes have nothing to do with time."""
 
@@ -84,11 +85,12 @@ class Effects:
         self.seen: Snapshot = {}
         self.before: dict[str, Snapshot] = {}
         self.last: set[tuple[Thing, int]] = set()
+        self.done_since: dict[Thing, list[str]] = {}
         self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
-        self._look("at first", whole=True)
+        self._look([_AT_FIRST], Look(whole=True))
 
     def run(self) -> None:
-        """Perform the steps, and look after each."""
+        """Perform the steps, and look after each; a gate looks at what they name, and at everything at the end."""
         steps = [
             step
             for step in self.data["steps"]
@@ -129,11 +131,13 @@ class Effects:
             if answer.ok != (wanted == "done"):
                 unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
         self._add_made(done)
-        just_seen = {name: sight for name, sight in self.seen.items() if name in self.last}
+        just_seen = {name: sight for name, sight in self.seen.items() if self._is_fresh(*name)}
         self.before |= {one.ask.operation: just_seen for one in done}
-        after = f"after {', '.join(dict.fromkeys(ask.operation for ask in asks))}"
+        names = ", ".join(dict.fromkeys(ask.operation for ask in asks))
         self.rows = self._rows(asks, done)
-        self._look(after if done else f"{after} (refused)", done, whole=whole)
+        named = frozenset(change["of"] for ask in asks for change in self._entry(ask)["changes"])
+        look = Look(whole, brief=not self.system.case.context.thorough, named=named)
+        self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
             # Whether it may succeed is for other cases; what follows builds on it.
             if self.passed_over:
@@ -202,15 +206,15 @@ class Effects:
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    def _look(self, after: str, done: Sequence[Done] | None = None, *, whole: bool) -> None:
+    def _look(self, after: list[str], look: Look, done: Sequence[Done] | None = None) -> None:
         """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
-        seen = taken(self.system, self.resources, self.scene.things, after=after, whole=whole)
+        seen = self._taken(after, look)
         looked = [*(self._prepared(seen) if done is None else self._looked(seen, done)), *self._agreed(seen)]
         late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
         if late and self.looks_again and self._can_wait(late):
             self.looks_again -= 1
             self.system.wait(late, "a change may show late")
-            seen = taken(self.system, self.resources, self.scene.things, after=f"{after}, later", whole=whole)
+            seen = self._taken([*after, "later"], look)
             looked = [*self._looked(seen, done or ()), *self._agreed(seen)]
         elif late and not self._can_wait(late):
             looked = [one for one in looked if not one.late]
@@ -219,11 +223,34 @@ class Effects:
                 self._judge(row, one.stated, one.sight)
         self.seen |= seen
         self.last = set(seen)
+        for thing in self.scene.things:
+            is_seen = any((thing, number) in seen for number in range(len(self._reads(thing))))
+            self.done_since[thing] = [] if is_seen else [*self.done_since.get(thing, ()), *after]
         for (thing, number), sight in seen.items():
             if number == 0:
                 for name, value in flat(sight.value).items():
                     values = self.known.setdefault((thing, name), [])
                     values += [value] if value not in values else []
+
+    def _taken(self, after: list[str], look: Look) -> Snapshot:
+        def told(thing: Thing) -> str:
+            words = [*self.done_since.get(thing, ()), *after]
+            return words[0] if words[0] == _AT_FIRST else f"after {', '.join(words)}"
+
+        return taken(self.system, self.resources, self.scene.things, look, told)
+
+    def _reads(self, thing: Thing) -> Sequence[Mapping[str, Any]]:
+        reads: Sequence[Mapping[str, Any]] = self.resources[thing.resource]["reads"]
+        return reads
+
+    def _is_fresh(self, thing: Thing, number: int) -> bool:
+        """Tell whether a thing was as it was seen last when the last operations began.
+
+        Objects change with nearly every operation; a list or a probe that was passed over has not been named since.
+        """
+        is_entry = "entry" in self._reads(thing)[number]
+        is_object = self.resources[thing.resource]["kind"] == "one"
+        return (thing, number) in self.last or thing.bystander or not (is_object or is_entry)
 
     def _agreed(self, seen: Snapshot) -> Iterator[_Looked]:
         """State what two requests must show alike."""
@@ -255,19 +282,13 @@ class Effects:
     def _looked(self, seen: Snapshot, done: Sequence[Done]) -> Iterator[_Looked]:
         for (thing, number), sight in seen.items():
             kind = self.resources[thing.resource]["kind"]
-            is_entry = "entry" in self.resources[thing.resource]["reads"][number]
             before = self.seen.get((thing, number))
             for undone in [one.entry["undoes"] for one in done if one.entry.get("undoes") in self.before]:
                 if kind in {"one", "list"}:
                     before = self.before[undone].get((thing, number))
             if before is not None and not before.ok and kind != "probe":
                 continue
-            if (
-                (kind == "one" or is_entry)
-                and not thing.bystander
-                and before is not None
-                and (thing, number) not in self.last
-            ):
+            if before is not None and not self._is_fresh(thing, number):
                 # What several steps have changed is seen by the agreements with what was looked at after each.
                 continue
             changes = [
@@ -280,8 +301,19 @@ class Effects:
                 continue
             stated = self._stated(thing, number, (before, sight), changes, done)
             if stated is not None:
-                named = (self.law["rows"]["bystander"],) if thing.bystander and done else self.rows
-                yield _Looked(named, stated, sight, self._late(thing, changes))
+                yield _Looked(
+                    self._charged(thing, number, changes, done), stated, sight, self._late(thing, changes)
+                )
+
+    def _charged(
+        self, thing: Thing, number: int, changes: Sequence[Change], done: Sequence[Done]
+    ) -> tuple[str, ...]:
+        """Return the rows that a deviation breaks: of the last operations, unless it may have come before them."""
+        rows = self.law["rows"]
+        if thing.bystander and done:
+            return (rows["bystander"],)
+        is_older = (thing, number) in self.seen and (thing, number) not in self.last
+        return (rows["lasting"],) if is_older and not changes else self.rows
 
     def _members(self, thing: Thing) -> dict[str, Any]:
         sight = self.seen.get((thing, 0))
@@ -312,7 +344,7 @@ class Effects:
 
     def _about(self, thing: Thing, number: int, done: Sequence[Done]) -> About:
         resource = self.resources[thing.resource]
-        read = resource["reads"][number]["operation"]
+        read = self._reads(thing)[number]["operation"]
         shown = self.resources.get(resource.get("shows", ""), {})
         moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
         earlier = {name: values for (one, name), values in self.known.items() if one == thing}
@@ -363,7 +395,10 @@ class Effects:
 
     def _expectation(self, row: str, stated: Stated, sight: Sight) -> Expectation:
         known = self.system.case.row(row)
-        members = tuple(replace(member, path=member.path.strip(".")) for member in stated.members)
+        members = tuple(
+            replace(member, path=member.path.strip(".")) if member.path.strip(".") != member.path else member
+            for member in stated.members
+        )
         return Expectation(sight.answer.exchange.id, known.id, known.severity, stated.outcomes, members)
 
     def _judge(self, row: str, stated: Stated, sight: Sight) -> None:
@@ -371,9 +406,11 @@ class Effects:
         exchange, schemas = sight.answer.exchange, self.system.case.context.schemas
         whole = self._expectation(row, stated, sight)
         wrong: list[Expectation] = []
-        if mismatch(replace(whole, members=()), exchange, schemas):
+        if not mismatch(whole, exchange, schemas):
+            pass
+        elif mismatch(replace(whole, members=()), exchange, schemas):
             wrong = [replace(whole, members=())]
-        elif len(whole.members) > 1:
+        else:
             each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
             wrong = [one for one in each if mismatch(one, exchange, schemas)]
         for expectation in wrong or [whole]:
