@@ -87,6 +87,8 @@ class Effects:
         self.last: set[tuple[Thing, int]] = set()
         self.done_since: dict[Thing, list[str]] = {}
         self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
+        self.is_unsettled = False
+        """Whether a change that may show late was not waited for: from then on what may be late is not judged."""
         self._look([_AT_FIRST], Look(whole=True))
 
     def run(self) -> None:
@@ -209,15 +211,16 @@ class Effects:
     def _look(self, after: list[str], look: Look, done: Sequence[Done] | None = None) -> None:
         """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
         seen = self._taken(after, look)
-        looked = [*(self._prepared(seen) if done is None else self._looked(seen, done)), *self._agreed(seen)]
+        looked = self._all_looked(seen, done)
         late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
         if late and self.looks_again and self._can_wait(late):
             self.looks_again -= 1
             self.system.wait(late, "a change may show late")
             seen = self._taken([*after, "later"], look)
-            looked = [*self._looked(seen, done or ()), *self._agreed(seen)]
-        elif late and not self._can_wait(late):
-            looked = [one for one in looked if not one.late]
+            looked = self._all_looked(seen, done or ())
+        elif late:
+            self.is_unsettled = True
+            looked = self._all_looked(seen, done)
         for one in looked:
             for row in one.rows:
                 self._judge(row, one.stated, one.sight)
@@ -252,9 +255,15 @@ class Effects:
         is_object = self.resources[thing.resource]["kind"] == "one"
         return (thing, number) in self.last or thing.bystander or not (is_object or is_entry)
 
+    def _all_looked(self, seen: Snapshot, done: Sequence[Done] | None) -> list[_Looked]:
+        """State all that must be seen; ``done`` is ``None`` where nothing was tried yet."""
+        return [*(self._prepared(seen) if done is None else self._looked(seen, done)), *self._agreed(seen)]
+
     def _agreed(self, seen: Snapshot) -> Iterator[_Looked]:
         """State what two requests must show alike."""
         for stated, sight, late in self.agreements.of(seen):
+            if late and self.is_unsettled:
+                continue
             yield _Looked((self.law["rows"]["agree"],), stated, sight, late)
 
     def _prepared(self, seen: Snapshot) -> Iterator[_Looked]:
@@ -291,8 +300,14 @@ class Effects:
             if before is not None and not self._is_fresh(thing, number):
                 # What several steps have changed is seen by the agreements with what was looked at after each.
                 continue
+            late = self._may_be_late(thing) if self.is_unsettled else {}
+            if "" in late:
+                continue
             changes = [
-                change for one in done for change in one.of(thing, self._members(thing), self.resources)
+                change
+                for one in done
+                for change in one.of(thing, self._members(thing), self.resources)
+                if change.member not in late
             ]
             made = before is None and any(
                 str(one.value("$answer/resources/0/id")) in thing.owners for one in done
@@ -347,6 +362,7 @@ class Effects:
         read = self._reads(thing)[number]["operation"]
         shown = self.resources.get(resource.get("shows", ""), {})
         moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
+        moving += self._may_be_late(thing) if self.is_unsettled else ()
         earlier = {name: values for (one, name), values in self.known.items() if one == thing}
         tolerance = timedelta(seconds=self.law["tolerance_seconds"])
         timed = [one for one in done if one.ended is not _NEVER]
@@ -378,14 +394,18 @@ class Effects:
 
     def _late(self, thing: Thing, changes: Sequence[Change]) -> float:
         """Return how many seconds late what has changed may show; 0 where nothing of the kind has changed."""
+        late = self._may_be_late(thing)
+        return max((late.get(change.member, 0.0) for change in changes), default=0.0)
+
+    def _may_be_late(self, thing: Thing) -> dict[str, float]:
+        """Return the members of a thing that may show a change late, and how many seconds."""
         resource = self.resources[thing.resource]
         shown = self.resources.get(resource.get("shows", ""), {})
-        late = {
+        return {
             entry["member"]: float(entry["seconds"])
             for one in (shown, resource)
             for entry in one.get("late", ())
         }
-        return max((late.get(change.member, 0.0) for change in changes), default=0.0)
 
     # --- judging --------------------------------------------------------------------------------------------------
 
