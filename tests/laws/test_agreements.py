@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from kms_conformance.laws.agreements import Agreements
 from kms_conformance.laws.entries import law_file
-from kms_conformance.laws.snapshot import Sight, Thing
+from kms_conformance.laws.snapshot import ObservedValue, Thing
 from kms_conformance.run.answer import Answer
 
 KEY = Thing("key", "one", {"key": "one"}, frozenset({"one"}))
@@ -24,8 +24,8 @@ def stated(entry: Mapping[str, Any]) -> dict[str, float]:
     """Return what an entry of a list must show of a key, and how many seconds late, by the paths of its members."""
     answer = cast("Answer", Success())
     seen = {
-        (KEY, 0): Sight(answer, "resources.0", METADATA),
-        (KEY, 2): Sight(answer, "resources.7", entry, whole="resources"),
+        (KEY, 0): ObservedValue(answer, "resources.0", METADATA),
+        (KEY, 2): ObservedValue(answer, "resources.7", entry, whole="resources"),
     }
     agreements = Agreements(law_file("key_protect", "effects"))
     return {member.path: late for one, _, late in agreements.of(seen) for member in one.members}

@@ -9,7 +9,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import made_object
-from kms_conformance.laws.snapshot import Scene, Thing
+from kms_conformance.laws.snapshot import PreparedCase, Thing
 
 _DAY = 86_400
 _HOUR = 3_600
@@ -20,7 +20,7 @@ _EXPIRED = "a key is deactivated within an hour of its expirationDate"
 _TOTALS_AND_LISTS = ("keys_total", "keys_everywhere_total", "key_rings", "instance_policies")
 
 
-class RichScene:
+class CasePreparation:
     """Makes the things of a case of the law of effects."""
 
     def __init__(self, kms: Asking, subject: Mapping[str, Any]) -> None:
@@ -30,12 +30,12 @@ class RichScene:
         self.is_wide = "instance" in self.more or kms.case.context.thorough
         """Whether things are looked at that hardly any operation has to do with; in a gate one case of each operation does."""
         self.target = kms.case.context.target
-        self.scene = Scene()
+        self.prepared = PreparedCase()
         self.now = kms.case.now()
 
-    def made(self) -> Scene:
+    def made(self) -> PreparedCase:
         """Make everything; the case is inconclusive when that fails."""
-        kms, marks = self.kms, self.scene.marks
+        kms, marks = self.kms, self.prepared.marks
         marks |= {
             "plaintext": kms.key_material(),
             "material": kms.key_material(),
@@ -59,12 +59,12 @@ class RichScene:
             self._adapter()
         if "import-token" in self.more:
             kms.create_import_token(expiration=900, maxAllowedRetrievals=50).needed()
-            self.scene.things.append(Thing("import_token", "", {}))
+            self.prepared.things.append(Thing("import_token", "", {}))
         if "instance" in self.more:
-            self.scene.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
+            self.prepared.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
         if self._has("kmip") and ("instance" in self.more or "kmip" in self.more):
-            self.scene.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
-        return self.scene
+            self.prepared.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
+        return self.prepared
 
     def _later(self, seconds: float) -> str:
         return (self.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -75,7 +75,7 @@ class RichScene:
     # --- the key --------------------------------------------------------------------------------------------------
 
     def _subject(self, kind: str, state: str) -> None:
-        kms, marks = self.kms, self.scene.marks
+        kms, marks = self.kms, self.prepared.marks
         aliases = [kms.short_name("one"), kms.short_name("two")] if self._has("aliases") else []
         life = _EXPIRY if state == "deactivated" else 300 * _DAY
         inside = kms.in_ring(marks["ring"]) if "ring" in marks else kms
@@ -120,7 +120,7 @@ class RichScene:
             made = inside.create_root_key(**members, **parcel.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
-            self.scene.marks["own_material"] = key.material
+            self.prepared.marks["own_material"] = key.material
         return key
 
     def _versions(self, key: Key, number: int) -> list[tuple[str, str]]:
@@ -135,7 +135,7 @@ class RichScene:
                 kms.rotate(key, payload=kms.key_material() if key.material else None).needed()
             plaintext = kms.key_material()
             wrapped.append((plaintext, kms.wrap(key, plaintext).needed()["ciphertext"]))
-        self.scene.marks |= {"ciphertext": wrapped[0][1], "newest_ciphertext": wrapped[-1][1]}
+        self.prepared.marks |= {"ciphertext": wrapped[0][1], "newest_ciphertext": wrapped[-1][1]}
         return wrapped
 
     def _policies(self, key: Key, kind: str) -> None:
@@ -179,13 +179,13 @@ class RichScene:
                 names = [name for name in names if name != "key_registrations"]
         if bystander and not self.is_wide:
             names = [name for name in names if name not in rare]
-        self.scene.things += [
+        self.prepared.things += [
             Thing(
                 name, key.id, marks, owners, bystander, name in rare, value=shown if name == "key" else None
             )
             for name in names
         ]
-        self.scene.things += [
+        self.prepared.things += [
             Thing("alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0)
             for turn, alias in enumerate(aliases if self.is_wide else aliases[:1])
         ]
@@ -193,7 +193,7 @@ class RichScene:
             body = {"ciphertext": ciphertext}
             name = f"{key.id}/{turn}"
             one = Thing("ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed)
-            self.scene.things.append(one)
+            self.prepared.things.append(one)
 
     # --- beside it ------------------------------------------------------------------------------------------------
 
@@ -206,14 +206,14 @@ class RichScene:
             wrapped = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
             if self._has("dual_auth"):
                 kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
-        self.scene.marks |= {"other": other.id}
-        self.scene.marks |= dict(zip(("other_alias",), aliases, strict=False))
+        self.prepared.marks |= {"other": other.id}
+        self.prepared.marks |= dict(zip(("other_alias",), aliases, strict=False))
         shown = aliases if self.is_wide else []
         members = {"description": "beside it", "tags": ["beside"], "name": other.name, "state": 1}
         self._watch(other, shown, wrapped, members, bystander=True)
 
     def _adapter(self) -> None:
-        kms, marks = self.kms, self.scene.marks
+        kms, marks = self.kms, self.prepared.marks
         for turn, name in enumerate(("adapter", "adapter2")):
             marks[name] = kms.new_adapter(marks["key"] if turn == 0 else marks["other"])
             certificate = kms.short_name("held")
@@ -222,13 +222,13 @@ class RichScene:
             shown = str(kms.get_adapter(marks[name]).needed()["resources.0.id"])
             marks[f"{name}_id"] = shown
             owners = frozenset({marks[name], shown})
-            self.scene.things.append(
+            self.prepared.things.append(
                 Thing("kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
             )
             if self.target.control_url:
                 if turn == 0:
                     marks["object"] = made_object(kms, marks[name])
-                self.scene.things.append(
+                self.prepared.things.append(
                     Thing("kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
                 )
         marks["pem"] = kms.client_certificate()
