@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from kms_conformance.redaction.under_way import UnderWay
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class _Known:
         self.tokens: dict[str, str] = {}
         self.search = Search()
         self.harmless: set[str] = set()
+        self.under_way = UnderWay()
         self.lock = threading.Lock()
 
 
@@ -79,6 +81,11 @@ class Redactor:
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
+
+    @property
+    def under_way(self) -> UnderWay:
+        """The requests whose answers may make a secret known, of every system that shares what is known."""
+        return self._known.under_way
 
     def remember(self, value: str, label: str) -> str:
         """Make a secret known to the run and return its token. Nothing is no secret: it would be found everywhere."""

@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
 from kms_conformance.judging.every_exchange import of_gateway, slowed_down, wire_findings
-from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -37,7 +37,7 @@ from kms_conformance.run.outcomes import (
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
-    from kms_conformance.evidence.exchange import JSON, Exchange
+    from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
 
@@ -76,10 +76,14 @@ class CaseRun:
     """Secrets of the case, and those that stand for them on the wire where the case is run under a view."""
     view_notes: dict[str, str] = field(default_factory=dict)
     """What the view of the case has to remember between requests."""
-    has_sent_at_once: bool = False
     stopped: BaseException | None = None
     finished: float = 0.0
+    _overlaps: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Note how often requests have overlapped before."""
+        self._overlaps = self.context.redactor.under_way.overlaps
 
     def send(self, request: Request) -> Answer:
         """Send a request and keep the evidence; every wire rule is judged at once."""
@@ -118,7 +122,6 @@ class CaseRun:
         """
         if self.is_one_by_one:
             return [request() for request in requests]
-        self.has_sent_at_once = True
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
 
@@ -222,9 +225,9 @@ class CaseRun:
         return codes[code]
 
     def _scrub_again(self) -> None:
-        """Take out what is known to be secret by now.
+        """Take out what is known to be secret by now: it may stand in an answer that came before it was known.
 
-        A server may have repeated in one answer a secret that only another one, still under way, made known.
+        See :mod:`kms_conformance.redaction.under_way`.
         """
         scrub = self.context.redactor.scrub
         self.findings[:] = [
@@ -233,16 +236,24 @@ class CaseRun:
             )
             for finding in self.findings
         ]
+        # What a later answer has to hold may come from an earlier one.
+        self.expectations[:] = [
+            replace(expectation, members=tuple(_scrubbed(member, scrub) for member in expectation.members))
+            for expectation in self.expectations
+        ]
         for place, exchange in enumerate(self.exchanges):
-            answer = exchange.answer
+            answer, sent = exchange.answer, exchange.sent
+            sent = replace(sent, url=scrub(sent.url), path=scrub(sent.path))
             if answer is not None:
-                headers = {name: scrub(value) for name, value in answer.headers.items()}
+                headers = {scrub(name): scrub(value) for name, value in answer.headers.items()}
                 answer = replace(answer, headers=headers, body=_each_text(answer.body, scrub))
-                self.exchanges[place] = replace(exchange, answer=answer)
+            self.exchanges[place] = replace(exchange, sent=sent, answer=answer)
 
     def result(self) -> CaseResult:
         """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
-        if self.has_sent_at_once:
+        under_way = self.context.redactor.under_way
+        if under_way.overlaps != self._overlaps:
+            under_way.wait(self.context.target.timeout)
             self._scrub_again()
         stopped = self.stopped
         place = {exchange.id: number for number, exchange in enumerate(self.exchanges)}
@@ -312,12 +323,16 @@ class CaseRun:
         self.finished = time.time()
 
 
-def _each_text(value: JSON, change: Callable[[str], str]) -> JSON:
+def _scrubbed(member: Member, scrub: Callable[[str], str]) -> Member:
+    return replace(member, value=_each_text(member.value, scrub))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     """Return a JSON value with every text and every name of a member changed."""
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, list):
-        return [_each_text(entry, change) for entry in value]
+    if isinstance(value, list | tuple):
+        return type(value)(_each_text(entry, change) for entry in value)
     if isinstance(value, dict):
         return {change(name): _each_text(entry, change) for name, entry in value.items()}
     return value

@@ -276,6 +276,17 @@ class Client:
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)
         self.take_turn()
+        with self.redactor.under_way.stretch():
+            return self._exchanged(request, headers, built, notes, case)
+
+    def _exchanged(
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        built: httpx.Request,
+        notes: Mapping[str, str],
+        case: str,
+    ) -> tuple[Reply | None, Exchange]:
         started, begun = time.time(), time.perf_counter()
         try:
             reply, trouble = self._read(built), ""

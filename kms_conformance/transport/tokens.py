@@ -53,7 +53,8 @@ class Tokens:
         with self._locks[name]:
             token, until = self._held.get(name, (Secret(""), 0.0))
             if time.time() >= until:
-                token, until = self._fetch(name, identity.api_key or Secret(""))
+                with self._redactor.under_way.stretch():
+                    token, until = self._fetch(name, identity.api_key or Secret(""))
                 self._held[name] = (token, until)
         return token
 
