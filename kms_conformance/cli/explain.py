@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from kms_conformance.cli.explanation import Explained
+from kms_conformance.cli.explanation import Explanation
 from kms_conformance.contract.contract import (
     Contract,
     load_contract,
@@ -83,7 +83,7 @@ def explain(contract: Contract, wanted: str) -> Iterator[str]:
     yield from _in_full(explained([contract], wanted))
 
 
-def explained(contracts: list[Contract], wanted: str) -> list[Explained]:
+def explained(contracts: list[Contract], wanted: str) -> list[Explanation]:
     """Return what the contracts know of a name; of no name, what they recognise in the text, the likeliest first."""
     by_name = [known for contract in contracts if (known := _by_name(contract, wanted)) is not None]
     if by_name:
@@ -93,26 +93,26 @@ def explained(contracts: list[Contract], wanted: str) -> list[Explained]:
         for contract in contracts:
             anchor = is_heading(contract, wanted)
             if anchor:
-                return [Explained(contract, section=contract.sections[anchor], by="heading")]
-    return [Explained.of(answer) for answer in answers]
+                return [Explanation(contract, section=contract.sections[anchor], by="heading")]
+    return [Explanation.of(answer) for answer in answers]
 
 
-def _by_name(contract: Contract, wanted: str) -> Explained | None:
+def _by_name(contract: Contract, wanted: str) -> Explanation | None:
     code = named(contract, wanted)
     if code is not None:
-        return Explained(contract, code=code)
+        return Explanation(contract, code=code)
     section = (
         contract.sections.get(wanted)
         or contract.sections.get(short_anchor(wanted))
         or _numbered(contract, wanted)
     )
     if section is not None:
-        return Explained(contract, section=section)
+        return Explanation(contract, section=section)
     row = contract.requirements.get(wanted)
-    return Explained(contract, row=row) if row is not None else None
+    return Explanation(contract, row=row) if row is not None else None
 
 
-def _in_full(told: list[Explained]) -> Iterator[str]:
+def _in_full(told: list[Explanation]) -> Iterator[str]:
     """Give several answers: the likeliest in full, the others in one line each."""
     if len(told) > 1 and told[0].by != "name":
         yield f"{len(told)} answers fit this text, the likeliest first:"
@@ -128,10 +128,10 @@ def _in_full(told: list[Explained]) -> Iterator[str]:
 
 def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> None:
     """Name each refusal of a log as it is read, then explain each kind once."""
-    first: dict[str, Explained] = {}
+    first: dict[str, Explanation] = {}
     times: Counter[str] = Counter()
     for refusal in in_log(contracts, pieces(log)):
-        told = [Explained.of(answer) for answer in refusal.answers]
+        told = [Explanation.of(answer) for answer in refusal.answers]
         for one in told:
             first.setdefault(one.name, one)
         times[told[0].name] += 1

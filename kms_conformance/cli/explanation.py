@@ -19,7 +19,7 @@ _BY = {Kind.CODE: "code", Kind.MESSAGE: "message", Kind.HEADING: "heading", Kind
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanation:
     """One thing that a contract knows: exactly one of code, section and row; ``by``: what it was recognised by."""
 
     contract: Contract
@@ -29,7 +29,7 @@ class Explained:
     by: str = "name"
 
     @classmethod
-    def of(cls, recognised: Recognised) -> Explained:
+    def of(cls, recognised: Recognised) -> Explanation:
         """Return what was recognised in a text."""
         entry = recognised.entry
         return cls(entry.contract, code=entry.code, row=entry.row, by=_BY[recognised.kind])

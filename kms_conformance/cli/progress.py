@@ -8,7 +8,7 @@ from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.progress import Progress
 
 
-class Watcher:
+class ProgressReporter:
     """What the plugin tells while a run goes on; ``pace`` as in :class:`~kms_conformance.outputs.progress.Progress`."""
 
     def __init__(self, pace: Callable[[], tuple[str, float | None]] = lambda: ("", None)) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.messages import words
-from kms_conformance.contract.phrases import Entry, Found, Kind, Phrase, Scanner, phrases
+from kms_conformance.contract.phrases import Entry, Kind, Phrase, PhraseMatch, Scanner, phrases
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract, ReasonCode
@@ -68,7 +68,7 @@ def pasted(contracts: Sequence[Contract], text: str) -> list[Recognised]:
     page and texts of ``errorMsg``; a status that the text names rules out what does not have it.
     """
     scanner = _scanner(contracts)
-    found: list[Found] = []
+    found: list[PhraseMatch] = []
     statuses: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
         told = scanner.feed(number, line)
@@ -106,9 +106,9 @@ def is_heading(contract: Contract, text: str) -> str:
 class _Log:
     """What was found in the last lines of a log and may still belong to what the next lines hold."""
 
-    waiting: list[Found] = field(default_factory=list)
+    waiting: list[PhraseMatch] = field(default_factory=list)
     statuses: list[tuple[int, int]] = field(default_factory=list)
-    codes: list[Found] = field(default_factory=list)
+    codes: list[PhraseMatch] = field(default_factory=list)
 
     def settled(self, until: int | None) -> Iterator[Refusal]:
         """Report what ends before a line (``None``: the end of the log)."""
@@ -118,7 +118,7 @@ class _Log:
         due = [found for found in whole if until is None or found.last < until]
         sure = [*self.codes, *(found for found in whole if found.kind is Kind.CODE)]
         texts = [found for found in whole if found.kind is Kind.MESSAGE]
-        told: dict[tuple[int, int], list[Found]] = {}
+        told: dict[tuple[int, int], list[PhraseMatch]] = {}
         for found in sorted(due, key=lambda found: (found.line, found.start)):
             if not _belongs(found, sure, texts):
                 told.setdefault((found.line, 0 if found.kind is Kind.CODE else found.start), []).append(found)
@@ -135,13 +135,13 @@ class _Log:
             self.statuses = [(at, status) for at, status in self.statuses if at >= until - NEAR]
 
 
-def _each(codes: Iterable[Found]) -> list[list[Recognised]]:
+def _each(codes: Iterable[PhraseMatch]) -> list[list[Recognised]]:
     """Return each code of a line once, as an answer of its own."""
     entries = dict.fromkeys(entry for found in codes for entry in found.entries)
     return [[Recognised(entry, Kind.CODE)] for entry in entries]
 
 
-def _belongs(found: Found, sure: Iterable[Found], texts: Iterable[Found]) -> bool:
+def _belongs(found: PhraseMatch, sure: Iterable[PhraseMatch], texts: Iterable[PhraseMatch]) -> bool:
     """Tell whether something surer near by already tells this refusal."""
     if found.kind is Kind.CODE:
         return False
@@ -153,7 +153,7 @@ def _belongs(found: Found, sure: Iterable[Found], texts: Iterable[Found]) -> boo
     return found.kind is not Kind.MESSAGE and any(abs(text.line - found.line) <= NEAR for text in texts)
 
 
-def _ranked(found: Iterable[Found], statuses: Sequence[int]) -> list[Recognised]:
+def _ranked(found: Iterable[PhraseMatch], statuses: Sequence[int]) -> list[Recognised]:
     whole = _outermost(found)
     surest = min((one.kind for one in whole), default=Kind.CODE)
     if surest is Kind.CODE:
@@ -177,7 +177,7 @@ def _known(answers: Iterable[Entry], entry: Entry) -> Entry:
     return next((known for known in answers if known.code is entry.code and known.row is entry.row), entry)
 
 
-def _outermost(found: Iterable[Found]) -> list[Found]:
+def _outermost(found: Iterable[PhraseMatch]) -> list[PhraseMatch]:
     """Return what is not a part of something longer of the same or a surer kind."""
     everything = list(found)
     return [

@@ -71,7 +71,7 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PhraseMatch:
     """A phrase in a text: ``start`` and ``end`` count words, ``line`` and ``last`` lines from 1."""
 
     start: int
@@ -83,10 +83,10 @@ class Found:
 
 
 @dataclass
-class Told:
+class LineMatches:
     """What a line adds: phrases that end in it, and the statuses that it names."""
 
-    found: list[Found] = field(default_factory=list)
+    found: list[PhraseMatch] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
 
 
@@ -158,9 +158,9 @@ class Scanner:
             if code[0].isdigit()
         }
 
-    def feed(self, number: int, line: str) -> Told:
+    def feed(self, number: int, line: str) -> LineMatches:
         """Take the next line, or the next piece of a long one."""
-        told = Told()
+        told = LineMatches()
         for word in _clauses(words(_written_out(line))):
             self._window.append(word)
             self._lines.append(number)
@@ -176,9 +176,9 @@ class Scanner:
             del self._window[: -self._longest], self._lines[: -self._longest]
         return told
 
-    def _found(self, start: int, kind: Kind, entries: tuple[Entry, ...]) -> Found:
+    def _found(self, start: int, kind: Kind, entries: tuple[Entry, ...]) -> PhraseMatch:
         gone = self._count - len(self._window)
-        return Found(gone + start, self._count, self._lines[start], self._lines[-1], kind, entries)
+        return PhraseMatch(gone + start, self._count, self._lines[start], self._lines[-1], kind, entries)
 
     def _start(self, phrase: Phrase, word: Word) -> int | None:
         """Return where in the window a phrase that ends with the newest word begins, or ``None``."""
@@ -209,7 +209,7 @@ class Scanner:
             or self._window[place - 1].text in _BEFORE
         )
 
-    def _take_number(self, word: Word, told: Told) -> None:
+    def _take_number(self, word: Word, told: LineMatches) -> None:
         """Note the number as a reason code, where a return code stands before it."""
         tail = [known.text for known in self._window[-_PAIR_WORDS:]]
         if "reason" not in tail[-3:-1] or tail[-2] not in {"reason", "code"}:

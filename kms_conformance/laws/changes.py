@@ -38,7 +38,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CompletedOperation:
     """An operation that has succeeded: its request, its answer, when, and what it found.
 
     ``found`` are the members of the addressed thing before, ``marks`` what data call ``$subject.NAME``.

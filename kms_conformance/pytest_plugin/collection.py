@@ -31,8 +31,10 @@ class Collection:
     ``workers`` how many there are. ``deselected`` counts the cases that the selection has left out, ``in_all`` those of all shards.
     """
 
-    def __init__(self, session: Callable[[], Session], worker: str, watcher: Any, workers: int = 1) -> None:
-        self._get_session, self._worker, self._watcher = session, worker, watcher
+    def __init__(
+        self, session: Callable[[], Session], worker: str, progress_reporter: Any, workers: int = 1
+    ) -> None:
+        self._get_session, self._worker, self._progress_reporter = session, worker, progress_reporter
         self._workers = workers
         self._groups: dict[str, str] = {}
         self.deselected = self.in_all = 0
@@ -105,7 +107,7 @@ class Collection:
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
         judged = session.options.contracts
         cases = {case_id: case for case_id, case in cases.items() if case[1].contract in judged}
-        if self._watcher is None and not self.deselected:
+        if self._progress_reporter is None and not self.deselected:
             # One file of ours, or one case by its name, is a part as much as what -k leaves is.
             unasked = () if session.options.fuzz.generate else GENERATING
             self.deselected = not_among(cases, judged, without=unasked)
@@ -158,8 +160,8 @@ class Collection:
 
     def _expect(self, number: int) -> None:
         self._session.expects(number)
-        if self._watcher is not None:
-            self._watcher.start(number)
+        if self._progress_reporter is not None:
+            self._progress_reporter.start(number)
 
     def _leave_out(self, expected: int) -> None:
         """Note how many cases the selection has left out; ``expected`` are to run."""

@@ -62,11 +62,16 @@ class State:
         *,
         worker: str = "",
         workers: int = 1,
-        watcher: Any = None,
+        progress_reporter: Any = None,
     ) -> None:
-        self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
+        self._start, self._report_dir, self._worker, self._progress_reporter = (
+            start,
+            report_dir,
+            worker,
+            progress_reporter,
+        )
         self._session: Session | None = None
-        self._collection = Collection(lambda: self.session, worker, watcher, workers)
+        self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
         self.run: Run | None = None
 
     @property
@@ -91,13 +96,14 @@ class State:
         plugins.register(LogRedaction(self._clean, session.config), "kms-log-redaction")
         plugins.register(self._collection, "kms-collection")
         plugins.register(
-            Reporting(lambda: self.session, self._clean, self._worker, self._watcher), "kms-reporting"
+            Reporting(lambda: self.session, self._clean, self._worker, self._progress_reporter),
+            "kms-reporting",
         )
         try:
             if self._report_dir is not None:
                 prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
-            if not self._worker and self._watcher is None:
+            if not self._worker and self._progress_reporter is None:
                 self.session.check()
         except SuiteError as error:
             pytest.exit(str(error), returncode=error.exit_code)
@@ -138,8 +144,8 @@ class State:
         return True
 
     def _show_waiting(self, number: int, until: float) -> None:
-        if self._watcher is not None:
-            self._watcher.waiting(number, until)
+        if self._progress_reporter is not None:
+            self._progress_reporter.waiting(number, until)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -192,8 +198,8 @@ class State:
 
                 write_all(self.run, self._report_dir)
                 self._leave_shard(self.run, self._report_dir)
-            if self._watcher is not None:
-                self._watcher.stop()
+            if self._progress_reporter is not None:
+                self._progress_reporter.stop()
             if (
                 session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
                 and self.run.exit_code

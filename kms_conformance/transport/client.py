@@ -29,7 +29,7 @@ from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exch
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import bounded, json_document
-from kms_conformance.transport.crowd import Crowd
+from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
@@ -117,7 +117,7 @@ class Client:
         self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
-        self._crowd = Crowd()
+        self._concurrency_limit = ConcurrencyLimit()
         self.tokens = Tokens(target, self._http, redactor, self.take_turn)
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
@@ -150,7 +150,7 @@ class Client:
         A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
         or that its answer may not be the service's.
         """
-        with self._crowd.place():
+        with self._concurrency_limit.place():
             return self._patiently(request, case)
 
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
@@ -171,11 +171,11 @@ class Client:
             if wait is None:
                 break
             if status == HTTPStatus.TOO_MANY_REQUESTS:
-                self._crowd.refused(case)
+                self._concurrency_limit.refused(case)
             waited += wait
             self.traffic.waits(wait)
             time.sleep(wait)
-        self._crowd.answered()
+        self._concurrency_limit.answered()
         if waited:
             notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
             exchange = replace(exchange, notes=notes)

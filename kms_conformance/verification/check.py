@@ -29,7 +29,7 @@ from kms_conformance.target.target import Target, build_target
 from kms_conformance.verification import coherence, outcomes
 from kms_conformance.verification.installed import InstalledCase, installed_cases
 from kms_conformance.verification.rejudge import differences, read_record, run_of, text_of
-from kms_conformance.verification.replay import Replayed, Surroundings, replay
+from kms_conformance.verification.replay import ReplayContext, Replayed, replay
 
 _CONTROL = "/_control"
 _FEW = 12
@@ -149,13 +149,13 @@ def _replayed(
 ) -> Iterator[tuple[CaseResult, Replayed]]:
     """Play each case again."""
     target, fuzz = _target(record["target"]), _fuzz(record["options"].get("fuzz", {}))
-    around: dict[str, Surroundings] = {}
+    around: dict[str, ReplayContext] = {}
     for case in run.cases:
         contract = load_contract(case.contract)
         if case.id not in installed:
             continue
         if case.contract not in around:
-            around[case.contract] = Surroundings(
+            around[case.contract] = ReplayContext(
                 contract,
                 target.seen_by(contract.id),
                 record["run_id"],

@@ -101,7 +101,7 @@ class _Clock:
         """Nothing is held."""
 
 
-class _Player(Client):
+class _ReplayClient(Client):
     """Gives the recorded answers in the place of an endpoint."""
 
     def __init__(
@@ -280,15 +280,15 @@ class _ReplayedCase(CaseRun):
 
     def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Take the requests one after the other; they were answered in any order."""
-        player = self.context.client
-        assert isinstance(player, _Player)
-        player.at_once, player.sent_at_once = len(requests), True
+        client = self.context.client
+        assert isinstance(client, _ReplayClient)
+        client.at_once, client.sent_at_once = len(requests), True
         return [request() for request in requests]
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""
-        player = self.context.client
-        assert isinstance(player, _Player)
+        client = self.context.client
+        assert isinstance(client, _ReplayClient)
         self.unjudged.pop(exchange.id, None)
         left = self.stated.get(exchange.id, [])
         told = f"exchange {exchange.id} ({exchange.step})"
@@ -298,7 +298,7 @@ class _ReplayedCase(CaseRun):
             )
         recorded = left[0]
         if expectation != recorded or _types(expectation) != _types(recorded):
-            player.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {told}")
+            client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {told}")
         del left[0]
         self.expectations.append(recorded)
         finding = judge(recorded, exchange, self.context.schemas)
@@ -320,7 +320,7 @@ def _document(expectation: Expectation) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ReplayContext:
     """What all cases of a contract share when they are played again."""
 
     contract: Contract
@@ -339,24 +339,24 @@ class Replayed:
     instead: str = ""
 
 
-def replay(case: CaseResult, installed: InstalledCase, surroundings: Surroundings) -> Replayed:
+def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) -> Replayed:
     """Play a recorded case again."""
-    contract, target = surroundings.contract, surroundings.target
+    contract, target = shared.contract, shared.target
     redactor, clock = StandIns(contract), _Clock(target)
     judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
     clock.at = judged[0].started if judged else case.started
-    player = _Player(target, redactor, clock, judged, case)
+    client = _ReplayClient(target, redactor, clock, judged, case)
     context = Context(
         contract=contract,
         target=target,
-        client=player,
+        client=client,
         clock=clock,
-        journal=Journal(None, surroundings.run_id, lambda _: False),
+        journal=Journal(None, shared.run_id, lambda _: False),
         redactor=redactor,
         schemas=SchemaFiles(),
-        run=surroundings.run_id,
-        edition=surroundings.edition,
-        fuzz=surroundings.fuzz,
+        run=shared.run_id,
+        edition=shared.edition,
+        fuzz=shared.fuzz,
     )
     stated: dict[str, list[Expectation]] = {}
     for expectation in case.expectations:
@@ -364,9 +364,9 @@ def replay(case: CaseResult, installed: InstalledCase, surroundings: Surrounding
     instance = "00000000-0000-4000-8000-00000000aaaa" if target.fresh else target.instance
     run = _ReplayedCase(context, installed.info, instance, stated=stated)
     try:
-        return _played(case, installed, run, player, surroundings)
+        return _played(case, installed, run, client, shared)
     finally:
-        player.close()
+        client.close()
         context.journal.close()
 
 
@@ -374,21 +374,21 @@ def _played(
     case: CaseResult,
     installed: InstalledCase,
     run: _ReplayedCase,
-    player: _Player,
-    surroundings: Surroundings,
+    client: _ReplayClient,
+    shared: ReplayContext,
 ) -> Replayed:
     try:
-        departed = _departed(case, installed, run, player, surroundings)
+        departed = _departed(case, installed, run, client, shared)
     except CaseStopped as stopped:
         run.stopped, departed = stopped, None
     except Exception as error:  # noqa: BLE001 - whatever a case may raise over a value that is none
         return Replayed(instead=f"{type(error).__name__}: {error}")
     if departed is not None:
         return departed
-    wrong = _left(run, player) or _compared(case, run.result())
+    wrong = _left(run, client) or _compared(case, run.result())
     if wrong and _is_of_law(installed):
         return Replayed(instead=f"{_DEPENDS}, and {wrong[0]}")
-    if wrong and player.withheld:
+    if wrong and client.withheld:
         return Replayed(instead="what a crypto unit put out is not in the record")
     if not wrong and case.verdict is Verdict.NOT_TESTED and _BY_CONTROL in case.missing:
         return Replayed(instead=f"taken as recorded: {case.missing}")
@@ -399,15 +399,15 @@ def _departed(
     case: CaseResult,
     installed: InstalledCase,
     run: _ReplayedCase,
-    player: _Player,
-    surroundings: Surroundings,
+    client: _ReplayClient,
+    shared: ReplayContext,
 ) -> Replayed | None:
     """Run the case's function; return what to say where it does otherwise than the record, ``None`` where it does not."""
     try:
-        admit(installed.info, player.target)
+        admit(installed.info, client.target)
         installed.body(adapter_of(run.context.contract, installed.info.view)(run))
     except DepartureError as departure:
-        if installed.info.view and (isinstance(departure, BoundError) or player.sent_at_once):
+        if installed.info.view and (isinstance(departure, BoundError) or client.sent_at_once):
             # A view puts other secrets in the place of the case's own, and rewrites what leaves at once in any order.
             return Replayed(instead=f"it runs under the view {installed.info.view}, and {departure}")
         if _is_of_law(installed):
@@ -416,14 +416,14 @@ def _departed(
     except RecordEndedError as ended:
         if _is_of_law(installed):
             return Replayed(instead=f"{_DEPENDS}, and its record ends before {str(ended)!r}")
-        return _ended(case, str(ended), surroundings.interrupted)
+        return _ended(case, str(ended), shared.interrupted)
     return None
 
 
-def _left(run: _ReplayedCase, player: _Player) -> tuple[str, ...]:
+def _left(run: _ReplayedCase, client: _ReplayClient) -> tuple[str, ...]:
     """Return what the record has beyond what the case does."""
-    if player.left:
-        first = player.left[0]
+    if client.left:
+        first = client.left[0]
         why = f" ({run.stopped})" if run.stopped else ""
         return (f"exchange {first.id} ({first.step}) is none that the case makes{why}",)
     return tuple(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.instance import Instance
     from kms_reference.key_protect.model import Key
-    from kms_reference.key_protect.world import World
+    from kms_reference.key_protect.server_state import ServerState
     from kms_reference.rules import Rules
 
 TYPE_PREFIX: Final = "application/vnd.ibm.kms."
@@ -76,7 +76,7 @@ class Call:
     raw: bytes
     identity: Identity
     instance: Instance
-    world: World
+    server_state: ServerState
     now: float
     stale: dict[str, Any] = field(default_factory=dict)
     """What a defect has read before other requests came in between; empty in a lawful server."""
@@ -84,7 +84,7 @@ class Call:
     @property
     def rules(self) -> Rules:
         """The switches of this server."""
-        return self.world.rules
+        return self.server_state.rules
 
     @property
     def old_form(self) -> bool:

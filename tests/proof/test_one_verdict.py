@@ -36,44 +36,44 @@ GOOD = [Verdict.PASSED] * 6 + [Verdict.WARNED, Verdict.NOT_APPLICABLE]
 
 def random_run(seed: int) -> Run:
     """Return a run of up to eight cases and five rows: any verdicts, profile, baseline, complete or not."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     rows = tuple(
         Row(
             f"r{number}",
             "one",
             f"s{number % 2}",
-            dice.choice(["MUST", "SHOULD"]),
+            rng.choice(["MUST", "SHOULD"]),
             "documented",
-            excluded="no way" if dice.random() < 0.1 else "",
-            every_exchange=dice.random() < 0.1,
+            excluded="no way" if rng.random() < 0.1 else "",
+            every_exchange=rng.random() < 0.1,
         )
-        for number in range(dice.randint(0, 5))
+        for number in range(rng.randint(0, 5))
     )
-    verdicts = dice.choice([GOOD, GOOD, [*GOOD, Verdict.FAILED], list(Verdict)])
-    found = tuple(_random_case(dice, number, dice.choice(verdicts)) for number in range(dice.randint(0, 8)))
+    verdicts = rng.choice([GOOD, GOOD, [*GOOD, Verdict.FAILED], list(Verdict)])
+    found = tuple(_random_case(rng, number, rng.choice(verdicts)) for number in range(rng.randint(0, 8)))
     failed = [case.id for case in found if case.verdict is Verdict.FAILED]
-    known = dice.random() < 0.3
+    known = rng.random() < 0.3
     states = ["used", "used", "used", "not-tested", "stale", "expired"]
     return Run(
-        profile=dice.choice(list(Profile)),
+        profile=rng.choice(list(Profile)),
         cases=found,
         rows=rows,
-        interrupted=dice.choice(["", "", "", "", "stopped by hand"]),
-        trouble=dice.choice(["", "", "", "", "a module cannot be collected"]),
+        interrupted=rng.choice(["", "", "", "", "stopped by hand"]),
+        trouble=rng.choice(["", "", "", "", "a module cannot be collected"]),
         started=1.0,
         finished=2.0,
         baseline=tuple(
-            KnownDeviation("one.*", "", "why", "who", "", "2099-01-01", dice.choice(states), "a sentence")
-            for _ in range(dice.randint(1, 2))
+            KnownDeviation("one.*", "", "why", "who", "", "2099-01-01", rng.choice(states), "a sentence")
+            for _ in range(rng.randint(1, 2))
         )
         if known
         else (),
-        accepted={case: "why (who)" for case in failed if dice.random() < 0.8} if known else {},
+        accepted={case: "why (who)" for case in failed if rng.random() < 0.8} if known else {},
     )
 
 
-def _random_case(dice: random.Random, number: int, verdict: Verdict) -> CaseResult:
-    rows = tuple(dice.sample([f"r{place}" for place in range(6)], dice.randint(0, 2)))
+def _random_case(rng: random.Random, number: int, verdict: Verdict) -> CaseResult:
+    rows = tuple(rng.sample([f"r{place}" for place in range(6)], rng.randint(0, 2)))
     findings = (
         (Finding("r0", verdict, "409", "204", "x1"),) if verdict in {Verdict.FAILED, Verdict.WARNED} else ()
     )
@@ -84,7 +84,7 @@ def _random_case(dice: random.Random, number: int, verdict: Verdict) -> CaseResu
         verdict,
         rows,
         message="told",
-        checks=dice.randint(0, 2),
+        checks=rng.randint(0, 2),
         findings=findings,
     )
 

@@ -15,7 +15,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.expected import ExpectedRequests
-from kms_conformance.run.pace import Pace, foretell
+from kms_conformance.run.pace import Pace, forecast_duration
 from kms_conformance.run.plan import plan
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -67,7 +67,7 @@ def test_the_command(command: Command, reference: Server, tmp_path: Path) -> Non
 )
 def test_what_bounds_it(requests: int, longest: int, limits: dict[str, float], bound: str) -> None:
     """The slowest of own work, latency, rate and waits bounds a run."""
-    assert foretell(requests, longest, **limits).bound == bound  # type: ignore[arg-type]  # a table of numbers
+    assert forecast_duration(requests, longest, **limits).bound == bound  # type: ignore[arg-type]  # a table of numbers
 
 
 def test_counts_of_the_last_run(reference: Server, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.target.target import build_target
 from kms_conformance.transport import deadline
 from kms_conformance.transport.client import Client, Request
-from kms_conformance.transport.pipeline import Outgoing, Single
+from kms_conformance.transport.pipeline import Outgoing, SerialSender
 from kms_conformance.transport.tokens import roles_in
 from kms_conformance.transport.traffic import Traffic
 
@@ -121,9 +121,9 @@ def test_requests_in_flight_count_too() -> None:
     """The fuzzer's own transport tells of each turn and each wait."""
     traffic = Traffic()
     with answering(SLOW, DONE) as url:
-        gun = Single(url, 2.0, traffic.sends, traffic.waits)
-        gun.ask(Outgoing("GET", "/x", {}))
-        gun.close()
+        sender = SerialSender(url, 2.0, traffic.sends, traffic.waits)
+        sender.ask(Outgoing("GET", "/x", {}))
+        sender.close()
     told = traffic.document()
     assert (told["sent"], told["throttled"]) == (2, 1)
 

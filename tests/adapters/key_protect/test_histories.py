@@ -6,7 +6,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.laws.histories import complaint, history
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.judging.histories import Seen
+from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.linearizability import Fit
 
 KEY = "11111111-1111-4111-8111-111111111111"
@@ -18,11 +18,11 @@ TYPE = "application/vnd.ibm.kms.key+json"
 
 def asked(  # noqa: PLR0917 - the columns of a history
     operation: str, path: str, status: int, sent: float, lasted: float, answer: Any = None, **more: Any
-) -> Seen:
+) -> TimedExchange:
     """Return an exchange: sent and lasted are in milliseconds."""
     method = {"get": "GET", "del": "DELETE", "lis": "GET"}.get(operation[:3], "POST")
     headers = {} if "ring" not in more else {"x-kms-key-ring": more["ring"]}
-    return Seen(
+    return TimedExchange(
         Exchange(
             id=f"x{sent:g}",
             case="a case",
@@ -50,20 +50,20 @@ def resource(**members: Any) -> dict[str, Any]:
     return {"metadata": {"collectionTotal": 1}, "resources": [{**shown, **members}]}
 
 
-def made() -> Seen:
+def made() -> TimedExchange:
     """Return the creation of the key."""
     described = {"type": TYPE, "name": "a key", "extractable": False}
     body = {"metadata": {"collectionType": TYPE, "collectionTotal": 1}, "resources": [described]}
     return asked("createKey", "/keys", 201, 0, 1, resource(), body=body)
 
 
-def act(name: str, sent: float, lasted: float, status: int = 204, code: str = "") -> Seen:
+def act(name: str, sent: float, lasted: float, status: int = 204, code: str = "") -> TimedExchange:
     """Return an action on the key."""
     answer = {"resources": [{"reasons": [{"code": code}]}]} if code else None
     return asked(f"{name}Key", f"/keys/{KEY}/actions/{name}", status, sent, lasted, answer, code=code or None)
 
 
-def look(sent: float, **members: Any) -> Seen:
+def look(sent: float, **members: Any) -> TimedExchange:
     """Return a reading of the key."""
     return asked("getKeyMetadata", f"/keys/{KEY}/metadata", 200, sent, 1, resource(**members))
 
@@ -115,7 +115,7 @@ def test_secrets_are_compared_by_their_tokens() -> None:
     wrapped = asked("wrapKey", f"/keys/{KEY}/actions/wrap", 200, 10, 1, {"ciphertext": text, **version},
                     body={"plaintext": plain})  # fmt: skip
 
-    def opened(shown: str) -> Seen:
+    def opened(shown: str) -> TimedExchange:
         answer = {"plaintext": shown, **version}
         return asked(
             "unwrapKey", f"/keys/{KEY}/actions/unwrap", 200, 20, 1, answer, body={"ciphertext": text}
@@ -129,7 +129,7 @@ def test_rings_of_others_do_not_count() -> None:
     """On a shared instance a list holds what others have made; our own ring must be there."""
     opened = asked("createKeyRing", "/key_rings/ours", 201, 0, 1)
 
-    def listed(*names: str) -> Seen:
+    def listed(*names: str) -> TimedExchange:
         entries = [
             {"id": "default"},
             *({"id": name, "creationDate": "2027-01-15T08:00:00Z"} for name in names),

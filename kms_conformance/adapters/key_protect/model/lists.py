@@ -30,7 +30,7 @@ Test = Callable[[Ask, Key], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ListResult:
     required: Mapping[str, Mapping[str, Rule]]
     possible: Mapping[str, Mapping[str, Rule]]
 
@@ -65,7 +65,7 @@ def head(ask: Ask) -> Outcome:
     return ask.answer(rules, Success(frozenset({200}), headers={"key-total": total}))
 
 
-def _find(ask: Ask, tests: list[Test]) -> _Found:
+def _find(ask: Ask, tests: list[Test]) -> _ListResult:
     required: dict[str, Mapping[str, Rule]] = {}
     possible: dict[str, Mapping[str, Rule]] = {}
     for key in ask.state.keys:
@@ -73,7 +73,7 @@ def _find(ask: Ask, tests: list[Test]) -> _Found:
         if False in verdicts:
             continue
         (possible if None in verdicts else required)[key.id] = shown.members(ask, key)
-    return _Found(required, possible)
+    return _ListResult(required, possible)
 
 
 def _in_ring(ask: Ask, key: Key) -> Verdict:

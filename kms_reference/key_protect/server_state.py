@@ -24,7 +24,7 @@ REGION: Final = "us-south"
 _log = logging.getLogger(__name__)
 
 
-class World:
+class ServerState:
     """The whole state behind one base URL. Used by the server's event loop only."""
 
     def __init__(self, rules: Rules, clock: ClockKind = "virtual", data: Path | None = None) -> None:

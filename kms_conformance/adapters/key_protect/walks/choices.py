@@ -74,7 +74,7 @@ def made(operation: Operation, state: Instance, body: dict[str, Any]) -> tuple[s
 
 
 @dataclass(frozen=True, slots=True)
-class Dice:
+class Choices:
     """The random source with the state and the moment: what builders choose from."""
 
     random: Random
@@ -130,19 +130,19 @@ def collection(kind: str, *resources: Mapping[str, Any], total: int | None = Non
     }
 
 
-def page(dice: Dice, beyond: int) -> dict[str, str]:
+def page(choices: Choices, beyond: int) -> dict[str, str]:
     """Return limit and offset, sometimes out of bounds."""
     query: dict[str, str] = {}
-    if dice.chance(0.3):
-        query["limit"] = dice.one(("1", "2", "3", "3", "0", str(beyond), "x", "-1"))
-    if dice.chance(0.3):
-        query["offset"] = dice.one(("0", "1", "2", "100", "-1"))
+    if choices.chance(0.3):
+        query["limit"] = choices.one(("1", "2", "3", "3", "0", str(beyond), "x", "-1"))
+    if choices.chance(0.3):
+        query["offset"] = choices.one(("0", "1", "2", "100", "-1"))
     return query
 
 
-def total(dice: Dice) -> dict[str, str]:
+def total(choices: Choices) -> dict[str, str]:
     """Return totalCount, sometimes."""
-    return {"totalCount": dice.one(("true", "true", "false"))} if dice.chance(0.4) else {}
+    return {"totalCount": choices.one(("true", "true", "false"))} if choices.chance(0.4) else {}
 
 
 def dead(key: Key) -> bool:
@@ -152,22 +152,25 @@ def dead(key: Key) -> bool:
 
 def on_key(
     name: str,
-    body: Callable[[Dice, Key | None], Any] | None = None,
+    body: Callable[[Choices, Key | None], Any] | None = None,
     wanted: Callable[[Key], bool] | None = None,
-) -> Callable[[Dice], Operation | None]:
+) -> Callable[[Choices], Operation | None]:
     """Return a builder of a request on one key, mostly one that is wanted."""
 
-    def build(dice: Dice) -> Operation | None:
-        if wanted is not None and not any(map(wanted, dice.state.keys)) and dice.chance(0.8):
+    def build(choices: Choices) -> Operation | None:
+        if wanted is not None and not any(map(wanted, choices.state.keys)) and choices.chance(0.8):
             return None  # what nothing fits is asked for now and then only
-        key = dice.key(wanted=wanted)
+        key = choices.key(wanted=wanted)
         return Operation(
-            name, path={"id": dice.path(key)}, ring=dice.ring(key), body=body(dice, key) if body else None
+            name,
+            path={"id": choices.path(key)},
+            ring=choices.ring(key),
+            body=body(choices, key) if body else None,
         )
 
     return build
 
 
-def no_body(dice: Dice, _: Key | None) -> Any:
+def no_body(choices: Choices, _: Key | None) -> Any:
     """Return no body, or an empty object."""
-    return None if dice.chance(0.8) else {}
+    return None if choices.chance(0.8) else {}
