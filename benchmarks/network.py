@@ -101,13 +101,13 @@ def measure(text: str, folder: Path, arguments: list[str]) -> Measured:
         command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    told = process.stderr.read()
+    log = process.stderr.read()
     _, _, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     results = json.loads((place / "report" / "results.json").read_text())
     sent = json.loads((place / "j" / "requests.json").read_text())
     longest = max(results["cases"], key=lambda case: case["duration_s"])
-    bounds = Counter(_BOUND.findall(told)).most_common(1)
+    bounds = Counter(_BOUND.findall(log)).most_common(1)
     return Measured(
         seconds,
         used.ru_maxrss / 1024,

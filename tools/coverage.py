@@ -166,11 +166,11 @@ def _outline(coverage: Coverage) -> list[str]:
             if known
             else f"#### {anchor}"
         )
-        lines += ["", title, "", _told(promises), "", *(_promise(promise) for promise in promises)]
+        lines += ["", title, "", _counts_text(promises), "", *(_promise(promise) for promise in promises)]
     return lines
 
 
-def _told(promises: Sequence[Promise]) -> str:
+def _counts_text(promises: Sequence[Promise]) -> str:
     found = Counter(promise.state for promise in promises)
     return ", ".join(f"{found[state]} {state.value}" for state in State if found[state]) or "**no row**"
 

@@ -127,8 +127,8 @@ class Walk:
         """Take one step; a step that has nothing to act on does nothing."""
         source = random.Random(step.seed)  # noqa: S311 - a walk, not a secret
         if step.name.startswith("wait"):
-            _, _, told_seconds = step.name.partition(" ")
-            seconds = float(told_seconds) if told_seconds else waited(source)
+            _, _, given_seconds = step.name.partition(" ")
+            seconds = float(given_seconds) if given_seconds else waited(source)
             self.endpoint.advance(seconds)
             self.history.append(f"wait {seconds:g} s")
             return None
@@ -144,7 +144,7 @@ class Walk:
         if operation is None:
             return None
         answer = self.endpoint.send(operation)
-        self.history.append(told(operation, answer))
+        self.history.append(sentence(operation, answer))
         self._count(operation, answer)
         seen = observe(self.state, operation, now, answer)
         if seen.wrong:
@@ -169,7 +169,7 @@ class Walk:
             self.state = with_object(self.state, adapter.id, made)
 
 
-def told(operation: Operation, answer: Answer) -> str:
+def sentence(operation: Operation, answer: Answer) -> str:
     """Return a step of a history as a line."""
     asked = " ".join(
         f"{name}={value}"
@@ -242,8 +242,8 @@ def reference(edition: str, defects: Sequence[str]) -> Iterator[dict[str, Any]]:
                 if process.poll() is not None or time.monotonic() > end:
                     process.kill()
                     _, errors = process.communicate()
-                    told_why = errors.decode(errors="replace").strip().splitlines()
-                    sys.stderr.write(f"the reference did not start: {told_why[-1:] or 'it said nothing'}\n")
+                    message = errors.decode(errors="replace").strip().splitlines()
+                    sys.stderr.write(f"the reference did not start: {message[-1:] or 'it said nothing'}\n")
                     raise SystemExit(2)
                 time.sleep(0.05)
             yield read_target(target)

@@ -56,9 +56,9 @@ def main() -> None:
         click.echo(f"error: {wrong.sentence}\nhint: {wrong.hint}", err=True)
         sys.exit(wrong.exit_code)
     except click.ClickException as wrong:
-        told = io.StringIO()
-        wrong.show(told)
-        click.echo(veiled(told.getvalue()), nl=False, err=True)
+        message = io.StringIO()
+        wrong.show(message)
+        click.echo(veiled(message.getvalue()), nl=False, err=True)
         sys.exit(wrong.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("error: stopped by hand before there was a verdict.", err=True)

@@ -47,8 +47,8 @@ def command(code: tuple[str, ...], *, as_json: bool) -> None:
     if wanted == "-":
         _explain_log(contracts, sys.stdin.buffer, as_json=as_json)
         return
-    told = explained(contracts, wanted)
-    if not told:
+    answers = explained(contracts, wanted)
+    if not answers:
         near = did_you_mean(wanted.casefold(), names := known_names(contracts))
         hint = (
             f"did you mean {names[near]}?"
@@ -58,9 +58,9 @@ def command(code: tuple[str, ...], *, as_json: bool) -> None:
         shown = textwrap.shorten(wanted, _LONGEST_ECHO, placeholder=" ...")
         raise BadValueError("CODE", shown, "no contract knows such a code, section or row", hint)
     if as_json:
-        click.echo(json.dumps({"line": None, "answers": [one.document() for one in told]}, indent=2))
+        click.echo(json.dumps({"line": None, "answers": [one.document() for one in answers]}, indent=2))
     else:
-        click.echo("\n".join(_in_full(told)))
+        click.echo("\n".join(_in_full(answers)))
 
 
 def by_weight() -> list[str]:
@@ -112,18 +112,18 @@ def _by_name(contract: Contract, wanted: str) -> Explanation | None:
     return Explanation(contract, row=row) if row is not None else None
 
 
-def _in_full(told: list[Explanation]) -> Iterator[str]:
+def _in_full(answers: list[Explanation]) -> Iterator[str]:
     """Give several answers: the likeliest in full, the others in one line each."""
-    if len(told) > 1 and told[0].by != "name":
-        yield f"{len(told)} answers fit this text, the likeliest first:"
+    if len(answers) > 1 and answers[0].by != "name":
+        yield f"{len(answers)} answers fit this text, the likeliest first:"
         yield ""
-    for place, one in enumerate(told[:_IN_FULL]):
+    for place, one in enumerate(answers[:_IN_FULL]):
         yield from [""] if place else []
         yield from one.lines()
-    if len(told) > _IN_FULL:
+    if len(answers) > _IN_FULL:
         yield ""
         yield "also possible:"
-        yield from (f"  {one.headline()}" for one in told[_IN_FULL:])
+        yield from (f"  {one.headline()}" for one in answers[_IN_FULL:])
 
 
 def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> None:
@@ -131,16 +131,16 @@ def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> 
     first: dict[str, Explanation] = {}
     times: Counter[str] = Counter()
     for refusal in in_log(contracts, pieces(log)):
-        told = [Explanation.of(answer) for answer in refusal.answers]
-        for one in told:
+        answers = [Explanation.of(answer) for answer in refusal.answers]
+        for one in answers:
             first.setdefault(one.name, one)
-        times[told[0].name] += 1
+        times[answers[0].name] += 1
         if as_json:
-            document = {"line": refusal.line, "answers": [one.document() for one in told]}
+            document = {"line": refusal.line, "answers": [one.document() for one in answers]}
             click.echo(json.dumps(document))
         else:
-            others = ", ".join(one.name for one in told[1:])
-            click.echo(f"line {refusal.line}: {told[0].headline()}{f', or {others}' if others else ''}")
+            others = ", ".join(one.name for one in answers[1:])
+            click.echo(f"line {refusal.line}: {answers[0].headline()}{f', or {others}' if others else ''}")
     if not first:
         raise BadValueError(
             "CODE",

@@ -67,23 +67,23 @@ class Explanation:
 
     def document(self) -> dict[str, Any]:
         """Return it as ``schemas/explain.schema.json`` says; what is not known is left out."""
-        told: dict[str, Any] = {
+        members: dict[str, Any] = {
             "contract": self.contract.id,
             "title": self.contract.title,
             "name": self.name,
             "recognised_by": self.by,
         }
         if self.code is not None:
-            told |= _code_members(self.contract, self.code)
+            members |= _code_members(self.contract, self.code)
         elif self.section is not None:
-            told |= {
+            members |= {
                 "kind": "section",
                 "text": str(self.section["title"]),
                 "sections": _sections(self.contract, [self.name]),
                 "codes": list(self.section.get("codes", ())),
             }
         elif self.row is not None:
-            told |= {
+            members |= {
                 "kind": "row",
                 "level": self.row.level,
                 "evidence": self.row.evidence,
@@ -91,7 +91,7 @@ class Explanation:
                 "codes": [self.row.code] if self.row.code else [],
                 "cases": _case_members(_cases(self.contract, {self.row.id})),
             }
-        return told
+        return members
 
 
 def _code_members(contract: Contract, known: ReasonCode) -> dict[str, Any]:

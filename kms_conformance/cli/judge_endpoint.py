@@ -125,7 +125,7 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
     state = State(lambda: session, report_dir, progress_reporter=ProgressReporter(session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
-        return _told_selection()
+        return _explain_selection()
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
@@ -138,13 +138,13 @@ def tell_plan(session: Session, arguments: list[str]) -> int:
     state = State(lambda: session, None, progress_reporter=ProgressReporter())
     code = collect(session, state, [*arguments, "--collect-only"])
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
-        return _told_selection()
+        return _explain_selection()
     for line in plan_of(session, state.chosen).lines():
         click.echo(line)
     return 0 if code == pytest.ExitCode.OK else 5
 
 
-def _told_selection() -> int:
+def _explain_selection() -> int:
     """Say how to select cases, once pytest has said what is wrong; return the exit code."""
     click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
     return 2

@@ -13,7 +13,7 @@ class ProgressReporter:
 
     def __init__(self, pace: Callable[[], tuple[str, float | None]] = lambda: ("", None)) -> None:
         self._progress = Progress(pace=pace)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def start(self, total: int) -> None:
         """Say how many cases there are."""
@@ -21,8 +21,8 @@ class ProgressReporter:
 
     def case_done(self, results: Mapping[str, CaseResult]) -> None:
         """Take in the results that are new."""
-        for case_id in [case_id for case_id in tuple(results) if case_id not in self._told]:
-            self._told.add(case_id)
+        for case_id in [case_id for case_id in tuple(results) if case_id not in self._reported]:
+            self._reported.add(case_id)
             self._progress.case(results[case_id])
 
     def waiting(self, number: int, until: float) -> None:

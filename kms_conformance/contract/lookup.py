@@ -40,12 +40,12 @@ class Refusal:
 
 def named(contract: Contract, text: str) -> ReasonCode | None:
     """Return the code that a text is, in any case, or the return and reason code that it consists of."""
-    told = " ".join(text.split())
+    name = " ".join(text.split())
     for pattern in (_PAIR, _RETURN):
-        numbers = re.fullmatch(pattern, told)
+        numbers = re.fullmatch(pattern, name)
         if numbers is not None:
             return _numbered(contract, *numbers.groups())
-    return _by_case(contract.id).get(told.casefold())
+    return _by_case(contract.id).get(name.casefold())
 
 
 @cache
@@ -71,9 +71,9 @@ def pasted(contracts: Sequence[Contract], text: str) -> list[Recognised]:
     found: list[PhraseMatch] = []
     statuses: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
-        told = scanner.feed(number, line)
-        found += told.found
-        statuses += told.statuses
+        matches = scanner.feed(number, line)
+        found += matches.found
+        statuses += matches.statuses
     return _ranked(found, statuses)
 
 
@@ -85,19 +85,19 @@ def in_log(contracts: Sequence[Contract], pieces: Iterable[tuple[int, str]]) -> 
     log = _Log()
     scanner = _scanner(contracts)
     for number, piece in pieces:
-        told = scanner.feed(number, piece)
-        log.waiting += told.found
-        log.statuses += [(number, status) for status in told.statuses]
+        matches = scanner.feed(number, piece)
+        log.waiting += matches.found
+        log.statuses += [(number, status) for status in matches.statuses]
         yield from log.settled(number - NEAR)
     yield from log.settled(None)
 
 
 def is_heading(contract: Contract, text: str) -> str:
     """Return the anchor of the section whose heading a text is, ``""`` where it is none."""
-    told = [word.text for line in text.splitlines() for word in words(line)]
+    typed = [word.text for line in text.splitlines() for word in words(line)]
     for section in contract.about.get("sections", ()):
         titles = (section["title"], *section.get("headings", ()))
-        if told and any(told == [word.text for word in words(str(title))] for title in titles):
+        if typed and any(typed == [word.text for word in words(str(title))] for title in titles):
             return str(section["anchor"])
     return ""
 
@@ -118,11 +118,13 @@ class _Log:
         due = [found for found in whole if until is None or found.last < until]
         sure = [*self.codes, *(found for found in whole if found.kind is Kind.CODE)]
         texts = [found for found in whole if found.kind is Kind.MESSAGE]
-        told: dict[tuple[int, int], list[PhraseMatch]] = {}
+        groups: dict[tuple[int, int], list[PhraseMatch]] = {}
         for found in sorted(due, key=lambda found: (found.line, found.start)):
             if not _belongs(found, sure, texts):
-                told.setdefault((found.line, 0 if found.kind is Kind.CODE else found.start), []).append(found)
-        for (line, _), group in told.items():
+                groups.setdefault((found.line, 0 if found.kind is Kind.CODE else found.start), []).append(
+                    found
+                )
+        for (line, _), group in groups.items():
             codes = [found for found in group if found.kind is Kind.CODE]
             near = [status for at, status in self.statuses if at == line] or [
                 status for at, status in self.statuses if abs(at - line) <= NEAR

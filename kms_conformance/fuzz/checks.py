@@ -66,10 +66,10 @@ def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Ite
     operation = contract.operations.get(exchange.operation or "")
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         if operation is not None and answer.status not in operation.statuses:
-            told = " or ".join(
+            statuses = " or ".join(
                 str(status) for status in operation.statuses if status < HTTPStatus.BAD_REQUEST
             )
-            yield "fuzz-success-status", f"{told}, or a refusal", str(answer.status)
+            yield "fuzz-success-status", f"{statuses}, or a refusal", str(answer.status)
         if operation is None and exchange.sent.method not in _QUIET:
             yield "fuzz-success-status", "a refusal: no operation has this method and path", exchange.outcome
     known = _OF_FORM.union(operation.statuses if operation is not None else ())

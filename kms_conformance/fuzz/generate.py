@@ -67,10 +67,10 @@ def build(
     contract_id: str,
     seed: int,
     size: int,
-    told: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     only: Collection[str] = (),
 ) -> bytes:
-    """Return the bytes of a new corpus; ``told`` hears of each operation that is done.
+    """Return the bytes of a new corpus; ``progress`` hears of each operation that is done.
 
     Every operation gets an equal share of ``size``; one whose requests hardly differ may have fewer. ``only`` names the operations, where not all are wanted.
     """
@@ -82,7 +82,7 @@ def build(
     made: dict[str, list[Entry]] = {}
     for name, operation in operations.items():
         made[name] = list(_entries(name, operation, contract, recipe, seed, share))
-        told(f"{name}: {len(made[name])}")
+        progress(f"{name}: {len(made[name])}")
     about = {
         "contract": contract_id,
         "seed": seed,

@@ -101,21 +101,21 @@ class CaseFuzzer:
         contract = self.context.contract
         identity = self.fixtures.identity(entry)
         body = json_document(content)
-        told = {"accept": "application/json", "user-agent": self._agent, **headers}
+        sent_headers = {"accept": "application/json", "user-agent": self._agent, **headers}
         secrets = self.context.redactor.guarded(body)
         target = f"{path}?{query}" if query else path
-        if self.header not in told and identity is not None:
+        if self.header not in sent_headers and identity is not None:
             url = self.context.target.base_url
-            whole = {"host": urlsplit(url).netloc, **told}
+            whole = {"host": urlsplit(url).netloc, **sent_headers}
             final = FinalRequest(entry.method, f"{url}{target}", whole, content or b"")
             added = self.context.client.authorizer.headers(identity, final)
-            told |= added
+            sent_headers |= added
             secrets = [*secrets, *(value.rpartition(" ")[2] for value in added.values())]
         return FilledRequest(
             number=self._numbers,
             entry=entry,
-            outgoing=Outgoing(entry.method, target, told, content),
-            operation=contract.operation_of(entry.method, path, told, body),
+            outgoing=Outgoing(entry.method, target, sent_headers, content),
+            operation=contract.operation_of(entry.method, path, sent_headers, body),
             path=path,
             identity=identity,
             body=body,
@@ -193,16 +193,16 @@ class CaseFuzzer:
             exchange = replace(exchange, answer=None, trouble=result.trouble)
         return exchange, fuzz_findings(exchange, self.context.contract, self.context.schemas)
 
-    def report(self, request: FilledRequest, result: SendResult, key: Key, told: str) -> Finding:
+    def report(self, request: FilledRequest, result: SendResult, key: Key, step: str) -> Finding:
         """Hand a finding and its exchange to the case."""
         try:
             exchange, findings = self.evidence(
-                request, result, f"{request.operation or request.entry.operation}, {told}"
+                request, result, f"{request.operation or request.entry.operation}, {step}"
             )
         except httpx.InvalidURL:
             # No client would write such an address; the finding stands, its curl line needs the plain path.
             plain = replace(request, outgoing=replace(request.outgoing, target=request.entry.operation))
-            exchange, findings = self.evidence(plain, result, told)
+            exchange, findings = self.evidence(plain, result, step)
         finding = next((entry for entry in findings if entry.requirement == key[1]), None)
         if finding is None:
             row = self.context.contract.requirements[key[1]]

@@ -147,11 +147,11 @@ def _server_error(
     if needs_no_envelope(exchange, contract, HTTP_LAYER) is not None:
         return
     known = contract.codes.get(answer.code or "")
-    if (known is None or answer.status not in known.statuses) and not _told_by_text(answer, contract):
+    if (known is None or answer.status not in known.statuses) and not _has_known_text(answer, contract):
         yield Complaint("wire-no-server-error", "an answer below 500, or a documented 500", exchange.outcome)
 
 
-def _told_by_text(answer: Received, contract: Contract) -> bool:
+def _has_known_text(answer: Received, contract: Contract) -> bool:
     """Tell whether an answer has the text of a refusal whose status no source gives, and this one is possible."""
     text = pick(answer.body, contract.reason.text) if contract.reason.text else None
     return isinstance(text, str) and any(
@@ -200,10 +200,10 @@ def _media_type(exchange: Exchange, answer: Received, contract: Contract, _: Sch
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     known = contract.media_types
     if not any(media.endswith(name) if name.startswith("+") else media == name for name in known):
-        told = " or ".join(
+        expected = " or ".join(
             f"one that ends in {name}" if name.startswith("+") else f"content-type {name}" for name in known
         )
-        yield Complaint("wire-media-type", told, media or "none")
+        yield Complaint("wire-media-type", expected, media or "none")
 
 
 def _total(_: Exchange, answer: Received, contract: Contract, __: Schemas) -> Iterator[Complaint]:
@@ -228,8 +228,8 @@ def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas
         yield Complaint("wire-reason-status", f"{places.status} = {answer.status}", got)
     known = contract.codes.get(code) if isinstance(code, str) else None
     if known is not None and known.documented and answer.status not in known.statuses:
-        told = " or ".join(map(str, known.statuses))
-        yield Complaint("wire-known-code", f"{code} with status {told}", exchange.outcome)
+        statuses = " or ".join(map(str, known.statuses))
+        yield Complaint("wire-known-code", f"{code} with status {statuses}", exchange.outcome)
     if isinstance(code, str) and known is None:
         # A page may say that its list is not complete (E42), so a new code is lawful wherever no row fixes one. A known
         # code in another spelling is no new code: other letters or blanks fail, another ending warns.

@@ -64,7 +64,7 @@ class History(Generic[Op, Reply, State]):
         for part in self._parts():
             found = self._search(part, ENDLESS)
             if found.fit is Fit.VIOLATES:
-                return self._told(part, found)
+                return self._explanation(part, found)
         return None
 
     def fit(self, seconds: float) -> Fit:
@@ -100,16 +100,16 @@ class History(Generic[Op, Reply, State]):
         search: Search[Op, Reply, State] = Search(self.model.step, seconds=seconds)
         return search(part, self.initial)
 
-    def _told(self, part: Sequence[Timed[Op, Reply]], found: SearchResult[State]) -> str:
+    def _explanation(self, part: Sequence[Timed[Op, Reply]], found: SearchResult[State]) -> str:
         """Say what the longest order that fits comes to, and what may not be answered after it."""
         steps = {one.id: self._seen[one.id].exchange.step for one in part}
         left = [one for one in part if one.id not in found.order and one.answered != UNANSWERED]
         following = min(left, key=lambda one: one.sent)
         after = [steps[name] for name in found.order]
         why = self.model.wrong(found.states[-1], following.operation, following.answer)
-        told = f"after {', '.join(after)}: " if after else ""
+        prefix = f"after {', '.join(after)}: " if after else ""
         answer = self._seen[following.id].exchange.outcome
-        return f"no order fits; {told}{steps[following.id]} answered {answer}, {why}"
+        return f"no order fits; {prefix}{steps[following.id]} answered {answer}, {why}"
 
 
 def _timed(one: TimedExchange, client: str, operation: Op, answer: Reply | None) -> Timed[Op, Reply]:

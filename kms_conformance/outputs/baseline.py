@@ -47,7 +47,7 @@ class Entry:
     expiry: date
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What the entry names, in a few words."""
         parts = [
             f"case {self.case}" if self.case else "",
@@ -175,7 +175,7 @@ def settle(
                 link=entry.link,
                 expiry=entry.expiry.isoformat(),
                 state=state,
-                message=f"baseline entry {number + 1} ({entry.told}): {why}" if why else "",
+                message=f"baseline entry {number + 1} ({entry.description}): {why}" if why else "",
                 deviations=deviations,
             )
         )
@@ -215,10 +215,10 @@ def proposed(
             if any(entry.covers(case, row) for entry in kept):
                 continue
             finding = next((finding for finding in case.findings if finding.requirement == row), None)
-            told = (
+            cause = (
                 f"expected {finding.expected}, got {finding.got}" if finding else case.message or "it fails"
             )
-            new.append(Entry(case.id, row, _plain(told), NOBODY, "", today + TERM))
+            new.append(Entry(case.id, row, _plain(cause), NOBODY, "", today + TERM))
     return (*kept, *new)
 
 

@@ -53,10 +53,10 @@ def render(run: Run) -> str:
         },
     }
     pages = ",\n".join(_encode(_page(case)) for case in cases)
-    told = sorted(
+    exchanges = sorted(
         (entry for case in cases for entry in _entries(case)), key=lambda entry: entry["_kms"]["started"]
     )
-    entries = ",\n".join(map(_encode, told))
+    entries = ",\n".join(map(_encode, exchanges))
     return f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n{entries}\n]}}}}\n'
 
 

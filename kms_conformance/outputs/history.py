@@ -84,9 +84,9 @@ def text(history: Sequence[TimedExchange]) -> list[str]:
         width = (bar.last - bar.first) * _COLUMN - 1
         end = "|" if bar.last < columns else ">"
         line = " " * (bar.first * _COLUMN) + "|" + "=" * width + end
-        told = shorten(bar.what, _LONGEST).ljust(what)
+        label = shorten(bar.what, _LONGEST).ljust(what)
         lines.append(
-            f"client {bar.client}  {told}  {line.ljust(columns * _COLUMN + 1)}  {bar.answer}, {bar.when}"
+            f"client {bar.client}  {label}  {line.ljust(columns * _COLUMN + 1)}  {bar.answer}, {bar.when}"
         )
     return lines
 

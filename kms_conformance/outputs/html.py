@@ -24,7 +24,7 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Run, RunVerdict, counts_told, headline
+from kms_conformance.judging.verdict import Run, RunVerdict, counts_of, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts, latency_of, left_behind
 from kms_conformance.outputs.again import again
@@ -39,7 +39,7 @@ from kms_conformance.outputs.overview import (
     warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import plural, shorten, told_duration, visible, visible_lines
+from kms_conformance.outputs.text import duration_text, plural, shorten, visible, visible_lines
 
 NAME = "report.html"
 TEMPLATES = "kms_conformance.reports"
@@ -81,7 +81,7 @@ def render(run: Run) -> str:
         run=run,
         title=_TITLES[run.verdict],
         headline=visible(headline(run)),
-        counts=counts_told(run),
+        counts=counts_of(run),
         about=[(name, visible(value)) for name, value in facts(run)],
         latency=latency_of(run),
         left_behind=left_behind(run),
@@ -106,7 +106,7 @@ def render(run: Run) -> str:
         ],
         visible=visible,
         plural=plural,
-        took=told_duration,
+        took=duration_text,
     )
 
 
@@ -161,8 +161,8 @@ def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) ->
     return {
         "place": place,
         "result": case,
-        "took": told_duration(case.duration),
-        "waited": told_duration(case.waited) if case.waited else "",
+        "took": duration_text(case.duration),
+        "waited": duration_text(case.waited) if case.waited else "",
         "rows": [found for name in case.requirements if (found := verdicts.get((case.contract, name)))],
         "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
         "drawings": {
@@ -188,7 +188,7 @@ def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
         "step": visible(exchange.step),
         "line": visible(f"{sent.method} {sent.path}"),
         "outcome": visible(exchange.outcome),
-        "took": told_duration(exchange.duration),
+        "took": duration_text(exchange.duration),
         "identity": exchange.identity,
         "verdict": worst(found).value if found else "",
         "request": _text(_message(f"{sent.method} {sent.url}", sent.headers.items(), body)),

@@ -61,8 +61,8 @@ def read_counts(path: Path) -> dict[str, int]:
     """
     counts = {str(verdict): 0 for verdict in Verdict}
     for element in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - our own file, or one its user trusts
-        for told in element.findall("properties/property[@name='verdict']"):
-            verdict = Verdict(told.get("value", ""))
+        for entry in element.findall("properties/property[@name='verdict']"):
+            verdict = Verdict(entry.get("value", ""))
             found = next((child.tag for child in element if child.tag in _COUNTED.values()), None)
             accepted = element.find("properties/property[@name='accepted']") is not None
             if found != (_ACCEPTED if accepted else _CHILDREN.get(verdict)):

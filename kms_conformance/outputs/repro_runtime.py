@@ -56,11 +56,11 @@ class Reproduction:
                 answer = self.send(step)
                 status, body = answer[0], answer[2]
                 print(f"{status} {step['method']} {step['step']}")
-                for told, outcomes, members in step["promises"]:
+                for sentence, outcomes, members in step["promises"]:
                     wrong = self.mismatch(answer, outcomes, members)
                     if wrong:
-                        print(f"  expected {told}\n  got {wrong}")
-                        broken.append(told)
+                        print(f"  expected {sentence}\n  got {wrong}")
+                        broken.append(sentence)
                 # Only now: what an answer is held against is of the answers before it.
                 for path, recorded in step["captures"]:
                     value = pick(body, path)
@@ -197,11 +197,15 @@ class Reproduction:
         status, headers, body, text = answer
         if not status:
             return text or "no answer"
-        told = [complaint(outcome, status, body) for outcome in outcomes]
-        if told and all(told):
+        complaints = [complaint(outcome, status, body) for outcome in outcomes]
+        if complaints and all(complaints):
             return next(
-                (one for one, outcome in zip(told, outcomes, strict=True) if status in outcome["statuses"]),
-                told[0],
+                (
+                    one
+                    for one, outcome in zip(complaints, outcomes, strict=True)
+                    if status in outcome["statuses"]
+                ),
+                complaints[0],
             )
         for member in members:
             wrong = self.member(member, headers, body, text)
@@ -217,7 +221,7 @@ class Reproduction:
             return (
                 ""
                 if value is not MISSING and wanted in (None, value)
-                else f"header {path} = {told_of(value)}"
+                else f"header {path} = {shown_value(value)}"
             )
         if check == "hides":
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
@@ -240,7 +244,7 @@ class Reproduction:
                 "lacks": not there or value is None or (isinstance(value, list) and wanted not in value),
                 "length": isinstance(value, list) and len(value) == wanted,
             }[check]
-        return "" if holds else f"{path} = {told_of(value)}"
+        return "" if holds else f"{path} = {shown_value(value)}"
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -259,7 +263,7 @@ def complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
     if outcome["code"] is not None:
         code = pick(body, outcome["code_at"]) if outcome["code_at"] else MISSING
         if code != outcome["code"]:
-            return f"{status} with code {told_of(code)}"
+            return f"{status} with code {shown_value(code)}"
     return _text_complaint(outcome, status, body) or _target_complaint(outcome, body)
 
 
@@ -275,7 +279,7 @@ def _text_complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
         if patterns
         else any(says(text, known, detail=outcome["detail"]) for known in messages)
     )
-    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {told_of(text)}"
+    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {shown_value(text)}"
 
 
 def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
@@ -284,7 +288,7 @@ def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
         return ""
     target = pick(body, outcome["target_at"])
     fits = isinstance(target, dict) and [target.get("type"), target.get("name")] == list(outcome["target"])
-    return "" if fits else f"{outcome['code']} with target {told_of(target)}"
+    return "" if fits else f"{outcome['code']} with target {shown_value(target)}"
 
 
 def read(status: int, headers: Any, content: bytes) -> Answer:
@@ -314,7 +318,7 @@ def pick(document: Any, path: str) -> Any:
     return MISSING
 
 
-def told_of(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """Return a value in a few characters."""
     return "nothing" if value is MISSING else repr(value)[:200]
 

@@ -166,8 +166,8 @@ class Collection:
     def _leave_out(self, expected: int) -> None:
         """Note how many cases the selection has left out; ``expected`` are to run."""
         left_out = f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
-        told = left_out if expected else f"the selection matches none of {self.deselected} cases"
-        self._session.leaves_out(self.deselected, told)
+        reason = left_out if expected else f"the selection matches none of {self.deselected} cases"
+        self._session.leaves_out(self.deselected, reason)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:

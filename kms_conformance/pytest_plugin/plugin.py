@@ -173,10 +173,10 @@ class State:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """End the waits; then, once no worker is at work any more, clean up, form the verdict and write the reports."""
         self._end_waits(session)
-        told = yield
+        result = yield
         if self._session is not None and not self._worker:
             self._conclude(session)
-        return told
+        return result
 
     def _end_waits(self, session: pytest.Session) -> None:
         if self._session is None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kms_conformance.outputs.text import told_duration
+from kms_conformance.outputs.text import duration_text
 from kms_conformance.run.clock import RealClock
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.eligibility import admit
@@ -34,7 +34,7 @@ class Plan:
         requests, pace = f"{self.requests:,}".replace(",", " "), self.forecast
         return [
             f"{self.cases} cases, about {requests} requests; the most of one case: {number} ({name}).",
-            f"About {told_duration(pace.seconds)}, bound by {pace.bound}: {of_trip}.",
+            f"About {duration_text(pace.seconds)}, bound by {pace.bound}: {of_trip}.",
             f"{self.left_out.total()} cases will not be tested{':' if self.left_out else '.'}",
             *(f"  {number:4}  {reason}" for reason, number in self.left_out.most_common()),
         ]

@@ -433,9 +433,9 @@ def _trouble(wrong: Exception) -> str:
     """
     if isinstance(wrong, httpx.ConnectError):
         return f"no connection ({wrong})"
-    told = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()
+    reason = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()
     if isinstance(wrong, httpx.RemoteProtocolError):
-        if told.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({told})"
-        return f"an answer that is not HTTP ({told})"
-    return f"a broken connection ({told or type(wrong).__name__})"
+        if reason.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({reason})"
+        return f"an answer that is not HTTP ({reason})"
+    return f"a broken connection ({reason or type(wrong).__name__})"

@@ -71,7 +71,7 @@ def examine(directory: Path) -> Examination:
         ) from wrong
 
 
-def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[str]) -> Examination:
+def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[str]) -> Examination:
     again = results.render(run)
     installed: dict[str, InstalledCase] = {}
     for block in record["contracts"]:
@@ -82,14 +82,14 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[st
     wrong, notes, unkept = list(_set_of_cases(run, record, installed)), [], 0
     wrong += [
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
-        for case_id in sorted(told - {case.id for case in run.cases})
+        for case_id in sorted(listed - {case.id for case in run.cases})
     ]
     for case, replayed in _replayed(run, record, installed):
         wrong += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.wrong]
         contract = load_contract(case.contract)
         if replayed.instead and _of_fuzzer(case, contract):
             unkept += case.checks
-            wrong += _not_told(case, contract)
+            wrong += _unreported(case, contract)
         elif replayed.instead:
             wrong += outcomes.complaints(case, installed[case.id].info, contract, record["edition"])
             notes.append(f"{case.id} was not played again: {replayed.instead}")
@@ -217,20 +217,20 @@ def _fuzzed(case: CaseResult, contract: Contract, fuzz: FuzzOptions) -> Replayed
     passed = case.verdict.value in {"passed", "warned"}
     if passed and wanted and not case.checks:
         return Replayed(("it passed without any check",))
-    told = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
-    return Replayed(instead=told)
+    reason = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
+    return Replayed(instead=reason)
 
 
-def _not_told(case: CaseResult, contract: Contract) -> Iterator[str]:
+def _unreported(case: CaseResult, contract: Contract) -> Iterator[str]:
     """Judge the answers that the fuzzer has kept; each thing wrong with one is a finding of the record."""
     schemas = SchemaFiles()
-    told = {(finding.exchange, finding.requirement) for finding in case.findings}
+    reported = {(finding.exchange, finding.requirement) for finding in case.findings}
     for exchange in case.exchanges:
         for finding in fuzz_findings(exchange, contract, schemas):
             if (
                 exchange.step.count(",")
                 and finding.severity is Verdict.FAILED
-                and not any(key[0] == exchange.id for key in told)
+                and not any(key[0] == exchange.id for key in reported)
             ):
                 yield f"results.json: {case.id} lacks a finding of {finding.requirement} at exchange {exchange.id}"
 

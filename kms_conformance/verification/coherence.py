@@ -125,19 +125,19 @@ def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
     """Check that no two cases share the id of a request that the suite has made."""
     owners: dict[str, str] = {}
     for exchange in exchanges:
-        told = exchange.sent.headers.get("correlation-id", "")
-        if _UUID.fullmatch(told) and owners.setdefault(told, exchange.case) != exchange.case:
-            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[told]}"
+        correlation = exchange.sent.headers.get("correlation-id", "")
+        if _UUID.fullmatch(correlation) and owners.setdefault(correlation, exchange.case) != exchange.case:
+            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[correlation]}"
 
 
 def _profile(record: Mapping[str, Any]) -> Iterator[str]:
     """Check what the command line says of itself against what the results say."""
     words = [str(word) for word in record["command_line"]]
-    for option, told in (("--profile", record["profile"]), ("--edition", record["edition"])):
+    for option, recorded in (("--profile", record["profile"]), ("--edition", record["edition"])):
         given = [after for before, after in pairwise(words) if before == option]
         given += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
-        if given and given[-1] != told:
-            yield f"results.json: the command line says {option} {given[-1]}, the record {told}"
+        if given and given[-1] != recorded:
+            yield f"results.json: the command line says {option} {given[-1]}, the record {recorded}"
 
 
 def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:

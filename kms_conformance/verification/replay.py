@@ -207,13 +207,13 @@ class _ReplayClient(Client):
     def _demand_forms(self, anew: Exchange, exchange: Exchange, where: str) -> None:
         """Hold the forms of the secrets against the recorded ones, where the case has made them itself."""
         ours, theirs = (json.loads(one.notes.get("forms", "{}")) for one in (anew, exchange))
-        told = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
-        if set(told) != set(theirs):
+        recorded = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
+        if set(recorded) != set(theirs):
             raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
         for token, form in theirs.items():
             made = self.alignment.anew.get(token, token) != token
-            if made and told[token] != form and not _is_long(form):
-                raise DepartureError(f"the form of {token} of {where} is {form} instead of {told[token]}")
+            if made and recorded[token] != form and not _is_long(form):
+                raise DepartureError(f"the form of {token} of {where} is {form} instead of {recorded[token]}")
 
     def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
         """Hold the secrets of a request against the recorded ones; those that are shown nowhere are known by their label."""
@@ -291,14 +291,14 @@ class _ReplayedCase(CaseRun):
         assert isinstance(client, _ReplayClient)
         self.unjudged.pop(exchange.id, None)
         left = self.stated.get(exchange.id, [])
-        told = f"exchange {exchange.id} ({exchange.step})"
+        name = f"exchange {exchange.id} ({exchange.step})"
         if not left:
             raise DepartureError(
-                f"{told} lacks the expectation of {expectation.requirement}: {expectation.told()}"
+                f"{name} lacks the expectation of {expectation.requirement}: {expectation.description()}"
             )
         recorded = left[0]
         if expectation != recorded or _types(expectation) != _types(recorded):
-            client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {told}")
+            client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {name}")
         del left[0]
         self.expectations.append(recorded)
         finding = judge(recorded, exchange, self.context.schemas)
@@ -457,11 +457,11 @@ def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged", "nodeid"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
-            wrong.append(f"its {name} is {_told(recorded)} instead of {_told(made)}")
+            wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
         wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
     return tuple(wrong)
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return str(value.value) if isinstance(value, Verdict) else repr(value)

@@ -83,7 +83,7 @@ def _random_case(rng: random.Random, number: int, verdict: Verdict) -> CaseResul
         "one",
         verdict,
         rows,
-        message="told",
+        message="message",
         checks=rng.randint(0, 2),
         findings=findings,
     )
@@ -102,8 +102,8 @@ def test_every_output_says_the_same(seed: int) -> None:
     assert +Counter(document["counts"]) == Counter(case["verdict"] for case in document["cases"])
 
     root = ET.fromstring(xml)
-    told = [element for element in root.iter("property") if element.get("name") == "verdict"]
-    assert +Counter(document["counts"]) == Counter(element.get("value") for element in told)
+    properties = [element for element in root.iter("property") if element.get("name") == "verdict"]
+    assert +Counter(document["counts"]) == Counter(element.get("value") for element in properties)
     red = {tag: len(list(root.iter(tag))) for tag in ("failure", "error")}
     assert (sum(red.values()) == 0) == (run.verdict is RunVerdict.CONFORMANT)
     assert root.get("failures") == str(red["failure"])
@@ -170,7 +170,7 @@ def one_case(body: object) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (lambda kms: (kms.create_root_key(), kms.list_keys()), "no expectation"),
         (lambda kms: None, "judged nothing"),
@@ -178,12 +178,12 @@ def one_case(body: object) -> Run:
     ],
     ids=["an answer that nobody judges", "nothing at all", "a refusal without its control"],
 )
-def test_what_is_not_judged_is_an_error_of_the_suite(body: object, told: str) -> None:
+def test_what_is_not_judged_is_an_error_of_the_suite(body: object, message: str) -> None:
     """An answer without an expectation, a case without one, a refusal without a control: error, exit code 5."""
     run = one_case(body)
     (case,) = run.cases
     assert case.verdict is Verdict.ERROR
-    assert told in case.message
+    assert message in case.message
     assert run.exit_code is ExitCode.SUITE_ERROR
     assert "error" in headline(run)
 

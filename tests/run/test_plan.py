@@ -37,9 +37,9 @@ def test_what_will_not_be_tested() -> None:
         assert made.cases == 1
         assert made.requests == session.expected.of(CASE.id)
         assert made.left_out.total() == 3
-        told = "\n".join(made.lines())
-        assert "[identities.approver]" in told
-        assert "[control] url" in told
+        text = "\n".join(made.lines())
+        assert "[identities.approver]" in text
+        assert "[control] url" in text
         assert session.sent == 0
     finally:
         session.close()
@@ -49,7 +49,7 @@ def test_the_command(command: Command, reference: Server, tmp_path: Path) -> Non
     """``run --plan`` tells it of every case, leaves no report and creates nothing."""
     (tmp_path / "target.toml").write_text(target_text(reference))
     ended = command("run", "--plan", "--target", "target.toml", "--report-dir", "report", "-k", "aliases")
-    assert ended.code == 0, ended.told
+    assert ended.code == 0, ended.output
     assert "cases, about" in ended.out
     assert "bound by" in ended.out
     assert not (tmp_path / "report").exists()

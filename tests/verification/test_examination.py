@@ -269,8 +269,8 @@ def declare_not_tested(record: Record, entries: Entries) -> None:
     """Say that the failed cases were not tested, after their first request."""
     for entry in _of_failed(record, entries):
         entries.remove(entry)
-    told = "add [identities.reader] to the target"
-    _clear(record, verdict="not-tested", checks=0, judged=[], exchanges=[], message=told, missing=told)
+    message = "add [identities.reader] to the target"
+    _clear(record, verdict="not-tested", checks=0, judged=[], exchanges=[], message=message, missing=message)
 
 
 def end_early(record: Record, entries: Entries) -> None:
@@ -412,8 +412,8 @@ def test_partial_record_names_what_it_lacks(tmp_path: Path) -> None:
     some = {case_id: collected("iks")[case_id] for case_id in others}
     with without_sockets(), reference() as (target, _):
         run = run_cases(target, some, "iks")
-    told = "1 case was left out by the selection"
-    write_all(replace(run, partial=told, not_run=1), tmp_path / "part")
+    reason = "1 case was left out by the selection"
+    write_all(replace(run, partial=reason, not_run=1), tmp_path / "part")
     found = examine(tmp_path / "part")
     assert found.wrong == ()
     assert found.notes[0] == f"left out: 1 cases: {first}"

@@ -125,7 +125,7 @@ class Walk:
         got = (answer.status, (answer.exchange.code or "") if answer.status >= _BAD else "")
         if not _fits(got, may):
             raise DisallowedAnswerError(
-                f"{act} in this state", _told(may), answer.exchange.outcome, answer.exchange
+                f"{act} in this state", _expected_text(may), answer.exchange.outcome, answer.exchange
             )
         self.life = after(self.life, act, answer.status, who or "manager")
         self._look(act, answer)
@@ -204,9 +204,9 @@ class Walk:
         elif act == "rewrap" and self.sealed:
             self.sealed = (str(answer["ciphertext"]), self.sealed[1])
         elif act == "versions" and len(_resources(answer)) != min(self.life.versions, 200):
-            told = f"{len(_resources(answer))} versions"
+            got = f"{len(_resources(answer))} versions"
             raise DisallowedAnswerError(
-                "each rotation makes a version", f"{self.life.versions} versions", told, answer.exchange
+                "each rotation makes a version", f"{self.life.versions} versions", got, answer.exchange
             )
         elif act == "metadata":
             self._look_at_metadata(answer)
@@ -292,7 +292,7 @@ class LifeWalks:
 
     def _report(self, walk: Walk, failure: DisallowedAnswerError) -> None:
         row = self.case.context.contract.requirement(ROW)
-        told = " -> ".join([f"create {walk.kind} key", *walk.taken])
+        steps = " -> ".join([f"create {walk.kind} key", *walk.taken])
         self.case.instance = walk.instance
         exchange: Exchange = failure.exchange
         finding = Finding(
@@ -302,7 +302,7 @@ class LifeWalks:
             failure.got,
             exchange.id,
             curl_line(exchange),
-            told,
+            steps,
         )
         self.case.findings.append(finding)
         place = self.case.context.fuzz.findings
@@ -325,7 +325,7 @@ def _fits(got: Outcome, may: frozenset[Outcome]) -> bool:
     return any(known == status and wanted in {code, "*"} for known, wanted in may)
 
 
-def _told(may: frozenset[Outcome]) -> str:
+def _expected_text(may: frozenset[Outcome]) -> str:
     words = [
         "success" if status < _BAD else f"{status} {code}".removesuffix(" *") for status, code in sorted(may)
     ]

@@ -74,10 +74,10 @@ ROTATED = {"keyVersion": {"id": NEWER}, "lastRotateDate": "2027-01-15T08:00:00Z"
 def test_a_disabling_that_a_rotation_undoes_fits_no_order() -> None:
     """Both were answered with a success, and the key is active: the complaint names the member."""
     seen = [made(), act("rotate", 10, 50), act("disable", 20, 5), look(70, state=1, **ROTATED)]
-    told = complaint(seen, VALUE)
-    assert told is not None
-    assert "after createKey, rotateKey, disableKey: getKeyMetadata answered 200" in told
-    assert "state" in told
+    message = complaint(seen, VALUE)
+    assert message is not None
+    assert "after createKey, rotateKey, disableKey: getKeyMetadata answered 200" in message
+    assert "state" in message
     assert complaint([*seen[:3], look(70, state=2, **ROTATED)], VALUE) is None
 
 
@@ -93,9 +93,9 @@ def test_the_shortest_history_leaves_out_what_does_not_matter() -> None:
     """Readings and refusals are dropped, and what comes later; two rotations in an hour stay."""
     often = act("rotate", 60, 5, 409, "KEY_ROTATION_NOT_PERMITTED")
     seen = [made(), look(5), act("rotate", 10, 30), act("rotate", 20, 30), often, look(80, **ROTATED)]
-    told = history(seen, VALUE)
-    assert told.fit(5) is Fit.VIOLATES
-    assert [one.exchange.id for one in told.shortest()] == ["x0", "x10", "x20"]
+    recorded = history(seen, VALUE)
+    assert recorded.fit(5) is Fit.VIOLATES
+    assert [one.exchange.id for one in recorded.shortest()] == ["x0", "x10", "x20"]
 
 
 def test_an_answer_that_tells_nothing_may_have_done_it_or_not() -> None:

@@ -286,10 +286,10 @@ def sync(ask: Ask) -> Outcome:
     if key.standard:
         rules.perhaps("syncing a standard key", ROOT_ONLY)
     slack = ask.timing.slack
-    told = max(key.synced, key.deleted or float("-inf"))
-    if ask.now < told + HOUR - slack:
+    last_notice = max(key.synced, key.deleted or float("-inf"))
+    if ask.now < last_notice + HOUR - slack:
         rules.broken(EARLY)
-    elif ask.now < max(told, key.notified, key.touched) + HOUR + slack:
+    elif ask.now < max(last_notice, key.notified, key.touched) + HOUR + slack:
         rules.perhaps("which events count", EARLY)
     states = ask.states(key)
     if DESTROYED in states:

@@ -114,8 +114,11 @@ def _given(rules: Rules, body: Any, query: str | None) -> dict[str, Any]:
     if not isinstance(resources, list) or not resources:
         rules.broken(BAD_REQUEST)
         return {}
-    told = metadata if isinstance(metadata, dict) else {}
-    if (told.get("collectionType"), told.get("collectionTotal")) != (f"{KIND}policy+json", len(resources)):
+    members = metadata if isinstance(metadata, dict) else {}
+    if (members.get("collectionType"), members.get("collectionTotal")) != (
+        f"{KIND}policy+json",
+        len(resources),
+    ):
         rules.broken(BAD_REQUEST)
     found: dict[str, Any] = {}
     for resource in resources:

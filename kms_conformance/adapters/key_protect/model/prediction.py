@@ -83,8 +83,8 @@ class Prediction:
         return self.success.wrong(answer)
 
     def __str__(self) -> str:
-        told = [str(status) for status in sorted(self.success.statuses)] if self.success else []
-        return " or ".join(told + sorted(str(refusal) for refusal in self.refused)) or "nothing"
+        statuses = [str(status) for status in sorted(self.success.statuses)] if self.success else []
+        return " or ".join(statuses + sorted(str(refusal) for refusal in self.refused)) or "nothing"
 
 
 @dataclass(slots=True)
