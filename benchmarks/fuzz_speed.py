@@ -143,10 +143,10 @@ def main() -> None:
                 rates[name].append(way())
     base = statistics.median(rates["st run (coverage, fuzzing)"])
     print("| way | requests/s, median | of each round | times st run |\n|---|---:|---|---:|")
-    for name, found in rates.items():
-        middle = statistics.median(found)
+    for name, speeds in rates.items():
+        middle = statistics.median(speeds)
         print(
-            f"| {name} | {middle:.0f} | {', '.join(f'{rate:.0f}' for rate in found)} | {middle / base:.1f} |"
+            f"| {name} | {middle:.0f} | {', '.join(f'{rate:.0f}' for rate in speeds)} | {middle / base:.1f} |"
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\npeak memory of this process, replay and loop included: {peak:.0f} MiB")

@@ -85,7 +85,9 @@ def explain(contract: Contract, wanted: str) -> Iterator[str]:
 
 def explained(contracts: list[Contract], wanted: str) -> list[Explanation]:
     """Return what the contracts know of a name; of no name, what they recognise in the text, the likeliest first."""
-    by_name = [known for contract in contracts if (known := _by_name(contract, wanted)) is not None]
+    by_name = [
+        explanation for contract in contracts if (explanation := _by_name(contract, wanted)) is not None
+    ]
     if by_name:
         return by_name
     answers = pasted(contracts, wanted)
@@ -169,8 +171,8 @@ def pieces(log: BinaryIO) -> Iterator[tuple[int, str]]:
 
 
 def _cut(whole: bytes) -> int:
-    found = _CUT.search(whole)
-    return found.start() if found is not None else len(whole)
+    match = _CUT.search(whole)
+    return match.start() if match is not None else len(whole)
 
 
 def _numbered(contract: Contract, wanted: str) -> Mapping[str, Any] | None:

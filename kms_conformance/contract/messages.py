@@ -56,15 +56,15 @@ class Word(NamedTuple):
 def words(line: str) -> list[Word]:
     """Return the words of a line without what stands around them: quotes, stops, frames, escapes, tags, colours."""
     bare = _IN_WORD.sub("", unescaped(line))
-    found = list(_WORD.finditer(bare))
+    matches = list(_WORD.finditer(bare))
     result = []
-    for place, match in enumerate(found):
+    for place, match in enumerate(matches):
         typed = match[0].strip("_")
         if not typed:
             continue
-        before = bare[found[place - 1].end() : match.start()] if place else ""
-        last = place == len(found) - 1
-        after = "" if last else bare[match.end() : found[place + 1].start()]
+        before = bare[matches[place - 1].end() : match.start()] if place else ""
+        last = place == len(matches) - 1
+        after = "" if last else bare[match.end() : matches[place + 1].start()]
         opens = not place or not before.isspace()
         small = typed.casefold()
         result.append(Word("cannot" if small == "cant" else small, typed, opens, last or not after.isspace()))

@@ -110,13 +110,13 @@ def phrases(contracts: Iterable[Contract]) -> tuple[Phrase, ...]:
 
 def _texts(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[Kind, str, list[Entry], str]]:
     for code, entry in entries.items():
-        known = contract.codes[code]
+        reason = contract.codes[code]
         # A name that no answer carries is ours or the page's: elsewhere the same word in small letters means other things.
         if re.search(r"_|[a-z]\d|\d[a-z]", code, re.IGNORECASE):
-            yield Kind.CODE, code, [entry], "" if known.in_body else code
-        for text in known.messages:
+            yield Kind.CODE, code, [entry], "" if reason.in_body else code
+        for text in reason.messages:
             yield Kind.MESSAGE, text, [entry], ""
-        for text in known.subjects:
+        for text in reason.subjects:
             yield Kind.SUBJECT, text, [entry], ""
     for section in contract.about.get("sections", ()):
         about = [entries[code] for code in section.get("codes", ())]
@@ -144,12 +144,12 @@ def _sequence(text: str, *, numbers: bool) -> tuple[str | None, ...]:
 class Scanner:
     """Looks for phrases in lines as they come; keeps the last few hundred words, whatever the text's length."""
 
-    def __init__(self, known: Sequence[Phrase], contracts: Sequence[Contract]) -> None:
+    def __init__(self, known_phrases: Sequence[Phrase], contracts: Sequence[Contract]) -> None:
         self._by_last: dict[str, list[Phrase]] = {}
-        for phrase in known:
+        for phrase in known_phrases:
             self._by_last.setdefault(str(phrase.words[-1]), []).append(phrase)
         self._longest = max(
-            sum(LONGEST_GAP if word is None else 1 for word in phrase.words) for phrase in known
+            sum(LONGEST_GAP if word is None else 1 for word in phrase.words) for phrase in known_phrases
         )
         self._window: list[Word] = []
         self._lines: list[int] = []
@@ -215,14 +215,14 @@ class Scanner:
 
     def _take_number(self, word: Word, matches: LineMatches) -> None:
         """Note the number as a reason code, where a return code stands before it."""
-        tail = [known.text for known in self._window[-_PAIR_WORDS:]]
+        tail = [typed.text for typed in self._window[-_PAIR_WORDS:]]
         if "reason" not in tail[-3:-1] or tail[-2] not in {"reason", "code"}:
             return
         reason = len(tail) - 1 - tail[::-1].index("reason")
         if "return" not in tail[:reason]:
             return
         begin = reason - 1 - tail[:reason][::-1].index("return")
-        number = next((known for known in tail[begin + 1 : begin + 3] if known.isdigit()), "")
+        number = next((typed for typed in tail[begin + 1 : begin + 3] if typed.isdigit()), "")
         entry = self._pairs.get(f"{number}/{word.text}") or self._pairs.get(number)
         if entry is not None:
             matches.found.append(self._found(len(self._window) - len(tail) + begin, Kind.CODE, (entry,)))

@@ -70,11 +70,11 @@ def _wanted(replay: str, corpus: Corpus, entries: list[Entry], group: str) -> li
         return [entry for entry in entries if entry.id == replay]
     try:
         entry = Entry.of_line(0, path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError) as error:
         raise BadValueError(
             "--replay",
             replay,
-            f"it is no finding ({type(wrong).__name__})",
+            f"it is no finding ({type(error).__name__})",
             "give the id or the file that the report names.",
         ) from None
     return [entry] if entry.operation in corpus.about["groups"].get(group, ()) else []

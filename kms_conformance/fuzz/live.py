@@ -142,8 +142,8 @@ class LiveFuzz:
         self._silent = self._silent + 1 if result.trouble else 0
         self.fixtures.after_answer(request, result.status, self._fuzzer.body_of(result), again=result.again)
         for key in self._fuzzer.judge(request, result):
-            known = self._found.get(key)
-            if known is None or len(entry.line()) < len(known[0].entry.line()):
+            earlier = self._found.get(key)
+            if earlier is None or len(entry.line()) < len(earlier[0].entry.line()):
                 self._found[key] = (request, result)
             self._failed += 1
             raise _fault(key)

@@ -117,11 +117,11 @@ class Replay:
     def _on_result(self, job: _Job, result: SendResult) -> bool:
         assert job.request is not None
         for key, finding in self._take(job.request, result).items():
-            known = self.tally.found.get(key)
-            if known is None:
+            earlier = self.tally.found.get(key)
+            if earlier is None:
                 self.tally.found[key] = Counterexample(finding, job.request, result)
             else:
-                known.times += 1
+                earlier.times += 1
         self._silent = self._silent + 1 if result.trouble else 0
         if self._silent >= _SILENT:
             self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
@@ -148,31 +148,33 @@ class Replay:
             self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
         )
         try:
-            for key, found in ordered[:MOST_FINDINGS]:
-                if self._gone_again(sender, key, found):
+            for key, example in ordered[:MOST_FINDINGS]:
+                if self._gone_again(sender, key, example):
                     continue
-                request, result = self._smallest(sender, key, found)
-                times = f"{found.times} times" if found.times > 1 else "once"
-                self._fuzzer.report(request, result, key, f"corpus request {found.request.entry.id}, {times}")
+                request, result = self._smallest(sender, key, example)
+                times = f"{example.times} times" if example.times > 1 else "once"
+                self._fuzzer.report(
+                    request, result, key, f"corpus request {example.request.entry.id}, {times}"
+                )
         finally:
             sender.close()
 
-    def _gone_again(self, sender: SerialSender, key: Key, found: Counterexample) -> bool:
+    def _gone_again(self, sender: SerialSender, key: Key, example: Counterexample) -> bool:
         """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""
-        if not from_gateway(found.result.status, found.result.content):
+        if not from_gateway(example.result.status, example.result.content):
             return False
         for _ in range(IN_A_ROW - 1):
-            self.fixtures.before_sending(found.request)
-            if key not in self._take(found.request, sender.ask(found.request.outgoing)):
+            self.fixtures.before_sending(example.request)
+            if key not in self._take(example.request, sender.ask(example.request.outgoing)):
                 return True
         return False
 
     def _smallest(
-        self, sender: SerialSender, key: Key, found: Counterexample
+        self, sender: SerialSender, key: Key, example: Counterexample
     ) -> tuple[FilledRequest, SendResult]:
         """Return the smallest request that still shows a finding, and its answer; or what was seen first."""
-        best = (found.request, found.result)
-        if found.result.trouble or self.tally.stopped:
+        best = (example.request, example.result)
+        if example.result.trouble or self.tally.stopped:
             return best
 
         def shows(request: FilledRequest) -> bool:
@@ -187,6 +189,6 @@ class Replay:
                 best = (request, result)
             return shown
 
-        if shows(found.request):
-            smallest(self._fuzzer, found.request, shows, _TRIES)
+        if shows(example.request):
+            smallest(self._fuzzer, example.request, shows, _TRIES)
         return best

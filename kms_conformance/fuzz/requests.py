@@ -129,7 +129,7 @@ class CaseFuzzer:
             # Whatever is reported later, of this request or of another one, may repeat them.
             self.context.redactor.learn(seen)
         name = request.operation or f"{request.entry.method} {request.entry.operation}"
-        found = {
+        findings = {
             (name, finding.requirement, cause_of(finding)): finding
             for finding in fuzz_findings(exchange, self.context.contract, self.context.schemas)
         }
@@ -137,14 +137,14 @@ class CaseFuzzer:
         if any(secret in content for secret in request.secrets):
             for finding in self.evidence(request, result, "")[1]:
                 if finding.requirement == _ECHO:
-                    found[name, _ECHO, ""] = finding
+                    findings[name, _ECHO, ""] = finding
         row = self.context.contract.requirements.get(self._material)
         if row is not None and any(text.encode() in content for text in self.fixtures.hidden):
             got = "the material of a key that was imported"
-            found[name, row.id, ""] = Finding(
+            findings[name, row.id, ""] = Finding(
                 row.id, row.severity, "no material of a root key", got, "", step=""
             )
-        return found
+        return findings
 
     def tidy(self) -> None:
         """Keep, of what stocking took, the first exchange and those that something was found in."""

@@ -67,9 +67,9 @@ def _bodies(body: Any) -> Iterator[Any]:
 
 
 def _places(body: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = []
+    places = []
     pairs = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
     for step, value in pairs:
-        found.append((*here, step))
-        found += _places(value, (*here, step))
-    return found
+        places.append((*here, step))
+        places += _places(value, (*here, step))
+    return places

@@ -79,11 +79,11 @@ def history_of(
     expectations: Iterable[Expectation], exchange: str, exchanges: Iterable[Exchange]
 ) -> list[TimedExchange]:
     """Return the history that an expectation of this exchange is about; none where none is about one."""
-    known = {one.id: one for one in exchanges}
+    by_id = {one.id: one for one in exchanges}
     for expectation in expectations:
         for member in expectation.members:
             if expectation.exchange == exchange and member.check == ONE_ORDER:
-                return seen_of(member.value, known)
+                return seen_of(member.value, by_id)
     return []
 
 

@@ -72,8 +72,8 @@ class Run:
     @property
     def counts(self) -> dict[str, int]:
         """How many cases got each of the seven verdicts."""
-        found = Counter(case.verdict for case in self.cases)
-        return {str(verdict): found[verdict] for verdict in Verdict}
+        counter = Counter(case.verdict for case in self.cases)
+        return {str(verdict): counter[verdict] for verdict in Verdict}
 
     @cached_property
     def requirements(self) -> tuple[RowResult, ...]:
@@ -253,5 +253,5 @@ def _answer_text(exchange: Exchange) -> str:
     if exchange.answer is None:
         return "no answer"
     words = exchange.outcome.split(" ")
-    known = len(words) == 2 and words[1].isascii() and words[1].isidentifier()  # noqa: PLR2004 - a status and a code
-    return exchange.outcome if known else str(exchange.answer.status)
+    has_code = len(words) == 2 and words[1].isascii() and words[1].isidentifier()  # noqa: PLR2004 - a status and a code
+    return exchange.outcome if has_code else str(exchange.answer.status)

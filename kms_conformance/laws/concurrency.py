@@ -131,16 +131,16 @@ class Concurrency:
         # A case that sends one request after the other waits for nobody.
         start = threading.Barrier(1 if self.case.is_one_by_one else len(clients))
         answers = self.case.at_once([self._client(thing, client, start) for client in clients])
-        found = [answer for client in answers for answer in client]
+        all_answers = [answer for client in answers for answer in client]
         for name in self.data["reads"]:
             question = self._ask(name, thing)
             if question is not None:
-                found.append(self.system.ask(question))
-        for answer in found:
+                all_answers.append(self.system.ask(question))
+        for answer in all_answers:
             answer.not_judged()
-        if found[-1].reply is None:
-            raise Inconclusive(f"{found[-1].exchange.step}: {found[-1].exchange.outcome}")
-        exchanges = sorted((answer.exchange for answer in found), key=lambda exchange: exchange.started)
+        if all_answers[-1].reply is None:
+            raise Inconclusive(f"{all_answers[-1].exchange.step}: {all_answers[-1].exchange.outcome}")
+        exchanges = sorted((answer.exchange for answer in all_answers), key=lambda exchange: exchange.started)
         seen = [TimedExchange(*one) for one in thing.made] + [
             TimedExchange(exchange, ahead) for exchange in exchanges
         ]
@@ -172,7 +172,7 @@ class Concurrency:
         recipe = self.recipes[name]
         if recipe.get("if", "") and recipe["if"] not in thing.marks:
             return None
-        return asked({known: value for known, value in recipe.items() if known != "note"}, thing.marks)
+        return asked({member: value for member, value in recipe.items() if member != "note"}, thing.marks)
 
     # --- what is found ----------------------------------------------------------------------------------------------
 

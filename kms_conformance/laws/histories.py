@@ -62,9 +62,9 @@ class History(Generic[Op, Reply, State]):
     def complaint(self) -> str | None:
         """Return why no order fits, ``None`` where one does or where the search is too long to tell."""
         for part in self._parts():
-            found = self._search(part, ENDLESS)
-            if found.fit is Fit.VIOLATES:
-                return self._explanation(part, found)
+            result = self._search(part, ENDLESS)
+            if result.fit is Fit.VIOLATES:
+                return self._explanation(part, result)
         return None
 
     def fit(self, seconds: float) -> Fit:
@@ -100,13 +100,13 @@ class History(Generic[Op, Reply, State]):
         search: Search[Op, Reply, State] = Search(self.model.step, seconds=seconds)
         return search(part, self.initial)
 
-    def _explanation(self, part: Sequence[Timed[Op, Reply]], found: SearchResult[State]) -> str:
+    def _explanation(self, part: Sequence[Timed[Op, Reply]], result: SearchResult[State]) -> str:
         """Say what the longest order that fits comes to, and what may not be answered after it."""
         steps = {one.id: self._seen[one.id].exchange.step for one in part}
-        left = [one for one in part if one.id not in found.order and one.answered != UNANSWERED]
+        left = [one for one in part if one.id not in result.order and one.answered != UNANSWERED]
         following = min(left, key=lambda one: one.sent)
-        after = [steps[name] for name in found.order]
-        why = self.model.wrong(found.states[-1], following.operation, following.answer)
+        after = [steps[name] for name in result.order]
+        why = self.model.wrong(result.states[-1], following.operation, following.answer)
         prefix = f"after {', '.join(after)}: " if after else ""
         answer = self._seen[following.id].exchange.outcome
         return f"no order fits; {prefix}{steps[following.id]} answered {answer}, {why}"
@@ -115,12 +115,12 @@ class History(Generic[Op, Reply, State]):
 def _timed(one: TimedExchange, client: str, operation: Op, answer: Reply | None) -> Timed[Op, Reply]:
     """Return an exchange as an operation of a history; one whose answer tells nothing is taken as not answered."""
     exchange = one.exchange
-    known = one.answered and answer is not None
+    complete = one.answered and answer is not None
     return Timed(
         exchange.id,
         client,
         operation,
-        answer if known else None,
+        answer if complete else None,
         exchange.started,
-        exchange.started + exchange.duration if known else UNANSWERED,
+        exchange.started + exchange.duration if complete else UNANSWERED,
     )

@@ -124,20 +124,20 @@ def parts(
     history: Sequence[Timed[Op, Reply]], things: Callable[[Timed[Op, Reply]], Iterable[Hashable]]
 ) -> list[list[Timed[Op, Reply]]]:
     """Return the history in parts that have no thing in common, each in its order; what names no thing is a part of its own."""
-    found: list[tuple[set[Hashable], list[int]]] = []
+    groups: list[tuple[set[Hashable], list[int]]] = []
     for number, one in enumerate(history):
         named, numbers = set(things(one)), [number]
         apart = []
-        for known, members in found:
-            if known & named:
-                named |= known
+        for names, members in groups:
+            if names & named:
+                named |= names
                 numbers += members
             else:
-                apart.append((known, members))
-        found = [*apart, (named, numbers)]
+                apart.append((names, members))
+        groups = [*apart, (named, numbers)]
     return [
         [history[number] for number in sorted(numbers)]
-        for _, numbers in sorted(found, key=lambda part: min(part[1]))
+        for _, numbers in sorted(groups, key=lambda part: min(part[1]))
     ]
 
 

@@ -41,7 +41,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     meta = run.meta
     target, suite = meta.get("target", {}), {"version": __version__, **meta.get("suite", {})}
     environment = meta.get("environment", {})
-    found = [
+    lines = [
         ("Endpoint", str(target.get("base_url", ""))),
         ("Instance", str(target.get("instance", ""))),
         *(("Server", server_text(server)) for server in meta.get("servers", ())),
@@ -67,15 +67,15 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Made with", ", ".join(filter(None, map(str, environment.values())))),
         ("Run", str(meta.get("run_id", ""))),
     ]
-    return [(name, text) for name, text in found if text]
+    return [(name, text) for name, text in lines if text]
 
 
 def facts_by_name(run: Run) -> dict[str, str]:
     """Return :func:`facts` for formats that take each name once."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, text in facts(run):
-        found[name] = f"{found[name]}; {text}" if name in found else text
-    return found
+        texts[name] = f"{texts[name]}; {text}" if name in texts else text
+    return texts
 
 
 def requests_text(run: Run) -> str:
@@ -183,11 +183,13 @@ def latency_block(run: Run) -> list[dict[str, Any]]:
     """Return the latency of each operation as data, in seconds to the millisecond."""
     return [
         {
-            "operation": found.operation,
-            "count": found.count,
-            **{f"{name}_s": rounded(value) for name, value in asdict(found).items() if name.startswith("p")},
+            "operation": latency.operation,
+            "count": latency.count,
+            **{
+                f"{name}_s": rounded(value) for name, value in asdict(latency).items() if name.startswith("p")
+            },
         }
-        for found in latency_of(run)
+        for latency in latency_of(run)
     ]
 
 

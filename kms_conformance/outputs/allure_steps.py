@@ -88,14 +88,14 @@ def milliseconds(seconds: float) -> int:
 
 
 def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, bytes] | None) -> TestStepResult:
-    found = [finding for finding in case.findings if finding.exchange == exchange.id]
-    status = STATUS[worst(finding.severity for finding in found)] if found else Status.PASSED
+    findings = [finding for finding in case.findings if finding.exchange == exchange.id]
+    status = STATUS[worst(finding.severity for finding in findings)] if findings else Status.PASSED
     if exchange.answer is None and status == Status.PASSED:
         status = Status.BROKEN
     return TestStepResult(
         name=f"{exchange.step or exchange.operation or exchange.sent.path}: {exchange.outcome}",
         status=status,
-        statusDetails=StatusDetails(message=_findings_text(found)) if found else None,
+        statusDetails=StatusDetails(message=_findings_text(findings)) if findings else None,
         stage=FINISHED,
         start=milliseconds(exchange.started),
         stop=milliseconds(exchange.started + exchange.duration),

@@ -45,11 +45,11 @@ def bars(history: Sequence[TimedExchange]) -> tuple[list[Bar], int]:
     )
     columns = {moment: number for number, moment in enumerate(moments)}
     begin = moments[0] if moments else 0.0
-    found = []
+    made = []
     for client, one in zip(lanes(history), history, strict=True):
         exchange = one.exchange
         sent, end = exchange.started, _end(exchange)
-        found.append(
+        made.append(
             Bar(
                 columns[sent],
                 columns[end] if one.answered else len(moments),
@@ -61,7 +61,7 @@ def bars(history: Sequence[TimedExchange]) -> tuple[list[Bar], int]:
                 else f"{_ms(sent - begin)} ms",
             )
         )
-    return sorted(found, key=lambda bar: bar.first), len(moments)
+    return sorted(made, key=lambda bar: bar.first), len(moments)
 
 
 def of_finding(case: CaseResult, finding: Finding) -> list[TimedExchange]:

@@ -310,7 +310,7 @@ def _base(steps: Sequence[Exchange], target: Mapping[str, Any]) -> str:
 
 def _instance(steps: Sequence[Exchange]) -> str:
     """Return the id that stands in most requests: the instance's."""
-    found = Counter(
+    instances = Counter(
         value
         for exchange in steps
         for value in set(
@@ -324,7 +324,7 @@ def _instance(steps: Sequence[Exchange]) -> str:
             )
         )
     )
-    return found.most_common(1)[0][0] if found else ""
+    return instances.most_common(1)[0][0] if instances else ""
 
 
 def _is_fresh(target: Mapping[str, Any], contract: str) -> bool:

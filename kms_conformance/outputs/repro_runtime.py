@@ -103,8 +103,8 @@ class Reproduction:
             with OPENER.open(request, timeout=60) as answer:
                 content = answer.read()
                 return json.loads(content) if content else None
-        except (urllib.error.URLError, ValueError, OSError) as wrong:
-            raise CouldNotRunError(f"the control protocol at {url} answers {wrong}") from None
+        except (urllib.error.URLError, ValueError, OSError) as error:
+            raise CouldNotRunError(f"the control protocol at {url} answers {error}") from None
 
     def send(self, step: dict[str, Any]) -> Answer:
         """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
@@ -129,8 +129,8 @@ class Reproduction:
                 return read(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refused:
             return read(refused.code, refused.headers, refused.read())
-        except (OSError, ValueError, urllib.error.URLError) as wrong:
-            return 0, {}, None, str(wrong)
+        except (OSError, ValueError, urllib.error.URLError) as error:
+            return 0, {}, None, str(error)
 
     def token(self, identity: str) -> str:
         """Return the token of an identity, from the environment or from the token issuer."""
@@ -146,8 +146,8 @@ class Reproduction:
                 try:
                     with OPENER.open(iam, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
                         token = json.loads(answer.read())["access_token"]
-                except (OSError, ValueError, KeyError) as wrong:
-                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({wrong})") from None
+                except (OSError, ValueError, KeyError) as error:
+                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({error})") from None
             if not token:
                 raise CouldNotRunError(
                     f"set KMS_TOKEN_{identity.upper()}, or {stem}_API_KEY and KMS_IAM_URL"
@@ -159,7 +159,7 @@ class Reproduction:
 
     def text(self, recorded: str) -> str:
         """Return a recorded text with every value of that run replaced by one of this run."""
-        return self.variable.sub(lambda found: self.value(found[0]), recorded) if recorded else recorded
+        return self.variable.sub(lambda match: self.value(match[0]), recorded) if recorded else recorded
 
     def value(self, recorded: str) -> str:
         """Return what stands for a recorded value here; one that no answer has given is made anew."""
@@ -231,8 +231,8 @@ class Reproduction:
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
-            found = any(re.search(pattern, entry) for pattern in member["value"] for entry in texts)
-            holds = found is (check == "matches")
+            any_match = any(re.search(pattern, entry) for pattern in member["value"] for entry in texts)
+            holds = any_match is (check == "matches")
         else:
             holds = {
                 "equals": there and type(value) is type(wanted) and value == wanted,
@@ -249,7 +249,7 @@ class Reproduction:
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
         for step in reversed(self.case["clean_up"]):
-            if all(found[0] in self.values for found in VARIABLE.finditer(step["target"])):
+            if all(match[0] in self.values for match in VARIABLE.finditer(step["target"])):
                 try:
                     self.send(step)
                 except CouldNotRunError:
@@ -309,8 +309,8 @@ def pick(document: Any, path: str) -> Any:
     if head == "*":
         if not isinstance(document, list):
             return MISSING
-        found = [pick(entry, rest) for entry in document]
-        return [value for value in found if value is not MISSING]
+        values = [pick(entry, rest) for entry in document]
+        return [value for value in values if value is not MISSING]
     if isinstance(document, dict) and head in document:
         return pick(document[head], rest)
     if isinstance(document, list) and head.isdigit() and int(head) < len(document):

@@ -130,12 +130,12 @@ def _accepted(run: Run) -> list[str]:
     wrong = [entry for entry in run.baseline if entry.wrong]
     if wrong:
         lines += ["## The baseline is wrong", "", *(f"- {_plain(entry.message)}" for entry in wrong), ""]
-    known = [case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted]
-    if known:
+    accepted = [case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted]
+    if accepted:
         lines += ["## Failures that the baseline accepts", ""]
         lines += [
             f"- {_code(case.id)}: {_plain(one_line(case.message))}; {_plain(run.accepted[case.id])}"
-            for case in known
+            for case in accepted
         ]
     return lines[:-1] if lines and not lines[-1] else lines
 
@@ -197,15 +197,15 @@ def _warnings(run: Run) -> list[str]:
 
 def _sections(run: Run) -> list[str]:
     """Return the sections of which a row failed; the report has all."""
-    found = sections(run)
-    if not found:
+    all_sections = sections(run)
+    if not all_sections:
         return []
-    failed = [section for section in found if _failed(section)]
+    failed = [section for section in all_sections if _failed(section)]
     lines = [
         "## By section",
         "",
         f"Rows: {rows_text(run)}.",
-        f"{plural(len(failed), 'section')} of {len(found)} failed; all are in [{REPORT}]({REPORT}#sections).",
+        f"{plural(len(failed), 'section')} of {len(all_sections)} failed; all are in [{REPORT}]({REPORT}#sections).",
     ]
     if not failed:
         return lines

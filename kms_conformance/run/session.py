@@ -249,9 +249,9 @@ class Session:
     def outcome(self) -> Run:
         """Return the verdict object, and keep for the next run how many requests each case has sent."""
         self.expected.keep(self.results.values())
-        found = circumstances(self._traffic.document(), self._all_roles(), self.left)
-        found["command_line"] = command_line(self.options.command_line, self._clean)
-        return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
+        meta = circumstances(self._traffic.document(), self._all_roles(), self.left)
+        meta["command_line"] = command_line(self.options.command_line, self._clean)
+        return describe_run(self.options, self._target, self._record.recorded(), self.started, meta)
 
     def seen(self) -> dict[str, Any]:
         """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""

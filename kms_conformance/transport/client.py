@@ -292,8 +292,8 @@ class Client:
             reply, trouble = self._read(built), ""
         except httpx.TimeoutException:
             reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL) as wrong:
-            reply, trouble = None, _trouble(wrong)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply, trouble = None, _trouble(error)
         ended = time.perf_counter()
         with self._lock:
             self.sent += 1
@@ -426,16 +426,16 @@ def form_of(value: str) -> str:
         return f"text {len(value)}"
 
 
-def _trouble(wrong: Exception) -> str:
+def _trouble(error: Exception) -> str:
     """Say what happened to the connection, in the words of the field and in none of the server's own.
 
     A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
     """
-    if isinstance(wrong, httpx.ConnectError):
-        return f"no connection ({wrong})"
-    reason = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()
-    if isinstance(wrong, httpx.RemoteProtocolError):
+    if isinstance(error, httpx.ConnectError):
+        return f"no connection ({error})"
+    reason = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    if isinstance(error, httpx.RemoteProtocolError):
         if reason.startswith(("peer closed", "server disconnected")):
             return f"a connection closed before the answer was complete ({reason})"
         return f"an answer that is not HTTP ({reason})"
-    return f"a broken connection ({reason or type(wrong).__name__})"
+    return f"a broken connection ({reason or type(error).__name__})"

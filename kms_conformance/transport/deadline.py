@@ -155,8 +155,8 @@ class DeadlineTransport(httpx.BaseTransport):
             return _Connection(place, until, self._traffic)
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time", request=request) from None
-        except (OSError, UnicodeError) as wrong:
-            raise httpx.ConnectError(str(wrong), request=request) from wrong
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(str(error), request=request) from error
 
     def close(self) -> None:
         """Close every connection."""
@@ -181,8 +181,8 @@ def _exchange(
         connection.receive(parsed, until)
     except TimeoutError:
         raise httpx.ReadTimeout("the answer was not complete in time", request=request) from None
-    except OSError as wrong:
-        raise httpx.ReadError(str(wrong), request=request) from wrong
+    except OSError as error:
+        raise httpx.ReadError(str(error), request=request) from error
     if parsed.trouble == CUT:
         raise httpx.RemoteProtocolError(_CUT_SHORT if parsed.heard else _DISCONNECTED, request=request)
     if parsed.trouble == NOT_HTTP:

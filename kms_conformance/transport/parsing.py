@@ -37,10 +37,10 @@ class ParsedAnswer:
         self.heard = True
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if not self.done:
-                self.why = type(wrong).__name__
+                self.why = type(error).__name__
                 self.fail(NOT_HTTP)
 
     def ended(self) -> None:
@@ -59,9 +59,9 @@ class ParsedAnswer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        known = name.decode("latin-1").lower()
-        self._framed = self._framed or known in {"content-length", "transfer-encoding"}
-        self.headers.append((known, value.decode("latin-1").strip(" \t")))
+        low = name.decode("latin-1").lower()
+        self._framed = self._framed or low in {"content-length", "transfer-encoding"}
+        self.headers.append((low, value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
         """Take the status; an answer to HEAD ends here, whatever length it names."""

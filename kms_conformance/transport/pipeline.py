@@ -250,8 +250,8 @@ class _Connection:
                     )
             except TimeoutError:
                 return SendResult(trouble=f"no complete answer within {self._timeout:g} s")
-            except OSError as wrong:
-                return SendResult(trouble=f"no connection ({type(wrong).__name__})")
+            except OSError as error:
+                return SendResult(trouble=f"no connection ({type(error).__name__})")
         return await self._protocol.send(content, self._timeout, head=head)
 
     def close(self) -> None:

@@ -47,10 +47,10 @@ class Traffic:
             return
         digest = hashlib.sha256(shown).hexdigest()
         with self._lock:
-            known = self._certificates.setdefault(name, {})
-            if digest not in known:
+            certificates = self._certificates.setdefault(name, {})
+            if digest not in certificates:
                 cipher = connection.cipher()
-                known[digest] = {
+                certificates[digest] = {
                     "tls": connection.version() or "",
                     "cipher": cipher[0] if cipher else "",
                     "sha256": digest,

@@ -56,9 +56,9 @@ class Alignment:
                 for value in document:
                     self.know(value)
             case str():
-                for found in _VARIABLE.finditer(document):
-                    self.recorded.setdefault(found[0], found[0])
-                    self.anew.setdefault(found[0], found[0])
+                for match in _VARIABLE.finditer(document):
+                    self.recorded.setdefault(match[0], match[0])
+                    self.anew.setdefault(match[0], match[0])
 
     def demand(self, anew: Any, recorded: Any, where: str) -> None:
         """Hold two documents against each other; raise :class:`DepartureError` where they differ."""
@@ -121,4 +121,4 @@ class Alignment:
 
 
 def _skeleton(text: str) -> str:
-    return _VARIABLE.sub(lambda found: f"\0{found.lastgroup}\0", text)
+    return _VARIABLE.sub(lambda match: f"\0{match.lastgroup}\0", text)

@@ -65,10 +65,10 @@ def examine(directory: Path) -> Examination:
             )
         run = run_of(record, transcript, directory)
         return _examined(directory, record, run, {exchange.case for exchange, _ in transcript})
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as wrong:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise RecordError(
-            str(directory), f"a member of results.json is missing or of the wrong kind ({wrong!r})"
-        ) from wrong
+            str(directory), f"a member of results.json is missing or of the wrong kind ({error!r})"
+        ) from error
 
 
 def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[str]) -> Examination:
@@ -123,8 +123,8 @@ def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:
     names = ", ".join(block["id"] for block in record["contracts"])
     cases = f"{len(run.cases)} of {len(run.cases) + missing}" if missing else f"every one of {len(run.cases)}"
     entries = len(record["baseline"])
-    known = f"a baseline of {entries} entries" if entries else "no baseline"
-    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}, {known}"
+    baseline = f"a baseline of {entries} entries" if entries else "no baseline"
+    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}, {baseline}"
 
 
 def _set_of_cases(
@@ -250,11 +250,11 @@ def _files(directory: Path, run: Run) -> Iterator[str]:
                 "schema_version": manifest.SCHEMA_VERSION,
             } or set(recorded) != {"schema_version", "run_id", "files"}:
                 yield "manifest.json: it is of another run"
-        except OSError as wrong:
-            yield f"manifest.json cannot be read: {wrong.strerror}"
+        except OSError as error:
+            yield f"manifest.json cannot be read: {error.strerror}"
             listed = {}
-        except (ValueError, KeyError, TypeError, RecursionError) as wrong:
-            yield f"manifest.json is no manifest ({wrong!r})"
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            yield f"manifest.json is no manifest ({error!r})"
             listed = {}
         yield from _compared(directory, expected, listed if isinstance(listed, dict) else {})
 
@@ -267,11 +267,11 @@ def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str,
         if listed and listed.get(name) != expected[name]:
             yield f"manifest.json: files.{name} is not the digest of what the evidence gives"
         try:
-            found = manifest.digest(read_file(directory / name))
-        except OSError as wrong:
-            yield f"{name} cannot be read: {wrong.strerror}"
+            digest = manifest.digest(read_file(directory / name))
+        except OSError as error:
+            yield f"{name} cannot be read: {error.strerror}"
             continue
-        if found != expected[name]["sha256"]:
+        if digest != expected[name]["sha256"]:
             yield f"{name} is not what the evidence gives, byte for byte"
     for folder in sorted({name.rpartition("/")[0] for name in expected if "/" in name}):
         if (directory / folder).is_dir():

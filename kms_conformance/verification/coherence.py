@@ -39,14 +39,14 @@ def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any])
     """Check that no exchange is there twice, and that not more are missing than were sent and not kept."""
     seen: dict[str, set[int]] = {}
     for exchange in exchanges:
-        found = _NUMBER.fullmatch(exchange.id)
-        if found is None:
+        match = _NUMBER.fullmatch(exchange.id)
+        if match is None:
             yield f"transcript.har: the exchange {exchange.id!r} has no number"
             continue
-        numbers = seen.setdefault(found[1], set())
-        if int(found[2]) in numbers:
+        numbers = seen.setdefault(match[1], set())
+        if int(match[2]) in numbers:
             yield f"transcript.har: the exchange {exchange.id} is there twice"
-        numbers.add(int(found[2]))
+        numbers.add(int(match[2]))
     dropped = sum(case.checks - len(case.expectations) for case in run.cases)
     allowed = dropped + int(record["requests"]["throttled"]) + _PREFLIGHT * len(seen)
     gaps = [
@@ -72,11 +72,11 @@ def _addresses(exchanges: Iterable[Exchange], target: Mapping[str, Any]) -> Iter
 
 def _agents(exchanges: Iterable[Exchange], version: str) -> Iterator[str]:
     for exchange in exchanges:
-        found = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
-        if found is not None and found[1] != version:
-            yield f"transcript.har: exchange {exchange.id} names version {found[1]} of the suite, results.json {version}"
-        elif found is not None and found[2] != exchange.case and "<" not in found[2]:
-            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {found[2]}"
+        match = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
+        if match is not None and match[1] != version:
+            yield f"transcript.har: exchange {exchange.id} names version {match[1]} of the suite, results.json {version}"
+        elif match is not None and match[2] != exchange.case and "<" not in match[2]:
+            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {match[2]}"
 
 
 def _times(run: Run) -> Iterator[str]:
@@ -148,5 +148,5 @@ def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:
 
 def unknown_cases(run: Run, installed: Iterable[str]) -> list[CaseResult]:
     """Return the cases of a record that the suite's version does not have: somebody's own."""
-    known = set(installed)
-    return [case for case in run.cases if case.id not in known]
+    installed_ids = set(installed)
+    return [case for case in run.cases if case.id not in installed_ids]

@@ -217,8 +217,8 @@ class _ReplayClient(Client):
 
     def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
         """Hold the secrets of a request against the recorded ones; those that are shown nowhere are known by their label."""
-        known = {self.alignment.recorded.get(token, token) for token in anew}
-        ours, theirs = sorted(known - recorded), sorted(recorded - known)
+        aligned = {self.alignment.recorded.get(token, token) for token in anew}
+        ours, theirs = sorted(aligned - recorded), sorted(recorded - aligned)
         if [_label(token) for token in ours] != [_label(token) for token in theirs]:
             raise DepartureError(f"the secrets of {where} are not those of its request")
         if len(ours) == 1:

@@ -183,15 +183,17 @@ class Exchange:
 
     async def run(self) -> Draft | None:
         """Answer; None when the connection was cut on purpose. Raises RefusalError."""
-        found = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
+        matched = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
         query = _query(self.scope["query_string"])
         method = self.asked_method()
         action_form = (
-            found is not None and method == "POST" and "deleteKey" in (op.id for op in found.methods.values())
+            matched is not None
+            and method == "POST"
+            and "deleteKey" in (op.id for op in matched.methods.values())
         )
-        if found is not None:
+        if matched is not None:
             self.operation = (
-                BY_ACTION.get(query.get("action", "")) if action_form else found.methods.get(method)
+                BY_ACTION.get(query.get("action", "")) if action_form else matched.methods.get(method)
             )
         identity = self.server_state.issuer.authenticate(self.headers.get("authorization"))
         instance = self.instance = self._find_instance(identity)
@@ -200,14 +202,14 @@ class Exchange:
         self.check_caller(instance, identity)
         if not await self._interfere(instance):
             return None
-        if found is None:
+        if matched is None:
             raise plain(404, "The requested path does not exist")
         if self.operation is None:
-            raise _no_operation(found.methods, action_form=action_form)
+            raise _no_operation(matched.methods, action_form=action_form)
         self._check_rights(identity, self.operation)
         call = self.call = Call(
             self.operation,
-            found.args,
+            matched.args,
             query,
             self.headers,
             self.raw,

@@ -93,8 +93,8 @@ def _faults(instance: Instance, body: dict[str, Any]) -> Answer:
     elif fault in COUNTED_FAULTS or fault in STANDING_FAULTS:
         _instance_fault(instance, body, str(fault), clear=clear)
     else:
-        known = ", ".join((*KEY_FAULTS, *COUNTED_FAULTS, *STANDING_FAULTS))
-        raise ControlError(400, f"fault must be one of {known}")
+        names = ", ".join((*KEY_FAULTS, *COUNTED_FAULTS, *STANDING_FAULTS))
+        raise ControlError(400, f"fault must be one of {names}")
     return 204, None
 
 

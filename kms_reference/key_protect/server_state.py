@@ -61,10 +61,10 @@ class ServerState:
     def instance(self, instance_id: str) -> Instance:
         """Return the instance by UUID; it is made on first use."""
         canonical = instance_id.lower()
-        found = self.instances.get(canonical)
-        if found is None:
-            found = self.instances[canonical] = Instance(canonical, self.rules)
-        return found
+        existing = self.instances.get(canonical)
+        if existing is None:
+            existing = self.instances[canonical] = Instance(canonical, self.rules)
+        return existing
 
     def save(self, instance: Instance) -> None:
         """Write an instance's changes to the data file, when there is one. Raises StoreError."""

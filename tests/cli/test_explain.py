@@ -88,10 +88,10 @@ def test_all_contracts_are_asked() -> None:
 )
 def test_unknown(wanted: str, hint: str) -> None:
     """Something unknown is refused with the nearest known name."""
-    with pytest.raises(BadValueError) as wrong:
+    with pytest.raises(BadValueError) as caught:
         command.main([wanted], standalone_mode=False)
-    assert hint in wrong.value.hint
-    assert wrong.value.exit_code == 2
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 def test_command_line(command: Callable[..., Any]) -> None:

@@ -247,9 +247,9 @@ def test_written_baseline_round_trips(found: list[list[tuple[str, str]]]) -> Non
 )
 def test_broken_file_is_refused(text: str, sentence: str) -> None:
     """A file that is no baseline ends in one sentence that names the entry."""
-    with pytest.raises(BaselineError) as wrong:
+    with pytest.raises(BaselineError) as caught:
         parse(text)
-    assert sentence in wrong.value.sentence
+    assert sentence in caught.value.sentence
 
 
 def test_empty_file_is_an_empty_baseline() -> None:

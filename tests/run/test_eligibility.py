@@ -29,9 +29,9 @@ def case(**declared: Any) -> CaseInfo:
 )
 def test_markers_name_what_exists(declared: dict[str, Any], sentence: str) -> None:
     """A wrong name in a marker would be ignored: the case would run where it must not, or never."""
-    with pytest.raises(AuthorError) as wrong:
+    with pytest.raises(AuthorError) as caught:
         demand_sense(case(**declared), load_contract("key_protect"))
-    assert sentence in wrong.value.sentence
+    assert sentence in caught.value.sentence
 
 
 def test_good_markers() -> None:

@@ -260,11 +260,11 @@ def test_any_nonsense_is_a_user_error(text: str, tmp_path: Path) -> None:
     """Whatever a file holds, what comes out is an error for people."""
     file = tmp_path / "target.toml"
     file.write_text(text)
-    with pytest.raises(SuiteError) as wrong:
+    with pytest.raises(SuiteError) as caught:
         read_target(str(file), {}, {})
-    assert wrong.value.sentence
-    assert wrong.value.hint
-    assert wrong.value.exit_code == 2
+    assert caught.value.sentence
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
     file.write_bytes(b"\xff\xfe" + text.encode())
     with pytest.raises(SuiteError, match="UTF-8"):
         read_target(str(file), {}, {})

@@ -133,9 +133,9 @@ def test_record_of_another_kind_is_refused(spoil: Callable[[Any], object], sente
     record = read_record(copy)
     spoil(record)
     (copy / results.NAME).write_text(json.dumps(record))
-    with pytest.raises(RecordError) as wrong:
+    with pytest.raises(RecordError) as caught:
         rejudge(copy)
-    assert sentence in wrong.value.sentence
+    assert sentence in caught.value.sentence
 
 
 def test_empty_directory_is_refused(tmp_path: Path) -> None:

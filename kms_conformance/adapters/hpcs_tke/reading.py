@@ -95,8 +95,8 @@ def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
         try:
             answer = wire.read_response(document["response"])
             said = _members_of(answer) | (contents(answer.output) if answer.succeeded else {})
-        except wire.WireError as wrong:
-            said = {"level": "unreadable", "trouble": str(wrong)}
+        except wire.WireError as error:
+            said = {"level": "unreadable", "trouble": str(error)}
         return said | {
             "response": document["response"] if public else wire.without_output(document["response"])
         }

@@ -370,16 +370,16 @@ class Unit:
         made = Importer(answer.output)
         try:
             made.seal(bytes(32))
-        except wire.WireError as wrong:
-            raise Inconclusive(str(wrong)) from None
+        except wire.WireError as error:
+            raise Inconclusive(str(error)) from None
         return made
 
     def new_pattern(self) -> bytes:
         """Return the verification pattern of the new master key as the unit tells it (32 octets)."""
         try:
             pattern = wire.read_registers(self.registers().needed().output).new
-        except wire.WireError as wrong:
-            raise Inconclusive(str(wrong)) from None
+        except wire.WireError as error:
+            raise Inconclusive(str(error)) from None
         if pattern is None:
             raise Inconclusive("the new register is empty")
         return pattern
@@ -406,8 +406,8 @@ class Unit:
         """Import the one part of another unit's export, unread."""
         try:
             parts = [data for tag, _, data in wire.read_parameter_file(exported.output) if tag == _PART]
-        except wire.WireError as wrong:
-            raise Inconclusive(f"{exported.exchange.step}: {wrong}") from None
+        except wire.WireError as error:
+            raise Inconclusive(f"{exported.exchange.step}: {error}") from None
         part = self.part(b"".join(parts), by)
         return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 

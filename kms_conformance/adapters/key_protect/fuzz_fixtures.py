@@ -359,12 +359,12 @@ class KeyProtectFixtures:
 
 def _names(body: JSON) -> list[str]:
     resources = body.get("resources") if isinstance(body, dict) else None
-    found = (
+    names = (
         [entry.get("name") for entry in resources if isinstance(entry, dict)]
         if isinstance(resources, list)
         else []
     )
-    return [name if isinstance(name, str) else "" for name in found]
+    return [name if isinstance(name, str) else "" for name in names]
 
 
 def _ids(body: JSON) -> list[str]:

@@ -333,5 +333,5 @@ def _expected_text(may: frozenset[Outcome]) -> str:
 
 
 def _resources(answer: Answer) -> list[dict[str, Any]]:
-    found = answer.body.get("resources") if isinstance(answer.body, dict) else None
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    resources = answer.body.get("resources") if isinstance(answer.body, dict) else None
+    return [entry for entry in resources if isinstance(entry, dict)] if isinstance(resources, list) else []

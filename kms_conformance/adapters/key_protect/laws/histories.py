@@ -63,18 +63,18 @@ class InstanceModel:
 
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[SentRequest, Answer | None]]:
         """Return the operations and answers that exchanges show."""
-        known: dict[str, Ciphertext] = {}
+        ciphertexts: dict[str, Ciphertext] = {}
         rings = {one.exchange.sent.path.rpartition("/")[2] for one in history if _is_ring(one.exchange)}
-        found = []
+        operations = []
         for one in history:
-            operation, answer = _operation(one.exchange, known), _answer(one.exchange)
+            operation, answer = _operation(one.exchange, ciphertexts), _answer(one.exchange)
             if operation.name == "wrapKey" and answer is not None and not answer.refused:
-                _remember(known, operation, answer)
+                _remember(ciphertexts, operation, answer)
             if operation.name in _LISTS and answer is not None:
                 answer = _ours(answer, rings)
             reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
-            found.append((SentRequest(operation, one.exchange.started + one.ahead, reads), answer))
-        return found
+            operations.append((SentRequest(operation, one.exchange.started + one.ahead, reads), answer))
+        return operations
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> Instance:
         """Return an instance of which nothing is known but what the history makes."""
@@ -139,7 +139,7 @@ def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | 
     return history(seen, value).complaint()
 
 
-def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation:
+def _operation(exchange: Exchange, ciphertexts: Mapping[str, Ciphertext]) -> Operation:
     template = load_contract("key_protect").operations[exchange.operation or ""].path
     given = urlsplit(exchange.sent.url)
     names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
@@ -157,7 +157,7 @@ def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation
         ring=exchange.sent.headers.get("x-kms-key-ring"),
         prefer=exchange.sent.headers.get("prefer"),
         body=body,
-        ciphertext=known.get(str(text)),
+        ciphertext=ciphertexts.get(str(text)),
     )
 
 
@@ -183,13 +183,15 @@ def _without_tokens(value: Any) -> Any:
     return value
 
 
-def _remember(known: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:
+def _remember(ciphertexts: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:
     """Note what a ciphertext holds."""
     text, body = lead(answer.body, "ciphertext"), operation.body if isinstance(operation.body, dict) else {}
     version = lead(answer.body, "keyVersion.id")
     if isinstance(text, str) and isinstance(version, str):
         plaintext = body.get("plaintext") or lead(answer.body, "plaintext")
-        known[text] = Ciphertext(operation.path["id"], version, str(plaintext), tuple(body.get("aad", ())))
+        ciphertexts[text] = Ciphertext(
+            operation.path["id"], version, str(plaintext), tuple(body.get("aad", ()))
+        )
 
 
 def _is_ring(exchange: Exchange) -> bool:

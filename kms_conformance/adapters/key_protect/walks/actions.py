@@ -30,11 +30,11 @@ def opening(name: str) -> Callable[[Choices], Operation | None]:
     def build(choices: Choices) -> Operation | None:
         if not choices.walker.ciphertexts:
             return None
-        text, known = choices.one(choices.walker.ciphertexts)
-        key = next((one for one in choices.state.keys if one.id == known.key), None)
+        text, ciphertext = choices.one(choices.walker.ciphertexts)
+        key = next((one for one in choices.state.keys if one.id == ciphertext.key), None)
         if choices.chance(0.1):
             key = choices.key()
-        aad = list(known.aad)
+        aad = list(ciphertext.aad)
         if choices.chance(0.06):
             aad = choices.one((["z"], [*aad, "z"], list(reversed(aad)), []))
         body: Any = {"ciphertext": text, **({"aad": aad} if aad else {})}
@@ -43,7 +43,7 @@ def opening(name: str) -> Callable[[Choices], Operation | None]:
                 name, path={"id": choices.path(key)}, body=choices.one((None, {}, {"ciphertext": "no!"}))
             )
         return Operation(
-            name, path={"id": choices.path(key)}, ring=choices.ring(key), body=body, ciphertext=known
+            name, path={"id": choices.path(key)}, ring=choices.ring(key), body=body, ciphertext=ciphertext
         )
 
     return build

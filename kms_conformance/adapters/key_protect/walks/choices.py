@@ -52,8 +52,10 @@ class Walker:
             return replace(
                 self, tokens=(*(one for one in self.tokens if one.serial != token.serial), token)[-3:]
             )
-        found = made(operation, state, body)
-        return self if found is None else replace(self, ciphertexts=(*self.ciphertexts, found)[-12:])
+        ciphertext = made(operation, state, body)
+        return (
+            self if ciphertext is None else replace(self, ciphertexts=(*self.ciphertexts, ciphertext)[-12:])
+        )
 
 
 def made(operation: Operation, state: Instance, body: dict[str, Any]) -> tuple[str, Ciphertext] | None:
@@ -62,13 +64,13 @@ def made(operation: Operation, state: Instance, body: dict[str, Any]) -> tuple[s
     if not isinstance(text, str):
         return None
     asked = operation.body if isinstance(operation.body, dict) else {}
-    known = operation.ciphertext
+    ciphertext = operation.ciphertext
     named = operation.path["id"]
     key = next((one for one in state.keys if named == one.id or named in one.aliases), None)
     if key is None:
         return None
     version = body.get("rewrappedKeyVersion") or body.get("keyVersion") or {}
-    plaintext = known.plaintext if known else asked.get("plaintext") or body.get("plaintext")
+    plaintext = ciphertext.plaintext if ciphertext else asked.get("plaintext") or body.get("plaintext")
     aad = tuple(asked.get("aad") or ())
     return text, Ciphertext(key.id, str(version.get("id")), str(plaintext), aad)
 
