@@ -1,4 +1,4 @@
-"""What is told of a code, a section or a row: as lines to read, and as a document."""
+"""The explanation of a code, a section or a row: as lines to read, and as a document."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def build(
     progress: Callable[[str], None] = lambda _: None,
     only: Collection[str] = (),
 ) -> bytes:
-    """Return the bytes of a new corpus; ``progress`` hears of each operation that is done.
+    """Return the bytes of a new corpus; ``progress`` is called with a line for each operation that is done.
 
     Every operation gets an equal share of ``size``; one whose requests hardly differ may have fewer. ``only`` names the operations, where not all are wanted.
     """

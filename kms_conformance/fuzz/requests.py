@@ -46,15 +46,15 @@ class FilledRequest:
 
 
 class FuzzFixtures(Protocol):
-    """What a system's adapter gives to the fuzzer."""
+    """The things that fuzzed requests name, made by a system's adapter; and the records of what requests create."""
 
     hidden: set[str]
 
     def missing_permission(self, entry: Entry) -> str:
-        """Return why a request may not go to this target, as what would have to be added; ``""``: it may."""
+        """Return the line of the target file that a request lacks, or ``""`` where it may be sent."""
 
     def missing_capability(self, operation: str) -> str:
-        """Return the capability of an operation that the target declares it lacks, or ``""``."""
+        """Return the capability that an operation needs and the target declares as absent, or ``""``."""
 
     def identity(self, entry: Entry) -> str | None:
         """Return who sends a request; ``None`` for nobody."""
@@ -66,10 +66,10 @@ class FuzzFixtures(Protocol):
         """Return what stands for a placeholder."""
 
     def before_sending(self, request: FilledRequest) -> None:
-        """Write down what a request may create, before it leaves."""
+        """Record in the journal what a request may create, before it is sent."""
 
     def after_answer(self, request: FilledRequest, status: int, body: JSON, *, again: bool = False) -> None:
-        """Take in an answer; ``again``: the request left twice."""
+        """Record what an answer created or removed; ``again``: the request was sent twice."""
 
 
 class CaseFuzzer:
@@ -147,7 +147,7 @@ class CaseFuzzer:
         return findings
 
     def tidy(self) -> None:
-        """Keep, of what stocking took, the first exchange and those that something was found in."""
+        """Keep, of the exchanges that preparing made, the first one and those with findings."""
         broken = {finding.exchange for finding in self.case.findings}
         kept = [
             exchange

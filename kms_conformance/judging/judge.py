@@ -95,7 +95,7 @@ def _outcome_mismatch(outcome: Outcome, exchange: Exchange, answer: Received, sc
         else answer.status < HTTPStatus.BAD_REQUEST
     ):
         return str(answer.status)
-    # An answer to HEAD has no body, so nothing that its schema could be held against.
+    # An answer to HEAD has no body to check against a schema.
     if outcome.schema and exchange.sent.method != "HEAD":
         complaint = schemas.complaint(outcome.schema, answer.body)
         if complaint:

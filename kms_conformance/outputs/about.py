@@ -31,7 +31,7 @@ TAKEN_OVER = (
     "requests",
     "left_behind",
 )
-"""The members of ``results.json`` that a run is only told, so that whoever judges again takes them over."""
+"""The members of ``results.json`` that no evidence gives; `judge` takes them over from the record."""
 
 _LONG_SKEW = 2.0
 

@@ -32,7 +32,7 @@ def prepare(directory: Path) -> None:
 
 
 def put(path: Path, text: str) -> Path:
-    """Write a text as UTF-8 under a temporary name and rename it; whoever reads never sees half of it."""
+    """Write a text as UTF-8 under a temporary name and rename it, so that no reader sees half of it."""
     # Not tempfile: its files are readable by their owner only, and a report is made to be read by others.
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     try:

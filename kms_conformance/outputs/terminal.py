@@ -84,7 +84,7 @@ def print_summary(run: Run, report_dir: Path | str, stream: TextIO) -> None:
 def summary_lines(run: Run, report_dir: Path | str, *, width: int = WIDTH) -> list[str]:
     """Return the lines to print after a run; the first and the last are the verdict line.
 
-    At most ten causes are told in full. What a server chose is wrapped or cut to ``width`` columns; the verdict line,
+    At most ten causes are shown in full. What a server chose is wrapped or cut to ``width`` columns; the verdict line,
     addresses and command lines are never cut, for they are there to be read whole, opened and pasted.
     """
     return [line.text for line in _lines(run, report_dir, width)]

@@ -130,7 +130,7 @@ class Collection:
         for item, info in (cases[name] for name in in_order):
             if session.alone(info):
                 continue
-            # Hypothesis makes warnings quiet and the dice loaded for a whole process: what uses it stays in one thread.
+            # Hypothesis changes warning filters and random seeds of the whole process: what uses it stays in one thread.
             quick = session.jobs > 1 and item.path.name not in GENERATING
             if quick or self._waits_beside_others(info):
                 self.overlapping.add(info, body_of(item), requests=session.expected.of(info.id))

@@ -1,4 +1,4 @@
-"""What pytest and its other plugins are told of a case, and what is taken from their reports."""
+"""Reports of cases to pytest and its other plugins, and errors taken from their reports."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def forecast_duration(
 ) -> Forecast:
     """Return how long so many requests take.
 
-    ``longest`` is how many of them one case sends, one after the other; ``waits`` the longest wait that is sat out.
+    ``longest`` is how many of them one case sends, one after the other; ``waits`` the longest wait of a case, in seconds.
     """
     bounds = {
         "own work": requests * OWN_WORK,

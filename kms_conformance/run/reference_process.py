@@ -64,7 +64,7 @@ class EmbeddedReference:
         return self._target
 
     def stop(self) -> None:
-        """End the process at once: it holds nothing that is worth a farewell."""
+        """Kill the process: it holds nothing that has to be saved."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SOON = 10.0
-"""Seconds within which two cases are told 429 for one reason."""
+"""Seconds within which answers 429 to two cases count as one overload."""
 
 
 class ConcurrencyLimit:
-    """Lets every request through until different cases are told 429 at one time; from then on half as many, and so on.
+    """Admits every request until different cases get 429 at one time; then it halves the number under way, each time.
 
-    One case alone may be told 429 for a reason of its own. A request keeps its place while it waits to be repeated, so at
+    One case alone may get 429 for a reason of its own. A request keeps its place while it waits to be repeated, so at
     worst they leave one after the other, as in a run of one case at a time. Each answer that is no 429, some seconds after
     the last one, makes room for one more.
     """
@@ -40,7 +40,7 @@ class ConcurrencyLimit:
                 self._state.notify_all()
 
     def refused(self, case: str) -> None:
-        """Take in that a request of a case was told 429."""
+        """Note that a request of a case was answered with 429."""
         now = time.monotonic()
         with self._state:
             other, at = self._refused

@@ -35,7 +35,7 @@ def acknowledge_at_once(connection: socket.socket | None) -> None:
     """Have the next answer acknowledged without delay, where the system can.
 
     A server that writes head and body apart, and leaves Nagle's algorithm on, sends the body only when the head is
-    acknowledged: 40 ms later, for every request. Linux forgets the wish, so it is told before each answer.
+    acknowledged: 40 ms later, for every request. Linux resets the option after a while, so it is set before each answer.
     """
     option = getattr(socket, "TCP_QUICKACK", None)
     if option is not None and connection is not None:

@@ -2,7 +2,7 @@
 
 A full client spends more on a request than the endpoint does. Here a request is written as bytes, an answer is taken
 apart by the parser of httptools, and each connection carries one request at a time. Nothing is tidied up on the way: a
-path with dots or odd escapes leaves as it is.
+path with dots or odd escapes is sent unchanged.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class Outgoing:
 
 
 class Sender:
-    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told.
+    """Sends requests to one endpoint, and sends one again, after the wait that the answer asks for, on a 429.
 
-    So does one that only reads and that a gateway answered (:mod:`kms_conformance.transport.retry`). ``waits`` is told of
-    each wait, in seconds.
+    A request that only reads is sent again too where a gateway answered it (:mod:`kms_conformance.transport.retry`).
+    ``waits`` is called with the seconds of each wait.
     """
 
     def __init__(

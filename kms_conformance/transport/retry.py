@@ -23,7 +23,7 @@ def pause(status: int, headers: Mapping[str, str], tried: int) -> float | None:
 
     ``headers`` have names in lower case; ``tried`` is how often the request was sent. ``Retry-After`` is seconds or a
     date (RFC 9110, section 10.2.3), the date by the server's own clock where the answer tells it. Without it the waits
-    double, as the known clients' do. Nobody knocks sooner than told: an answer that asks for a longer wait counts.
+    double, as in the vendor's clients. An answer that asks for more than 30 s counts as it is.
     """
     if status != HTTPStatus.TOO_MANY_REQUESTS or tried >= _TRIES:
         return None

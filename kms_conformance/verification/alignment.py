@@ -1,8 +1,8 @@
-"""Two documents held against each other where one was made anew: what differs from run to run is matched, nothing else.
+"""Compares two documents of which one was made anew: only what differs from run to run may differ, and consistently.
 
 A case that is played again makes its own ids, times, key material and tokens. Each such value stands for one of the
-recorded run: the first meeting binds the two, in both directions, and from then on each may stand for nothing else.
-Everything else has to be equal, sign by sign.
+recorded run: the first pair binds the two, in both directions, and from then on each may stand for nothing else.
+Everything else has to be equal, character by character.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The system that laws are held against: requests by name, and every kind of subject."""
+"""Key Protect for the laws: requests by name, and every kind of subject."""
 
 from __future__ import annotations
 
