@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from json.encoder import encode_basestring
@@ -65,16 +65,21 @@ _TITLES = {
 
 def write(run: Run, directory: Path) -> Path:
     """Write ``report.html`` and return its path."""
-    return put(directory / NAME, render(run))
+    return put(directory / NAME, pieces(run))
 
 
 def render(run: Run) -> str:
     """Return the page."""
+    return "".join(pieces(run))
+
+
+def pieces(run: Run) -> Iterator[str]:
+    """Give the page piece by piece: of a whole run it is larger than what the run holds."""
     template, style, script = _page()
     places = {case.id: f"case-{number}" for number, case in enumerate(run.cases, 1)}
     failures = [_cause(run, group) for group in failure_groups(run)]
     verdicts = {(result.row.contract, result.row.id): result for result in run.requirements}
-    return template.render(
+    return template.generate(
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file; the policy names its digest
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -100,10 +105,10 @@ def render(run: Run) -> str:
         ],
         untested=untested(run),
         groups=_groups(run),
-        cases=[
+        cases=(
             _case(case, places[case.id], verdicts)
             for case in sorted(run.cases, key=lambda case: _MOST_WANTED.index(case.verdict))
-        ],
+        ),
         visible=visible,
         plural=plural,
         took=duration_text,

@@ -20,6 +20,7 @@ from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
+from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.run.context import CaseInfo
@@ -119,6 +120,12 @@ class State:
                 "dist": str(node.config.getoption("dist")),
             }
         )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, Any, Any]:
+        """Run the cases without going through all evidence again and again."""
+        with fewer_collections():
+            return (yield)
 
     # --- one case -------------------------------------------------------------------------------------------------
 
