@@ -30,7 +30,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 def to_document(value: Any) -> Any:
     """Return a dataclass, or what such a field holds, as plain JSON; sets are sorted."""
-    return value if type(value) in _PLAIN else _writer(type(value))(value)
+    return value if type(value) in _PLAIN else _writer(type(value))(value)  # type: ignore[arg-type]  # a class is hashable
 
 
 def from_document(kind: type[T], document: Mapping[str, Any]) -> T:
@@ -71,7 +71,7 @@ def _dataclass_writer(kind: type) -> Callable[[Any], Any]:
             if name in as_text:
                 member = None if member is None and as_text[name] else json.dumps(member)
             elif type(member) not in _PLAIN:
-                member = _writer(type(member))(member)
+                member = _writer(type(member))(member)  # type: ignore[arg-type]  # a class is hashable
             document[name] = member
         return document
 
