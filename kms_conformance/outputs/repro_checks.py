@@ -13,7 +13,7 @@ from kms_conformance.contract.messages import says
 Answer = tuple[int, dict[str, str], Any, str]
 """Status (0: none came), headers in lower case, document, and everything as text."""
 MISSING = object()
-FIRST_REDIRECT, FIRST_ERROR = 300, 400
+FIRST_REDIRECT, FIRST_ERROR, FIRST_FAULT = 300, 400, 500
 
 
 def pick(document: Any, path: str) -> Any:
@@ -99,7 +99,10 @@ def rule_complaint(rule: dict[str, Any], method: str, answer: Answer, schemas: d
         return "a secret of the request in the answer" if _echoed(rule, status, headers, body) else ""
     named = str(pick(body, rule.get("summary", "-")))
     kinds: dict[str, Callable[[], tuple[Any, Any]]] = {
-        "server-error": lambda: (status < HTTPStatus.INTERNAL_SERVER_ERROR, True),
+        "server-error": lambda: (
+            status < FIRST_FAULT or [pick(body, rule["code"]), status] in rule["lawful"],
+            True,
+        ),
         "redirect": lambda: (FIRST_REDIRECT <= status < FIRST_ERROR, False),
         "media-type": lambda: (_is_of(headers.get("content-type", ""), rule.get("known", ())), True),
         "total": lambda: (pick(body, rule["total"]), _number(pick(body, rule["entries"]))),

@@ -17,6 +17,7 @@ from kms_conformance.evidence.serialization import to_document
 from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.histories import ONE_ORDER
 from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.outputs.repro_checks import FIRST_FAULT
 from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, VARIABLE
 
 CLEAN_UP = "clean-up"
@@ -276,9 +277,15 @@ class RecordedSequence:
         """Return a rule of every exchange as data, ``None`` where the finding is of none that a script knows."""
         contract, answer = self._contract, exchange.answer
         places = contract.reason
+        faults = [
+            [code.code, status]
+            for code in contract.codes.values()
+            for status in code.statuses
+            if status >= FIRST_FAULT
+        ]
         known: dict[str, dict[str, Any]] = {
             "wire-complete-answer": {"rule": "complete"},
-            "wire-no-server-error": {"rule": "server-error"},
+            "wire-no-server-error": {"rule": "server-error", "code": places.code, "lawful": faults},
             "wire-no-redirect": {"rule": "redirect"},
             "wire-error-envelope": {"rule": "envelope", "schema": contract.envelope},
             "wire-media-type": {"rule": "media-type", "known": list(contract.media_types)},
