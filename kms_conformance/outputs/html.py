@@ -35,6 +35,7 @@ from kms_conformance.outputs.overview import (
     failure_groups,
     group_title,
     sections,
+    unjudged_told,
     untested,
     warning_groups,
     with_verdict,
@@ -169,6 +170,7 @@ def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) ->
         "took": duration_text(case.duration),
         "waited": duration_text(case.waited) if case.waited else "",
         "rows": [row for name in case.requirements if (row := verdicts.get((case.contract, name)))],
+        "unjudged": unjudged_told(case),
         "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
         "drawings": {
             finding.exchange: Markup(history.svg(drawn))  # noqa: S704 - made of numbers and escaped words

@@ -145,5 +145,6 @@ def _requirement(result: RowResult) -> dict[str, Any]:
         "excluded": row.excluded,
         "link": row.link,
         "verdict": result.verdict.value,
+        "why": result.why,
         "cases": list(result.cases),
     }

@@ -243,7 +243,16 @@ class Client:
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
         with self._http.stream(method, url, json=body) as answer:
-            return httpx.Response(answer.status_code, content=bounded(answer.iter_bytes()))
+            reply = httpx.Response(answer.status_code, content=bounded(answer.iter_bytes()))
+        self.note_made(reply)
+        return reply
+
+    def note_made(self, reply: httpx.Response) -> None:
+        """Add the id of what the control protocol has made to the note of the request."""
+        document = json_document(reply.content)
+        if isinstance(document, dict) and isinstance(document.get("id"), str):
+            *earlier, asked = self._between.notes
+            self._between.notes = [*earlier, [*asked, document["id"]]]
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
         """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
@@ -396,7 +405,8 @@ class Client:
     def _forms(self, body: JSON) -> dict[str, str]:
         """Say of what form the secrets of a request are, so that others of the same form can be made."""
         forms = {
-            self.redactor.remember(value, "secret"): form_of(value) for value in self.redactor.guarded(body)
+            self.redactor.remember(value, "secret"): form_of(value)
+            for value in self.redactor.guarded(body, sealed=True)
         }
         return {"forms": json.dumps(forms)} if forms else {}
 
