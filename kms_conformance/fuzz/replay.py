@@ -7,6 +7,8 @@ that shows it is made as small as it can be while it still does, and is kept wit
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +19,7 @@ from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.outcomes import NotApplicable, NotTested
+from kms_conformance.transport.outage import TRIES, delay
 from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single, in_flight
 from kms_conformance.transport.retry import IN_A_ROW, from_gateway
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = 40
 """Findings that one case reports; what goes beyond is counted."""
-_SILENT = 6
 _TRIES, _ALL_TRIES = 40, 400
 
 
@@ -67,7 +69,10 @@ class Replay:
         self._connections = connections or in_flight(
             self._client.round_trip, self._target.requests_per_second
         )
-        self._silent = 0
+        self._lost: list[tuple[Shot, Landed]] = []
+        self._gun = Single(
+            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
+        )
         self._tries = _ALL_TRIES
 
     def run(self, entries: Sequence[Entry]) -> Tally:
@@ -84,8 +89,12 @@ class Replay:
         self.tally.left_out = len(entries) - len(allowed)
         self.supply.stock({name for entry in allowed for name in entry.placeholders()})
         self._aim.tidy()
-        self._fly(allowed)
-        self._report()
+        try:
+            self._fly(allowed)
+            self._ask_again()
+            self._report()
+        finally:
+            self._gun.close()
         self.case.checks_not_kept += self.tally.sent
         if not allowed:
             needs = " or ".join(sorted(set(barred)))
@@ -116,18 +125,49 @@ class Replay:
 
     def _landed(self, job: _Job, landed: Landed) -> bool:
         assert job.shot is not None
-        for key, finding in self._take(job.shot, landed).items():
-            known = self.tally.found.get(key)
-            if known is None:
-                self.tally.found[key] = Found(finding, job.shot, landed)
-            else:
-                known.times += 1
-        self._silent = self._silent + 1 if landed.trouble else 0
-        if self._silent >= _SILENT:
-            self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
+        gone = self._client.unanswered.is_gone(landed.status, landed.trouble, time.time() - landed.duration)
+        if gone is not None:
+            self._lost.append((job.shot, landed))
+            self.supply.landed(job.shot, 0, None)
+            if gone:
+                self.tally.stopped = "the endpoint went away"
+            return not self.tally.stopped
+        self._sort(job.shot, landed)
         if self.case.context.stopping.is_set():
             self.tally.stopped = "the run was stopped during this case"
         return not self.tally.stopped
+
+    def _sort(self, shot: Shot, landed: Landed) -> None:
+        """Take in an answer and keep what is wrong with it."""
+        for key, finding in self._take(shot, landed).items():
+            known = self.tally.found.get(key)
+            if known is None:
+                self.tally.found[key] = Found(finding, shot, landed)
+            else:
+                known.times += 1
+
+    def _ask_again(self) -> None:
+        """Send again what nobody has answered; what is never answered, although the endpoint is there, is judged as it is."""
+        never: Counter[str] = Counter()
+        for shot, first in self._lost:
+            if self.tally.stopped:
+                return
+            name, landed = shot.operation or shot.entry.operation, first
+            for tried in range(1, TRIES):
+                if never[name] >= TRIES:
+                    break
+                time.sleep(delay(tried))
+                self.supply.leaving(shot)
+                begun = time.time()
+                landed = self._gun.ask(shot.outgoing)
+                gone = self._client.unanswered.is_gone(landed.status, landed.trouble, begun)
+                if gone:
+                    self.tally.stopped = "the endpoint went away"
+                    return
+                if gone is None:
+                    break
+            never[name] = never[name] + 1 if landed.trouble else 0
+            self._sort(shot, landed)
 
     def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
@@ -144,18 +184,12 @@ class Replay:
         ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
         if not ordered:
             return
-        gun = Single(
-            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
-        )
-        try:
-            for key, found in ordered[:MOST_FINDINGS]:
-                if self._gone_again(gun, key, found):
-                    continue
-                shot, landed = self._smallest(gun, key, found)
-                times = f"{found.times} times" if found.times > 1 else "once"
-                self._aim.report(shot, landed, key, f"corpus request {found.shot.entry.id}, {times}")
-        finally:
-            gun.close()
+        for key, found in ordered[:MOST_FINDINGS]:
+            if self._gone_again(self._gun, key, found):
+                continue
+            shot, landed = self._smallest(self._gun, key, found)
+            times = f"{found.times} times" if found.times > 1 else "once"
+            self._aim.report(shot, landed, key, f"corpus request {found.shot.entry.id}, {times}")
 
     def _gone_again(self, gun: Single, key: Key, found: Found) -> bool:
         """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""

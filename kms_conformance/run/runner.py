@@ -18,6 +18,7 @@ from kms_conformance.run.outcomes import Deferred, NotTested
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.recording import RandomSource, StaleError
 from kms_conformance.target.target import Target
+from kms_conformance.transport.outage import clock_time
 
 BREAKER = 6
 """So many requests in a row without an answer end the run."""
@@ -66,6 +67,9 @@ class Runner:
 
     def _demand_answers(self, context: Context) -> None:
         """Spare the cases that are left when the endpoint has stopped answering."""
+        gone = context.client.presence.gone
+        if gone:
+            raise NotTested(f"the endpoint went away at {clock_time(gone)} UTC")
         silent = context.client.silent
         if silent >= BREAKER:
             self._record.cut_short(f"the endpoint gave no answer to {silent} requests in a row")

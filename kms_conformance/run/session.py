@@ -14,6 +14,7 @@ from typing import Any
 
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.judging.every_exchange import of_outage
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
@@ -37,6 +38,7 @@ from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
 from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Client
+from kms_conformance.transport.outage import clock_time
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.traffic import Traffic
 
@@ -65,6 +67,7 @@ class Session:
         self.expected = ExpectedRequests(self.options.journal)
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
+        self._gone_elsewhere = 0.0
         self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
@@ -90,8 +93,10 @@ class Session:
             if context.target.embedded or not has_preflight(context.contract):
                 continue
             instance = self.instance(context.target)
+            context.client.be_patient(False)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
                 first = preflight(context.client, context.contract, instance)
+            context.client.be_patient()
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
@@ -122,6 +127,7 @@ class Session:
             self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
         prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
         client = Client(target, redactor, prefix, self._rate_limit, self._traffic)
+        client.be_patient()
         return Context(
             contract=contract,
             target=target,
@@ -214,6 +220,7 @@ class Session:
         self._stopping.set()
         for context in self._contexts.values():
             context.clock.cancel()
+            context.client.presence.stop()
 
     # --- what the verdict is made of ------------------------------------------------------------------------------
 
@@ -249,18 +256,34 @@ class Session:
     def outcome(self) -> Run:
         """Return the verdict object, and keep for the next run how many requests each case has sent."""
         self.expected.keep(self.results.values())
+        self._tell_outage()
         found = circumstances(self._traffic.document(), self._all_roles(), self.left)
         found["command_line"] = command_line(self.options.command_line, self._clean)
         return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
 
     def seen(self) -> dict[str, Any]:
         """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
-        return {"traffic": self._traffic.document(), "roles": self._all_roles()}
+        return {"traffic": self._traffic.document(), "roles": self._all_roles(), "gone": self._gone()}
 
     def also_seen(self, document: Mapping[str, Any]) -> None:
         """Take in what another process of this run has seen of the wire."""
         self._traffic.add(document["traffic"])
+        self._gone_elsewhere = min(filter(None, (self._gone_elsewhere, document["gone"])), default=0.0)
         self._roles |= {name: tuple(roles) for name, roles in document["roles"].items()}
+
+    def _gone(self) -> float:
+        """Return when an endpoint went away for good (seconds since the epoch), 0 where none did."""
+        told = (self._gone_elsewhere, *(context.client.presence.gone for context in self._contexts.values()))
+        return min(filter(None, told), default=0.0)
+
+    def _tell_outage(self) -> None:
+        """Note that an endpoint went away for good, and how many cases that touched."""
+        gone = self._gone()
+        if not gone:
+            return
+        cases = sum(any(map(of_outage, case.exchanges)) for case in self.results.values())
+        touched = f"{cases} case{'' if cases == 1 else 's'} touched"
+        self.cut_short(f"the endpoint went away at {clock_time(gone)} UTC, {touched}")
 
     def _all_roles(self) -> dict[str, tuple[str, ...]]:
         own = {

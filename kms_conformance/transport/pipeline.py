@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
 from kms_conformance.transport.deadline import acknowledge_at_once
+from kms_conformance.transport.outage import LATE, NO_CONNECTION
 from kms_conformance.transport.parsing import ParsedAnswer
 from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
@@ -245,9 +246,9 @@ class _Line:
                 async with asyncio.timeout(self._timeout):
                     _, self._call = await asyncio.get_running_loop().create_connection(_Call, **self._where)
             except TimeoutError:
-                return Landed(trouble=f"no complete answer within {self._timeout:g} s")
+                return Landed(trouble=f"{LATE} {self._timeout:g} s")
             except OSError as wrong:
-                return Landed(trouble=f"no connection ({type(wrong).__name__})")
+                return Landed(trouble=f"{NO_CONNECTION} ({type(wrong).__name__})")
         return await self._call.send(content, self._timeout, head=head)
 
     def hang_up(self) -> None:
@@ -338,7 +339,7 @@ class _Call(asyncio.Protocol):
     def _too_late(self, timeout: float) -> None:
         if self._waiting is not None and not self._waiting.done():
             self.late = True
-            self._parsed.fail(f"no complete answer within {timeout:g} s")
+            self._parsed.fail(f"{LATE} {timeout:g} s")
             self._went_on()
 
     def _unpack(self, answer: Landed) -> None:

@@ -47,7 +47,7 @@ def target_of(url: str, token: str = "a-token-of-nobody", **limits: float) -> Ta
             "base_url": url,
             "instance": "fresh",
             "identities": {"manager": {"token": token}},
-            "limits": {"max_wait": 0, **limits},
+            "limits": {"max_wait": 0, "patience": 0.3, **limits},
         },
         {},
     )
