@@ -14,7 +14,7 @@ from typing import Any
 
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.judging.every_exchange import of_outage
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
@@ -281,7 +281,10 @@ class Session:
         gone = self._gone()
         if not gone:
             return
-        cases = sum(any(map(of_outage, case.exchanges)) for case in self.results.values())
+        cases = sum(
+            case.verdict is Verdict.INCONCLUSIVE and case.started + case.duration >= gone
+            for case in self.results.values()
+        )
         touched = f"{cases} case{'' if cases == 1 else 's'} touched"
         self.cut_short(f"the endpoint went away at {clock_time(gone)} UTC, {touched}")
 

@@ -88,6 +88,7 @@ class Client:
         self._between = threading.local()
         self._outages = Outages()
         self.unanswered = Unanswered(target, self._contract.preflight, self._status_of, self.tokens.forget)
+        self.tokens.is_gone = self.presence.leave
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 

@@ -78,6 +78,10 @@ class Presence:
         """Note that the endpoint has answered a request just now."""
         self._answered = time.time()
 
+    def leave(self, moment: float) -> None:
+        """Note that the endpoint is gone since a moment: what every request needs besides it is."""
+        self.gone = self.gone or moment
+
     def stop(self) -> None:
         """End every wait."""
         self._stopped.set()

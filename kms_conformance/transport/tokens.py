@@ -51,6 +51,7 @@ class Tokens:
     ) -> None:
         self._target, self._http, self._redactor, self._take_turn = target, http, redactor, take_turn
         self.patience = 0.0
+        self.is_gone: Callable[[float], None] = lambda _: None
         self._held: dict[str, tuple[Secret, float]] = {}
         # One lock each: whoever waits for one identity's token keeps nobody from using another's.
         self._locks = {name: threading.Lock() for name in target.identities}
@@ -88,12 +89,14 @@ class Tokens:
         url, grant = self._target.iam_url, self._target.system.grant
         if grant is None:
             raise MissingSecretError(name, f"{self._target.contract} takes tokens, not API keys")
-        until = time.monotonic() + self.patience
+        begun, until = time.time(), time.monotonic() + self.patience
         for tried in itertools.count(1):
             try:
                 return self._asked(name, url, grant, api_key)
             except _NobodyThereError as wrong:
                 if time.monotonic() + delay(tried) > until:
+                    if self.patience:
+                        self.is_gone(begun)
                     self.patience = 0.0  # whoever asks next need not wait as long again
                     raise TokenRefusedError(name, url, wrong.why) from None
             time.sleep(delay(tried))
