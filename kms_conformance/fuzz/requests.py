@@ -100,7 +100,7 @@ class Aim:
         self._numbers += 1
         contract = self.context.contract
         identity = self.supply.identity(entry)
-        body = json_document(content)
+        body = json_document(content, as_it_is=True)
         told = {"accept": "application/json", "user-agent": self._agent, **headers}
         secrets = self.context.redactor.guarded(body)
         target = f"{path}?{query}" if query else path

@@ -29,7 +29,7 @@ from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
-from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.crowd import Crowd
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
@@ -226,7 +226,9 @@ class Client:
         """Send bytes as they are to the target; return what came back, and what went wrong."""
         self.take_turn()
         url = urlsplit(self.target.base_url)
-        return exchange_bytes(url.hostname or "", url.port, data, tls=url.scheme == "https")
+        return exchange_bytes(
+            url.hostname or "", url.port, data, tls=url.scheme == "https", seconds=self.target.timeout
+        )
 
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
@@ -236,7 +238,7 @@ class Client:
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
         with self._http.stream(method, url, json=body) as answer:
-            return httpx.Response(answer.status_code, content=bounded(answer.iter_bytes()))
+            return httpx.Response(answer.status_code, content=read_body(answer))
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
         """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
@@ -312,7 +314,7 @@ class Client:
         # Straight to the transport: no redirects, no cookies, no retries, and half the time of a full client.
         answer = self._transport.handle_request(built)
         try:
-            content = bounded(answer.iter_bytes())
+            content = read_body(answer)
         finally:
             answer.close()
         return Reply(answer.status_code, answer.headers, json_document(content), content)
@@ -424,6 +426,8 @@ def _trouble(wrong: Exception) -> str:
 
     A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
     """
+    if isinstance(wrong, UnfitAnswerError):
+        return str(wrong)
     if isinstance(wrong, httpx.ConnectError):
         return f"{NO_CONNECTION} ({wrong})"
     told = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()

@@ -12,13 +12,12 @@ import itertools
 import math
 import ssl
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
+from kms_conformance.transport.body import UnfitAnswerError, beyond, unpacked
 from kms_conformance.transport.deadline import acknowledge_at_once
 from kms_conformance.transport.outage import LATE, NO_CONNECTION
 from kms_conformance.transport.parsing import ParsedAnswer
@@ -30,7 +29,6 @@ CONNECTIONS = 16
 _MOST = 64
 _OWN_WORK = 0.002
 """Seconds that a request costs this process."""
-_GZIP = zlib.MAX_WBITS | 16
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
@@ -343,18 +341,11 @@ class _Call(asyncio.Protocol):
             self._went_on()
 
     def _unpack(self, answer: Landed) -> None:
-        encoding = next(
-            (value.strip().lower() for name, value in answer.headers if name == "content-encoding"), ""
-        )
-        if not answer.content or encoding not in {"gzip", "deflate"}:
-            return
-        unpacker = zlib.decompressobj(_GZIP if encoding == "gzip" else zlib.MAX_WBITS)
+        codings = ",".join(value for name, value in answer.headers if name == "content-encoding")
         try:
-            answer.content = unpacker.decompress(answer.content, LARGEST_BODY + 1)
-        except zlib.error:
-            answer.trouble = f"a body that is not {encoding}, although the answer says so"
-            return
-        if len(answer.content) > LARGEST_BODY:
-            answer.trouble = TOO_LARGE
-        elif not unpacker.eof:
-            answer.trouble = f"a body that is not {encoding}, although the answer says so"
+            answer.content = unpacked(answer.content, codings)
+            answer.trouble = beyond(answer.content)
+        except UnfitAnswerError as wrong:
+            answer.trouble = str(wrong)
+        if answer.trouble:
+            answer.content = b""

@@ -16,7 +16,7 @@ import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
-from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.outage import delay, is_away
 
 if TYPE_CHECKING:
@@ -112,14 +112,16 @@ class Tokens:
                 data={"grant_type": grant.type, grant.member: str(api_key)},
                 headers={"accept": "application/json"},
             ) as answer:
-                content = bounded(answer.iter_bytes())
+                content = read_body(answer, LARGEST_TOKEN)
+        except UnfitAnswerError as wrong:
+            raise TokenRefusedError(name, url, str(wrong)) from None
         except httpx.HTTPError as error:
             # Only a connection that never came about is sure to quote nothing that was sent or received.
             why = (
                 f"no connection ({error})" if isinstance(error, httpx.ConnectError) else type(error).__name__
             )
             raise _NobodyThereError(f"no answer: {why}") from None
-        document = json_document(content, lenient=True)
+        document = json_document(content, lenient=True, as_it_is=True)
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:
             code = document.get("errorCode") if isinstance(document, dict) else None
