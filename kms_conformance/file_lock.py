@@ -7,19 +7,56 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
+import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
+from kms_conformance.errors import PrivateFolderError
+
 PAUSE = 0.02
 """Seconds between two attempts."""
+
+
+def private_folder() -> Path:
+    """Return the folder for what the processes of a user share on this machine; nobody else can read or write there.
+
+    It lies in the folder for temporary files, which is everybody's. Raises :class:`PrivateFolderError` where what has its
+    name there is no such folder.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise PrivateFolderError(str(folder), "it is no folder")
+        if found.st_uid != os.getuid():
+            raise PrivateFolderError(str(folder), "it belongs to somebody else")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as wrong:
+        why = "it is no folder" if isinstance(wrong, FileExistsError) else wrong.strerror
+        raise PrivateFolderError(str(folder), why or type(wrong).__name__) from None
+    return folder
+
+
+def holders(handle: int) -> list[int]:
+    """Return the processes that hold an opened file, as Linux tells them; none where nobody can say."""
+    try:
+        inode = os.fstat(handle).st_ino
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+    found = (line.split() for line in lines if " FLOCK " in line and "->" not in line)
+    return sorted({int(parts[4]) for parts in found if parts[5].rpartition(":")[2] == str(inode)})
 
 
 class FileLock:
     """An opened file that can be held: together with others, or alone. Raises :class:`OSError` when it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
-        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def acquire(self, *, alone: bool) -> None:
         """Hold the file, however long that takes."""

@@ -295,8 +295,8 @@ class CaseRun:
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
             message = self.context.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
-        elif isinstance(stopped, SuiteError) and stopped.exit_code is ExitCode.UNREACHABLE:
-            # A token issuer or a control protocol that fails in mid-run is no fault of the suite.
+        elif isinstance(stopped, SuiteError) and stopped.exit_code in {ExitCode.UNREACHABLE, ExitCode.USAGE}:
+            # A token issuer, a control protocol or a disk that fails in mid-run is no fault of the suite.
             verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:
             verdict, message = Verdict.ERROR, f"{type(stopped).__name__}: {stopped}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 import time
 import uuid
@@ -15,6 +13,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.file_lock import private_folder
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
@@ -151,7 +150,7 @@ class Session:
     @property
     def _rate_limit_file(self) -> Path:
         """Where the processes of this run share its rate limit."""
-        return Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}-{self.options.run}.pace"
+        return private_folder() / f"{self.options.run}.pace"
 
     def instance(self, target: Target) -> str:
         """Return the instance for a case: a new one where the target makes them."""
@@ -245,6 +244,11 @@ class Session:
         self._record.went_wrong(what, if_first=if_first)
 
     @property
+    def refused(self) -> tuple[str, ...]:
+        """Sentence and hint of what keeps the run from going on, empty where nothing does."""
+        return self._record.refused
+
+    @property
     def results(self) -> Mapping[str, CaseResult]:
         """The results so far by case id, in the order in which the cases finished."""
         return self._record.finished()
@@ -263,12 +267,19 @@ class Session:
 
     def seen(self) -> dict[str, Any]:
         """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
-        return {"traffic": self._traffic.document(), "roles": self._all_roles(), "gone": self._gone()}
+        return {
+            "traffic": self._traffic.document(),
+            "roles": self._all_roles(),
+            "gone": self._gone(),
+            "refused": self.refused,
+        }
 
     def also_seen(self, document: Mapping[str, Any]) -> None:
         """Take in what another process of this run has seen of the wire."""
         self._traffic.add(document["traffic"])
         self._gone_elsewhere = min(filter(None, (self._gone_elsewhere, document["gone"])), default=0.0)
+        if document["refused"]:
+            self._record.refuses(*document["refused"])
         self._roles |= {name: tuple(roles) for name, roles in document["roles"].items()}
 
     def _gone(self) -> float:

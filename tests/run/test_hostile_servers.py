@@ -68,7 +68,7 @@ def key_protect(tmp_path: Path, url: str) -> dict[str, Any]:
 def test_endpoint(tmp_path: Path, mode: str) -> None:
     """Whatever an endpoint sends, memory is bounded, every report is written, and the verdict is the right one."""
     behaviour, code = MODES[mode]
-    with serving(behaviour) as server:
+    with serving(behaviour()) as server:
         told = key_protect(tmp_path, server.url)
     assert told["exit_code"] == code, told
     assert told["counts"]["error"] == 0, told
