@@ -7,38 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
-from kms_conformance.errors import PrivateFolderError
-
 PAUSE = 0.02
 """Seconds between two attempts."""
-
-
-def private_folder() -> Path:
-    """Return the folder for what the processes of a user share on this machine; nobody else can read or write there.
-
-    It lies in the folder for temporary files, which is everybody's. Raises :class:`PrivateFolderError` where what has its
-    name there is no such folder.
-    """
-    folder = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode):
-            raise PrivateFolderError(str(folder), "it is no folder")
-        if found.st_uid != os.getuid():
-            raise PrivateFolderError(str(folder), "it belongs to somebody else")
-        if found.st_mode & 0o077:
-            folder.chmod(0o700)
-    except OSError as wrong:
-        why = "it is no folder" if isinstance(wrong, FileExistsError) else wrong.strerror
-        raise PrivateFolderError(str(folder), why or type(wrong).__name__) from None
-    return folder
 
 
 def holders(handle: int) -> list[int]:

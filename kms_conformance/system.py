@@ -136,25 +136,25 @@ def systems() -> Mapping[str, System]:
     Raises :class:`BrokenSystemError` where an entry point cannot be loaded or names no system, and
     :class:`DuplicateSystemError` where two distributions register the same id.
     """
-    found: dict[str, tuple[System, str]] = {}
+    by_id: dict[str, tuple[System, str]] = {}
     for point in entry_points(group=GROUP):
         system, origin = _load(point), _origin(point)
-        known = found.get(system.id)
-        if known is not None and known[0] is not system:
-            raise DuplicateSystemError(system.id, *sorted((known[1], origin)))
-        found[system.id] = (system, origin)
-    ordered = sorted((system for system, _ in found.values()), key=lambda system: (system.order, system.id))
+        earlier = by_id.get(system.id)
+        if earlier is not None and earlier[0] is not system:
+            raise DuplicateSystemError(system.id, *sorted((earlier[1], origin)))
+        by_id[system.id] = (system, origin)
+    ordered = sorted((system for system, _ in by_id.values()), key=lambda system: (system.order, system.id))
     return MappingProxyType({system.id: system for system in ordered})
 
 
 def system_of(system_id: str) -> System:
     """Return a system; raise :class:`UnknownSystemError`, with the nearest known id, where it is not registered."""
-    known = systems()
-    if system_id not in known:
-        near = did_you_mean(system_id, known)
-        advice = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}."
+    by_id = systems()
+    if system_id not in by_id:
+        near = did_you_mean(system_id, by_id)
+        advice = f"did you mean {near!r}?" if near else f"known: {', '.join(by_id)}."
         raise UnknownSystemError(system_id, advice)
-    return known[system_id]
+    return by_id[system_id]
 
 
 def first_system() -> System:
@@ -183,9 +183,9 @@ def named_object(place: str) -> Any:
 def _load(point: EntryPoint) -> System:
     try:
         system = point.load()
-    except Exception as wrong:
-        why = f"loading {point.value} failed ({str(wrong) or type(wrong).__name__})"
-        raise BrokenSystemError(point.name, _origin(point), why) from wrong
+    except Exception as error:
+        why = f"loading {point.value} failed ({str(error) or type(error).__name__})"
+        raise BrokenSystemError(point.name, _origin(point), why) from error
     if not isinstance(system, System):
         raise BrokenSystemError(point.name, _origin(point), f"{point.value} is no System object")
     if system.id != point.name:

@@ -130,9 +130,9 @@ def _identity(document: dict[str, Any], pair: str) -> None:
     advice = "write --identity approver=KMS_APPROVER_API_KEY, or --identity approver.token_file=PATH."
     if not equals or not value:
         raise BadValueError("--identity", "…", "it has no = with a value behind it", advice)
-    known = target_schema()
-    members = known["$defs"]["identity"]["properties"]
-    if name not in known["properties"]["identities"]["properties"]:
+    schema = target_schema()
+    members = schema["$defs"]["identity"]["properties"]
+    if name not in schema["properties"]["identities"]["properties"]:
         raise BadValueError("--identity", name, "there is no such identity", advice)
     if (key or "api_key_env") not in members:
         raise BadValueError("--identity", place, f"the key must be one of {', '.join(members)}", advice)

@@ -13,7 +13,7 @@ import pytest
 
 from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
-from kms_conformance.cli.progress import Watcher
+from kms_conformance.cli.progress import ProgressReporter
 from kms_conformance.contract.case_index import packages
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
@@ -122,10 +122,10 @@ def check_workers(workers: str) -> str:
 
 def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: bool = False) -> int:
     """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
-    state = State(lambda: session, report_dir, watcher=Watcher(session.pace))
+    state = State(lambda: session, report_dir, progress_reporter=ProgressReporter(session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
-        return _told_selection()
+        return _explain_selection()
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
@@ -139,16 +139,16 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
 
 def tell_plan(session: Session, arguments: list[str]) -> int:
     """Print what a run would do; return the exit code."""
-    state = State(lambda: session, None, watcher=Watcher())
+    state = State(lambda: session, None, progress_reporter=ProgressReporter())
     code = collect(session, state, [*arguments, "--collect-only"])
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
-        return _told_selection()
+        return _explain_selection()
     for line in plan_of(session, state.chosen).lines():
         click.echo(line)
     return 0 if code == pytest.ExitCode.OK else 5
 
 
-def _told_selection() -> int:
+def _explain_selection() -> int:
     """Say how to select cases, once pytest has said what is wrong; return the exit code."""
     click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
     return 2

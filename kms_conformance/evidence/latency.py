@@ -67,9 +67,9 @@ def _latency(operation: str, taken: Sequence[float]) -> Latency:
 
 def _ahead(exchange: Exchange) -> float | None:
     """Return the seconds by which the server's date is after the middle of the exchange."""
-    told = exchange.answer.headers.get("date", "") if exchange.answer is not None else ""
+    header = exchange.answer.headers.get("date", "") if exchange.answer is not None else ""
     try:
-        date = parsedate_to_datetime(told).timestamp()
+        date = parsedate_to_datetime(header).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
     return date + _HALF_A_SECOND - (exchange.started + exchange.duration / 2)

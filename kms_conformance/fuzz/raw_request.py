@@ -36,8 +36,8 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
         raise NotTested("add [allow] raw = true to the target")
     url = urlsplit(where.base_url)
     token = str(client.tokens.of(client.principal))
-    known = {"host": url.netloc, "token": token, "instance": case.instance}
-    lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**known) for line in headers)]
+    values = {"host": url.netloc, "token": token, "instance": case.instance}
+    lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**values) for line in headers)]
     begun, started = time.perf_counter(), time.time()
     data, trouble = client.exchange_raw("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content)
     answers = RawAnswers(data)
@@ -46,7 +46,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
         method=method,
         path=target,
         headers={
-            name.strip().lower(): value.strip().format(**known)
+            name.strip().lower(): value.strip().format(**values)
             for name, value in shown.items()
             if name.strip()
             and name.strip().lower() not in {client.authorizer.header, "authorization"}

@@ -66,15 +66,15 @@ class Run:
     @property
     def incomplete(self) -> str:
         """Why cases are missing, in words; ``""`` when none is."""
-        told = [f"partial run: {self.partial}"] if self.partial else []
-        told += [f"run cut short: {self.interrupted}"] if self.interrupted else []
-        return "; ".join(told)
+        reasons = [f"partial run: {self.partial}"] if self.partial else []
+        reasons += [f"run cut short: {self.interrupted}"] if self.interrupted else []
+        return "; ".join(reasons)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many cases got each of the seven verdicts."""
-        found = Counter(case.verdict for case in self.cases)
-        return {str(verdict): found[verdict] for verdict in Verdict}
+        counter = Counter(case.verdict for case in self.cases)
+        return {str(verdict): counter[verdict] for verdict in Verdict}
 
     @cached_property
     def requirements(self) -> tuple[RowResult, ...]:
@@ -200,10 +200,10 @@ def _reached(result: RowResult, tested: set[tuple[str, str]]) -> bool:
 
 def headline(run: Run) -> str:
     """Return the verdict line: verdict, counts, and what was not tested; the verdict's reason comes first."""
-    told = ", ".join(f"{number} {name}" for name, number in counts_told(run) if number)
-    line = f"{run.verdict.value.upper()}: {told or 'no case ran'}"
+    counts = ", ".join(f"{number} {name}" for name, number in counts_of(run) if number)
+    line = f"{run.verdict.value.upper()}: {counts or 'no case ran'}"
     if run.baseline:
-        line += f"; {baseline_told(run)}"
+        line += f"; {baseline_text(run)}"
     same = monotony(run)
     if same:
         line += f"; {same}"
@@ -214,17 +214,17 @@ def headline(run: Run) -> str:
     return line
 
 
-def counts_told(run: Run) -> list[tuple[str, int]]:
+def counts_of(run: Run) -> list[tuple[str, int]]:
     """Return verdicts and numbers in the order for reading: the worst first, but in a conformant run the best."""
     counts = list(run.counts.items())
     return counts if run.verdict is RunVerdict.CONFORMANT else counts[::-1]
 
 
-def baseline_told(run: Run) -> str:
+def baseline_text(run: Run) -> str:
     """Return in a few words how many failures the baseline accepts and how many of its entries are wrong."""
     wrong = sum(entry.wrong for entry in run.baseline)
-    told = f"{len(run.accepted)} failed accepted by the baseline"
-    return told + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
+    text = f"{len(run.accepted)} failed accepted by the baseline"
+    return text + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
 
 
 def monotony(run: Run) -> str:
@@ -239,7 +239,7 @@ def monotony(run: Run) -> str:
     statuses = [exchange.answer.status for exchange in exchanges if exchange.answer is not None]
     if not statuses:
         return f"none of {total} requests got an answer"
-    often, times = Counter(map(_answer_told, exchanges)).most_common(1)[0]
+    often, times = Counter(map(_answer_text, exchanges)).most_common(1)[0]
     if min(statuses) >= HTTPStatus.MULTIPLE_CHOICES:
         return f"no request ever succeeded ({often}, {times} of {total} times)"
     if times < _NEARLY_ALL * total or 2 * run.counts["passed"] > len(run.cases):
@@ -249,10 +249,10 @@ def monotony(run: Run) -> str:
     return f"{share} requests got the same answer ({often})"
 
 
-def _answer_told(exchange: Exchange) -> str:
+def _answer_text(exchange: Exchange) -> str:
     """Return status and reason code; a code that a server has made up is left out, for it may hold anything."""
     if exchange.answer is None:
         return "no answer"
-    told = exchange.outcome.split(" ")
-    known = len(told) == 2 and told[1].isascii() and told[1].isidentifier()  # noqa: PLR2004 - a status and a code
-    return exchange.outcome if known else str(exchange.answer.status)
+    words = exchange.outcome.split(" ")
+    has_code = len(words) == 2 and words[1].isascii() and words[1].isidentifier()  # noqa: PLR2004 - a status and a code
+    return exchange.outcome if has_code else str(exchange.answer.status)

@@ -8,8 +8,8 @@ from typing import Any
 
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Member
-from kms_conformance.laws.expected import OK, Stated, entries_of, same
-from kms_conformance.laws.snapshot import Sight, Snapshot, Thing, flat
+from kms_conformance.laws.expected import OK, ExpectedAnswer, entries_of, same
+from kms_conformance.laws.snapshot import ObservedValue, Snapshot, Thing, flat
 
 _NUMBER = "#"
 
@@ -20,7 +20,7 @@ class Agreements:
 
     law: Mapping[str, Any]
 
-    def of(self, seen: Snapshot) -> Iterator[tuple[Stated, Sight]]:
+    def of(self, seen: Snapshot) -> Iterator[tuple[ExpectedAnswer, ObservedValue]]:
         """State, for each agreement, that what its right side shows is what its left side shows."""
         for agreement in self.law["agreements"]:
             left, right = agreement["left"], agreement["right"]
@@ -35,7 +35,7 @@ class Agreements:
                     if one is not None and two is not None and one.ok and two.ok:
                         members = tuple(self._members(agreement, one, two))
                         if members:
-                            yield Stated((OK,), members), two
+                            yield ExpectedAnswer((OK,), members), two
 
     def _number(self, place: Mapping[str, Any]) -> int:
         reads = self.law["resources"][place["resource"]]["reads"]
@@ -52,9 +52,9 @@ class Agreements:
     @staticmethod
     def _holds(when: Mapping[str, Any], thing: Thing, seen: Snapshot) -> bool:
         """Tell whether the thing, or the one that it belongs to, has the members that an agreement asks for."""
-        for (other, number), sight in seen.items():
+        for (other, number), observed in seen.items():
             if number == 0 and (other == thing or (other.owners and other.owners == thing.owners)):
-                members = flat(sight.value)
+                members = flat(observed.value)
                 if members and all(name in members for name in when):
                     return all(
                         members[name] == wanted or (isinstance(wanted, list) and members[name] in wanted)
@@ -62,7 +62,9 @@ class Agreements:
                     )
         return not when
 
-    def _members(self, agreement: Mapping[str, Any], one: Sight, two: Sight) -> Iterator[Member]:
+    def _members(
+        self, agreement: Mapping[str, Any], one: ObservedValue, two: ObservedValue
+    ) -> Iterator[Member]:
         left, right = agreement["left"], agreement["right"]
         if right.get("member") == _NUMBER:
             if isinstance(one.value, str) and one.value.isdigit() and (two.whole or two.at):
@@ -90,7 +92,7 @@ class Agreements:
                 yield from same(f"{two.at}.{name}", value, now[name])
 
     @staticmethod
-    def _entries(one: Sight, two: Sight, by: str) -> Iterator[Member]:
+    def _entries(one: ObservedValue, two: ObservedValue, by: str) -> Iterator[Member]:
         names = list(entries_of(one, by))
         others = list(entries_of(two, by))
         path = f"{two.whole or two.at}.*.{by}"

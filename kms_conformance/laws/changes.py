@@ -38,7 +38,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CompletedOperation:
     """An operation that has succeeded: its request, its answer, when, and what it found.
 
     ``found`` are the members of the addressed thing before, ``marks`` what data call ``$subject.NAME``.
@@ -142,10 +142,10 @@ class Done:
 
 
 def _fits(got: Any, wanted: Any) -> bool:
-    found = None if got is MISSING else got
+    value = None if got is MISSING else got
     if wanted == _PRESENT:
-        return found is not None
-    return found in wanted if isinstance(wanted, list) else found == wanted
+        return value is not None
+    return value in wanted if isinstance(wanted, list) else value == wanted
 
 
 def members_of(value: Any) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
 from kms_conformance.laws.asking import Ask, System, asked
-from kms_conformance.laws.changes import Change, Done
+from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
     OK,
-    About,
-    Stated,
+    ExpectedAnswer,
+    KnownFacts,
     Window,
     entries_of,
     of_list,
@@ -34,7 +34,7 @@ from kms_conformance.laws.expected import (
     of_probe,
     same,
 )
-from kms_conformance.laws.snapshot import Scene, Sight, Snapshot, Thing, flat, taken
+from kms_conformance.laws.snapshot import ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
 
 if TYPE_CHECKING:
@@ -51,17 +51,17 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 class EffectSystem(System, Protocol):
     """A system on which effects are looked at."""
 
-    def scene(self, subject: Mapping[str, Any]) -> Scene:
+    def prepare(self, subject: Mapping[str, Any]) -> PreparedCase:
         """Make the things of a case; the case is inconclusive when that fails."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Observation:
     """What is stated of one thing in one answer, and under which rows."""
 
     rows: tuple[str, ...]
-    stated: Stated
-    sight: Sight
+    stated: ExpectedAnswer
+    observed: ObservedValue
     late: float = 0.0
 
 
@@ -74,10 +74,12 @@ class Effects:
         self.law = law_file(system.case.info.contract, "effects")
         self.resources: Mapping[str, Any] = self.law["resources"]
         self.agreements = Agreements(self.law)
-        self.scene = system.scene(case.data["subject"])
+        self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
             # Others come and go on a shared instance: its totals and lists are theirs too.
-            self.scene.things = [thing for thing in self.scene.things if thing.owners or not thing.seldom]
+            self.prepared.things = [
+                thing for thing in self.prepared.things if thing.owners or not thing.seldom
+            ]
         self.known: dict[tuple[Thing, str], list[Any]] = {}
         self.failure: ConformanceFailure | None = None
         self.rows: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class Effects:
         steps = [
             step
             for step in self.data["steps"]
-            if all(name in self.scene.marks for name in step.get("if", ()))
+            if all(name in self.prepared.marks for name in step.get("if", ()))
         ]
         for number, step in enumerate(steps):
             last = number == len(steps) - 1
@@ -117,19 +119,19 @@ class Effects:
         elif self.system.case.context.target.control_url:
             self.system.wait(_SECONDS, "dates have whole seconds, so a change within one would not be seen")
         wanted = step.get("outcome", "done")
-        done: list[Done] = []
+        done: list[CompletedOperation] = []
         unlike = ""
-        asks = [asked(data, self.scene.marks) for data in step.get("all", [step])]
+        asks = [asked(data, self.prepared.marks) for data in step.get("all", [step])]
         for ask in asks:
             started = time.monotonic()
             answer = self.system.ask(ask).not_judged()
             took = time.monotonic() - started
             if answer.ok:
-                done.append(self._done(ask, answer, took))
+                done.append(self._completed(ask, answer, took))
             if answer.ok != (wanted == "done"):
                 unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
         self._add_made(done)
-        just_seen = {name: sight for name, sight in self.seen.items() if name in self.last}
+        just_seen = {name: observed for name, observed in self.seen.items() if name in self.last}
         self.before |= {one.ask.operation: just_seen for one in done}
         after = f"after {', '.join(dict.fromkeys(ask.operation for ask in asks))}"
         self.rows = self._rows(asks, done)
@@ -141,7 +143,7 @@ class Effects:
                 raise self.failure or NotTested(self.passed_over)
             raise self.failure or Inconclusive(f"precondition {unlike}")
 
-    def _rows(self, asks: Sequence[Ask], done: Sequence[Done]) -> tuple[str, ...]:
+    def _rows(self, asks: Sequence[Ask], done: Sequence[CompletedOperation]) -> tuple[str, ...]:
         """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
         of_asks = [self._entry(ask)["row"] for ask in asks]
         wanted = [one.entry["row"] for one in done] or [self.law["rows"]["refused"]]
@@ -156,28 +158,28 @@ class Effects:
             entry = operations[entry["as"]["operations"][ask.query[entry["as"]["parameter"]]]]
         return entry
 
-    def _done(self, ask: Ask, answer: Answer, took: float) -> Done:
+    def _completed(self, ask: Ask, answer: Answer, took: float) -> CompletedOperation:
         entry = self._entry(ask)
         needs_time = any(change["how"] == "now" for change in entry["changes"])
         ended = self.system.case.now() if needs_time else _NEVER
-        return Done(
-            ask, answer, entry, ended, timedelta(seconds=took), self._found(ask, entry), self.scene.marks
+        return CompletedOperation(
+            ask, answer, entry, ended, timedelta(seconds=took), self._found(ask, entry), self.prepared.marks
         )
 
     def _found(self, ask: Ask, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members of what a request addresses, as last seen."""
         addressed = {str(value) for value in ask.path.values()}
-        for (thing, number), sight in self.seen.items():
+        for (thing, number), observed in self.seen.items():
             if number or thing.resource != entry.get("addresses"):
                 continue
-            if thing.owners & addressed and isinstance(sight.value, dict):
-                return flat(sight.value)
-            for one in entries_of(sight, self.resources[thing.resource].get("by", "id")).values():
+            if thing.owners & addressed and isinstance(observed.value, dict):
+                return flat(observed.value)
+            for one in entries_of(observed, self.resources[thing.resource].get("by", "id")).values():
                 if addressed & {str(value) for value in one.values()}:
                     return flat(one)
         return {}
 
-    def _add_made(self, done: Sequence[Done]) -> None:
+    def _add_made(self, done: Sequence[CompletedOperation]) -> None:
         """Look, from now on, at what an operation has made."""
         for one in done:
             made = one.value("$answer/resources/0/id")
@@ -197,61 +199,65 @@ class Effects:
                     if value.startswith("$subject.")
                 ]
                 if subjects and name not in in_lists:
-                    marks = {**self.scene.marks, **dict.fromkeys(subjects, made)}
-                    self.scene.things.append(Thing(name, str(made), marks, frozenset({str(made)})))
+                    marks = {**self.prepared.marks, **dict.fromkeys(subjects, made)}
+                    self.prepared.things.append(Thing(name, str(made), marks, frozenset({str(made)})))
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    def _look(self, after: str, done: Sequence[Done] | None = None, *, whole: bool) -> None:
+    def _look(self, after: str, done: Sequence[CompletedOperation] | None = None, *, whole: bool) -> None:
         """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
-        seen = taken(self.system, self.resources, self.scene.things, after=after, whole=whole)
-        looked = list(self._prepared(seen)) if done is None else list(self._looked(seen, done))
+        seen = taken(self.system, self.resources, self.prepared.things, after=after, whole=whole)
+        looked = list(self._prepared(seen)) if done is None else list(self._observations(seen, done))
         late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
         if late and self.looks_again and self._can_wait(late):
             self.looks_again -= 1
             self.system.wait(late, "a change may show late")
-            seen = taken(self.system, self.resources, self.scene.things, after=f"{after}, later", whole=whole)
-            looked = list(self._looked(seen, done or ()))
+            seen = taken(
+                self.system, self.resources, self.prepared.things, after=f"{after}, later", whole=whole
+            )
+            looked = list(self._observations(seen, done or ()))
         elif late and not self._can_wait(late):
             looked = [one for one in looked if not one.late]
         for one in looked:
             for row in one.rows:
-                self._judge(row, one.stated, one.sight)
+                self._judge(row, one.stated, one.observed)
         row = self.law["rows"]["agree"]
-        for stated, sight in self.agreements.of(seen):
-            self._judge(row, stated, sight)
+        for stated, observed in self.agreements.of(seen):
+            self._judge(row, stated, observed)
         self.seen |= seen
         self.last = set(seen)
-        for (thing, number), sight in seen.items():
+        for (thing, number), observed in seen.items():
             if number == 0:
-                for name, value in flat(sight.value).items():
+                for name, value in flat(observed.value).items():
                     values = self.known.setdefault((thing, name), [])
                     values += [value] if value not in values else []
 
-    def _prepared(self, seen: Snapshot) -> Iterator[_Looked]:
+    def _prepared(self, seen: Snapshot) -> Iterator[_Observation]:
         """State, before anything is tried, that things are as they were asked for."""
-        for (thing, number), sight in seen.items():
+        for (thing, number), observed in seen.items():
             if thing.value is None or thing.closed or number:
                 continue
             if self.resources[thing.resource]["kind"] == "probe":
                 token = self.system.case.context.redactor.remember(str(thing.value), "secret")
-                stated = Stated(
+                stated = ExpectedAnswer(
                     (OK,),
                     tuple(
-                        same(sight.at or self.resources[thing.resource]["reads"][0]["at"].strip("/"), token)
+                        same(
+                            observed.at or self.resources[thing.resource]["reads"][0]["at"].strip("/"), token
+                        )
                     ),
                 )
             else:
-                now = flat(sight.value)
+                now = flat(observed.value)
                 members = (
-                    same(f"{sight.at}.{name}", value, now.get(name, MISSING))
+                    same(f"{observed.at}.{name}", value, now.get(name, MISSING))
                     for name, value in thing.value.items()
                 )
-                stated = Stated((OK,), tuple(member for some in members for member in some))
-            yield _Looked((self.law["rows"]["lasting"],), stated, sight)
+                stated = ExpectedAnswer((OK,), tuple(member for some in members for member in some))
+            yield _Observation((self.law["rows"]["lasting"],), stated, observed)
 
-    def _looked(self, seen: Snapshot, done: Sequence[Done]) -> Iterator[_Looked]:
-        for (thing, number), sight in seen.items():
+    def _observations(self, seen: Snapshot, done: Sequence[CompletedOperation]) -> Iterator[_Observation]:
+        for (thing, number), observed in seen.items():
             kind = self.resources[thing.resource]["kind"]
             before = self.seen.get((thing, number))
             for undone in [one.entry["undoes"] for one in done if one.entry.get("undoes") in self.before]:
@@ -275,24 +281,24 @@ class Effects:
             )
             if (before is None and not made) or not self._readable(thing, seen):
                 continue
-            stated = self._stated(thing, number, (before, sight), changes, done)
+            stated = self._stated(thing, number, (before, observed), changes, done)
             if stated is not None:
                 named = (self.law["rows"]["bystander"],) if thing.bystander and done else self.rows
-                yield _Looked(named, stated, sight, self._late(thing, changes))
+                yield _Observation(named, stated, observed, self._late(thing, changes))
 
     def _members(self, thing: Thing) -> dict[str, Any]:
-        sight = self.seen.get((thing, 0))
-        return flat(sight.value) if sight else {}
+        observed = self.seen.get((thing, 0))
+        return flat(observed.value) if observed else {}
 
     def _stated(
         self,
         thing: Thing,
         number: int,
-        sights: tuple[Sight | None, Sight],
+        observations: tuple[ObservedValue | None, ObservedValue],
         changes: Sequence[Change],
-        done: Sequence[Done],
-    ) -> Stated | None:
-        resource, (before, after) = self.resources[thing.resource], sights
+        done: Sequence[CompletedOperation],
+    ) -> ExpectedAnswer | None:
+        resource, (before, after) = self.resources[thing.resource], observations
         about = self._about(thing, done)
         match resource["kind"]:
             case "one":
@@ -307,7 +313,7 @@ class Effects:
         token = self.system.case.context.redactor.remember(str(thing.value), "secret")
         return of_probe(before, after, changes, token)
 
-    def _about(self, thing: Thing, done: Sequence[Done]) -> About:
+    def _about(self, thing: Thing, done: Sequence[CompletedOperation]) -> KnownFacts:
         resource = self.resources[thing.resource]
         shown = self.resources.get(resource.get("shows", ""), {})
         moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
@@ -322,16 +328,16 @@ class Effects:
         window = Window(start, end, tolerance) if timed else None
         optional = [entry["member"] for one in (resource, shown) for entry in one.get("optional", ())]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
-        return About(never, window, perhaps, earlier)
+        return KnownFacts(never, window, perhaps, earlier)
 
     def _readable(self, thing: Thing, seen: Snapshot) -> bool:
         """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""
         states = self.resources[thing.resource].get("readable")
         if states is None:
             return True
-        for (other, number), sight in seen.items():
-            if number == 0 and other.owners == thing.owners and isinstance(sight.value, dict):
-                members = flat(sight.value)
+        for (other, number), observed in seen.items():
+            if number == 0 and other.owners == thing.owners and isinstance(observed.value, dict):
+                members = flat(observed.value)
                 return all(members.get(name) in values for name, values in states.items() if name in members)
         return True
 
@@ -348,19 +354,21 @@ class Effects:
 
     # --- judging --------------------------------------------------------------------------------------------------
 
-    def _complaint(self, one: _Looked) -> str | None:
-        expectation = self._expectation(one.rows[0], one.stated, one.sight)
-        return mismatch(expectation, one.sight.answer.exchange, self.system.case.context.schemas)
+    def _complaint(self, one: _Observation) -> str | None:
+        expectation = self._expectation(one.rows[0], one.stated, one.observed)
+        return mismatch(expectation, one.observed.answer.exchange, self.system.case.context.schemas)
 
-    def _expectation(self, row: str, stated: Stated, sight: Sight) -> Expectation:
-        known = self.system.case.row(row)
+    def _expectation(self, row: str, stated: ExpectedAnswer, observed: ObservedValue) -> Expectation:
+        requirement = self.system.case.row(row)
         members = tuple(replace(member, path=member.path.strip(".")) for member in stated.members)
-        return Expectation(sight.answer.exchange.id, known.id, known.severity, stated.outcomes, members)
+        return Expectation(
+            observed.answer.exchange.id, requirement.id, requirement.severity, stated.outcomes, members
+        )
 
-    def _judge(self, row: str, stated: Stated, sight: Sight) -> None:
+    def _judge(self, row: str, stated: ExpectedAnswer, observed: ObservedValue) -> None:
         """Judge what is stated; each member that is not as stated is a finding of its own."""
-        exchange, schemas = sight.answer.exchange, self.system.case.context.schemas
-        whole = self._expectation(row, stated, sight)
+        exchange, schemas = observed.answer.exchange, self.system.case.context.schemas
+        whole = self._expectation(row, stated, observed)
         wrong: list[Expectation] = []
         if mismatch(replace(whole, members=()), exchange, schemas):
             wrong = [replace(whole, members=())]

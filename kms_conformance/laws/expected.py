@@ -11,7 +11,7 @@ from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Member, Outcome
 from kms_conformance.judging.order import comparable
 from kms_conformance.laws.changes import Change
-from kms_conformance.laws.snapshot import Sight, flat
+from kms_conformance.laws.snapshot import ObservedValue, flat
 
 OK = Outcome(tuple(range(200, 300)))
 REFUSED = Outcome(())
@@ -33,7 +33,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class KnownFacts:
     """What else is known of a thing.
 
     ``moving`` members are never compared, ``optional`` ones need not be shown; ``window`` is when it was changed,
@@ -47,7 +47,7 @@ class About:
 
 
 @dataclass(slots=True)
-class Stated:
+class ExpectedAnswer:
     """What one answer must be and show."""
 
     outcomes: tuple[Outcome, ...] = ()
@@ -57,8 +57,8 @@ class Stated:
 def same(path: str, value: Any, now: Any = MISSING) -> Iterator[Member]:
     """State that a member has a value: of a list its entries in any order, of a date the moment."""
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        found = [entry for entry in now if isinstance(entry, str)] if isinstance(now, list) else []
-        yield Member(path, "selects", [list(dict.fromkeys([*value, *found])), list(value), False])
+        texts = [entry for entry in now if isinstance(entry, str)] if isinstance(now, list) else []
+        yield Member(path, "selects", [list(dict.fromkeys([*value, *texts])), list(value), False])
     elif isinstance(comparable(value), datetime):
         yield Member(path, "between", [value, value])
     else:
@@ -66,38 +66,38 @@ def same(path: str, value: Any, now: Any = MISSING) -> Iterator[Member]:
 
 
 def of_object(
-    before: Sight | None,
-    after: Sight,
+    before: ObservedValue | None,
+    after: ObservedValue,
     changes: Sequence[Change],
-    about: About = About(),
+    about: KnownFacts = KnownFacts(),
     *,
     entry: str = "",
-) -> Stated | None:
+) -> ExpectedAnswer | None:
     """State how an object must be shown now; ``None`` where nothing is known."""
     whole = {change.how for change in changes if not change.member}
     if whole & _UNJUDGED:
         return None
     if "emptied" in whole:
         return (
-            Stated((OK,), (Member(f"{after.whole}.*.{entry}", "lacks", before.value[entry]),))
+            ExpectedAnswer((OK,), (Member(f"{after.whole}.*.{entry}", "lacks", before.value[entry]),))
             if entry and before
-            else Stated((REFUSED,))
+            else ExpectedAnswer((REFUSED,))
         )
     if before is not None and not isinstance(before.value, dict):
         return None
     if before is None and not changes:
         return None
     if after.value is MISSING and entry and before is not None:
-        return Stated((OK,), (Member(f"{after.whole}.*.{entry}", "contains", before.value[entry]),))
+        return ExpectedAnswer((OK,), (Member(f"{after.whole}.*.{entry}", "contains", before.value[entry]),))
     was, now = flat(before.value) if before else {}, flat(after.value)
-    return Stated((OK,), tuple(_members(after.at, (was, now), changes, about, made=before is None)))
+    return ExpectedAnswer((OK,), tuple(_members(after.at, (was, now), changes, about, made=before is None)))
 
 
 def _members(
     at: str,
     seen: tuple[Mapping[str, Any], Mapping[str, Any]],
     changes: Sequence[Change],
-    about: About,
+    about: KnownFacts,
     *,
     made: bool,
 ) -> Iterator[Member]:
@@ -120,7 +120,7 @@ def changed(
     change: Change,
     was: Mapping[str, Any],
     now: Mapping[str, Any],
-    about: About,
+    about: KnownFacts,
 ) -> Iterator[Member]:
     """State how a member must have changed."""
     before, seen = was.get(change.member), now.get(change.member, MISSING)
@@ -159,14 +159,14 @@ def _one_more_or_less(path: str, change: Change, before: Any, seen: Any) -> Iter
 
 
 def of_list(  # noqa: C901 - one case per form of change
-    before: Sight | None,
-    after: Sight,
+    before: ObservedValue | None,
+    after: ObservedValue,
     changes: Sequence[Change],
-    about: About = About(),
+    about: KnownFacts = KnownFacts(),
     *,
     by: str,
     ordered: bool = False,
-) -> Stated | None:
+) -> ExpectedAnswer | None:
     """State how a list must be shown now: its entries, and what each of them shows."""
     whole = [change for change in changes if not change.member and not change.which]
     if any(change.how in _UNJUDGED and not change.having for change in whole):
@@ -180,7 +180,7 @@ def of_list(  # noqa: C901 - one case per form of change
     for change in whole:
         if change.how == "emptied":
             if not after.ok:
-                return Stated((REFUSED,))
+                return ExpectedAnswer((REFUSED,))
             wanted, number = [], 0
         elif change.how == "plus-one":
             number += 1
@@ -220,20 +220,20 @@ def of_list(  # noqa: C901 - one case per form of change
         if is_part or name in unknown or (is_new and not own):
             continue
         place_of = f"{after.at}.{place}" if after.at else str(place)
-        known = replace(about, earlier={}) if is_new else about
-        members += _members(place_of, (flat(had.get(name)), flat(entry)), own, known, made=is_new)
-    return Stated((OK,), tuple(members))
+        facts = replace(about, earlier={}) if is_new else about
+        members += _members(place_of, (flat(had.get(name)), flat(entry)), own, facts, made=is_new)
+    return ExpectedAnswer((OK,), tuple(members))
 
 
-def entries_of(sight: Sight | None, by: str) -> dict[str, Any]:
+def entries_of(observed: ObservedValue | None, by: str) -> dict[str, Any]:
     """Return the entries of a list by the member that tells them apart."""
-    value = sight.value if sight is not None else None
+    value = observed.value if observed is not None else None
     entries = value if isinstance(value, list) else []
     return {str(entry.get(by)): entry for entry in entries if isinstance(entry, dict)}
 
 
 def _new_entry(
-    after: Sight, had: Mapping[str, Any], has: Mapping[str, Any], change: Change, by: str
+    after: ObservedValue, had: Mapping[str, Any], has: Mapping[str, Any], change: Change, by: str
 ) -> Iterator[Member]:
     start = f"{after.at}." if after.at else ""
     if change.place:
@@ -251,7 +251,9 @@ def _matches(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(members.get(name) == value for name, value in wanted.items())
 
 
-def of_number(before: Sight, after: Sight, changes: Sequence[Change]) -> Stated | None:
+def of_number(
+    before: ObservedValue, after: ObservedValue, changes: Sequence[Change]
+) -> ExpectedAnswer | None:
     """State which number a header must show now."""
     if not isinstance(before.value, str) or not before.value.isdigit():
         return None
@@ -260,10 +262,12 @@ def of_number(before: Sight, after: Sight, changes: Sequence[Change]) -> Stated 
         if change.how in _UNJUDGED:
             return None
         number += {"plus-one": 1, "minus-one": -1}.get(change.how, 0)
-    return Stated((OK,), (Member(after.at, "header", str(number)),))
+    return ExpectedAnswer((OK,), (Member(after.at, "header", str(number)),))
 
 
-def of_probe(before: Sight | None, after: Sight, changes: Sequence[Change], value: Any) -> Stated | None:
+def of_probe(
+    before: ObservedValue | None, after: ObservedValue, changes: Sequence[Change], value: Any
+) -> ExpectedAnswer | None:
     """State whether a probe must succeed now, and with which result."""
     opens = before is not None and before.ok
     for change in changes:
@@ -271,5 +275,5 @@ def of_probe(before: Sight | None, after: Sight, changes: Sequence[Change], valu
             return None
         opens = change.value == "opens" if change.how == "equals" else opens
     if not opens:
-        return Stated((REFUSED,))
-    return Stated((OK,), (Member(after.at, "equals", value),))
+        return ExpectedAnswer((REFUSED,))
+    return ExpectedAnswer((OK,), (Member(after.at, "equals", value),))

@@ -42,7 +42,7 @@ class Thing:
 
 
 @dataclass(slots=True)
-class Scene:
+class PreparedCase:
     """What the adapter has prepared for a case: things to look at, and what data call ``{name}``."""
 
     things: list[Thing] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ObservedValue:
     """One thing in one answer: where it stands (a dotted path, or the name of a header) and its value.
 
     ``whole`` is the path of the list that holds it, where it is an entry. An answer that is a refusal has no value.
@@ -67,7 +67,7 @@ class Sight:
         return self.answer.ok
 
 
-Snapshot = dict[tuple[Thing, int], Sight]
+Snapshot = dict[tuple[Thing, int], ObservedValue]
 """Each thing in the answer to each of its reads, by their number."""
 
 
@@ -94,7 +94,9 @@ def taken(
             key = (name, thing.id) if thing.body is not None else name
             if key not in answers:
                 answers[key] = system.ask(ask).not_judged()
-            snapshot[thing, number] = _sight(answers[key], read, thing, resources[thing.resource]["kind"])
+            snapshot[thing, number] = _observed_value(
+                answers[key], read, thing, resources[thing.resource]["kind"]
+            )
     return snapshot
 
 
@@ -123,26 +125,28 @@ def _filled(value: str, thing: Thing) -> str:
     return str(thing.marks[value.removeprefix(_SUBJECT)]) if value.startswith(_SUBJECT) else value
 
 
-def _sight(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> Sight:
+def _observed_value(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> ObservedValue:
     received = answer.exchange.answer
     if received is None:
-        return Sight(answer, "", MISSING)
+        return ObservedValue(answer, "", MISSING)
     if kind == "number":
-        return Sight(answer, read["at"], received.headers.get(read["at"], MISSING) if answer.ok else MISSING)
+        return ObservedValue(
+            answer, read["at"], received.headers.get(read["at"], MISSING) if answer.ok else MISSING
+        )
     at = read["at"].strip("/").replace("/", ".")
     value = pick(received.body, at) if answer.ok else MISSING
     if "entry" not in read:
-        return Sight(answer, at, value)
+        return ObservedValue(answer, at, value)
     entries = value if isinstance(value, list) else []
     member = read["entry"]
     if kind == "list":
         # A list of everything: ours are those whose member says so; where they stand is of no interest.
         ours = [one for one in entries if isinstance(one, dict) and str(one.get(member)) in thing.owners]
-        return Sight(answer, at, ours, whole=at)
+        return ObservedValue(answer, at, ours, whole=at)
     for place, entry in enumerate(entries):
         if isinstance(entry, dict) and entry.get(member) == thing.id:
-            return Sight(answer, f"{at}.{place}", entry, whole=at)
-    return Sight(answer, "", MISSING, whole=at)
+            return ObservedValue(answer, f"{at}.{place}", entry, whole=at)
+    return ObservedValue(answer, "", MISSING, whole=at)
 
 
 def flat(value: Any, start: str = "") -> dict[str, Any]:

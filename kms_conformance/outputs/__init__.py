@@ -29,5 +29,5 @@ def write_all(run: Run, directory: Path) -> list[Path]:
         clear(directory / manifest.NAME)
         written = [path for writer in WRITERS if (path := writer.write(run, directory)).exists()]
         return [*written, manifest.write(run, directory, written, allure.SHARED)]
-    except OSError as wrong:
-        raise ReportDirError(str(directory), wrong.strerror or str(wrong)) from wrong
+    except OSError as error:
+        raise ReportDirError(str(directory), error.strerror or str(error)) from error

@@ -29,7 +29,7 @@ from kms_conformance.outputs.allure_steps import (
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
 from kms_conformance.outputs.overview import contract_title, gravest, sections, unseen
-from kms_conformance.outputs.text import plural, told_duration
+from kms_conformance.outputs.text import duration_text, plural
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
 
@@ -157,9 +157,9 @@ def _environment(run: Run) -> bytes:
     values |= {name.replace(" ", "."): text for name, text in facts_by_name(run).items()}
     for block in run.meta.get("contracts", ()):
         values[f"Contract.{block.get('id', '')}"] = str(block.get("edition", ""))
-    for found in latency_of(run):
-        took = ", ".join(f"{name} {told_duration(getattr(found, name))}" for name in ("p50", "p95", "p99"))
-        values[f"Latency.{found.operation or 'other'}"] = f"{took}, {plural(found.count, 'answer')}"
+    for latency in latency_of(run):
+        took = ", ".join(f"{name} {duration_text(getattr(latency, name))}" for name in ("p50", "p95", "p99"))
+        values[f"Latency.{latency.operation or 'other'}"] = f"{took}, {plural(latency.count, 'answer')}"
     return "".join(f"{_property(key)}={_property(value)}\n" for key, value in values.items()).encode("ascii")
 
 

@@ -27,8 +27,8 @@ def prepare(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
-    except OSError as wrong:
-        raise ReportDirError(str(directory), wrong.strerror or str(wrong)) from wrong
+    except OSError as error:
+        raise ReportDirError(str(directory), error.strerror or str(error)) from error
 
 
 def put(path: Path, text: str) -> Path:

@@ -53,10 +53,10 @@ def render(run: Run) -> str:
         },
     }
     pages = ",\n".join(_encode(_page(case)) for case in cases)
-    told = sorted(
+    exchanges = sorted(
         (entry for case in cases for entry in _entries(case)), key=lambda entry: entry["_kms"]["started"]
     )
-    entries = ",\n".join(map(_encode, told))
+    entries = ",\n".join(map(_encode, exchanges))
     return f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n{entries}\n]}}}}\n'
 
 
@@ -68,12 +68,12 @@ def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
     try:
         document = json.loads(read_file(path).decode("utf-8"))
         return [_read_entry(entry) for entry in document["log"]["entries"]]
-    except OSError as wrong:
-        raise TranscriptError(str(path), wrong.strerror or str(wrong)) from wrong
-    except (ValueError, RecursionError) as wrong:
-        raise TranscriptError(str(path), f"it is not JSON of the right form ({wrong})") from wrong
-    except (KeyError, TypeError, IndexError, AttributeError) as wrong:
-        raise TranscriptError(str(path), f"a member is missing or of the wrong kind ({wrong!r})") from wrong
+    except OSError as error:
+        raise TranscriptError(str(path), error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise TranscriptError(str(path), f"it is not JSON of the right form ({error})") from error
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise TranscriptError(str(path), f"a member is missing or of the wrong kind ({error!r})") from error
 
 
 def _began(case: CaseResult) -> float:

@@ -24,7 +24,7 @@ from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Run, RunVerdict, counts_told, headline
+from kms_conformance.judging.verdict import Run, RunVerdict, counts_of, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts, latency_of, left_behind
 from kms_conformance.outputs.again import again
@@ -39,7 +39,7 @@ from kms_conformance.outputs.overview import (
     warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import plural, shorten, told_duration, visible, visible_lines
+from kms_conformance.outputs.text import duration_text, plural, shorten, visible, visible_lines
 
 NAME = "report.html"
 TEMPLATES = "kms_conformance.reports"
@@ -81,7 +81,7 @@ def render(run: Run) -> str:
         run=run,
         title=_TITLES[run.verdict],
         headline=visible(headline(run)),
-        counts=counts_told(run),
+        counts=counts_of(run),
         about=[(name, visible(value)) for name, value in facts(run)],
         latency=latency_of(run),
         left_behind=left_behind(run),
@@ -94,9 +94,9 @@ def render(run: Run) -> str:
         warnings=[_cause(run, group) for group in warning_groups(run)],
         accepted=[case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted],
         shaky=[
-            (verdict, found)
+            (verdict, cases)
             for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE)
-            if (found := with_verdict(run, verdict))
+            if (cases := with_verdict(run, verdict))
         ],
         untested=untested(run),
         groups=_groups(run),
@@ -106,7 +106,7 @@ def render(run: Run) -> str:
         ],
         visible=visible,
         plural=plural,
-        took=told_duration,
+        took=duration_text,
     )
 
 
@@ -149,9 +149,9 @@ def section_places(run: Run) -> dict[tuple[str, str], str]:
 
 def _groups(run: Run) -> list[tuple[str, list[Any]]]:
     """Return the sections by contract."""
-    found = sections(run)
+    all_sections = sections(run)
     grouped = [
-        (contract_title(run, contract), [section for section in found if section.contract == contract])
+        (contract_title(run, contract), [section for section in all_sections if section.contract == contract])
         for contract in contract_ids(run)
     ]
     return [(title, own) for title, own in grouped if own]
@@ -161,9 +161,9 @@ def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) ->
     return {
         "place": place,
         "result": case,
-        "took": told_duration(case.duration),
-        "waited": told_duration(case.waited) if case.waited else "",
-        "rows": [found for name in case.requirements if (found := verdicts.get((case.contract, name)))],
+        "took": duration_text(case.duration),
+        "waited": duration_text(case.waited) if case.waited else "",
+        "rows": [row for name in case.requirements if (row := verdicts.get((case.contract, name)))],
         "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
         "drawings": {
             finding.exchange: Markup(history.svg(drawn))  # noqa: S704 - made of numbers and escaped words
@@ -176,7 +176,7 @@ def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) ->
 
 def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
     sent, answer = exchange.sent, exchange.answer
-    found = [finding.severity for finding in case.findings if finding.exchange == exchange.id]
+    severities = [finding.severity for finding in case.findings if finding.exchange == exchange.id]
     body = sent.text if sent.text is not None else None if sent.body is None else pretty(sent.body)
     if answer is None:
         response = f"no answer: {exchange.trouble or exchange.outcome}"
@@ -188,9 +188,9 @@ def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
         "step": visible(exchange.step),
         "line": visible(f"{sent.method} {sent.path}"),
         "outcome": visible(exchange.outcome),
-        "took": told_duration(exchange.duration),
+        "took": duration_text(exchange.duration),
         "identity": exchange.identity,
-        "verdict": worst(found).value if found else "",
+        "verdict": worst(severities).value if severities else "",
         "request": _text(_message(f"{sent.method} {sent.url}", sent.headers.items(), body)),
         "response": _text(visible_lines(response)),
         # What passed is hardly sent again, and its curl lines would be a fifth of the page.

@@ -40,8 +40,8 @@ class Section:
 
         A row that does not apply says nothing about the others of its section.
         """
-        told = [result.verdict for result in self.judged]
-        return worst([verdict for verdict in told if verdict is not Verdict.NOT_APPLICABLE] or told)
+        verdicts = [result.verdict for result in self.judged]
+        return worst([verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE] or verdicts)
 
     @property
     def partly(self) -> bool:
@@ -67,7 +67,7 @@ def sections(run: Run) -> tuple[Section, ...]:
     )
 
 
-def rows_told(run: Run) -> str:
+def rows_text(run: Run) -> str:
     """Return how many rows of the contracts have a verdict from a case that was run; ``""`` for a run of no rows."""
     demanded = [result for section in sections(run) for result in section.demanded]
     excluded = len(run.rows) - len(demanded)
@@ -152,5 +152,5 @@ def unseen(run: Run) -> str:
 
 
 def _title(rows: Sequence[RowResult], anchor: str) -> str:
-    told = next((result.row.section_title for result in rows if result.row.section_title), "")
-    return told or anchor.replace("-", " ").replace("_", " ")
+    title = next((result.row.section_title for result in rows if result.row.section_title), "")
+    return title or anchor.replace("-", " ").replace("_", " ")

@@ -89,14 +89,14 @@ def file_name(case_id: str) -> str:
 
 def _script(run: Run, case: CaseResult, owners: Mapping[str, str]) -> str:
     document = pprint.pformat(_document(run, case, owners), width=110, sort_dicts=False)
-    told = json.dumps(f"{case.title}")
+    title = json.dumps(f"{case.title}")
     return (
         f"{MARK}# Case {case.id} of run {run.meta.get('run_id', '')}.\n"
         "# Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.\n"
         "# Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,\n"
         "# KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.\n"
         f"\n{_runtime()}\n\n"
-        f"TITLE = {told}\n"
+        f"TITLE = {title}\n"
         f"CASE = {document}\n"
         'CASE["new_run"] = secrets.token_hex(4)\n\n'
         'if __name__ == "__main__":\n    print(TITLE)\n    sys.exit(main(CASE))\n'
@@ -158,7 +158,7 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
 
 def _promises(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     """Return the expectations of an exchange that did not hold."""
-    told = {
+    broken = {
         (finding.requirement, finding.expected)
         for finding in case.findings
         if finding.exchange == exchange.id
@@ -168,7 +168,8 @@ def _promises(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     return [
         expectation
         for expectation in case.expectations
-        if expectation.exchange == exchange.id and (expectation.requirement, expectation.told()) in told
+        if expectation.exchange == exchange.id
+        and (expectation.requirement, expectation.description()) in broken
     ]
 
 
@@ -219,7 +220,7 @@ def _step(
         "needed": [200, 201, 202, 204] if succeeded and captures and not own else [],
         "promises": [
             [
-                f"{expectation.told()} ({expectation.requirement})",
+                f"{expectation.description()} ({expectation.requirement})",
                 [to_document(outcome) for outcome in expectation.outcomes],
                 [
                     {"path": member.path, "check": member.check, "value": member.value}
@@ -301,15 +302,15 @@ def _base(steps: Sequence[Exchange], target: Mapping[str, Any]) -> str:
     urls += [
         table["base_url"] for table in target.values() if isinstance(table, Mapping) and "base_url" in table
     ]
-    told = [
+    servers = [
         str(url).rstrip("/") for url in urls if steps and steps[0].sent.url.startswith(str(url).rstrip("/"))
     ]
-    return told[0] if told else str(target.get("base_url", ""))
+    return servers[0] if servers else str(target.get("base_url", ""))
 
 
 def _instance(steps: Sequence[Exchange]) -> str:
     """Return the id that stands in most requests: the instance's."""
-    found = Counter(
+    instances = Counter(
         value
         for exchange in steps
         for value in set(
@@ -323,7 +324,7 @@ def _instance(steps: Sequence[Exchange]) -> str:
             )
         )
     )
-    return found.most_common(1)[0][0] if found else ""
+    return instances.most_common(1)[0][0] if instances else ""
 
 
 def _is_fresh(target: Mapping[str, Any], contract: str) -> bool:

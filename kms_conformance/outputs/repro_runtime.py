@@ -56,11 +56,11 @@ class Reproduction:
                 answer = self.send(step)
                 status, body = answer[0], answer[2]
                 print(f"{status} {step['method']} {step['step']}")
-                for told, outcomes, members in step["promises"]:
+                for sentence, outcomes, members in step["promises"]:
                     wrong = self.mismatch(answer, outcomes, members)
                     if wrong:
-                        print(f"  expected {told}\n  got {wrong}")
-                        broken.append(told)
+                        print(f"  expected {sentence}\n  got {wrong}")
+                        broken.append(sentence)
                 # Only now: what an answer is held against is of the answers before it.
                 for path, recorded in step["captures"]:
                     value = pick(body, path)
@@ -103,8 +103,8 @@ class Reproduction:
             with OPENER.open(request, timeout=60) as answer:
                 content = answer.read()
                 return json.loads(content) if content else None
-        except (urllib.error.URLError, ValueError, OSError) as wrong:
-            raise CouldNotRunError(f"the control protocol at {url} answers {wrong}") from None
+        except (urllib.error.URLError, ValueError, OSError) as error:
+            raise CouldNotRunError(f"the control protocol at {url} answers {error}") from None
 
     def send(self, step: dict[str, Any]) -> Answer:
         """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
@@ -129,8 +129,8 @@ class Reproduction:
                 return read(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refused:
             return read(refused.code, refused.headers, refused.read())
-        except (OSError, ValueError, urllib.error.URLError) as wrong:
-            return 0, {}, None, str(wrong)
+        except (OSError, ValueError, urllib.error.URLError) as error:
+            return 0, {}, None, str(error)
 
     def token(self, identity: str) -> str:
         """Return the token of an identity, from the environment or from the token issuer."""
@@ -146,8 +146,8 @@ class Reproduction:
                 try:
                     with OPENER.open(iam, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
                         token = json.loads(answer.read())["access_token"]
-                except (OSError, ValueError, KeyError) as wrong:
-                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({wrong})") from None
+                except (OSError, ValueError, KeyError) as error:
+                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({error})") from None
             if not token:
                 raise CouldNotRunError(
                     f"set KMS_TOKEN_{identity.upper()}, or {stem}_API_KEY and KMS_IAM_URL"
@@ -159,7 +159,7 @@ class Reproduction:
 
     def text(self, recorded: str) -> str:
         """Return a recorded text with every value of that run replaced by one of this run."""
-        return self.variable.sub(lambda found: self.value(found[0]), recorded) if recorded else recorded
+        return self.variable.sub(lambda match: self.value(match[0]), recorded) if recorded else recorded
 
     def value(self, recorded: str) -> str:
         """Return what stands for a recorded value here; one that no answer has given is made anew."""
@@ -197,11 +197,15 @@ class Reproduction:
         status, headers, body, text = answer
         if not status:
             return text or "no answer"
-        told = [complaint(outcome, status, body) for outcome in outcomes]
-        if told and all(told):
+        complaints = [complaint(outcome, status, body) for outcome in outcomes]
+        if complaints and all(complaints):
             return next(
-                (one for one, outcome in zip(told, outcomes, strict=True) if status in outcome["statuses"]),
-                told[0],
+                (
+                    one
+                    for one, outcome in zip(complaints, outcomes, strict=True)
+                    if status in outcome["statuses"]
+                ),
+                complaints[0],
             )
         for member in members:
             wrong = self.member(member, headers, body, text)
@@ -217,7 +221,7 @@ class Reproduction:
             return (
                 ""
                 if value is not MISSING and wanted in (None, value)
-                else f"header {path} = {told_of(value)}"
+                else f"header {path} = {shown_value(value)}"
             )
         if check == "hides":
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
@@ -227,8 +231,8 @@ class Reproduction:
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
-            found = any(re.search(pattern, entry) for pattern in member["value"] for entry in texts)
-            holds = found is (check == "matches")
+            any_match = any(re.search(pattern, entry) for pattern in member["value"] for entry in texts)
+            holds = any_match is (check == "matches")
         else:
             holds = {
                 "equals": there and type(value) is type(wanted) and value == wanted,
@@ -240,12 +244,12 @@ class Reproduction:
                 "lacks": not there or value is None or (isinstance(value, list) and wanted not in value),
                 "length": isinstance(value, list) and len(value) == wanted,
             }[check]
-        return "" if holds else f"{path} = {told_of(value)}"
+        return "" if holds else f"{path} = {shown_value(value)}"
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
         for step in reversed(self.case["clean_up"]):
-            if all(found[0] in self.values for found in VARIABLE.finditer(step["target"])):
+            if all(match[0] in self.values for match in VARIABLE.finditer(step["target"])):
                 try:
                     self.send(step)
                 except CouldNotRunError:
@@ -259,7 +263,7 @@ def complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
     if outcome["code"] is not None:
         code = pick(body, outcome["code_at"]) if outcome["code_at"] else MISSING
         if code != outcome["code"]:
-            return f"{status} with code {told_of(code)}"
+            return f"{status} with code {shown_value(code)}"
     return _text_complaint(outcome, status, body) or _target_complaint(outcome, body)
 
 
@@ -275,7 +279,7 @@ def _text_complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
         if patterns
         else any(says(text, known, detail=outcome["detail"]) for known in messages)
     )
-    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {told_of(text)}"
+    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {shown_value(text)}"
 
 
 def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
@@ -284,7 +288,7 @@ def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
         return ""
     target = pick(body, outcome["target_at"])
     fits = isinstance(target, dict) and [target.get("type"), target.get("name")] == list(outcome["target"])
-    return "" if fits else f"{outcome['code']} with target {told_of(target)}"
+    return "" if fits else f"{outcome['code']} with target {shown_value(target)}"
 
 
 def read(status: int, headers: Any, content: bytes) -> Answer:
@@ -305,8 +309,8 @@ def pick(document: Any, path: str) -> Any:
     if head == "*":
         if not isinstance(document, list):
             return MISSING
-        found = [pick(entry, rest) for entry in document]
-        return [value for value in found if value is not MISSING]
+        values = [pick(entry, rest) for entry in document]
+        return [value for value in values if value is not MISSING]
     if isinstance(document, dict) and head in document:
         return pick(document[head], rest)
     if isinstance(document, list) and head.isdigit() and int(head) < len(document):
@@ -314,7 +318,7 @@ def pick(document: Any, path: str) -> Any:
     return MISSING
 
 
-def told_of(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """Return a value in a few characters."""
     return "nothing" if value is MISSING else repr(value)[:200]
 

@@ -62,11 +62,16 @@ class State:
         *,
         worker: str = "",
         workers: int = 1,
-        watcher: Any = None,
+        progress_reporter: Any = None,
     ) -> None:
-        self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
+        self._start, self._report_dir, self._worker, self._progress_reporter = (
+            start,
+            report_dir,
+            worker,
+            progress_reporter,
+        )
         self._session: Session | None = None
-        self._collection = Collection(lambda: self.session, worker, watcher, workers)
+        self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
         self.run: Run | None = None
         self.unwritten: ReportDirError | None = None
 
@@ -92,13 +97,14 @@ class State:
         plugins.register(LogRedaction(self._clean, session.config), "kms-log-redaction")
         plugins.register(self._collection, "kms-collection")
         plugins.register(
-            Reporting(lambda: self.session, self._clean, self._worker, self._watcher), "kms-reporting"
+            Reporting(lambda: self.session, self._clean, self._worker, self._progress_reporter),
+            "kms-reporting",
         )
         try:
             if self._report_dir is not None:
                 prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
-            if not self._worker and self._watcher is None:
+            if not self._worker and self._progress_reporter is None:
                 self.session.check()
         except SuiteError as error:
             pytest.exit(str(error), returncode=error.exit_code)
@@ -139,8 +145,8 @@ class State:
         return True
 
     def _show_waiting(self, number: int, until: float) -> None:
-        if self._watcher is not None:
-            self._watcher.waiting(number, until)
+        if self._progress_reporter is not None:
+            self._progress_reporter.waiting(number, until)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -168,10 +174,10 @@ class State:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """End the waits; then, once no worker is at work any more, clean up, form the verdict and write the reports."""
         self._end_waits(session)
-        told = yield
+        result = yield
         if self._session is not None and not self._worker:
             self._conclude(session)
-        return told
+        return result
 
     def _end_waits(self, session: pytest.Session) -> None:
         if self._session is None:
@@ -194,10 +200,10 @@ class State:
                 try:
                     write_all(self.run, self._report_dir)
                     self._leave_shard(self.run, self._report_dir)
-                except (ReportDirError, OSError) as wrong:
-                    self.unwritten = _of_report(wrong, self._report_dir)
-            if self._watcher is not None:
-                self._watcher.stop()
+                except (ReportDirError, OSError) as error:
+                    self.unwritten = _of_report(error, self._report_dir)
+            if self._progress_reporter is not None:
+                self._progress_reporter.stop()
             if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and self.exit_code:
                 # As `run` ends: what is not verified is no success, not even where all that was selected has passed.
                 session.exitstatus = self.exit_code

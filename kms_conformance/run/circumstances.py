@@ -63,7 +63,7 @@ def circumstances(
         "command_line": [],
         "environment": environment(),
         "servers": traffic["servers"],
-        "identities": {name: {"roles": list(told)} for name, told in sorted(roles.items())},
+        "identities": {name: {"roles": list(names)} for name, names in sorted(roles.items())},
         "requests": {name: traffic[name] for name in ("sent", "throttled", "waited_s")},
     }
     return blocks if left is None else {**blocks, "left_behind": list(left)}

@@ -57,7 +57,7 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
         if first.answer is not None and first.answer.kind.startswith("an HTML"):
             raise PreflightRefusedError(
                 url,
-                f"it does not speak the {contract.title} API: {method} {first.sent.path} gave {_told(first)}",
+                f"it does not speak the {contract.title} API: {method} {first.sent.path} gave {_answer_text(first)}",
                 "check base_url; a proxy or another service may answer in its place.",
             )
         return first
@@ -67,8 +67,8 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
     if "speaks" in probe and not (_speaks(first, probe) or _speaks(second, probe)):
         raise PreflightRefusedError(
             url,
-            f"it does not speak the {contract.title} API: {method} {first.sent.path} gave {_told(first)}, "
-            f"{method} of an unknown thing gave {_told(second)}",
+            f"it does not speak the {contract.title} API: {method} {first.sent.path} gave {_answer_text(first)}, "
+            f"{method} of an unknown thing gave {_answer_text(second)}",
             "check base_url; a proxy or another service may answer in its place.",
         )
     if _bars(first, probe) and _bars(second, probe):
@@ -124,7 +124,7 @@ def _speaks(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
     return exchange.answer is not None and pick(exchange.answer.body, str(probe["speaks"])) is not MISSING
 
 
-def _told(exchange: Exchange) -> str:
+def _answer_text(exchange: Exchange) -> str:
     answer = exchange.answer
     if answer is None:
         return exchange.trouble

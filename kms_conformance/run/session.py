@@ -13,7 +13,6 @@ from typing import Any
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.file_lock import private_folder
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
@@ -28,7 +27,7 @@ from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
-from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import has_preflight, preflight

@@ -220,12 +220,12 @@ def read_target(
     :class:`BadValueError` or :class:`MissingSecretError`.
     """
     document = _read_file(path) if path else {}
-    known = target_schema()
-    _refuse_unknown_keys(document, known, known, path or "")
+    schema = target_schema()
+    _refuse_unknown_keys(document, schema, schema, path or "")
     given = dict(flags or {})
     contract = given.get("contract") or environ.get("KMS_CONTRACT") or document.get("contract")
     system = system_of(str(contract).partition(",")[0]) if contract else first_system()
-    document = _overlay(document, _from_environment(environ, known, system))
+    document = _overlay(document, _from_environment(environ, schema, system))
     if PRINCIPAL in given.get("identities", {}):
         named = dict(given["identities"])
         given["identities"] = {**named, system.principal: named.pop(PRINCIPAL)}
@@ -296,12 +296,12 @@ def _read_file(path: str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors put a mark first
     except FileNotFoundError:
         raise TargetFileError(path, "there is no such file") from None
-    except OSError as wrong:
-        raise TargetFileError(path, wrong.strerror or "it cannot be read") from None
+    except OSError as error:
+        raise TargetFileError(path, error.strerror or "it cannot be read") from None
     except UnicodeDecodeError:
         raise TargetFileError(path, "it is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as wrong:
-        raise TargetFileError(path, f"it is not TOML ({wrong})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise TargetFileError(path, f"it is not TOML ({error})") from None
 
 
 def _refuse_unknown_keys(
@@ -318,8 +318,8 @@ def _refuse_unknown_keys(
     for key, value in document.items():
         if key not in names and closed:
             near = did_you_mean(key, names)
-            known = f"did you mean {prefix + near!r}?" if near else f"known here: {', '.join(names)}."
-            raise UnknownTargetKeyError(path, prefix + key, known)
+            hint = f"did you mean {prefix + near!r}?" if near else f"known here: {', '.join(names)}."
+            raise UnknownTargetKeyError(path, prefix + key, hint)
         if key in named:
             _refuse_unknown_keys(value, named[key], root, path, f"{prefix}{key}.")
 
@@ -379,8 +379,8 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
     api_key = _secret(name, "api_key", entry, base_url, environ)
     token = _secret(name, "token", entry, base_url, environ)
-    found = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
-    more = {member: value for member, value in found.items() if value is not None}
+    secrets = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
+    more = {member: value for member, value in secrets.items() if value is not None}
     if api_key is None and token is None and not more:
         raise MissingSecretError(name, "the table names none")
     return Identity(name, api_key=api_key, token=token, more=more)

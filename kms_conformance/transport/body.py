@@ -31,7 +31,8 @@ TOO_LONG_HEAD = f"an answer with more than {MOST_HEADERS} headers or {LARGEST_HE
 _TOO_MANY = f"an answer with more than {MOST_VALUES} JSON values"
 _TOO_LONG = f"an answer with a JSON text of more than {LONGEST_TEXT} bytes"
 _PACKED = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# A text, or what would be one if it had an end: no byte is looked at twice.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _HALF = re.compile("[\ud800-\udfff]")
 _MAY_BE_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed")
 

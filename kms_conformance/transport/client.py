@@ -30,7 +30,7 @@ from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSU
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
-from kms_conformance.transport.crowd import Crowd
+from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
 from kms_conformance.transport.rate_limit import RateLimit
@@ -74,7 +74,7 @@ class Client:
         self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
-        self._crowd = Crowd()
+        self._concurrency_limit = ConcurrencyLimit()
         self.tokens = Tokens(target, self._http, redactor, self.take_turn)
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
@@ -121,7 +121,7 @@ class Client:
         or that its answer may not be the service's. Where the endpoint is away (:mod:`kms_conformance.transport.outage`), it
         is waited for; the exchange notes that no answer came for that reason, or may not have come for it.
         """
-        with self._crowd.place():
+        with self._concurrency_limit.place():
             return self._patiently(request, case)
 
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
@@ -147,11 +147,11 @@ class Client:
             if wait is None:
                 break
             if status == HTTPStatus.TOO_MANY_REQUESTS:
-                self._crowd.refused(case)
+                self._concurrency_limit.refused(case)
             waited += wait
             self.traffic.waits(wait)
             time.sleep(wait)
-        self._crowd.answered()
+        self._concurrency_limit.answered()
         if waited:
             notes = {
                 **exchange.notes,
@@ -287,8 +287,8 @@ class Client:
             reply, trouble = self._read(built), ""
         except httpx.TimeoutException:
             reply, trouble = None, f"{LATE} {self.target.timeout:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL) as wrong:
-            reply, trouble = None, _trouble(wrong)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply, trouble = None, _trouble(error)
         ended = time.perf_counter()
         with self._lock:
             self.sent += 1
@@ -421,18 +421,18 @@ def form_of(value: str) -> str:
         return f"text {len(value)}"
 
 
-def _trouble(wrong: Exception) -> str:
+def _trouble(error: Exception) -> str:
     """Say what happened to the connection, in the words of the field and in none of the server's own.
 
     A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
     """
-    if isinstance(wrong, UnfitAnswerError):
-        return str(wrong)
-    if isinstance(wrong, httpx.ConnectError):
-        return f"{NO_CONNECTION} ({wrong})"
-    told = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()
-    if isinstance(wrong, httpx.RemoteProtocolError):
+    if isinstance(error, UnfitAnswerError):
+        return str(error)
+    if isinstance(error, httpx.ConnectError):
+        return f"{NO_CONNECTION} ({error})"
+    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    if isinstance(error, httpx.RemoteProtocolError):
         if told.startswith(("peer closed", "server disconnected")):
             return f"a connection closed before the answer was complete ({told})"
         return f"an answer that is not HTTP ({told})"
-    return f"{BROKEN} ({told or type(wrong).__name__})"
+    return f"{BROKEN} ({told or type(error).__name__})"

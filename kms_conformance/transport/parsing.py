@@ -38,10 +38,10 @@ class ParsedAnswer:
         self._fed += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if not self.done:
-                self.why = type(wrong).__name__
+                self.why = type(error).__name__
                 self.fail(NOT_HTTP)
         # What the parser keeps for itself: a header without end, or pieces of a body that are all frame.
         if not self._headed and self._fed > LARGEST_HEAD + len(data) and not self.done:

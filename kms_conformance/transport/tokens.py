@@ -153,10 +153,10 @@ def roles_in(token: str) -> tuple[str, ...]:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (IndexError, ValueError):
         return ()
-    told = [claims.get(name) for name in _ROLE_CLAIMS] if isinstance(claims, dict) else []
+    values = [claims.get(name) for name in _ROLE_CLAIMS] if isinstance(claims, dict) else []
     names = [
         name
-        for value in told
+        for value in values
         for name in ([value] if isinstance(value, str) else value if isinstance(value, list | dict) else ())
     ]
     return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and _ROLE.fullmatch(name)))

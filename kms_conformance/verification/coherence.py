@@ -39,14 +39,14 @@ def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any])
     """Check that no exchange is there twice, and that not more are missing than were sent and not kept."""
     seen: dict[str, set[int]] = {}
     for exchange in exchanges:
-        found = _NUMBER.fullmatch(exchange.id)
-        if found is None:
+        match = _NUMBER.fullmatch(exchange.id)
+        if match is None:
             yield f"transcript.har: the exchange {exchange.id!r} has no number"
             continue
-        numbers = seen.setdefault(found[1], set())
-        if int(found[2]) in numbers:
+        numbers = seen.setdefault(match[1], set())
+        if int(match[2]) in numbers:
             yield f"transcript.har: the exchange {exchange.id} is there twice"
-        numbers.add(int(found[2]))
+        numbers.add(int(match[2]))
     dropped = sum(case.checks - len(case.expectations) for case in run.cases)
     allowed = dropped + int(record["requests"]["throttled"]) + _PREFLIGHT * len(seen)
     gaps = [
@@ -72,11 +72,11 @@ def _addresses(exchanges: Iterable[Exchange], target: Mapping[str, Any]) -> Iter
 
 def _agents(exchanges: Iterable[Exchange], version: str) -> Iterator[str]:
     for exchange in exchanges:
-        found = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
-        if found is not None and found[1] != version:
-            yield f"transcript.har: exchange {exchange.id} names version {found[1]} of the suite, results.json {version}"
-        elif found is not None and found[2] != exchange.case and "<" not in found[2]:
-            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {found[2]}"
+        match = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
+        if match is not None and match[1] != version:
+            yield f"transcript.har: exchange {exchange.id} names version {match[1]} of the suite, results.json {version}"
+        elif match is not None and match[2] != exchange.case and "<" not in match[2]:
+            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {match[2]}"
 
 
 def _times(run: Run) -> Iterator[str]:
@@ -125,19 +125,19 @@ def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
     """Check that no two cases share the id of a request that the suite has made."""
     owners: dict[str, str] = {}
     for exchange in exchanges:
-        told = exchange.sent.headers.get("correlation-id", "")
-        if _UUID.fullmatch(told) and owners.setdefault(told, exchange.case) != exchange.case:
-            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[told]}"
+        correlation = exchange.sent.headers.get("correlation-id", "")
+        if _UUID.fullmatch(correlation) and owners.setdefault(correlation, exchange.case) != exchange.case:
+            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[correlation]}"
 
 
 def _profile(record: Mapping[str, Any]) -> Iterator[str]:
     """Check what the command line says of itself against what the results say."""
     words = [str(word) for word in record["command_line"]]
-    for option, told in (("--profile", record["profile"]), ("--edition", record["edition"])):
+    for option, recorded in (("--profile", record["profile"]), ("--edition", record["edition"])):
         given = [after for before, after in pairwise(words) if before == option]
         given += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
-        if given and given[-1] != told:
-            yield f"results.json: the command line says {option} {given[-1]}, the record {told}"
+        if given and given[-1] != recorded:
+            yield f"results.json: the command line says {option} {given[-1]}, the record {recorded}"
 
 
 def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:
@@ -148,5 +148,5 @@ def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:
 
 def unknown_cases(run: Run, installed: Iterable[str]) -> list[CaseResult]:
     """Return the cases of a record that the suite's version does not have: somebody's own."""
-    known = set(installed)
-    return [case for case in run.cases if case.id not in known]
+    installed_ids = set(installed)
+    return [case for case in run.cases if case.id not in installed_ids]

@@ -130,8 +130,8 @@ def here(
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), told.out, told.err)
+        captured = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     yield run
     signal.signal(signal.SIGTERM, handler)
@@ -150,7 +150,7 @@ def test_error(
         (tmp_path / "target.toml").write_text(text)
         arguments = ["--target", "target.toml", *arguments]
     ended = (command if name in REAL else here)("run", *arguments, "--timeout", "2", T=KEY)
-    assert ended.code == code, ended.told
+    assert ended.code == code, ended.output
     lines = [line for line in ended.err.splitlines() if line]
     assert lines[0].startswith("error: "), name
     assert says in lines[0]
@@ -159,9 +159,9 @@ def test_error(
     assert hint in lines[1]
     assert len(lines) == 2
     assert ended.out == ""
-    assert "Traceback" not in ended.told
-    assert KEY not in ended.told
-    assert JWT not in ended.told
+    assert "Traceback" not in ended.output
+    assert KEY not in ended.output
+    assert JWT not in ended.output
 
 
 @pytest.mark.parametrize(
@@ -181,11 +181,11 @@ def test_secret_in_wrong_usage(arguments: list[str], here: Callable[..., Any]) -
     ended = here(*arguments)
     assert ended.code == 2
     assert "…" in ended.err
-    assert KEY not in ended.told
+    assert KEY not in ended.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "--no-such-flag"], "No such option '--no-such-flag'"),
         (["run", "--max-wait", "long"], "'long' is not a valid float"),
@@ -194,16 +194,16 @@ def test_secret_in_wrong_usage(arguments: list[str], here: Callable[..., Any]) -
         (["explain"], "Missing argument"),
     ],
 )
-def test_wrong_usage(arguments: list[str], told: str, command: Callable[..., Any]) -> None:
+def test_wrong_usage(arguments: list[str], message: str, command: Callable[..., Any]) -> None:
     """What is no valid command line is refused with exit code 2."""
     ended = command(*arguments)
     assert ended.code == 2
-    assert told in ended.err
-    assert "Traceback" not in ended.told
+    assert message in ended.err
+    assert "Traceback" not in ended.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["corpus", "show", "junk.xz"], "FILE is 'junk.xz': that is no corpus"),
         (["corpus", "show", "--contract", "kmip"], "contract is 'kmip': there is no such contract"),
@@ -212,20 +212,20 @@ def test_wrong_usage(arguments: list[str], told: str, command: Callable[..., Any
     ],
 )
 def test_wrong_values_of_other_commands(
-    arguments: list[str], told: str, here: Callable[..., Any], tmp_path: Path
+    arguments: list[str], message: str, here: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The other commands tell a wrong value as `run` does."""
     (tmp_path / "junk.xz").write_text("junk")
     ended = here(*arguments)
-    assert ended.code == 2, ended.told
-    assert told in ended.err
+    assert ended.code == 2, ended.output
+    assert message in ended.err
     assert "hint: " in ended.err
 
 
 def test_sweep_by_environment(here: Callable[..., Any]) -> None:
     """`sweep` takes its endpoint from the environment as `run` does."""
     ended = here("sweep", KMS_BASE_URL="http://127.0.0.1:9", KMS_INSTANCE=INSTANCE, KMS_TOKEN=KEY)
-    assert ended.code == 4, ended.told
+    assert ended.code == 4, ended.output
     assert "http://127.0.0.1:9 cannot be judged" in ended.err
 
 
@@ -234,10 +234,10 @@ def test_authorities_that_cannot_be_read(command: Callable[..., Any], tmp_path: 
     (tmp_path / "empty.pem").write_text("")
     for name in ("nowhere.pem", "empty.pem"):
         ended = command("run", "--no-fuzz", "-k", "delete_twice", SSL_CERT_FILE=name)
-        assert ended.code == 2, ended.told
+        assert ended.code == 2, ended.output
         assert ended.err.startswith(f"error: SSL_CERT_FILE is '{name}': ")
         assert "hint: give a file of certificates" in ended.err
-        assert "Traceback" not in ended.told
+        assert "Traceback" not in ended.output
 
 
 def test_an_error_of_the_suite_is_no_verdict(
@@ -259,7 +259,7 @@ def test_an_error_of_the_suite_is_no_verdict(
     monkeypatch.setenv("KMS_TRACEBACK", "1")
     traced = here("run", "--target", "target.toml")
     assert "in broken" in traced.err
-    assert KEY not in ended.told + traced.told
+    assert KEY not in ended.output + traced.output
 
 
 def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:

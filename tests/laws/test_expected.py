@@ -15,12 +15,21 @@ from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.changes import Change
-from kms_conformance.laws.expected import About, Stated, Window, of_list, of_number, of_object, of_probe, same
-from kms_conformance.laws.snapshot import Sight
+from kms_conformance.laws.expected import (
+    ExpectedAnswer,
+    KnownFacts,
+    Window,
+    of_list,
+    of_number,
+    of_object,
+    of_probe,
+    same,
+)
+from kms_conformance.laws.snapshot import ObservedValue
 from kms_conformance.run.answer import Answer
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
-ABOUT = About(("moving",), Window(NOON, NOON, timedelta(seconds=60)), ("ring",), {"id": ["one", "two"]})
+ABOUT = KnownFacts(("moving",), Window(NOON, NOON, timedelta(seconds=60)), ("ring",), {"id": ["one", "two"]})
 KEY = {
     "id": "one",
     "state": 1,
@@ -37,9 +46,9 @@ class Fake:
         self.ok = ok
 
 
-def sight(value: Any, at: str = "", *, ok: bool = True, whole: str = "") -> Sight:
+def observed(value: Any, at: str = "", *, ok: bool = True, whole: str = "") -> ObservedValue:
     """Return a thing as an answer shows it."""
-    return Sight(cast("Answer", Fake(ok=ok)), at, value, whole)
+    return ObservedValue(cast("Answer", Fake(ok=ok)), at, value, whole)
 
 
 def complaint(member: Member, body: Any) -> str | None:
@@ -51,7 +60,7 @@ def complaint(member: Member, body: Any) -> str | None:
     return mismatch(Expectation("x1", "row", Verdict.FAILED, (), (member,)), exchange, SCHEMA_FILES)
 
 
-def wrong(stated: Stated | None, body: Any) -> list[str]:
+def wrong(stated: ExpectedAnswer | None, body: Any) -> list[str]:
     """Return the paths of the members that a body does not fulfil."""
     assert stated is not None
     return [member.path for member in stated.members if complaint(member, body)]
@@ -59,7 +68,7 @@ def wrong(stated: Stated | None, body: Any) -> list[str]:
 
 def seen(after: Mapping[str, Any], *changes: Change) -> list[str]:
     """Return what is wrong with a key that was as above."""
-    return wrong(of_object(sight(KEY), sight(after), changes, ABOUT), after)
+    return wrong(of_object(observed(KEY), observed(after), changes, ABOUT), after)
 
 
 def test_what_is_not_named_stays() -> None:
@@ -101,8 +110,8 @@ def test_what_is_named_has_changed_so(
 
 def listed(after: Sequence[Mapping[str, Any]], *changes: Change) -> list[str]:
     """Return what is wrong with a list of two entries after changes."""
-    before = sight([{"id": "one", "text": "a"}, {"id": "two", "text": "b"}], "resources")
-    stated = of_list(before, sight(list(after), "resources"), changes, ABOUT, by="id", ordered=True)
+    before = observed([{"id": "one", "text": "a"}, {"id": "two", "text": "b"}], "resources")
+    stated = of_list(before, observed(list(after), "resources"), changes, ABOUT, by="id", ordered=True)
     return wrong(stated, {"resources": list(after)})
 
 
@@ -133,13 +142,15 @@ def test_dates_are_moments() -> None:
 
 def test_numbers_and_probes() -> None:
     """A count rises by one, a ciphertext opens as before unless something else is named."""
-    stated = of_number(sight("3", "total"), sight("4", "total"), [Change("plus-one")])
+    stated = of_number(observed("3", "total"), observed("4", "total"), [Change("plus-one")])
     assert stated is not None
     assert stated.members == (Member("total", "header", "4"),)
-    opens = of_probe(sight("text"), sight("text", "plaintext"), [], "<text>")
+    opens = of_probe(observed("text"), observed("text", "plaintext"), [], "<text>")
     assert opens is not None
     assert opens.members == (Member("plaintext", "equals", "<text>"),)
-    refused = of_probe(sight("text"), sight(MISSING, ok=False), [Change("equals", value="refused")], "<text>")
+    refused = of_probe(
+        observed("text"), observed(MISSING, ok=False), [Change("equals", value="refused")], "<text>"
+    )
     assert refused is not None
     assert refused.members == ()
     assert refused.outcomes[0].statuses == ()

@@ -128,8 +128,8 @@ def test_curl_lines_are_for_what_is_sent_again(realistic: Callable[[int, int], R
     """A case that passed shows its requests, but no curl lines; any other shows one with each exchange."""
     case = realistic(1, 1).cases[0]
     for verdict in Verdict:
-        told = replace(case, verdict=verdict, findings=())
-        text = html.render(replace(realistic(1, 1), cases=(told,)))
+        changed = replace(case, verdict=verdict, findings=())
+        text = html.render(replace(realistic(1, 1), cases=(changed,)))
         assert text.count("<h5>Request</h5>") == len(case.exchanges)
         assert text.count("curl -sS") == (0 if verdict is Verdict.PASSED else len(case.exchanges))
 
@@ -140,8 +140,8 @@ def test_bodies_are_text(realistic: Callable[[int, int], Run], text: str) -> Non
     run = realistic(1, 1)
     exchange = run.cases[0].exchanges[0]
     assert exchange.answer is not None
-    told = replace(exchange, answer=replace(exchange.answer, body={"text": text}))
-    page = html.render(replace(run, cases=(replace(run.cases[0], exchanges=(told,)),)))
+    changed = replace(exchange, answer=replace(exchange.answer, body={"text": text}))
+    page = html.render(replace(run, cases=(replace(run.cases[0], exchanges=(changed,)),)))
     (answer,) = re.findall(r"<h5>Answer</h5><pre>(.*?)</pre>", page, re.DOTALL)
     assert json.dumps(text) in unescape(answer)
     assert len(Page(page).named("script")) == 1

@@ -47,7 +47,7 @@ def test_reproduction_tells_the_servers_apart(name: str, sound: object) -> None:
 
     defect = next(row for row in defects() if row["name"] == name)
     played = play(defect, sound)  # type: ignore[arg-type]  # the fixture gives a server
-    assert (played.broken, played.sound) == (1, 0), played.told
+    assert (played.broken, played.sound) == (1, 0), played.output
 
 
 def test_what_cannot_be_sent_again_says_so(sound: object) -> None:
@@ -57,7 +57,7 @@ def test_what_cannot_be_sent_again_says_so(sound: object) -> None:
     defect = next(row for row in defects() if row["name"] == "tke-foreign-signer-counts")
     played = play(defect, sound)  # type: ignore[arg-type]  # the fixture gives a server
     assert (played.broken, played.sound) == (2, 2)
-    assert "could not be run: its requests are frames for a crypto unit" in played.told
+    assert "could not be run: its requests are frames for a crypto unit" in played.output
 
 
 def test_api_key_becomes_a_token(sound: Server, monkeypatch: pytest.MonkeyPatch) -> None:

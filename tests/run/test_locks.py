@@ -15,12 +15,11 @@ import pytest
 from commands import clean_environment
 
 from kms_conformance.errors import InstanceBusyError, PrivateFolderError
-from kms_conformance.file_lock import private_folder
-from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.run.locks import InstanceLocks, private_folder
 
 HOLDER = """
 import sys, time
-from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.run.locks import InstanceLocks, private_folder
 begun = time.time()
 with InstanceLocks("http://x", sys.argv[1], shared=True).hold(sys.argv[2].split(",") if sys.argv[2] else [], alone=sys.argv[3] == "alone"):
     print("held", flush=True)

@@ -49,7 +49,7 @@ def judge(command: Command, server: NullServer, tmp_path: Path) -> Ended:
         levels = {row["id"]: row["level"] for row in document["requirements"]}
         green = [case for case in document["cases"] if case["verdict"] in {"passed", "warned"}]
         assert not [case["id"] for case in green if "MUST" in {levels[row] for row in case["requirements"]}]
-    assert "Traceback" not in ended.told
+    assert "Traceback" not in ended.output
     return ended
 
 
@@ -94,7 +94,7 @@ def test_who_is_not_let_in(
         ended = command("run", "--base-url", server.url, *FLAGS, timeout=BOUND)
     assert ended.code == 4
     assert says in ended.first_line
-    assert advises in ended.told
+    assert advises in ended.output
 
 
 @pytest.mark.parametrize("name", NULLS)
@@ -158,7 +158,7 @@ def test_redirecting_token_issuer_takes_no_key_along(command: Command, tmp_path:
         assert other.requests == []
     assert ended.code == 4
     assert "gave no token for the identity 'manager': status 307" in ended.first_line
-    assert TOKEN not in ended.told
+    assert TOKEN not in ended.output
 
 
 @pytest.mark.parametrize("name", ["hang", "drip", "html", "random-bytes", "204", "200-empty-object"])
@@ -181,7 +181,7 @@ def test_null_token_issuer(command: Command, name: str) -> None:
         )
     assert ended.code == 4
     assert "gave no token for the identity 'manager'" in ended.first_line
-    assert TOKEN not in ended.told
+    assert TOKEN not in ended.output
 
 
 def test_answers_that_are_too_long_or_deep() -> None:

@@ -72,7 +72,7 @@ def run_cases(
 ) -> Run:
     """Run the installed cases (or those of a file) without the preflight, and return the verdict object."""
     session = Session(Options(**options), target)
-    state = State(lambda: session, options.get("report_dir"), watcher=watcher or Silent())
+    state = State(lambda: session, options.get("report_dir"), progress_reporter=watcher or Silent())
     quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", os.getcwd(), "-s"]  # noqa: PTH109 - pytest takes text
     where = [place] if place else ["--pyargs", "kms_conformance.scenarios.key_protect"]
     pytest.main([*quiet, "--import-mode=importlib", *arguments, *where], plugins=[state])

@@ -31,5 +31,5 @@ class ImportTokens(Base):
         """Pack key material for a retrieved import token."""
         try:
             return pack(material, token["payload"], token["nonce"], iv or self.case.random_bytes(IV_BYTES))
-        except ValueError as wrong:
-            raise Inconclusive(f"the import token cannot be used: {type(wrong).__name__}") from None
+        except ValueError as error:
+            raise Inconclusive(f"the import token cannot be used: {type(error).__name__}") from None

@@ -8,7 +8,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import made_object
-from kms_conformance.laws.snapshot import Scene, Thing
+from kms_conformance.laws.snapshot import PreparedCase, Thing
 
 _DAY = 86_400
 _HOUR = 3_600
@@ -19,7 +19,7 @@ _EXPIRED = "a key is deactivated within an hour of its expirationDate"
 _TOTALS_AND_LISTS = ("keys_total", "keys_everywhere_total", "key_rings", "instance_policies")
 
 
-class RichScene:
+class CasePreparation:
     """Makes the things of a case of the law of effects."""
 
     def __init__(self, kms: Asking, subject: Mapping[str, Any]) -> None:
@@ -27,11 +27,11 @@ class RichScene:
         self.kms, self.subject = kms, subject
         self.more: list[str] = subject.get("with", [])
         self.target = kms.case.context.target
-        self.scene = Scene()
+        self.prepared = PreparedCase()
 
-    def made(self) -> Scene:
+    def made(self) -> PreparedCase:
         """Make everything; the case is inconclusive when that fails."""
-        kms, marks = self.kms, self.scene.marks
+        kms, marks = self.kms, self.prepared.marks
         marks |= {
             "plaintext": kms.key_material(),
             "material": kms.key_material(),
@@ -55,12 +55,12 @@ class RichScene:
             self._adapter()
         if "import-token" in self.more:
             kms.create_import_token(expiration=900, maxAllowedRetrievals=50).needed()
-            self.scene.things.append(Thing("import_token", "", {}))
+            self.prepared.things.append(Thing("import_token", "", {}))
         if "instance" in self.more:
-            self.scene.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
+            self.prepared.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
         if self._has("kmip") and ("instance" in self.more or "kmip" in self.more):
-            self.scene.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
-        return self.scene
+            self.prepared.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
+        return self.prepared
 
     def _has(self, capability: str) -> bool:
         return self.target.capabilities.get(capability) is not False
@@ -68,7 +68,7 @@ class RichScene:
     # --- the key --------------------------------------------------------------------------------------------------
 
     def _subject(self, kind: str, state: str) -> None:
-        kms, marks = self.kms, self.scene.marks
+        kms, marks = self.kms, self.prepared.marks
         aliases = [kms.short_name("one"), kms.short_name("two")] if self._has("aliases") else []
         life = _EXPIRY if state == "deactivated" else 300 * _DAY
         inside = kms.in_ring(marks["ring"]) if "ring" in marks else kms
@@ -113,7 +113,7 @@ class RichScene:
             made = inside.create_root_key(**members, **parcel.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
-            self.scene.marks["own_material"] = key.material
+            self.prepared.marks["own_material"] = key.material
         return key
 
     def _versions(self, key: Key, number: int) -> list[tuple[str, str]]:
@@ -128,7 +128,7 @@ class RichScene:
                 kms.rotate(key, payload=kms.key_material() if key.material else None).needed()
             plaintext = kms.key_material()
             wrapped.append((plaintext, kms.wrap(key, plaintext).needed()["ciphertext"]))
-        self.scene.marks |= {"ciphertext": wrapped[0][1], "newest_ciphertext": wrapped[-1][1]}
+        self.prepared.marks |= {"ciphertext": wrapped[0][1], "newest_ciphertext": wrapped[-1][1]}
         return wrapped
 
     def _policies(self, key: Key, kind: str) -> None:
@@ -170,13 +170,13 @@ class RichScene:
             names = [name for name in names if name != "key_registrations"]
         elif "registered" not in self.more:
             rare.add("key_registrations")
-        self.scene.things += [
+        self.prepared.things += [
             Thing(
                 name, key.id, marks, owners, bystander, name in rare, value=shown if name == "key" else None
             )
             for name in names
         ]
-        self.scene.things += [
+        self.prepared.things += [
             Thing("alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0)
             for turn, alias in enumerate(aliases)
         ]
@@ -184,7 +184,7 @@ class RichScene:
             body = {"ciphertext": ciphertext}
             name = f"{key.id}/{turn}"
             one = Thing("ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed)
-            self.scene.things.append(one)
+            self.prepared.things.append(one)
 
     # --- beside it ------------------------------------------------------------------------------------------------
 
@@ -195,14 +195,14 @@ class RichScene:
         wrapped: list[tuple[str, str]] = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
         if self._has("dual_auth"):
             kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
-        self.scene.marks |= {"other": other.id}
-        self.scene.marks |= dict(zip(("other_alias",), aliases, strict=False))
+        self.prepared.marks |= {"other": other.id}
+        self.prepared.marks |= dict(zip(("other_alias",), aliases, strict=False))
         shown = aliases if "instance" in self.more else []
         members = {"description": "beside it", "tags": ["beside"], "name": other.name, "state": 1}
         self._watch(other, shown, wrapped, members, bystander=True)
 
     def _adapter(self) -> None:
-        kms, marks = self.kms, self.scene.marks
+        kms, marks = self.kms, self.prepared.marks
         for turn, name in enumerate(("adapter", "adapter2")):
             marks[name] = kms.new_adapter(marks["key"] if turn == 0 else marks["other"])
             certificate = kms.short_name("held")
@@ -211,13 +211,13 @@ class RichScene:
             shown = str(kms.get_adapter(marks[name]).needed()["resources.0.id"])
             marks[f"{name}_id"] = shown
             owners = frozenset({marks[name], shown})
-            self.scene.things.append(
+            self.prepared.things.append(
                 Thing("kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
             )
             if self.target.control_url:
                 if turn == 0:
                     marks["object"] = made_object(kms, marks[name])
-                self.scene.things.append(
+                self.prepared.things.append(
                     Thing("kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
                 )
         marks["pem"] = kms.client_certificate()
