@@ -4,6 +4,7 @@ Step of a run -> error -> exit code::
 
     read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
     open the journal         JournalError                                                                2
+    lock the instance        PrivateFolderError 2, InstanceBusyError 4
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
     find the systems         BrokenSystemError, DuplicateSystemError, UnknownSystemError                 2
     read the contract        ContractError                                                               5
@@ -172,9 +173,32 @@ class JournalError(SuiteError):
 
     path: str
     why: str
+    advice: str = "give --journal a file that you may write to, on a disk with room."
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The journal {path!r} cannot be used: {why}."
-    advises: ClassVar[str] = "give --journal a file that you may write to, on a disk with room."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class PrivateFolderError(SuiteError):
+    """The folder for locks is not this user's own: whoever can write there could hold up every run."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The folder for locks {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "remove it, or name another folder for temporary files by TMPDIR=DIR."
+
+
+@dataclass(eq=False)
+class InstanceBusyError(SuiteError):
+    """Another run has held the instance for longer than anybody waits."""
+
+    thing: str
+    seconds: float
+    exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
+    says: ClassVar[str] = "The {thing} was not free within {seconds:g} s: another run holds it."
+    advises: ClassVar[str] = "end the other run, or wait for it."
 
 
 @dataclass(eq=False)

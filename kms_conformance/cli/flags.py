@@ -24,6 +24,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "requests_per_second": ("limits", "requests_per_second"),
     "max_wait": ("limits", "max_wait"),
     "timeout": ("limits", "timeout"),
+    "patience": ("limits", "patience"),
 }
 
 
@@ -72,6 +73,12 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--timeout", type=float, metavar="SECONDS", help="For one complete answer. [KMS_TIMEOUT]"
+            ),
+            click.option(
+                "--patience",
+                type=float,
+                metavar="SECONDS",
+                help="How long an outage is waited for. [KMS_PATIENCE]",
             ),
             *(
                 click.option(f"--{table}-{key}".replace("_", "-"), metavar="VALUE", help=f"[{table}] {key}")

@@ -130,7 +130,11 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
     print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
-    return int(state.run.exit_code)
+    for sentence, hint in ([session.refused] if session.refused else []) + (
+        [(state.unwritten.sentence, state.unwritten.hint)] if state.unwritten is not None else []
+    ):
+        click.echo(f"error: {sentence}\nhint: {hint}", err=True)
+    return state.exit_code
 
 
 def tell_plan(session: Session, arguments: list[str]) -> int:

@@ -22,6 +22,7 @@ from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.run.outcomes import NotApplicable
+from kms_conformance.transport.outage import TRIES, delay
 from kms_conformance.transport.pipeline import SendResult, SerialSender
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ KINDS = ("valid", "invalid")
 TURNS = 4
 """Requests for each one that Schemathesis makes: making takes the time, and each names other things in other states."""
 _UNBOUND = 100_000
-_SILENT = 6
 # Making a failing request small stops here: the example database has it, and its cause is known.
 _FAILED = 80
 
@@ -51,7 +51,8 @@ class LiveFuzz:
         self._fuzzer = CaseFuzzer(case, fixtures)
         self._recipe = recipe_of(self._contract)
         self._found: dict[Key, tuple[FilledRequest, SendResult]] = {}
-        self._sent = self._silent = self._failed = 0
+        self._sent = self._failed = 0
+        self._silent: set[str] = set()
         self._until = float("inf")
         target, client = case.context.target, case.context.client
         self._sender = SerialSender(target.base_url, target.timeout, client.take_turn, client.traffic.waits)
@@ -119,11 +120,28 @@ class LiveFuzz:
                 return
 
     def _attempt(self, case: Any, seed: int) -> None:
-        if time.monotonic() > self._until or self._silent >= _SILENT or self._failed >= _FAILED:
+        if time.monotonic() > self._until or self._failed >= _FAILED:
             raise _Stop
         generated = parts_of(self._name, case)
         for turn in range(TURNS):
             self._send(copy.deepcopy(generated), seed + turn)
+
+    def _asked(self, request: FilledRequest) -> SendResult:
+        """Send a request, again where nobody answers; stop where the endpoint is gone."""
+        client = self.case.context.client
+        for tried in range(1, TRIES + 1):
+            begun = time.time()
+            result = self._sender.ask(request.outgoing)
+            gone = client.unanswered.is_gone(result.status, result.trouble, begun)
+            if gone:
+                raise _Stop
+            if gone is None or self._name in self._silent:
+                break
+            result.again = True
+            time.sleep(delay(tried))
+        else:
+            self._silent.add(self._name)
+        return result
 
     def _send(self, parts: Parts, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - Hypothesis chooses the number and makes it small
@@ -136,10 +154,9 @@ class LiveFuzz:
             return
         request = self._fuzzer.fill(entry)
         self.fixtures.before_sending(request)
-        result = self._sender.ask(request.outgoing)
+        result = self._asked(request)
         self._sent += 1
         self.case.context.client.count()
-        self._silent = self._silent + 1 if result.trouble else 0
         self.fixtures.after_answer(request, result.status, self._fuzzer.body_of(result), again=result.again)
         for key in self._fuzzer.judge(request, result):
             earlier = self._found.get(key)

@@ -7,6 +7,8 @@ that shows it is made as small as it can be while it still does, and is kept wit
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +19,7 @@ from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixture
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.outcomes import NotApplicable, NotTested
+from kms_conformance.transport.outage import TRIES, delay
 from kms_conformance.transport.pipeline import Outgoing, ParallelSender, SendResult, SerialSender, in_flight
 from kms_conformance.transport.retry import IN_A_ROW, from_gateway
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = 40
 """Findings that one case reports; what goes beyond is counted."""
-_SILENT = 6
 _TRIES, _ALL_TRIES = 40, 400
 
 
@@ -67,7 +69,10 @@ class Replay:
         self._connections = connections or in_flight(
             self._client.round_trip, self._target.requests_per_second
         )
-        self._silent = 0
+        self._lost: list[tuple[FilledRequest, SendResult]] = []
+        self._sender = SerialSender(
+            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
+        )
         self._tries = _ALL_TRIES
 
     def run(self, entries: Sequence[Entry]) -> Tally:
@@ -84,8 +89,12 @@ class Replay:
         self.tally.left_out = len(entries) - len(allowed)
         self.fixtures.prepare({name for entry in allowed for name in entry.placeholders()})
         self._fuzzer.tidy()
-        self._send_all(allowed)
-        self._report()
+        try:
+            self._send_all(allowed)
+            self._ask_again()
+            self._report()
+        finally:
+            self._sender.close()
         self.case.checks_not_kept += self.tally.sent
         if not allowed:
             needs = " or ".join(sorted(set(missing_permission)))
@@ -116,18 +125,49 @@ class Replay:
 
     def _on_result(self, job: _Job, result: SendResult) -> bool:
         assert job.request is not None
-        for key, finding in self._take(job.request, result).items():
-            earlier = self.tally.found.get(key)
-            if earlier is None:
-                self.tally.found[key] = Counterexample(finding, job.request, result)
-            else:
-                earlier.times += 1
-        self._silent = self._silent + 1 if result.trouble else 0
-        if self._silent >= _SILENT:
-            self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
+        gone = self._client.unanswered.is_gone(result.status, result.trouble, time.time() - result.duration)
+        if gone is not None:
+            self._lost.append((job.request, result))
+            self.fixtures.after_answer(job.request, 0, None)
+            if gone:
+                self.tally.stopped = "the endpoint went away"
+            return not self.tally.stopped
+        self._sort(job.request, result)
         if self.case.context.stopping.is_set():
             self.tally.stopped = "the run was stopped during this case"
         return not self.tally.stopped
+
+    def _sort(self, request: FilledRequest, result: SendResult) -> None:
+        """Take in an answer and keep what is wrong with it."""
+        for key, finding in self._take(request, result).items():
+            earlier = self.tally.found.get(key)
+            if earlier is None:
+                self.tally.found[key] = Counterexample(finding, request, result)
+            else:
+                earlier.times += 1
+
+    def _ask_again(self) -> None:
+        """Send again what nobody has answered; what is never answered, although the endpoint is there, is judged as it is."""
+        never: Counter[str] = Counter()
+        for request, first in self._lost:
+            if self.tally.stopped:
+                return
+            name, result = request.operation or request.entry.operation, first
+            for tried in range(1, TRIES):
+                if never[name] >= TRIES:
+                    break
+                time.sleep(delay(tried))
+                self.fixtures.before_sending(request)
+                begun = time.time()
+                result = self._sender.ask(request.outgoing)
+                gone = self._client.unanswered.is_gone(result.status, result.trouble, begun)
+                if gone:
+                    self.tally.stopped = "the endpoint went away"
+                    return
+                if gone is None:
+                    break
+            never[name] = never[name] + 1 if result.trouble else 0
+            self._sort(request, result)
 
     def _take(self, request: FilledRequest, result: SendResult) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
@@ -144,20 +184,12 @@ class Replay:
         ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
         if not ordered:
             return
-        sender = SerialSender(
-            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
-        )
-        try:
-            for key, example in ordered[:MOST_FINDINGS]:
-                if self._gone_again(sender, key, example):
-                    continue
-                request, result = self._smallest(sender, key, example)
-                times = f"{example.times} times" if example.times > 1 else "once"
-                self._fuzzer.report(
-                    request, result, key, f"corpus request {example.request.entry.id}, {times}"
-                )
-        finally:
-            sender.close()
+        for key, example in ordered[:MOST_FINDINGS]:
+            if self._gone_again(self._sender, key, example):
+                continue
+            request, result = self._smallest(self._sender, key, example)
+            times = f"{example.times} times" if example.times > 1 else "once"
+            self._fuzzer.report(request, result, key, f"corpus request {example.request.entry.id}, {times}")
 
     def _gone_again(self, sender: SerialSender, key: Key, example: Counterexample) -> bool:
         """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""

@@ -100,7 +100,7 @@ class CaseFuzzer:
         self._numbers += 1
         contract = self.context.contract
         identity = self.fixtures.identity(entry)
-        body = json_document(content)
+        body = json_document(content, as_it_is=True)
         sent_headers = {"accept": "application/json", "user-agent": self._agent, **headers}
         secrets = self.context.redactor.guarded(body)
         target = f"{path}?{query}" if query else path

@@ -15,9 +15,11 @@ from kms_conformance.contract.contract import HTTP_LAYER, BareRefusal
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (
+    AFTER,
     GATEWAY,
     JSON,
     OF_GATEWAY,
+    OUTAGE,
     READS,
     UNSURE,
     Exchange,
@@ -49,7 +51,7 @@ class Complaint(NamedTuple):
 
 def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every wire rule that an exchange breaks, at the severity of the rule's row."""
-    if of_gateway(exchange):
+    if of_gateway(exchange) or of_outage(exchange):
         return []
     if exchange.answer is None:
         complaints = [Complaint("wire-complete-answer", "a complete answer", exchange.outcome)]
@@ -105,6 +107,17 @@ def of_gateway(exchange: Exchange) -> bool:
         and answer.status in OF_GATEWAY
         and not isinstance(answer.body, dict)
     )
+
+
+def of_outage(exchange: Exchange) -> bool:
+    """Tell whether no answer came because of an outage, or may not have come for that reason: it says nothing."""
+    answer = exchange.answer
+    return exchange.notes.get(OUTAGE) == UNSURE and (answer is None or answer.status in OF_GATEWAY)
+
+
+def after_outage(exchange: Exchange) -> bool:
+    """Tell whether an outage passed since the case began: what the case has made may be lost, so nothing of it fails."""
+    return exchange.notes.get(OUTAGE) == AFTER
 
 
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:

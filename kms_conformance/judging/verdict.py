@@ -44,7 +44,7 @@ class Run:
 
     ``partial`` says what was left out on purpose (by ``-k``, as a shard) and ``interrupted`` why the run ended early, both
     ``""`` when the run is complete; ``not_run`` counts the cases that are missing for either reason; ``trouble`` is an error
-    of the suite outside any case; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
+    of the suite outside any case, ``refused`` whether something that is the user's to put right kept the run from going on; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
     ``baseline`` holds the entries of a baseline; ``accepted`` says, by the ids of failed cases, why they do not fail
     the run.
     """
@@ -56,6 +56,7 @@ class Run:
     interrupted: str = ""
     not_run: int = 0
     trouble: str = ""
+    refused: bool = False
     started: float = 0.0
     finished: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -95,7 +96,7 @@ class Run:
                 return ExitCode.NON_CONFORMANT
         if self.trouble or any(case.verdict is Verdict.ERROR for case in self.cases):
             return ExitCode.SUITE_ERROR
-        return ExitCode.NOT_VERIFIED
+        return ExitCode.USAGE if self.refused else ExitCode.NOT_VERIFIED
 
 
 def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowResult, ...]:

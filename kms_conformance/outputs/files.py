@@ -19,12 +19,12 @@ TEMPORARY = ".kms-"
 def prepare(directory: Path) -> None:
     """Make the directory and prove that it can be written to.
 
-    Raises :class:`ReportDirError` when it cannot. To be called before a run, so that no run is lost for want of a
+    A new one is its owner's alone: it names the instance, and who may do what there. Raises :class:`ReportDirError` when it cannot. To be called before a run, so that no run is lost for want of a
     place for its report, and again before writing.
     """
     probe = directory / f"{TEMPORARY}probe.{os.getpid()}.tmp"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
@@ -33,7 +33,7 @@ def prepare(directory: Path) -> None:
 
 def put(path: Path, text: str | Iterable[str]) -> Path:
     """Write a text, or its pieces, as UTF-8 under a temporary name and rename it, so that no reader sees half of it."""
-    # Not tempfile: its files are readable by their owner only, and a report is made to be read by others.
+    # Not tempfile: its files are readable by their owner only, and who may read a report its folder decides.
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:

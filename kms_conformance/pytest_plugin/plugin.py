@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.errors import SuiteError
+from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
@@ -74,6 +74,7 @@ class State:
         self._session: Session | None = None
         self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
         self.run: Run | None = None
+        self.unwritten: ReportDirError | None = None
 
     @property
     def chosen(self) -> list[CaseInfo]:
@@ -203,16 +204,22 @@ class State:
             if self._report_dir is not None:
                 from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
 
-                write_all(self.run, self._report_dir)
-                self._leave_shard(self.run, self._report_dir)
+                try:
+                    write_all(self.run, self._report_dir)
+                    self._leave_shard(self.run, self._report_dir)
+                except (ReportDirError, OSError) as error:
+                    self.unwritten = _of_report(error, self._report_dir)
             if self._progress_reporter is not None:
                 self._progress_reporter.stop()
-            if (
-                session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-                and self.run.exit_code
-            ):
+            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and self.exit_code:
                 # As `run` ends: what is not verified is no success, not even where all that was selected has passed.
-                session.exitstatus = int(self.run.exit_code)
+                session.exitstatus = self.exit_code
+
+    @property
+    def exit_code(self) -> int:
+        """What the shell is told: the verdict, or, where that is no trouble, that the report is missing."""
+        assert self.run is not None
+        return int(self.run.exit_code or (ExitCode.USAGE if self.unwritten is not None else 0))
 
     def _tidy(self) -> None:
         """Remove what cases have left nevertheless."""
@@ -242,6 +249,15 @@ class State:
         if self.run is not None:
             terminalreporter.section("KMS conformance")
             terminalreporter.write_line(headline(self.run))
+        if self.unwritten is not None:
+            terminalreporter.write_line(f"error: {self.unwritten.sentence}")
+
+
+def _of_report(wrong: Exception, folder: Path) -> ReportDirError:
+    if isinstance(wrong, ReportDirError):
+        return wrong
+    why = wrong.strerror if isinstance(wrong, OSError) else None
+    return ReportDirError(str(folder), why or type(wrong).__name__)
 
 
 def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:

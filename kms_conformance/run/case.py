@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, SuiteError
-from kms_conformance.judging.every_exchange import of_gateway, slowed_down, wire_findings
+from kms_conformance.evidence.exchange import AFTER, OUTAGE
+from kms_conformance.judging.every_exchange import (
+    after_outage,
+    of_gateway,
+    of_outage,
+    slowed_down,
+    wire_findings,
+)
 from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
@@ -34,6 +41,7 @@ from kms_conformance.run.outcomes import (
     Inconclusive,
     NotTested,
 )
+from kms_conformance.transport.outage import clock_time
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
@@ -93,11 +101,20 @@ class CaseRun:
         if self.cleaning:
             # Evidence, but not judged: whoever judges the transcript again has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
+        elif OUTAGE not in exchange.notes and self._lost_time():
+            exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
         with self._lock:
             self.exchanges.append(exchange)
         if not self.cleaning:
+            found = wire_findings(exchange, self.context.contract, self.context.schemas)
+            if of_outage(exchange):
+                raise Inconclusive(
+                    f"{exchange.step}: {exchange.outcome}, so whether it was done is not known"
+                )
+            if found and after_outage(exchange):
+                self._demand_no_outage(found[0])
             with self._lock:
-                self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
+                self.findings += found
             if of_gateway(exchange):
                 raise Inconclusive(
                     f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
@@ -187,8 +204,22 @@ class CaseRun:
         histories = CaseHistories(self.context.contract.about, self.exchanges)
         finding = judge(expectation, exchange, self.context.schemas, histories)
         if finding is not None:
+            if after_outage(exchange):
+                self._demand_no_outage(finding)
             self.findings.append(finding)
         return finding
+
+    def _lost_time(self) -> bool:
+        """Tell whether an outage has passed since the case sent its first request."""
+        return bool(self.exchanges) and self.context.client.presence.outage_since(self.started) is not None
+
+    def _demand_no_outage(self, finding: Finding) -> None:
+        """Raise :class:`Inconclusive`: what was found may be due to an outage in the middle of the case."""
+        passed = self.context.client.presence.outage_since(self.started)
+        when = " to ".join(clock_time(moment) for moment in passed or ())
+        raise Inconclusive(
+            f"after the endpoint was away ({when}): {finding.requirement}: expected {finding.expected}, got {finding.got}"
+        )
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to: named, or covered with this code, or the first."""
@@ -264,8 +295,8 @@ class CaseRun:
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
             message = self.context.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
-        elif isinstance(stopped, SuiteError) and stopped.exit_code is ExitCode.UNREACHABLE:
-            # A token issuer or a control protocol that fails in mid-run is no fault of the suite.
+        elif isinstance(stopped, SuiteError) and stopped.exit_code in {ExitCode.UNREACHABLE, ExitCode.USAGE}:
+            # A token issuer, a control protocol or a disk that fails in mid-run is no fault of the suite.
             verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:
             verdict, message = Verdict.ERROR, f"{type(stopped).__name__}: {stopped}"
@@ -317,6 +348,8 @@ class CaseRun:
         """Remove what the case has made, newest first; what cannot be removed stays in the journal."""
         self.cleaning = True
         for undo in reversed(self.clean_up):
+            if self.context.client.presence.gone:
+                break
             # One thing that resists must not keep the others: its row in the journal stays.
             with contextlib.suppress(Exception):
                 undo()

@@ -50,6 +50,7 @@ def describe_run(
         interrupted=recorded.interrupted,
         not_run=recorded.not_run,
         trouble=recorded.trouble,
+        refused=bool(recorded.refused),
         started=round(started, 3),
         finished=round(time.time(), 3),
         meta={

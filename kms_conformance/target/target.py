@@ -34,6 +34,7 @@ PRINCIPAL = "*"
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
+DEFAULT_PATIENCE = 60.0
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
@@ -48,6 +49,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "KMS_REQUESTS_PER_SECOND": ("limits", "requests_per_second"),
     "KMS_MAX_WAIT": ("limits", "max_wait"),
     "KMS_TIMEOUT": ("limits", "timeout"),
+    "KMS_PATIENCE": ("limits", "patience"),
     "KMS_ALLOW": ("allow",),
     "KMS_CAPABILITIES": ("capabilities",),
 }
@@ -70,7 +72,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint to judge. Times are seconds; ``requests_per_second`` ``None`` means unlimited.
+    """An endpoint to judge. Times are seconds, ``patience`` is how long an outage is waited for; ``requests_per_second`` ``None`` means unlimited.
 
     ``others`` are the tables of further contracts by id; see :meth:`seen_by`, which sets ``main_url``.
     """
@@ -87,6 +89,7 @@ class Target:
     requests_per_second: float | None = None
     max_wait: float = DEFAULT_MAX_WAIT
     timeout: float = DEFAULT_TIMEOUT
+    patience: float = DEFAULT_PATIENCE
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedded: bool = False
     main_url: str = ""
@@ -162,7 +165,7 @@ class Target:
             name: {member: str(value) for member, value in identity.secrets().items()}
             for name, identity in self.identities.items()
         }
-        limits = {"max_wait": self.max_wait, "timeout": self.timeout}
+        limits = {"max_wait": self.max_wait, "timeout": self.timeout, "patience": self.patience}
         if self.requests_per_second:
             limits["requests_per_second"] = self.requests_per_second
         document: dict[str, Any] = {
@@ -244,6 +247,7 @@ def build_target(
     rate = _number("limits.requests_per_second", limits.get("requests_per_second"), low=0, exclusive=True)
     max_wait = _number("limits.max_wait", limits.get("max_wait"), low=0)
     timeout = _number("limits.timeout", limits.get("timeout"), low=0, exclusive=True)
+    patience = _number("limits.patience", limits.get("patience"), low=0)
     identities = {
         name: _identity(name, _check_table(f"identities.{name}", entry), base_url, environ)
         for name, entry in _table(document, "identities").items()
@@ -269,6 +273,7 @@ def build_target(
         requests_per_second=rate if rate is not None else (None if is_loopback(base_url) else DEFAULT_RATE),
         max_wait=DEFAULT_MAX_WAIT if max_wait is None else max_wait,
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        patience=DEFAULT_PATIENCE if patience is None else patience,
         others={name: _other(name, document[name]) for name in systems() if name in document},
     )
 

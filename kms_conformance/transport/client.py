@@ -15,8 +15,8 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,74 +25,31 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exchange, Received, Sent
+from kms_conformance.errors import SuiteError
+from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
-from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
+from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
+from kms_conformance.transport.request import Recorded, Reply, Request
 from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tokens import Tokens
 from kms_conformance.transport.traffic import Traffic
+from kms_conformance.transport.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
+
+__all__ = ["Client", "Recorded", "Reply", "Request", "form_of"]
 
 LONGEST_TEXT = 2000
 LONGEST_SEARCH = 64 * 1024
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request before it is sent. No ``identity``: the one that may do everything.
-
-    ``token`` is a literal value of the header that says who asks, in place of the identity's; ``None`` means no header.
-
-    ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
-    answer's document into what is judged and kept, where the document is only an envelope around something else.
-    ``view`` names the other way of asking in which the request is made, where it is not the usual one.
-    ``system`` names another system than the contract's own that is asked, as its KMS is for a crypto unit.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
-    body: JSON = None
-    raw: bytes | None = None
-    identity: str = ""
-    token: str | None = ""
-    operation: str | None = None
-    step: str = ""
-    base_url: str = ""
-    system: str = ""
-    view: str = ""
-    shown: JSON = None
-    reading: Callable[[JSON], JSON] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The live answer: what a case needs to go on. Never stored."""
-
-    status: int
-    headers: httpx.Headers
-    body: JSON
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An answer of an earlier run: when it was asked for (seconds since the epoch), how long it took, its id."""
-
-    reply: Reply
-    started: float
-    duration: float
-    correlation: str
 
 
 class Client:
@@ -130,6 +87,8 @@ class Client:
         self._lock = threading.Lock()
         self._between = threading.local()
         self._outages = Outages()
+        self.unanswered = Unanswered(target, self._contract.preflight, self._status_of, self.tokens.forget)
+        self.tokens.is_gone = self.presence.leave
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -138,8 +97,19 @@ class Client:
         """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
 
+    def be_patient(self, patient: bool = True) -> None:
+        """Wait for an endpoint or a token issuer that does not answer, or not: whoever looks for one wants to know at once."""
+        self.unanswered.patient = patient
+        self.tokens.patience = self.target.patience if patient else 0.0
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the endpoint is there."""
+        return self.unanswered.presence
+
     def close(self) -> None:
         """Close every connection."""
+        self.presence.stop()
         self._http.close()
 
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
@@ -148,22 +118,28 @@ class Client:
         A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
         and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
         A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
-        or that its answer may not be the service's.
+        or that its answer may not be the service's. Where the endpoint is away (:mod:`kms_conformance.transport.outage`), it
+        is waited for; the exchange notes that no answer came for that reason, or may not have come for it.
         """
         with self._concurrency_limit.place():
             return self._patiently(request, case)
 
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         outages: list[str] = []
-        waited = 0.0
+        waited, lost = 0.0, 0
         between = self.noted()
         for tried in itertools.count(1):
+            begun = time.time()
             reply, exchange = self._once(request, case)
-            if reply is None:
+            exchange, again = self.unanswered.look(request, exchange, begun, lost + 1)
+            if again:
+                lost += 1
+                continue
+            if reply is None or OUTAGE in exchange.notes:
                 break
             throttled = exchange.code in self._contract.throttled
             status = HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status
-            wait = pause(status, reply.headers, tried - len(outages))
+            wait = pause(status, reply.headers, tried - lost - len(outages))
             if wait is None and from_gateway(reply.status, reply.content):
                 wait = gateway_pause(request.method, reply.headers, len(outages) + 1)
                 if wait is not None:
@@ -177,11 +153,28 @@ class Client:
             time.sleep(wait)
         self._concurrency_limit.answered()
         if waited:
-            notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
+            notes = {
+                **exchange.notes,
+                "throttled": str(tried - 1 - lost - len(outages)),
+                "waited": f"{waited:.3f}",
+            }
             exchange = replace(exchange, notes=notes)
         if between:
             exchange = replace(exchange, notes={**exchange.notes, **between})
         return reply, self._noted(exchange, reply, outages)
+
+    def _status_of(self, request: Request) -> int:
+        """Send a request that is no evidence; return the status of its answer, 0 where no complete one came."""
+        self.take_turn()
+        try:
+            built = self._build(request, "presence")[1]
+        except SuiteError:
+            built = self._build(replace(request, token=None), "presence")[1]
+        try:
+            with contextlib.closing(self._transport.handle_request(built)) as answer:
+                return answer.status_code
+        except httpx.HTTPError:
+            return 0
 
     def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
         """Return the exchange with a note on the gateway's answers, where there were any."""
@@ -233,7 +226,9 @@ class Client:
         """Send bytes as they are to the target; return what came back, and what went wrong."""
         self.take_turn()
         url = urlsplit(self.target.base_url)
-        return exchange_bytes(url.hostname or "", url.port, data, tls=url.scheme == "https")
+        return exchange_bytes(
+            url.hostname or "", url.port, data, tls=url.scheme == "https", seconds=self.target.timeout
+        )
 
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
@@ -243,7 +238,7 @@ class Client:
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
         with self._http.stream(method, url, json=body) as answer:
-            reply = httpx.Response(answer.status_code, content=bounded(answer.iter_bytes()))
+            reply = httpx.Response(answer.status_code, content=read_body(answer))
         self.note_made(reply)
         return reply
 
@@ -300,7 +295,7 @@ class Client:
         try:
             reply, trouble = self._read(built), ""
         except httpx.TimeoutException:
-            reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
+            reply, trouble = None, f"{LATE} {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reply, trouble = None, _trouble(error)
         ended = time.perf_counter()
@@ -328,7 +323,7 @@ class Client:
         # Straight to the transport: no redirects, no cookies, no retries, and half the time of a full client.
         answer = self._transport.handle_request(built)
         try:
-            content = bounded(answer.iter_bytes())
+            content = read_body(answer)
         finally:
             answer.close()
         return Reply(answer.status_code, answer.headers, json_document(content), content)
@@ -441,11 +436,13 @@ def _trouble(error: Exception) -> str:
 
     A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
     """
+    if isinstance(error, UnfitAnswerError):
+        return str(error)
     if isinstance(error, httpx.ConnectError):
-        return f"no connection ({error})"
-    reason = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+        return f"{NO_CONNECTION} ({error})"
+    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
     if isinstance(error, httpx.RemoteProtocolError):
-        if reason.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({reason})"
-        return f"an answer that is not HTTP ({reason})"
-    return f"a broken connection ({reason or type(error).__name__})"
+        if told.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({told})"
+        return f"an answer that is not HTTP ({told})"
+    return f"{BROKEN} ({told or type(error).__name__})"

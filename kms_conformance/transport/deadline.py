@@ -17,6 +17,7 @@ from contextlib import suppress
 
 import httpx
 
+from kms_conformance.transport.body import UnfitAnswerError
 from kms_conformance.transport.parsing import CUT, NOT_HTTP, ParsedAnswer
 from kms_conformance.transport.tls import authorities
 from kms_conformance.transport.traffic import Traffic
@@ -188,7 +189,7 @@ def _exchange(
     if parsed.trouble == NOT_HTTP:
         raise httpx.RemoteProtocolError(parsed.why, request=request)
     if parsed.trouble:
-        raise httpx.ReadError(parsed.trouble, request=request)
+        raise UnfitAnswerError(parsed.trouble, request=request)
 
 
 def _encoded(request: httpx.Request) -> bytes:

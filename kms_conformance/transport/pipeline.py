@@ -12,14 +12,14 @@ import itertools
 import math
 import ssl
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
+from kms_conformance.transport.body import UnfitAnswerError, beyond, unpacked
 from kms_conformance.transport.deadline import acknowledge_at_once
+from kms_conformance.transport.outage import LATE, NO_CONNECTION
 from kms_conformance.transport.parsing import ParsedAnswer
 from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
@@ -29,7 +29,6 @@ CONNECTIONS = 16
 _MOST = 64
 _OWN_WORK = 0.002
 """Seconds that a request costs this process."""
-_GZIP = zlib.MAX_WBITS | 16
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
@@ -249,9 +248,9 @@ class _Connection:
                         _HttpProtocol, **self._where
                     )
             except TimeoutError:
-                return SendResult(trouble=f"no complete answer within {self._timeout:g} s")
+                return SendResult(trouble=f"{LATE} {self._timeout:g} s")
             except OSError as error:
-                return SendResult(trouble=f"no connection ({type(error).__name__})")
+                return SendResult(trouble=f"{NO_CONNECTION} ({type(error).__name__})")
         return await self._protocol.send(content, self._timeout, head=head)
 
     def close(self) -> None:
@@ -342,22 +341,15 @@ class _HttpProtocol(asyncio.Protocol):
     def _too_late(self, timeout: float) -> None:
         if self._waiting is not None and not self._waiting.done():
             self.late = True
-            self._parsed.fail(f"no complete answer within {timeout:g} s")
+            self._parsed.fail(f"{LATE} {timeout:g} s")
             self._went_on()
 
     def _unpack(self, answer: SendResult) -> None:
-        encoding = next(
-            (value.strip().lower() for name, value in answer.headers if name == "content-encoding"), ""
-        )
-        if not answer.content or encoding not in {"gzip", "deflate"}:
-            return
-        unpacker = zlib.decompressobj(_GZIP if encoding == "gzip" else zlib.MAX_WBITS)
+        codings = ",".join(value for name, value in answer.headers if name == "content-encoding")
         try:
-            answer.content = unpacker.decompress(answer.content, LARGEST_BODY + 1)
-        except zlib.error:
-            answer.trouble = f"a body that is not {encoding}, although the answer says so"
-            return
-        if len(answer.content) > LARGEST_BODY:
-            answer.trouble = TOO_LARGE
-        elif not unpacker.eof:
-            answer.trouble = f"a body that is not {encoding}, although the answer says so"
+            answer.content = unpacked(answer.content, codings)
+            answer.trouble = beyond(answer.content)
+        except UnfitAnswerError as wrong:
+            answer.trouble = str(wrong)
+        if answer.trouble:
+            answer.content = b""

@@ -21,7 +21,7 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.every_exchange import of_gateway, wire_findings
+from kms_conformance.judging.every_exchange import after_outage, of_gateway, of_outage, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
@@ -153,9 +153,15 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     )
     verdict, message = recorded, row["message"]
     if not by_hand:
-        findings = tuple(_findings(evidence, contract))
+        found = _findings(evidence, contract)
+        after = {exchange.id for exchange, _ in evidence if after_outage(exchange)}
+        findings = tuple(finding for finding in found if finding.exchange not in after)
         verdict = _verdict(recorded, findings)
-        if any(of_gateway(exchange) and "phase" not in exchange.notes for exchange, _ in evidence):
+        nothing = any(
+            (of_gateway(exchange) or of_outage(exchange)) and "phase" not in exchange.notes
+            for exchange, _ in evidence
+        )
+        if nothing or len(findings) < len(found):
             verdict = worst([verdict, Verdict.INCONCLUSIVE])
         if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
             grave = max(findings, key=lambda finding: finding.severity.rank)

@@ -96,7 +96,7 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("finding that is none", GOOD, ["--replay", "last"], 2, "--replay is 'last': that is neither an id nor a JSON file", "report"),
     ("finding that is not there", GOOD, ["--replay", "no.json"], 2, "--replay is 'no.json': there is no such file", "report"),
     ("journal that is a folder", GOOD, ["--journal", "."], 2, "The journal '.' cannot be used: Is a directory", "--journal"),
-    ("journal that is none", GOOD, ["--journal", "target.toml"], 2, "The journal 'target.toml' cannot be used: file is not a database", "--journal"),
+    ("journal that is none", GOOD, ["--journal", "target.toml"], 2, "The journal 'target.toml' cannot be used: it is no journal", "--journal"),
     ("report folder that is a file", GOOD, ["--report-dir", "target.toml"], 2, "target.toml", ""),
 ]  # fmt: skip
 

@@ -107,11 +107,12 @@ def test_cases_without_preflight(name: str) -> None:
         run = run_cases(target_of(server.url, timeout=0.3), *quick)
     assert time.monotonic() - begun < BOUND
     assert promised(run) == []
-    assert run.verdict is RunVerdict.NON_CONFORMANT
+    silent = name in {"hang", "drip", "cut"}  # nobody has answered, so nothing is known
+    assert run.verdict is (RunVerdict.NOT_VERIFIED if silent else RunVerdict.NON_CONFORMANT)
     assert run.exit_code != 0
     assert any(
-        words in headline(run)
-        for words in ("no request ever succeeded", "requests got the same answer", "none of")
+        told in headline(run)
+        for told in ("no request ever succeeded", "requests got the same answer", "none of", "went away")
     ), headline(run)
 
 
@@ -120,7 +121,7 @@ def test_silent_endpoint_is_left_alone() -> None:
     with serving(NULLS["hang"]) as server:
         run = run_cases(target_of(server.url, timeout=0.2))
         assert len(server.requests) < 12
-    assert "gave no answer" in run.interrupted
+    assert "the endpoint went away at " in run.interrupted
     assert any(case.verdict is Verdict.NOT_TESTED for case in run.cases)
 
 
