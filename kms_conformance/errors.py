@@ -318,3 +318,28 @@ class TranscriptError(SuiteError):
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
     advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."
+
+
+@dataclass(eq=False)
+class KeyFileError(SuiteError):
+    """A file holds no key that can sign, or check, a bundle."""
+
+    path: str
+    why: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The key {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class BundleError(SuiteError):
+    """A bundle is not one, was changed, or would do harm when it is unpacked."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.NOT_AS_RECORDED
+    says: ClassVar[str] = "The bundle {path!r} is refused: {why}."
+    advises: ClassVar[str] = (
+        "ask its sender for the bundle.zip as `kms-conformance run --sign` has written it."
+    )

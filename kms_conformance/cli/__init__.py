@@ -20,6 +20,8 @@ _COMMANDS = {
     "serve": "Serve the embedded reference.",
     "sweep": "Remove what killed runs have left behind.",
     "judge": "Judge a stored run again, from its transcript.",
+    "keygen": "Make a key pair that signs bundles.",
+    "verify": "Check a signed bundle offline.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 

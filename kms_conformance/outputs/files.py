@@ -14,6 +14,8 @@ from kms_conformance.errors import ReportDirError
 # Every file of ours inside a directory that other tools may share begins so.
 PREFIX = "kms-"
 TEMPORARY = ".kms-"
+BUNDLE = "bundle.zip"
+"""The signed bundle, which is written after everything else."""
 
 
 def prepare(directory: Path) -> None:
@@ -32,11 +34,16 @@ def prepare(directory: Path) -> None:
 
 
 def put(path: Path, text: str) -> Path:
-    """Write a text as UTF-8 under a temporary name and rename it, so that no reader sees half of it."""
+    """Write a text as UTF-8; see :func:`put_bytes`."""
+    return put_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def put_bytes(path: Path, content: bytes) -> Path:
+    """Write a file under a temporary name and rename it, so that no reader sees half of it."""
     # Not tempfile: its files are readable by their owner only, and a report is made to be read by others.
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
