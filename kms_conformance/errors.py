@@ -57,7 +57,7 @@ def _may_be_secret(word: str) -> bool:
 
 
 class ExitCode(IntEnum):
-    """What ``kms-conformance run`` returns to the shell, and ``judge`` where a record is not what it says."""
+    """What ``kms-conformance run`` returns to the shell, ``judge`` where a record is not what it says, and ``compare``."""
 
     CONFORMANT = 0
     NON_CONFORMANT = 1
@@ -66,6 +66,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     SUITE_ERROR = 5
     NOT_AS_RECORDED = 6
+    DIFFERENT = 16
 
 
 class SuiteError(Exception):

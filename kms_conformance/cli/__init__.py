@@ -22,6 +22,9 @@ _COMMANDS = {
     "judge": "Judge a stored run again, from its transcript.",
     "keygen": "Make a key pair that signs bundles.",
     "verify": "Check a signed bundle offline.",
+    "compare": "Compare two runs.",
+    "table": "Write a page of verified bundles: products by sections.",
+    "trend": "Write a page of many runs: what has changed from night to night.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 

@@ -37,11 +37,15 @@ _APART = timedelta(minutes=10)
 class Verified:
     """A bundle that was not refused before its exchanges were judged.
 
-    ``about`` are lines on product, signer, validity and key; ``examination`` is what ``judge`` says of the run.
+    ``about`` are lines on product, signer, validity and key; ``examination`` is what ``judge`` says of the run; ``own`` is the
+    statement's own part, ``key`` has signed it, and ``record`` is ``results.json``.
     """
 
     about: tuple[str, ...]
     examination: Examination
+    own: Mapping[str, Any]
+    key: SSlibKey
+    record: Mapping[str, Any]
 
 
 def verify(
@@ -69,7 +73,8 @@ def verify(
         lacking = bundle.missing(record)
         if lacking:
             raise BundleError(str(path), f"its run is no certification: {'; '.join(lacking)}")
-        return Verified(_about(own, signer, known=key is not None), examine(directory))
+        about = _about(own, signer, known=key is not None)
+        return Verified(about, examine(directory), own, signer, record)
 
 
 def _opened(path: Path, key: SSlibKey | None) -> tuple[Archive, dict[str, Any], SSlibKey]:
