@@ -18,6 +18,7 @@ from kms_conformance.cli.signing import Signing, signing_of
 from kms_conformance.contract.case_index import packages
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import read_shard
@@ -144,6 +145,8 @@ def judge(
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
     print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
+    for line in github.tell(state.run, os.environ):
+        click.echo(line)
     return signing.conclude(state.run, report_dir) if signing else int(state.run.exit_code)
 
 

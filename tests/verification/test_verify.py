@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from kms_conformance.cli.keygen import command as keygen_command
 from kms_conformance.cli.run import command as run_command
+from kms_conformance.cli.table import command as table_command
 from kms_conformance.cli.verify import command as verify_command
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.errors import BadValueError, BundleError, KeyFileError, RecordError
@@ -224,6 +225,16 @@ def test_challenge_is_everywhere(made: Made) -> None:
     text = (made.sound / har.NAME).read_text()
     assert text.count(f' challenge/{CHALLENGE}"') >= 0.9 * record["requests"]["kept"]
     assert f"kmsct-{mark}" in text
+
+
+def test_table(made: Made, tmp_path: Path) -> None:
+    """A table shows the bundles that verify, and no others; a key that is not given vouches for nothing."""
+    output = tmp_path / "table.html"
+    for key, shown, code in (("vendor", 2, 0), ("other", 0, 6)):
+        places = [str(made.sound), str(made.broken), "--key", str(made.folder / f"{key}.pub")]
+        ended = CliRunner().invoke(table_command, [*places, "--output", str(output)])
+        assert ended.exit_code == code, ended.output
+        assert output.read_text().count("Example Ltd") == shown
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
