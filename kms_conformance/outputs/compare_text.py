@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kms_conformance.outputs.compare import told_in_all
-from kms_conformance.outputs.text import one_line, plural, shorten, told_duration
+from kms_conformance.outputs.text import one_line, plural, shorten, duration_text
 
 _MOST, _WIDTH = 20, 160
 _BLOCKS = (
@@ -85,7 +85,7 @@ def _answer(entry: Mapping[str, Any]) -> str:
 
 def _slow(entry: Mapping[str, Any]) -> str:
     was, now = entry["p50_before_s"], entry["p50_after_s"]
-    return f"{entry['operation'] or '(no operation)'}: {told_duration(was)} -> {told_duration(now)} (median)"
+    return f"{entry['operation'] or '(no operation)'}: {duration_text(was)} -> {duration_text(now)} (median)"
 
 
 def _cell(text: str) -> str:

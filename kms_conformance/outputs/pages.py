@@ -6,18 +6,23 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from kms_conformance.outputs.text import plural, told_duration, visible
+from kms_conformance.outputs.text import plural, duration_text, visible
 
 TEMPLATES = "kms_conformance.reports"
+
+
+def template_of(name: str) -> Template:
+    """Return one of the report's templates."""
+    return _environment().get_template(name)
 
 
 def page(template: str, **values: Any) -> str:
     """Return a page of one of the report's templates."""
     style = Markup(_source("report.css"))  # noqa: S704 - our own file
-    return _environment().get_template(template).render(style=style, **values)
+    return template_of(template).render(style=style, **values)
 
 
 @cache
@@ -29,7 +34,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         loader=FunctionLoader(_source),
     )
-    environment.filters |= {"visible": visible, "took": told_duration}
+    environment.filters |= {"visible": visible, "took": duration_text, "capitalize_first": _capitalized}
     environment.globals["plural"] = plural
     return environment
 
@@ -37,3 +42,7 @@ def _environment() -> Environment:
 @cache
 def _source(name: str) -> str:
     return (files(TEMPLATES) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]

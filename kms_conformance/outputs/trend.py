@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.outputs.pages import page
 from kms_conformance.outputs.stored import StoredRun
-from kms_conformance.outputs.text import told_duration
+from kms_conformance.outputs.text import duration_text
 
 MOST_OPERATIONS, MOST_FLAKY = 60, 60
 _WIDTH, _HEIGHT, _LEFT, _TOP = 960, 220, 46, 10
@@ -61,7 +61,7 @@ def _night(run: StoredRun) -> dict[str, Any]:
         "finished": record["finished"][:16].replace("T", " "),
         "verdict": record["verdict"],
         "headline": record["headline"],
-        "took": told_duration(record["duration_s"]),
+        "took": duration_text(record["duration_s"]),
         "suite": record["suite"]["version"],
     }
 
@@ -135,7 +135,7 @@ def _latency(nights: Sequence[StoredRun]) -> Iterator[tuple[str, str, list[float
     series = {name: [night.get(name) for night in by_night] for name, _ in asked.most_common(MOST_OPERATIONS)}
     for name, values in sorted(series.items(), key=lambda entry: -_growth(entry[1])):
         known = [value for value in values if value is not None]
-        yield name, f"{told_duration(known[0])} to {told_duration(known[-1])}", values
+        yield name, f"{duration_text(known[0])} to {duration_text(known[-1])}", values
 
 
 def _growth(values: Sequence[float | None]) -> float:
@@ -162,7 +162,7 @@ def _line(values: Sequence[float | None]) -> Markup:
         f'<polyline class="line" points="{drawn}"/>',
         *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" class="line"/>' for x, y in points[-1:]),
     ]
-    return _svg(_SMALL_WIDTH, _SMALL_HEIGHT, f"95th percentile, at most {told_duration(most)}", parts)
+    return _svg(_SMALL_WIDTH, _SMALL_HEIGHT, f"95th percentile, at most {duration_text(most)}", parts)
 
 
 def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> Markup:
