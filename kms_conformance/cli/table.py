@@ -46,8 +46,8 @@ def command(places: tuple[Path, ...], keys: tuple[Path, ...], output: Path) -> N
         path = place / NAME if place.is_dir() else place
         try:
             shown.append(_verified(path, trusted))
-        except (BundleError, RecordError) as wrong:
-            click.echo(f"not shown: {wrong.sentence}", err=True)
+        except (BundleError, RecordError) as error:
+            click.echo(f"not shown: {error.sentence}", err=True)
             refused += 1
     put(output, render(shown, f"{datetime.now(UTC):%Y-%m-%d}"))
     click.echo(f"{output}: {len(shown)} of {len(places)} bundles")

@@ -27,14 +27,14 @@ def command(bundle: Path, key: Path | None, challenge: str) -> None:
     cannot be read, or the bundle is of another version of the suite.
     """
     verified = verify(bundle, read_public(key) if key else None, challenge)
-    found = verified.examination
-    click.echo(f"{found.headline} ({found.scope})")
+    examination = verified.examination
+    click.echo(f"{examination.headline} ({examination.scope})")
     for line in verified.about:
         click.echo(line)
-    for note in found.notes:
+    for note in examination.notes:
         click.echo(f"note: {note}")
-    for sentence in found.wrong:
+    for sentence in examination.wrong:
         click.echo(f"refused: {sentence}")
-    if not found.wrong:
+    if not examination.wrong:
         click.echo("verified: signature, digests, completeness, and every exchange judged again")
-    sys.exit(ExitCode.NOT_AS_RECORDED if found.wrong else found.exit_code)
+    sys.exit(ExitCode.NOT_AS_RECORDED if examination.wrong else examination.exit_code)

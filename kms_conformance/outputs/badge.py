@@ -30,16 +30,16 @@ def render(run: Run) -> str:
     """Return the badge as SVG: no script, no font and no picture from elsewhere."""
     edition = str(run.meta.get("edition", "page"))
     name = f"{', '.join(contract_ids(run)) or 'KMS'} {edition}"
-    told = f"{run.verdict.value} {rfc3339(run.finished)[:10]}"
-    left, right = (round(len(text) * _LETTER + 2 * _MARGIN) for text in (name, told))
+    state = f"{run.verdict.value} {rfc3339(run.finished)[:10]}"
+    left, right = (round(len(text) * _LETTER + 2 * _MARGIN) for text in (name, state))
     width, colour = left + right, _COLOURS[run.verdict]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" role="img"'
-        f' aria-label="{escape(name)}: {told}"><title>{escape(name)}: {told}</title>'
+        f' aria-label="{escape(name)}: {state}"><title>{escape(name)}: {state}</title>'
         f'<clipPath id="r"><rect width="{width}" height="{_HEIGHT}" rx="3"/></clipPath><g clip-path="url(#r)">'
         f'<rect width="{left}" height="{_HEIGHT}" fill="#444c52"/>'
         f'<rect x="{left}" width="{right}" height="{_HEIGHT}" fill="{colour}"/></g>'
         f'<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
         f'<text x="{left / 2:g}" y="14" textLength="{left - 2 * _MARGIN}">{escape(name)}</text>'
-        f'<text x="{left + right / 2:g}" y="14" textLength="{right - 2 * _MARGIN}">{told}</text></g></svg>\n'
+        f'<text x="{left + right / 2:g}" y="14" textLength="{right - 2 * _MARGIN}">{state}</text></g></svg>\n'
     )

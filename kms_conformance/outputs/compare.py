@@ -51,7 +51,7 @@ def compare(before: StoredRun, after: StoredRun) -> dict[str, Any]:
         for old in before.cases
         if (new := renamed.get(old, old)) in after.cases
     ]
-    told = {
+    differences = {
         "newly_failing": [_pair(a, b) for a, b in pairs if _broke(a, b)],
         "fixed": [_pair(a, b) for a, b in pairs if a["verdict"] in _BROKEN and b["verdict"] in _GREEN],
         "other_verdict": [_pair(a, b) for a, b in pairs if _otherwise(a, b)],
@@ -66,10 +66,10 @@ def compare(before: StoredRun, after: StoredRun) -> dict[str, Any]:
     }
     return {
         "schema_version": SCHEMA_VERSION,
-        "same": not any(told.values()),
+        "same": not any(differences.values()),
         "before": _about(before),
         "after": _about(after),
-        **told,
+        **differences,
         "renamed": [{"before": old, "after": new} for old, new in renamed.items()],
         "slower": list(_slower(before, after)),
     }
@@ -132,11 +132,11 @@ def _title(case: Case) -> tuple[Any, ...]:
 
 
 def _by(mark: Any, cases: Iterable[Case], taken: set[str]) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = defaultdict(list)
+    by_mark: dict[Any, list[str]] = defaultdict(list)
     for case in cases:
         if case["id"] not in taken:
-            found[mark(case)].append(case["id"])
-    return found
+            by_mark[mark(case)].append(case["id"])
+    return by_mark
 
 
 def _changed_answers(before: StoredRun, after: StoredRun, renamed: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -146,17 +146,19 @@ def _changed_answers(before: StoredRun, after: StoredRun, renamed: Mapping[str, 
     server's doing alone.
     """
     ours, theirs = _by_step(before, renamed), _by_step(after, {})
-    found: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
+    places_of: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
     for place, answers in ours.items():
         if place not in theirs:
             continue
         others = theirs[place]
         if not answers.keys() <= others.keys() and not others.keys() <= answers.keys():
-            was = "; ".join(sorted(answer.told for answer in answers.keys() - others.keys()))
+            was = "; ".join(sorted(answer.text for answer in answers.keys() - others.keys()))
             now = others.keys() - answers.keys()
             seen = min(others[answer][1] for answer in now)
             operation = next(iter(others.values()))[0]
-            found[operation, was, "; ".join(sorted(answer.told for answer in now))].append((place[0], seen))
+            places_of[operation, was, "; ".join(sorted(answer.text for answer in now))].append(
+                (place[0], seen)
+            )
     return [
         {
             "operation": operation,
@@ -166,7 +168,7 @@ def _changed_answers(before: StoredRun, after: StoredRun, renamed: Mapping[str, 
             "cases": list(dict.fromkeys(case for case, _ in places))[:_MOST_CASES],
             "exchange": places[0][1],
         }
-        for (operation, was, now), places in sorted(found.items(), key=lambda entry: -len(entry[1]))
+        for (operation, was, now), places in sorted(places_of.items(), key=lambda entry: -len(entry[1]))
     ]
 
 
@@ -174,12 +176,12 @@ def _by_step(
     run: StoredRun, renamed: Mapping[str, str]
 ) -> dict[tuple[str, str], dict[Answer, tuple[str, str]]]:
     """Return by case and step each answer that came, with its operation and the first exchange that has it."""
-    found: dict[tuple[str, str], dict[Answer, tuple[str, str]]] = defaultdict(dict)
+    answers: dict[tuple[str, str], dict[Answer, tuple[str, str]]] = defaultdict(dict)
     for case, step, operation, exchange, answer in run.asked:
         plain = answer._replace(message=_plainly(answer.message))
         place = (renamed.get(case, case), _plainly(step))
-        found[place].setdefault(plain, (operation, exchange))
-    return found
+        answers[place].setdefault(plain, (operation, exchange))
+    return answers
 
 
 def _groups(before: StoredRun, after: StoredRun) -> dict[str, list[dict[str, Any]]]:
@@ -214,7 +216,7 @@ def _slower(before: StoredRun, after: StoredRun) -> Iterator[dict[str, Any]]:
             yield {"operation": block["operation"], "p50_before_s": was, "p50_after_s": now}
 
 
-def told_in_all(document: Mapping[str, Any]) -> str:
+def summary_line(document: Mapping[str, Any]) -> str:
     """Return in a line how much differs."""
     names = (
         ("newly_failing", "newly failing"),
@@ -226,10 +228,10 @@ def told_in_all(document: Mapping[str, Any]) -> str:
         ("changed_answers", "changed answers"),
         ("slower", "slower operations"),
     )
-    told = [f"{len(entries)} {words}" for name, words in names if (entries := _entries(document, name))]
-    return ", ".join(told) or "the same"
+    parts = [f"{len(entries)} {words}" for name, words in names if (entries := _entries(document, name))]
+    return ", ".join(parts) or "the same"
 
 
 def _entries(document: Mapping[str, Any], name: str) -> Sequence[Any]:
-    found: Sequence[Any] = document[name]
-    return found
+    entries: Sequence[Any] = document[name]
+    return entries

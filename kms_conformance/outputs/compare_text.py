@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kms_conformance.outputs.compare import told_in_all
-from kms_conformance.outputs.text import one_line, plural, shorten, duration_text
+from kms_conformance.outputs.compare import summary_line
+from kms_conformance.outputs.text import duration_text, one_line, plural, shorten
 
 _MOST, _WIDTH = 20, 160
 _BLOCKS = (
@@ -24,8 +24,8 @@ def lines(document: Mapping[str, Any], *, whole: bool = False) -> Iterator[str]:
         run = document[name]
         yield f"{name + ':':8}{run['headline']}  ({run['base_url']}, {run['finished'][:16]}, {run['directory']})"
     yield ""
-    yield f"{'SAME' if document['same'] else 'DIFFERENT'}: {told_in_all(document)}"
-    for title, entries in _told(document):
+    yield f"{'SAME' if document['same'] else 'DIFFERENT'}: {summary_line(document)}"
+    for title, entries in _blocks(document):
         yield ""
         yield f"{title} ({len(entries)})"
         shown = entries if whole else entries[:_MOST]
@@ -36,35 +36,40 @@ def lines(document: Mapping[str, Any], *, whole: bool = False) -> Iterator[str]:
 
 def markdown(document: Mapping[str, Any]) -> str:
     """Return the comparison as Markdown."""
-    told = [f"### Conformance: {'same' if document['same'] else 'different'}", "", told_in_all(document), ""]
-    told += ["| | verdict | endpoint | finished |", "|---|---|---|---|"]
+    output = [
+        f"### Conformance: {'same' if document['same'] else 'different'}",
+        "",
+        summary_line(document),
+        "",
+    ]
+    output += ["| | verdict | endpoint | finished |", "|---|---|---|---|"]
     for name in ("before", "after"):
         run = document[name]
-        told.append(
+        output.append(
             f"| {name} | {_cell(run['headline'])} | {_cell(run['base_url'])} | {run['finished'][:16]} |"
         )
-    for title, entries in _told(document):
-        told += ["", f"<details><summary>{title}: {len(entries)}</summary>", ""]
-        told += [f"- {_cell(shorten(one_line(entry), 300))}" for entry in entries[:_MOST]]
+    for title, entries in _blocks(document):
+        output += ["", f"<details><summary>{title}: {len(entries)}</summary>", ""]
+        output += [f"- {_cell(shorten(one_line(entry), 300))}" for entry in entries[:_MOST]]
         if len(entries) > _MOST:
-            told.append(f"- and {len(entries) - _MOST} more")
-        told += ["", "</details>"]
-    return "\n".join(told) + "\n"
+            output.append(f"- and {len(entries) - _MOST} more")
+        output += ["", "</details>"]
+    return "\n".join(output) + "\n"
 
 
-def _told(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
+def _blocks(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield each block that has entries, with them in words."""
-    found: list[tuple[str, list[str]]] = [
+    blocks: list[tuple[str, list[str]]] = [
         ("New causes", [_group(group) for group in document["new_groups"]]),
         ("Causes that are gone", [_group(group) for group in document["gone_groups"]]),
     ]
-    found += [(title, [_case(entry) for entry in document[name]]) for name, title in _BLOCKS]
-    found.append(
+    blocks += [(title, [_case(entry) for entry in document[name]]) for name, title in _BLOCKS]
+    blocks.append(
         ("Renamed cases", [f"{entry['before']} is now {entry['after']}" for entry in document["renamed"]])
     )
-    found.append(("Changed answers", [_answer(entry) for entry in document["changed_answers"]]))
-    found.append(("Slower", [_slow(entry) for entry in document["slower"]]))
-    yield from ((title, entries) for title, entries in found if entries)
+    blocks.append(("Changed answers", [_answer(entry) for entry in document["changed_answers"]]))
+    blocks.append(("Slower", [_slow(entry) for entry in document["slower"]]))
+    yield from ((title, entries) for title, entries in blocks if entries)
 
 
 def _group(group: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -25,7 +26,7 @@ from kms_conformance.outputs import timeline
 from kms_conformance.outputs.about import facts, latency_of, left_behind
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.html_blocks import block
+from kms_conformance.outputs.html_blocks import INDEX, block
 from kms_conformance.outputs.html_case import case_block, search_text
 from kms_conformance.outputs.overview import (
     Section,
@@ -45,7 +46,7 @@ NAME = "report.html"
 PER_BLOCK = 32
 """Cases whose evidence is unpacked together."""
 MOST_SHOWN = 900
-"""Exchanges of cases that did not pass which stand in the page; of later cases, only those that deviate."""
+"""Exchanges of deviating cases that stand in the page; of later cases, only those that deviate themselves."""
 # Who opens the page looks for what is wrong.
 _MOST_WANTED = (
     Verdict.FAILED,
@@ -78,14 +79,14 @@ def render(run: Run) -> str:
     failures = [_cause(run, group) for group in failure_groups(run)]
     rows = {(result.row.contract, result.row.id): result for result in run.requirements}
     parts = template_of("parts.html.j2").module
-    shown = [case for case in ordered if case.verdict is not Verdict.PASSED]
-    passed = ordered[len(shown) :]
+    shown = [case for case in ordered if case.verdict in _BAD]
+    packed = ordered[len(shown) :]
     bodies = [
         str(parts.body_of(made, made["exchanges"]))  # type: ignore[attr-defined]  # the macros of the template
-        for case in passed
+        for case in packed
         for made in [case_block(case, places[case.id], rows)]
     ]
-    found = sections(run)
+    in_order = sections(run)
     return template_of(
         "report.html.j2"
     ).render(
@@ -98,6 +99,8 @@ def render(run: Run) -> str:
         counts=counts_of(run),
         total=len(run.cases) + run.not_run,
         product=run.meta.get("product") or {},
+        run_id=_css_text(run.meta.get("run_id", "")),
+        base_url=str(run.meta.get("target", {}).get("base_url", "")),
         about=[(name, visible(value)) for name, value in facts(run)],
         digests=[
             (block["id"], block.get("sha256", "")) for block in run.meta.get("contracts", ()) if "id" in block
@@ -119,10 +122,10 @@ def render(run: Run) -> str:
             if (alike := with_verdict(run, verdict))
         ],
         untested=untested(run),
-        groups=_groups(run, found),
+        groups=_groups(run, in_order),
         bad=_BAD,
         cases=list(_shown(shown, places, rows)),
-        passed=passed,
+        packed=packed,
         blocks=[
             block(f"block-{number}", bodies[start : start + PER_BLOCK])
             for number, start in enumerate(range(0, len(bodies), PER_BLOCK))
@@ -130,9 +133,9 @@ def render(run: Run) -> str:
         per_block=PER_BLOCK,
         section_block=block(
             "sections-block",
-            [str(parts.rows_of(section, places, section.rows)) for section in found],  # type: ignore[attr-defined]  # same
+            [str(parts.rows_of(section, places, section.rows)) for section in in_order],  # type: ignore[attr-defined]  # same
         ),
-        index=block("index-block", [search_text(case, rows) for case in ordered]),
+        index=block(INDEX, [search_text(case, rows) for case in ordered]),
     )
 
 
@@ -151,6 +154,11 @@ def _files() -> tuple[str, str]:
     return style, script
 
 
+def _css_text(run_id: object) -> str:
+    """Return a run id for a string of the style sheet, in which nothing else may stand."""
+    return re.sub(r"[^A-Za-z0-9-]", "", str(run_id))
+
+
 def _of_fuzzer(case: CaseResult) -> bool:
     return "fuzz" in case.id.partition("[")[0]
 
@@ -158,13 +166,12 @@ def _of_fuzzer(case: CaseResult) -> bool:
 def _shown(
     cases: Sequence[CaseResult], places: dict[str, str], rows: dict[tuple[str, str], Any]
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Yield each case that did not pass, with its exchanges that stand in the page."""
+    """Yield each case that deviates, with its exchanges that stand in the page."""
     number = 0
     for case in cases:
         made = case_block(case, places[case.id], rows)
         number += len(case.exchanges)
-        whole = case.verdict in _BAD and number <= MOST_SHOWN
-        yield made, [one for one in made["exchanges"] if whole or one["verdict"]]
+        yield made, [one for one in made["exchanges"] if number <= MOST_SHOWN or one["verdict"]]
 
 
 def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
@@ -183,12 +190,12 @@ def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
     }
 
 
-def _groups(run: Run, found: Sequence[Section]) -> list[tuple[str, list[tuple[int, Section]]]]:
+def _groups(run: Run, in_order: Sequence[Section]) -> list[tuple[str, list[tuple[int, Section]]]]:
     """Return the sections by contract, each with its number on the page from 0."""
     grouped = [
         (
             contract_title(run, contract),
-            [(number, section) for number, section in enumerate(found) if section.contract == contract],
+            [(number, section) for number, section in enumerate(in_order) if section.contract == contract],
         )
         for contract in contract_ids(run)
     ]

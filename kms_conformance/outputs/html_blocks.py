@@ -12,8 +12,9 @@ import re
 import zlib
 from collections.abc import Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+INDEX = "index-block"
 _LEVEL, _MOST = 9, 1 << 28
 _BLOCK = re.compile(r'<script type="text/plain" id="([a-z0-9-]+)">([A-Za-z0-9+/=]*)</script>')
 
@@ -28,15 +29,21 @@ def block(name: str, texts: Sequence[str]) -> Markup:
 
 def whole(page: str) -> str:
     """Return a report with the texts of each block in its place; raise :class:`ValueError` where one cannot be read."""
-    return _BLOCK.sub(lambda found: f"<!-- {found[1]} -->\n" + "\n".join(_texts(found[2])), page)
+    return _BLOCK.sub(_replacement, page)
+
+
+def _replacement(match: re.Match[str]) -> str:
+    text = "\n".join(_texts(match[2]))
+    # What cases are searched by is no markup, and the script never makes any of it.
+    return f"<!-- {match[1]} -->\n{escape(text) if match[1] == INDEX else text}"
 
 
 def _texts(packed: str) -> list[str]:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         content = inflate.decompress(base64.b64decode(packed, validate=True), _MOST)
-    except zlib.error as wrong:
-        raise ValueError("a block of the report cannot be unpacked") from wrong
+    except zlib.error as error:
+        raise ValueError("a block of the report cannot be unpacked") from error
     if not inflate.eof or inflate.unused_data:
         raise ValueError("a block of the report is cut off, or something follows it")
     return list(map(str, json.loads(content)))

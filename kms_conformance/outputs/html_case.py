@@ -17,7 +17,7 @@ from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.judging.groups import without_variable_parts
 from kms_conformance.judging.results import CaseResult, Finding, RowResult
 from kms_conformance.outputs import history
-from kms_conformance.outputs.text import shorten, duration_text, visible, visible_lines
+from kms_conformance.outputs.text import duration_text, shorten, visible, visible_lines
 
 # A page of a thousand cases must still open; the transcript holds what is cut here.
 LONGEST_BODY = 6000
@@ -35,7 +35,7 @@ def case_block(case: CaseResult, place: str, rows: Rows) -> dict[str, Any]:
         "result": case,
         "took": duration_text(case.duration),
         "waited": duration_text(case.waited) if case.waited else "",
-        "rows": [found for name in case.requirements if (found := rows.get((case.contract, name)))],
+        "rows": [result for name in case.requirements if (result := rows.get((case.contract, name)))],
         "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
         "drawings": {
             finding.exchange: Markup(history.svg(drawn))  # noqa: S704 - made of numbers and escaped words
@@ -93,14 +93,14 @@ def _exchange(exchange: Exchange, case: CaseResult, *, aside: bool) -> dict[str,
 
 def _marked(response: Markup, findings: Iterable[Finding], exchange: Exchange) -> Markup:
     """Return an answer with what deviates marked: status and reason code, or each value that a finding names, and what was expected."""
-    found = list(findings)
-    if not found:
+    deviations = list(findings)
+    if not deviations:
         return response
     first, *rest = response.split("\n")
-    told = "; ".join(dict.fromkeys(finding.expected for finding in found if finding.expected))
+    wanted = "; ".join(dict.fromkeys(finding.expected for finding in deviations if finding.expected))
     named = {
         exchange.code or "",
-        *(word for finding in found for word in re.findall(r"[\w.-]{4,}", finding.got)),
+        *(word for finding in deviations for word in re.findall(r"[\w.-]{4,}", finding.got)),
     }
     words = "|".join(re.escape(str(_text(word))) for word in sorted(named, key=len, reverse=True) if word)
     inner = "\n".join(rest)
@@ -108,7 +108,7 @@ def _marked(response: Markup, findings: Iterable[Finding], exchange: Exchange) -
         inner = re.sub(
             rf"(?<![\w&])(?:{words})(?![\w;])", lambda match: f"<mark>{match[0]}</mark>", inner, count=20
         )
-    expected = f"   <ins>expected {_text(visible(told))}</ins>" if told else ""
+    expected = f"   <ins>expected {_text(visible(wanted))}</ins>" if wanted else ""
     return Markup(f"<mark>{first}</mark>{expected}\n{inner}")  # noqa: S704 - escaped before, and marks are put around words only
 
 

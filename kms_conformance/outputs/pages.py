@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from kms_conformance.outputs.text import plural, duration_text, visible
+from kms_conformance.outputs.text import duration_text, plural, visible
 
 TEMPLATES = "kms_conformance.reports"
 

@@ -33,10 +33,10 @@ class Answer(NamedTuple):
     message: str
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The answer in a few words."""
-        told = " ".join(filter(None, [str(self.status or "no answer"), self.code]))
-        return f"{told}: {self.message}" if self.message else told
+        words = " ".join(filter(None, [str(self.status or "no answer"), self.code]))
+        return f"{words}: {self.message}" if self.message else words
 
 
 class Asked(NamedTuple):
@@ -70,8 +70,8 @@ class StoredRun:
             text = read_file(path).decode("utf-8")
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as wrong:
-            raise RecordError(str(path), "its transcript cannot be read") from wrong
+        except (OSError, ValueError) as error:
+            raise RecordError(str(path), "its transcript cannot be read") from error
         return list(_asked(path, text))
 
 
@@ -80,10 +80,10 @@ def read_run(directory: Path) -> StoredRun:
     try:
         record = json.loads(read_file(directory / RESULTS).decode("utf-8"))
         return StoredRun(directory, record, {case["id"]: case for case in record["cases"]})
-    except OSError as wrong:
-        raise RecordError(str(directory), wrong.strerror or str(wrong)) from wrong
-    except (ValueError, RecursionError, TypeError, KeyError) as wrong:
-        raise RecordError(str(directory), "its results.json is none") from wrong
+    except OSError as error:
+        raise RecordError(str(directory), error.strerror or str(error)) from error
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise RecordError(str(directory), "its results.json is none") from error
 
 
 def _asked(path: Path, text: str) -> Iterator[Asked]:
@@ -117,8 +117,8 @@ def _whole(path: Path, text: str) -> Iterator[Asked]:
             body = entry["response"]["content"].get("text") if status >= _ERRORS else None
             answer = Answer(status, kms["code"] or "", _message(body or ""))
             yield Asked(kms["case"], kms["step"], kms["operation"] or "", kms["id"], answer)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
-        raise RecordError(str(path), "its transcript cannot be read") from wrong
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordError(str(path), "its transcript cannot be read") from error
 
 
 def _plain(inner: str | None) -> str:

@@ -80,10 +80,10 @@ def _cell(contract: str, anchor: str, one: Listed) -> dict[str, Any] | None:
         return None
     counts = Counter(Verdict(row["verdict"]) for row in rows)
     applicable = [verdict for verdict in counts if verdict is not Verdict.NOT_APPLICABLE]
-    told = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in _ORDER if counts[verdict])
+    counted = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in _ORDER if counts[verdict])
     good = counts[Verdict.PASSED] + counts[Verdict.WARNED]
     return {
         "verdict": worst(applicable or list(counts)).value,
-        "told": told,
+        "counted": counted,
         "short": f"{good} of {len(rows) - counts[Verdict.NOT_APPLICABLE]}",
     }

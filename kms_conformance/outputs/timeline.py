@@ -19,7 +19,7 @@ def lanes(cases: Sequence[CaseResult]) -> list[tuple[CaseResult, int]]:
     """Return the cases that ran, in the order of time, each with the first lane that was free."""
     free: list[int] = []
     busy: list[tuple[float, int]] = []
-    found, count = [], 0
+    placed, count = [], 0
     for case in sorted((case for case in cases if case.started), key=lambda case: (case.started, case.id)):
         while busy and busy[0][0] <= case.started:
             heapq.heappush(free, heapq.heappop(busy)[1])
@@ -28,8 +28,8 @@ def lanes(cases: Sequence[CaseResult]) -> list[tuple[CaseResult, int]]:
         else:
             lane, count = count, count + 1
         heapq.heappush(busy, (case.started + case.duration, lane))
-        found.append((case, lane))
-    return found
+        placed.append((case, lane))
+    return placed
 
 
 def svg(run: Run) -> str:
@@ -52,12 +52,14 @@ def svg(run: Run) -> str:
                 _bar(left + width - waited * scale, (lane + 0.4) * height, waited * scale, height * 0.2)
             )
     below = (1 + max(lane for _, lane in placed)) * height
-    parts = [f'<path class="{verdict.value}" d="{"".join(told)}"/>' for verdict, told in sorted(bars.items())]
+    parts = [
+        f'<path class="{verdict.value}" d="{"".join(shapes)}"/>' for verdict, shapes in sorted(bars.items())
+    ]
     parts += [f'<path class="waits" d="{"".join(waits)}"/>'] if waits else []
     for mark in range(_MARKS + 1):
         at, anchor = mark / _MARKS * _WIDTH, "start" if not mark else "end" if mark == _MARKS else "middle"
-        told = duration_text(mark / _MARKS * (end - begin)) if mark else "0"
-        parts.append(f'<text x="{at:g}" y="{below + _AXIS - 5:.1f}" text-anchor="{anchor}">{told}</text>')
+        label = duration_text(mark / _MARKS * (end - begin)) if mark else "0"
+        parts.append(f'<text x="{at:g}" y="{below + _AXIS - 5:.1f}" text-anchor="{anchor}">{label}</text>')
     title = (
         f"{len(placed)} cases in {duration_text(end - begin)}, {1 + max(lane for _, lane in placed)} at once"
     )

@@ -47,7 +47,7 @@ def render(runs: Sequence[StoredRun]) -> str:
         "trend.html.j2",
         nights=[_night(run) for run in nights],
         counts=_counts(nights),
-        latency=[(name, told, _line(values)) for name, told, values in _latency(nights)],
+        latency=[(name, growth, _line(values)) for name, growth, values in _latency(nights)],
         flaky=flaky(nights)[:MOST_FLAKY],
         first=nights[0].record["finished"][:10],
         last=nights[-1].record["finished"][:10],
@@ -73,15 +73,15 @@ def flaky(nights: Sequence[StoredRun]) -> list[Flaky]:
     is broken and has changed once.
     """
     names = dict.fromkeys(name for run in nights for name in run.cases)
-    found = []
+    cases = []
     for name in names:
-        told = [str(run.cases[name]["verdict"]) if name in run.cases else "" for run in nights]
-        said = [verdict for verdict in told if verdict in _SAID]
-        changes = sum(_good(one) is not _good(other) for one, other in pairwise(said))
+        verdicts = [str(run.cases[name]["verdict"]) if name in run.cases else "" for run in nights]
+        judged = [verdict for verdict in verdicts if verdict in _SAID]
+        changes = sum(_good(one) is not _good(other) for one, other in pairwise(judged))
         if changes:
             title = next(run.cases[name]["title"] for run in reversed(nights) if name in run.cases)
-            found.append(Flaky(name, title, changes / (len(said) - 1), tuple(told)))
-    return sorted(found, key=lambda case: (-case.score, case.case))
+            cases.append(Flaky(name, title, changes / (len(judged) - 1), tuple(verdicts)))
+    return sorted(cases, key=lambda case: (-case.score, case.case))
 
 
 def _good(verdict: str) -> bool:
@@ -102,20 +102,20 @@ def _counts(nights: Sequence[StoredRun]) -> Markup:
             # A single failure among thousands has to be seen.
             height = max(count / most * _HEIGHT, 2.0 if verdict is not Verdict.PASSED else 0)
             top = _TOP + _HEIGHT - below - height
-            told = f"{run.record['finished'][:10]}: {count} {verdict.value}"
+            label = f"{run.record['finished'][:10]}: {count} {verdict.value}"
             parts.append(
                 f'<rect class="{verdict.value}" x="{left:.1f}" y="{top:.1f}" width="{max(step - 2, 1):.1f}" height="{height:.1f}">'
-                f"<title>{escape(told)}</title></rect>"
+                f"<title>{escape(label)}</title></rect>"
             )
             below += height
     return _svg(_WIDTH, _HEIGHT + 2 * _TOP, "Number of cases by verdict, a bar for each run", parts)
 
 
-def _grid(told: str, share: float) -> str:
+def _grid(label: str, share: float) -> str:
     at = _TOP + _HEIGHT * (1 - share)
     return (
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        f'<text class="quiet" x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{told}</text>'
+        f'<text class="quiet" x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
     )
 
 

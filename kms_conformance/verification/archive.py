@@ -113,8 +113,8 @@ class Archive:
                     raise BundleError(self._path, f"it holds {entry.name!r} twice")
                 names.add(entry.name)
                 yield entry
-        except (struct.error, UnicodeDecodeError) as wrong:
-            raise BundleError(self._path, _FORM) from wrong
+        except (struct.error, UnicodeDecodeError) as error:
+            raise BundleError(self._path, _FORM) from error
 
     def _check(self, entry: Entry, in_all: int) -> None:
         """Refuse an entry that would do harm when it is unpacked, or that has another form than ours."""
@@ -157,13 +157,13 @@ class Archive:
     def _unpacked(self, entry: Entry) -> bytes:
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            found = inflate.decompress(self._content[entry.data : entry.end], entry.size + 1)
-        except zlib.error as wrong:
-            raise BundleError(self._path, f"{entry.name!r} in it cannot be unpacked") from wrong
+            unpacked = inflate.decompress(self._content[entry.data : entry.end], entry.size + 1)
+        except zlib.error as error:
+            raise BundleError(self._path, f"{entry.name!r} in it cannot be unpacked") from error
         whole = inflate.eof and not inflate.unused_data and entry.method == _DEFLATED
-        if not whole or len(found) != entry.size or zlib.crc32(found) != entry.crc:
+        if not whole or len(unpacked) != entry.size or zlib.crc32(unpacked) != entry.crc:
             raise BundleError(self._path, f"{entry.name!r} in it is not what its header says")
-        return found
+        return unpacked
 
 
 def _entries(content: bytes) -> Iterator[Entry]:

@@ -43,8 +43,8 @@ def write(directory: Path, record: Mapping[str, Any], product: Product, signer: 
         digests = [(ARCHIVE, _digest(packed)), *((name, _digest(files[name])) for name in SIGNED)]
         sealed = seal(statement(record, product, digests, signer.public_key), signer)
         return put_bytes(directory / NAME, archive.close(packed, ENVELOPE, sealed))
-    except OSError as wrong:
-        raise ReportDirError(str(directory), wrong.strerror or str(wrong)) from wrong
+    except OSError as error:
+        raise ReportDirError(str(directory), error.strerror or str(error)) from error
 
 
 def added(record: Mapping[str, Any], product: Product) -> dict[str, bytes]:

@@ -37,8 +37,8 @@ def make_pair(stem: Path) -> tuple[Path, Path, str]:
     for path, content, mode in zip(paths, (secret, shown), (_OWNER_ONLY, _ALL_READ), strict=True):
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        except OSError as wrong:
-            raise KeyFileError(str(path), wrong.strerror or str(wrong), "choose another name.") from wrong
+        except OSError as error:
+            raise KeyFileError(str(path), error.strerror or str(error), "choose another name.") from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
     return *paths, SSlibKey.from_crypto(public).keyid
@@ -48,10 +48,10 @@ def read_signer(path: Path) -> CryptoSigner:
     """Return what signs with a private key; raise :class:`KeyFileError`."""
     try:
         key = load_pem_private_key(read_file(path), password=None)
-    except OSError as wrong:
-        raise KeyFileError(str(path), wrong.strerror or str(wrong), _MAKE) from wrong
-    except (ValueError, TypeError, UnsupportedAlgorithm) as wrong:
-        raise KeyFileError(str(path), "it is no private key in PEM form without a password", _MAKE) from wrong
+    except OSError as error:
+        raise KeyFileError(str(path), error.strerror or str(error), _MAKE) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(str(path), "it is no private key in PEM form without a password", _MAKE) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(str(path), "it is no Ed25519 key", _MAKE)
     return CryptoSigner(key)
@@ -61,18 +61,18 @@ def read_public(path: Path) -> SSlibKey:
     """Return a public key; raise :class:`KeyFileError`."""
     try:
         return public_of(read_file(path))
-    except OSError as wrong:
-        raise KeyFileError(str(path), wrong.strerror or str(wrong), _MAKE) from wrong
-    except ValueError as wrong:
-        raise KeyFileError(str(path), str(wrong), _MAKE) from wrong
+    except OSError as error:
+        raise KeyFileError(str(path), error.strerror or str(error), _MAKE) from error
+    except ValueError as error:
+        raise KeyFileError(str(path), str(error), _MAKE) from error
 
 
 def public_of(pem: bytes) -> SSlibKey:
     """Return the key of a PEM text; raise :class:`ValueError` where it is none."""
     try:
         key = load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as wrong:
-        raise ValueError("it is no public key in PEM form") from wrong
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("it is no public key in PEM form") from error
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("it is no Ed25519 key")  # noqa: TRY004 - the file is wrong, not the caller
     return SSlibKey.from_crypto(key)

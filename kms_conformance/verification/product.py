@@ -46,14 +46,14 @@ def read_product(path: Path) -> Product:
     """Read ``product.toml``; raise :class:`BadValueError`."""
     try:
         document = tomllib.loads(read_file(path).decode("utf-8"))
-    except OSError as wrong:
-        raise BadValueError("--product", str(path), wrong.strerror or str(wrong), _EXAMPLE) from wrong
-    except ValueError as wrong:
-        raise BadValueError("--product", str(path), f"it is not TOML ({wrong})", _EXAMPLE) from wrong
+    except OSError as error:
+        raise BadValueError("--product", str(path), error.strerror or str(error), _EXAMPLE) from error
+    except ValueError as error:
+        raise BadValueError("--product", str(path), f"it is not TOML ({error})", _EXAMPLE) from error
     try:
         return product_of(document)
-    except ValueError as wrong:
-        raise BadValueError("--product", str(path), str(wrong), _EXAMPLE) from wrong
+    except ValueError as error:
+        raise BadValueError("--product", str(path), str(error), _EXAMPLE) from error
 
 
 def product_of(document: Any) -> Product:

@@ -85,22 +85,22 @@ def unseal(sealed: bytes, trusted: SSlibKey | None) -> tuple[dict[str, Any], SSl
     not who has signed. Raises :class:`ValueError` with a sentence where the envelope is not ours or not signed by the key.
     """
     try:
-        told = json.loads(sealed)
+        parsed = json.loads(sealed)
         envelope = Envelope.from_dict(json.loads(sealed))
         document = json.loads(envelope.payload)
         key = public_of(document["predicate"][OWN]["public_key"].encode("ascii"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error) as wrong:
-        raise ValueError("its envelope cannot be read") from wrong
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error) as error:
+        raise ValueError("its envelope cannot be read") from error
     if trusted is not None and trusted.keyid != key.keyid:
         raise ValueError(f"it was signed with another key ({key.keyid[:16]} instead of {trusted.keyid[:16]})")
     if envelope.payload_type != PAYLOAD_TYPE or list(envelope.signatures) != [key.keyid]:
         raise ValueError("its envelope holds no signature of the key that its statement names")
     try:
         envelope.verify([trusted or key], threshold=1)
-    except VerificationError as wrong:
-        raise ValueError("its signature does not fit what it covers") from wrong
+    except VerificationError as error:
+        raise ValueError("its signature does not fit what it covers") from error
     # The same envelope can be written in many ways; only ours is taken.
-    if _text(told) != sealed or _text(envelope.to_dict()) != sealed or _text(document) != envelope.payload:
+    if _text(parsed) != sealed or _text(envelope.to_dict()) != sealed or _text(document) != envelope.payload:
         raise ValueError("its envelope is not written the way that this suite writes one")
     return document, key
 

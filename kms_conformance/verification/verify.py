@@ -60,14 +60,14 @@ def verify(
     own = signed["predicate"][OWN]
     _demand_valid(path, own, now or datetime.now(UTC))
     if challenge and own["challenge"] != challenge:
-        told = f"it carries {own['challenge']!r}" if own["challenge"] else "it carries none"
-        raise BundleError(str(path), f"it does not answer the challenge {challenge!r}: {told}")
+        reason = f"it carries {own['challenge']!r}" if own["challenge"] else "it carries none"
+        raise BundleError(str(path), f"it does not answer the challenge {challenge!r}: {reason}")
     with tempfile.TemporaryDirectory(prefix="kms-conformance-") as name:
         directory = Path(name)
         try:
             archive.unpack(directory)
-        except OSError as wrong:
-            raise BundleError(str(path), f"it cannot be unpacked ({wrong.strerror})") from wrong
+        except OSError as error:
+            raise BundleError(str(path), f"it cannot be unpacked ({error.strerror})") from error
         record = _demand_as_signed(path, directory, archive, signed, signer)
         _demand_challenge(path, directory, record)
         lacking = bundle.missing(record)
@@ -83,15 +83,15 @@ def _opened(path: Path, key: SSlibKey | None) -> tuple[Archive, dict[str, Any], 
         if path.stat().st_size > LARGEST_FILE:
             raise BundleError(str(path), f"it is larger than any bundle ({path.stat().st_size:,} bytes)")
         content = read_file(path)
-    except OSError as wrong:
-        raise BundleError(str(path), wrong.strerror or str(wrong)) from wrong
+    except OSError as error:
+        raise BundleError(str(path), error.strerror or str(error)) from error
     archive = Archive(path, content)
     if archive.last.name != bundle.ENVELOPE:
         raise BundleError(str(path), f"it does not end with {bundle.ENVELOPE}, so that nobody has signed it")
     try:
         signed, signer = unseal(archive.envelope, key)
-    except ValueError as wrong:
-        raise BundleError(str(path), str(wrong)) from wrong
+    except ValueError as error:
+        raise BundleError(str(path), str(error)) from error
     complaint = SCHEMA_FILES.complaint("statement", signed)
     if complaint:
         raise BundleError(
@@ -106,8 +106,8 @@ def _demand_valid(path: Path, own: Mapping[str, Any], now: datetime) -> None:
     try:
         issued, expires = (datetime.fromisoformat(own[name]) for name in ("issued", "expires"))
         early, late = now + _APART < issued, now > expires
-    except (ValueError, TypeError) as wrong:
-        raise BundleError(str(path), f"its validity cannot be read ({wrong})") from wrong
+    except (ValueError, TypeError) as error:
+        raise BundleError(str(path), f"its validity cannot be read ({error})") from error
     if late:
         raise BundleError(str(path), f"it has expired on {own['expires'][:10]}")
     if early:
@@ -124,10 +124,10 @@ def _demand_as_signed(
         digests = [(bundle.ARCHIVE, archive.digest)]
         digests += [(name, manifest.digest((directory / name).read_bytes())) for name in bundle.SIGNED]
         anew = statement(record, product, digests, signer)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
-        raise BundleError(str(path), f"a file in it is missing or of another form ({wrong!r})") from wrong
-    except (UnknownSystemError, ContractError) as wrong:
-        raise BundleError(str(path), f"it is about a contract that is not here ({wrong.sentence})") from wrong
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(str(path), f"a file in it is missing or of another form ({error!r})") from error
+    except (UnknownSystemError, ContractError) as error:
+        raise BundleError(str(path), f"it is about a contract that is not here ({error.sentence})") from error
     if anew != signed:
         raise BundleError(str(path), "its statement says something else than its results")
     if record.get("product", {}) != dict(product.about):
@@ -165,8 +165,8 @@ def _demand_challenge(path: Path, directory: Path, record: Mapping[str, Any]) ->
     if not challenge:
         return
     if not record["run_id"].startswith(f"{challenge_mark(challenge)}-"):
-        told = f"its run id {record['run_id']} does not come from the challenge {challenge!r}"
-        raise BundleError(str(path), told)
+        reason = f"its run id {record['run_id']} does not come from the challenge {challenge!r}"
+        raise BundleError(str(path), reason)
     carrying = (directory / har.NAME).read_bytes().count(f' challenge/{challenge}"'.encode())
     kept = record["requests"]["kept"]
     if carrying < _NEARLY_ALL * kept:

@@ -18,7 +18,7 @@ from kms_conformance.errors import BadValueError, RecordError
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import har, results
-from kms_conformance.outputs.compare import compare, demand_alike, told_in_all
+from kms_conformance.outputs.compare import compare, demand_alike, summary_line
 from kms_conformance.outputs.compare_text import lines, markdown
 from kms_conformance.outputs.stored import Answer, read_run
 
@@ -68,7 +68,7 @@ def test_same(realistic: Realistic, tmp_path: Path) -> None:
     other = replace(run, started=run.started + 9, meta={**run.meta, "run_id": "00000000"})
     document = compared(run, other, tmp_path)
     assert document["same"] is True
-    assert told_in_all(document) == "the same"
+    assert summary_line(document) == "the same"
     assert [name for name in LISTS if document[name]] == []
 
 
@@ -204,8 +204,8 @@ def test_answers_as_written(realistic: Realistic, tmp_path: Path) -> None:
 
 def test_words_of_an_answer() -> None:
     """An answer is told by status, code and message; silence says so."""
-    assert Answer(409, "X_ERR", "gone").told == "409 X_ERR: gone"
-    assert Answer(0, "", "").told == "no answer"
+    assert Answer(409, "X_ERR", "gone").text == "409 X_ERR: gone"
+    assert Answer(0, "", "").text == "no answer"
 
 
 def test_unreadable(tmp_path: Path) -> None:

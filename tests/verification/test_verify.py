@@ -130,8 +130,8 @@ def refused(path: Path, made: Made, **options: Any) -> str:
     """Return the sentence by which a bundle is refused; fail when it is accepted."""
     try:
         found = verify(path, read_public(made.key), **options)
-    except BundleError as wrong:
-        return wrong.why
+    except BundleError as error:
+        return error.why
     assert found.examination.wrong, "it was accepted"
     return found.examination.wrong[0]
 
@@ -503,10 +503,10 @@ def test_refused_before_the_run(
     """What cannot end in a bundle is refused before the first request, with exit code 2."""
     monkeypatch.chdir(tmp_path)
     write_product(tmp_path / "p.toml")
-    wrong = CliRunner().invoke(run_command, arguments).exception
-    assert isinstance(wrong, BadValueError)
-    assert told in f"{wrong.sentence} {wrong.hint}"
-    assert wrong.exit_code == 2
+    error = CliRunner().invoke(run_command, arguments).exception
+    assert isinstance(error, BadValueError)
+    assert told in f"{error.sentence} {error.hint}"
+    assert error.exit_code == 2
 
 
 def write_product(path: Path) -> None:
@@ -539,8 +539,8 @@ def test_keygen(tmp_path: Path) -> None:
     assert read_signer(tmp_path / "k.key").public_key.keyid == read_public(tmp_path / "k.pub").keyid
     with pytest.raises(KeyFileError):
         make_pair(tmp_path / "k")
-    for wrong in (tmp_path / "none", tmp_path / "k.pub"):
+    for path in (tmp_path / "none", tmp_path / "k.pub"):
         with pytest.raises(KeyFileError):
-            read_signer(wrong)
+            read_signer(path)
     with pytest.raises(KeyFileError):
         read_public(tmp_path / "k.key")
