@@ -20,6 +20,11 @@ _COMMANDS = {
     "serve": "Serve the embedded reference.",
     "sweep": "Remove what killed runs have left behind.",
     "judge": "Judge a stored run again, from its transcript.",
+    "keygen": "Make a key pair that signs bundles.",
+    "verify": "Check a signed bundle offline.",
+    "compare": "Compare two runs.",
+    "table": "Write a page of verified bundles: products by sections.",
+    "trend": "Write a page of many runs: what has changed from night to night.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 

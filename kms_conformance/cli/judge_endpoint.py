@@ -14,9 +14,11 @@ import pytest
 from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
 from kms_conformance.cli.progress import ProgressReporter
+from kms_conformance.cli.signing import Signing, signing_of
 from kms_conformance.contract.case_index import packages
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import read_shard
@@ -47,6 +49,9 @@ def judge_endpoint(
     exitfirst: bool,
     last_failed: bool,
     plan: bool,
+    sign: Path | None,
+    product: Path | None,
+    challenge: str,
     **flags: Any,
 ) -> None:
     """Judge an endpoint as the flags say, and end with the exit code of the verdict."""
@@ -71,6 +76,9 @@ def judge_endpoint(
     contracts = check_contracts(asked or contracts_by_default(target))
     if target is None:
         check_reference(contracts)
+    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
+    arguments += ["-k", expression] if expression else []
+    signing = signing_of(sign, product, profile, target, arguments, shard)
     options = Options(
         profile=Profile(profile),
         edition=check_edition(edition, contracts),
@@ -85,9 +93,9 @@ def judge_endpoint(
         shard=shard,
         jobs=jobs,
         command_line=tuple(sys.argv),
+        challenge=challenge,
+        product=signing.product.about if signing else {},
     )
-    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
-    arguments += ["-k", expression] if expression else []
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     if not plan:
         prepare(report_dir)  # no run shall be lost for want of a place for its report
@@ -105,7 +113,7 @@ def judge_endpoint(
             sys.exit(tell_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
-        code = judge(session, report_dir, arguments, quietly=write_baseline)
+        code = judge(session, report_dir, arguments, quietly=write_baseline, signing=signing)
         if write_baseline:
             click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
         sys.exit(code)
@@ -120,8 +128,15 @@ def check_workers(workers: str) -> str:
     return workers
 
 
-def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: bool = False) -> int:
-    """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
+def judge(
+    session: Session,
+    report_dir: Path,
+    arguments: list[str],
+    *,
+    quietly: bool = False,
+    signing: Signing | None = None,
+) -> int:
+    """Run the cases, print the summary, ``quietly`` on standard error, and sign the run; return the exit code."""
     state = State(lambda: session, report_dir, progress_reporter=ProgressReporter(session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
@@ -130,11 +145,15 @@ def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: 
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
     print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
+    for line in github.tell(state.run, os.environ):
+        click.echo(line)
     for sentence, hint in ([session.refused] if session.refused else []) + (
         [(state.unwritten.sentence, state.unwritten.hint)] if state.unwritten is not None else []
     ):
         click.echo(f"error: {sentence}\nhint: {hint}", err=True)
-    return state.exit_code
+    if signing is None or signing.signer is None or state.unwritten is not None:
+        return state.exit_code
+    return signing.conclude(state.run, report_dir)
 
 
 def tell_plan(session: Session, arguments: list[str]) -> int:

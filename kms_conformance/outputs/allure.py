@@ -28,7 +28,7 @@ from kms_conformance.outputs.allure_steps import (
     tell_exchanges,
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
-from kms_conformance.outputs.overview import contract_title, gravest, sections, unjudged_told, unseen
+from kms_conformance.outputs.overview import contract_title, gravest, sections, unjudged_text, unseen
 from kms_conformance.outputs.text import duration_text, plural
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
@@ -111,7 +111,7 @@ def _result(
         testCaseId=stable,
         fullName=f"{case.contract}:{case.id}",
         name=case.title or case.id,
-        description="\n\n".join(text for text in (case.rule, unjudged_told(case)) if text),
+        description="\n\n".join(text for text in (case.rule, unjudged_text(case)) if text),
         status=Status.SKIPPED if accepted else STATUS[case.verdict],
         statusDetails=details_of(case, accepted, _section_of(case, run, titles)),
         stage=FINISHED,

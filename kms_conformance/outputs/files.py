@@ -14,6 +14,8 @@ from kms_conformance.errors import ReportDirError
 # Every file of ours inside a directory that other tools may share begins so.
 PREFIX = "kms-"
 TEMPORARY = ".kms-"
+BUNDLE = "bundle.zip"
+"""The signed bundle, which is written after everything else."""
 
 
 def prepare(directory: Path) -> None:
@@ -32,12 +34,18 @@ def prepare(directory: Path) -> None:
 
 
 def put(path: Path, text: str | Iterable[str]) -> Path:
-    """Write a text, or its pieces, as UTF-8 under a temporary name and rename it, so that no reader sees half of it."""
+    """Write a text, or its pieces, as UTF-8; see :func:`put_bytes`."""
+    pieces = [text] if isinstance(text, str) else text
+    return put_bytes(path, (piece.encode("utf-8", "backslashreplace") for piece in pieces))
+
+
+def put_bytes(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Write a file, or its pieces, under a temporary name and rename it, so that no reader sees half of it."""
     # Not tempfile: its files are readable by their owner only, and who may read a report its folder decides.
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines([text] if isinstance(text, str) else text)
+        with temporary.open("wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

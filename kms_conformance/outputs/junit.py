@@ -13,7 +13,7 @@ from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_told, unseen
+from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_text, unseen
 from kms_conformance.outputs.text import rfc3339
 
 NAME = "junit.xml"
@@ -141,7 +141,7 @@ def _details(case: CaseResult) -> str:
             f"  evidence: {finding.exchange}",
             f"  {finding.curl}",
         ]
-    unjudged = unjudged_told(case)
+    unjudged = unjudged_text(case)
     return "\n".join([*lines, unjudged] if unjudged else lines)
 
 

@@ -147,7 +147,7 @@ def unjudged_rows(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
 
 
-def unjudged_told(case: CaseResult) -> str:
+def unjudged_text(case: CaseResult) -> str:
     """Return the rows that a finding of a case kept it from judging, in a sentence; ``""`` where it has judged all."""
     named = {finding.requirement for finding in case.findings}
     rows = [row for row in case.requirements if row not in case.judged and row not in named]

@@ -51,6 +51,7 @@ def render(run: Run) -> dict[str, Any]:
             for contract in contract_ids(run)
         ],
         "target": {"base_url": "", "instance": "", **meta.get("target", {})},
+        **({"product": dict(meta["product"])} if meta.get("product") else {}),
         "options": meta.get("options", {}),
         "command_line": list(meta.get("command_line", ())),
         "environment": dict(meta.get("environment", {})),

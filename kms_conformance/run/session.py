@@ -124,7 +124,9 @@ class Session:
         if self._rate_limit is None:
             self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
         prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
-        client = Client(target, redactor, prefix, self._rate_limit, self._traffic)
+        client = Client(
+            target, redactor, prefix, self._rate_limit, self._traffic, challenge=self.options.challenge
+        )
         client.be_patient()
         return Context(
             contract=contract,

@@ -65,7 +65,10 @@ class Client:
         prefix: str = "x",
         rate_limit: RateLimit | None = None,
         traffic: Traffic | None = None,
+        *,
+        challenge: str = "",
     ) -> None:
+        self._challenge = challenge
         self.traffic = traffic or Traffic()
         self.target, self.redactor, self._prefix = target, redactor, prefix
         for name in _LOG_HEADERS:
@@ -230,6 +233,11 @@ class Client:
             url.hostname or "", url.port, data, tls=url.scheme == "https", seconds=self.target.timeout
         )
 
+    def user_agent(self, case: str) -> str:
+        """Return how a request of a case names its sender: suite, version, case, and the run's challenge if there is one."""
+        challenge = f" challenge/{self._challenge}" if self._challenge else ""
+        return f"kms-conformance/{__version__} ({case}){challenge}"
+
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
 
@@ -255,7 +263,7 @@ class Client:
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
-            "user-agent": f"kms-conformance/{__version__} ({case})",
+            "user-agent": self.user_agent(case),
             **({correlation: str(uuid.uuid4())} if correlation else {}),
             **request.headers,
         }

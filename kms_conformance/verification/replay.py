@@ -465,13 +465,21 @@ def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     wrong = []
-    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged", "nodeid"):
+    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
             wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
+    # What stands before the file's name depends on the folder in which the run was started, and the judging.
+    if _last(case.nodeid) != _last(anew.nodeid):
+        wrong.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
         wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
     return tuple(wrong)
+
+
+def _last(nodeid: str) -> str:
+    file, separator, name = nodeid.partition("::")
+    return file.rpartition("/")[2] + separator + name
 
 
 def _shown(value: Any) -> str:
