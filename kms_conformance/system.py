@@ -93,7 +93,9 @@ class System:
     touch. ``table`` are the properties (JSON Schema) of the system's table in the target file, ``shown`` those of them
     that reports show. ``shared`` are the kinds of things in the journal that concern everybody on an instance.
     ``default``: a plain run without a target judges it. ``reference``: the embedded reference serves it. ``preflight`` is
-    ``module:function``, instead of the requests that ``contract.yaml`` names. ``views`` is ``module:mapping`` from the
+    ``module:function``, instead of the requests that ``contract.yaml`` names. ``premises`` is ``module:name`` of what reads
+    the settings of an instance's owner and tells which requests they change (:mod:`kms_conformance.run.premises`).
+    ``views`` is ``module:mapping`` from the
     views of ``views.yaml`` to the adapters that ask in that way. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
     """
@@ -116,6 +118,7 @@ class System:
     default: bool = False
     reference: bool = False
     preflight: str = ""
+    premises: str = ""
     views: str = ""
     order: int = 100
 

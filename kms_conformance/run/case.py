@@ -89,6 +89,8 @@ class CaseRun:
         """Send a request and keep the evidence; every wire rule is judged at once."""
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
+        if not self.cleaning:
+            self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
             # Evidence, but not judged: whoever judges the transcript again has to know.

@@ -32,6 +32,7 @@ from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import has_preflight, preflight
+from kms_conformance.run.premises import Premises, premises_of, read_premises
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
@@ -95,6 +96,30 @@ class Session:
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
+
+    def read_premises(self) -> None:
+        """Read what the owner of a shared instance has set there; called when nothing of a dead run is left on it."""
+        for contract_id in self.options.contracts:
+            context = self.context(contract_id)
+            if context.contract.system.premises and not (context.target.fresh or context.target.embedded):
+                instance = self.instance(context.target)
+                with InstanceLocks(context.target.base_url, instance, shared=True).hold():
+                    self._take_premises(context, read_premises(context.client, context.contract, instance))
+
+    @property
+    def premises(self) -> dict[str, dict[str, Any]]:
+        """What the owners of instances have set, by contract: for the other processes of this run."""
+        return {name: context.premises.document() for name, context in self._contexts.items()}
+
+    def also_read(self, premises: Mapping[str, dict[str, Any]]) -> None:
+        """Take over what another process of this run has read of the owners' settings."""
+        for contract_id, data in premises.items():
+            context = self.context(contract_id)
+            self._take_premises(context, premises_of(data, context.contract, context.target))
+
+    def _take_premises(self, context: Context, premises: Premises) -> None:
+        with self._lock:
+            self._contexts[context.contract.id] = replace(context, premises=premises)
 
     def context(self, contract_id: str) -> Context:
         """Return what the cases of a contract share."""

@@ -32,6 +32,7 @@ SYSTEM = System(
     shared=frozenset({"policy", "fault"}),
     default=True,
     reference=True,
+    premises="kms_conformance.adapters.key_protect.premises:SETTINGS",
     views="kms_conformance.adapters.key_protect.laws.views:VIEWS",
     order=0,
 )
