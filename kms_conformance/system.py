@@ -95,6 +95,8 @@ class System:
     ``default``: a plain run without a target judges it. ``reference``: the embedded reference serves it. ``preflight`` is
     ``module:function``, instead of the requests that ``contract.yaml`` names. ``premises`` is ``module:name`` of what reads
     the settings of an instance's owner and tells which requests they change (:mod:`kms_conformance.run.premises`).
+    ``apart`` are groups of identities that are different people, ``rights`` is ``module:name`` of what each has to be able
+    to do (:mod:`kms_conformance.run.identities`), and the token of those in ``lapsed`` is meant to be expired.
     ``views`` is ``module:mapping`` from the
     views of ``views.yaml`` to the adapters that ask in that way. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
@@ -119,6 +121,9 @@ class System:
     reference: bool = False
     preflight: str = ""
     premises: str = ""
+    apart: tuple[tuple[str, ...], ...] = ()
+    rights: str = ""
+    lapsed: frozenset[str] = frozenset()
     views: str = ""
     order: int = 100
 

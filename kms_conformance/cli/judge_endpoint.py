@@ -42,6 +42,7 @@ def judge_endpoint(
     workers: str | None,
     shard: str,
     jobs: int | None,
+    mode: str | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
@@ -84,6 +85,7 @@ def judge_endpoint(
         fuzz=fuzz_options(flags, profile),
         shard=shard,
         jobs=jobs,
+        mode=mode or "",
         command_line=tuple(sys.argv),
     )
     arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]

@@ -28,7 +28,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.eligibility import nearest
+from kms_conformance.run.eligibility import demand_leave, nearest
 from kms_conformance.run.outcomes import (
     CaseStopped,
     Inconclusive,
@@ -89,6 +89,7 @@ class CaseRun:
         """Send a request and keep the evidence; every wire rule is judged at once."""
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
+        demand_leave(request.method, self.context.target)
         if not self.cleaning:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)

@@ -58,7 +58,8 @@ class Options:
 
     ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
     do not fail the run, ``None`` where no baseline was given; ``jobs`` is how many cases are under way at once, ``None``:
-    as many as the round trip asks for; ``command_line`` is as in ``sys.argv``. A certification takes none:
+    as many as the round trip asks for; ``mode`` is one of :data:`~kms_conformance.target.target.MODES`, ``""`` the usual
+    one of the target; ``command_line`` is as in ``sys.argv``. A certification takes none:
     :class:`BadValueError`.
     """
 
@@ -74,6 +75,7 @@ class Options:
     fuzz: FuzzOptions = USUAL
     shard: str = ""
     jobs: int | None = None
+    mode: str = ""
     command_line: tuple[str, ...] = ()
     run: str = ""
     key: str = ""

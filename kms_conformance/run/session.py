@@ -26,6 +26,7 @@ from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
+from kms_conformance.run.identities import demand_identities
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.locks import InstanceLocks
@@ -36,7 +37,7 @@ from kms_conformance.run.premises import Premises, premises_of, read_premises
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
-from kms_conformance.target.target import Target
+from kms_conformance.target.target import READ_ONLY, Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.traffic import Traffic
@@ -82,6 +83,7 @@ class Session:
                 self._target = self._reference.target()
             if self.options.max_wait is not None:
                 self._target = replace(self._target, max_wait=self.options.max_wait)
+            self._target = self._target.in_mode(self.options.mode)
             return self._target
 
     def check(self) -> None:
@@ -93,6 +95,7 @@ class Session:
             instance = self.instance(context.target)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
                 first = preflight(context.client, context.contract, instance)
+                demand_identities(context.client, context.contract, instance)
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
@@ -307,8 +310,11 @@ class Session:
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
-        Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
+        Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``. A run that
+        only reads removes nothing.
         """
+        if self.target.mode == READ_ONLY:
+            return []
         return put_right(list(abandoned(self._all())))
 
     def tidy(self) -> list[str]:

@@ -32,6 +32,12 @@ SYSTEM = System(
     shared=frozenset({"policy", "fault"}),
     default=True,
     reference=True,
+    apart=(
+        ("manager", "approver", "service", "reader", "outsider"),
+        ("manager", "purger", "service", "reader", "outsider"),
+    ),
+    rights="kms_conformance.adapters.key_protect.rights:RIGHTS",
+    lapsed=frozenset({"expired"}),
     premises="kms_conformance.adapters.key_protect.premises:SETTINGS",
     views="kms_conformance.adapters.key_protect.laws.views:VIEWS",
     order=0,

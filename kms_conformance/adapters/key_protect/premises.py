@@ -97,7 +97,7 @@ def _rotation(data: Mapping[str, Any], _: Target) -> Setting:
 
 
 def _key_access(data: Mapping[str, Any], _: Target) -> Setting:
-    """Some kinds of keys may not be created or imported; imports may need an import token."""
+    """Forbid some kinds of new keys; an import may need an import token."""
     forbidden = frozenset(
         name
         for name in ("create_root_key", "create_standard_key", "import_root_key", "import_standard_key")
