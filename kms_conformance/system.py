@@ -33,13 +33,16 @@ class Impact:
 
     ``switch`` is the name under ``[allow]`` that permits it on a shared instance. ``alone``: such a case has the instance
     to itself. ``takes_turns``: such cases run one after the other, beside all others. ``may_stay``: the change may stay
-    for days between two runs, so a case that waits longer than a run may be finished by a later one.
+    for days between two runs, so a case that waits longer than a run may be finished by a later one. ``operations`` are
+    those that do nothing else: in the mode ``safe`` no such request is sent to a shared instance, not even one that has to
+    be refused.
     """
 
     switch: str
     alone: bool = False
     takes_turns: bool = False
     may_stay: bool = False
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class System:
     premises: str = ""
     apart: tuple[tuple[str, ...], ...] = ()
     rights: str = ""
+    quotas: str = ""
     lapsed: frozenset[str] = frozenset()
     views: str = ""
     order: int = 100

@@ -133,7 +133,11 @@ class LiveFuzz:
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng
         )
-        if entry is None or self.fixtures.missing_permission(entry) or held_back(entry.method, self.case.context.target):
+        if (
+            entry is None
+            or self.fixtures.missing_permission(entry)
+            or held_back(entry.method, entry.operation, self.case.context.target)
+        ):
             return
         request = self._fuzzer.fill(entry)
         self.fixtures.before_sending(request)

@@ -18,7 +18,7 @@ from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.eligibility import held_back
 from kms_conformance.run.outcomes import NotApplicable, NotTested
-from kms_conformance.target.target import SAFE
+from kms_conformance.target.target import FULL
 from kms_conformance.transport.pipeline import Outgoing, ParallelSender, SendResult, SerialSender, in_flight
 from kms_conformance.transport.retry import IN_A_ROW, from_gateway
 
@@ -99,7 +99,7 @@ class Replay:
         return self.tally
 
     def _held_back(self, entry: Entry) -> str:
-        return f"--mode {SAFE}" if held_back(entry.method, self._target) else ""
+        return f"--mode {FULL}" if held_back(entry.method, entry.operation, self._target) else ""
 
     # --- sending ---------------------------------------------------------------------------------------------------
 

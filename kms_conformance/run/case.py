@@ -34,6 +34,7 @@ from kms_conformance.run.outcomes import (
     Inconclusive,
     NotTested,
 )
+from kms_conformance.target.target import READ_ONLY
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
@@ -89,7 +90,8 @@ class CaseRun:
         """Send a request and keep the evidence; every wire rule is judged at once."""
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
-        demand_leave(request.method, self.context.target)
+        if not self.cleaning or self.context.target.mode == READ_ONLY:
+            demand_leave(request, self.context.target)
         if not self.cleaning:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
     from kms_conformance.run.context import CaseInfo
     from kms_conformance.target.target import Target
+    from kms_conformance.transport.client import Request
 
 
 def demand_sense(info: CaseInfo, contract: Contract) -> None:
@@ -46,16 +47,20 @@ def switched_off(kind: str, target: Target) -> str:
     return ""
 
 
-def held_back(method: str, target: Target) -> str:
-    """Return why the mode of the run keeps a request of a method from leaving, ``""`` where it does not."""
+def held_back(method: str, operation: str | None, target: Target) -> str:
+    """Return why the mode of the run keeps a request from leaving, ``""`` where it does not."""
     if target.mode == READ_ONLY and method not in READS:
         return f"--mode {READ_ONLY} sends no request that may change something, such as {method}"
+    if target.mode == SAFE and not target.fresh:
+        for kind in target.system.impacts.values():
+            if operation in kind.operations:
+                return f"--mode {SAFE} leaves what others share alone, so it sends no {operation}"
     return ""
 
 
-def demand_leave(method: str, target: Target) -> None:
-    """Raise :class:`NotTested` where the mode of the run does not let a request of a method leave."""
-    if why := held_back(method, target):
+def demand_leave(request: Request, target: Target) -> None:
+    """Raise :class:`NotTested` where the mode of the run does not let a request leave."""
+    if why := held_back(request.method, request.operation, target):
         raise NotTested(why)
 
 

@@ -29,13 +29,15 @@ class Right:
     """What an identity has to be able to do: ``role`` names it, and each of ``tries`` is a method and a path.
 
     ``{id}`` in a path is an id that nothing has, so nothing is changed. The identity lacks the right where every try is
-    refused with 401 or 403.
+    refused with 401 or 403. ``may`` is false for what it must not be able to do: a run judges that, and only ``doctor``
+    tries it beforehand.
     """
 
     identity: str
     role: str
     tries: tuple[tuple[str, str], ...]
     headers: tuple[tuple[str, str], ...] = ()
+    may: bool = True
 
 
 def demand_identities(client: Client, contract: Contract, instance: str) -> None:
@@ -47,7 +49,7 @@ def demand_identities(client: Client, contract: Contract, instance: str) -> None
     target = client.target
     demand_distinct(client, target)
     for right in rights_of(contract, target):
-        refused = refusals(client, right, contract, instance)
+        refused = refusals(client, right, contract, instance) if right.may else None
         if refused is not None:
             told = f"{refused.sent.method} of an unknown thing" if "{id}" in _last(right) else refused.step
             raise PreflightRefusedError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
@@ -63,6 +64,7 @@ class Session:
         self._rate_limit: RateLimit | None = None
         self._stopping = threading.Event()
         self._round_trip: float | None = None
+        self._has_read_premises = False
         self._pace: Pace | None = None
         self.expected = ExpectedRequests(self.options.journal)
         self._traffic = Traffic()
@@ -86,22 +88,30 @@ class Session:
             self._target = self._target.in_mode(self.options.mode)
             return self._target
 
-    def check(self) -> None:
-        """Run the preflight; raise what it raises. The embedded reference needs none."""
+    def check(self) -> dict[str, Exchange]:
+        """Run the preflight and try the identities; raise what they raise. The embedded reference needs none.
+
+        Returns the first exchange by contract.
+        """
+        firsts: dict[str, Exchange] = {}
         for contract_id in self.options.contracts:
             context = self.context(contract_id)
             if context.target.embedded or not has_preflight(context.contract):
                 continue
             instance = self.instance(context.target)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
-                first = preflight(context.client, context.contract, instance)
+                first = firsts[contract_id] = preflight(context.client, context.contract, instance)
                 demand_identities(context.client, context.contract, instance)
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
+        return firsts
 
     def read_premises(self) -> None:
-        """Read what the owner of a shared instance has set there; called when nothing of a dead run is left on it."""
+        """Read what the owner of a shared instance has set there, once; called when nothing of a dead run is left on it."""
+        if self._has_read_premises:
+            return
+        self._has_read_premises = True
         for contract_id in self.options.contracts:
             context = self.context(contract_id)
             if context.contract.system.premises and not (context.target.fresh or context.target.embedded):
