@@ -3,6 +3,7 @@
 Step of a run -> error -> exit code::
 
     read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
+    compare the identities   SameIdentityError                                                           2
     open the journal         JournalError                                                                2
     lock the instance        PrivateFolderError 2, InstanceBusyError 4
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
@@ -155,6 +156,20 @@ class MissingSecretError(SuiteError):
     advises: ClassVar[str] = (
         "give [identities.{identity}] an api_key_env, token_env, api_key_file or token_file, "
         "or use --token or --api-key (KMS_TOKEN, KMS_API_KEY)."
+    )
+
+
+@dataclass(eq=False)
+class SameIdentityError(SuiteError):
+    """Two identities that have to be different are one person."""
+
+    one: str
+    other: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The identities {one!r} and {other!r} are one person: they have {why}."
+    advises: ClassVar[str] = (
+        "give [identities.{other}] the secret of somebody else, or leave it out: its cases are then not tested."
     )
 
 

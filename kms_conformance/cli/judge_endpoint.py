@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from kms_conformance.cli.flags import flags_document, names_endpoint
 from kms_conformance.cli.progress import ProgressReporter
 from kms_conformance.cli.signing import Signing, signing_of
 from kms_conformance.contract.case_index import packages
+from kms_conformance.doctor.examination import demand_readiness, of_instance
+from kms_conformance.doctor.findings import Finding, Level, lines_of
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs import github
@@ -26,6 +29,7 @@ from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
+from kms_conformance.run.plan import Plan
 from kms_conformance.run.plan import plan as plan_of
 from kms_conformance.run.session import Session
 from kms_conformance.system import system_of
@@ -44,6 +48,7 @@ def judge_endpoint(
     workers: str | None,
     shard: str,
     jobs: int | None,
+    mode: str | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
@@ -92,6 +97,7 @@ def judge_endpoint(
         fuzz=fuzz_options(flags, profile),
         shard=shard,
         jobs=jobs,
+        mode=mode or "",
         command_line=tuple(sys.argv),
         challenge=challenge,
         product=signing.product.about if signing else {},
@@ -106,19 +112,27 @@ def judge_endpoint(
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     session = Session(options, target)
     try:
-        session.check()
+        tell(demand_readiness(session))
         if target is not None and target.in_clear:
             click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
         if plan:
             sys.exit(tell_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
+        session.read_premises()
+        tell(of_instance(session))
         code = judge(session, report_dir, arguments, quietly=write_baseline, signing=signing)
         if write_baseline:
             click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
         sys.exit(code)
     finally:
         session.close()
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Print what a run should know beforehand, on standard error."""
+    for line in lines_of([finding for finding in findings if finding.level is not Level.PROBLEM]):
+        click.echo(line, err=True)
 
 
 def check_workers(workers: str) -> str:
@@ -156,13 +170,19 @@ def judge(
     return signing.conclude(state.run, report_dir)
 
 
-def tell_plan(session: Session, arguments: list[str]) -> int:
-    """Print what a run would do; return the exit code."""
+def planned(session: Session, arguments: list[str]) -> tuple[Plan, int]:
+    """Return what a run would do, and with which code pytest has collected the cases."""
     state = State(lambda: session, None, progress_reporter=ProgressReporter())
     code = collect(session, state, [*arguments, "--collect-only"])
+    return plan_of(session, state.chosen), code
+
+
+def tell_plan(session: Session, arguments: list[str]) -> int:
+    """Print what a run would do; return the exit code."""
+    plan, code = planned(session, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
         return _explain_selection()
-    for line in plan_of(session, state.chosen).lines():
+    for line in plan.lines():
         click.echo(line)
     return 0 if code == pytest.ExitCode.OK else 5
 

@@ -42,9 +42,13 @@ def of_worker(worker: dict[str, Any]) -> State:
     sent = json.loads(worker["kms"])
     options = replace(from_document(Options, sent["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
-    return State(
-        lambda: Session(options, target), None, worker=sent["dist"], workers=int(worker["workercount"])
-    )
+
+    def start() -> Session:
+        session = Session(options, target)
+        session.also_read(sent["premises"])
+        return session
+
+    return State(start, None, worker=sent["dist"], workers=int(worker["workercount"]))
 
 
 class State:
@@ -107,6 +111,8 @@ class State:
             self.session  # noqa: B018 - starts it
             if not self._worker and self._progress_reporter is None:
                 self.session.check()
+            if not self._worker and not session.config.option.collectonly:
+                self.session.read_premises()
         except SuiteError as error:
             pytest.exit(str(error), returncode=error.exit_code)
 
@@ -118,6 +124,7 @@ class State:
                 "options": to_document(replace(self.session.options, jobs=self.session.jobs)),
                 "target": self.session.target.document(),
                 "embedded": self.session.target.embedded,
+                "premises": self.session.premises,
                 "dist": str(node.config.getoption("dist")),
             }
         )

@@ -60,7 +60,8 @@ class Options:
 
     ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
     do not fail the run, ``None`` where no baseline was given; ``jobs`` is how many cases are under way at once, ``None``:
-    as many as the round trip asks for; ``command_line`` is as in ``sys.argv``; ``challenge`` is the certifier's text that
+    as many as the round trip asks for; ``mode`` is one of :data:`~kms_conformance.target.target.MODES`, ``""`` the usual
+    one of the target; ``command_line`` is as in ``sys.argv``; ``challenge`` is the certifier's text that
     every request has to carry, ``product`` what the reports say is judged. A certification takes no baseline:
     :class:`BadValueError`.
     """
@@ -77,6 +78,7 @@ class Options:
     fuzz: FuzzOptions = USUAL
     shard: str = ""
     jobs: int | None = None
+    mode: str = ""
     command_line: tuple[str, ...] = ()
     challenge: str = ""
     product: Mapping[str, str] = field(default_factory=dict)

@@ -31,6 +31,9 @@ from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 FRESH = "fresh"
 PRINCIPAL = "*"
 """Stands among the identities of flags for the one that may do everything: which one that is, the contract decides."""
+READ_ONLY, SAFE, FULL = "read-only", "safe", "full"
+MODES = (READ_ONLY, SAFE, FULL)
+"""What a run may send: nothing that changes anything; what changes its own things; what ``[allow]`` permits too."""
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
@@ -93,6 +96,9 @@ class Target:
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedded: bool = False
     main_url: str = ""
+    mode: str = FULL
+    unused: tuple[str, ...] = ()
+    """The switches under ``[allow]`` that the mode leaves without effect."""
 
     @property
     def loopback(self) -> bool:
@@ -151,6 +157,18 @@ class Target:
         exposed = [url for url in urls if url.startswith("http://") and not is_loopback(url)]
         return tuple(sorted({urlsplit(url).hostname or "" for url in exposed}))
 
+    def in_mode(self, mode: str) -> Target:
+        """Return the target with what a mode takes away from it; ``""``: ``full`` on this machine, ``safe`` elsewhere.
+
+        Beyond ``full`` nothing under ``[allow]`` has an effect; a run that reads only moves no clock either.
+        """
+        mode = mode or (FULL if self.loopback else SAFE)
+        if mode == FULL:
+            return replace(self, mode=mode)
+        unused = self.unused or tuple(sorted(name for name, on in self.allow.items() if on))
+        control_url = "" if mode == READ_ONLY else self.control_url
+        return replace(self, mode=mode, allow={}, unused=unused, control_url=control_url)
+
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
         return {
@@ -201,6 +219,7 @@ class Target:
                 for name, table in self.others.items()
             },
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
+            **({"mode": self.mode} if self.mode != FULL else {}),
         }
 
 
@@ -377,13 +396,43 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 
 
 def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
+    _demand_texts(name, entry)
     api_key = _secret(name, "api_key", entry, base_url, environ)
     token = _secret(name, "token", entry, base_url, environ)
     secrets = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
     more = {member: value for member, value in secrets.items() if value is not None}
     if api_key is None and token is None and not more:
         raise MissingSecretError(name, "the table names none")
+    if api_key is not None and token is not None:
+        given = [key for key in entry if key.startswith(("api_key", "token"))]
+        why = "it has an API key and a token, and only one of them can be used"
+        raise BadValueError(
+            f"identities.{name}", ", ".join(_flagless(key) for key in given), why, "leave one of them out."
+        )
     return Identity(name, api_key=api_key, token=token, more=more)
+
+
+def _demand_texts(name: str, entry: Mapping[str, Any]) -> None:
+    """Refuse a value of an identity that is no text; it may be a secret, so only its kind is told."""
+    for key, value in entry.items():
+        if not isinstance(value, str):
+            kind = (
+                "a list"
+                if isinstance(value, list)
+                else "a table"
+                if isinstance(value, Mapping)
+                else "no text"
+            )
+            raise BadValueError(
+                f"identities.{name}.{key}",
+                "…",
+                f"it must be a text, and it is {kind}",
+                'write it in quotes: "..."',
+            )
+
+
+def _flagless(key: str) -> str:
+    return f"--{key.removesuffix('_flag').replace('_', '-')}" if key.endswith("_flag") else key
 
 
 def _secret(

@@ -127,6 +127,10 @@ class Client:
         with self._concurrency_limit.place():
             return self._patiently(request, case)
 
+    def ask_once(self, request: Request, case: str) -> Exchange:
+        """Send a harmless request without any patience: what is answered first counts."""
+        return self._once(request, case)[1]
+
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         outages: list[str] = []
         waited, lost = 0.0, 0
