@@ -54,10 +54,12 @@ def write(run: Run, directory: Path) -> Path:
 
 
 def render(run: Run) -> dict[str, str]:
-    """Return the scripts by file name."""
+    """Return the scripts by file name: of cases whose system is installed here, which those of a merged run need not be."""
     owners = _owners(run)
     return {
-        file_name(case.id): _script(run, case, owners) for case in run.cases if case.verdict is Verdict.FAILED
+        file_name(case.id): _script(run, case, owners)
+        for case in run.cases
+        if case.verdict is Verdict.FAILED and case.contract in systems()
     }
 
 

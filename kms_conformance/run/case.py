@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
-from kms_conformance.errors import AuthorError, ExitCode, SuiteError
+from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
 from kms_conformance.evidence.exchange import AFTER, OUTAGE
 from kms_conformance.judging.every_exchange import (
     after_outage,
@@ -302,7 +302,9 @@ class CaseRun:
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
             message = self.context.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
-        elif isinstance(stopped, SuiteError) and stopped.exit_code in {ExitCode.UNREACHABLE, ExitCode.USAGE}:
+        elif isinstance(stopped, SuiteError) and (
+            stopped.exit_code is ExitCode.UNREACHABLE or isinstance(stopped, JournalError)
+        ):
             # A token issuer, a control protocol or a disk that fails in mid-run is no fault of the suite.
             verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:
