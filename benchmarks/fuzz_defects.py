@@ -82,7 +82,7 @@ class Hunt:
 def main() -> None:
     """Print the table."""
     names = sys.argv[1:] or list(FUZZ_DEFECTS)
-    found: Counter[str] = Counter()
+    tiers: Counter[str] = Counter()
     print("| defect | found by | seconds |\n|---|---|---:|")
     for name in names:
         hunt = Hunt(name)
@@ -91,10 +91,10 @@ def main() -> None:
             tier = hunt.tier()
         finally:
             hunt.session.close()
-        found[tier or "nobody"] += 1
+        tiers[tier or "nobody"] += 1
         print(f"| {name} | {tier or 'nobody'} | {time.monotonic() - begun:.1f} |", flush=True)
     print(
-        "\n" + ", ".join(f"{number} by {tier}" for tier, number in found.most_common()) + f", of {len(names)}"
+        "\n" + ", ".join(f"{number} by {tier}" for tier, number in tiers.most_common()) + f", of {len(names)}"
     )
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import httpx
 
 from kms_conformance.contract.corpus import shipped_corpus
-from kms_conformance.fuzz.entrypoints import supply_of
+from kms_conformance.fuzz.entrypoints import fixtures_of
 from kms_conformance.fuzz.replay import Replay
-from kms_conformance.fuzz.requests import Aim
+from kms_conformance.fuzz.requests import CaseFuzzer
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import USUAL, Options
 from kms_conformance.run.reference_process import EmbeddedReference
@@ -84,7 +84,7 @@ class Bench:
         session, case = self.case("replay")
         corpus = shipped_corpus("key_protect", whole=True)
         assert corpus is not None
-        replay = Replay(case, supply_of(case.context.contract, case))  # type: ignore[attr-defined, arg-type]
+        replay = Replay(case, fixtures_of(case.context.contract, case))  # type: ignore[attr-defined, arg-type]
         begun = time.perf_counter()
         tally = replay.run(corpus.entries)
         seconds = time.perf_counter() - begun
@@ -97,17 +97,19 @@ class Bench:
         session, case = self.case("loop")
         corpus = shipped_corpus("key_protect", whole=True)
         assert corpus is not None
-        supply = supply_of(case.context.contract, case)  # type: ignore[attr-defined, arg-type]
+        fixtures = fixtures_of(case.context.contract, case)  # type: ignore[attr-defined, arg-type]
         entries = corpus.entries[:: len(corpus.entries) // LOOP]
-        supply.stock({name for entry in entries for name in entry.placeholders()})
-        aim = Aim(case, supply)  # type: ignore[arg-type]
-        shots = [aim.fill(entry).outgoing for entry in entries]
+        fixtures.prepare({name for entry in entries for name in entry.placeholders()})
+        fuzzer = CaseFuzzer(case, fixtures)  # type: ignore[arg-type]
+        outgoing = [fuzzer.fill(entry).outgoing for entry in entries]
         sent = 0
         with httpx.Client(trust_env=False, base_url=self.target.base_url) as client:
             begun = time.perf_counter()
-            for shot in shots:
+            for request in outgoing:
                 try:
-                    client.request(shot.method, shot.target, headers=shot.headers, content=shot.content)
+                    client.request(
+                        request.method, request.target, headers=request.headers, content=request.content
+                    )
                 except (httpx.InvalidURL, UnicodeEncodeError):
                     continue
                 sent += 1
@@ -141,10 +143,10 @@ def main() -> None:
                 rates[name].append(way())
     base = statistics.median(rates["st run (coverage, fuzzing)"])
     print("| way | requests/s, median | of each round | times st run |\n|---|---:|---|---:|")
-    for name, found in rates.items():
-        middle = statistics.median(found)
+    for name, speeds in rates.items():
+        middle = statistics.median(speeds)
         print(
-            f"| {name} | {middle:.0f} | {', '.join(f'{rate:.0f}' for rate in found)} | {middle / base:.1f} |"
+            f"| {name} | {middle:.0f} | {', '.join(f'{rate:.0f}' for rate in speeds)} | {middle / base:.1f} |"
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\npeak memory of this process, replay and loop included: {peak:.0f} MiB")

@@ -101,13 +101,13 @@ def measure(text: str, folder: Path, arguments: list[str]) -> Measured:
         command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    told = process.stderr.read()
+    log = process.stderr.read()
     _, _, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     results = json.loads((place / "report" / "results.json").read_text())
     sent = json.loads((place / "j" / "requests.json").read_text())
     longest = max(results["cases"], key=lambda case: case["duration_s"])
-    bounds = Counter(_BOUND.findall(told)).most_common(1)
+    bounds = Counter(_BOUND.findall(log)).most_common(1)
     return Measured(
         seconds,
         used.ru_maxrss / 1024,
@@ -151,19 +151,19 @@ def table(folder: Path, rounds: int, delays: list[int], arguments: list[str]) ->
 
 def same(folder: Path, number: int, arguments: list[str]) -> bool:
     """Make runs at 80 ms; tell whether all come to the same, in little memory."""
-    found: Counter[tuple[str, str]] = Counter()
+    results: Counter[tuple[str, str]] = Counter()
     memory = 0.0
     runs = [("fresh", ["--jobs", "32"]), ("shared", ["--jobs", "32"])] * ((number + 1) // 2)
     for kind, more in [*runs, ("-n", ["-n", "2", "--jobs", "8"]), ("-n", ["-n", "2", "--jobs", "8"])]:
         with reference(folder) as text, far_away(text, 80) as moved:
             shared = moved.replace('instance = "fresh"', f'instance = "{uuid.uuid4()}"', 1)
             one = measure(shared if kind == "shared" else moved, folder, [*more, *arguments])
-        found[kind, f"{one.counts} {one.requests} requests"] += 1
+        results[kind, f"{one.counts} {one.requests} requests"] += 1
         memory = max(memory, one.memory)
         print(f"{kind:6} {one.seconds:6.1f} s {one.memory:4.0f} MiB {one.counts} {one.requests}", flush=True)
-    for (kind, counts), times in sorted(found.items()):
+    for (kind, counts), times in sorted(results.items()):
         print(f"{times} times {kind}: {counts}")
-    return len({counts.rpartition("}")[0] for _, counts in found}) == 1 and memory < MOST_MEMORY
+    return len({counts.rpartition("}")[0] for _, counts in results}) == 1 and memory < MOST_MEMORY
 
 
 def main() -> None:

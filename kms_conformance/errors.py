@@ -3,7 +3,9 @@
 Step of a run -> error -> exit code::
 
     read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
+    compare the identities   SameIdentityError                                                           2
     open the journal         JournalError                                                                2
+    lock the instance        PrivateFolderError 2, InstanceBusyError 4
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
     find the systems         BrokenSystemError, DuplicateSystemError, UnknownSystemError                 2
     read the contract        ContractError                                                               5
@@ -57,7 +59,7 @@ def _may_be_secret(word: str) -> bool:
 
 
 class ExitCode(IntEnum):
-    """What ``kms-conformance run`` returns to the shell, and ``judge`` where a record is not what it says."""
+    """What ``kms-conformance run`` returns to the shell, ``judge`` where a record is not what it says, and ``compare``."""
 
     CONFORMANT = 0
     NON_CONFORMANT = 1
@@ -66,6 +68,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     SUITE_ERROR = 5
     NOT_AS_RECORDED = 6
+    DIFFERENT = 16
 
 
 class SuiteError(Exception):
@@ -157,6 +160,20 @@ class MissingSecretError(SuiteError):
 
 
 @dataclass(eq=False)
+class SameIdentityError(SuiteError):
+    """Two identities that have to be different are one person."""
+
+    one: str
+    other: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The identities {one!r} and {other!r} are one person: they have {why}."
+    advises: ClassVar[str] = (
+        "give [identities.{other}] the secret of somebody else, or leave it out: its cases are then not tested."
+    )
+
+
+@dataclass(eq=False)
 class MissingTargetError(SuiteError):
     """A command that works on an endpoint was given none."""
 
@@ -172,9 +189,32 @@ class JournalError(SuiteError):
 
     path: str
     why: str
+    advice: str = "give --journal a file that you may write to, on a disk with room."
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The journal {path!r} cannot be used: {why}."
-    advises: ClassVar[str] = "give --journal a file that you may write to, on a disk with room."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class PrivateFolderError(SuiteError):
+    """The folder for locks is not this user's own: whoever can write there could hold up every run."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The folder for locks {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "remove it, or name another folder for temporary files by TMPDIR=DIR."
+
+
+@dataclass(eq=False)
+class InstanceBusyError(SuiteError):
+    """Another run has held the instance for longer than anybody waits."""
+
+    thing: str
+    seconds: float
+    exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
+    says: ClassVar[str] = "The {thing} was not free within {seconds:g} s: another run holds it."
+    advises: ClassVar[str] = "end the other run, or wait for it."
 
 
 @dataclass(eq=False)
@@ -318,3 +358,28 @@ class TranscriptError(SuiteError):
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
     advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."
+
+
+@dataclass(eq=False)
+class KeyFileError(SuiteError):
+    """A file holds no key that can sign, or check, a bundle."""
+
+    path: str
+    why: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The key {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class BundleError(SuiteError):
+    """A bundle is not one, was changed, or would do harm when it is unpacked."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.NOT_AS_RECORDED
+    says: ClassVar[str] = "The bundle {path!r} is refused: {why}."
+    advises: ClassVar[str] = (
+        "ask its sender for the bundle.zip as `kms-conformance run --sign` has written it."
+    )

@@ -33,13 +33,16 @@ class Impact:
 
     ``switch`` is the name under ``[allow]`` that permits it on a shared instance. ``alone``: such a case has the instance
     to itself. ``takes_turns``: such cases run one after the other, beside all others. ``may_stay``: the change may stay
-    for days between two runs, so a case that waits longer than a run may be finished by a later one.
+    for days between two runs, so a case that waits longer than a run may be finished by a later one. ``operations`` are
+    those that do nothing else: in the mode ``safe`` no such request is sent to a shared instance, not even one that has to
+    be refused.
     """
 
     switch: str
     alone: bool = False
     takes_turns: bool = False
     may_stay: bool = False
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,11 @@ class System:
     touch. ``table`` are the properties (JSON Schema) of the system's table in the target file, ``shown`` those of them
     that reports show. ``shared`` are the kinds of things in the journal that concern everybody on an instance.
     ``default``: a plain run without a target judges it. ``reference``: the embedded reference serves it. ``preflight`` is
-    ``module:function``, instead of the requests that ``contract.yaml`` names. ``views`` is ``module:mapping`` from the
+    ``module:function``, instead of the requests that ``contract.yaml`` names. ``premises`` is ``module:name`` of what reads
+    the settings of an instance's owner and tells which requests they change (:mod:`kms_conformance.run.premises`).
+    ``apart`` are groups of identities that are different people, ``rights`` is ``module:name`` of what each has to be able
+    to do (:mod:`kms_conformance.run.identities`), and the token of those in ``lapsed`` is meant to be expired.
+    ``views`` is ``module:mapping`` from the
     views of ``views.yaml`` to the adapters that ask in that way. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
     """
@@ -116,6 +123,11 @@ class System:
     default: bool = False
     reference: bool = False
     preflight: str = ""
+    premises: str = ""
+    apart: tuple[tuple[str, ...], ...] = ()
+    rights: str = ""
+    quotas: str = ""
+    lapsed: frozenset[str] = frozenset()
     views: str = ""
     order: int = 100
 
@@ -136,25 +148,25 @@ def systems() -> Mapping[str, System]:
     Raises :class:`BrokenSystemError` where an entry point cannot be loaded or names no system, and
     :class:`DuplicateSystemError` where two distributions register the same id.
     """
-    found: dict[str, tuple[System, str]] = {}
+    by_id: dict[str, tuple[System, str]] = {}
     for point in entry_points(group=GROUP):
         system, origin = _load(point), _origin(point)
-        known = found.get(system.id)
-        if known is not None and known[0] is not system:
-            raise DuplicateSystemError(system.id, *sorted((known[1], origin)))
-        found[system.id] = (system, origin)
-    ordered = sorted((system for system, _ in found.values()), key=lambda system: (system.order, system.id))
+        earlier = by_id.get(system.id)
+        if earlier is not None and earlier[0] is not system:
+            raise DuplicateSystemError(system.id, *sorted((earlier[1], origin)))
+        by_id[system.id] = (system, origin)
+    ordered = sorted((system for system, _ in by_id.values()), key=lambda system: (system.order, system.id))
     return MappingProxyType({system.id: system for system in ordered})
 
 
 def system_of(system_id: str) -> System:
     """Return a system; raise :class:`UnknownSystemError`, with the nearest known id, where it is not registered."""
-    known = systems()
-    if system_id not in known:
-        near = did_you_mean(system_id, known)
-        advice = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}."
+    by_id = systems()
+    if system_id not in by_id:
+        near = did_you_mean(system_id, by_id)
+        advice = f"did you mean {near!r}?" if near else f"known: {', '.join(by_id)}."
         raise UnknownSystemError(system_id, advice)
-    return known[system_id]
+    return by_id[system_id]
 
 
 def first_system() -> System:
@@ -183,9 +195,9 @@ def named_object(place: str) -> Any:
 def _load(point: EntryPoint) -> System:
     try:
         system = point.load()
-    except Exception as wrong:
-        why = f"loading {point.value} failed ({str(wrong) or type(wrong).__name__})"
-        raise BrokenSystemError(point.name, _origin(point), why) from wrong
+    except Exception as error:
+        why = f"loading {point.value} failed ({str(error) or type(error).__name__})"
+        raise BrokenSystemError(point.name, _origin(point), why) from error
     if not isinstance(system, System):
         raise BrokenSystemError(point.name, _origin(point), f"{point.value} is no System object")
     if system.id != point.name:

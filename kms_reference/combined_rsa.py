@@ -30,10 +30,10 @@ def of_primes(p: int, q: int) -> rsa.RSAPrivateKey:
     return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
-def combined(known: list[int], made: tuple[int, int]) -> list[tuple[int, int]]:
+def combined(primes: list[int], made: tuple[int, int]) -> list[tuple[int, int]]:
     """Add two new primes to the known ones and return the pairs that this allows: the new two, and each with each."""
-    pairs = [made, *((old, new) for old in known for new in made)]
-    known += made
+    pairs = [made, *((old, new) for old in primes for new in made)]
+    primes += made
     return pairs
 
 

@@ -11,7 +11,7 @@ from kms_reference.defects import rules_of
 from kms_reference.errors import DataFileError, ServerError
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.model import StoreError
-from kms_reference.key_protect.world import ClockKind, World
+from kms_reference.key_protect.server_state import ClockKind, ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +48,7 @@ class Server:
         defects: Iterable[str] = (),
         variations: Iterable[str] = (),
         public_url: str | None = None,
-        extra_routes: Callable[[World], list[BaseRoute]] | None = None,
+        extra_routes: Callable[[ServerState], list[BaseRoute]] | None = None,
     ) -> None:
         if edition not in EDITIONS:
             raise ServerError(f"edition {edition!r} is not one of {', '.join(EDITIONS)}")
@@ -63,7 +63,7 @@ class Server:
         self._uvicorn: uvicorn.Server | None = None
         self._socket: socket.socket | None = None
         self._failure: list[BaseException] = []
-        self.world: World | None = None
+        self.server_state: ServerState | None = None
         self.app: KeyProtect | None = None
 
     # -- where things are ------------------------------------------------------------------------
@@ -91,9 +91,9 @@ class Server:
     @property
     def api_keys(self) -> dict[str, str]:
         """Throw-away API key by name of identity."""
-        if self.world is None:
+        if self.server_state is None:
             raise ServerError("the server has no identities before it is started")
-        return self.world.issuer.api_keys
+        return self.server_state.issuer.api_keys
 
     @property
     def crashes(self) -> list[BaseException]:
@@ -171,12 +171,12 @@ class Server:
             raise ServerError(f"cannot listen on {self._host}:{self._port}: {error}") from error
         self._bound_port = self._socket.getsockname()[1]
         try:
-            self.world = World(self._rules, self._clock, self._data)
+            self.server_state = ServerState(self._rules, self._clock, self._data)
         except StoreError as error:
             self._close()
             raise DataFileError(str(error)) from error
-        self.world.issuer.issuer = f"{self.base_url}/identity"
-        self.app = KeyProtect(self.world)
+        self.server_state.issuer.issuer = f"{self.base_url}/identity"
+        self.app = KeyProtect(self.server_state)
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 self._application(),
@@ -193,14 +193,14 @@ class Server:
         return self._uvicorn
 
     def _application(self) -> Any:
-        assert self.world is not None
+        assert self.server_state is not None
         assert self.app is not None
         from starlette.applications import Starlette  # noqa: PLC0415 - as uvicorn
 
         from kms_reference.services import attach  # noqa: PLC0415 - same
 
-        further = self._extra_routes(self.world) if self._extra_routes is not None else []
-        application = Starlette(routes=[*further, *attach(self.world)])
+        further = self._extra_routes(self.server_state) if self._extra_routes is not None else []
+        application = Starlette(routes=[*further, *attach(self.server_state)])
         # Not a mount: its pattern does not match a path with an encoded line break.
         application.router.default = self.app
         application.router.redirect_slashes = False
@@ -223,8 +223,8 @@ class Server:
         server.run(sockets=[cast("socket.socket", self._socket)])
 
     def _close(self) -> None:
-        if self.world is not None:
-            self.world.close()
+        if self.server_state is not None:
+            self.server_state.close()
         if self._socket is not None:
             self._socket.close()
 
@@ -239,7 +239,7 @@ def serve_forever(
     defects: Iterable[str] = (),
     variations: Iterable[str] = (),
     public_url: str | None = None,
-    extra_routes: Callable[[World], list[BaseRoute]] | None = None,
+    extra_routes: Callable[[ServerState], list[BaseRoute]] | None = None,
     on_ready: Callable[[Server], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Arguments as of `Server`. Raises ServerError."""

@@ -14,12 +14,12 @@ from kms_reference.iks import IksService
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from kms_reference.key_protect.world import World
+    from kms_reference.key_protect.server_state import ServerState
 
 
-def attach(world: World) -> list[BaseRoute]:
+def attach(server_state: ServerState) -> list[BaseRoute]:
     """Return the routes of the further endpoints, and let Key Protect ask the crypto units before it wraps."""
-    tke = TkeService(world.issuer.identify, rules=world.rules)
-    iks = IksService(world.issuer.identify, rules=world.rules)
-    world.crypto_ready = tke.crypto_ready
+    tke = TkeService(server_state.issuer.identify, rules=server_state.rules)
+    iks = IksService(server_state.issuer.identify, rules=server_state.rules)
+    server_state.crypto_ready = tke.crypto_ready
     return [*tke.routes(), *iks.routes()]

@@ -171,8 +171,8 @@ class Variation(Switch):
 class UnknownSwitchError(ServerError):
     """No defect or variation has this name: the name, and the nearest one that exists."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(name, list(known), n=1)
+    def __init__(self, kind: str, name: str, names: Iterable[str]) -> None:
+        near = difflib.get_close_matches(name, list(names), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`kms-conformance serve --list` shows all."
         super().__init__(f"unknown {kind} {name!r}; {hint}")
         self.kind, self.name, self.hint = kind, name, hint
@@ -181,11 +181,11 @@ class UnknownSwitchError(ServerError):
 Known = TypeVar("Known", bound=Switch)
 
 
-def chosen(kind: str, names: Iterable[str], known: Mapping[str, Known]) -> list[Known]:
+def chosen(kind: str, names: Iterable[str], switches: Mapping[str, Known]) -> list[Known]:
     """Return the switches of these names. Raises UnknownSwitchError."""
-    found: list[Known] = []
+    selected: list[Known] = []
     for name in names:
-        if name not in known:
-            raise UnknownSwitchError(kind, name, known)
-        found.append(known[name])
-    return found
+        if name not in switches:
+            raise UnknownSwitchError(kind, name, switches)
+        selected.append(switches[name])
+    return selected

@@ -36,10 +36,10 @@ def main() -> None:
         python = work / "env" / "bin" / "python"
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         call(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=work)
-        told = call(
+        output = call(
             work / "env" / "bin" / "kms-conformance", "run", "--report-dir", work / "report", cwd=work
         )
-        verdict = told.splitlines()[0]
+        verdict = output.splitlines()[0]
         if not verdict.startswith("CONFORMANT"):
             sys.exit(f"the wheel's own run said: {verdict}")
         call(python, "-m", "pytest", "--pyargs", "kms_conformance.scenarios", "-q", cwd=work)

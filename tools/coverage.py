@@ -57,8 +57,8 @@ class Coverage:
     @property
     def counts(self) -> Mapping[State, int]:
         """How many promises are in each state."""
-        found = Counter(promise.state for promise in self.promises)
-        return {state: found[state] for state in State}
+        counter = Counter(promise.state for promise in self.promises)
+        return {state: counter[state] for state in State}
 
     @property
     def share(self) -> float:
@@ -93,19 +93,19 @@ def coverage_of(results: Iterable[Mapping[str, Any]]) -> tuple[Coverage, ...]:
     when anything was exchanged.
     """
     emitted: dict[str, dict[str, list[str]]] = {}
-    known: dict[str, set[str]] = {}
+    row_ids: dict[str, set[str]] = {}
     for document in results:
         verdicts = {case["id"]: Verdict(case["verdict"]) for case in document["cases"]}
         for block in document["contracts"]:
             emitted.setdefault(block["id"], {})
-            known.setdefault(block["id"], set())
+            row_ids.setdefault(block["id"], set())
         for row in document["requirements"]:
             cases = emitted[row["contract"]].setdefault(row["id"], [])
             cases += [case for case in row["cases"] if verdicts[case] in _TESTED and case not in cases]
             if row["cases"]:
-                known[row["contract"]].add(row["id"])
+                row_ids[row["contract"]].add(row["id"])
     return tuple(
-        _coverage(load_contract(contract), rows, known[contract]) for contract, rows in emitted.items()
+        _coverage(load_contract(contract), rows, row_ids[contract]) for contract, rows in emitted.items()
     )
 
 
@@ -157,22 +157,22 @@ def _outline(coverage: Coverage) -> list[str]:
     lines = [f"## {contract.title}"]
     beyond = False
     for anchor, promises in coverage.sections.items():
-        known = contract.sections.get(anchor)
-        if known is None and not beyond:
+        section = contract.sections.get(anchor)
+        if section is None and not beyond:
             beyond = True
             lines += ["", f"### {_BEYOND}"]
         title = (
-            f"### {known['number']}. [{known['title']}]({contract.link(anchor)})"
-            if known
+            f"### {section['number']}. [{section['title']}]({contract.link(anchor)})"
+            if section
             else f"#### {anchor}"
         )
-        lines += ["", title, "", _told(promises), "", *(_promise(promise) for promise in promises)]
+        lines += ["", title, "", _counts_text(promises), "", *(_promise(promise) for promise in promises)]
     return lines
 
 
-def _told(promises: Sequence[Promise]) -> str:
-    found = Counter(promise.state for promise in promises)
-    return ", ".join(f"{found[state]} {state.value}" for state in State if found[state]) or "**no row**"
+def _counts_text(promises: Sequence[Promise]) -> str:
+    counter = Counter(promise.state for promise in promises)
+    return ", ".join(f"{counter[state]} {state.value}" for state in State if counter[state]) or "**no row**"
 
 
 def _promise(promise: Promise) -> str:

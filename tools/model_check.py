@@ -127,8 +127,8 @@ class Walk:
         """Take one step; a step that has nothing to act on does nothing."""
         source = random.Random(step.seed)  # noqa: S311 - a walk, not a secret
         if step.name.startswith("wait"):
-            _, _, told_seconds = step.name.partition(" ")
-            seconds = float(told_seconds) if told_seconds else waited(source)
+            _, _, given_seconds = step.name.partition(" ")
+            seconds = float(given_seconds) if given_seconds else waited(source)
             self.endpoint.advance(seconds)
             self.history.append(f"wait {seconds:g} s")
             return None
@@ -144,7 +144,7 @@ class Walk:
         if operation is None:
             return None
         answer = self.endpoint.send(operation)
-        self.history.append(told(operation, answer))
+        self.history.append(sentence(operation, answer))
         self._count(operation, answer)
         seen = observe(self.state, operation, now, answer)
         if seen.wrong:
@@ -169,7 +169,7 @@ class Walk:
             self.state = with_object(self.state, adapter.id, made)
 
 
-def told(operation: Operation, answer: Answer) -> str:
+def sentence(operation: Operation, answer: Answer) -> str:
     """Return a step of a history as a line."""
     asked = " ".join(
         f"{name}={value}"
@@ -210,10 +210,10 @@ def walk(begin: Callable[[], Walk], steps: Sequence[Step]) -> tuple[Difference |
 
 
 def shrunk(
-    begin: Callable[[], Walk], steps: Sequence[Step], found: Difference
+    begin: Callable[[], Walk], steps: Sequence[Step], difference: Difference
 ) -> tuple[Difference, list[Step]]:
     """Return the shortest walk that was found to end in a difference of the same operation."""
-    best, left, size, tries = found, list(steps), max(1, len(steps) // 2), _REPLAYS
+    best, left, size, tries = difference, list(steps), max(1, len(steps) // 2), _REPLAYS
     while size and tries:
         place = 0
         while place < len(left) and tries:
@@ -242,8 +242,8 @@ def reference(edition: str, defects: Sequence[str]) -> Iterator[dict[str, Any]]:
                 if process.poll() is not None or time.monotonic() > end:
                     process.kill()
                     _, errors = process.communicate()
-                    told_why = errors.decode(errors="replace").strip().splitlines()
-                    sys.stderr.write(f"the reference did not start: {told_why[-1:] or 'it said nothing'}\n")
+                    message = errors.decode(errors="replace").strip().splitlines()
+                    sys.stderr.write(f"the reference did not start: {message[-1:] or 'it said nothing'}\n")
                     raise SystemExit(2)
                 time.sleep(0.05)
             yield read_target(target)
@@ -254,7 +254,7 @@ def reference(edition: str, defects: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def check(edition: str, options: argparse.Namespace) -> int:
     """Walk in one edition; return the number of differences."""
-    source, counts, found, taken = random.Random(options.seed), Counter[str](), 0, 0  # noqa: S311 - walks
+    source, counts, differences, taken = random.Random(options.seed), Counter[str](), 0, 0  # noqa: S311 - walks
     started = time.monotonic()
     with reference(edition, options.defect) as target:
         endpoint, packer = Endpoint(target), Packer()
@@ -263,7 +263,7 @@ def check(edition: str, options: argparse.Namespace) -> int:
             return Walk(endpoint, edition, packer, counts)
 
         seen: set[str] = set()
-        while taken < options.steps and found < options.differences:
+        while taken < options.steps and differences < options.differences:
             steps = steps_of(source, min(LENGTH, options.steps - taken))
             difference, length = walk(begin, steps)
             taken += length
@@ -273,20 +273,20 @@ def check(edition: str, options: argparse.Namespace) -> int:
             if cause in seen:
                 continue
             seen.add(cause)
-            found += 1
+            differences += 1
             shortest, _ = shrunk(begin, steps[:length], difference) if options.shrink else (difference, [])
             print_difference(edition, shortest, options.seed)
     seconds = time.monotonic() - started
     successes = {name.partition(" ")[0] for name in counts if name.endswith(" done")}
     never = sorted(set(OPERATIONS) - successes)
     print(
-        f"edition {edition}: {taken} steps, {counts['requests']} requests, {found} differences, {seconds:.0f} s"
+        f"edition {edition}: {taken} steps, {counts['requests']} requests, {differences} differences, {seconds:.0f} s"
         + (f"; never succeeded: {', '.join(never)}" if never else "")
     )
     if options.counts:
         for name, number in sorted(counts.items()):
             print(f"  {number:6} {name}")
-    return found
+    return differences
 
 
 def print_difference(edition: str, difference: Difference, seed: int) -> None:
@@ -313,8 +313,8 @@ def main() -> int:
     )
     parser.add_argument("--counts", action="store_true", help="print how often each operation was asked")
     options = parser.parse_args()
-    found = sum(check(edition, options) for edition in options.edition or ["page", "service"])
-    return 1 if found else 0
+    differences = sum(check(edition, options) for edition in options.edition or ["page", "service"])
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":

@@ -50,15 +50,15 @@ def pieces(text: str) -> tuple[Piece, ...]:
     return tuple(Piece(name, _digest(text[start:stop])) for (start, name), (stop, _) in pairwise(places))
 
 
-def changes(known: Sequence[Piece], text: str) -> list[str]:
+def changes(recorded: Sequence[Piece], text: str) -> list[str]:
     """Return a line for each piece of a page that is new, gone, moved or of another text; none when nothing changed."""
-    before = {piece.name: piece.sha256 for piece in known}
-    found = pieces(text)
-    now = {piece.name: piece.sha256 for piece in found}
+    before = {piece.name: piece.sha256 for piece in recorded}
+    current = pieces(text)
+    now = {piece.name: piece.sha256 for piece in current}
     lines = [f"{name} has another text" for name in now if name in before and now[name] != before[name]]
     lines += [f"{name} is new" for name in now if name not in before]
     lines += [f"{name} is gone" for name in before if name not in now]
-    if not lines and [piece.name for piece in found] != [piece.name for piece in known]:
+    if not lines and [piece.name for piece in current] != [piece.name for piece in recorded]:
         lines.append("the sections stand in another order")
     return lines
 
@@ -72,21 +72,21 @@ def outline(contract_id: str) -> Mapping[str, tuple[Piece, ...]]:
     }
 
 
-def find_page(known: Sequence[Piece], folder: Path) -> tuple[Path, str] | None:
+def find_page(recorded: Sequence[Piece], folder: Path) -> tuple[Path, str] | None:
     """Return the file of a folder that is most like a page, with its text; ``None`` when none is.
 
     Not by the digest of the file: a page that has changed must still be found.
     """
-    digests = {piece.sha256 for piece in known}
+    digests = {piece.sha256 for piece in recorded}
     best: tuple[float, Path, str] | None = None
     for path in sorted(folder.iterdir()):
         if not path.is_file():
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = pieces(text)
-        alike = sum(piece.sha256 in digests for piece in found) / max(len(found), len(known))
-        named = sum(piece.name in {piece.name for piece in known} for piece in found) / max(
-            len(found), len(known)
+        current = pieces(text)
+        alike = sum(piece.sha256 in digests for piece in current) / max(len(current), len(recorded))
+        named = sum(piece.name in {piece.name for piece in recorded} for piece in current) / max(
+            len(current), len(recorded)
         )
         score = max(alike, named / 2)
         if score >= _LEAST_ALIKE and (best is None or score > best[0]):

@@ -18,10 +18,10 @@ SHIPPED = Path(__file__).parents[1] / "contracts" / "requests.json"
 
 def main() -> None:
     """Merge the counts into the shipped file."""
-    known = {case.id for contract in contracts_by_default(None) for case in listed_cases(contract)}
+    case_ids = {case.id for contract in contracts_by_default(None) for case in listed_cases(contract)}
     counts: dict[str, int] = json.loads(SHIPPED.read_text(encoding="ascii"))
     counts |= json.loads(Path(sys.argv[1]).read_text(encoding="ascii"))
-    kept = {case_id: number for case_id, number in counts.items() if case_id.partition("[")[0] in known}
+    kept = {case_id: number for case_id, number in counts.items() if case_id.partition("[")[0] in case_ids}
     SHIPPED.write_text(f"{json.dumps(dict(sorted(kept.items())), indent=0)}\n", encoding="ascii")
     print(f"{len(kept)} cases, {sum(kept.values())} requests")
 

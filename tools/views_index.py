@@ -35,7 +35,7 @@ def text_of(document: dict[str, Any]) -> str:
     """Return the index as it is stored: one line for a case."""
     views = [
         f"{json.dumps(view)}: {{\n"
-        + ",\n".join(f"{json.dumps(case)}: {json.dumps(found)}" for case, found in cases.items())
+        + ",\n".join(f"{json.dumps(case)}: {json.dumps(numbers)}" for case, numbers in cases.items())
         + "\n}"
         for view, cases in document["views"].items()
     ]

@@ -27,7 +27,7 @@ def ask(context: Context, method: str, path: str, body: dict[str, Any] | None = 
     url = f"{target.control_url}{path}"
     try:
         status = context.client.control(method, url, body).status_code
-    except httpx.HTTPError as wrong:
-        raise UnreachableError(url, f"the control protocol gave no answer ({type(wrong).__name__})") from None
+    except httpx.HTTPError as error:
+        raise UnreachableError(url, f"the control protocol gave no answer ({type(error).__name__})") from None
     if status >= _FIRST_ERROR:
         raise NotTested(f"needs {method} {path} of the control protocol, which answers {status}")

@@ -17,9 +17,15 @@ _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
     "merge": "Make one run of the reports of shards.",
     "corpus": "Make a corpus of fuzz requests, or look at one.",
+    "doctor": "Say what stands in the way of a run, and what to do about it.",
     "serve": "Serve the embedded reference.",
     "sweep": "Remove what killed runs have left behind.",
     "judge": "Judge a stored run again, from its transcript.",
+    "keygen": "Make a key pair that signs bundles.",
+    "verify": "Check a signed bundle offline.",
+    "compare": "Compare two runs.",
+    "table": "Write a page of verified bundles: products by sections.",
+    "trend": "Write a page of many runs: what has changed from night to night.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 
@@ -52,14 +58,14 @@ def main() -> None:
     try:
         # Click's own ending would turn Ctrl-C into exit code 1, which says "non-conformant".
         commands(prog_name="kms-conformance", standalone_mode=False)
-    except SuiteError as wrong:
-        click.echo(f"error: {wrong.sentence}\nhint: {wrong.hint}", err=True)
-        sys.exit(wrong.exit_code)
-    except click.ClickException as wrong:
-        told = io.StringIO()
-        wrong.show(told)
-        click.echo(veiled(told.getvalue()), nl=False, err=True)
-        sys.exit(wrong.exit_code)
+    except SuiteError as error:
+        click.echo(f"error: {error.sentence}\nhint: {error.hint}", err=True)
+        sys.exit(getattr(error, "code", error.exit_code))
+    except click.ClickException as error:
+        message = io.StringIO()
+        error.show(message)
+        click.echo(veiled(message.getvalue()), nl=False, err=True)
+        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("error: stopped by hand before there was a verdict.", err=True)
         sys.exit(ExitCode.NOT_VERIFIED)
@@ -67,13 +73,13 @@ def main() -> None:
         # Whoever read our output has gone, as `| head` does; Python must not trip over it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.SUITE_ERROR)
-    except Exception as wrong:  # noqa: BLE001 - Python's own ending would be exit code 1, which says "non-conformant"
+    except Exception as error:  # noqa: BLE001 - Python's own ending would be exit code 1, which says "non-conformant"
         # Where it happened, and not what it says: that may quote anything.
         if os.environ.get("KMS_TRACEBACK"):
-            click.echo("".join(traceback.format_tb(wrong.__traceback__)), nl=False, err=True)
-        last = traceback.extract_tb(wrong.__traceback__)[-1]
+            click.echo("".join(traceback.format_tb(error.__traceback__)), nl=False, err=True)
+        last = traceback.extract_tb(error.__traceback__)[-1]
         click.echo(
-            f"error: the suite itself is at fault: {type(wrong).__name__} in {last.filename}, line {last.lineno}.\n"
+            f"error: the suite itself is at fault: {type(error).__name__} in {last.filename}, line {last.lineno}.\n"
             "hint: please report it with the command; KMS_TRACEBACK=1 shows how it came about.",
             err=True,
         )

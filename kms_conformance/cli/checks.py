@@ -39,8 +39,10 @@ def check_reference(contracts: tuple[str, ...]) -> None:
 
 def check_edition(edition: str, contracts: tuple[str, ...]) -> str:
     """Return the edition that is asked for, or the usual one; raise :class:`BadValueError` where no contract has it."""
-    known = list(dict.fromkeys(name for contract in contracts for name in load_contract(contract).editions))
-    if edition and edition not in known:
-        advice = f"known: {', '.join(known)}."
+    editions = list(
+        dict.fromkeys(name for contract in contracts for name in load_contract(contract).editions)
+    )
+    if edition and edition not in editions:
+        advice = f"known: {', '.join(editions)}."
         raise BadValueError("--edition", edition, "no contract has such an edition", advice)
-    return edition or known[0]
+    return edition or editions[0]

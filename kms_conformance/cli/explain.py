@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from kms_conformance.cli.explanation import Explained
+from kms_conformance.cli.explanation import Explanation
 from kms_conformance.contract.contract import (
     Contract,
     load_contract,
@@ -47,8 +47,8 @@ def command(code: tuple[str, ...], *, as_json: bool) -> None:
     if wanted == "-":
         _explain_log(contracts, sys.stdin.buffer, as_json=as_json)
         return
-    told = explained(contracts, wanted)
-    if not told:
+    answers = explained(contracts, wanted)
+    if not answers:
         near = did_you_mean(wanted.casefold(), names := known_names(contracts))
         hint = (
             f"did you mean {names[near]}?"
@@ -58,9 +58,9 @@ def command(code: tuple[str, ...], *, as_json: bool) -> None:
         shown = textwrap.shorten(wanted, _LONGEST_ECHO, placeholder=" ...")
         raise BadValueError("CODE", shown, "no contract knows such a code, section or row", hint)
     if as_json:
-        click.echo(json.dumps({"line": None, "answers": [one.document() for one in told]}, indent=2))
+        click.echo(json.dumps({"line": None, "answers": [one.document() for one in answers]}, indent=2))
     else:
-        click.echo("\n".join(_in_full(told)))
+        click.echo("\n".join(_in_full(answers)))
 
 
 def by_weight() -> list[str]:
@@ -83,9 +83,11 @@ def explain(contract: Contract, wanted: str) -> Iterator[str]:
     yield from _in_full(explained([contract], wanted))
 
 
-def explained(contracts: list[Contract], wanted: str) -> list[Explained]:
+def explained(contracts: list[Contract], wanted: str) -> list[Explanation]:
     """Return what the contracts know of a name; of no name, what they recognise in the text, the likeliest first."""
-    by_name = [known for contract in contracts if (known := _by_name(contract, wanted)) is not None]
+    by_name = [
+        explanation for contract in contracts if (explanation := _by_name(contract, wanted)) is not None
+    ]
     if by_name:
         return by_name
     answers = pasted(contracts, wanted)
@@ -93,54 +95,54 @@ def explained(contracts: list[Contract], wanted: str) -> list[Explained]:
         for contract in contracts:
             anchor = is_heading(contract, wanted)
             if anchor:
-                return [Explained(contract, section=contract.sections[anchor], by="heading")]
-    return [Explained.of(answer) for answer in answers]
+                return [Explanation(contract, section=contract.sections[anchor], by="heading")]
+    return [Explanation.of(answer) for answer in answers]
 
 
-def _by_name(contract: Contract, wanted: str) -> Explained | None:
+def _by_name(contract: Contract, wanted: str) -> Explanation | None:
     code = named(contract, wanted)
     if code is not None:
-        return Explained(contract, code=code)
+        return Explanation(contract, code=code)
     section = (
         contract.sections.get(wanted)
         or contract.sections.get(short_anchor(wanted))
         or _numbered(contract, wanted)
     )
     if section is not None:
-        return Explained(contract, section=section)
+        return Explanation(contract, section=section)
     row = contract.requirements.get(wanted)
-    return Explained(contract, row=row) if row is not None else None
+    return Explanation(contract, row=row) if row is not None else None
 
 
-def _in_full(told: list[Explained]) -> Iterator[str]:
+def _in_full(answers: list[Explanation]) -> Iterator[str]:
     """Give several answers: the likeliest in full, the others in one line each."""
-    if len(told) > 1 and told[0].by != "name":
-        yield f"{len(told)} answers fit this text, the likeliest first:"
+    if len(answers) > 1 and answers[0].by != "name":
+        yield f"{len(answers)} answers fit this text, the likeliest first:"
         yield ""
-    for place, one in enumerate(told[:_IN_FULL]):
+    for place, one in enumerate(answers[:_IN_FULL]):
         yield from [""] if place else []
         yield from one.lines()
-    if len(told) > _IN_FULL:
+    if len(answers) > _IN_FULL:
         yield ""
         yield "also possible:"
-        yield from (f"  {one.headline()}" for one in told[_IN_FULL:])
+        yield from (f"  {one.headline()}" for one in answers[_IN_FULL:])
 
 
 def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> None:
     """Name each refusal of a log as it is read, then explain each kind once."""
-    first: dict[str, Explained] = {}
+    first: dict[str, Explanation] = {}
     times: Counter[str] = Counter()
     for refusal in in_log(contracts, pieces(log)):
-        told = [Explained.of(answer) for answer in refusal.answers]
-        for one in told:
+        answers = [Explanation.of(answer) for answer in refusal.answers]
+        for one in answers:
             first.setdefault(one.name, one)
-        times[told[0].name] += 1
+        times[answers[0].name] += 1
         if as_json:
-            document = {"line": refusal.line, "answers": [one.document() for one in told]}
+            document = {"line": refusal.line, "answers": [one.document() for one in answers]}
             click.echo(json.dumps(document))
         else:
-            others = ", ".join(one.name for one in told[1:])
-            click.echo(f"line {refusal.line}: {told[0].headline()}{f', or {others}' if others else ''}")
+            others = ", ".join(one.name for one in answers[1:])
+            click.echo(f"line {refusal.line}: {answers[0].headline()}{f', or {others}' if others else ''}")
     if not first:
         raise BadValueError(
             "CODE",
@@ -169,8 +171,8 @@ def pieces(log: BinaryIO) -> Iterator[tuple[int, str]]:
 
 
 def _cut(whole: bytes) -> int:
-    found = _CUT.search(whole)
-    return found.start() if found is not None else len(whole)
+    match = _CUT.search(whole)
+    return match.start() if match is not None else len(whole)
 
 
 def _numbered(contract: Contract, wanted: str) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What is told of a code, a section or a row: as lines to read, and as a document."""
+"""The explanation of a code, a section or a row: as lines to read, and as a document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY = {Kind.CODE: "code", Kind.MESSAGE: "message", Kind.HEADING: "heading", Kind
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanation:
     """One thing that a contract knows: exactly one of code, section and row; ``by``: what it was recognised by."""
 
     contract: Contract
@@ -29,7 +29,7 @@ class Explained:
     by: str = "name"
 
     @classmethod
-    def of(cls, recognised: Recognised) -> Explained:
+    def of(cls, recognised: Recognised) -> Explanation:
         """Return what was recognised in a text."""
         entry = recognised.entry
         return cls(entry.contract, code=entry.code, row=entry.row, by=_BY[recognised.kind])
@@ -67,23 +67,23 @@ class Explained:
 
     def document(self) -> dict[str, Any]:
         """Return it as ``schemas/explain.schema.json`` says; what is not known is left out."""
-        told: dict[str, Any] = {
+        members: dict[str, Any] = {
             "contract": self.contract.id,
             "title": self.contract.title,
             "name": self.name,
             "recognised_by": self.by,
         }
         if self.code is not None:
-            told |= _code_members(self.contract, self.code)
+            members |= _code_members(self.contract, self.code)
         elif self.section is not None:
-            told |= {
+            members |= {
                 "kind": "section",
                 "text": str(self.section["title"]),
                 "sections": _sections(self.contract, [self.name]),
                 "codes": list(self.section.get("codes", ())),
             }
         elif self.row is not None:
-            told |= {
+            members |= {
                 "kind": "row",
                 "level": self.row.level,
                 "evidence": self.row.evidence,
@@ -91,57 +91,55 @@ class Explained:
                 "codes": [self.row.code] if self.row.code else [],
                 "cases": _case_members(_cases(self.contract, {self.row.id})),
             }
-        return told
+        return members
 
 
-def _code_members(contract: Contract, known: ReasonCode) -> dict[str, Any]:
+def _code_members(contract: Contract, reason: ReasonCode) -> dict[str, Any]:
     prose = {
         name: text
         for name in ("symptom", "cause", "resolution", "provoke", "answer")
-        if (text := str(getattr(known, name)))
+        if (text := str(getattr(reason, name)))
     }
     return {
         "kind": "code",
-        "statuses": list(known.refusals),
-        "evidence": known.evidence,
-        "sections": _sections(contract, known.sections),
-        "messages": list(known.messages),
+        "statuses": list(reason.refusals),
+        "evidence": reason.evidence,
+        "sections": _sections(contract, reason.sections),
+        "messages": list(reason.messages),
         **prose,
-        "cases": _case_members(_cases(contract, _rows_of(contract, known))),
+        "cases": _case_members(_cases(contract, _rows_of(contract, reason))),
     }
 
 
-def _headline(contract: Contract, known: ReasonCode) -> str:
+def _headline(contract: Contract, reason: ReasonCode) -> str:
     status = (
-        "HTTP " + " or ".join(map(str, known.statuses)) if known.status_judged else "whatever error status"
+        "HTTP " + " or ".join(map(str, reason.statuses)) if reason.status_judged else "whatever error status"
     )
-    return (
-        f"{known.code}  {status}  ({contract.title}, {'documented' if known.documented else known.evidence})"
-    )
+    return f"{reason.code}  {status}  ({contract.title}, {'documented' if reason.documented else reason.evidence})"
 
 
-def _code_lines(contract: Contract, known: ReasonCode) -> Iterator[str]:
-    yield _headline(contract, known)
-    for anchor in known.sections:
+def _code_lines(contract: Contract, reason: ReasonCode) -> Iterator[str]:
+    yield _headline(contract, reason)
+    for anchor in reason.sections:
         section = contract.sections.get(anchor)
         if section is not None:
             yield f"  section {section.get('number', '')}: {section['title']}  {contract.link(anchor)}"
-    if known.messages or contract.reason.summary:
+    if reason.messages or contract.reason.summary:
         yield from _paragraph(
-            "message", known.messages[0] if known.messages else "(no reasons in the answer)"
+            "message", reason.messages[0] if reason.messages else "(no reasons in the answer)"
         )
-    for text in known.messages[1:]:
+    for text in reason.messages[1:]:
         yield from _paragraph("or", text)
-    yield from _paragraph("symptom", known.symptom)
-    yield from _paragraph("cause", known.cause)
-    yield from _paragraph("resolution", known.resolution)
-    yield from _paragraph("how to provoke it", known.provoke)
-    yield from _paragraph("what to answer", known.answer)
-    yield from _case_lines(_cases(contract, _rows_of(contract, known)))
+    yield from _paragraph("symptom", reason.symptom)
+    yield from _paragraph("cause", reason.cause)
+    yield from _paragraph("resolution", reason.resolution)
+    yield from _paragraph("how to provoke it", reason.provoke)
+    yield from _paragraph("what to answer", reason.answer)
+    yield from _case_lines(_cases(contract, _rows_of(contract, reason)))
 
 
-def _rows_of(contract: Contract, known: ReasonCode) -> set[str]:
-    return {row.id for row in contract.requirements.values() if row.code == known.code}
+def _rows_of(contract: Contract, reason: ReasonCode) -> set[str]:
+    return {row.id for row in contract.requirements.values() if row.code == reason.code}
 
 
 def _cases(contract: Contract, rows: set[str]) -> list[ListedCase]:

@@ -24,6 +24,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "requests_per_second": ("limits", "requests_per_second"),
     "max_wait": ("limits", "max_wait"),
     "timeout": ("limits", "timeout"),
+    "patience": ("limits", "patience"),
 }
 
 
@@ -72,6 +73,12 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--timeout", type=float, metavar="SECONDS", help="For one complete answer. [KMS_TIMEOUT]"
+            ),
+            click.option(
+                "--patience",
+                type=float,
+                metavar="SECONDS",
+                help="How long an outage is waited for. [KMS_PATIENCE]",
             ),
             *(
                 click.option(f"--{table}-{key}".replace("_", "-"), metavar="VALUE", help=f"[{table}] {key}")
@@ -123,9 +130,9 @@ def _identity(document: dict[str, Any], pair: str) -> None:
     advice = "write --identity approver=KMS_APPROVER_API_KEY, or --identity approver.token_file=PATH."
     if not equals or not value:
         raise BadValueError("--identity", "…", "it has no = with a value behind it", advice)
-    known = target_schema()
-    members = known["$defs"]["identity"]["properties"]
-    if name not in known["properties"]["identities"]["properties"]:
+    schema = target_schema()
+    members = schema["$defs"]["identity"]["properties"]
+    if name not in schema["properties"]["identities"]["properties"]:
         raise BadValueError("--identity", name, "there is no such identity", advice)
     if (key or "api_key_env") not in members:
         raise BadValueError("--identity", place, f"the key must be one of {', '.join(members)}", advice)

@@ -19,12 +19,12 @@ def command(directory: Path) -> None:
     Exit code: that of the run when everything is as recorded; 6 with a sentence for each thing that is not; 2 when
     DIRECTORY holds no run that can be read.
     """
-    found = examine(directory)
-    click.echo(f"{found.headline} ({found.scope})")
-    for note in found.notes:
+    examination = examine(directory)
+    click.echo(f"{examination.headline} ({examination.scope})")
+    for note in examination.notes:
         click.echo(f"note: {note}")
-    for sentence in found.wrong:
+    for sentence in examination.wrong:
         click.echo(f"not as recorded: {sentence}")
-    if not found.wrong:
+    if not examination.wrong:
         click.echo("judged again: the same verdict, findings and counts as recorded")
-    sys.exit(ExitCode.NOT_AS_RECORDED if found.wrong else found.exit_code)
+    sys.exit(ExitCode.NOT_AS_RECORDED if examination.wrong else examination.exit_code)

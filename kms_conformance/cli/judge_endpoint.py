@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ import pytest
 
 from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
-from kms_conformance.cli.progress import Watcher
+from kms_conformance.cli.progress import ProgressReporter
+from kms_conformance.cli.signing import Signing, signing_of
 from kms_conformance.contract.case_index import packages
+from kms_conformance.doctor.examination import demand_readiness, of_instance
+from kms_conformance.doctor.findings import Finding, Level, lines_of
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import read_shard
@@ -24,6 +29,7 @@ from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
+from kms_conformance.run.plan import Plan
 from kms_conformance.run.plan import plan as plan_of
 from kms_conformance.run.session import Session
 from kms_conformance.system import system_of
@@ -42,11 +48,15 @@ def judge_endpoint(
     workers: str | None,
     shard: str,
     jobs: int | None,
+    mode: str | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
     last_failed: bool,
     plan: bool,
+    sign: Path | None,
+    product: Path | None,
+    challenge: str,
     **flags: Any,
 ) -> None:
     """Judge an endpoint as the flags say, and end with the exit code of the verdict."""
@@ -71,6 +81,9 @@ def judge_endpoint(
     contracts = check_contracts(asked or contracts_by_default(target))
     if target is None:
         check_reference(contracts)
+    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
+    arguments += ["-k", expression] if expression else []
+    signing = signing_of(sign, product, profile, target, arguments, shard)
     options = Options(
         profile=Profile(profile),
         edition=check_edition(edition, contracts),
@@ -84,10 +97,11 @@ def judge_endpoint(
         fuzz=fuzz_options(flags, profile),
         shard=shard,
         jobs=jobs,
+        mode=mode or "",
         command_line=tuple(sys.argv),
+        challenge=challenge,
+        product=signing.product.about if signing else {},
     )
-    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
-    arguments += ["-k", expression] if expression else []
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     if not plan:
         prepare(report_dir)  # no run shall be lost for want of a place for its report
@@ -98,19 +112,27 @@ def judge_endpoint(
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     session = Session(options, target)
     try:
-        session.check()
+        tell(demand_readiness(session))
         if target is not None and target.in_clear:
             click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
         if plan:
             sys.exit(tell_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
-        code = judge(session, report_dir, arguments, quietly=write_baseline)
+        session.read_premises()
+        tell(of_instance(session))
+        code = judge(session, report_dir, arguments, quietly=write_baseline, signing=signing)
         if write_baseline:
             click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
         sys.exit(code)
     finally:
         session.close()
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Print what a run should know beforehand, on standard error."""
+    for line in lines_of([finding for finding in findings if finding.level is not Level.PROBLEM]):
+        click.echo(line, err=True)
 
 
 def check_workers(workers: str) -> str:
@@ -120,31 +142,52 @@ def check_workers(workers: str) -> str:
     return workers
 
 
-def judge(session: Session, report_dir: Path, arguments: list[str], *, quietly: bool = False) -> int:
-    """Run the cases and print the summary, ``quietly`` on standard error; return the exit code."""
-    state = State(lambda: session, report_dir, watcher=Watcher(session.pace))
+def judge(
+    session: Session,
+    report_dir: Path,
+    arguments: list[str],
+    *,
+    quietly: bool = False,
+    signing: Signing | None = None,
+) -> int:
+    """Run the cases, print the summary, ``quietly`` on standard error, and sign the run; return the exit code."""
+    state = State(lambda: session, report_dir, progress_reporter=ProgressReporter(session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
-        return _told_selection()
+        return _explain_selection()
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
     print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
-    return int(state.run.exit_code)
+    for line in github.tell(state.run, os.environ):
+        click.echo(line)
+    for sentence, hint in ([session.refused] if session.refused else []) + (
+        [(state.unwritten.sentence, state.unwritten.hint)] if state.unwritten is not None else []
+    ):
+        click.echo(f"error: {sentence}\nhint: {hint}", err=True)
+    if signing is None or signing.signer is None or state.unwritten is not None:
+        return state.exit_code
+    return signing.conclude(state.run, report_dir)
+
+
+def planned(session: Session, arguments: list[str]) -> tuple[Plan, int]:
+    """Return what a run would do, and with which code pytest has collected the cases."""
+    state = State(lambda: session, None, progress_reporter=ProgressReporter())
+    code = collect(session, state, [*arguments, "--collect-only"])
+    return plan_of(session, state.chosen), code
 
 
 def tell_plan(session: Session, arguments: list[str]) -> int:
     """Print what a run would do; return the exit code."""
-    state = State(lambda: session, None, watcher=Watcher())
-    code = collect(session, state, [*arguments, "--collect-only"])
+    plan, code = planned(session, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
-        return _told_selection()
-    for line in plan_of(session, state.chosen).lines():
+        return _explain_selection()
+    for line in plan.lines():
         click.echo(line)
     return 0 if code == pytest.ExitCode.OK else 5
 
 
-def _told_selection() -> int:
+def _explain_selection() -> int:
     """Say how to select cases, once pytest has said what is wrong; return the exit code."""
     click.echo("hint: -k takes words of case ids, with and, or, not and parentheses.", err=True)
     return 2

@@ -8,12 +8,12 @@ from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.progress import Progress
 
 
-class Watcher:
+class ProgressReporter:
     """What the plugin tells while a run goes on; ``pace`` as in :class:`~kms_conformance.outputs.progress.Progress`."""
 
     def __init__(self, pace: Callable[[], tuple[str, float | None]] = lambda: ("", None)) -> None:
         self._progress = Progress(pace=pace)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def start(self, total: int) -> None:
         """Say how many cases there are."""
@@ -21,8 +21,8 @@ class Watcher:
 
     def case_done(self, results: Mapping[str, CaseResult]) -> None:
         """Take in the results that are new."""
-        for case_id in [case_id for case_id in tuple(results) if case_id not in self._told]:
-            self._told.add(case_id)
+        for case_id in [case_id for case_id in tuple(results) if case_id not in self._reported]:
+            self._reported.add(case_id)
             self._progress.case(results[case_id])
 
     def waiting(self, number: int, until: float) -> None:

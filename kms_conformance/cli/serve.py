@@ -66,8 +66,8 @@ def command(
 ) -> None:
     """Serve the embedded reference until Ctrl-C. Its keys are worth nothing: store nothing real in it."""
     if listing:
-        for kind, known in (("defect", ALL_DEFECTS), ("variation", VARIATIONS)):
-            for name, entry in known.items():
+        for kind, switches in (("defect", ALL_DEFECTS), ("variation", VARIATIONS)):
+            for name, entry in switches.items():
                 click.echo(f"{kind:9}  {name:45}  {entry.doc}")
         return
 
@@ -89,21 +89,21 @@ def command(
             variations=variations,
             on_ready=ready,
         )
-    except UnknownSwitchError as wrong:
+    except UnknownSwitchError as error:
         raise BadValueError(
-            f"--{wrong.kind}", wrong.name, "the reference knows no such name", wrong.hint
+            f"--{error.kind}", error.name, "the reference knows no such name", error.hint
         ) from None
-    except DataFileError as wrong:
+    except DataFileError as error:
         advice = "give a new file or one that `serve` wrote, and end the `serve` that still has it open."
-        raise BadValueError("--data", str(data), str(wrong), advice) from None
-    except ServerError as wrong:
+        raise BadValueError("--data", str(data), str(error), advice) from None
+    except ServerError as error:
         raise BadValueError(
-            "--port", str(port), str(wrong), "choose another port, or 0 for a free one."
+            "--port", str(port), str(error), "choose another port, or 0 for a free one."
         ) from None
-    except OSError as wrong:
+    except OSError as error:
         raise BadValueError(
             "--write-target",
             str(write_target),
-            wrong.strerror or "it cannot be written",
+            error.strerror or "it cannot be written",
             "choose another file.",
         ) from None

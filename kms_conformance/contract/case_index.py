@@ -61,7 +61,7 @@ def _listed(name: str, contract: str) -> tuple[ListedCase, ...]:
     except ModuleNotFoundError:
         return ()
     prefix = prefix_of(name, contract)
-    found = []
+    cases = []
     for entry in pkgutil.iter_modules(package.__path__):
         if not entry.name.startswith("test_"):
             continue
@@ -71,7 +71,7 @@ def _listed(name: str, contract: str) -> tuple[ListedCase, ...]:
             covers = tuple(dict.fromkeys(row for mark in marks if mark.name == "covers" for row in mark.args))
             if covers and test.startswith("test_"):
                 rule = (function.__doc__ or "").strip()
-                found.append(
+                cases.append(
                     ListedCase(
                         id=f"{prefix}.{entry.name.removeprefix('test_')}.{test.removeprefix('test_')}",
                         title=rule.splitlines()[0] if rule else test,
@@ -79,7 +79,7 @@ def _listed(name: str, contract: str) -> tuple[ListedCase, ...]:
                         waits=sum(mark.args[0] for mark in marks if mark.name == "waits"),
                     )
                 )
-    return tuple(found)
+    return tuple(cases)
 
 
 def _marks(function: Callable[..., Any]) -> Iterator[Any]:

@@ -265,7 +265,7 @@ class Contract:
 
     @cached_property
     def _folded(self) -> Mapping[str, ReasonCode]:
-        return {code.casefold(): known for code, known in self.codes.items()}
+        return {code.casefold(): reason for code, reason in self.codes.items()}
 
     def link(self, section: str) -> str:
         """Return the address of a section of the source page, or ``""`` for rows that no page holds."""
@@ -275,20 +275,22 @@ class Contract:
 
     def section_title(self, section: str) -> str:
         """Return what a section is called on the source page, or the topic of rows that no page holds."""
-        known = self.sections.get(section)
-        if known is not None:
-            return f"{known['number']}. {known['title']}" if "number" in known else str(known["title"])
+        details = self.sections.get(section)
+        if details is not None:
+            return (
+                f"{details['number']}. {details['title']}" if "number" in details else str(details["title"])
+            )
         return str(self.about.get("topics", {}).get(section.removeprefix("api-"), section))
 
     @cached_property
     def sections(self) -> Mapping[str, Mapping[str, Any]]:
         """The sections of the source page by anchor and by short anchor."""
-        known: dict[str, Mapping[str, Any]] = {}
+        by_anchor: dict[str, Mapping[str, Any]] = {}
         for section in self.about.get("sections", ()):
             anchor = str(section["anchor"])
-            known[anchor] = section
-            known[short_anchor(anchor)] = section
-        return known
+            by_anchor[anchor] = section
+            by_anchor[short_anchor(anchor)] = section
+        return by_anchor
 
     def requirement(self, row_id: str) -> Requirement:
         """Return a row by id; raise :class:`ContractError` with a suggestion when there is none."""
@@ -378,8 +380,8 @@ def load_contract(contract_id: str) -> Contract:
             requirements={row["id"]: _requirement(row) for row in rows},
             sha256=_digest(contract_id),
         )
-    except (KeyError, TypeError) as wrong:
-        raise ContractError(contract_id, f"a row is incomplete: {wrong!r}") from wrong
+    except (KeyError, TypeError) as error:
+        raise ContractError(contract_id, f"a row is incomplete: {error!r}") from error
 
 
 def contract_file(contract_id: str, name: str) -> Mapping[str, Any] | None:
@@ -440,7 +442,7 @@ def _requirement(row: Mapping[str, Any]) -> Requirement:
 
 
 def _operations(document: Mapping[str, Any]) -> list[Operation]:
-    found = []
+    operations = []
     servers = document.get("servers") or [{}]
     root = str(servers[0].get("url", "")).rstrip("/")
     for place, item in document["paths"].items():
@@ -451,7 +453,7 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
             responses = {
                 int(status): answer for status, answer in body["responses"].items() if str(status).isdigit()
             }
-            found.append(
+            operations.append(
                 Operation(
                     id=body["operationId"],
                     method=method.upper(),
@@ -467,7 +469,7 @@ def _operations(document: Mapping[str, Any]) -> list[Operation]:
                     selector=selector,
                 )
             )
-    return found
+    return operations
 
 
 def _schema_name(document: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
@@ -488,8 +490,8 @@ def _read(contract_id: str, name: str) -> Mapping[str, Any]:
     try:
         text = (contract_folder(contract_id) / name).read_text(encoding="utf-8")
         document: Mapping[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
-    except (OSError, ImportError, yaml.YAMLError) as wrong:
-        raise ContractError(f"{contract_id}/{name}", str(wrong).splitlines()[0]) from wrong
+    except (OSError, ImportError, yaml.YAMLError) as error:
+        raise ContractError(f"{contract_id}/{name}", str(error).splitlines()[0]) from error
     return document
 
 

@@ -98,7 +98,7 @@ class Corpus:
 
 def fill(text: str, value: Callable[[str], str]) -> str:
     """Return a text with every placeholder replaced by what ``value`` gives for its name."""
-    return PLACEHOLDER.sub(lambda found: value(found[1]), text) if OPEN in text else text
+    return PLACEHOLDER.sub(lambda match: value(match[1]), text) if OPEN in text else text
 
 
 def placeholder(name: str) -> str:
@@ -128,8 +128,8 @@ def read_corpus(path: Path, *, whole: bool) -> Corpus:
         entries = tuple(
             Entry.of_line(number, line) for number, line in zip(range(wanted), lines, strict=False)
         )
-    except (lzma.LZMAError, EOFError, ValueError, KeyError, TypeError, StopIteration) as wrong:
-        raise ContractError(path.name, f"it is not a corpus ({type(wrong).__name__})") from wrong
+    except (lzma.LZMAError, EOFError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise ContractError(path.name, f"it is not a corpus ({type(error).__name__})") from error
     if len(entries) != wanted:
         raise ContractError(path.name, f"it promises {wanted} requests and holds {len(entries)}")
     return Corpus(about, hashlib.sha256(data).hexdigest(), entries)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.messages import words
-from kms_conformance.contract.phrases import Entry, Found, Kind, Phrase, Scanner, phrases
+from kms_conformance.contract.phrases import Entry, Kind, Phrase, PhraseMatch, Scanner, phrases
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract, ReasonCode
@@ -40,24 +40,24 @@ class Refusal:
 
 def named(contract: Contract, text: str) -> ReasonCode | None:
     """Return the code that a text is, in any case, or the return and reason code that it consists of."""
-    told = " ".join(text.split())
+    name = " ".join(text.split())
     for pattern in (_PAIR, _RETURN):
-        numbers = re.fullmatch(pattern, told)
+        numbers = re.fullmatch(pattern, name)
         if numbers is not None:
             return _numbered(contract, *numbers.groups())
-    return _by_case(contract.id).get(told.casefold())
+    return _by_case(contract.id).get(name.casefold())
 
 
 @cache
 def _by_case(contract: str) -> dict[str, ReasonCode]:
-    return {code.casefold(): known for code, known in load_contract(contract).codes.items()}
+    return {code.casefold(): reason for code, reason in load_contract(contract).codes.items()}
 
 
 def recognised(contract: Contract, text: str) -> list[ReasonCode]:
     """Return the codes of one contract that a text is about, the likeliest first; none when it knows nothing like it."""
-    known = named(contract, text)
-    if known is not None:
-        return [known]
+    entry = named(contract, text)
+    if entry is not None:
+        return [entry]
     return [answer.entry.code for answer in pasted([contract], text) if answer.entry.code is not None]
 
 
@@ -68,13 +68,13 @@ def pasted(contracts: Sequence[Contract], text: str) -> list[Recognised]:
     page and texts of ``errorMsg``; a status that the text names rules out what does not have it.
     """
     scanner = _scanner(contracts)
-    found: list[Found] = []
+    phrase_matches: list[PhraseMatch] = []
     statuses: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
-        told = scanner.feed(number, line)
-        found += told.found
-        statuses += told.statuses
-    return _ranked(found, statuses)
+        matches = scanner.feed(number, line)
+        phrase_matches += matches.found
+        statuses += matches.statuses
+    return _ranked(phrase_matches, statuses)
 
 
 def in_log(contracts: Sequence[Contract], pieces: Iterable[tuple[int, str]]) -> Iterator[Refusal]:
@@ -85,19 +85,19 @@ def in_log(contracts: Sequence[Contract], pieces: Iterable[tuple[int, str]]) -> 
     log = _Log()
     scanner = _scanner(contracts)
     for number, piece in pieces:
-        told = scanner.feed(number, piece)
-        log.waiting += told.found
-        log.statuses += [(number, status) for status in told.statuses]
+        matches = scanner.feed(number, piece)
+        log.waiting += matches.found
+        log.statuses += [(number, status) for status in matches.statuses]
         yield from log.settled(number - NEAR)
     yield from log.settled(None)
 
 
 def is_heading(contract: Contract, text: str) -> str:
     """Return the anchor of the section whose heading a text is, ``""`` where it is none."""
-    told = [word.text for line in text.splitlines() for word in words(line)]
+    typed = [word.text for line in text.splitlines() for word in words(line)]
     for section in contract.about.get("sections", ()):
         titles = (section["title"], *section.get("headings", ()))
-        if told and any(told == [word.text for word in words(str(title))] for title in titles):
+        if typed and any(typed == [word.text for word in words(str(title))] for title in titles):
             return str(section["anchor"])
     return ""
 
@@ -106,55 +106,57 @@ def is_heading(contract: Contract, text: str) -> str:
 class _Log:
     """What was found in the last lines of a log and may still belong to what the next lines hold."""
 
-    waiting: list[Found] = field(default_factory=list)
+    waiting: list[PhraseMatch] = field(default_factory=list)
     statuses: list[tuple[int, int]] = field(default_factory=list)
-    codes: list[Found] = field(default_factory=list)
+    codes: list[PhraseMatch] = field(default_factory=list)
 
     def settled(self, until: int | None) -> Iterator[Refusal]:
         """Report what ends before a line (``None``: the end of the log)."""
         if until is not None and not (self.waiting and self.waiting[0].last < until):
             return
         whole = _outermost(self.waiting)
-        due = [found for found in whole if until is None or found.last < until]
-        sure = [*self.codes, *(found for found in whole if found.kind is Kind.CODE)]
-        texts = [found for found in whole if found.kind is Kind.MESSAGE]
-        told: dict[tuple[int, int], list[Found]] = {}
-        for found in sorted(due, key=lambda found: (found.line, found.start)):
-            if not _belongs(found, sure, texts):
-                told.setdefault((found.line, 0 if found.kind is Kind.CODE else found.start), []).append(found)
-        for (line, _), group in told.items():
-            codes = [found for found in group if found.kind is Kind.CODE]
+        due = [match for match in whole if until is None or match.last < until]
+        sure = [*self.codes, *(match for match in whole if match.kind is Kind.CODE)]
+        texts = [match for match in whole if match.kind is Kind.MESSAGE]
+        groups: dict[tuple[int, int], list[PhraseMatch]] = {}
+        for match in sorted(due, key=lambda match: (match.line, match.start)):
+            if not _belongs(match, sure, texts):
+                groups.setdefault((match.line, 0 if match.kind is Kind.CODE else match.start), []).append(
+                    match
+                )
+        for (line, _), group in groups.items():
+            codes = [match for match in group if match.kind is Kind.CODE]
             near = [status for at, status in self.statuses if at == line] or [
                 status for at, status in self.statuses if abs(at - line) <= NEAR
             ]
             for answers in _each(codes) if codes else [_ranked(group, near)]:
                 yield Refusal(line, tuple(answers))
         if until is not None:
-            self.codes = [found for found in sure if found.last >= until - 2 * NEAR]
-            self.waiting = [found for found in self.waiting if found.last >= until]
+            self.codes = [match for match in sure if match.last >= until - 2 * NEAR]
+            self.waiting = [match for match in self.waiting if match.last >= until]
             self.statuses = [(at, status) for at, status in self.statuses if at >= until - NEAR]
 
 
-def _each(codes: Iterable[Found]) -> list[list[Recognised]]:
+def _each(codes: Iterable[PhraseMatch]) -> list[list[Recognised]]:
     """Return each code of a line once, as an answer of its own."""
-    entries = dict.fromkeys(entry for found in codes for entry in found.entries)
+    entries = dict.fromkeys(entry for match in codes for entry in match.entries)
     return [[Recognised(entry, Kind.CODE)] for entry in entries]
 
 
-def _belongs(found: Found, sure: Iterable[Found], texts: Iterable[Found]) -> bool:
+def _belongs(match: PhraseMatch, sure: Iterable[PhraseMatch], texts: Iterable[PhraseMatch]) -> bool:
     """Tell whether something surer near by already tells this refusal."""
-    if found.kind is Kind.CODE:
+    if match.kind is Kind.CODE:
         return False
     for code in sure:
-        common = not found.entries or set(code.entries).intersection(found.entries)
-        near = abs(code.line - found.line) <= NEAR
-        if near and (common or found.kind is not Kind.MESSAGE or code.line == found.line):
+        common = not match.entries or set(code.entries).intersection(match.entries)
+        near = abs(code.line - match.line) <= NEAR
+        if near and (common or match.kind is not Kind.MESSAGE or code.line == match.line):
             return True
-    return found.kind is not Kind.MESSAGE and any(abs(text.line - found.line) <= NEAR for text in texts)
+    return match.kind is not Kind.MESSAGE and any(abs(text.line - match.line) <= NEAR for text in texts)
 
 
-def _ranked(found: Iterable[Found], statuses: Sequence[int]) -> list[Recognised]:
-    whole = _outermost(found)
+def _ranked(matches: Iterable[PhraseMatch], statuses: Sequence[int]) -> list[Recognised]:
+    whole = _outermost(matches)
     surest = min((one.kind for one in whole), default=Kind.CODE)
     if surest is Kind.CODE:
         whole = [one for one in whole if one.kind is Kind.CODE]
@@ -174,12 +176,14 @@ def _ranked(found: Iterable[Found], statuses: Sequence[int]) -> list[Recognised]
 
 
 def _known(answers: Iterable[Entry], entry: Entry) -> Entry:
-    return next((known for known in answers if known.code is entry.code and known.row is entry.row), entry)
+    return next(
+        (answer for answer in answers if answer.code is entry.code and answer.row is entry.row), entry
+    )
 
 
-def _outermost(found: Iterable[Found]) -> list[Found]:
+def _outermost(matches: Iterable[PhraseMatch]) -> list[PhraseMatch]:
     """Return what is not a part of something longer of the same or a surer kind."""
-    everything = list(found)
+    everything = list(matches)
     return [
         one
         for one in everything

@@ -37,8 +37,8 @@ def normalise(text: str) -> str:
 
 def says(text: str, accepted: str, *, detail: bool = False) -> bool:
     """Tell whether ``text`` is the accepted message; with ``detail``, more may follow after a stop."""
-    told, wanted = normalise(text), normalise(accepted)
-    return told == wanted or (detail and told.startswith(f"{wanted} :"))
+    got, wanted = normalise(text), normalise(accepted)
+    return got == wanted or (detail and got.startswith(f"{wanted} :"))
 
 
 class Word(NamedTuple):
@@ -56,19 +56,19 @@ class Word(NamedTuple):
 def words(line: str) -> list[Word]:
     """Return the words of a line without what stands around them: quotes, stops, frames, escapes, tags, colours."""
     bare = _IN_WORD.sub("", unescaped(line))
-    found = list(_WORD.finditer(bare))
-    told = []
-    for place, match in enumerate(found):
+    matches = list(_WORD.finditer(bare))
+    result = []
+    for place, match in enumerate(matches):
         typed = match[0].strip("_")
         if not typed:
             continue
-        before = bare[found[place - 1].end() : match.start()] if place else ""
-        last = place == len(found) - 1
-        after = "" if last else bare[match.end() : found[place + 1].start()]
+        before = bare[matches[place - 1].end() : match.start()] if place else ""
+        last = place == len(matches) - 1
+        after = "" if last else bare[match.end() : matches[place + 1].start()]
         opens = not place or not before.isspace()
         small = typed.casefold()
-        told.append(Word("cannot" if small == "cant" else small, typed, opens, last or not after.isspace()))
-    return told
+        result.append(Word("cannot" if small == "cant" else small, typed, opens, last or not after.isspace()))
+    return result
 
 
 def unescaped(line: str) -> str:

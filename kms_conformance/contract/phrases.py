@@ -71,7 +71,7 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PhraseMatch:
     """A phrase in a text: ``start`` and ``end`` count words, ``line`` and ``last`` lines from 1."""
 
     start: int
@@ -83,10 +83,10 @@ class Found:
 
 
 @dataclass
-class Told:
+class LineMatches:
     """What a line adds: phrases that end in it, and the statuses that it names."""
 
-    found: list[Found] = field(default_factory=list)
+    found: list[PhraseMatch] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
 
 
@@ -96,25 +96,27 @@ def phrases(contracts: Iterable[Contract]) -> tuple[Phrase, ...]:
     for contract in contracts:
         entries = {code.code: Entry(contract, code) for code in contract.codes.values()}
         for kind, text, about, typed in _texts(contract, entries):
-            told = _sequence(text, numbers=kind is Kind.SUBJECT)
-            clause = kind in {Kind.HEADING, Kind.SUBJECT} or (kind is Kind.MESSAGE and len(told) < _FEW_WORDS)
-            if told:
-                gathered.setdefault((told, kind, clause, typed), []).extend(about)
+            sequence = _sequence(text, numbers=kind is Kind.SUBJECT)
+            clause = kind in {Kind.HEADING, Kind.SUBJECT} or (
+                kind is Kind.MESSAGE and len(sequence) < _FEW_WORDS
+            )
+            if sequence:
+                gathered.setdefault((sequence, kind, clause, typed), []).extend(about)
     return tuple(
-        Phrase(told, kind, tuple(dict.fromkeys(entries)), clause, typed)
-        for (told, kind, clause, typed), entries in gathered.items()
+        Phrase(sequence, kind, tuple(dict.fromkeys(entries)), clause, typed)
+        for (sequence, kind, clause, typed), entries in gathered.items()
     )
 
 
 def _texts(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[Kind, str, list[Entry], str]]:
     for code, entry in entries.items():
-        known = contract.codes[code]
+        reason = contract.codes[code]
         # A name that no answer carries is ours or the page's: elsewhere the same word in small letters means other things.
         if re.search(r"_|[a-z]\d|\d[a-z]", code, re.IGNORECASE):
-            yield Kind.CODE, code, [entry], "" if known.in_body else code
-        for text in known.messages:
+            yield Kind.CODE, code, [entry], "" if reason.in_body else code
+        for text in reason.messages:
             yield Kind.MESSAGE, text, [entry], ""
-        for text in known.subjects:
+        for text in reason.subjects:
             yield Kind.SUBJECT, text, [entry], ""
     for section in contract.about.get("sections", ()):
         about = [entries[code] for code in section.get("codes", ())]
@@ -126,26 +128,28 @@ def _texts(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[Kind
 
 def _sequence(text: str, *, numbers: bool) -> tuple[str | None, ...]:
     """Return the words of a text of a contract; its placeholders, and with ``numbers`` its numbers, are left open."""
-    told: list[str | None] = []
+    sequence: list[str | None] = []
     for place, part in enumerate(_PLACEHOLDER.split(text)):
-        told += [None] if place else []
-        told += [None if numbers and word.text.isdigit() else word.text for word in words(part)]
-    while told and told[-1] is None:
-        told.pop()
-    while told and told[0] is None:
-        told.pop(0)
-    return tuple(word for place, word in enumerate(told) if word is not None or told[place - 1] is not None)
+        sequence += [None] if place else []
+        sequence += [None if numbers and word.text.isdigit() else word.text for word in words(part)]
+    while sequence and sequence[-1] is None:
+        sequence.pop()
+    while sequence and sequence[0] is None:
+        sequence.pop(0)
+    return tuple(
+        word for place, word in enumerate(sequence) if word is not None or sequence[place - 1] is not None
+    )
 
 
 class Scanner:
     """Looks for phrases in lines as they come; keeps the last few hundred words, whatever the text's length."""
 
-    def __init__(self, known: Sequence[Phrase], contracts: Sequence[Contract]) -> None:
+    def __init__(self, known_phrases: Sequence[Phrase], contracts: Sequence[Contract]) -> None:
         self._by_last: dict[str, list[Phrase]] = {}
-        for phrase in known:
+        for phrase in known_phrases:
             self._by_last.setdefault(str(phrase.words[-1]), []).append(phrase)
         self._longest = max(
-            sum(LONGEST_GAP if word is None else 1 for word in phrase.words) for phrase in known
+            sum(LONGEST_GAP if word is None else 1 for word in phrase.words) for phrase in known_phrases
         )
         self._window: list[Word] = []
         self._lines: list[int] = []
@@ -158,27 +162,27 @@ class Scanner:
             if code[0].isdigit()
         }
 
-    def feed(self, number: int, line: str) -> Told:
+    def feed(self, number: int, line: str) -> LineMatches:
         """Take the next line, or the next piece of a long one."""
-        told = Told()
+        matches = LineMatches()
         for word in _clauses(words(_written_out(line))):
             self._window.append(word)
             self._lines.append(number)
             self._count += 1
             if word.text.isdigit():
-                self._take_number(word, told)
+                self._take_number(word, matches)
             for phrase in self._by_last.get(word.text, ()):
                 start = self._start(phrase, word)
                 if start is not None:
-                    told.found.append(self._found(start, phrase.kind, phrase.entries))
-            told.statuses += self._status(word)
+                    matches.found.append(self._found(start, phrase.kind, phrase.entries))
+            matches.statuses += self._status(word)
         if len(self._window) > 2 * self._longest:
             del self._window[: -self._longest], self._lines[: -self._longest]
-        return told
+        return matches
 
-    def _found(self, start: int, kind: Kind, entries: tuple[Entry, ...]) -> Found:
+    def _found(self, start: int, kind: Kind, entries: tuple[Entry, ...]) -> PhraseMatch:
         gone = self._count - len(self._window)
-        return Found(gone + start, self._count, self._lines[start], self._lines[-1], kind, entries)
+        return PhraseMatch(gone + start, self._count, self._lines[start], self._lines[-1], kind, entries)
 
     def _start(self, phrase: Phrase, word: Word) -> int | None:
         """Return where in the window a phrase that ends with the newest word begins, or ``None``."""
@@ -209,19 +213,19 @@ class Scanner:
             or self._window[place - 1].text in _BEFORE
         )
 
-    def _take_number(self, word: Word, told: Told) -> None:
+    def _take_number(self, word: Word, matches: LineMatches) -> None:
         """Note the number as a reason code, where a return code stands before it."""
-        tail = [known.text for known in self._window[-_PAIR_WORDS:]]
+        tail = [typed.text for typed in self._window[-_PAIR_WORDS:]]
         if "reason" not in tail[-3:-1] or tail[-2] not in {"reason", "code"}:
             return
         reason = len(tail) - 1 - tail[::-1].index("reason")
         if "return" not in tail[:reason]:
             return
         begin = reason - 1 - tail[:reason][::-1].index("return")
-        number = next((known for known in tail[begin + 1 : begin + 3] if known.isdigit()), "")
+        number = next((typed for typed in tail[begin + 1 : begin + 3] if typed.isdigit()), "")
         entry = self._pairs.get(f"{number}/{word.text}") or self._pairs.get(number)
         if entry is not None:
-            told.found.append(self._found(len(self._window) - len(tail) + begin, Kind.CODE, (entry,)))
+            matches.found.append(self._found(len(self._window) - len(tail) + begin, Kind.CODE, (entry,)))
 
     def _status(self, word: Word) -> list[int]:
         """Return the status of an answer that the newest words name."""
@@ -237,10 +241,10 @@ class Scanner:
         return []
 
 
-def _clauses(told: list[Word]) -> Iterator[Word]:
+def _clauses(line_words: list[Word]) -> Iterator[Word]:
     """Return the words of a line; a clause also ends before a word such as ``Status``."""
-    for place, word in enumerate(told, 1):
-        before_status = place < len(told) and told[place].text in _AFTER
+    for place, word in enumerate(line_words, 1):
+        before_status = place < len(line_words) and line_words[place].text in _AFTER
         yield word._replace(closes=True) if before_status else word
 
 
@@ -249,8 +253,8 @@ def _written_out(line: str) -> str:
     if "/" not in line and "," not in line:
         return line
     # In brackets alone, three of seven is progress; a reason is mostly smaller than the return code.
-    told = _BARE_PAIR.sub(lambda pair: _in_words(pair) if int(pair[1]) > int(pair[2]) else pair[0], line)
-    return _NAMED_PAIR.sub(_in_words, told)
+    text = _BARE_PAIR.sub(lambda pair: _in_words(pair) if int(pair[1]) > int(pair[2]) else pair[0], line)
+    return _NAMED_PAIR.sub(_in_words, text)
 
 
 def _in_words(pair: re.Match[str]) -> str:

@@ -19,6 +19,9 @@ GATEWAY, UNSURE = "gateway", "unsure"
 earlier answers of that kind, after which the request was sent again."""
 OF_GATEWAY = frozenset({502, 503, 504})
 """Statuses by which a gateway answers in the place of the service behind it."""
+OUTAGE, AFTER = "outage", "after"
+"""A note of an exchange: ``unsure`` where no answer came because of an outage, or may not have come for that reason;
+``after`` where an outage passed since the case began, so that the endpoint may have lost what the case has made."""
 READS = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 

@@ -33,20 +33,20 @@ Complaint = tuple[str, str, str]
 
 def fuzz_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every rule that the answer to a fuzzed request breaks, each at the severity of its row."""
-    found = [
+    findings = [
         finding
         for finding in wire_findings(exchange, contract, schemas)
         if not _moot(finding, exchange, contract)
     ]
     if exchange.answer is None:
-        return found
+        return findings
     for row_id, expected, got in _complaints(exchange, exchange.answer, contract):
         row = contract.requirements.get(row_id)
         if row is not None and not row.excluded:
-            found.append(
+            findings.append(
                 Finding(row_id, row.severity, expected, got, exchange.id, curl_line(exchange), exchange.step)
             )
-    return found
+    return findings
 
 
 def cause_of(finding: Finding) -> str:
@@ -66,16 +66,16 @@ def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Ite
     operation = contract.operations.get(exchange.operation or "")
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         if operation is not None and answer.status not in operation.statuses:
-            told = " or ".join(
+            statuses = " or ".join(
                 str(status) for status in operation.statuses if status < HTTPStatus.BAD_REQUEST
             )
-            yield "fuzz-success-status", f"{told}, or a refusal", str(answer.status)
+            yield "fuzz-success-status", f"{statuses}, or a refusal", str(answer.status)
         if operation is None and exchange.sent.method not in _QUIET:
             yield "fuzz-success-status", "a refusal: no operation has this method and path", exchange.outcome
-    known = _OF_FORM.union(operation.statuses if operation is not None else ())
+    allowed = _OF_FORM.union(operation.statuses if operation is not None else ())
     if (
         HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        and answer.status not in known
+        and answer.status not in allowed
     ):
         yield "fuzz-refusal-status", "a status that the operation has", exchange.outcome
     code = answer.code if answer.status >= HTTPStatus.BAD_REQUEST else None

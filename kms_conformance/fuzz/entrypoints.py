@@ -13,7 +13,7 @@ from kms_conformance.run.outcomes import NotApplicable, NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
-    from kms_conformance.fuzz.requests import Supply
+    from kms_conformance.fuzz.requests import FuzzFixtures
     from kms_conformance.run.case import CaseRun
 
 
@@ -32,15 +32,15 @@ def replay_group(case: CaseRun, group: str) -> None:
         entries = _wanted(options.replay, corpus, entries, group)
         if not entries:
             raise NotTested(f"--replay {options.replay} is not among these requests")
-    Replay(case, supply_of(case.context.contract, case)).run(entries)
+    Replay(case, fixtures_of(case.context.contract, case)).run(entries)
 
 
 def fuzz_operation(case: CaseRun, operation: str, kind: str) -> None:
     """Let Schemathesis make requests of one operation, ``valid`` or ``invalid`` ones, and judge every answer."""
-    from kms_conformance.fuzz.live import Live  # noqa: PLC0415 - Schemathesis takes a second to load
+    from kms_conformance.fuzz.live import LiveFuzz  # noqa: PLC0415 - Schemathesis takes a second to load
 
     demand_fuzzing(case)
-    Live(case, supply_of(case.context.contract, case), operation, kind).run()
+    LiveFuzz(case, fixtures_of(case.context.contract, case), operation, kind).run()
 
 
 def walk(case: CaseRun, kind: str) -> None:
@@ -56,11 +56,11 @@ def demand_fuzzing(case: CaseRun) -> None:
         raise NotTested("leave out --no-fuzz")
 
 
-def supply_of(contract: Contract, case: CaseRun) -> Supply:
+def fixtures_of(contract: Contract, case: CaseRun) -> FuzzFixtures:
     """Return what fills the placeholders, from the adapter that the contract names."""
-    module, _, name = str(contract.about["fuzz"]["supply"]).partition(":")
-    supply: Supply = getattr(import_module(module), name)(case)
-    return supply
+    module, _, name = str(contract.about["fuzz"]["fixtures"]).partition(":")
+    fixtures: FuzzFixtures = getattr(import_module(module), name)(case)
+    return fixtures
 
 
 def _wanted(replay: str, corpus: Corpus, entries: list[Entry], group: str) -> list[Entry]:
@@ -70,11 +70,11 @@ def _wanted(replay: str, corpus: Corpus, entries: list[Entry], group: str) -> li
         return [entry for entry in entries if entry.id == replay]
     try:
         entry = Entry.of_line(0, path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError) as error:
         raise BadValueError(
             "--replay",
             replay,
-            f"it is no finding ({type(wrong).__name__})",
+            f"it is no finding ({type(error).__name__})",
             "give the id or the file that the report names.",
         ) from None
     return [entry] if entry.operation in corpus.about["groups"].get(group, ()) else []

@@ -67,22 +67,22 @@ def build(
     contract_id: str,
     seed: int,
     size: int,
-    told: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     only: Collection[str] = (),
 ) -> bytes:
-    """Return the bytes of a new corpus; ``told`` hears of each operation that is done.
+    """Return the bytes of a new corpus; ``progress`` is called with a line for each operation that is done.
 
     Every operation gets an equal share of ``size``; one whose requests hardly differ may have fewer. ``only`` names the operations, where not all are wanted.
     """
     contract = load_contract(contract_id)
     recipe = recipe_of(contract)
-    known = dict(schemathesis_operations(contract_id))
-    operations = {name: operation for name, operation in known.items() if not only or name in only}
+    by_name = dict(schemathesis_operations(contract_id))
+    operations = {name: operation for name, operation in by_name.items() if not only or name in only}
     share = -(-size // len(operations))
     made: dict[str, list[Entry]] = {}
     for name, operation in operations.items():
         made[name] = list(_entries(name, operation, contract, recipe, seed, share))
-        told(f"{name}: {len(made[name])}")
+        progress(f"{name}: {len(made[name])}")
     about = {
         "contract": contract_id,
         "seed": seed,
@@ -137,12 +137,12 @@ def _entries(  # noqa: PLR0917 - what the corpus is about, from the whole to the
     name: str, operation: Any, contract: Contract, recipe: Recipe, seed: int, wanted: int
 ) -> Iterator[Entry]:
     """Give distinct requests of one operation: boundary cases first, then valid, invalid and twisted ones in turn."""
-    known = contract.operations[name]
+    described = contract.operations[name]
     seen: set[str] = set()
     number = 0
     for kind, parts, rng in _generated(name, operation, seed, wanted):
         recipe.dress(parts, rng)
-        entry = written(kind, known.path, parts, rng)
+        entry = written(kind, described.path, parts, rng)
         if entry is None or entry.line() in seen:
             continue
         seen.add(entry.line())
@@ -178,7 +178,7 @@ def _generated(
 
 def _drawn(name: str, operation: Any, mode: Any, seed: int, number: int) -> list[Parts]:
 
-    found: list[Parts] = []
+    drawn: list[Parts] = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -190,10 +190,10 @@ def _drawn(name: str, operation: Any, mode: Any, seed: int, number: int) -> list
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def draw(case: Any) -> None:
-        found.append(parts_of(name, case))
+        drawn.append(parts_of(name, case))
 
     draw()
-    return found
+    return drawn
 
 
 def _coverage(operation: Any) -> list[Any]:

@@ -20,9 +20,11 @@ from schemathesis import GenerationMode
 
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
-from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
+from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
+from kms_conformance.run.eligibility import held_back
 from kms_conformance.run.outcomes import NotApplicable
-from kms_conformance.transport.pipeline import Landed, Single
+from kms_conformance.transport.outage import TRIES, delay
+from kms_conformance.transport.pipeline import SendResult, SerialSender
 
 if TYPE_CHECKING:
     from kms_conformance.run.case import CaseRun
@@ -31,7 +33,6 @@ KINDS = ("valid", "invalid")
 TURNS = 4
 """Requests for each one that Schemathesis makes: making takes the time, and each names other things in other states."""
 _UNBOUND = 100_000
-_SILENT = 6
 # Making a failing request small stops here: the example database has it, and its cause is known.
 _FAILED = 80
 
@@ -40,44 +41,45 @@ class _Stop(KeyboardInterrupt):
     """The time is up, or nobody answers; Hypothesis lets this through at once."""
 
 
-class Live:
+class LiveFuzz:
     """One operation and one kind of data."""
 
-    def __init__(self, case: CaseRun, supply: Supply, operation: str, kind: str) -> None:
-        self.case, self.supply, self.kind = case, supply, kind
+    def __init__(self, case: CaseRun, fixtures: FuzzFixtures, operation: str, kind: str) -> None:
+        self.case, self.fixtures, self.kind = case, fixtures, kind
         self._name = operation
         self._contract = case.context.contract
         self._options = case.context.fuzz
-        self._aim = Aim(case, supply)
+        self._fuzzer = CaseFuzzer(case, fixtures)
         self._recipe = recipe_of(self._contract)
-        self._found: dict[Key, tuple[Shot, Landed]] = {}
-        self._sent = self._silent = self._failed = 0
+        self._found: dict[Key, tuple[FilledRequest, SendResult]] = {}
+        self._sent = self._failed = 0
+        self._silent: set[str] = set()
         self._until = float("inf")
         target, client = case.context.target, case.context.client
-        self._gun = Single(target.base_url, target.timeout, client.take_turn, client.traffic.waits)
+        self._sender = SerialSender(target.base_url, target.timeout, client.take_turn, client.traffic.waits)
 
     def run(self) -> None:
         """Make requests until their number or the time is up, then hand what was found to the case."""
-        lacking = self.supply.lacks(self._name)
+        lacking = self.fixtures.missing_capability(self._name)
         if lacking:
             raise NotApplicable(f"the target declares capabilities.{lacking} = false")
         path = self._contract.operations[self._name].path
-        self.supply.stock(self._recipe.names(self._name, path))
-        self._aim.tidy()
+        self.fixtures.prepare(self._recipe.names(self._name, path))
+        self._fuzzer.tidy()
         if self._options.seconds is not None:
             items = len(self._contract.operations) * len(KINDS)
             self._until = time.monotonic() + self._options.seconds / items
         try:
             self._generate()
         finally:
-            self._gun.close()
-        for key, (shot, landed) in sorted(self._found.items(), key=lambda item: item[0]):
-            self._aim.report(shot, landed, key, f"generated ({self.kind}), {self._kept(shot)}")
+            self._sender.close()
+        for key, (request, result) in sorted(self._found.items(), key=lambda item: item[0]):
+            self._fuzzer.report(request, result, key, f"generated ({self.kind}), {self._kept(request)}")
         self.case.checks_not_kept += self._sent
 
-    def _kept(self, shot: Shot) -> str:
+    def _kept(self, request: FilledRequest) -> str:
         """Keep a generated request where ``--replay`` finds it; return its name."""
-        line = shot.entry.line()
+        line = request.entry.line()
         name = f"finding-{sha256(line.encode()).hexdigest()[:8]}.json"
         if self._options.findings:
             folder = Path(self._options.findings)
@@ -103,10 +105,10 @@ class Live:
         @hypothesis.seed(int.from_bytes(sha256(f"{self._options.seed} {label}".encode()).digest()[:6], "big"))
         @hypothesis.given(
             case=operation.as_strategy(generation_mode=mode),
-            dice=hypothesis.strategies.integers(0, 2**32 - 1),
+            seed=hypothesis.strategies.integers(0, 2**32 - 1),
         )
-        def attempt(case: Any, dice: int) -> None:
-            self._attempt(case, dice)
+        def attempt(case: Any, seed: int) -> None:
+            self._attempt(case, seed)
 
         # All operations share this function; its examples must not share a place in the database.
         attempt._hypothesis_internal_database_key = label.encode()  # type: ignore[attr-defined]  # noqa: SLF001 - Hypothesis has no public way
@@ -118,33 +120,53 @@ class Live:
                 # What failed is in ``_found``; an endpoint that changes its mind is no error of the suite.
                 return
 
-    def _attempt(self, case: Any, dice: int) -> None:
-        if time.monotonic() > self._until or self._silent >= _SILENT or self._failed >= _FAILED:
+    def _attempt(self, case: Any, seed: int) -> None:
+        if time.monotonic() > self._until or self._failed >= _FAILED:
             raise _Stop
         generated = parts_of(self._name, case)
         for turn in range(TURNS):
-            self._send(copy.deepcopy(generated), dice + turn)
+            self._send(copy.deepcopy(generated), seed + turn)
 
-    def _send(self, parts: Parts, dice: int) -> None:
-        rng = random.Random(dice)  # noqa: S311 - Hypothesis chooses the number and makes it small
+    def _asked(self, request: FilledRequest) -> SendResult:
+        """Send a request, again where nobody answers; stop where the endpoint is gone."""
+        client = self.case.context.client
+        for tried in range(1, TRIES + 1):
+            begun = time.time()
+            result = self._sender.ask(request.outgoing)
+            gone = client.unanswered.is_gone(result.status, result.trouble, begun)
+            if gone:
+                raise _Stop
+            if gone is None or self._name in self._silent:
+                break
+            result.again = True
+            time.sleep(delay(tried))
+        else:
+            self._silent.add(self._name)
+        return result
+
+    def _send(self, parts: Parts, seed: int) -> None:
+        rng = random.Random(seed)  # noqa: S311 - Hypothesis chooses the number and makes it small
         self._recipe.dress(parts, rng)
-        twisted = self.kind == "valid" and parts.has_body and dice % 4 == 1
+        twisted = self.kind == "valid" and parts.has_body and seed % 4 == 1
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng
         )
-        if entry is None or self.supply.barred(entry):
+        if (
+            entry is None
+            or self.fixtures.missing_permission(entry)
+            or held_back(entry.method, entry.operation, self.case.context.target)
+        ):
             return
-        shot = self._aim.fill(entry)
-        self.supply.leaving(shot)
-        landed = self._gun.ask(shot.outgoing)
+        request = self._fuzzer.fill(entry)
+        self.fixtures.before_sending(request)
+        result = self._asked(request)
         self._sent += 1
         self.case.context.client.count()
-        self._silent = self._silent + 1 if landed.trouble else 0
-        self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
-        for key in self._aim.judge(shot, landed):
-            known = self._found.get(key)
-            if known is None or len(entry.line()) < len(known[0].entry.line()):
-                self._found[key] = (shot, landed)
+        self.fixtures.after_answer(request, result.status, self._fuzzer.body_of(result), again=result.again)
+        for key in self._fuzzer.judge(request, result):
+            earlier = self._found.get(key)
+            if earlier is None or len(entry.line()) < len(earlier[0].entry.line()):
+                self._found[key] = (request, result)
             self._failed += 1
             raise _fault(key)
 

@@ -73,8 +73,8 @@ def _with_text(body: Any, place: tuple[Any, ...], text: str) -> str:
 def _with_member(body: Any, place: tuple[Any, ...], rng: random.Random) -> str:
     """Add a member: one that nobody knows, or a known one for the second time or in other letters."""
     target = _at(body, place)
-    known = [str(name) for name in target] or ["name"]
-    name = rng.choice(known)
+    names = [str(name) for name in target] or ["name"]
+    name = rng.choice(names)
     value = rng.choice(_TEXTS)
     written = rng.choice((name, name.upper(), f" {name}", "__proto__", "constructor", "", "a" * 300))
     changed = json.dumps(_put(body, (*place, _MARK), 0), ensure_ascii=False)
@@ -83,14 +83,14 @@ def _with_member(body: Any, place: tuple[Any, ...], rng: random.Random) -> str:
 
 def _places(body: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the place of every value, the whole body included."""
-    found = [here]
+    places = [here]
     if isinstance(body, dict):
         for name, value in body.items():
-            found += _places(value, (*here, name))
+            places += _places(value, (*here, name))
     elif isinstance(body, list):
         for index, value in enumerate(body):
-            found += _places(value, (*here, index))
-    return found
+            places += _places(value, (*here, index))
+    return places
 
 
 def _at(body: Any, place: tuple[Any, ...]) -> Any:

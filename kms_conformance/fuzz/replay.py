@@ -7,17 +7,22 @@ that shows it is made as small as it can be while it still does, and is kept wit
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Entry
-from kms_conformance.fuzz.requests import Aim, Key, Shot, Supply
+from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
+from kms_conformance.run.eligibility import held_back
 from kms_conformance.run.outcomes import NotApplicable, NotTested
-from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single, in_flight
+from kms_conformance.target.target import FULL
+from kms_conformance.transport.outage import TRIES, delay
+from kms_conformance.transport.pipeline import Outgoing, ParallelSender, SendResult, SerialSender, in_flight
 from kms_conformance.transport.retry import IN_A_ROW, from_gateway
 
 if TYPE_CHECKING:
@@ -25,17 +30,16 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = 40
 """Findings that one case reports; what goes beyond is counted."""
-_SILENT = 6
 _TRIES, _ALL_TRIES = 40, 400
 
 
 @dataclass(slots=True)
-class Found:
+class Counterexample:
     """A finding and the request that shows it; ``times`` is how often it was met."""
 
     finding: Finding
-    shot: Shot
-    landed: Landed
+    request: FilledRequest
+    result: SendResult
     times: int = 1
 
 
@@ -46,28 +50,31 @@ class Tally:
     sent: int = 0
     succeeded: int = 0
     left_out: int = 0
-    found: dict[Key, Found] = field(default_factory=dict)
+    found: dict[Key, Counterexample] = field(default_factory=dict)
     stopped: str = ""
 
 
 @dataclass(slots=True)
 class _Job:
     entry: Entry
-    shot: Shot | None = None
+    request: FilledRequest | None = None
 
 
 class Replay:
     """One case's replay. ``connections`` requests are under way at a time, by default as many as keep the line full."""
 
-    def __init__(self, case: CaseRun, supply: Supply, connections: int | None = None) -> None:
-        self.case, self.supply = case, supply
+    def __init__(self, case: CaseRun, fixtures: FuzzFixtures, connections: int | None = None) -> None:
+        self.case, self.fixtures = case, fixtures
         self.tally = Tally()
-        self._aim = Aim(case, supply)
+        self._fuzzer = CaseFuzzer(case, fixtures)
         self._target, self._client = case.context.target, case.context.client
         self._connections = connections or in_flight(
             self._client.round_trip, self._target.requests_per_second
         )
-        self._silent = 0
+        self._lost: list[tuple[FilledRequest, SendResult]] = []
+        self._sender = SerialSender(
+            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
+        )
         self._tries = _ALL_TRIES
 
     def run(self, entries: Sequence[Entry]) -> Tally:
@@ -76,32 +83,41 @@ class Replay:
         Raises :class:`NotTested` when the endpoint stopped answering before anything was found, and
         :class:`NotApplicable` when the target lacks what all of them are about.
         """
-        lacking = {self.supply.lacks(entry.operation) for entry in entries}
+        lacking = {self.fixtures.missing_capability(entry.operation) for entry in entries}
         if lacking and "" not in lacking:
             raise NotApplicable(f"the target declares capabilities.{min(lacking)} = false")
-        barred = [self.supply.barred(entry) for entry in entries]
-        allowed = [entry for entry, why in zip(entries, barred, strict=True) if not why]
+        missing_permission = [
+            self.fixtures.missing_permission(entry) or self._held_back(entry) for entry in entries
+        ]
+        allowed = [entry for entry, why in zip(entries, missing_permission, strict=True) if not why]
         self.tally.left_out = len(entries) - len(allowed)
-        self.supply.stock({name for entry in allowed for name in entry.placeholders()})
-        self._aim.tidy()
-        self._fly(allowed)
-        self._report()
+        self.fixtures.prepare({name for entry in allowed for name in entry.placeholders()})
+        self._fuzzer.tidy()
+        try:
+            self._send_all(allowed)
+            self._ask_again()
+            self._report()
+        finally:
+            self._sender.close()
         self.case.checks_not_kept += self.tally.sent
         if not allowed:
-            needs = " or ".join(sorted(set(barred)))
+            needs = " or ".join(sorted(set(missing_permission)))
             raise NotTested(f"no request of the corpus may go to this target; needs {needs}")
         if self.tally.stopped:
             raise NotTested(self.tally.stopped)
         return self.tally
 
+    def _held_back(self, entry: Entry) -> str:
+        return f"--mode {FULL}" if held_back(entry.method, entry.operation, self._target) else ""
+
     # --- sending ---------------------------------------------------------------------------------------------------
 
-    def _fly(self, entries: Sequence[Entry]) -> None:
-        flight: Flight[_Job] = Flight(
+    def _send_all(self, entries: Sequence[Entry]) -> None:
+        sender: ParallelSender[_Job] = ParallelSender(
             self._target.base_url, self._target.timeout, self._connections, self._client.traffic.waits
         )
         turn = self._turn if self._target.requests_per_second else self._unlimited
-        flight.run((_Job(entry) for entry in entries), self._write, self._landed, turn)
+        sender.run((_Job(entry) for entry in entries), self._write, self._on_result, turn)
 
     async def _turn(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self._client.take_turn)
@@ -110,32 +126,63 @@ class Replay:
         self._client.take_turn()
 
     def _write(self, job: _Job) -> Outgoing:
-        job.shot = shot = self._aim.fill(job.entry)
-        self.supply.leaving(shot)
-        return shot.outgoing
+        job.request = request = self._fuzzer.fill(job.entry)
+        self.fixtures.before_sending(request)
+        return request.outgoing
 
-    def _landed(self, job: _Job, landed: Landed) -> bool:
-        assert job.shot is not None
-        for key, finding in self._take(job.shot, landed).items():
-            known = self.tally.found.get(key)
-            if known is None:
-                self.tally.found[key] = Found(finding, job.shot, landed)
-            else:
-                known.times += 1
-        self._silent = self._silent + 1 if landed.trouble else 0
-        if self._silent >= _SILENT:
-            self.tally.stopped = f"the endpoint gave no answer to {_SILENT} requests in a row"
+    def _on_result(self, job: _Job, result: SendResult) -> bool:
+        assert job.request is not None
+        gone = self._client.unanswered.is_gone(result.status, result.trouble, time.time() - result.duration)
+        if gone is not None:
+            self._lost.append((job.request, result))
+            self.fixtures.after_answer(job.request, 0, None)
+            if gone:
+                self.tally.stopped = "the endpoint went away"
+            return not self.tally.stopped
+        self._sort(job.request, result)
         if self.case.context.stopping.is_set():
             self.tally.stopped = "the run was stopped during this case"
         return not self.tally.stopped
 
-    def _take(self, shot: Shot, landed: Landed) -> dict[Key, Finding]:
+    def _sort(self, request: FilledRequest, result: SendResult) -> None:
+        """Take in an answer and keep what is wrong with it."""
+        for key, finding in self._take(request, result).items():
+            earlier = self.tally.found.get(key)
+            if earlier is None:
+                self.tally.found[key] = Counterexample(finding, request, result)
+            else:
+                earlier.times += 1
+
+    def _ask_again(self) -> None:
+        """Send again what nobody has answered; what is never answered, although the endpoint is there, is judged as it is."""
+        never: Counter[str] = Counter()
+        for request, first in self._lost:
+            if self.tally.stopped:
+                return
+            name, result = request.operation or request.entry.operation, first
+            for tried in range(1, TRIES):
+                if never[name] >= TRIES:
+                    break
+                time.sleep(delay(tried))
+                self.fixtures.before_sending(request)
+                begun = time.time()
+                result = self._sender.ask(request.outgoing)
+                gone = self._client.unanswered.is_gone(result.status, result.trouble, begun)
+                if gone:
+                    self.tally.stopped = "the endpoint went away"
+                    return
+                if gone is None:
+                    break
+            never[name] = never[name] + 1 if result.trouble else 0
+            self._sort(request, result)
+
+    def _take(self, request: FilledRequest, result: SendResult) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
         self.tally.sent += 1
         self.case.context.client.count()
-        self.tally.succeeded += HTTPStatus.OK <= landed.status < HTTPStatus.MULTIPLE_CHOICES
-        self.supply.landed(shot, landed.status, self._aim.body_of(landed), again=landed.again)
-        return self._aim.judge(shot, landed)
+        self.tally.succeeded += HTTPStatus.OK <= result.status < HTTPStatus.MULTIPLE_CHOICES
+        self.fixtures.after_answer(request, result.status, self._fuzzer.body_of(result), again=result.again)
+        return self._fuzzer.judge(request, result)
 
     # --- what was found --------------------------------------------------------------------------------------------
 
@@ -144,47 +191,43 @@ class Replay:
         ordered = sorted(self.tally.found.items(), key=lambda item: (-item[1].finding.severity.rank, item[0]))
         if not ordered:
             return
-        gun = Single(
-            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
-        )
-        try:
-            for key, found in ordered[:MOST_FINDINGS]:
-                if self._gone_again(gun, key, found):
-                    continue
-                shot, landed = self._smallest(gun, key, found)
-                times = f"{found.times} times" if found.times > 1 else "once"
-                self._aim.report(shot, landed, key, f"corpus request {found.shot.entry.id}, {times}")
-        finally:
-            gun.close()
+        for key, example in ordered[:MOST_FINDINGS]:
+            if self._gone_again(self._sender, key, example):
+                continue
+            request, result = self._smallest(self._sender, key, example)
+            times = f"{example.times} times" if example.times > 1 else "once"
+            self._fuzzer.report(request, result, key, f"corpus request {example.request.entry.id}, {times}")
 
-    def _gone_again(self, gun: Single, key: Key, found: Found) -> bool:
+    def _gone_again(self, sender: SerialSender, key: Key, example: Counterexample) -> bool:
         """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""
-        if not from_gateway(found.landed.status, found.landed.content):
+        if not from_gateway(example.result.status, example.result.content):
             return False
         for _ in range(IN_A_ROW - 1):
-            self.supply.leaving(found.shot)
-            if key not in self._take(found.shot, gun.ask(found.shot.outgoing)):
+            self.fixtures.before_sending(example.request)
+            if key not in self._take(example.request, sender.ask(example.request.outgoing)):
                 return True
         return False
 
-    def _smallest(self, gun: Single, key: Key, found: Found) -> tuple[Shot, Landed]:
+    def _smallest(
+        self, sender: SerialSender, key: Key, example: Counterexample
+    ) -> tuple[FilledRequest, SendResult]:
         """Return the smallest request that still shows a finding, and its answer; or what was seen first."""
-        best = (found.shot, found.landed)
-        if found.landed.trouble or self.tally.stopped:
+        best = (example.request, example.result)
+        if example.result.trouble or self.tally.stopped:
             return best
 
-        def shows(shot: Shot) -> bool:
+        def shows(request: FilledRequest) -> bool:
             nonlocal best
             self._tries -= 1
             if self._tries < 0:
                 return False
-            self.supply.leaving(shot)
-            landed = gun.ask(shot.outgoing)
-            shown = key in self._take(shot, landed)
+            self.fixtures.before_sending(request)
+            result = sender.ask(request.outgoing)
+            shown = key in self._take(request, result)
             if shown:
-                best = (shot, landed)
+                best = (request, result)
             return shown
 
-        if shows(found.shot):
-            smallest(self._aim, found.shot, shows, _TRIES)
+        if shows(example.request):
+            smallest(self._fuzzer, example.request, shows, _TRIES)
         return best

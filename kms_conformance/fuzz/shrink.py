@@ -7,39 +7,41 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kms_conformance.fuzz.requests import Aim, Shot
+from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest
 
 _NEEDED = frozenset({"accept", "user-agent", "content-type"})
 
 
-def smallest(aim: Aim, shot: Shot, shows: Callable[[Shot], bool], tries: int) -> Shot:
+def smallest(
+    fuzzer: CaseFuzzer, request: FilledRequest, shows: Callable[[FilledRequest], bool], tries: int
+) -> FilledRequest:
     """Return the smallest version found with ``tries`` sendings that still ``shows`` the fault."""
     for _ in range(tries):
         better = None
-        for candidate in _smaller(aim, shot):
+        for candidate in _smaller(fuzzer, request):
             tries -= 1
             if tries < 0:
-                return shot
+                return request
             if shows(candidate):
                 better = candidate
                 break
         if better is None:
-            return shot
-        shot = better
-    return shot
+            return request
+        request = better
+    return request
 
 
-def _smaller(aim: Aim, shot: Shot) -> Iterator[Shot]:
-    outgoing = shot.outgoing
+def _smaller(fuzzer: CaseFuzzer, request: FilledRequest) -> Iterator[FilledRequest]:
+    outgoing = request.outgoing
     path, _, query = outgoing.target.partition("?")
-    own = aim.header in shot.entry.headers
-    headers = {name: value for name, value in outgoing.headers.items() if own or name != aim.header}
-    needed = _NEEDED | aim.context.contract.needed_headers | {aim.header}
+    own = fuzzer.header in request.entry.headers
+    headers = {name: value for name, value in outgoing.headers.items() if own or name != fuzzer.header}
+    needed = _NEEDED | fuzzer.context.contract.needed_headers | {fuzzer.header}
     if query:
-        yield aim.shot(shot.entry, path, "", headers, outgoing.content)
+        yield fuzzer.filled(request.entry, path, "", headers, outgoing.content)
     for name in [name for name in headers if name not in needed]:
-        yield aim.shot(
-            shot.entry,
+        yield fuzzer.filled(
+            request.entry,
             path,
             query,
             {key: value for key, value in headers.items() if key != name},
@@ -47,10 +49,10 @@ def _smaller(aim: Aim, shot: Shot) -> Iterator[Shot]:
         )
     if outgoing.content is not None:
         bare = {key: value for key, value in headers.items() if key != "content-type"}
-        yield aim.shot(shot.entry, path, query, bare, None)
-    for body in _bodies(shot.body):
+        yield fuzzer.filled(request.entry, path, query, bare, None)
+    for body in _bodies(request.body):
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        yield aim.shot(shot.entry, path, query, headers, content)
+        yield fuzzer.filled(request.entry, path, query, headers, content)
 
 
 def _bodies(body: Any) -> Iterator[Any]:
@@ -65,9 +67,9 @@ def _bodies(body: Any) -> Iterator[Any]:
 
 
 def _places(body: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = []
+    places = []
     pairs = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
     for step, value in pairs:
-        found.append((*here, step))
-        found += _places(value, (*here, step))
-    return found
+        places.append((*here, step))
+        places += _places(value, (*here, step))
+    return places

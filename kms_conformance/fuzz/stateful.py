@@ -26,13 +26,13 @@ _UNBOUND, _TRIES = 100_000, 80
 _TIERS_SHARE = 8
 
 
-class Path(Protocol):
+class WalkInProgress(Protocol):
     """A walk under way; ``taken`` are its steps so far."""
 
     taken: list[str]
 
     def step(self, name: str) -> None:
-        """Take a step; raise :class:`WrongTurn` when the answer is not one that the model allows."""
+        """Take a step; raise :class:`DisallowedAnswerError` when the answer is not one that the model allows."""
 
     def promising(self) -> Sequence[str]:
         """Return the steps that lead somewhere: those that the model expects to succeed."""
@@ -44,10 +44,10 @@ class Path(Protocol):
         """Forget a walk that is not reported."""
 
 
-Walk = TypeVar("Walk", bound=Path)
+Walk = TypeVar("Walk", bound=WalkInProgress)
 
 
-class WrongTurn(AssertionError):  # noqa: N818 - what a walk does, not what code does
+class DisallowedAnswerError(AssertionError):
     """An answer that the model does not allow."""
 
     def __init__(self, what: str, expected: str, got: str, exchange: Exchange) -> None:
@@ -64,11 +64,11 @@ class Walker(Generic[Walk]):
 
     def __init__(self, case: CaseRun, kind: str, steps: Sequence[str], begin: Callable[[], Walk]) -> None:
         self._case, self._kind, self._steps, self._begin = case, kind, tuple(steps), begin
-        self._shortest: tuple[Walk, WrongTurn] | None = None
+        self._shortest: tuple[Walk, DisallowedAnswerError] | None = None
         self._length = LONGEST + 1
         self.steps = 0
 
-    def run(self) -> tuple[Walk, WrongTurn] | None:
+    def run(self) -> tuple[Walk, DisallowedAnswerError] | None:
         """Walk; return the shortest walk that went wrong and how, ``None`` when none did."""
         options = self._case.context.fuzz
         label = f"{self._case.info.id} {self._kind}"
@@ -95,9 +95,9 @@ class Walker(Generic[Walk]):
                 walker.steps += 1
                 try:
                     self.walk.step(step)
-                except WrongTurn as turn:
+                except DisallowedAnswerError as failure:
                     self.wrong = True
-                    walker._note(self.walk, self.taken, turn)
+                    walker._note(self.walk, self.taken, failure)
                     raise
 
             def teardown(self) -> None:
@@ -120,12 +120,17 @@ class Walker(Generic[Walk]):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # What went wrong is noted; an endpoint that changes its mind is no error of the suite.
-            expected = (_Stop, WrongTurn, BaseExceptionGroup, hypothesis.errors.HypothesisException)
+            expected = (
+                _Stop,
+                DisallowedAnswerError,
+                BaseExceptionGroup,
+                hypothesis.errors.HypothesisException,
+            )
             with contextlib.suppress(*expected):
                 run_state_machine_as_test(test, settings=settings)
         return self._shortened()
 
-    def _shortened(self) -> tuple[Walk, WrongTurn] | None:
+    def _shortened(self) -> tuple[Walk, DisallowedAnswerError] | None:
         """Leave steps out of the shortest walk as long as it still goes wrong."""
         tries, going = _TRIES, True
         while going and self._shortest is not None:
@@ -147,17 +152,17 @@ class Walker(Generic[Walk]):
             for step in steps:
                 self.steps += 1
                 walk.step(step)
-        except WrongTurn as turn:
+        except DisallowedAnswerError as failure:
             wrong = len(walk.taken) < self._length
-            self._note(walk, len(walk.taken), turn)
+            self._note(walk, len(walk.taken), failure)
         self._end(walk, wrong=wrong)
         return wrong
 
-    def _note(self, walk: Walk, length: int, turn: WrongTurn) -> None:
+    def _note(self, walk: Walk, length: int, failure: DisallowedAnswerError) -> None:
         if length < self._length:
             if self._shortest is not None:
                 self._shortest[0].close()
-            self._shortest, self._length = (walk, turn), length
+            self._shortest, self._length = (walk, failure), length
 
     def _end(self, walk: Walk, *, wrong: bool) -> None:
         walk.end()

@@ -15,9 +15,11 @@ from kms_conformance.contract.contract import HTTP_LAYER, BareRefusal
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (
+    AFTER,
     GATEWAY,
     JSON,
     OF_GATEWAY,
+    OUTAGE,
     READS,
     UNSURE,
     Exchange,
@@ -49,7 +51,7 @@ class Complaint(NamedTuple):
 
 def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> list[Finding]:
     """Return every wire rule that an exchange breaks, at the severity of the rule's row."""
-    if of_gateway(exchange):
+    if of_gateway(exchange) or of_outage(exchange):
         return []
     if exchange.answer is None:
         complaints = [Complaint("wire-complete-answer", "a complete answer", exchange.outcome)]
@@ -57,15 +59,15 @@ def wire_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
         complaints = [
             complaint for rule in _RULES for complaint in rule(exchange, exchange.answer, contract, schemas)
         ]
-    found = []
+    findings = []
     for row_id, expected, got, mild in complaints:
         row = contract.requirements.get(row_id)
         if row is not None and not row.excluded:
             severity = Verdict.WARNED if mild and row.severity is Verdict.FAILED else row.severity
-            found.append(
+            findings.append(
                 Finding(row_id, severity, expected, got, exchange.id, curl_line(exchange), exchange.step)
             )
-    return found
+    return findings
 
 
 def needs_no_envelope(
@@ -79,10 +81,10 @@ def needs_no_envelope(
     if answer is None or answer.status < HTTPStatus.BAD_REQUEST:
         return None
     operation, raw = contract.operations.get(exchange.operation or ""), bool(exchange.notes.get("raw"))
-    known = contract.bare if rules is None else rules
+    bare = contract.bare if rules is None else rules
     if _has_control_character(exchange):
-        known = (*known, _OF_A_BAD_PATH)
-    return next((rule for rule in known if rule.covers(answer.status, operation, raw=raw)), None)
+        bare = (*bare, _OF_A_BAD_PATH)
+    return next((rule for rule in bare if rule.covers(answer.status, operation, raw=raw)), None)
 
 
 def _has_control_character(exchange: Exchange) -> bool:
@@ -107,6 +109,17 @@ def of_gateway(exchange: Exchange) -> bool:
     )
 
 
+def of_outage(exchange: Exchange) -> bool:
+    """Tell whether no answer came because of an outage, or may not have come for that reason: it says nothing."""
+    answer = exchange.answer
+    return exchange.notes.get(OUTAGE) == UNSURE and (answer is None or answer.status in OF_GATEWAY)
+
+
+def after_outage(exchange: Exchange) -> bool:
+    """Tell whether an outage passed since the case began: what the case has made may be lost, so nothing of it fails."""
+    return exchange.notes.get(OUTAGE) == AFTER
+
+
 def slowed_down(exchange: Exchange, contract: Contract) -> bool:
     """Tell whether no try got past a rate limit; a 429 with a code of the contract is a refusal like any other."""
     answer = exchange.answer
@@ -126,9 +139,9 @@ def _is_bare(exchange: Exchange, answer: Received, contract: Contract) -> bool:
 
 def respelled(code: str, contract: Contract) -> tuple[bool, str]:
     """Return which known code an unknown one is meant to be (``""``: none), and whether only letters' case differs."""
-    known = contract.code_named(code.strip())
-    if known is not None:
-        return True, known.code
+    reason = contract.code_named(code.strip())
+    if reason is not None:
+        return True, reason.code
     plain, endings = code.strip(), contract.code_endings
     stems = [plain, *(plain[: -len(end)] for end in endings if plain.casefold().endswith(end.casefold()))]
     for stem in reversed(stems):
@@ -146,19 +159,19 @@ def _server_error(
         return
     if needs_no_envelope(exchange, contract, HTTP_LAYER) is not None:
         return
-    known = contract.codes.get(answer.code or "")
-    if (known is None or answer.status not in known.statuses) and not _told_by_text(answer, contract):
+    reason = contract.codes.get(answer.code or "")
+    if (reason is None or answer.status not in reason.statuses) and not _has_known_text(answer, contract):
         yield Complaint("wire-no-server-error", "an answer below 500, or a documented 500", exchange.outcome)
 
 
-def _told_by_text(answer: Received, contract: Contract) -> bool:
+def _has_known_text(answer: Received, contract: Contract) -> bool:
     """Tell whether an answer has the text of a refusal whose status no source gives, and this one is possible."""
     text = pick(answer.body, contract.reason.text) if contract.reason.text else None
     return isinstance(text, str) and any(
         re.search(pattern, text)
-        for known in contract.codes.values()
-        if not known.status_judged and answer.status in known.statuses
-        for pattern in known.patterns
+        for reason in contract.codes.values()
+        if not reason.status_judged and answer.status in reason.statuses
+        for pattern in reason.patterns
     )
 
 
@@ -198,12 +211,13 @@ def _media_type(exchange: Exchange, answer: Received, contract: Contract, _: Sch
     if _is_bare(exchange, answer, contract):
         return
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    known = contract.media_types
-    if not any(media.endswith(name) if name.startswith("+") else media == name for name in known):
-        told = " or ".join(
-            f"one that ends in {name}" if name.startswith("+") else f"content-type {name}" for name in known
+    media_types = contract.media_types
+    if not any(media.endswith(name) if name.startswith("+") else media == name for name in media_types):
+        expected = " or ".join(
+            f"one that ends in {name}" if name.startswith("+") else f"content-type {name}"
+            for name in media_types
         )
-        yield Complaint("wire-media-type", told, media or "none")
+        yield Complaint("wire-media-type", expected, media or "none")
 
 
 def _total(_: Exchange, answer: Received, contract: Contract, __: Schemas) -> Iterator[Complaint]:
@@ -226,11 +240,11 @@ def _reason(exchange: Exchange, answer: Received, contract: Contract, _: Schemas
     if status != answer.status:
         got = "none" if status is MISSING or status is None else f"{status!r}"
         yield Complaint("wire-reason-status", f"{places.status} = {answer.status}", got)
-    known = contract.codes.get(code) if isinstance(code, str) else None
-    if known is not None and known.documented and answer.status not in known.statuses:
-        told = " or ".join(map(str, known.statuses))
-        yield Complaint("wire-known-code", f"{code} with status {told}", exchange.outcome)
-    if isinstance(code, str) and known is None:
+    entry = contract.codes.get(code) if isinstance(code, str) else None
+    if entry is not None and entry.documented and answer.status not in entry.statuses:
+        statuses = " or ".join(map(str, entry.statuses))
+        yield Complaint("wire-known-code", f"{code} with status {statuses}", exchange.outcome)
+    if isinstance(code, str) and entry is None:
         # A page may say that its list is not complete (E42), so a new code is lawful wherever no row fixes one. A known
         # code in another spelling is no new code: other letters or blanks fail, another ending warns.
         exact, loose = respelled(code, contract)

@@ -39,7 +39,7 @@ class Outcome:
     summary_at: str = ""
     patterns: tuple[str, ...] = ()
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Return the outcome in a few words."""
         many = len(self.statuses) > _MANY and self.statuses[-1] - self.statuses[0] == len(self.statuses) - 1
         status = " or ".join(str(status) for status in self.statuses) or "an error"
@@ -71,7 +71,7 @@ class Member:
     check: str
     value: Any = field(default=None, metadata=AS_TEXT)
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Return the statement in words."""
         words = {
             "equals": f"{self.path} = {self.value!r}",
@@ -87,9 +87,9 @@ class Member:
             "hides": f"{self.path} nowhere in the answer",
             "header": f"header {self.path}" + ("" if self.value is None else f" = {self.value!r}"),
         }
-        return words[self.check] if self.check in words else self._told_of_list()
+        return words[self.check] if self.check in words else self._list_description()
 
-    def _told_of_list(self) -> str:
+    def _list_description(self) -> str:
         if self.check == "sorted":
             return f"{self.path} sorted by " + ", ".join(f"{name} {order}" for name, order in self.value)
         if self.check == "one-order":
@@ -117,11 +117,13 @@ class Expectation:
     outcomes: tuple[Outcome, ...]
     members: tuple[Member, ...] = ()
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Return the expectation in a few words."""
-        told = (outcome.told() for outcome in self.outcomes if not any(map(outcome.within, self.outcomes)))
-        parts = [" or ".join(dict.fromkeys(told))]
-        parts += [member.told() for member in self.members]
+        outcomes = (
+            outcome.description() for outcome in self.outcomes if not any(map(outcome.within, self.outcomes))
+        )
+        parts = [" or ".join(dict.fromkeys(outcomes))]
+        parts += [member.description() for member in self.members]
         return ", ".join(part for part in parts if part)
 
 

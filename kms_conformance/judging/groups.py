@@ -73,8 +73,8 @@ def group_findings(
             section = sections.get((case.contract, finding.requirement), "")
             cause = (case.contract, section, without_variable_parts(finding.expected))
             grouped.setdefault((*cause, without_variable_parts(finding.got)), []).append((case, finding))
-    found = (_group(cause, severity, members) for cause, members in grouped.items())
-    return tuple(sorted(found, key=lambda group: -len(group.cases)))
+    groups = (_group(cause, severity, members) for cause, members in grouped.items())
+    return tuple(sorted(groups, key=lambda group: -len(group.cases)))
 
 
 def without_variable_parts(text: str) -> str:
@@ -85,11 +85,11 @@ def without_variable_parts(text: str) -> str:
 
 
 def _findings(case: CaseResult, severity: Verdict) -> Iterator[Finding]:
-    found = [finding for finding in case.findings if finding.severity is severity]
-    if not found and case.verdict is severity:
+    findings = [finding for finding in case.findings if finding.severity is severity]
+    if not findings and case.verdict is severity:
         first = next(iter(case.requirements), "")
-        found = [Finding(first, severity, "", case.message or "no details", "")]
-    yield from found
+        findings = [Finding(first, severity, "", case.message or "no details", "")]
+    yield from findings
 
 
 def _group(

@@ -23,7 +23,7 @@ answer came.
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TimedExchange:
     """One exchange of a history, and how far the instance's clock was ahead of ours, in seconds."""
 
     exchange: Exchange
@@ -38,7 +38,7 @@ class Histories(Protocol):
         """Return why the exchanges that a statement names fit no order, ``None`` where they do."""
 
 
-Model = Callable[[Sequence[Seen], Mapping[str, Any]], "str | None"]
+Model = Callable[[Sequence[TimedExchange], Mapping[str, Any]], "str | None"]
 
 
 class NoHistories:
@@ -66,10 +66,10 @@ class CaseHistories:
         return model(seen_of(value, {one.id: one for one in self._exchanges}), value)
 
 
-def seen_of(value: Mapping[str, Any], exchanges: Mapping[str, Exchange]) -> list[Seen]:
+def seen_of(value: Mapping[str, Any], exchanges: Mapping[str, Exchange]) -> list[TimedExchange]:
     """Return the exchanges that a statement names, in its order; those that were not kept are left out."""
     return [
-        Seen(exchanges[name], float(ahead), bool(answered))
+        TimedExchange(exchanges[name], float(ahead), bool(answered))
         for name, ahead, answered in value["requests"]
         if name in exchanges
     ]
@@ -77,17 +77,17 @@ def seen_of(value: Mapping[str, Any], exchanges: Mapping[str, Exchange]) -> list
 
 def history_of(
     expectations: Iterable[Expectation], exchange: str, exchanges: Iterable[Exchange]
-) -> list[Seen]:
+) -> list[TimedExchange]:
     """Return the history that an expectation of this exchange is about; none where none is about one."""
-    known = {one.id: one for one in exchanges}
+    by_id = {one.id: one for one in exchanges}
     for expectation in expectations:
         for member in expectation.members:
             if expectation.exchange == exchange and member.check == ONE_ORDER:
-                return seen_of(member.value, known)
+                return seen_of(member.value, by_id)
     return []
 
 
-def lanes(history: Sequence[Seen]) -> list[int]:
+def lanes(history: Sequence[TimedExchange]) -> list[int]:
     """Return for each exchange the number of a client, from 1, such that no client waits for two answers at once."""
     free: list[float] = []
     given: dict[int, int] = {}

@@ -45,7 +45,7 @@ def judge(
     return Finding(
         requirement=expectation.requirement,
         severity=expectation.severity,
-        expected=expectation.told(),
+        expected=expectation.description(),
         got=got,
         exchange=exchange.id,
         curl=curl_line(exchange),
@@ -95,7 +95,7 @@ def _outcome_mismatch(outcome: Outcome, exchange: Exchange, answer: Received, sc
         else answer.status < HTTPStatus.BAD_REQUEST
     ):
         return str(answer.status)
-    # An answer to HEAD has no body, so nothing that its schema could be held against.
+    # An answer to HEAD has no body to check against a schema.
     if outcome.schema and exchange.sent.method != "HEAD":
         complaint = schemas.complaint(outcome.schema, answer.body)
         if complaint:
@@ -122,14 +122,14 @@ def _text_mismatch(outcome: Outcome, answer: Received) -> str | None:
     if not path or not (outcome.patterns or outcome.messages):
         return None
     text, name = pick(answer.body, path), path.rpartition(".")[2]
-    told = outcome.code or str(answer.status)
+    answered = outcome.code or str(answer.status)
     if not isinstance(text, str):
-        return f"{told} without {name}"
+        return f"{answered} without {name}"
     if outcome.patterns:
         return None if _found(outcome.patterns, text) else f"{answer.status} with {name} = {text!r}"
     if any(says(text, known, detail=outcome.detail) for known in outcome.messages):
         return None
-    return f"{told} with {name} {text!r}, documented is {outcome.messages[0]!r}"
+    return f"{answered} with {name} {text!r}, documented is {outcome.messages[0]!r}"
 
 
 def _found(patterns: Iterable[str], text: str) -> bool:

@@ -20,16 +20,16 @@ def selects(values: object, wanted: Sequence[Any]) -> bool:
     if not isinstance(values, list):
         return not are and not isinstance(values, dict | str)
     known = set(of)
-    found = [value for value in values if isinstance(value, str) and value in known]
-    return found == list(are) if ordered else Counter(found) == Counter(are)
+    selected = [value for value in values if isinstance(value, str) and value in known]
+    return selected == list(are) if ordered else Counter(selected) == Counter(are)
 
 
 def chosen(values: object, wanted: Sequence[Any]) -> str:
     """Return in words what a list holds of the values that count."""
     if not isinstance(values, list):
         return "no list" if values is None else f"{values!r}"
-    found = [value for value in values if isinstance(value, str) and value in set(wanted[0])]
-    return ", ".join(found) or "none of them"
+    selected = [value for value in values if isinstance(value, str) and value in set(wanted[0])]
+    return ", ".join(selected) or "none of them"
 
 
 def is_sorted(entries: object, by: Sequence[Sequence[Any]]) -> bool:

@@ -19,7 +19,7 @@ _ANY_SUCCESS = (200, 201, 202, 204)
 def refusal(
     contract: Contract,
     row: Requirement,
-    known: ReasonCode,
+    reason: ReasonCode,
     *,
     target: tuple[str, str] | None = None,
     message: str | None = None,
@@ -27,17 +27,17 @@ def refusal(
     """Return the refusal with a reason code as the contract has it; ``target`` and ``message`` are of the request."""
     places = contract.reason
     return Outcome(
-        statuses=known.refusals,
-        code=known.code if known.in_body else None,
-        messages=(message,) if message else _texts(known),
-        detail=known.detail,
-        target=target or row.target or known.target,
+        statuses=reason.refusals,
+        code=reason.code if reason.in_body else None,
+        messages=(message,) if message else _texts(reason),
+        detail=reason.detail,
+        target=target or row.target or reason.target,
         schema=contract.envelope or None,
         code_at=places.code,
         text_at=places.text,
         target_at=places.target,
         summary_at=places.summary,
-        patterns=known.patterns,
+        patterns=reason.patterns,
     )
 
 
@@ -59,33 +59,33 @@ def alternatives(contract: Contract, row: Requirement, edition: str, primary: Ou
 def success_statuses(contract: Contract, operation_id: str | None) -> tuple[int, ...]:
     """Return the statuses of success that the contract gives an operation; for an unknown one, the usual four."""
     operation = contract.operations.get(operation_id or "")
-    known = tuple(
+    statuses = tuple(
         status for status in (operation.statuses if operation else ()) if status < HTTPStatus.MULTIPLE_CHOICES
     )
-    return known or _ANY_SUCCESS
+    return statuses or _ANY_SUCCESS
 
 
 def _tolerated(contract: Contract, accepted: Mapping[str, Any]) -> Outcome:
     status = accepted["status"]
     code = accepted.get("code")
-    known = contract.codes.get(code) if code else None
+    reason = contract.codes.get(code) if code else None
     places = contract.reason
     is_refusal = status is None or status >= HTTPStatus.BAD_REQUEST
     return Outcome(
         statuses=() if status is None else (status,),
-        code=code if known is None or known.in_body else None,
-        messages=(accepted["message"],) if "message" in accepted else _texts(known),
-        detail=bool(known and known.detail),
+        code=code if reason is None or reason.in_body else None,
+        messages=(accepted["message"],) if "message" in accepted else _texts(reason),
+        detail=bool(reason and reason.detail),
         schema=(contract.envelope or None) if is_refusal and not accepted.get("bare") else None,
         source=str(accepted.get("source", "")),
         code_at=places.code,
         text_at=places.text,
         target_at=places.target,
         summary_at=places.summary,
-        patterns=known.patterns if known else (),
+        patterns=reason.patterns if reason else (),
     )
 
 
-def _texts(known: ReasonCode | None) -> tuple[str, ...]:
+def _texts(reason: ReasonCode | None) -> tuple[str, ...]:
     """Return the texts that a code's message must be one of: none where no source page fixes them."""
-    return known.messages if known is not None and known.documented else ()
+    return reason.messages if reason is not None and reason.documented else ()

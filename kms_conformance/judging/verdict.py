@@ -44,7 +44,7 @@ class Run:
 
     ``partial`` says what was left out on purpose (by ``-k``, as a shard) and ``interrupted`` why the run ended early, both
     ``""`` when the run is complete; ``not_run`` counts the cases that are missing for either reason; ``trouble`` is an error
-    of the suite outside any case; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
+    of the suite outside any case, ``refused`` whether something that is the user's to put right kept the run from going on; ``meta`` holds the blocks of ``results.json`` that only describe (suite, target, contracts).
     ``baseline`` holds the entries of a baseline; ``accepted`` says, by the ids of failed cases, why they do not fail
     the run.
     """
@@ -56,6 +56,7 @@ class Run:
     interrupted: str = ""
     not_run: int = 0
     trouble: str = ""
+    refused: bool = False
     started: float = 0.0
     finished: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -65,15 +66,15 @@ class Run:
     @property
     def incomplete(self) -> str:
         """Why cases are missing, in words; ``""`` when none is."""
-        told = [f"partial run: {self.partial}"] if self.partial else []
-        told += [f"run cut short: {self.interrupted}"] if self.interrupted else []
-        return "; ".join(told)
+        reasons = [f"partial run: {self.partial}"] if self.partial else []
+        reasons += [f"run cut short: {self.interrupted}"] if self.interrupted else []
+        return "; ".join(reasons)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many cases got each of the seven verdicts."""
-        found = Counter(case.verdict for case in self.cases)
-        return {str(verdict): found[verdict] for verdict in Verdict}
+        counter = Counter(case.verdict for case in self.cases)
+        return {str(verdict): counter[verdict] for verdict in Verdict}
 
     @cached_property
     def requirements(self) -> tuple[RowResult, ...]:
@@ -95,7 +96,7 @@ class Run:
                 return ExitCode.NON_CONFORMANT
         if self.trouble or any(case.verdict is Verdict.ERROR for case in self.cases):
             return ExitCode.SUITE_ERROR
-        return ExitCode.NOT_VERIFIED
+        return ExitCode.USAGE if self.refused else ExitCode.NOT_VERIFIED
 
 
 def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowResult, ...]:
@@ -120,11 +121,24 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
         for row_id, verdict in given.items():
             if (case.contract, row_id) in touching:
                 touching[case.contract, row_id][case.id] = verdict
-    return tuple(
-        RowResult(row=row, verdict=worst(given.values()), cases=tuple(given))
-        for row in rows
-        for given in [touching[row.contract, row.id]]
-    )
+    known = {(case.contract, case.id): case for case in cases}
+    results = []
+    for row in rows:
+        given, why = touching[row.contract, row.id], ""
+        verdict = worst(given.values())
+        if verdict is Verdict.INCONCLUSIVE:
+            first = next(case_id for case_id, told in given.items() if told is verdict)
+            why = why_inconclusive(known[row.contract, first])
+        results.append(RowResult(row=row, verdict=verdict, cases=tuple(given), why=why))
+    return tuple(results)
+
+
+def why_inconclusive(case: CaseResult) -> str:
+    """Return what kept a case from judging a row: the finding that ended it, or what the case itself says."""
+    ended = max(case.findings, key=lambda finding: finding.severity.rank, default=None)
+    if case.verdict in {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED} and ended is not None:
+        return f"see {case.id}: the finding of {ended.requirement} came before this was judged"
+    return f"see {case.id}: {case.message}" if case.message else f"see {case.id}"
 
 
 def _unnamed(case: CaseResult, row_id: str) -> Verdict:
@@ -199,10 +213,10 @@ def _reached(result: RowResult, tested: set[tuple[str, str]]) -> bool:
 
 def headline(run: Run) -> str:
     """Return the verdict line: verdict, counts, and what was not tested; the verdict's reason comes first."""
-    told = ", ".join(f"{number} {name}" for name, number in counts_told(run) if number)
-    line = f"{run.verdict.value.upper()}: {told or 'no case ran'}"
+    counts = ", ".join(f"{number} {name}" for name, number in counts_of(run) if number)
+    line = f"{run.verdict.value.upper()}: {counts or 'no case ran'}"
     if run.baseline:
-        line += f"; {baseline_told(run)}"
+        line += f"; {baseline_text(run)}"
     same = monotony(run)
     if same:
         line += f"; {same}"
@@ -213,17 +227,17 @@ def headline(run: Run) -> str:
     return line
 
 
-def counts_told(run: Run) -> list[tuple[str, int]]:
+def counts_of(run: Run) -> list[tuple[str, int]]:
     """Return verdicts and numbers in the order for reading: the worst first, but in a conformant run the best."""
     counts = list(run.counts.items())
     return counts if run.verdict is RunVerdict.CONFORMANT else counts[::-1]
 
 
-def baseline_told(run: Run) -> str:
+def baseline_text(run: Run) -> str:
     """Return in a few words how many failures the baseline accepts and how many of its entries are wrong."""
     wrong = sum(entry.wrong for entry in run.baseline)
-    told = f"{len(run.accepted)} failed accepted by the baseline"
-    return told + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
+    text = f"{len(run.accepted)} failed accepted by the baseline"
+    return text + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
 
 
 def monotony(run: Run) -> str:
@@ -238,7 +252,7 @@ def monotony(run: Run) -> str:
     statuses = [exchange.answer.status for exchange in exchanges if exchange.answer is not None]
     if not statuses:
         return f"none of {total} requests got an answer"
-    often, times = Counter(map(_answer_told, exchanges)).most_common(1)[0]
+    often, times = Counter(map(_answer_text, exchanges)).most_common(1)[0]
     if min(statuses) >= HTTPStatus.MULTIPLE_CHOICES:
         return f"no request ever succeeded ({often}, {times} of {total} times)"
     if times < _NEARLY_ALL * total or 2 * run.counts["passed"] > len(run.cases):
@@ -248,10 +262,10 @@ def monotony(run: Run) -> str:
     return f"{share} requests got the same answer ({often})"
 
 
-def _answer_told(exchange: Exchange) -> str:
+def _answer_text(exchange: Exchange) -> str:
     """Return status and reason code; a code that a server has made up is left out, for it may hold anything."""
     if exchange.answer is None:
         return "no answer"
-    told = exchange.outcome.split(" ")
-    known = len(told) == 2 and told[1].isascii() and told[1].isidentifier()  # noqa: PLR2004 - a status and a code
-    return exchange.outcome if known else str(exchange.answer.status)
+    words = exchange.outcome.split(" ")
+    has_code = len(words) == 2 and words[1].isascii() and words[1].isidentifier()  # noqa: PLR2004 - a status and a code
+    return exchange.outcome if has_code else str(exchange.answer.status)

@@ -65,25 +65,25 @@ def filled(value: Any, marks: Mapping[str, Any]) -> Any:
             name = value[1:-1]
             if value == f"{{{name}}}" and name in marks:
                 return marks[name]
-            for known, mark in marks.items():
-                value = value.replace(f"{{{known}}}", str(mark))
+            for mark_name, mark in marks.items():
+                value = value.replace(f"{{{mark_name}}}", str(mark))
             return value
     return value
 
 
 def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask:
     """Return the request that data describes; ``more`` is merged into its path, query and headers, or replaces the rest."""
-    known = filled({**data}, marks)
+    recipe = filled({**data}, marks)
     merged = {
-        name: {**known.get(name, {}), **filled(more.get(name) or {}, marks)}
+        name: {**recipe.get(name, {}), **filled(more.get(name) or {}, marks)}
         for name in ("path", "query", "headers")
     }
     return Ask(
-        operation=known["do"],
+        operation=recipe["do"],
         **merged,
-        body=filled(more["body"], marks) if "body" in more else known.get("body"),
-        identity=more.get("as") or known.get("as", ""),
-        step=known.get("step", ""),
+        body=filled(more["body"], marks) if "body" in more else recipe.get("body"),
+        identity=more.get("as") or recipe.get("as", ""),
+        step=recipe.get("step", ""),
     )
 
 

@@ -142,10 +142,10 @@ class CompletedOperation:
 
 
 def _fits(got: Any, wanted: Any) -> bool:
-    found = None if got is MISSING else got
+    value = None if got is MISSING else got
     if wanted == _PRESENT:
-        return found is not None
-    return found in wanted if isinstance(wanted, list) else found == wanted
+        return value is not None
+    return value in wanted if isinstance(wanted, list) else value == wanted
 
 
 def members_of(value: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kms_conformance.judging.expectation import Expectation, Member
-from kms_conformance.judging.histories import ONE_ORDER, Seen
+from kms_conformance.judging.histories import ONE_ORDER, TimedExchange
 from kms_conformance.laws.asking import Ask, System, asked
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.laws.histories import History
@@ -54,13 +54,13 @@ class Thing:
     """How far ahead the clock still is; ``None`` where the time was moved since."""
 
 
-class Together(System, Protocol):
+class ConcurrencySystem(System, Protocol):
     """A system whose things are asked at once."""
 
     def things(self, what: str, number: int) -> Iterator[Thing]:
         """Make so many things of a kind; the case is inconclusive when that fails."""
 
-    def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+    def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return exchanges as a history of the system's model."""
 
 
@@ -79,7 +79,7 @@ Client = Sequence[tuple[float, str]]
 class Concurrency:
     """One case of the law."""
 
-    def __init__(self, system: Together, case: LawCase) -> None:
+    def __init__(self, system: ConcurrencySystem, case: LawCase) -> None:
         """Take the operations from the data of the contract."""
         self.system, self.case, self.data = system, system.case, case.data
         self.recipes: Mapping[str, Any] = law_file(self.case.info.contract, "concurrency")["operations"]
@@ -133,17 +133,19 @@ class Concurrency:
         # A case that sends one request after the other waits for nobody.
         start = threading.Barrier(1 if self.case.is_one_by_one else len(clients))
         answers = self.case.at_once([self._client(thing, client, start) for client in clients])
-        found = [answer for client in answers for answer in client]
+        all_answers = [answer for client in answers for answer in client]
         for name in self.data["reads"]:
             question = self._ask(name, thing)
             if question is not None:
-                found.append(self.system.ask(question))
-        for answer in found:
+                all_answers.append(self.system.ask(question))
+        for answer in all_answers:
             answer.not_judged()
-        if found[-1].reply is None:
-            raise Inconclusive(f"{found[-1].exchange.step}: {found[-1].exchange.outcome}")
-        exchanges = sorted((answer.exchange for answer in found), key=lambda exchange: exchange.started)
-        seen = [Seen(*one) for one in thing.made] + [Seen(exchange, ahead) for exchange in exchanges]
+        if all_answers[-1].reply is None:
+            raise Inconclusive(f"{all_answers[-1].exchange.step}: {all_answers[-1].exchange.outcome}")
+        exchanges = sorted((answer.exchange for answer in all_answers), key=lambda exchange: exchange.started)
+        seen = [TimedExchange(*one) for one in thing.made] + [
+            TimedExchange(exchange, ahead) for exchange in exchanges
+        ]
         self.unsure = max(self.unsure, unsure, thing.unsure)
         return self.system.history(seen, self._known)
 
@@ -172,7 +174,7 @@ class Concurrency:
         recipe = self.recipes[name]
         if recipe.get("if", "") and recipe["if"] not in thing.marks:
             return None
-        return asked({known: value for known, value in recipe.items() if known != "note"}, thing.marks)
+        return asked({member: value for member, value in recipe.items() if member != "note"}, thing.marks)
 
     # --- what is found ----------------------------------------------------------------------------------------------
 
@@ -196,7 +198,7 @@ class Concurrency:
                 return shorter
         return history
 
-    def _state(self, seen: Sequence[Seen]) -> None:
+    def _state(self, seen: Sequence[TimedExchange]) -> None:
         """State that these exchanges fit an order; raise :class:`ConformanceFailure` where they do not."""
         last = max(
             (one.exchange for one in seen if one.answered),

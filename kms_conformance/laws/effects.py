@@ -421,12 +421,14 @@ class Effects:
         return mismatch(expectation, one.observed.answer.exchange, self.system.case.context.schemas)
 
     def _expectation(self, row: str, stated: ExpectedAnswer, observed: ObservedValue) -> Expectation:
-        known = self.system.case.row(row)
+        requirement = self.system.case.row(row)
         members = tuple(
             replace(member, path=member.path.strip(".")) if member.path.strip(".") != member.path else member
             for member in stated.members
         )
-        return Expectation(observed.answer.exchange.id, known.id, known.severity, stated.outcomes, members)
+        return Expectation(
+            observed.answer.exchange.id, requirement.id, requirement.severity, stated.outcomes, members
+        )
 
     def _judge(self, row: str, stated: ExpectedAnswer, observed: ObservedValue) -> None:
         """Judge what is stated; each member that is not as stated is a finding of its own."""

@@ -63,8 +63,8 @@ def _rows_of_steps(data: Mapping[str, Any], effects: Mapping[str, Any]) -> Itera
         for ask in step.get("all", [step]):
             entry = effects["operations"][ask["do"]]
             if "as" in entry:
-                known = entry["as"]
-                entry = effects["operations"][known["operations"][ask["query"][known["parameter"]]]]
+                same_as = entry["as"]
+                entry = effects["operations"][same_as["operations"][ask["query"][same_as["parameter"]]]]
             yield entry["row"]
 
 

@@ -61,8 +61,8 @@ class ExpectedAnswer:
 def same(path: str, value: Any, now: Any = MISSING) -> Iterator[Member]:
     """State that a member has a value: of a list its entries in any order, of a date the moment."""
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        found = [entry for entry in now if isinstance(entry, str)] if isinstance(now, list) else []
-        yield Member(path, "selects", [list(dict.fromkeys([*value, *found])), list(value), False])
+        texts = [entry for entry in now if isinstance(entry, str)] if isinstance(now, list) else []
+        yield Member(path, "selects", [list(dict.fromkeys([*value, *texts])), list(value), False])
     elif isinstance(comparable(value), datetime):
         yield Member(path, "between", [value, value])
     else:
@@ -224,8 +224,8 @@ def of_list(  # noqa: C901 - one case per form of change
         if is_part or name in unknown or (is_new and not own):
             continue
         place_of = f"{after.at}.{place}" if after.at else str(place)
-        known = replace(about, earlier={}) if is_new else about
-        members += _members(place_of, (flat(had.get(name)), flat(entry)), own, known, made=is_new)
+        facts = replace(about, earlier={}) if is_new else about
+        members += _members(place_of, (flat(had.get(name)), flat(entry)), own, facts, made=is_new)
     return ExpectedAnswer((OK,), tuple(members))
 
 

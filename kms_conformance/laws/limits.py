@@ -55,9 +55,9 @@ class Limits:
             yield partial(self._value, bound, value, refusal)
 
     def _listed(self, values: Any) -> Sequence[Any]:
-        known = filled(values, self.marks)
-        demand(self.system.case, isinstance(known, list | tuple), f"{values!r} is no list of values")
-        return list(known)
+        listed = filled(values, self.marks)
+        demand(self.system.case, isinstance(listed, list | tuple), f"{values!r} is no list of values")
+        return list(listed)
 
     def _value(self, bound: Mapping[str, Any], value: Any, refusal: Mapping[str, Any]) -> None:
         """Send the request with one value; a value that is an object of ours gives its members their names."""
@@ -161,8 +161,10 @@ class Limits:
                 begin = str(filled(value.get("begin", ""), self.marks))
                 return (begin + text * length)[:length]
             case {"list": str(entry), "of": int(number)}:
-                known = filled(entry, {name: mark for name, mark in self.marks.items() if name != "number"})
-                return [known.replace("{number}", str(count)) for count in range(1, number + 1)]
+                template = filled(
+                    entry, {name: mark for name, mark in self.marks.items() if name != "number"}
+                )
+                return [template.replace("{number}", str(count)) for count in range(1, number + 1)]
             case {"octets": int(size)}:
                 return self.system.case.random_secret(size)
             case {"later": int(seconds)}:

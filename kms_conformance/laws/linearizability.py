@@ -55,7 +55,7 @@ class Fit(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[State]):
+class SearchResult(Generic[State]):
     """The result of a search: an order that fits, else the longest that does, and the states after these."""
 
     fit: Fit
@@ -74,11 +74,11 @@ class Search(Generic[Op, Reply, State]):
     most_steps: int = MOST_STEPS
     seconds: float = SECONDS
 
-    def __call__(self, history: Sequence[Timed[Op, Reply]], initial: State) -> Found[State]:
+    def __call__(self, history: Sequence[Timed[Op, Reply]], initial: State) -> SearchResult[State]:
         """Look for an order of the history that begins in ``initial``."""
         end, steps = time.monotonic() + self.seconds, 0
         must = sum(1 << number for number, one in enumerate(history) if one.answered != UNANSWERED)
-        longest = Found(Fit.VIOLATES, (), (initial,))
+        longest = SearchResult(Fit.VIOLATES, (), (initial,))
         tried: set[tuple[int, State]] = {(0, initial)}
         path: list[int] = []
         states: list[State] = [initial]
@@ -86,9 +86,11 @@ class Search(Generic[Op, Reply, State]):
         while open_choices:
             done = sum(1 << number for number in path)
             if done & must == must:
-                return Found(Fit.FITS, tuple(history[number].id for number in path), tuple(states))
+                return SearchResult(Fit.FITS, tuple(history[number].id for number in path), tuple(states))
             if len(path) > len(longest.order):
-                longest = Found(Fit.VIOLATES, tuple(history[number].id for number in path), tuple(states))
+                longest = SearchResult(
+                    Fit.VIOLATES, tuple(history[number].id for number in path), tuple(states)
+                )
             for number in open_choices[-1]:
                 if steps >= self.most_steps or time.monotonic() > end:
                     return replace(longest, fit=Fit.UNDECIDED)
@@ -122,20 +124,20 @@ def parts(
     history: Sequence[Timed[Op, Reply]], things: Callable[[Timed[Op, Reply]], Iterable[Hashable]]
 ) -> list[list[Timed[Op, Reply]]]:
     """Return the history in parts that have no thing in common, each in its order; what names no thing is a part of its own."""
-    found: list[tuple[set[Hashable], list[int]]] = []
+    groups: list[tuple[set[Hashable], list[int]]] = []
     for number, one in enumerate(history):
         named, numbers = set(things(one)), [number]
         apart = []
-        for known, members in found:
-            if known & named:
-                named |= known
+        for names, members in groups:
+            if names & named:
+                named |= names
                 numbers += members
             else:
-                apart.append((known, members))
-        found = [*apart, (named, numbers)]
+                apart.append((names, members))
+        groups = [*apart, (named, numbers)]
     return [
         [history[number] for number in sorted(numbers)]
-        for _, numbers in sorted(found, key=lambda part: min(part[1]))
+        for _, numbers in sorted(groups, key=lambda part: min(part[1]))
     ]
 
 

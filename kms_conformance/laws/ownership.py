@@ -123,9 +123,9 @@ class Ownership:
         """Expect that an answer shows what an earlier one has shown, at some paths or everywhere."""
         evidence = before.exchange.answer
         body = None if evidence is None else evidence.body
-        found = {path: pick(body, path) for path in paths or _leaves(body)}
+        members = {path: pick(body, path) for path in paths or _leaves(body)}
         answer.shows_all(
-            {path: None if was is MISSING else was for path, was in found.items()}, requirement=row
+            {path: None if was is MISSING else was for path, was in members.items()}, requirement=row
         )
 
     # --- each operation the wrong way -------------------------------------------------------------------------------

@@ -36,15 +36,15 @@ class Question:
     @classmethod
     def of(cls, data: Mapping[str, Any], marks: Mapping[str, Any], row: str = "") -> Question:
         """Return the question that data describes."""
-        known = filled({**data}, marks)
+        members = filled({**data}, marks)
         return cls(
-            row=known.get("row", row),
-            query=dict(known.get("query", {})),
-            headers=dict(known.get("headers", {})),
-            where=dict(known.get("where", {})),
-            by=[list(pair) for pair in known.get("by", ())],
-            first=known.get("first", ""),
-            scoped=known.get("scoped", True),
+            row=members.get("row", row),
+            query=dict(members.get("query", {})),
+            headers=dict(members.get("headers", {})),
+            where=dict(members.get("where", {})),
+            by=[list(pair) for pair in members.get("by", ())],
+            first=members.get("first", ""),
+            scoped=members.get("scoped", True),
         )
 
     def joined(self, other: Question) -> Question:
@@ -172,11 +172,11 @@ class Relations:
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)
                     continue
-                found = [str(one) for one in _values(pick(page.body, self._ids))]
+                ids = [str(one) for one in _values(pick(page.body, self._ids))]
                 # What is left has to come; what came before must not come twice.
-                are = rest if number == len(rest) else [one for one in rest if one in found]
+                are = rest if number == len(rest) else [one for one in rest if one in ids]
                 page.selects(self._ids, order, are, requirement=question.row)
-                rest = [one for one in rest if one not in found]
+                rest = [one for one in rest if one not in ids]
 
     def _pages_among_others(self, question: Question) -> None:
         """Read a list that others fill as well: a page is no longer than asked for, and the largest one shows ours."""
@@ -266,8 +266,8 @@ class Relations:
         return list(dict.fromkeys(reversed(shown)))
 
 
-def _values(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else []
+def _values(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _names(condition: Any, member: str) -> bool:

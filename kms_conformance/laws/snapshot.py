@@ -121,7 +121,9 @@ def taken(
             key = (name, thing.id) if thing.body is not None else name
             if key not in answers:
                 answers[key] = system.ask(ask).not_judged()
-            snapshot[thing, number] = _sight(answers[key], read, thing, resources[thing.resource]["kind"])
+            snapshot[thing, number] = _observed_value(
+                answers[key], read, thing, resources[thing.resource]["kind"]
+            )
     return snapshot
 
 
@@ -150,7 +152,7 @@ def _filled(value: str, thing: Thing) -> str:
     return str(thing.marks[value.removeprefix(_SUBJECT)]) if value.startswith(_SUBJECT) else value
 
 
-def _sight(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> ObservedValue:
+def _observed_value(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> ObservedValue:
     received = answer.exchange.answer
     if received is None:
         return ObservedValue(answer, "", MISSING)

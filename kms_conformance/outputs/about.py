@@ -14,8 +14,8 @@ from kms_conformance import __version__
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.latency import Latency, clock_skew, latencies
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs.overview import contract_title, rows_told
-from kms_conformance.outputs.text import rfc3339, rounded, told_duration
+from kms_conformance.outputs.overview import contract_title, rows_text
+from kms_conformance.outputs.text import duration_text, rfc3339, rounded
 
 TAKEN_OVER = (
     "run_id",
@@ -31,7 +31,7 @@ TAKEN_OVER = (
     "requests",
     "left_behind",
 )
-"""The members of ``results.json`` that a run is only told, so that whoever judges again takes them over."""
+"""The members of ``results.json`` that no evidence gives; `judge` takes them over from the record."""
 
 _LONG_SKEW = 2.0
 
@@ -41,25 +41,27 @@ def facts(run: Run) -> list[tuple[str, str]]:
     meta = run.meta
     target, suite = meta.get("target", {}), {"version": __version__, **meta.get("suite", {})}
     environment = meta.get("environment", {})
-    found = [
+    product = meta.get("product") or {}
+    lines = [
+        ("Product", " ".join(filter(None, map(product.get, ("vendor", "name", "version"))))),
         ("Endpoint", str(target.get("base_url", ""))),
         ("Instance", str(target.get("instance", ""))),
-        *(("Server", server_told(server)) for server in meta.get("servers", ())),
+        *(("Server", server_text(server)) for server in meta.get("servers", ())),
         ("Profile", f"{run.profile.value}, edition {meta.get('edition', 'page')}"),
         *(
             ("Contract", f"{contract_title(run, block['id'])}, edition {block.get('edition', '')}")
             for block in meta.get("contracts", ())
             if "id" in block
         ),
-        ("Rows", rows_told(run)),
+        ("Rows", rows_text(run)),
         ("Started", rfc3339(run.started)),
-        ("Took", told_duration(run.finished - run.started)),
-        ("Requests", requests_told(run)),
-        ("Left behind", left_told(run)),
-        ("Clock", skew_told(run)),
-        ("Identities", identities_told(run)),
-        ("Command", command_told(run)),
-        ("Options", options_told(run)),
+        ("Took", duration_text(run.finished - run.started)),
+        ("Requests", requests_text(run)),
+        ("Left behind", left_behind_text(run)),
+        ("Clock", skew_text(run)),
+        ("Identities", identities_text(run)),
+        ("Command", command_text(run)),
+        ("Options", options_text(run)),
         (
             "Suite",
             " ".join(filter(None, ["kms-conformance", suite["version"], str(suite.get("commit", ""))[:12]])),
@@ -67,24 +69,24 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Made with", ", ".join(filter(None, map(str, environment.values())))),
         ("Run", str(meta.get("run_id", ""))),
     ]
-    return [(name, text) for name, text in found if text]
+    return [(name, text) for name, text in lines if text]
 
 
 def facts_by_name(run: Run) -> dict[str, str]:
     """Return :func:`facts` for formats that take each name once."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, text in facts(run):
-        found[name] = f"{found[name]}; {text}" if name in found else text
-    return found
+        texts[name] = f"{texts[name]}; {text}" if name in texts else text
+    return texts
 
 
-def requests_told(run: Run) -> str:
+def requests_text(run: Run) -> str:
     """Return how many requests left and how many of them had to be sent again because of a rate limit."""
     block = requests_of(run)
-    told = f"{block['sent']:,}" if block["sent"] else ""
+    text = f"{block['sent']:,}" if block["sent"] else ""
     if block["throttled"]:
-        told += f", {block['throttled']} answered by 429 and sent again after {told_duration(block['waited_s'])} in all"
-    return told
+        text += f", {block['throttled']} answered by 429 and sent again after {duration_text(block['waited_s'])} in all"
+    return text
 
 
 def requests_of(run: Run) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def left_behind(run: Run) -> list[str]:
     return [str(line) for line in run.meta.get("left_behind", ())]
 
 
-def left_told(run: Run) -> str:
+def left_behind_text(run: Run) -> str:
     """Return what was left behind in a few words; ``""`` where the run does not know."""
     if "left_behind" not in run.meta:
         return ""
@@ -112,18 +114,18 @@ def left_told(run: Run) -> str:
     return "; ".join(lines) if lines else "nothing"
 
 
-def skew_told(run: Run) -> str:
+def skew_text(run: Run) -> str:
     """Return how far the endpoint's clock is from ours, in words; ``""`` where no answer has a date."""
     skew = clock_skew(evidence(run))
     if skew is None:
         return ""
     if abs(skew.median) < _LONG_SKEW:
-        told = "the endpoint's and ours agree"
+        text = "the endpoint's and ours agree"
     else:
-        told = f"the endpoint's is {told_duration(abs(skew.median))} {'ahead of' if skew.median > 0 else 'behind'} ours"
+        text = f"the endpoint's is {duration_text(abs(skew.median))} {'ahead of' if skew.median > 0 else 'behind'} ours"
     if skew.most - skew.least > 2 * _LONG_SKEW:
-        told += f" in most answers; from {skew.least:+.0f} s to {skew.most:+.0f} s in all {skew.answers}"
-    return told
+        text += f" in most answers; from {skew.least:+.0f} s to {skew.most:+.0f} s in all {skew.answers}"
+    return text
 
 
 def skew_block(run: Run) -> dict[str, Any] | None:
@@ -139,7 +141,7 @@ def skew_block(run: Run) -> dict[str, Any] | None:
     }
 
 
-def identities_told(run: Run) -> str:
+def identities_text(run: Run) -> str:
     """Return the identities with what their tokens say of their roles."""
     blocks = run.meta.get("identities", {})
     names = run.meta.get("target", {}).get("identities", ()) or blocks
@@ -151,27 +153,27 @@ def _identity(name: str, block: Mapping[str, Any]) -> str:
     return f"{name} (its token says {' and '.join(roles)})" if roles else name
 
 
-def command_told(run: Run) -> str:
+def command_text(run: Run) -> str:
     """Return the command line as a shell takes it; secrets have been replaced before."""
     return shlex.join(map(str, run.meta.get("command_line", ())))
 
 
-def options_told(run: Run) -> str:
+def options_text(run: Run) -> str:
     """Return the options that are not empty, in a line."""
     return ", ".join(_option(name, value) for name, value in _flat(run.meta.get("options", {})))
 
 
-def server_told(server: Mapping[str, Any]) -> str:
+def server_text(server: Mapping[str, Any]) -> str:
     """Return address and certificate of a server in a line."""
     name, addresses = str(server.get("name", "")), ", ".join(map(str, server.get("addresses", ())))
-    told = name if addresses in {"", name} else f"{name} at {addresses}"
+    text = name if addresses in {"", name} else f"{name} at {addresses}"
     for certificate in server.get("certificates", ()):
-        told += (
+        text += (
             f"; {certificate.get('tls', 'TLS')}, certificate of {certificate.get('subject', '')}"
             f" by {certificate.get('issuer', '')}, valid {certificate.get('not_before', '')} to"
             f" {certificate.get('not_after', '')}, SHA-256 {certificate.get('sha256', '')}"
         )
-    return told
+    return text
 
 
 def latency_of(run: Run) -> tuple[Latency, ...]:
@@ -183,11 +185,13 @@ def latency_block(run: Run) -> list[dict[str, Any]]:
     """Return the latency of each operation as data, in seconds to the millisecond."""
     return [
         {
-            "operation": found.operation,
-            "count": found.count,
-            **{f"{name}_s": rounded(value) for name, value in asdict(found).items() if name.startswith("p")},
+            "operation": latency.operation,
+            "count": latency.count,
+            **{
+                f"{name}_s": rounded(value) for name, value in asdict(latency).items() if name.startswith("p")
+            },
         }
-        for found in latency_of(run)
+        for latency in latency_of(run)
     ]
 
 
@@ -208,5 +212,5 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 def _option(name: str, value: Any) -> str:
     if value is True:
         return name
-    told = " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
-    return f"{name} {told}"
+    text = " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return f"{name} {text}"

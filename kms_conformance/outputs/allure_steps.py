@@ -88,14 +88,14 @@ def milliseconds(seconds: float) -> int:
 
 
 def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, bytes] | None) -> TestStepResult:
-    found = [finding for finding in case.findings if finding.exchange == exchange.id]
-    status = STATUS[worst(finding.severity for finding in found)] if found else Status.PASSED
+    findings = [finding for finding in case.findings if finding.exchange == exchange.id]
+    status = STATUS[worst(finding.severity for finding in findings)] if findings else Status.PASSED
     if exchange.answer is None and status == Status.PASSED:
         status = Status.BROKEN
     return TestStepResult(
         name=f"{exchange.step or exchange.operation or exchange.sent.path}: {exchange.outcome}",
         status=status,
-        statusDetails=StatusDetails(message=_told(found)) if found else None,
+        statusDetails=StatusDetails(message=_findings_text(findings)) if findings else None,
         stage=FINISHED,
         start=milliseconds(exchange.started),
         stop=milliseconds(exchange.started + exchange.duration),
@@ -158,23 +158,23 @@ def details_of(case: CaseResult, accepted: str = "", section: str = "") -> Statu
     the title of its ``section``, what was expected and what came, without ids. ``accepted`` is why a baseline keeps the
     failure from failing the run; Allure then calls it a known issue.
     """
-    told = case.missing or case.message
+    message = case.missing or case.message
     finding = gravest(case)
     if finding is not None and finding.severity is case.verdict:
         cause = f"expected {finding.expected}, got {finding.got}"
-        told = without_variable_parts(f"{section}: {cause}" if section else cause)
+        message = without_variable_parts(f"{section}: {cause}" if section else cause)
     if accepted:
-        told = f"accepted by the baseline, {accepted}: {told}"
-    if not told and not case.findings and case.verdict is Verdict.PASSED:
+        message = f"accepted by the baseline, {accepted}: {message}"
+    if not message and not case.findings and case.verdict is Verdict.PASSED:
         return None
     return StatusDetails(
-        message=f"{case.verdict.value}: {told}",
-        trace=_told(list(case.findings)) or None,
+        message=f"{case.verdict.value}: {message}",
+        trace=_findings_text(list(case.findings)) or None,
         known=bool(accepted) or None,
     )
 
 
-def _told(findings: list[Finding]) -> str:
+def _findings_text(findings: list[Finding]) -> str:
     return "\n\n".join(
         f"{finding.severity.value}: {finding.requirement}\nexpected: {finding.expected}\ngot: {finding.got}\n{finding.curl}"
         for finding in findings

@@ -47,7 +47,7 @@ class Entry:
     expiry: date
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What the entry names, in a few words."""
         parts = [
             f"case {self.case}" if self.case else "",
@@ -77,8 +77,8 @@ def read_baseline(path: Path) -> tuple[Entry, ...]:
     """Read a baseline file; raise :class:`BaselineError` when it is not one (``schemas/baseline.schema.json``)."""
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as wrong:
-        raise BaselineError(str(path), wrong.strerror or "it cannot be read") from None
+    except OSError as error:
+        raise BaselineError(str(path), error.strerror or "it cannot be read") from None
     except UnicodeDecodeError:
         raise BaselineError(str(path), "it is not UTF-8 text") from None
     return parse(text, str(path))
@@ -88,8 +88,8 @@ def parse(text: str, path: str = "the baseline") -> tuple[Entry, ...]:
     """Read a baseline's text; raise :class:`BaselineError`."""
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as wrong:
-        raise BaselineError(path, f"it is not YAML ({' '.join(str(wrong).split())})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BaselineError(path, f"it is not YAML ({' '.join(str(error).split())})") from None
     return entries_of(document, path)
 
 
@@ -98,7 +98,7 @@ def entries_of(document: Any, path: str = "the baseline") -> tuple[Entry, ...]:
     rows = [] if document is None else document
     if not isinstance(rows, list):
         raise BaselineError(path, "it is not a list of entries")
-    found = []
+    entries = []
     for number, row in enumerate(rows, 1):
         plain = {**row, "expiry": str(row["expiry"])} if isinstance(row, dict) and "expiry" in row else row
         why = _complaint(plain)
@@ -111,8 +111,8 @@ def entries_of(document: Any, path: str = "the baseline") -> tuple[Entry, ...]:
                 path, f"entry {number}: the expiry {plain['expiry']} is no day of the calendar"
             ) from None
         texts = {name: str(plain.get(name, "")) for name in _MEMBERS[:-1]}
-        found.append(Entry(**texts, expiry=expiry))
-    return tuple(found)
+        entries.append(Entry(**texts, expiry=expiry))
+    return tuple(entries)
 
 
 def _complaint(row: Any) -> str:
@@ -151,7 +151,7 @@ def settle(
     """
     today = today or datetime.now(UTC).date()
     names = {*known_cases, *(case.id for case in cases)}
-    known = {row.id for row in rows}
+    row_ids = {row.id for row in rows}
     everywhere = [row.id for row in rows if row.every_exchange]
     used = []
     for number, entry in enumerate(entries):
@@ -161,7 +161,7 @@ def settle(
             for row in _deviations(case)
             if entry.covers(case, row)
         )
-        state, why = _fault(entry, entries[:number], names=names, rows=known, cases=cases, today=today)
+        state, why = _fault(entry, entries[:number], names=names, rows=row_ids, cases=cases, today=today)
         if not state and deviations:
             state = "used"
         elif not state:
@@ -175,7 +175,7 @@ def settle(
                 link=entry.link,
                 expiry=entry.expiry.isoformat(),
                 state=state,
-                message=f"baseline entry {number + 1} ({entry.told}): {why}" if why else "",
+                message=f"baseline entry {number + 1} ({entry.description}): {why}" if why else "",
                 deviations=deviations,
             )
         )
@@ -215,10 +215,10 @@ def proposed(
             if any(entry.covers(case, row) for entry in kept):
                 continue
             finding = next((finding for finding in case.findings if finding.requirement == row), None)
-            told = (
+            cause = (
                 f"expected {finding.expected}, got {finding.got}" if finding else case.message or "it fails"
             )
-            new.append(Entry(case.id, row, _plain(told), NOBODY, "", today + TERM))
+            new.append(Entry(case.id, row, _plain(cause), NOBODY, "", today + TERM))
     return (*kept, *new)
 
 
@@ -256,16 +256,16 @@ def _fault(
     """Return what is wrong with an entry whatever the run has found: a state and a sentence, or two empty texts."""
     if entry.expiry < today:
         return "expired", f"it expired on {entry.expiry.isoformat()}"
-    for kind, pattern, known in (("case", entry.case, names), ("requirement", entry.requirement, rows)):
+    for kind, pattern, candidates in (("case", entry.case, names), ("requirement", entry.requirement, rows)):
         if (
             not pattern
-            or any(_matches(pattern, name) for name in known)
-            or (kind == "case" and _bare(pattern) in known)
+            or any(_matches(pattern, name) for name in candidates)
+            or (kind == "case" and _bare(pattern) in candidates)
         ):
             continue
         if _is_pattern(pattern):
             return "no-match", f"no {kind} matches {pattern}"
-        near = did_you_mean(pattern, known)
+        near = did_you_mean(pattern, candidates)
         return "unknown", f"there is no {kind} {pattern}" + (f"; did you mean {near}?" if near else "")
     for number, other in enumerate(before, 1):
         if other.expiry < today:

@@ -13,7 +13,7 @@ from markupsafe import escape
 
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.groups import FindingGroup
-from kms_conformance.judging.histories import Seen, history_of, lanes
+from kms_conformance.judging.histories import TimedExchange, history_of, lanes
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.text import shorten
@@ -38,18 +38,18 @@ class Bar:
     when: str
 
 
-def bars(history: Sequence[Seen]) -> tuple[list[Bar], int]:
+def bars(history: Sequence[TimedExchange]) -> tuple[list[Bar], int]:
     """Return the bars in the order of sending, and the number of columns. One that was not answered yet has no end."""
     moments = sorted(
         {one.exchange.started for one in history} | {_end(one.exchange) for one in history if one.answered}
     )
     columns = {moment: number for number, moment in enumerate(moments)}
     begin = moments[0] if moments else 0.0
-    found = []
+    made = []
     for client, one in zip(lanes(history), history, strict=True):
         exchange = one.exchange
         sent, end = exchange.started, _end(exchange)
-        found.append(
+        made.append(
             Bar(
                 columns[sent],
                 columns[end] if one.answered else len(moments),
@@ -61,21 +61,21 @@ def bars(history: Sequence[Seen]) -> tuple[list[Bar], int]:
                 else f"{_ms(sent - begin)} ms",
             )
         )
-    return sorted(found, key=lambda bar: bar.first), len(moments)
+    return sorted(made, key=lambda bar: bar.first), len(moments)
 
 
-def of_finding(case: CaseResult, finding: Finding) -> list[Seen]:
+def of_finding(case: CaseResult, finding: Finding) -> list[TimedExchange]:
     """Return the history that a finding is about; none where it is about a single exchange."""
     return history_of(case.expectations, finding.exchange, case.exchanges)
 
 
-def of_group(run: Run, group: FindingGroup) -> list[Seen]:
+def of_group(run: Run, group: FindingGroup) -> list[TimedExchange]:
     """Return the history that the first finding of a group is about; none where it is about a single exchange."""
     cases = [case for case in run.cases if case.id == group.case]
     return history_of(cases[0].expectations, group.exchange, cases[0].exchanges) if cases else []
 
 
-def text(history: Sequence[Seen]) -> list[str]:
+def text(history: Sequence[TimedExchange]) -> list[str]:
     """Return the drawing as lines of text; none for no history."""
     drawn, columns = bars(history)
     what = max((len(shorten(bar.what, _LONGEST)) for bar in drawn), default=0)
@@ -84,14 +84,14 @@ def text(history: Sequence[Seen]) -> list[str]:
         width = (bar.last - bar.first) * _COLUMN - 1
         end = "|" if bar.last < columns else ">"
         line = " " * (bar.first * _COLUMN) + "|" + "=" * width + end
-        told = shorten(bar.what, _LONGEST).ljust(what)
+        label = shorten(bar.what, _LONGEST).ljust(what)
         lines.append(
-            f"client {bar.client}  {told}  {line.ljust(columns * _COLUMN + 1)}  {bar.answer}, {bar.when}"
+            f"client {bar.client}  {label}  {line.ljust(columns * _COLUMN + 1)}  {bar.answer}, {bar.when}"
         )
     return lines
 
 
-def svg(history: Sequence[Seen]) -> str:
+def svg(history: Sequence[TimedExchange]) -> str:
     """Return the drawing as an SVG element without style or script; empty for no history."""
     drawn, columns = bars(history)
     if not drawn:

@@ -13,7 +13,7 @@ from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.overview import contract_ids, contract_title, unseen
+from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_text, unseen
 from kms_conformance.outputs.text import rfc3339
 
 NAME = "junit.xml"
@@ -61,12 +61,12 @@ def read_counts(path: Path) -> dict[str, int]:
     """
     counts = {str(verdict): 0 for verdict in Verdict}
     for element in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - our own file, or one its user trusts
-        for told in element.findall("properties/property[@name='verdict']"):
-            verdict = Verdict(told.get("value", ""))
-            found = next((child.tag for child in element if child.tag in _COUNTED.values()), None)
+        for entry in element.findall("properties/property[@name='verdict']"):
+            verdict = Verdict(entry.get("value", ""))
+            tag = next((child.tag for child in element if child.tag in _COUNTED.values()), None)
             accepted = element.find("properties/property[@name='accepted']") is not None
-            if found != (_ACCEPTED if accepted else _CHILDREN.get(verdict)):
-                raise ValueError(f"{element.get('name')}: verdict {verdict.value} with the element {found}")
+            if tag != (_ACCEPTED if accepted else _CHILDREN.get(verdict)):
+                raise ValueError(f"{element.get('name')}: verdict {verdict.value} with the element {tag}")
             counts[verdict] += 1
     return counts
 
@@ -141,14 +141,15 @@ def _details(case: CaseResult) -> str:
             f"  evidence: {finding.exchange}",
             f"  {finding.curl}",
         ]
-    return "\n".join(lines)
+    unjudged = unjudged_text(case)
+    return "\n".join([*lines, unjudged] if unjudged else lines)
 
 
 def _count(element: ET.Element, cases: Iterable[ET.Element]) -> None:
-    known = list(cases)
-    element.set("tests", str(len(known)))
+    elements = list(cases)
+    element.set("tests", str(len(elements)))
     for attribute, tag in _COUNTED.items():
-        element.set(attribute, str(sum(case.find(tag) is not None for case in known)))
+        element.set(attribute, str(sum(case.find(tag) is not None for case in elements)))
 
 
 def _properties(element: ET.Element, values: Mapping[str, str]) -> ET.Element:

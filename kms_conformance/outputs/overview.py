@@ -40,8 +40,8 @@ class Section:
 
         A row that does not apply says nothing about the others of its section.
         """
-        told = [result.verdict for result in self.judged]
-        return worst([verdict for verdict in told if verdict is not Verdict.NOT_APPLICABLE] or told)
+        verdicts = [result.verdict for result in self.judged]
+        return worst([verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE] or verdicts)
 
     @property
     def partly(self) -> bool:
@@ -67,7 +67,7 @@ def sections(run: Run) -> tuple[Section, ...]:
     )
 
 
-def rows_told(run: Run) -> str:
+def rows_text(run: Run) -> str:
     """Return how many rows of the contracts have a verdict from a case that was run; ``""`` for a run of no rows."""
     demanded = [result for section in sections(run) for result in section.demanded]
     excluded = len(run.rows) - len(demanded)
@@ -132,6 +132,30 @@ def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:
     return tuple(sorted(grouped.items(), key=lambda group: -len(group[1])))
 
 
+def unjudged_rows(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the rows that an earlier finding kept from being judged, by that finding, the one of most rows first.
+
+    Those of a case that is inconclusive itself are told with the case.
+    """
+    inconclusive = {case.id for case in with_verdict(run, Verdict.INCONCLUSIVE, Verdict.ERROR)}
+    grouped: dict[str, list[str]] = {}
+    for result in run.requirements:
+        if result.verdict is Verdict.INCONCLUSIVE and not inconclusive.intersection(result.cases):
+            grouped.setdefault(result.why, []).append(result.row.id)
+    return tuple(
+        (why, tuple(rows)) for why, rows in sorted(grouped.items(), key=lambda group: -len(group[1]))
+    )
+
+
+def unjudged_text(case: CaseResult) -> str:
+    """Return the rows that a finding of a case kept it from judging, in a sentence; ``""`` where it has judged all."""
+    named = {finding.requirement for finding in case.findings}
+    rows = [row for row in case.requirements if row not in case.judged and row not in named]
+    if not rows or case.verdict not in {Verdict.FAILED, Verdict.WARNED}:
+        return ""
+    return f"not judged, as the finding came before: {', '.join(rows)}"
+
+
 def unseen(run: Run) -> str:
     """Return why the run is not conformant although no case says so, or ``""``.
 
@@ -152,5 +176,5 @@ def unseen(run: Run) -> str:
 
 
 def _title(rows: Sequence[RowResult], anchor: str) -> str:
-    told = next((result.row.section_title for result in rows if result.row.section_title), "")
-    return told or anchor.replace("-", " ").replace("_", " ")
+    title = next((result.row.section_title for result in rows if result.row.section_title), "")
+    return title or anchor.replace("-", " ").replace("_", " ")

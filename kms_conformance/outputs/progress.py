@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.outputs.text import told_duration
+from kms_conformance.outputs.text import duration_text
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -41,7 +41,7 @@ class Progress:
         self._total = 0
         self._counts: Counter[str] = Counter()
         self._waiting, self._until = 0, 0.0
-        self._started = self._told = 0.0
+        self._started = self._last_line = 0.0
         self._live: Live | None = None
         self._timer: threading.Timer | None = None
         self._running = False
@@ -50,7 +50,7 @@ class Progress:
         """Begin; ``total`` cases are to come."""
         with self._lock:
             self._total, self._started, self._running = total, self._now(), True
-            self._told = self._started
+            self._last_line = self._started
             if self._tty:
                 self._timer = threading.Timer(QUIET, self._show)
                 self._timer.daemon = True
@@ -83,11 +83,13 @@ class Progress:
         """Return how far the run is, in one line."""
         with self._lock:
             done = self._counts.total()
-            told = ", ".join(f"{number} {name}" for name, number in self._counts.items() if name != "passed")
-            parts = [f"{done}/{self._total} cases", *([told] if told else [])]
+            counts = ", ".join(
+                f"{number} {name}" for name, number in self._counts.items() if name != "passed"
+            )
+            parts = [f"{done}/{self._total} cases", *([counts] if counts else [])]
             waits = self._until - self._now()
             if self._waiting and waits > 0:
-                parts.append(f"{self._waiting} waiting, {told_duration(max(waits, 1))} left")
+                parts.append(f"{self._waiting} waiting, {duration_text(max(waits, 1))} left")
             bound, left = self._pace()
             only_waits = bool(self._waiting) and self._waiting >= self._total - done
             if bound:
@@ -96,7 +98,7 @@ class Progress:
                 left = max(left, waits if self._waiting else 0)
                 ends = time.strftime("%H:%M:%S", time.localtime(self._now() + left))
                 parts.append(f"ends at about {ends}")
-            parts.append(told_duration(self._now() - self._started))
+            parts.append(duration_text(self._now() - self._started))
             return "; ".join(parts)
 
     def _changed(self) -> None:
@@ -105,9 +107,9 @@ class Progress:
         so_far = now - self._started
         # A log of an hour's run should not have 1,800 lines: the longer it takes, the rarer they come.
         gap = min(max(EVERY, so_far / 10), RAREST)
-        if self._tty or not self._running or so_far < QUIET or now - self._told < gap:
+        if self._tty or not self._running or so_far < QUIET or now - self._last_line < gap:
             return
-        self._told = now
+        self._last_line = now
         self._stream.write(self.line() + "\n")
         self._stream.flush()
 

@@ -32,8 +32,8 @@ def read_shard(text: str) -> tuple[int, int]:
     """Return number and total of ``2/3``; ``""`` is the whole, ``(1, 1)``. Raises :class:`BadValueError`."""
     if not text:
         return (1, 1)
-    found = _TEXT.fullmatch(text)
-    number, total = (int(found[1]), int(found[2])) if found else (0, 0)
+    match = _TEXT.fullmatch(text)
+    number, total = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= total:
         raise BadValueError("--shard", text, "it is no part of a whole", "write --shard 1/3, 2/3 and 3/3.")
     return number, total
@@ -84,7 +84,7 @@ def merge(directories: Sequence[Path]) -> Run:
     if missing > 0 and not partial and not interrupted and not trouble:
         interrupted = f"{missing} of {first['cases_in_all']} cases did not run"
     entries = None if first["baseline"] is None else entries_of(first["baseline"])
-    known = [case.id for contract in contracts for case in listed_cases(contract.id)]
+    case_ids = [case.id for contract in contracts for case in listed_cases(contract.id)]
     complete = not partial and not interrupted and not trouble
     return Run(
         profile=Profile(first["profile"]),
@@ -97,7 +97,7 @@ def merge(directories: Sequence[Path]) -> Run:
         started=min(part["started"] for part in parts),
         finished=max(part["finished"] for part in parts),
         meta=_meta([part["meta"] for part in parts]),
-        baseline=() if entries is None else settle(entries, cases, known, rows, complete=complete),
+        baseline=() if entries is None else settle(entries, cases, case_ids, rows, complete=complete),
         accepted={case.id: reason for case in cases if (reason := accepted(case, entries or ()))},
     )
 
@@ -127,14 +127,14 @@ def _read(directory: Path) -> dict[str, Any]:
                 "DIR", str(path), f"its format is {document['format']!r}", "merge with the suite that ran it."
             )
         read_shard(document["shard"])
-    except OSError as wrong:
-        why = f"there is no {NAME} in it ({wrong.strerror})"
+    except OSError as error:
+        why = f"there is no {NAME} in it ({error.strerror})"
         raise BadValueError(
             "DIR", str(directory), why, "give the report directories of `run --shard i/n`."
         ) from None
-    except (ValueError, KeyError, TypeError) as wrong:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadValueError(
-            "DIR", str(path), f"it is not what `run --shard` writes ({wrong})", "run that shard again."
+            "DIR", str(path), f"it is not what `run --shard` writes ({error})", "run that shard again."
         ) from None
     return document
 
@@ -184,7 +184,7 @@ def _contract(contract_id: str) -> dict[str, Any]:
 
 def _cases(parts: Sequence[Mapping[str, Any]]) -> tuple[CaseResult, ...]:
     """Return the cases in the order of their ids, the exchanges of each part under names of their own."""
-    found = []
+    cases = []
     for part in parts:
         prefix = f"s{part['shard'].partition('/')[0]}"
         for case in part["cases"]:
@@ -192,5 +192,5 @@ def _cases(parts: Sequence[Mapping[str, Any]]) -> tuple[CaseResult, ...]:
                 exchange["id"] = prefix + exchange["id"]
             for judged in (*case["findings"], *case["expectations"]):
                 judged["exchange"] = judged["exchange"] and prefix + judged["exchange"]
-            found.append(from_document(CaseResult, case))
-    return tuple(sorted(found, key=lambda case: case.id))
+            cases.append(from_document(CaseResult, case))
+    return tuple(sorted(cases, key=lambda case: case.id))

@@ -9,7 +9,7 @@ from pathlib import Path
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Run, counts_told, headline
+from kms_conformance.judging.verdict import Run, counts_of, headline
 from kms_conformance.outputs.about import facts, left_behind
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
@@ -21,13 +21,14 @@ from kms_conformance.outputs.overview import (
     contract_title,
     failure_groups,
     group_title,
-    rows_told,
+    rows_text,
     sections,
+    unjudged_rows,
     untested,
     warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import one_line, plural, rfc3339, told_duration
+from kms_conformance.outputs.text import duration_text, one_line, plural, rfc3339
 
 NAME = "summary.md"
 # A job's summary has room for a megabyte; beyond this many the report tells the rest.
@@ -55,6 +56,7 @@ def render(run: Run) -> str:
         _accepted(run),
         _left_behind(run),
         _others(run),
+        _unjudged(run),
         _warnings(run),
         _untested(run),
         _opted_out(run),
@@ -69,18 +71,18 @@ def render(run: Run) -> str:
 
 def _about(run: Run) -> list[str]:
     target = run.meta.get("target", {})
-    told = [f"Profile {_code(run.profile.value)}, edition {_code(str(run.meta.get('edition', 'page')))}"]
+    parts = [f"Profile {_code(run.profile.value)}, edition {_code(str(run.meta.get('edition', 'page')))}"]
     if target.get("base_url"):
-        told.append(f"endpoint {_code(str(target['base_url']))}")
-    told.append(f"{rfc3339(run.started)}, {told_duration(run.finished - run.started)}")
-    return [", ".join(told) + "."]
+        parts.append(f"endpoint {_code(str(target['base_url']))}")
+    parts.append(f"{rfc3339(run.started)}, {duration_text(run.finished - run.started)}")
+    return [", ".join(parts) + "."]
 
 
 def _counts(run: Run) -> list[str]:
     return [
         "| verdict | cases |",
         "|---|---:|",
-        *(f"| {name} | {number} |" for name, number in counts_told(run)),
+        *(f"| {name} | {number} |" for name, number in counts_of(run)),
     ]
 
 
@@ -117,8 +119,8 @@ def _group(run: Run, group: FindingGroup) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    told = ", ".join(map(_code, names[:MOST_NAMES]))
-    return told + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+    shown = ", ".join(map(_code, names[:MOST_NAMES]))
+    return shown + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
 
 
 def _linked(exchange: str) -> str:
@@ -132,12 +134,12 @@ def _accepted(run: Run) -> list[str]:
     wrong = [entry for entry in run.baseline if entry.wrong]
     if wrong:
         lines += ["## The baseline is wrong", "", *(f"- {_plain(entry.message)}" for entry in wrong), ""]
-    known = [case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted]
-    if known:
+    accepted = [case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted]
+    if accepted:
         lines += ["## Failures that the baseline accepts", ""]
         lines += [
             f"- {_code(case.id)}: {_plain(one_line(case.message))}; {_plain(run.accepted[case.id])}"
-            for case in known
+            for case in accepted
         ]
     return lines[:-1] if lines and not lines[-1] else lines
 
@@ -146,10 +148,10 @@ def _left_behind(run: Run) -> list[str]:
     lines = left_behind(run)
     if not lines:
         return []
-    told = [f"- {_plain(one_line(line))}" for line in lines[:MOST_CASES]]
+    items = [f"- {_plain(one_line(line))}" for line in lines[:MOST_CASES]]
     if len(lines) > MOST_CASES:
-        told.append(f"- and {len(lines) - MOST_CASES} more")
-    return ["## Left behind", "", *told, "", "`kms-conformance sweep` tries again to remove it."]
+        items.append(f"- and {len(lines) - MOST_CASES} more")
+    return ["## Left behind", "", *items, "", "`kms-conformance sweep` tries again to remove it."]
 
 
 def _others(run: Run) -> list[str]:
@@ -171,6 +173,16 @@ def _listed(cases: Sequence[CaseResult]) -> list[str]:
     if len(cases) > MOST_CASES:
         lines.append(f"- and {len(cases) - MOST_CASES} more")
     return lines
+
+
+def _unjudged(run: Run) -> list[str]:
+    groups = unjudged_rows(run)
+    if not groups:
+        return []
+    lines = [f"- {_names(rows)}: {_plain(one_line(why))}" for why, rows in groups[:MOST_CASES]]
+    if len(groups) > MOST_CASES:
+        lines.append(f"- and {len(groups) - MOST_CASES} more")
+    return ["## Rows that a finding kept from being judged", "", *lines]
 
 
 def _untested(run: Run) -> list[str]:
@@ -209,15 +221,15 @@ def _warnings(run: Run) -> list[str]:
 
 def _sections(run: Run) -> list[str]:
     """Return the sections of which a row failed; the report has all."""
-    found = sections(run)
-    if not found:
+    all_sections = sections(run)
+    if not all_sections:
         return []
-    failed = [section for section in found if _failed(section)]
+    failed = [section for section in all_sections if _failed(section)]
     lines = [
         "## By section",
         "",
-        f"Rows: {rows_told(run)}.",
-        f"{plural(len(failed), 'section')} of {len(found)} failed; all are in [{REPORT}]({REPORT}#sections).",
+        f"Rows: {rows_text(run)}.",
+        f"{plural(len(failed), 'section')} of {len(all_sections)} failed; all are in [{REPORT}]({REPORT}#sections).",
     ]
     if not failed:
         return lines
@@ -243,8 +255,8 @@ def _failed(section: Section) -> int:
 
 
 def _made(run: Run) -> list[str]:
-    told = [f"| {name} | {_plain(one_line(text))} |" for name, text in facts(run)]
-    return ["## How this run was made", "", "| | |", "|---|---|", *told]
+    rows = [f"| {name} | {_plain(one_line(text))} |" for name, text in facts(run)]
+    return ["## How this run was made", "", "| | |", "|---|---|", *rows]
 
 
 def _plain(text: str) -> str:

@@ -17,11 +17,12 @@ from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
 from kms_conformance.outputs import history
-from kms_conformance.outputs.about import identities_told, left_behind, requests_told, skew_told
+from kms_conformance.outputs.about import identities_text, left_behind, requests_text, skew_text
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.overview import (
     failure_groups,
     group_title,
+    unjudged_rows,
     untested,
     warning_groups,
     with_verdict,
@@ -84,7 +85,7 @@ def print_summary(run: Run, report_dir: Path | str, stream: TextIO) -> None:
 def summary_lines(run: Run, report_dir: Path | str, *, width: int = WIDTH) -> list[str]:
     """Return the lines to print after a run; the first and the last are the verdict line.
 
-    At most ten causes are told in full. What a server chose is wrapped or cut to ``width`` columns; the verdict line,
+    At most ten causes are shown in full. What a server chose is wrapped or cut to ``width`` columns; the verdict line,
     addresses and command lines are never cut, for they are there to be read whole, opened and pasted.
     """
     return [line.text for line in _lines(run, report_dir, width)]
@@ -137,9 +138,9 @@ def _group(
 
 
 def _names(names: Sequence[str]) -> str:
-    told = ", ".join(map(one_line, names[:MOST_NAMES]))
+    shown = ", ".join(map(one_line, names[:MOST_NAMES]))
     more = len(names) - MOST_NAMES
-    return f"{told} and {more} more" if more > 0 else told
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _others(run: Run, width: int) -> list[_Line]:
@@ -154,11 +155,15 @@ def _others(run: Run, width: int) -> list[_Line]:
         if case.id in run.accepted
     ]
     for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE):
-        told = [
+        texts = [
             f"{one_line(case.id)}: {one_line(case.message or case.title)}"
             for case in with_verdict(run, verdict)
         ]
-        lines += _listed(verdict, told, width)
+        lines += _listed(verdict, texts, width)
+    unjudged = [
+        f"{plural(len(rows), 'row')} {_names(rows)}: {one_line(why)}" for why, rows in unjudged_rows(run)
+    ]
+    lines += _listed(Verdict.INCONCLUSIVE, unjudged, width)
     warned = [
         f"{plural(len(group.cases), 'case')}, first {one_line(group.case)}: {_cause(group)}"
         for group in warning_groups(run)
@@ -169,18 +174,18 @@ def _others(run: Run, width: int) -> list[_Line]:
 
 
 def _cause(group: FindingGroup) -> str:
-    told = f"expected {group.expected}, got {group.got}" if group.expected else group.got
-    return one_line(told)
+    sentence = f"expected {group.expected}, got {group.got}" if group.expected else group.got
+    return one_line(sentence)
 
 
-def _listed(verdict: Verdict, told: Sequence[str], width: int) -> list[_Line]:
+def _listed(verdict: Verdict, texts: Sequence[str], width: int) -> list[_Line]:
     """Return a line or two for each of the first texts, and how many more there are."""
     lines: list[_Line] = []
-    for text in told[:MOST_LINES]:
+    for text in texts[:MOST_LINES]:
         lines += _wrapped(verdict.value, text, width, verdict.value, most=2)
-    if len(told) > MOST_LINES:
+    if len(texts) > MOST_LINES:
         lines.append(
-            _Line(f"{verdict.value}: and {len(told) - MOST_LINES} more", verdict.value, len(verdict.value))
+            _Line(f"{verdict.value}: and {len(texts) - MOST_LINES} more", verdict.value, len(verdict.value))
         )
     return lines
 
@@ -192,9 +197,9 @@ def _about(run: Run, width: int) -> list[_Line]:
             "left behind", f"{one_line(text)} (`kms-conformance sweep` tries again)", width, "failed"
         )
     for name, text in (
-        ("requests", requests_told(run)),
-        ("clock", skew_told(run)),
-        ("identities", identities_told(run)),
+        ("requests", requests_text(run)),
+        ("clock", skew_text(run)),
+        ("identities", identities_text(run)),
     ):
         if text:
             lines += _wrapped(name, one_line(text), width, "name", left=_LEFT)

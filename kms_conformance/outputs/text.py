@@ -22,7 +22,7 @@ def rounded(seconds: float) -> float:
     return round(seconds, 3)
 
 
-def told_duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a duration for people: ``12 ms``, ``3.4 s``, ``2 min 5 s``, ``1 h 3 min``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"

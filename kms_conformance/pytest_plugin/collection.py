@@ -31,8 +31,10 @@ class Collection:
     ``workers`` how many there are. ``deselected`` counts the cases that the selection has left out, ``in_all`` those of all shards.
     """
 
-    def __init__(self, session: Callable[[], Session], worker: str, watcher: Any, workers: int = 1) -> None:
-        self._get_session, self._worker, self._watcher = session, worker, watcher
+    def __init__(
+        self, session: Callable[[], Session], worker: str, progress_reporter: Any, workers: int = 1
+    ) -> None:
+        self._get_session, self._worker, self._progress_reporter = session, worker, progress_reporter
         self._workers = workers
         self._groups: dict[str, str] = {}
         self.deselected = self.in_all = 0
@@ -105,7 +107,7 @@ class Collection:
         cases = {info.id: (item, info) for item in items if is_case(item) for info in [describe(item)]}
         judged = session.options.contracts
         cases = {case_id: case for case_id, case in cases.items() if case[1].contract in judged}
-        if self._watcher is None and not self.deselected:
+        if self._progress_reporter is None and not self.deselected:
             # One file of ours, or one case by its name, is a part as much as what -k leaves is.
             unasked = () if session.options.fuzz.generate else GENERATING
             self.deselected = not_among(cases, judged, without=unasked)
@@ -128,7 +130,7 @@ class Collection:
         for item, info in (cases[name] for name in in_order):
             if session.alone(info):
                 continue
-            # Hypothesis makes warnings quiet and the dice loaded for a whole process: what uses it stays in one thread.
+            # Hypothesis changes warning filters and random seeds of the whole process: what uses it stays in one thread.
             quick = session.jobs > 1 and item.path.name not in GENERATING
             if quick or self._waits_beside_others(info):
                 self.overlapping.add(info, body_of(item), requests=session.expected.of(info.id))
@@ -158,14 +160,14 @@ class Collection:
 
     def _expect(self, number: int) -> None:
         self._session.expects(number)
-        if self._watcher is not None:
-            self._watcher.start(number)
+        if self._progress_reporter is not None:
+            self._progress_reporter.start(number)
 
     def _leave_out(self, expected: int) -> None:
         """Note how many cases the selection has left out; ``expected`` are to run."""
         left_out = f"{self.deselected} {'case was' if self.deselected == 1 else 'cases were'} left out by the selection"
-        told = left_out if expected else f"the selection matches none of {self.deselected} cases"
-        self._session.leaves_out(self.deselected, told)
+        reason = left_out if expected else f"the selection matches none of {self.deselected} cases"
+        self._session.leaves_out(self.deselected, reason)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:

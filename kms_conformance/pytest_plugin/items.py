@@ -1,4 +1,4 @@
-"""Cases as pytest's items: what an item says of its case, and what pytest is told of the result."""
+"""Cases as pytest's items: an item describes its case, and reports the result to pytest."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.errors import SuiteError
+from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
@@ -20,6 +20,7 @@ from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
+from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.run.context import CaseInfo
@@ -41,9 +42,13 @@ def of_worker(worker: dict[str, Any]) -> State:
     sent = json.loads(worker["kms"])
     options = replace(from_document(Options, sent["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
-    return State(
-        lambda: Session(options, target), None, worker=sent["dist"], workers=int(worker["workercount"])
-    )
+
+    def start() -> Session:
+        session = Session(options, target)
+        session.also_read(sent["premises"])
+        return session
+
+    return State(start, None, worker=sent["dist"], workers=int(worker["workercount"]))
 
 
 class State:
@@ -62,12 +67,18 @@ class State:
         *,
         worker: str = "",
         workers: int = 1,
-        watcher: Any = None,
+        progress_reporter: Any = None,
     ) -> None:
-        self._start, self._report_dir, self._worker, self._watcher = start, report_dir, worker, watcher
+        self._start, self._report_dir, self._worker, self._progress_reporter = (
+            start,
+            report_dir,
+            worker,
+            progress_reporter,
+        )
         self._session: Session | None = None
-        self._collection = Collection(lambda: self.session, worker, watcher, workers)
+        self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
         self.run: Run | None = None
+        self.unwritten: ReportDirError | None = None
 
     @property
     def chosen(self) -> list[CaseInfo]:
@@ -91,14 +102,17 @@ class State:
         plugins.register(LogRedaction(self._clean, session.config), "kms-log-redaction")
         plugins.register(self._collection, "kms-collection")
         plugins.register(
-            Reporting(lambda: self.session, self._clean, self._worker, self._watcher), "kms-reporting"
+            Reporting(lambda: self.session, self._clean, self._worker, self._progress_reporter),
+            "kms-reporting",
         )
         try:
             if self._report_dir is not None:
                 prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
-            if not self._worker and self._watcher is None:
+            if not self._worker and self._progress_reporter is None:
                 self.session.check()
+            if not self._worker and not session.config.option.collectonly:
+                self.session.read_premises()
         except SuiteError as error:
             pytest.exit(str(error), returncode=error.exit_code)
 
@@ -110,9 +124,16 @@ class State:
                 "options": to_document(replace(self.session.options, jobs=self.session.jobs)),
                 "target": self.session.target.document(),
                 "embedded": self.session.target.embedded,
+                "premises": self.session.premises,
                 "dist": str(node.config.getoption("dist")),
             }
         )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, Any, Any]:
+        """Run the cases without going through all evidence again and again."""
+        with fewer_collections():
+            return (yield)
 
     # --- one case -------------------------------------------------------------------------------------------------
 
@@ -138,8 +159,8 @@ class State:
         return True
 
     def _show_waiting(self, number: int, until: float) -> None:
-        if self._watcher is not None:
-            self._watcher.waiting(number, until)
+        if self._progress_reporter is not None:
+            self._progress_reporter.waiting(number, until)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -167,10 +188,10 @@ class State:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """End the waits; then, once no worker is at work any more, clean up, form the verdict and write the reports."""
         self._end_waits(session)
-        told = yield
+        result = yield
         if self._session is not None and not self._worker:
             self._conclude(session)
-        return told
+        return result
 
     def _end_waits(self, session: pytest.Session) -> None:
         if self._session is None:
@@ -190,16 +211,22 @@ class State:
             if self._report_dir is not None:
                 from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
 
-                write_all(self.run, self._report_dir)
-                self._leave_shard(self.run, self._report_dir)
-            if self._watcher is not None:
-                self._watcher.stop()
-            if (
-                session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-                and self.run.exit_code
-            ):
+                try:
+                    write_all(self.run, self._report_dir)
+                    self._leave_shard(self.run, self._report_dir)
+                except (ReportDirError, OSError) as error:
+                    self.unwritten = _of_report(error, self._report_dir)
+            if self._progress_reporter is not None:
+                self._progress_reporter.stop()
+            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and self.exit_code:
                 # As `run` ends: what is not verified is no success, not even where all that was selected has passed.
-                session.exitstatus = int(self.run.exit_code)
+                session.exitstatus = self.exit_code
+
+    @property
+    def exit_code(self) -> int:
+        """What the shell is told: the verdict, or, where that is no trouble, that the report is missing."""
+        assert self.run is not None
+        return int(self.run.exit_code or (ExitCode.USAGE if self.unwritten is not None else 0))
 
     def _tidy(self) -> None:
         """Remove what cases have left nevertheless."""
@@ -229,6 +256,15 @@ class State:
         if self.run is not None:
             terminalreporter.section("KMS conformance")
             terminalreporter.write_line(headline(self.run))
+        if self.unwritten is not None:
+            terminalreporter.write_line(f"error: {self.unwritten.sentence}")
+
+
+def _of_report(wrong: Exception, folder: Path) -> ReportDirError:
+    if isinstance(wrong, ReportDirError):
+        return wrong
+    why = wrong.strerror if isinstance(wrong, OSError) else None
+    return ReportDirError(str(folder), why or type(wrong).__name__)
 
 
 def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What pytest and its other plugins are told of a case, and what is taken from their reports."""
+"""Reports of cases to pytest and its other plugins, and errors taken from their reports."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ class Reporting:
     """The part of the plugin that fills pytest's reports, without any secret, and reads those of workers."""
 
     def __init__(
-        self, session: Callable[[], Session], clean: Callable[[str], str], worker: str, watcher: Any
+        self, session: Callable[[], Session], clean: Callable[[str], str], worker: str, progress_reporter: Any
     ) -> None:
-        self._get_session, self._clean, self._worker, self._watcher = session, clean, worker, watcher
+        self._get_session, self._clean, self._worker, self._progress_reporter = (
+            session,
+            clean,
+            worker,
+            progress_reporter,
+        )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -55,8 +60,8 @@ class Reporting:
         document = getattr(report, "kms_case", None)
         if document is not None and not self._worker:
             self._get_session().case_finished(from_document(CaseResult, document))
-        if self._watcher is not None and report.when == "call":
-            self._watcher.case_done(self._get_session().results)
+        if self._progress_reporter is not None and report.when == "call":
+            self._progress_reporter.case_done(self._get_session().results)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a module that cannot be imported: trouble of the suite, not of the endpoint."""

@@ -35,6 +35,7 @@ def session_of(config: pytest.Config) -> Session:
         fuzz=_fuzzing(config),
         shard=_shard(config),
         jobs=_jobs(config),
+        mode=config.getoption("kms_mode") or "",
         command_line=("pytest", *map(str, config.invocation_params.args)),
     )
     return Session(options, target)
@@ -65,10 +66,12 @@ def _below(place: str, package: str) -> bool:
 
 def _edition(config: pytest.Config, contracts: tuple[str, ...]) -> str:
     """Return the edition to judge by; raise :class:`pytest.UsageError` where no contract has the one asked for."""
-    known = list(dict.fromkeys(name for contract in contracts for name in load_contract(contract).editions))
-    asked = str(config.getoption("kms_edition") or known[0])
-    if asked not in known:
-        raise pytest.UsageError(f"--kms-edition: no contract has {asked!r}; known: {', '.join(known)}")
+    editions = list(
+        dict.fromkeys(name for contract in contracts for name in load_contract(contract).editions)
+    )
+    asked = str(config.getoption("kms_edition") or editions[0])
+    if asked not in editions:
+        raise pytest.UsageError(f"--kms-edition: no contract has {asked!r}; known: {', '.join(editions)}")
     return asked
 
 

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from kms_conformance.redaction.under_way import UnderWay
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class _Known:
         self.tokens: dict[str, str] = {}
         self.search = Search()
         self.harmless: set[str] = set()
+        self.under_way = UnderWay()
         self.lock = threading.Lock()
 
 
@@ -80,13 +82,18 @@ class Redactor:
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
 
+    @property
+    def under_way(self) -> UnderWay:
+        """The requests whose answers may make a secret known, of every system that shares what is known."""
+        return self._known.under_way
+
     def remember(self, value: str, label: str) -> str:
         """Make a secret known to the run and return its token. Nothing is no secret: it would be found everywhere."""
         if not value:
             return value
-        known = self._known.tokens.get(value)
-        if known is not None:
-            return known
+        existing = self._known.tokens.get(value)
+        if existing is not None:
+            return existing
         token = self._token(value, label)
         with self._known.lock:
             if value in self._known.tokens:
@@ -111,26 +118,26 @@ class Redactor:
 
     def scrub(self, text: str) -> str:
         """Replace every known secret in a text, wherever it stands and however it is spelled."""
-        known = self._known.tokens.get(text)
-        if known is not None:
-            return known
-        found = self._found(text)
-        hidden = self._hidden(text, found)
+        existing = self._known.tokens.get(text)
+        if existing is not None:
+            return existing
+        spans = self._found(text)
+        hidden = self._hidden(text, spans)
         if hidden:
             return " ".join(hidden)
         pieces, start = [], 0
-        for begin, end, token in found:
+        for begin, end, token in spans:
             pieces += [text[start:begin], token]
             start = end
         return "".join([*pieces, text[start:]]) if pieces else text
 
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
-        known = self._known.tokens.get(text)
-        if known is not None:
-            return (known,)
-        found = self._found(text)
-        return self._hidden(text, found) or _names(found)
+        token = self._known.tokens.get(text)
+        if token is not None:
+            return (token,)
+        spans = self._found(text)
+        return self._hidden(text, spans) or _names(spans)
 
     def is_secret(self, name: str) -> bool:
         """Tell whether a member or header of this name is always secret."""
@@ -164,15 +171,19 @@ class Redactor:
             case str() if name in self._secret and body not in self._known.harmless and parts(body):
                 self.remember(body, name)
 
-    def guarded(self, body: JSON, name: str = "") -> list[str]:
-        """Return the values of a request's document that an answer may not repeat."""
+    def guarded(self, body: JSON, name: str = "", *, sealed: bool = False) -> list[str]:
+        """Return the values of a request's document that an answer may not repeat; with ``sealed`` also encrypted ones."""
         match body:
             case dict():
-                return [found for key, value in body.items() for found in self.guarded(value, key)]
+                return [
+                    text for key, value in body.items() for text in self.guarded(value, key, sealed=sealed)
+                ]
             case list():
-                return [found for value in body for found in self.guarded(value, name)]
-            case str() if name in self._guarded and body not in self._known.harmless:
-                return [body]
+                return [text for value in body for text in self.guarded(value, name, sealed=sealed)]
+            case str() if (
+                name in (self._secret if sealed else self._guarded) and body not in self._known.harmless
+            ):
+                return [body] if body else []
         return []
 
     def reply(self, body: JSON) -> JSON:
@@ -189,8 +200,8 @@ class Redactor:
             if low in self._public_headers:
                 shown[low] = self.scrub(value)
             else:
-                known = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
-                shown[known] = self._unknown(value, "header")
+                shown_name = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
+                shown[shown_name] = self._unknown(value, "header")
         return shown
 
     def _reply(self, body: JSON, name: str) -> JSON:
@@ -220,9 +231,9 @@ class Redactor:
 
         Where a known secret stands in the value, its token is returned, so that the echo can be seen.
         """
-        found = self.tokens_in(value)
-        if found:
-            return " ".join(found)
+        tokens = self.tokens_in(value)
+        if tokens:
+            return " ".join(tokens)
         named = (
             label.isascii()
             and label.isidentifier()
@@ -244,22 +255,22 @@ class Redactor:
             for begin, end, token in self._known.search.find(text)
         ]
 
-    def _hidden(self, text: str, found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
+    def _hidden(self, text: str, spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
         """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""
         for plain, least in plainer(text):
             seen = [place for place in self._found(plain) if place[1] - place[0] >= least]
-            if _counted(seen) - _counted(found):
+            if _counted(seen) - _counted(spans):
                 # What looks like an escape may be part of a secret: what stood there before counts as well.
-                return _names([*found, *seen])
+                return _names([*spans, *seen])
         return ()
 
 
-def _names(found: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(token for _, _, token in found))
+def _names(spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(token for _, _, token in spans))
 
 
-def _counted(found: Iterable[tuple[int, int, str]]) -> Counter[str]:
-    return Counter(token for _, _, token in found)
+def _counted(spans: Iterable[tuple[int, int, str]]) -> Counter[str]:
+    return Counter(token for _, _, token in spans)
 
 
 def describe(body: bytes, headers: Mapping[str, str]) -> str:

@@ -60,8 +60,8 @@ class Search:
     def add(self, form: str, token: str) -> None:
         """Look for a spelling, and for pieces of it from its start."""
         low = _folded(form)
-        known = self._tokens.get(low)
-        if known is None:
+        earlier = self._tokens.get(low)
+        if earlier is None:
             # A new list each time: whoever is searching keeps the old one.
             starting = [*self._starts.get(low[:SHORTEST], ())]
             insort(starting, low)
@@ -70,7 +70,7 @@ class Search:
                 self._short = (*self._short, low)
             else:
                 self._sparse.update(low[place : place + SHORTEST] for place in range(_STRIDE))
-        self._tokens[low] = max(token, known or token)
+        self._tokens[low] = max(token, earlier or token)
         self._longest = max(self._longest, len(low))
         self._grams.add(low[:SHORTEST])
 
@@ -154,7 +154,7 @@ def _filled(wholes: list[Place], pieces: list[tuple[int, int]]) -> list[Place]:
             joined[-1][1] = max(joined[-1][1], end)
         else:
             joined.append([begin, end])
-    found, waiting = list(wholes), iter([*wholes, (1 << 62, 1 << 62, "")])
+    spans, waiting = list(wholes), iter([*wholes, (1 << 62, 1 << 62, "")])
     whole = next(waiting)
     for begin, end in joined:
         while whole[1] <= begin:
@@ -162,12 +162,12 @@ def _filled(wholes: list[Place], pieces: list[tuple[int, int]]) -> list[Place]:
         while begin < end:
             stop = min(end, whole[0])
             if stop - begin >= SHORTEST:
-                found.append((begin, stop, ""))
+                spans.append((begin, stop, ""))
             if whole[0] >= end:
                 break
             begin = max(begin, whole[1])  # noqa: PLW2901 - the rest of this stretch
             whole = next(waiting) if whole[1] <= end else whole
-    return sorted(found)
+    return sorted(spans)
 
 
 def _alike(one: str, other: str) -> int:
@@ -213,9 +213,9 @@ def parts(value: str) -> list[str]:
     """Return the parts of a secret of which a piece gives the secret away, wherever it stands: no words and no ids."""
     random = any(sign.isdigit() for sign in value) and value.lower() != value != value.upper()
     solid = _SOLID if random else _WORDS
-    found = [part for text in _PUBLIC.split(value) for part in solid.findall(text)]
-    raw = _decoded(value) if found == [value] else b""
-    return [part for part in (*found, raw.hex()) if len(part) >= PIECE and len(set(part)) >= _VARIED]
+    solid_parts = [part for text in _PUBLIC.split(value) for part in solid.findall(text)]
+    raw = _decoded(value) if solid_parts == [value] else b""
+    return [part for part in (*solid_parts, raw.hex()) if len(part) >= PIECE and len(set(part)) >= _VARIED]
 
 
 def plainer(text: str) -> Iterator[tuple[str, int]]:
@@ -237,9 +237,9 @@ def plainer(text: str) -> Iterator[tuple[str, int]]:
         yield _BETWEEN.sub("", bare), PIECE
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    digits = found[1] or found[2]
-    return chr(int(digits, 16)) if digits else _BLANKS.get(found[3], found[3])
+def _unescaped(match: re.Match[str]) -> str:
+    digits = match[1] or match[2]
+    return chr(int(digits, 16)) if digits else _BLANKS.get(match[3], match[3])
 
 
 def _decoded(value: str) -> bytes:

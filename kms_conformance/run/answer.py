@@ -150,12 +150,12 @@ class Answer:
         answer, or a case, where that cannot be.
         """
         self._demand_control(control)
-        known = self.case.known_code(code)
+        reason = self.case.known_code(code)
         contract, edition = self.case.context.contract, self.case.context.edition
         rows = self._rows(requirement, code)
         expectations = []
         for row in rows:
-            primary = refusal(contract, row, known, target=target, message=message)
+            primary = refusal(contract, row, reason, target=target, message=message)
             allowed = alternatives(contract, row, edition, primary)
             expectations.append(Expectation(self.exchange.id, row.id, row.severity, allowed))
         self._judge(*expectations)
@@ -268,8 +268,8 @@ class Answer:
         return self
 
     def _patterns(self, codes: tuple[str, ...]) -> list[str]:
-        known = self.case.context.contract.codes
-        return [pattern for code in codes for pattern in known[code].patterns]
+        reasons = self.case.context.contract.codes
+        return [pattern for code in codes for pattern in reasons[code].patterns]
 
     def has_header(self, name: str, value: str | None = None, *, requirement: Rows = None) -> Self:
         """Expect a header, and its value where one is given."""

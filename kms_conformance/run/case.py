@@ -15,12 +15,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
-from kms_conformance.errors import AuthorError, ExitCode, SuiteError
-from kms_conformance.judging.every_exchange import of_gateway, slowed_down, wire_findings
-from kms_conformance.judging.expectation import Expectation
+from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
+from kms_conformance.evidence.exchange import AFTER, OUTAGE
+from kms_conformance.judging.every_exchange import (
+    after_outage,
+    of_gateway,
+    of_outage,
+    slowed_down,
+    wire_findings,
+)
+from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -28,16 +35,18 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.eligibility import nearest
+from kms_conformance.run.eligibility import demand_leave, nearest
 from kms_conformance.run.outcomes import (
     CaseStopped,
     Inconclusive,
     NotTested,
 )
+from kms_conformance.target.target import READ_ONLY
+from kms_conformance.transport.outage import clock_time
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import ReasonCode, Requirement
-    from kms_conformance.evidence.exchange import JSON, Exchange
+    from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
 
@@ -76,35 +85,54 @@ class CaseRun:
     """Secrets of the case, and those that stand for them on the wire where the case is run under a view."""
     view_notes: dict[str, str] = field(default_factory=dict)
     """What the view of the case has to remember between requests."""
-    has_sent_at_once: bool = False
     stopped: BaseException | None = None
     finished: float = 0.0
+    _overlaps: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Note how often requests have overlapped before."""
+        self._overlaps = self.context.redactor.under_way.overlaps
 
     def send(self, request: Request) -> Answer:
         """Send a request and keep the evidence; every wire rule is judged at once."""
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
+        if not self.cleaning or self.context.target.mode == READ_ONLY:
+            demand_leave(request, self.context.target)
+        if not self.cleaning:
+            self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
             # Evidence, but not judged: whoever judges the transcript again has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
+        elif OUTAGE not in exchange.notes and self._lost_time():
+            exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
         with self._lock:
             self.exchanges.append(exchange)
         if not self.cleaning:
-            with self._lock:
-                self.findings += wire_findings(exchange, self.context.contract, self.context.schemas)
-            if of_gateway(exchange):
-                raise Inconclusive(
-                    f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
-                )
-            if slowed_down(exchange, self.context.contract):
-                raise Inconclusive(
-                    f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
-                )
-            with self._lock:
-                self.unjudged[exchange.id] = exchange.step
+            self._judge_at_once(exchange)
         return Answer(self, reply, exchange)
+
+    def _judge_at_once(self, exchange: Exchange) -> None:
+        """Hold an exchange against the rules of every exchange; raise :class:`Inconclusive` where it is not the service's."""
+        found = wire_findings(exchange, self.context.contract, self.context.schemas)
+        if of_outage(exchange):
+            raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
+        if found and after_outage(exchange):
+            self._demand_no_outage(found[0])
+        with self._lock:
+            self.findings += found
+        if of_gateway(exchange):
+            raise Inconclusive(
+                f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
+            )
+        if slowed_down(exchange, self.context.contract):
+            raise Inconclusive(
+                f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
+            )
+        with self._lock:
+            self.unjudged[exchange.id] = exchange.step
 
     @property
     def is_one_by_one(self) -> bool:
@@ -118,7 +146,6 @@ class CaseRun:
         """
         if self.is_one_by_one:
             return [request() for request in requests]
-        self.has_sent_at_once = True
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
 
@@ -184,8 +211,22 @@ class CaseRun:
         histories = CaseHistories(self.context.contract.about, self.exchanges)
         finding = judge(expectation, exchange, self.context.schemas, histories)
         if finding is not None:
+            if after_outage(exchange):
+                self._demand_no_outage(finding)
             self.findings.append(finding)
         return finding
+
+    def _lost_time(self) -> bool:
+        """Tell whether an outage has passed since the case sent its first request."""
+        return bool(self.exchanges) and self.context.client.presence.outage_since(self.started) is not None
+
+    def _demand_no_outage(self, finding: Finding) -> None:
+        """Raise :class:`Inconclusive`: what was found may be due to an outage in the middle of the case."""
+        passed = self.context.client.presence.outage_since(self.started)
+        when = " to ".join(clock_time(moment) for moment in passed or ())
+        raise Inconclusive(
+            f"after the endpoint was away ({when}): {finding.requirement}: expected {finding.expected}, got {finding.got}"
+        )
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
         """Return the requirement that an expectation belongs to: named, or covered with this code, or the first."""
@@ -222,9 +263,9 @@ class CaseRun:
         return codes[code]
 
     def _scrub_again(self) -> None:
-        """Take out what is known to be secret by now.
+        """Take out what is known to be secret by now: it may stand in an answer that came before it was known.
 
-        A server may have repeated in one answer a secret that only another one, still under way, made known.
+        See :mod:`kms_conformance.redaction.under_way`.
         """
         scrub = self.context.redactor.scrub
         self.findings[:] = [
@@ -233,16 +274,24 @@ class CaseRun:
             )
             for finding in self.findings
         ]
+        # What a later answer has to hold may come from an earlier one.
+        self.expectations[:] = [
+            replace(expectation, members=tuple(_scrubbed(member, scrub) for member in expectation.members))
+            for expectation in self.expectations
+        ]
         for place, exchange in enumerate(self.exchanges):
-            answer = exchange.answer
+            answer, sent = exchange.answer, exchange.sent
+            sent = replace(sent, url=scrub(sent.url), path=scrub(sent.path))
             if answer is not None:
-                headers = {name: scrub(value) for name, value in answer.headers.items()}
+                headers = {scrub(name): scrub(value) for name, value in answer.headers.items()}
                 answer = replace(answer, headers=headers, body=_each_text(answer.body, scrub))
-                self.exchanges[place] = replace(exchange, answer=answer)
+            self.exchanges[place] = replace(exchange, sent=sent, answer=answer)
 
     def result(self) -> CaseResult:
         """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
-        if self.has_sent_at_once:
+        under_way = self.context.redactor.under_way
+        if under_way.overlaps != self._overlaps:
+            under_way.wait(self.context.target.timeout)
             self._scrub_again()
         stopped = self.stopped
         place = {exchange.id: number for number, exchange in enumerate(self.exchanges)}
@@ -253,8 +302,10 @@ class CaseRun:
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
             message = self.context.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
-        elif isinstance(stopped, SuiteError) and stopped.exit_code is ExitCode.UNREACHABLE:
-            # A token issuer or a control protocol that fails in mid-run is no fault of the suite.
+        elif isinstance(stopped, SuiteError) and (
+            stopped.exit_code is ExitCode.UNREACHABLE or isinstance(stopped, JournalError)
+        ):
+            # A token issuer, a control protocol or a disk that fails in mid-run is no fault of the suite.
             verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:
             verdict, message = Verdict.ERROR, f"{type(stopped).__name__}: {stopped}"
@@ -306,18 +357,24 @@ class CaseRun:
         """Remove what the case has made, newest first; what cannot be removed stays in the journal."""
         self.cleaning = True
         for undo in reversed(self.clean_up):
+            if self.context.client.presence.gone:
+                break
             # One thing that resists must not keep the others: its row in the journal stays.
             with contextlib.suppress(Exception):
                 undo()
         self.finished = time.time()
 
 
-def _each_text(value: JSON, change: Callable[[str], str]) -> JSON:
+def _scrubbed(member: Member, scrub: Callable[[str], str]) -> Member:
+    return replace(member, value=_each_text(member.value, scrub))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     """Return a JSON value with every text and every name of a member changed."""
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, list):
-        return [_each_text(entry, change) for entry in value]
+    if isinstance(value, list | tuple):
+        return type(value)(_each_text(entry, change) for entry in value)
     if isinstance(value, dict):
         return {change(name): _each_text(entry, change) for name, entry in value.items()}
     return value

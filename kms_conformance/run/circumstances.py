@@ -52,6 +52,7 @@ def options_block(options: Options) -> dict[str, Any]:
         "defects": list(options.defects),
         "variations": list(options.variations),
         "baseline": None if options.baseline is None else len(options.baseline),
+        **({"challenge": options.challenge} if options.challenge else {}),
     }
 
 
@@ -63,7 +64,7 @@ def circumstances(
         "command_line": [],
         "environment": environment(),
         "servers": traffic["servers"],
-        "identities": {name: {"roles": list(told)} for name, told in sorted(roles.items())},
+        "identities": {name: {"roles": list(names)} for name, names in sorted(roles.items())},
         "requests": {name: traffic[name] for name in ("sent", "throttled", "waited_s")},
     }
     return blocks if left is None else {**blocks, "left_behind": list(left)}

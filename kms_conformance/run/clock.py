@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import httpx
 
 from kms_conformance.errors import UnreachableError
-from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.deadline import DeadlineTransport
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ControlledClock:
         url = f"{self._url}/instances/{instance}/clock"
         try:
             with self._http.stream("POST", url, json={"advance_seconds": seconds}) as answer:
-                document = json_document(bounded(answer.iter_bytes()))
+                document = json_document(read_body(answer))
             return datetime.fromisoformat(document["now"] if answer.status_code == HTTPStatus.OK else "")
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise UnreachableError(

@@ -50,6 +50,7 @@ def describe_run(
         interrupted=recorded.interrupted,
         not_run=recorded.not_run,
         trouble=recorded.trouble,
+        refused=bool(recorded.refused),
         started=round(started, 3),
         finished=round(time.time(), 3),
         meta={
@@ -66,6 +67,7 @@ def describe_run(
                 for contract in contracts
             ],
             "target": target.public() if target else {},
+            **({"product": dict(options.product)} if options.product else {}),
             "sections": {
                 contract.id: [dict(section) for section in contract.about.get("sections", ())]
                 for contract in contracts

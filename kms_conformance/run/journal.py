@@ -11,7 +11,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,28 @@ _LOOK = (
 )
 _BUSY = 30.0
 """How many seconds a process waits for the others that write to the file."""
+_LOCKED = 3.0
+"""How many seconds it waits for them when it opens the file: nobody of this suite keeps it for so long."""
+_AWAY = "move it away; `sweep --by-name` finds on the endpoint what it named."
+_TROUBLES = {
+    sqlite3.SQLITE_BUSY: (
+        "another process keeps it locked",
+        "end that process, or give --journal another file.",
+    ),
+    sqlite3.SQLITE_LOCKED: (
+        "another process keeps it locked",
+        "end that process, or give --journal another file.",
+    ),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", _AWAY),
+    sqlite3.SQLITE_NOTADB: ("it is no journal", "give --journal another file."),
+    sqlite3.SQLITE_ERROR: ("it is of another version of the suite", f"sweep with that version, or {_AWAY}"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room, or give --journal a file on a disk with room."),
+    sqlite3.SQLITE_IOERR: (
+        "the disk is full or fails",
+        "make room, or give --journal a file on a disk with room.",
+    ),
+}
+"""What an error of SQLite means, by its code, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +113,13 @@ class Journal:
         self._lock = threading.Lock()
         try:
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 self._alive = _hold(path, run)
             self._file = _open(path)
         except (OSError, sqlite3.Error) as error:
             self._end()
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            raise JournalError(str(path), why or type(error).__name__) from None
+            raise _told(path, error) from None
 
     def tagged(self, run: str) -> Journal:
         """Return the same journal, writing under another run's id."""
@@ -105,12 +127,21 @@ class Journal:
         other._run = run  # noqa: SLF001 - our own kind
         return other
 
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Use the file alone; raise :class:`JournalError` when that fails."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as wrong:
+                raise _told(self.path, wrong) from None
+
     def intend(
         self, base_url: str, instance: str, kind: str, name: str, *, ref: str = "", detail: str = ""
     ) -> int:
         """Write down what is about to be created; return the row's number."""
         ref = "" if self._is_secret(ref) else ref
-        with self._lock:
+        with self._using():
             row = self._file.execute(
                 "INSERT INTO things (run, base_url, instance, kind, name, ref, state, at, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?)",
@@ -125,7 +156,7 @@ class Journal:
         """
         if self._is_secret(ref):
             return
-        with self._lock:
+        with self._using():
             self._file.execute("UPDATE things SET state = 'created', ref = ? WHERE id = ?", (ref, row))
 
     def refused(self, row: int) -> None:
@@ -133,12 +164,12 @@ class Journal:
 
         Other rows of the same address stay: what they name may have been there before.
         """
-        with self._lock:
+        with self._using():
             self._file.execute("UPDATE things SET state = 'gone' WHERE id = ?", (row,))
 
     def gone(self, row: int) -> None:
         """Write down that the thing is removed, whichever row names it."""
-        with self._lock:
+        with self._using():
             self._file.execute(
                 "UPDATE things SET state = 'gone' WHERE id = ? OR (ref != '' AND (base_url, instance, kind, ref) ="
                 " (SELECT base_url, instance, kind, ref FROM things WHERE id = ?))",
@@ -186,7 +217,7 @@ class Journal:
 
     def left_over(self, base_url: str | None = None) -> list[Thing]:
         """Return what is not gone and not kept for a deferred case, oldest first."""
-        with self._lock:
+        with self._using():
             rows = self._file.execute(
                 "SELECT id, run, base_url, instance, kind, name, ref, state, at, detail FROM things"
                 " WHERE state != 'gone' AND (? IS NULL OR base_url = ?)"
@@ -197,7 +228,7 @@ class Journal:
 
     def defer(self, case: str, base_url: str, instance: str, run: str, seed: bytes) -> DeferredCase:
         """Note that a case is being deferred; ``seed`` is encrypted."""
-        with self._lock:
+        with self._using():
             row = self._file.execute(
                 "INSERT INTO plants (case_id, base_url, instance, run, seed, at) VALUES (?, ?, ?, ?, ?, ?)",
                 (case, base_url, instance, run, seed, time.time()),
@@ -206,12 +237,12 @@ class Journal:
 
     def add_event(self, deferred: int, sealed: bytes) -> None:
         """Keep one encrypted event of a deferred case."""
-        with self._lock:
+        with self._using():
             self._file.execute("INSERT INTO events (plant, sealed) VALUES (?, ?)", (deferred, sealed))
 
     def events(self, deferred: int) -> list[bytes]:
         """Return the encrypted events of a deferred case in their order."""
-        with self._lock:
+        with self._using():
             rows = self._file.execute(
                 "SELECT sealed FROM events WHERE plant = ? ORDER BY id", (deferred,)
             ).fetchall()
@@ -219,12 +250,12 @@ class Journal:
 
     def set_due(self, deferred: int, due: str) -> None:
         """Note that a deferred case has reached its wait, and when it is due."""
-        with self._lock:
+        with self._using():
             self._file.execute("UPDATE plants SET due = ? WHERE id = ?", (due, deferred))
 
     def forget_deferred(self, deferred: int) -> None:
         """Forget a deferred case and its events."""
-        with self._lock:
+        with self._using():
             self._file.execute("BEGIN IMMEDIATE")
             self._file.execute("DELETE FROM events WHERE plant = ?", (deferred,))
             self._file.execute("DELETE FROM plants WHERE id = ?", (deferred,))
@@ -232,7 +263,7 @@ class Journal:
 
     def deferred(self, base_url: str, case: str | None = None) -> list[DeferredCase]:
         """Return the deferred cases of an endpoint, of one case if named, oldest first; some have no due date yet."""
-        with self._lock:
+        with self._using():
             rows = self._file.execute(
                 "SELECT id, case_id, base_url, instance, run, seed, due FROM plants"
                 " WHERE base_url = ? AND (? IS NULL OR case_id = ?) ORDER BY id",
@@ -256,23 +287,44 @@ class Journal:
         self._alive = None
 
 
+class _Damaged(sqlite3.DatabaseError):
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+def _told(path: Path | None, wrong: Exception) -> JournalError:
+    """Return what went wrong with the file in words of this suite."""
+    if isinstance(wrong, OSError):
+        return JournalError(str(path), wrong.strerror or type(wrong).__name__)
+    code = getattr(wrong, "sqlite_errorcode", 0) & 0xFF
+    if code in _TROUBLES:
+        return JournalError(str(path), *_TROUBLES[code])
+    return JournalError(str(path), str(wrong) or type(wrong).__name__)
+
+
 def _open(path: Path | None) -> sqlite3.Connection:
     """Open the database and see that it is one of ours."""
-    file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=_BUSY)
+    file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=_LOCKED)
     try:
-        # WAL with NORMAL survives kill -9 of this process; only a power cut could lose the last rows.
         file.execute("PRAGMA journal_mode=WAL")
-        file.execute("PRAGMA synchronous=NORMAL")
+        # Each row is on the disk before the request leaves: not even a power cut loses it.
+        file.execute("PRAGMA synchronous=FULL")
+        _demand_whole(file)
         file.executescript(_TABLE)
         for question in _LOOK:
             file.execute(question).fetchall()
         # A file that can be read only would fail at the first thing to write down.
         file.execute("BEGIN IMMEDIATE")
         file.execute("ROLLBACK")
+        file.execute(f"PRAGMA busy_timeout={_BUSY * 1000:.0f}")
     except BaseException:
         file.close()
         raise
     return file
+
+
+def _demand_whole(file: sqlite3.Connection) -> None:
+    if file.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise _Damaged
 
 
 def _alive_path(journal: Path, run: str) -> Path:

@@ -2,28 +2,68 @@
 
 A case holds the instance as one of many; a case with impact on the whole instance holds it alone; a case that uses
 an instance-wide thing (its import token, a policy) holds that thing alone. The locks are files, so that the workers
-of one run, and two runs on one machine, wait for each other; the system frees them when a process is killed.
+of one run, and two runs on one machine, wait for each other; the system frees them when a process is killed. Whoever
+waits for another run for longer than a moment says so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kms_conformance.file_lock import FileLock
+from kms_conformance.errors import InstanceBusyError, PrivateFolderError
+from kms_conformance.file_lock import FileLock, holders
+
+MOMENT = 2.0
+"""Seconds after which somebody who waits says so."""
+
+
+def private_folder() -> Path:
+    """Return the folder for what the processes of a user share on this machine; nobody else can read or write there.
+
+    It lies in the folder for temporary files, which is everybody's. Raises :class:`PrivateFolderError` where what has its
+    name there is no such folder.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise PrivateFolderError(str(folder), "it is no folder")
+        if found.st_uid != os.getuid():
+            raise PrivateFolderError(str(folder), "it belongs to somebody else")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as wrong:
+        why = "it is no folder" if isinstance(wrong, FileExistsError) else wrong.strerror
+        raise PrivateFolderError(str(folder), why or type(wrong).__name__) from None
+    return folder
+
+
+def tell(line: str) -> None:
+    """Print a line to standard error."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 class InstanceLocks:
-    """Locks of one instance. Where every case has its own instance nothing needs a lock: pass ``shared=False``."""
+    """Locks of one instance. Where every case has its own instance nothing needs a lock: pass ``shared=False``.
 
-    def __init__(self, base_url: str, instance: str, *, shared: bool) -> None:
-        self._shared = shared
+    ``says`` takes the line about whom one waits for.
+    """
+
+    def __init__(
+        self, base_url: str, instance: str, *, shared: bool, says: Callable[[str], None] = tell
+    ) -> None:
+        self._shared, self._says, self._instance = shared, says, instance
         name = hashlib.sha256(f"{base_url} {instance}".encode()).hexdigest()[:16]
-        self._stem = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}-{name}"
+        self._name = name
 
     @contextmanager
     def hold(
@@ -31,7 +71,7 @@ class InstanceLocks:
     ) -> Iterator[None]:
         """Hold the instance (alone, if asked) and the named things until the block ends.
 
-        Raises :class:`TimeoutError` after ``patience`` seconds. Things are taken in one fixed order, so two cases
+        Raises :class:`InstanceBusyError` after ``patience`` seconds. Things are taken in one fixed order, so two cases
         never wait for each other in a circle.
         """
         if not self._shared:
@@ -47,7 +87,36 @@ class InstanceLocks:
 
     @contextmanager
     def _file(self, thing: str, *, exclusive: bool, patience: float) -> Iterator[None]:
-        with FileLock(Path(f"{self._stem}-{thing}.lock")) as lock:
-            if not lock.try_acquire(alone=exclusive, seconds=patience):
-                raise TimeoutError(f"the {thing} of the instance was not free within {patience:g} s")
+        with FileLock(private_folder() / f"{self._name}-{thing}.lock") as lock:
+            if not lock.try_acquire(alone=exclusive, seconds=min(MOMENT, patience)):
+                others = _of_other_runs(holders(lock.handle))
+                if others is not None and patience > MOMENT:
+                    self._says(f"waiting for instance {self._instance}: its {thing} is held by {others}")
+                if not lock.try_acquire(alone=exclusive, seconds=patience - MOMENT):
+                    raise InstanceBusyError(f"{thing} of the instance {self._instance}", patience)
             yield
+
+
+def _of_other_runs(processes: Sequence[int]) -> str | None:
+    """Name the processes that are no part of this run, ``None`` where all are."""
+    if not processes:
+        return "another process"
+    others = [process for process in processes if not _is_own(process)]
+    named = ", ".join(f"process {process} ({_command(process)})" for process in others)
+    return named or None
+
+
+def _is_own(process: int) -> bool:
+    try:
+        return os.getpgid(process) == os.getpgid(0) and os.getsid(process) == os.getsid(0)
+    except OSError:
+        return process == os.getpid()
+
+
+def _command(process: int) -> str:
+    """Return the first words of what a process was started with; the others may hold anything."""
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "of another user"
+    return " ".join(Path(word.decode("utf-8", "replace")).name for word in words[:4] if word)

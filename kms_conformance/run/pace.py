@@ -7,25 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 OWN_WORK = 0.003
-"""Seconds of this process for each request, on an ordinary machine; only for what is foretold."""
+"""Seconds of this process for each request, on an ordinary machine; only for a forecast."""
 _BUSY = 0.7
 _SHORTEST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Foretold:
+class Forecast:
     """How long a run takes, in seconds, and by what it is bound: ``rate``, ``latency``, ``waits`` or ``own work``."""
 
     seconds: float
     bound: str
 
 
-def foretell(
+def forecast_duration(
     requests: int, longest: int, *, round_trip: float, per_second: float | None, jobs: int, waits: float
-) -> Foretold:
+) -> Forecast:
     """Return how long so many requests take.
 
-    ``longest`` is how many of them one case sends, one after the other; ``waits`` the longest wait that is sat out.
+    ``longest`` is how many of them one case sends, one after the other; ``waits`` the longest wait of a case, in seconds.
     """
     bounds = {
         "own work": requests * OWN_WORK,
@@ -34,8 +34,8 @@ def foretell(
     }
     bound = max(bounds, key=lambda name: bounds[name])
     if waits > bounds[bound]:
-        return Foretold(waits + bounds[bound], "waits")
-    return Foretold(bounds[bound], bound)
+        return Forecast(waits + bounds[bound], "waits")
+    return Forecast(bounds[bound], bound)
 
 
 class Pace:

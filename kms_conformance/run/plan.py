@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kms_conformance.outputs.text import told_duration
+from kms_conformance.outputs.text import duration_text
 from kms_conformance.run.clock import RealClock
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.eligibility import admit
 from kms_conformance.run.outcomes import NotApplicable, NotTested
-from kms_conformance.run.pace import Foretold, foretell
+from kms_conformance.run.pace import Forecast, forecast_duration
 from kms_conformance.run.session import Session
 
 
@@ -22,7 +22,7 @@ class Plan:
     cases: int
     requests: int
     longest: tuple[str, int]
-    foretold: Foretold
+    forecast: Forecast
     jobs: int
     round_trip: float
     left_out: Counter[str]
@@ -31,10 +31,10 @@ class Plan:
         """Return the plan as text."""
         name, number = self.longest
         of_trip = f"{self.jobs} at once, a round trip of {self.round_trip * 1000:.0f} ms"
-        requests, pace = f"{self.requests:,}".replace(",", " "), self.foretold
+        requests, pace = f"{self.requests:,}".replace(",", " "), self.forecast
         return [
             f"{self.cases} cases, about {requests} requests; the most of one case: {number} ({name}).",
-            f"About {told_duration(pace.seconds)}, bound by {pace.bound}: {of_trip}.",
+            f"About {duration_text(pace.seconds)}, bound by {pace.bound}: {of_trip}.",
             f"{self.left_out.total()} cases will not be tested{':' if self.left_out else '.'}",
             *(f"  {number:4}  {reason}" for reason, number in self.left_out.most_common()),
         ]
@@ -57,7 +57,7 @@ def plan(session: Session, infos: Iterable[CaseInfo]) -> Plan:
             alone += chosen[info.id]
     longest = max(chosen.items(), key=lambda entry: entry[1], default=("", 0))
     requests, jobs, target = sum(chosen.values()), session.jobs, session.target
-    foretold = foretell(
+    forecast = forecast_duration(
         requests,
         max(longest[1], int(alone)),
         round_trip=session.round_trip,
@@ -65,7 +65,7 @@ def plan(session: Session, infos: Iterable[CaseInfo]) -> Plan:
         jobs=jobs,
         waits=waits,
     )
-    return Plan(len(chosen), requests, longest, foretold, jobs, session.round_trip, left_out)
+    return Plan(len(chosen), requests, longest, forecast, jobs, session.round_trip, left_out)
 
 
 def _not_tested(session: Session, info: CaseInfo) -> str:

@@ -13,7 +13,8 @@ class Recorded:
     """What has been recorded up to a moment.
 
     ``partial`` says what was left out on purpose, ``interrupted`` why other cases are missing, ``trouble`` what went wrong in
-    the suite itself; all ``""`` as a rule. ``not_run`` counts the cases that are missing.
+    the suite itself; all ``""`` as a rule. ``not_run`` counts the cases that are missing. ``refused`` is sentence and hint of
+    what kept the run from going on and is the user's to put right, as a full disk is.
     """
 
     cases: tuple[CaseResult, ...]
@@ -21,6 +22,7 @@ class Recorded:
     interrupted: str
     not_run: int
     trouble: str
+    refused: tuple[str, ...] = ()
 
 
 @dataclass
@@ -33,6 +35,7 @@ class RunRecord:
     _left_out: int = 0
     _interrupted: str = ""
     _trouble: str = ""
+    _refused: tuple[str, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def case_finished(self, result: CaseResult) -> None:
@@ -62,6 +65,17 @@ class RunRecord:
             if not (if_first and self._trouble):
                 self._trouble = what
 
+    def refuses(self, sentence: str, hint: str) -> None:
+        """Note what keeps the run from going on and is the user's to put right."""
+        with self._lock:
+            self._refused = self._refused or (sentence, hint)
+        self.cut_short(sentence)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Sentence and hint of what keeps the run from going on, empty where nothing does."""
+        return self._refused
+
     def result(self, case_id: str) -> CaseResult | None:
         """Return what became of a case, ``None`` before it has finished."""
         with self._lock:
@@ -80,4 +94,4 @@ class RunRecord:
                 interrupted = f"{missing} of {self._expected} selected cases did not run"
             cases = tuple(self._results[case_id] for case_id in sorted(self._results))
             not_run = self._left_out + max(missing, 0)
-            return Recorded(cases, self._partial, interrupted, not_run, self._trouble)
+            return Recorded(cases, self._partial, interrupted, not_run, self._trouble, self._refused)

@@ -55,8 +55,8 @@ class EmbeddedReference:
             assert self._process.stdout is not None
             line = self._process.stdout.readline()
             if not line:
-                _, told = self._process.communicate(timeout=10)
-                why = told.strip().splitlines()[-1] if told.strip() else "it said nothing"
+                _, errors = self._process.communicate(timeout=10)
+                why = errors.strip().splitlines()[-1] if errors.strip() else "it said nothing"
                 raise UnreachableError("embedded reference", f"it did not start: {why}")
             self._target = replace(
                 build_target(tomllib.loads(json.loads(line)), {}, "the embedded reference"), embedded=True
@@ -64,7 +64,7 @@ class EmbeddedReference:
         return self._target
 
     def stop(self) -> None:
-        """End the process at once: it holds nothing that is worth a farewell."""
+        """Kill the process: it holds nothing that has to be saved."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

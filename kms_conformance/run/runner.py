@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kms_conformance.errors import ExitCode, SuiteError
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.cleanup import adapter_of, clean_up, put_back_shared
@@ -18,6 +19,7 @@ from kms_conformance.run.outcomes import Deferred, NotTested
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.recording import RandomSource, StaleError
 from kms_conformance.target.target import Target
+from kms_conformance.transport.outage import clock_time
 
 BREAKER = 6
 """So many requests in a row without an answer end the run."""
@@ -41,6 +43,8 @@ class Runner:
             case.stopped = _reason(error)
             interrupt = error if isinstance(error, KeyboardInterrupt) else None
         case.finished = case.finished or time.time()
+        if isinstance(case.stopped, SuiteError) and case.stopped.exit_code is ExitCode.USAGE:
+            self._record.refuses(case.stopped.sentence, case.stopped.hint)
         result = case.result()
         self._record.case_finished(result)
         if interrupt is not None:
@@ -66,6 +70,11 @@ class Runner:
 
     def _demand_answers(self, context: Context) -> None:
         """Spare the cases that are left when the endpoint has stopped answering."""
+        if self._record.refused:
+            raise NotTested("the run cannot go on: see the verdict line")
+        gone = context.client.presence.gone
+        if gone:
+            raise NotTested(f"the endpoint went away at {clock_time(gone)} UTC")
         silent = context.client.silent
         if silent >= BREAKER:
             self._record.cut_short(f"the endpoint gave no answer to {silent} requests in a row")

@@ -161,8 +161,8 @@ class OverlappingCases:
     ) -> CaseResult | None:
         """Wait for a case's result, ``None`` where it was lost.
 
-        ``together`` are the cases that this process is given with it (all, by default). ``beat`` is told now and then
-        how many cases still wait as their rules demand, and until when at least. Waits in short steps, so that Ctrl-C is
+        ``together`` are the cases that this process is given with it (all, by default). ``beat`` is called now and
+        then with the number of cases that still wait as their rules demand, and until when at least. Waits in short steps, so that Ctrl-C is
         noticed.
         """
         entry = self._entries[case_id]

@@ -28,8 +28,8 @@ def target_schema() -> Mapping[str, Any]:
             ("capabilities", system.capabilities),
             ("allow", [impact.switch for impact in system.impacts.values()]),
         ):
-            known = properties[key].setdefault("propertyNames", {}).setdefault("enum", [])
-            known += [name for name in dict.fromkeys(names) if name not in known]
+            allowed = properties[key].setdefault("propertyNames", {}).setdefault("enum", [])
+            allowed += [name for name in dict.fromkeys(names) if name not in allowed]
         if system.table:
             properties[system.id] = {
                 "type": "object",

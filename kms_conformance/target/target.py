@@ -31,9 +31,13 @@ from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 FRESH = "fresh"
 PRINCIPAL = "*"
 """Stands among the identities of flags for the one that may do everything: which one that is, the contract decides."""
+READ_ONLY, SAFE, FULL = "read-only", "safe", "full"
+MODES = (READ_ONLY, SAFE, FULL)
+"""What a run may send: nothing that changes anything; what changes its own things; what ``[allow]`` permits too."""
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
+DEFAULT_PATIENCE = 60.0
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
@@ -48,6 +52,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "KMS_REQUESTS_PER_SECOND": ("limits", "requests_per_second"),
     "KMS_MAX_WAIT": ("limits", "max_wait"),
     "KMS_TIMEOUT": ("limits", "timeout"),
+    "KMS_PATIENCE": ("limits", "patience"),
     "KMS_ALLOW": ("allow",),
     "KMS_CAPABILITIES": ("capabilities",),
 }
@@ -70,7 +75,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint to judge. Times are seconds; ``requests_per_second`` ``None`` means unlimited.
+    """An endpoint to judge. Times are seconds, ``patience`` is how long an outage is waited for; ``requests_per_second`` ``None`` means unlimited.
 
     ``others`` are the tables of further contracts by id; see :meth:`seen_by`, which sets ``main_url``.
     """
@@ -87,9 +92,13 @@ class Target:
     requests_per_second: float | None = None
     max_wait: float = DEFAULT_MAX_WAIT
     timeout: float = DEFAULT_TIMEOUT
+    patience: float = DEFAULT_PATIENCE
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedded: bool = False
     main_url: str = ""
+    mode: str = FULL
+    unused: tuple[str, ...] = ()
+    """The switches under ``[allow]`` that the mode leaves without effect."""
 
     @property
     def loopback(self) -> bool:
@@ -148,6 +157,18 @@ class Target:
         exposed = [url for url in urls if url.startswith("http://") and not is_loopback(url)]
         return tuple(sorted({urlsplit(url).hostname or "" for url in exposed}))
 
+    def in_mode(self, mode: str) -> Target:
+        """Return the target with what a mode takes away from it; ``""``: ``full`` on this machine, ``safe`` elsewhere.
+
+        Beyond ``full`` nothing under ``[allow]`` has an effect; a run that reads only moves no clock either.
+        """
+        mode = mode or (FULL if self.loopback else SAFE)
+        if mode == FULL:
+            return replace(self, mode=mode)
+        unused = self.unused or tuple(sorted(name for name, on in self.allow.items() if on))
+        control_url = "" if mode == READ_ONLY else self.control_url
+        return replace(self, mode=mode, allow={}, unused=unused, control_url=control_url)
+
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
         return {
@@ -162,7 +183,7 @@ class Target:
             name: {member: str(value) for member, value in identity.secrets().items()}
             for name, identity in self.identities.items()
         }
-        limits = {"max_wait": self.max_wait, "timeout": self.timeout}
+        limits = {"max_wait": self.max_wait, "timeout": self.timeout, "patience": self.patience}
         if self.requests_per_second:
             limits["requests_per_second"] = self.requests_per_second
         document: dict[str, Any] = {
@@ -198,6 +219,7 @@ class Target:
                 for name, table in self.others.items()
             },
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
+            **({"mode": self.mode} if self.mode != FULL else {}),
         }
 
 
@@ -217,12 +239,12 @@ def read_target(
     :class:`BadValueError` or :class:`MissingSecretError`.
     """
     document = _read_file(path) if path else {}
-    known = target_schema()
-    _refuse_unknown_keys(document, known, known, path or "")
+    schema = target_schema()
+    _refuse_unknown_keys(document, schema, schema, path or "")
     given = dict(flags or {})
     contract = given.get("contract") or environ.get("KMS_CONTRACT") or document.get("contract")
     system = system_of(str(contract).partition(",")[0]) if contract else first_system()
-    document = _overlay(document, _from_environment(environ, known, system))
+    document = _overlay(document, _from_environment(environ, schema, system))
     if PRINCIPAL in given.get("identities", {}):
         named = dict(given["identities"])
         given["identities"] = {**named, system.principal: named.pop(PRINCIPAL)}
@@ -244,6 +266,7 @@ def build_target(
     rate = _number("limits.requests_per_second", limits.get("requests_per_second"), low=0, exclusive=True)
     max_wait = _number("limits.max_wait", limits.get("max_wait"), low=0)
     timeout = _number("limits.timeout", limits.get("timeout"), low=0, exclusive=True)
+    patience = _number("limits.patience", limits.get("patience"), low=0)
     identities = {
         name: _identity(name, _check_table(f"identities.{name}", entry), base_url, environ)
         for name, entry in _table(document, "identities").items()
@@ -269,6 +292,7 @@ def build_target(
         requests_per_second=rate if rate is not None else (None if is_loopback(base_url) else DEFAULT_RATE),
         max_wait=DEFAULT_MAX_WAIT if max_wait is None else max_wait,
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        patience=DEFAULT_PATIENCE if patience is None else patience,
         others={name: _other(name, document[name]) for name in systems() if name in document},
     )
 
@@ -291,12 +315,12 @@ def _read_file(path: str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors put a mark first
     except FileNotFoundError:
         raise TargetFileError(path, "there is no such file") from None
-    except OSError as wrong:
-        raise TargetFileError(path, wrong.strerror or "it cannot be read") from None
+    except OSError as error:
+        raise TargetFileError(path, error.strerror or "it cannot be read") from None
     except UnicodeDecodeError:
         raise TargetFileError(path, "it is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as wrong:
-        raise TargetFileError(path, f"it is not TOML ({wrong})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise TargetFileError(path, f"it is not TOML ({error})") from None
 
 
 def _refuse_unknown_keys(
@@ -313,8 +337,8 @@ def _refuse_unknown_keys(
     for key, value in document.items():
         if key not in names and closed:
             near = did_you_mean(key, names)
-            known = f"did you mean {prefix + near!r}?" if near else f"known here: {', '.join(names)}."
-            raise UnknownTargetKeyError(path, prefix + key, known)
+            hint = f"did you mean {prefix + near!r}?" if near else f"known here: {', '.join(names)}."
+            raise UnknownTargetKeyError(path, prefix + key, hint)
         if key in named:
             _refuse_unknown_keys(value, named[key], root, path, f"{prefix}{key}.")
 
@@ -372,13 +396,43 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
 
 
 def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
+    _demand_texts(name, entry)
     api_key = _secret(name, "api_key", entry, base_url, environ)
     token = _secret(name, "token", entry, base_url, environ)
-    found = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
-    more = {member: value for member, value in found.items() if value is not None}
+    secrets = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
+    more = {member: value for member, value in secrets.items() if value is not None}
     if api_key is None and token is None and not more:
         raise MissingSecretError(name, "the table names none")
+    if api_key is not None and token is not None:
+        given = [key for key in entry if key.startswith(("api_key", "token"))]
+        why = "it has an API key and a token, and only one of them can be used"
+        raise BadValueError(
+            f"identities.{name}", ", ".join(_flagless(key) for key in given), why, "leave one of them out."
+        )
     return Identity(name, api_key=api_key, token=token, more=more)
+
+
+def _demand_texts(name: str, entry: Mapping[str, Any]) -> None:
+    """Refuse a value of an identity that is no text; it may be a secret, so only its kind is told."""
+    for key, value in entry.items():
+        if not isinstance(value, str):
+            kind = (
+                "a list"
+                if isinstance(value, list)
+                else "a table"
+                if isinstance(value, Mapping)
+                else "no text"
+            )
+            raise BadValueError(
+                f"identities.{name}.{key}",
+                "…",
+                f"it must be a text, and it is {kind}",
+                'write it in quotes: "..."',
+            )
+
+
+def _flagless(key: str) -> str:
+    return f"--{key.removesuffix('_flag').replace('_', '-')}" if key.endswith("_flag") else key
 
 
 def _secret(

@@ -15,8 +15,8 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,74 +25,31 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.evidence.exchange import GATEWAY, JSON, READS, UNSURE, Exchange, Received, Sent
+from kms_conformance.errors import SuiteError
+from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
-from kms_conformance.transport.body import bounded, json_document
-from kms_conformance.transport.crowd import Crowd
+from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
+from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
+from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
+from kms_conformance.transport.request import Recorded, Reply, Request
 from kms_conformance.transport.retry import Outages, from_gateway, gateway_pause, pause
 from kms_conformance.transport.tokens import Tokens
 from kms_conformance.transport.traffic import Traffic
+from kms_conformance.transport.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
+
+__all__ = ["Client", "Recorded", "Reply", "Request", "form_of"]
 
 LONGEST_TEXT = 2000
 LONGEST_SEARCH = 64 * 1024
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request before it is sent. No ``identity``: the one that may do everything.
-
-    ``token`` is a literal value of the header that says who asks, in place of the identity's; ``None`` means no header.
-
-    ``shown`` is the evidence in the body's place, where the body itself is not fit to be shown; ``reading`` turns the
-    answer's document into what is judged and kept, where the document is only an envelope around something else.
-    ``view`` names the other way of asking in which the request is made, where it is not the usual one.
-    ``system`` names another system than the contract's own that is asked, as its KMS is for a crypto unit.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
-    body: JSON = None
-    raw: bytes | None = None
-    identity: str = ""
-    token: str | None = ""
-    operation: str | None = None
-    step: str = ""
-    base_url: str = ""
-    system: str = ""
-    view: str = ""
-    shown: JSON = None
-    reading: Callable[[JSON], JSON] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The live answer: what a case needs to go on. Never stored."""
-
-    status: int
-    headers: httpx.Headers
-    body: JSON
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An answer of an earlier run: when it was asked for (seconds since the epoch), how long it took, its id."""
-
-    reply: Reply
-    started: float
-    duration: float
-    correlation: str
 
 
 class Client:
@@ -108,7 +65,10 @@ class Client:
         prefix: str = "x",
         rate_limit: RateLimit | None = None,
         traffic: Traffic | None = None,
+        *,
+        challenge: str = "",
     ) -> None:
+        self._challenge = challenge
         self.traffic = traffic or Traffic()
         self.target, self.redactor, self._prefix = target, redactor, prefix
         for name in _LOG_HEADERS:
@@ -117,7 +77,7 @@ class Client:
         self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
-        self._crowd = Crowd()
+        self._concurrency_limit = ConcurrencyLimit()
         self.tokens = Tokens(target, self._http, redactor, self.take_turn)
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
@@ -130,6 +90,8 @@ class Client:
         self._lock = threading.Lock()
         self._between = threading.local()
         self._outages = Outages()
+        self.unanswered = Unanswered(target, self._contract.preflight, self._status_of, self.tokens.forget)
+        self.tokens.is_gone = self.presence.leave
         for value, label in target.secrets().items():
             redactor.remember(value, label)
 
@@ -138,8 +100,19 @@ class Client:
         """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
 
+    def be_patient(self, patient: bool = True) -> None:
+        """Wait for an endpoint or a token issuer that does not answer, or not: whoever looks for one wants to know at once."""
+        self.unanswered.patient = patient
+        self.tokens.patience = self.target.patience if patient else 0.0
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the endpoint is there."""
+        return self.unanswered.presence
+
     def close(self) -> None:
         """Close every connection."""
+        self.presence.stop()
         self._http.close()
 
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
@@ -148,22 +121,32 @@ class Client:
         A 429 is waited out as its ``Retry-After`` says (see :mod:`kms_conformance.transport.retry`); the last answer counts,
         and its exchange notes how often the request was ``throttled`` before and for how many seconds it ``waited``.
         A request that only reads is sent again, up to twice, where a gateway answered; the exchange notes what came first,
-        or that its answer may not be the service's.
+        or that its answer may not be the service's. Where the endpoint is away (:mod:`kms_conformance.transport.outage`), it
+        is waited for; the exchange notes that no answer came for that reason, or may not have come for it.
         """
-        with self._crowd.place():
+        with self._concurrency_limit.place():
             return self._patiently(request, case)
+
+    def ask_once(self, request: Request, case: str) -> Exchange:
+        """Send a harmless request without any patience: what is answered first counts."""
+        return self._once(request, case)[1]
 
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         outages: list[str] = []
-        waited = 0.0
+        waited, lost = 0.0, 0
         between = self.noted()
         for tried in itertools.count(1):
+            begun = time.time()
             reply, exchange = self._once(request, case)
-            if reply is None:
+            exchange, again = self.unanswered.look(request, exchange, begun, lost + 1)
+            if again:
+                lost += 1
+                continue
+            if reply is None or OUTAGE in exchange.notes:
                 break
             throttled = exchange.code in self._contract.throttled
             status = HTTPStatus.TOO_MANY_REQUESTS if throttled else reply.status
-            wait = pause(status, reply.headers, tried - len(outages))
+            wait = pause(status, reply.headers, tried - lost - len(outages))
             if wait is None and from_gateway(reply.status, reply.content):
                 wait = gateway_pause(request.method, reply.headers, len(outages) + 1)
                 if wait is not None:
@@ -171,17 +154,34 @@ class Client:
             if wait is None:
                 break
             if status == HTTPStatus.TOO_MANY_REQUESTS:
-                self._crowd.refused(case)
+                self._concurrency_limit.refused(case)
             waited += wait
             self.traffic.waits(wait)
             time.sleep(wait)
-        self._crowd.answered()
+        self._concurrency_limit.answered()
         if waited:
-            notes = {**exchange.notes, "throttled": str(tried - 1 - len(outages)), "waited": f"{waited:.3f}"}
+            notes = {
+                **exchange.notes,
+                "throttled": str(tried - 1 - lost - len(outages)),
+                "waited": f"{waited:.3f}",
+            }
             exchange = replace(exchange, notes=notes)
         if between:
             exchange = replace(exchange, notes={**exchange.notes, **between})
         return reply, self._noted(exchange, reply, outages)
+
+    def _status_of(self, request: Request) -> int:
+        """Send a request that is no evidence; return the status of its answer, 0 where no complete one came."""
+        self.take_turn()
+        try:
+            built = self._build(request, "presence")[1]
+        except SuiteError:
+            built = self._build(replace(request, token=None), "presence")[1]
+        try:
+            with contextlib.closing(self._transport.handle_request(built)) as answer:
+                return answer.status_code
+        except httpx.HTTPError:
+            return 0
 
     def _noted(self, exchange: Exchange, reply: Reply | None, outages: list[str]) -> Exchange:
         """Return the exchange with a note on the gateway's answers, where there were any."""
@@ -233,7 +233,14 @@ class Client:
         """Send bytes as they are to the target; return what came back, and what went wrong."""
         self.take_turn()
         url = urlsplit(self.target.base_url)
-        return exchange_bytes(url.hostname or "", url.port, data, tls=url.scheme == "https")
+        return exchange_bytes(
+            url.hostname or "", url.port, data, tls=url.scheme == "https", seconds=self.target.timeout
+        )
+
+    def user_agent(self, case: str) -> str:
+        """Return how a request of a case names its sender: suite, version, case, and the run's challenge if there is one."""
+        challenge = f" challenge/{self._challenge}" if self._challenge else ""
+        return f"kms-conformance/{__version__} ({case}){challenge}"
 
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
@@ -243,7 +250,16 @@ class Client:
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
         with self._http.stream(method, url, json=body) as answer:
-            return httpx.Response(answer.status_code, content=bounded(answer.iter_bytes()))
+            reply = httpx.Response(answer.status_code, content=read_body(answer))
+        self.note_made(reply)
+        return reply
+
+    def note_made(self, reply: httpx.Response) -> None:
+        """Add the id of what the control protocol has made to the note of the request."""
+        document = json_document(reply.content)
+        if isinstance(document, dict) and isinstance(document.get("id"), str):
+            *earlier, asked = self._between.notes
+            self._between.notes = [*earlier, [*asked, document["id"]]]
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
         """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
@@ -251,7 +267,7 @@ class Client:
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
-            "user-agent": f"kms-conformance/{__version__} ({case})",
+            "user-agent": self.user_agent(case),
             **({correlation: str(uuid.uuid4())} if correlation else {}),
             **request.headers,
         }
@@ -276,13 +292,24 @@ class Client:
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)
         self.take_turn()
+        with self.redactor.under_way.stretch():
+            return self._exchanged(request, headers, built, notes, case)
+
+    def _exchanged(
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        built: httpx.Request,
+        notes: Mapping[str, str],
+        case: str,
+    ) -> tuple[Reply | None, Exchange]:
         started, begun = time.time(), time.perf_counter()
         try:
             reply, trouble = self._read(built), ""
         except httpx.TimeoutException:
-            reply, trouble = None, f"no complete answer within {self.target.timeout:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL) as wrong:
-            reply, trouble = None, _trouble(wrong)
+            reply, trouble = None, f"{LATE} {self.target.timeout:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reply, trouble = None, _trouble(error)
         ended = time.perf_counter()
         with self._lock:
             self.sent += 1
@@ -308,7 +335,7 @@ class Client:
         # Straight to the transport: no redirects, no cookies, no retries, and half the time of a full client.
         answer = self._transport.handle_request(built)
         try:
-            content = bounded(answer.iter_bytes())
+            content = read_body(answer)
         finally:
             answer.close()
         return Reply(answer.status_code, answer.headers, json_document(content), content)
@@ -385,7 +412,8 @@ class Client:
     def _forms(self, body: JSON) -> dict[str, str]:
         """Say of what form the secrets of a request are, so that others of the same form can be made."""
         forms = {
-            self.redactor.remember(value, "secret"): form_of(value) for value in self.redactor.guarded(body)
+            self.redactor.remember(value, "secret"): form_of(value)
+            for value in self.redactor.guarded(body, sealed=True)
         }
         return {"forms": json.dumps(forms)} if forms else {}
 
@@ -415,16 +443,18 @@ def form_of(value: str) -> str:
         return f"text {len(value)}"
 
 
-def _trouble(wrong: Exception) -> str:
+def _trouble(error: Exception) -> str:
     """Say what happened to the connection, in the words of the field and in none of the server's own.
 
     A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
     """
-    if isinstance(wrong, httpx.ConnectError):
-        return f"no connection ({wrong})"
-    told = re.split(r"[(:]|b['\"]", str(wrong), maxsplit=1)[0].strip().rstrip(".").lower()
-    if isinstance(wrong, httpx.RemoteProtocolError):
+    if isinstance(error, UnfitAnswerError):
+        return str(error)
+    if isinstance(error, httpx.ConnectError):
+        return f"{NO_CONNECTION} ({error})"
+    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    if isinstance(error, httpx.RemoteProtocolError):
         if told.startswith(("peer closed", "server disconnected")):
             return f"a connection closed before the answer was complete ({told})"
         return f"an answer that is not HTTP ({told})"
-    return f"a broken connection ({told or type(wrong).__name__})"
+    return f"{BROKEN} ({told or type(error).__name__})"

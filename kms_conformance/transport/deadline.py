@@ -17,6 +17,7 @@ from contextlib import suppress
 
 import httpx
 
+from kms_conformance.transport.body import UnfitAnswerError
 from kms_conformance.transport.parsing import CUT, NOT_HTTP, ParsedAnswer
 from kms_conformance.transport.tls import authorities
 from kms_conformance.transport.traffic import Traffic
@@ -35,7 +36,7 @@ def acknowledge_at_once(connection: socket.socket | None) -> None:
     """Have the next answer acknowledged without delay, where the system can.
 
     A server that writes head and body apart, and leaves Nagle's algorithm on, sends the body only when the head is
-    acknowledged: 40 ms later, for every request. Linux forgets the wish, so it is told before each answer.
+    acknowledged: 40 ms later, for every request. Linux resets the option after a while, so it is set before each answer.
     """
     option = getattr(socket, "TCP_QUICKACK", None)
     if option is not None and connection is not None:
@@ -155,8 +156,8 @@ class DeadlineTransport(httpx.BaseTransport):
             return _Connection(place, until, self._traffic)
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time", request=request) from None
-        except (OSError, UnicodeError) as wrong:
-            raise httpx.ConnectError(str(wrong), request=request) from wrong
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(str(error), request=request) from error
 
     def close(self) -> None:
         """Close every connection."""
@@ -181,14 +182,14 @@ def _exchange(
         connection.receive(parsed, until)
     except TimeoutError:
         raise httpx.ReadTimeout("the answer was not complete in time", request=request) from None
-    except OSError as wrong:
-        raise httpx.ReadError(str(wrong), request=request) from wrong
+    except OSError as error:
+        raise httpx.ReadError(str(error), request=request) from error
     if parsed.trouble == CUT:
         raise httpx.RemoteProtocolError(_CUT_SHORT if parsed.heard else _DISCONNECTED, request=request)
     if parsed.trouble == NOT_HTTP:
         raise httpx.RemoteProtocolError(parsed.why, request=request)
     if parsed.trouble:
-        raise httpx.ReadError(parsed.trouble, request=request)
+        raise UnfitAnswerError(parsed.trouble, request=request)
 
 
 def _encoded(request: httpx.Request) -> bytes:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import httptools
 
-from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
+from kms_conformance.transport.body import LARGEST_BODY, LARGEST_HEAD, MOST_HEADERS, TOO_LARGE, TOO_LONG_HEAD
 
 _BODYLESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 CUT = "a connection closed before the answer was complete"
@@ -29,19 +29,25 @@ class ParsedAnswer:
         self.reusable = True
         self._head, self._headed, self._framed = head, False, False
         self._chunks: list[bytes] = []
-        self._size = 0
+        self._size = self._fed = self._number = self._named = 0
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         self.heard = True
+        self._fed += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.reusable = False
             if not self.done:
-                self.why = type(wrong).__name__
+                self.why = type(error).__name__
                 self.fail(NOT_HTTP)
+        # What the parser keeps for itself: a header without end, or pieces of a body that are all frame.
+        if not self._headed and self._fed > LARGEST_HEAD + len(data) and not self.done:
+            self.fail(TOO_LONG_HEAD)
+        elif self._fed > 2 * LARGEST_BODY and not self.done:
+            self.fail(TOO_LARGE)
 
     def ended(self) -> None:
         """Take in that the other side has closed: an answer without length ends there, any other is cut short."""
@@ -58,7 +64,12 @@ class ParsedAnswer:
     # --- httptools -------------------------------------------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Take a header, of the head or behind the body."""
+        self._number += 1
+        self._named += len(name) + len(value)
+        if self._number > MOST_HEADERS or self._named > LARGEST_HEAD:
+            self.fail(self.trouble or TOO_LONG_HEAD)
+            return
         known = name.decode("latin-1").lower()
         self._framed = self._framed or known in {"content-length", "transfer-encoding"}
         self.headers.append((known, value.decode("latin-1").strip(" \t")))
@@ -79,7 +90,8 @@ class ParsedAnswer:
         """Take a piece of the body."""
         self._size += len(body)
         if self._size > LARGEST_BODY:
-            self.fail(TOO_LARGE)
+            self.fail(self.trouble or TOO_LARGE)
+            self._chunks.clear()
             return
         self._chunks.append(body)
 

@@ -1,8 +1,8 @@
-"""Requests in flight: many at once over pooled connections, with as little work for each as HTTP/1.1 allows.
+"""Many requests at once over pooled connections, with as little work for each as HTTP/1.1 allows.
 
 A full client spends more on a request than the endpoint does. Here a request is written as bytes, an answer is taken
 apart by the parser of httptools, and each connection carries one request at a time. Nothing is tidied up on the way: a
-path with dots or odd escapes leaves as it is.
+path with dots or odd escapes is sent unchanged.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import itertools
 import math
 import ssl
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from kms_conformance.transport.body import LARGEST_BODY, TOO_LARGE
+from kms_conformance.transport.body import UnfitAnswerError, beyond, unpacked
 from kms_conformance.transport.deadline import acknowledge_at_once
+from kms_conformance.transport.outage import LATE, NO_CONNECTION
 from kms_conformance.transport.parsing import ParsedAnswer
 from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
 from kms_conformance.transport.tls import authorities
@@ -29,7 +29,6 @@ CONNECTIONS = 16
 _MOST = 64
 _OWN_WORK = 0.002
 """Seconds that a request costs this process."""
-_GZIP = zlib.MAX_WBITS | 16
 
 Job = TypeVar("Job")
 Turn: TypeAlias = Callable[[], Awaitable[None]]
@@ -48,7 +47,7 @@ def in_flight(round_trip: float, per_second: float | None) -> int:
 
 
 @dataclass(slots=True)
-class Landed:
+class SendResult:
     """What became of a request: an answer, or in ``trouble`` why there is none. ``duration`` is seconds.
 
     ``again``: it left twice, as the connection broke before any answer; the first time it may have been received.
@@ -81,11 +80,11 @@ class Outgoing:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
 
 
-class Endpoint:
-    """An endpoint as the bytes need it; a request that is refused with 429 waits as it is told.
+class Sender:
+    """Sends requests to one endpoint, and sends one again, after the wait that the answer asks for, on a 429.
 
-    So does one that only reads and that a gateway answered (:mod:`kms_conformance.transport.retry`). ``waits`` is told of
-    each wait, in seconds.
+    A request that only reads is sent again too where a gateway answered it (:mod:`kms_conformance.transport.retry`).
+    ``waits`` is called with the seconds of each wait.
     """
 
     def __init__(
@@ -101,16 +100,18 @@ class Endpoint:
         self._tls = authorities() if tls else None
         self._timeout = timeout
 
-    def _line(self) -> _Line:
-        return _Line(self._host, self._port, self._tls, self._timeout)
+    def _new_connection(self) -> _Connection:
+        return _Connection(self._host, self._port, self._tls, self._timeout)
 
-    async def _patiently(self, line: _Line, outgoing: Outgoing, turn: Turn | None) -> Landed:
+    async def _send_with_retries(
+        self, connection: _Connection, outgoing: Outgoing, turn: Turn | None
+    ) -> SendResult:
         content = outgoing.encode(self._authority, self._prefix)
         outages = 0
         for tried in itertools.count(1):
             if turn is not None:
                 await turn()
-            answer = await line.ask(content, head=outgoing.method == "HEAD")
+            answer = await connection.ask(content, head=outgoing.method == "HEAD")
             headers = dict(answer.headers)
             wait = pause(answer.status, headers, tried - outages)
             if wait is None and from_gateway(answer.status, answer.content):
@@ -123,7 +124,7 @@ class Endpoint:
         return answer
 
 
-class Single(Endpoint):
+class SerialSender(Sender):
     """Sends one request after the other from ordinary code, over one connection; ``take_turn`` waits for a rate limit."""
 
     def __init__(
@@ -136,11 +137,11 @@ class Single(Endpoint):
         super().__init__(base_url, timeout, waits)
         self._take_turn = take_turn
         self._loop = asyncio.new_event_loop()
-        self._kept = self._line()
+        self._kept = self._new_connection()
 
-    def ask(self, outgoing: Outgoing) -> Landed:
+    def ask(self, outgoing: Outgoing) -> SendResult:
         """Send a request and return what became of it."""
-        return self._loop.run_until_complete(self._patiently(self._kept, outgoing, self._turn))
+        return self._loop.run_until_complete(self._send_with_retries(self._kept, outgoing, self._turn))
 
     async def _turn(self) -> None:
         # Nothing else runs in this loop.
@@ -148,12 +149,12 @@ class Single(Endpoint):
 
     def close(self) -> None:
         """Close the connection."""
-        self._kept.hang_up()
+        self._kept.close()
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
 
-class Flight(Endpoint, Generic[Job]):
+class ParallelSender(Sender, Generic[Job]):
     """Sends jobs to one endpoint, ``connections`` at a time."""
 
     def __init__(
@@ -170,28 +171,28 @@ class Flight(Endpoint, Generic[Job]):
         self,
         jobs: Iterable[Job],
         write: Callable[[Job], Outgoing | None],
-        landed: Callable[[Job, Landed], bool],
+        on_result: Callable[[Job, SendResult], bool],
         turn: Turn | None = None,
     ) -> None:
-        """Send every job; ``landed`` gets each answer as it comes and may return ``False`` to stop the flight.
+        """Send every job; ``on_result`` gets each answer as it comes and returns ``False`` to send no more.
 
         ``write`` makes a job's request when its turn comes, or ``None`` to leave it out; ``turn`` waits for the rate
         limit. Raises what these raise.
         """
-        asyncio.run(self._run(iter(jobs), write, landed, turn))
+        asyncio.run(self._run(iter(jobs), write, on_result, turn))
 
     async def _run(
         self,
         jobs: Iterator[Job],
         write: Callable[[Job], Outgoing | None],
-        landed: Callable[[Job, Landed], bool],
+        on_result: Callable[[Job, SendResult], bool],
         turn: Turn | None,
     ) -> None:
         going = True
 
         async def work() -> None:
             nonlocal going
-            line = self._line()
+            connection = self._new_connection()
             try:
                 while going:
                     job = next(jobs, None)
@@ -200,64 +201,66 @@ class Flight(Endpoint, Generic[Job]):
                     outgoing = write(job)
                     if outgoing is None:
                         continue
-                    answer = await self._patiently(line, outgoing, turn)
-                    going = landed(job, answer) and going
+                    answer = await self._send_with_retries(connection, outgoing, turn)
+                    going = on_result(job, answer) and going
             finally:
-                line.hang_up()
+                connection.close()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(self._connections):
                 group.create_task(work())
 
 
-class _Line:
+class _Connection:
     """One connection, opened when needed and opened again when the other side has closed it."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> None:
         self._where: dict[str, Any] = {"host": host, "port": port, "ssl": tls}
         self._timeout = timeout
-        self._call: _Call | None = None
+        self._protocol: _HttpProtocol | None = None
 
-    async def ask(self, content: bytes, *, head: bool) -> Landed:
+    async def ask(self, content: bytes, *, head: bool) -> SendResult:
         """Send a request and wait for its answer; a connection that died while idle is replaced once."""
         begun = time.perf_counter()
-        used = self._call is not None and self._call.usable
+        used = self._protocol is not None and self._protocol.usable
         answer = await self._once(content, head=head)
         if (
             answer.trouble
             and used
-            and self._call is not None
-            and not self._call.heard
-            and not self._call.late
+            and self._protocol is not None
+            and not self._protocol.heard
+            and not self._protocol.late
         ):
-            self.hang_up()
+            self.close()
             answer = await self._once(content, head=head)
             answer.again = True
         answer.duration = time.perf_counter() - begun
         if answer.trouble:
-            self.hang_up()
+            self.close()
         return answer
 
-    async def _once(self, content: bytes, *, head: bool) -> Landed:
-        if self._call is None or not self._call.usable:
-            self.hang_up()
+    async def _once(self, content: bytes, *, head: bool) -> SendResult:
+        if self._protocol is None or not self._protocol.usable:
+            self.close()
             try:
                 async with asyncio.timeout(self._timeout):
-                    _, self._call = await asyncio.get_running_loop().create_connection(_Call, **self._where)
+                    _, self._protocol = await asyncio.get_running_loop().create_connection(
+                        _HttpProtocol, **self._where
+                    )
             except TimeoutError:
-                return Landed(trouble=f"no complete answer within {self._timeout:g} s")
-            except OSError as wrong:
-                return Landed(trouble=f"no connection ({type(wrong).__name__})")
-        return await self._call.send(content, self._timeout, head=head)
+                return SendResult(trouble=f"{LATE} {self._timeout:g} s")
+            except OSError as error:
+                return SendResult(trouble=f"{NO_CONNECTION} ({type(error).__name__})")
+        return await self._protocol.send(content, self._timeout, head=head)
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Close the connection."""
-        if self._call is not None:
-            self._call.close()
-            self._call = None
+        if self._protocol is not None:
+            self._protocol.close()
+            self._protocol = None
 
 
-class _Call(asyncio.Protocol):
+class _HttpProtocol(asyncio.Protocol):
     """The protocol of a connection: one request, one answer, at a time."""
 
     def __init__(self) -> None:
@@ -277,7 +280,7 @@ class _Call(asyncio.Protocol):
         """Whether any byte of the answer has come."""
         return self._parsed.heard
 
-    async def send(self, content: bytes, seconds: float, *, head: bool) -> Landed:
+    async def send(self, content: bytes, seconds: float, *, head: bool) -> SendResult:
         """Send a request; the answer's trouble says what went wrong."""
         assert self._transport is not None
         parsed = self._parsed = ParsedAnswer(head=head)
@@ -293,7 +296,7 @@ class _Call(asyncio.Protocol):
             alarm.cancel()
             self._waiting = None
         trouble = f"{parsed.trouble} ({parsed.why})" if parsed.why else parsed.trouble
-        answer = Landed(parsed.status, parsed.headers, parsed.content, trouble=trouble)
+        answer = SendResult(parsed.status, parsed.headers, parsed.content, trouble=trouble)
         if not answer.trouble:
             self._unpack(answer)
         return answer
@@ -338,22 +341,15 @@ class _Call(asyncio.Protocol):
     def _too_late(self, timeout: float) -> None:
         if self._waiting is not None and not self._waiting.done():
             self.late = True
-            self._parsed.fail(f"no complete answer within {timeout:g} s")
+            self._parsed.fail(f"{LATE} {timeout:g} s")
             self._went_on()
 
-    def _unpack(self, answer: Landed) -> None:
-        encoding = next(
-            (value.strip().lower() for name, value in answer.headers if name == "content-encoding"), ""
-        )
-        if not answer.content or encoding not in {"gzip", "deflate"}:
-            return
-        unpacker = zlib.decompressobj(_GZIP if encoding == "gzip" else zlib.MAX_WBITS)
+    def _unpack(self, answer: SendResult) -> None:
+        codings = ",".join(value for name, value in answer.headers if name == "content-encoding")
         try:
-            answer.content = unpacker.decompress(answer.content, LARGEST_BODY + 1)
-        except zlib.error:
-            answer.trouble = f"a body that is not {encoding}, although the answer says so"
-            return
-        if len(answer.content) > LARGEST_BODY:
-            answer.trouble = TOO_LARGE
-        elif not unpacker.eof:
-            answer.trouble = f"a body that is not {encoding}, although the answer says so"
+            answer.content = unpacked(answer.content, codings)
+            answer.trouble = beyond(answer.content)
+        except UnfitAnswerError as wrong:
+            answer.trouble = str(wrong)
+        if answer.trouble:
+            answer.content = b""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import suppress
 
 import httptools
 
-from kms_conformance.transport.body import LARGEST_BODY
+from kms_conformance.transport.body import LARGEST_BODY, MOST_HEADERS
 from kms_conformance.transport.tls import authorities
 
 _SILENCE = 1.5
@@ -20,11 +21,16 @@ class RawAnswers:
     def __init__(self, data: bytes) -> None:
         self.count, self.status = 0, 0
         self.headers: list[tuple[str, str]] = []
-        self.content = b""
+        self._pieces: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         # What was complete before an error counts.
         with suppress(httptools.HttpParserError):
             self._parser.feed_data(data)
+
+    @property
+    def content(self) -> bytes:
+        """The body of the first."""
+        return b"".join(self._pieces)
 
     def on_message_begin(self) -> None:
         """Count an answer."""
@@ -32,7 +38,7 @@ class RawAnswers:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the first."""
-        if self.count == 1:
+        if self.count == 1 and len(self.headers) < MOST_HEADERS:
             self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
@@ -43,19 +49,21 @@ class RawAnswers:
     def on_body(self, body: bytes) -> None:
         """Keep the body of the first."""
         if self.count == 1:
-            self.content += body
+            self._pieces.append(body)
 
 
-def exchange_bytes(host: str, port: int | None, content: bytes, *, tls: bool) -> tuple[bytes, str]:
-    """Send bytes and read until the other side closes or falls silent; return what came and what went wrong."""
+def exchange_bytes(
+    host: str, port: int | None, content: bytes, *, tls: bool, seconds: float = 15.0
+) -> tuple[bytes, str]:
+    """Send bytes and read until the other side closes, falls silent or has spoken for some ``seconds``; return what came and what went wrong."""
     context = authorities() if tls else None
-    received = bytearray()
+    received, until = bytearray(), time.monotonic() + seconds
     try:
         plain = socket.create_connection((host, port or (443 if tls else 80)), timeout=_SILENCE * 2)
         with plain, context.wrap_socket(plain, server_hostname=host) if context else plain as line:
             line.settimeout(_SILENCE)
             line.sendall(content)
-            while len(received) < LARGEST_BODY:
+            while len(received) < LARGEST_BODY and time.monotonic() < until:
                 piece = line.recv(65536)
                 if not piece:
                     break

@@ -23,14 +23,14 @@ def pause(status: int, headers: Mapping[str, str], tried: int) -> float | None:
 
     ``headers`` have names in lower case; ``tried`` is how often the request was sent. ``Retry-After`` is seconds or a
     date (RFC 9110, section 10.2.3), the date by the server's own clock where the answer tells it. Without it the waits
-    double, as the known clients' do. Nobody knocks sooner than told: an answer that asks for a longer wait counts.
+    double, as in the vendor's clients. An answer that asks for more than 30 s counts as it is.
     """
     if status != HTTPStatus.TOO_MANY_REQUESTS or tried >= _TRIES:
         return None
-    told = _told(headers.get("retry-after", "").strip(), headers.get("date", ""))
-    if told is not None and told > _LONGEST:
+    retry_after = _retry_after(headers.get("retry-after", "").strip(), headers.get("date", ""))
+    if retry_after is not None and retry_after > _LONGEST:
         return None
-    return min(max(2.0 ** (tried - 1) if told is None else told, _SHORTEST), _LONGEST)
+    return min(max(2.0 ** (tried - 1) if retry_after is None else retry_after, _SHORTEST), _LONGEST)
 
 
 def from_gateway(status: int, content: bytes) -> bool:
@@ -45,8 +45,10 @@ def gateway_pause(method: str, headers: Mapping[str, str], tried: int) -> float 
     """
     if method not in READS or tried >= IN_A_ROW:
         return None
-    told = _told(headers.get("retry-after", "").strip(), headers.get("date", ""))
-    return min(max(_SHORTEST * 2 ** (tried - 1) if told is None else told, _SHORTEST), _LONGEST_OUTAGE)
+    retry_after = _retry_after(headers.get("retry-after", "").strip(), headers.get("date", ""))
+    return min(
+        max(_SHORTEST * 2 ** (tried - 1) if retry_after is None else retry_after, _SHORTEST), _LONGEST_OUTAGE
+    )
 
 
 class Outages:
@@ -64,7 +66,7 @@ class Outages:
         return self._rows[what] < IN_A_ROW
 
 
-def _told(after: str, date: str) -> float | None:
+def _retry_after(after: str, date: str) -> float | None:
     if after.isascii() and after.isdigit():
         return float(after)
     until = _seconds(after)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import itertools
 import re
 import threading
 import time
@@ -15,9 +14,12 @@ import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
-from kms_conformance.transport.body import bounded, json_document
+from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
+from kms_conformance.transport.claims import claims_of
+from kms_conformance.transport.outage import delay, is_away
 
 if TYPE_CHECKING:
+    from kms_conformance.system import Grant
     from kms_conformance.target.target import Target
 
 _EARLY = 60.0
@@ -26,6 +28,14 @@ _CODE = re.compile(r"[A-Za-z]{2,8}[0-9]{3,5}[A-Za-z]?|[a-z_]{4,24}")
 _ROLE_CLAIMS = ("roles", "role")
 _ROLE = re.compile(r"[A-Za-z][\w.:/-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x20-\x7e]+")
+
+
+class _NobodyThereError(Exception):
+    """Nobody has answered, or a gateway; ``why`` says it in words that quote no secret."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Tokens:
@@ -39,6 +49,8 @@ class Tokens:
         take_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self._target, self._http, self._redactor, self._take_turn = target, http, redactor, take_turn
+        self.patience = 0.0
+        self.is_gone: Callable[[float], None] = lambda _: None
         self._held: dict[str, tuple[Secret, float]] = {}
         # One lock each: whoever waits for one identity's token keeps nobody from using another's.
         self._locks = {name: threading.Lock() for name in target.identities}
@@ -53,9 +65,14 @@ class Tokens:
         with self._locks[name]:
             token, until = self._held.get(name, (Secret(""), 0.0))
             if time.time() >= until:
-                token, until = self._fetch(name, identity.api_key or Secret(""))
+                with self._redactor.under_way.stretch():
+                    token, until = self._fetch(name, identity.api_key or Secret(""))
                 self._held[name] = (token, until)
         return token
+
+    def forget(self) -> None:
+        """Forget the tokens that were fetched: an issuer that was away may not know them any more."""
+        self._held.clear()
 
     def roles(self) -> dict[str, tuple[str, ...]]:
         """Return what the tokens in use tell of the roles of their identities; nothing else of them leaves this place."""
@@ -71,6 +88,21 @@ class Tokens:
         url, grant = self._target.iam_url, self._target.system.grant
         if grant is None:
             raise MissingSecretError(name, f"{self._target.contract} takes tokens, not API keys")
+        begun, until = time.time(), time.monotonic() + self.patience
+        for tried in itertools.count(1):
+            try:
+                return self._asked(name, url, grant, api_key)
+            except _NobodyThereError as wrong:
+                if time.monotonic() + delay(tried) > until:
+                    if self.patience:
+                        self.is_gone(begun)
+                    self.patience = 0.0  # whoever asks next need not wait as long again
+                    raise TokenRefusedError(name, url, wrong.why) from None
+            time.sleep(delay(tried))
+        raise AssertionError
+
+    def _asked(self, name: str, url: str, grant: Grant, api_key: Secret) -> tuple[Secret, float]:
+        """Ask once; raise :class:`_NobodyThereError` where no answer came, or one of a gateway."""
         self._take_turn()
         try:
             with self._http.stream(
@@ -79,14 +111,16 @@ class Tokens:
                 data={"grant_type": grant.type, grant.member: str(api_key)},
                 headers={"accept": "application/json"},
             ) as answer:
-                content = bounded(answer.iter_bytes())
+                content = read_body(answer, LARGEST_TOKEN)
+        except UnfitAnswerError as wrong:
+            raise TokenRefusedError(name, url, str(wrong)) from None
         except httpx.HTTPError as error:
             # Only a connection that never came about is sure to quote nothing that was sent or received.
             why = (
                 f"no connection ({error})" if isinstance(error, httpx.ConnectError) else type(error).__name__
             )
-            raise TokenRefusedError(name, url, f"no answer: {why}") from None
-        document = json_document(content, lenient=True)
+            raise _NobodyThereError(f"no answer: {why}") from None
+        document = json_document(content, lenient=True, as_it_is=True)
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:
             code = document.get("errorCode") if isinstance(document, dict) else None
@@ -98,7 +132,9 @@ class Tokens:
                 else f"status {answer.status_code}"
             )
             seen += f" {code}" if shown else ""
-            raise TokenRefusedError(name, url, seen) from None
+            raise (
+                _NobodyThereError(seen) if is_away(answer.status_code) else TokenRefusedError(name, url, seen)
+            ) from None
         self._redactor.remember(token, "token")
         if not _TOKEN.fullmatch(token):
             raise TokenRefusedError(name, url, "its token holds signs that no header can carry") from None
@@ -111,15 +147,11 @@ class Tokens:
 
 def roles_in(token: str) -> tuple[str, ...]:
     """Return the roles that a JSON Web Token (RFC 7519) names; none where it names none or is none."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return ()
-    told = [claims.get(name) for name in _ROLE_CLAIMS] if isinstance(claims, dict) else []
+    claims = claims_of(token) or {}
+    values = [claims.get(name) for name in _ROLE_CLAIMS]
     names = [
         name
-        for value in told
+        for value in values
         for name in ([value] if isinstance(value, str) else value if isinstance(value, list | dict) else ())
     ]
     return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and _ROLE.fullmatch(name)))

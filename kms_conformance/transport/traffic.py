@@ -34,9 +34,9 @@ class Traffic:
 
     def connected(self, name: str, address: Any) -> None:
         """Note where a connection to a server, named as host and port, has led: an address of the socket module."""
-        told = ":".join(map(str, address[:2])) if isinstance(address, tuple) else str(address)
+        shown = ":".join(map(str, address[:2])) if isinstance(address, tuple) else str(address)
         with self._lock:
-            self._addresses.setdefault(name, {})[told] = None
+            self._addresses.setdefault(name, {})[shown] = None
 
     def secured(self, name: str, connection: ssl.SSLObject | ssl.SSLSocket | None) -> None:
         """Note the certificate that a server has shown; the handshake is done."""
@@ -47,10 +47,10 @@ class Traffic:
             return
         digest = hashlib.sha256(shown).hexdigest()
         with self._lock:
-            known = self._certificates.setdefault(name, {})
-            if digest not in known:
+            certificates = self._certificates.setdefault(name, {})
+            if digest not in certificates:
                 cipher = connection.cipher()
-                known[digest] = {
+                certificates[digest] = {
                     "tls": connection.version() or "",
                     "cipher": cipher[0] if cipher else "",
                     "sha256": digest,

@@ -1,8 +1,8 @@
-"""Two documents held against each other where one was made anew: what differs from run to run is matched, nothing else.
+"""Compares two documents of which one was made anew: only what differs from run to run may differ, and consistently.
 
 A case that is played again makes its own ids, times, key material and tokens. Each such value stands for one of the
-recorded run: the first meeting binds the two, in both directions, and from then on each may stand for nothing else.
-Everything else has to be equal, sign by sign.
+recorded run: the first pair binds the two, in both directions, and from then on each may stand for nothing else.
+Everything else has to be equal, character by character.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Alignment:
                 for value in document:
                     self.know(value)
             case str():
-                for found in _VARIABLE.finditer(document):
-                    self.recorded.setdefault(found[0], found[0])
-                    self.anew.setdefault(found[0], found[0])
+                for match in _VARIABLE.finditer(document):
+                    self.recorded.setdefault(match[0], match[0])
+                    self.anew.setdefault(match[0], match[0])
 
     def demand(self, anew: Any, recorded: Any, where: str) -> None:
         """Hold two documents against each other; raise :class:`DepartureError` where they differ."""
@@ -121,4 +121,4 @@ class Alignment:
 
 
 def _skeleton(text: str) -> str:
-    return _VARIABLE.sub(lambda found: f"\0{found.lastgroup}\0", text)
+    return _VARIABLE.sub(lambda match: f"\0{match.lastgroup}\0", text)

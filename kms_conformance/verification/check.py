@@ -25,11 +25,11 @@ from kms_conformance.outputs import allure, har, manifest, results, write_all
 from kms_conformance.outputs.files import read_file
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.run.options import SEED, FuzzOptions
-from kms_conformance.target.target import Target, build_target
+from kms_conformance.target.target import FULL, Target, build_target
 from kms_conformance.verification import coherence, outcomes
 from kms_conformance.verification.installed import InstalledCase, installed_cases
 from kms_conformance.verification.rejudge import differences, read_record, run_of, text_of
-from kms_conformance.verification.replay import Replayed, Surroundings, replay
+from kms_conformance.verification.replay import ReplayContext, Replayed, replay
 
 _CONTROL = "/_control"
 _FEW = 12
@@ -65,13 +65,13 @@ def examine(directory: Path) -> Examination:
             )
         run = run_of(record, transcript, directory)
         return _examined(directory, record, run, {exchange.case for exchange, _ in transcript})
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as wrong:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise RecordError(
-            str(directory), f"a member of results.json is missing or of the wrong kind ({wrong!r})"
-        ) from wrong
+            str(directory), f"a member of results.json is missing or of the wrong kind ({error!r})"
+        ) from error
 
 
-def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[str]) -> Examination:
+def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[str]) -> Examination:
     again = results.render(run)
     installed: dict[str, InstalledCase] = {}
     for block in record["contracts"]:
@@ -82,14 +82,14 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, told: set[st
     wrong, notes, unkept = list(_set_of_cases(run, record, installed)), [], 0
     wrong += [
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
-        for case_id in sorted(told - {case.id for case in run.cases})
+        for case_id in sorted(listed - {case.id for case in run.cases})
     ]
     for case, replayed in _replayed(run, record, installed):
         wrong += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.wrong]
         contract = load_contract(case.contract)
         if replayed.instead and _of_fuzzer(case, contract):
             unkept += case.checks
-            wrong += _not_told(case, contract)
+            wrong += _unreported(case, contract)
         elif replayed.instead:
             wrong += outcomes.complaints(case, installed[case.id].info, contract, record["edition"])
             notes.append(f"{case.id} was not played again: {replayed.instead}")
@@ -123,8 +123,8 @@ def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:
     names = ", ".join(block["id"] for block in record["contracts"])
     cases = f"{len(run.cases)} of {len(run.cases) + missing}" if missing else f"every one of {len(run.cases)}"
     entries = len(record["baseline"])
-    known = f"a baseline of {entries} entries" if entries else "no baseline"
-    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}, {known}"
+    baseline = f"a baseline of {entries} entries" if entries else "no baseline"
+    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}, {baseline}"
 
 
 def _set_of_cases(
@@ -149,13 +149,13 @@ def _replayed(
 ) -> Iterator[tuple[CaseResult, Replayed]]:
     """Play each case again."""
     target, fuzz = _target(record["target"]), _fuzz(record["options"].get("fuzz", {}))
-    around: dict[str, Surroundings] = {}
+    around: dict[str, ReplayContext] = {}
     for case in run.cases:
         contract = load_contract(case.contract)
         if case.id not in installed:
             continue
         if case.contract not in around:
-            around[case.contract] = Surroundings(
+            around[case.contract] = ReplayContext(
                 contract,
                 target.seen_by(contract.id),
                 record["run_id"],
@@ -174,7 +174,7 @@ def _target(public: Mapping[str, Any]) -> Target:
     document = {
         name: value
         for name, value in public.items()
-        if name not in {"control", "identities", "iam_url", "limits"}
+        if name not in {"control", "identities", "iam_url", "limits", "mode"}
     }
     document["identities"] = {name: {"token": f"no token of {name}"} for name in public["identities"]}
     if public["control"]:
@@ -188,7 +188,8 @@ def _target(public: Mapping[str, Any]) -> Target:
 
 
 def _at(target: Target, public: Mapping[str, Any]) -> Target:
-    return replace(target, base_url=str(public["base_url"]).rstrip("/"))
+    mode = str(public.get("mode", FULL))
+    return replace(target, base_url=str(public["base_url"]).rstrip("/"), mode=mode)
 
 
 def _fuzz(block: Mapping[str, Any]) -> FuzzOptions:
@@ -217,20 +218,20 @@ def _fuzzed(case: CaseResult, contract: Contract, fuzz: FuzzOptions) -> Replayed
     passed = case.verdict.value in {"passed", "warned"}
     if passed and wanted and not case.checks:
         return Replayed(("it passed without any check",))
-    told = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
-    return Replayed(instead=told)
+    reason = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
+    return Replayed(instead=reason)
 
 
-def _not_told(case: CaseResult, contract: Contract) -> Iterator[str]:
+def _unreported(case: CaseResult, contract: Contract) -> Iterator[str]:
     """Judge the answers that the fuzzer has kept; each thing wrong with one is a finding of the record."""
     schemas = SchemaFiles()
-    told = {(finding.exchange, finding.requirement) for finding in case.findings}
+    reported = {(finding.exchange, finding.requirement) for finding in case.findings}
     for exchange in case.exchanges:
         for finding in fuzz_findings(exchange, contract, schemas):
             if (
                 exchange.step.count(",")
                 and finding.severity is Verdict.FAILED
-                and not any(key[0] == exchange.id for key in told)
+                and not any(key[0] == exchange.id for key in reported)
             ):
                 yield f"results.json: {case.id} lacks a finding of {finding.requirement} at exchange {exchange.id}"
 
@@ -250,11 +251,11 @@ def _files(directory: Path, run: Run) -> Iterator[str]:
                 "schema_version": manifest.SCHEMA_VERSION,
             } or set(recorded) != {"schema_version", "run_id", "files"}:
                 yield "manifest.json: it is of another run"
-        except OSError as wrong:
-            yield f"manifest.json cannot be read: {wrong.strerror}"
+        except OSError as error:
+            yield f"manifest.json cannot be read: {error.strerror}"
             listed = {}
-        except (ValueError, KeyError, TypeError, RecursionError) as wrong:
-            yield f"manifest.json is no manifest ({wrong!r})"
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            yield f"manifest.json is no manifest ({error!r})"
             listed = {}
         yield from _compared(directory, expected, listed if isinstance(listed, dict) else {})
 
@@ -267,11 +268,11 @@ def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str,
         if listed and listed.get(name) != expected[name]:
             yield f"manifest.json: files.{name} is not the digest of what the evidence gives"
         try:
-            found = manifest.digest(read_file(directory / name))
-        except OSError as wrong:
-            yield f"{name} cannot be read: {wrong.strerror}"
+            digest = manifest.digest(read_file(directory / name))
+        except OSError as error:
+            yield f"{name} cannot be read: {error.strerror}"
             continue
-        if found != expected[name]["sha256"]:
+        if digest != expected[name]["sha256"]:
             yield f"{name} is not what the evidence gives, byte for byte"
     for folder in sorted({name.rpartition("/")[0] for name in expected if "/" in name}):
         if (directory / folder).is_dir():

@@ -18,7 +18,7 @@ from kms_conformance.judging.verdict import Run
 
 _NUMBER = re.compile(r"(.*?x+)(\d{5,})")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)", re.DOTALL)
+_AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 _PREFLIGHT = 2
 
@@ -28,7 +28,7 @@ def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     exchanges = [exchange for case in run.cases for exchange in case.exchanges]
     yield from _numbers(run, exchanges, record)
     yield from _addresses(exchanges, record["target"])
-    yield from _agents(exchanges, str(record["suite"]["version"]))
+    yield from _agents(exchanges, str(record["suite"]["version"]), record["options"].get("challenge"))
     yield from _times(run)
     yield from _dates(exchanges)
     yield from _correlations(exchanges)
@@ -39,14 +39,14 @@ def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any])
     """Check that no exchange is there twice, and that not more are missing than were sent and not kept."""
     seen: dict[str, set[int]] = {}
     for exchange in exchanges:
-        found = _NUMBER.fullmatch(exchange.id)
-        if found is None:
+        match = _NUMBER.fullmatch(exchange.id)
+        if match is None:
             yield f"transcript.har: the exchange {exchange.id!r} has no number"
             continue
-        numbers = seen.setdefault(found[1], set())
-        if int(found[2]) in numbers:
+        numbers = seen.setdefault(match[1], set())
+        if int(match[2]) in numbers:
             yield f"transcript.har: the exchange {exchange.id} is there twice"
-        numbers.add(int(found[2]))
+        numbers.add(int(match[2]))
     dropped = sum(case.checks - len(case.expectations) for case in run.cases)
     allowed = dropped + int(record["requests"]["throttled"]) + _PREFLIGHT * len(seen)
     gaps = [
@@ -70,13 +70,15 @@ def _addresses(exchanges: Iterable[Exchange], target: Mapping[str, Any]) -> Iter
             yield f"transcript.har: exchange {exchange.id} went to {exchange.sent.url!r}, which the target of results.json does not name"
 
 
-def _agents(exchanges: Iterable[Exchange], version: str) -> Iterator[str]:
+def _agents(exchanges: Iterable[Exchange], version: str, challenge: str | None) -> Iterator[str]:
     for exchange in exchanges:
-        found = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
-        if found is not None and found[1] != version:
-            yield f"transcript.har: exchange {exchange.id} names version {found[1]} of the suite, results.json {version}"
-        elif found is not None and found[2] != exchange.case and "<" not in found[2]:
-            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {found[2]}"
+        match = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
+        if match is not None and match[1] != version:
+            yield f"transcript.har: exchange {exchange.id} names version {match[1]} of the suite, results.json {version}"
+        elif match is not None and match[2] != exchange.case and "<" not in match[2]:
+            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {match[2]}"
+        elif match is not None and match[3] != challenge:
+            yield f"transcript.har: exchange {exchange.id} carries the challenge {match[3]}, results.json {challenge}"
 
 
 def _times(run: Run) -> Iterator[str]:
@@ -125,19 +127,19 @@ def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
     """Check that no two cases share the id of a request that the suite has made."""
     owners: dict[str, str] = {}
     for exchange in exchanges:
-        told = exchange.sent.headers.get("correlation-id", "")
-        if _UUID.fullmatch(told) and owners.setdefault(told, exchange.case) != exchange.case:
-            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[told]}"
+        correlation = exchange.sent.headers.get("correlation-id", "")
+        if _UUID.fullmatch(correlation) and owners.setdefault(correlation, exchange.case) != exchange.case:
+            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[correlation]}"
 
 
 def _profile(record: Mapping[str, Any]) -> Iterator[str]:
     """Check what the command line says of itself against what the results say."""
     words = [str(word) for word in record["command_line"]]
-    for option, told in (("--profile", record["profile"]), ("--edition", record["edition"])):
+    for option, recorded in (("--profile", record["profile"]), ("--edition", record["edition"])):
         given = [after for before, after in pairwise(words) if before == option]
         given += [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
-        if given and given[-1] != told:
-            yield f"results.json: the command line says {option} {given[-1]}, the record {told}"
+        if given and given[-1] != recorded:
+            yield f"results.json: the command line says {option} {given[-1]}, the record {recorded}"
 
 
 def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:
@@ -148,5 +150,5 @@ def missing_cases(run: Run, installed: Iterable[str]) -> list[str]:
 
 def unknown_cases(run: Run, installed: Iterable[str]) -> list[CaseResult]:
     """Return the cases of a record that the suite's version does not have: somebody's own."""
-    known = set(installed)
-    return [case for case in run.cases if case.id not in known]
+    installed_ids = set(installed)
+    return [case for case in run.cases if case.id not in installed_ids]

@@ -37,7 +37,7 @@ class InstalledCase:
     body: Callable[[Any], None]
 
 
-class _Grab:
+class _CaseCollector:
     def __init__(self, seed: int, *, whole: bool) -> None:
         self.cases: dict[str, InstalledCase] = {}
         self._views = ViewItems(seed, whole=whole)
@@ -59,7 +59,7 @@ class _Grab:
 @cache
 def installed_cases(contract: str, seed: int = SEED, *, whole: bool = False) -> Mapping[str, InstalledCase]:
     """Return the cases of a contract by id; ``seed`` and ``whole`` choose those that run under a view too. Raise :class:`RecordError` when a module of them is broken."""
-    grab = _Grab(seed, whole=whole)
+    collector = _CaseCollector(seed, whole=whole)
     code = pytest.main(
         [
             "--collect-only",
@@ -68,10 +68,10 @@ def installed_cases(contract: str, seed: int = SEED, *, whole: bool = False) -> 
             "--pyargs",
             *packages(contract),
         ],
-        plugins=[grab],
+        plugins=[collector],
     )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise RecordError(
             "the suite", f"the cases of {contract} cannot be collected (pytest ended with {code})"
         )
-    return {case_id: case for case_id, case in grab.cases.items() if case.info.contract == contract}
+    return {case_id: case for case_id, case in collector.cases.items() if case.info.contract == contract}

@@ -21,7 +21,7 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import RecordError
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.every_exchange import of_gateway, wire_findings
+from kms_conformance.judging.every_exchange import after_outage, of_gateway, of_outage, wire_findings
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
@@ -45,10 +45,10 @@ def rejudge(directory: Path) -> dict[str, Any]:
     transcript = har.read(directory / har.NAME)
     try:
         return results.render(run_of(record, transcript, directory))
-    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(
-            str(directory), f"a member of results.json is missing or of the wrong kind ({wrong!r})"
-        ) from wrong
+            str(directory), f"a member of results.json is missing or of the wrong kind ({error!r})"
+        ) from error
 
 
 def text_of(document: Mapping[str, Any]) -> str:
@@ -82,10 +82,10 @@ def read_record(directory: Path) -> dict[str, Any]:
 def _record(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(read_file(path).decode("utf-8"))
-    except OSError as wrong:
-        raise RecordError(str(path.parent), wrong.strerror or str(wrong)) from wrong
-    except (ValueError, RecursionError) as wrong:
-        raise RecordError(str(path.parent), f"results.json is not JSON ({wrong})") from wrong
+    except OSError as error:
+        raise RecordError(str(path.parent), error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError(str(path.parent), f"results.json is not JSON ({error})") from error
     if not isinstance(document, dict):
         raise RecordError(str(path.parent), "results.json is not an object")
     return document
@@ -107,7 +107,7 @@ def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: P
         for row in record["cases"]
     )
     rows = tuple(row for contract in contracts.values() for row in contract.rows())
-    entries = entries_of([_entry(known) for known in record["baseline"]])
+    entries = entries_of([_entry(member) for member in record["baseline"]])
     today = date.fromisoformat(record["finished"][:10])
     names = [case.id for contract in contracts for case in listed_cases(contract)] if entries else []
     complete = not any(record[name] for name in ("partial", "interrupted", "trouble"))
@@ -121,7 +121,10 @@ def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: P
         trouble=record["trouble"],
         started=_seconds(record["started"]),
         finished=_seconds(record["finished"]),
-        meta={name: record[name] for name in about.TAKEN_OVER if record[name] is not None},
+        meta={
+            **{name: record[name] for name in about.TAKEN_OVER if record[name] is not None},
+            **({"product": record["product"]} if "product" in record else {}),
+        },
         baseline=settle(entries, cases, names, rows, complete=complete, today=today),
         accepted={case.id: why for case in cases if (why := accepted(case, entries, today))},
         # Whether a baseline without entries was given changes nothing.
@@ -138,9 +141,9 @@ def _in_order(row: Mapping[str, Any], evidence: Sequence[Judged]) -> list[Judged
     return sorted(evidence, key=lambda judged: places.get(judged[0].id, len(places)))
 
 
-def _entry(known: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(document: Mapping[str, Any]) -> dict[str, Any]:
     members = ("case", "requirement", "reason", "owner", "link", "expiry")
-    return {name: known[name] for name in members if known[name]}
+    return {name: document[name] for name in members if document[name]}
 
 
 def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract) -> CaseResult:
@@ -153,9 +156,15 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     )
     verdict, message = recorded, row["message"]
     if not by_hand:
-        findings = tuple(_findings(evidence, contract))
+        found = _findings(evidence, contract)
+        after = {exchange.id for exchange, _ in evidence if after_outage(exchange)}
+        findings = tuple(finding for finding in found if finding.exchange not in after)
         verdict = _verdict(recorded, findings)
-        if any(of_gateway(exchange) and "phase" not in exchange.notes for exchange, _ in evidence):
+        nothing = any(
+            (of_gateway(exchange) or of_outage(exchange)) and "phase" not in exchange.notes
+            for exchange, _ in evidence
+        )
+        if nothing or len(findings) < len(found):
             verdict = worst([verdict, Verdict.INCONCLUSIVE])
         if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
             grave = max(findings, key=lambda finding: finding.severity.rank)
@@ -196,18 +205,18 @@ def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
     schemas = SchemaFiles(contract.system.schemas)
     histories = CaseHistories(contract.about, [_read_again(stored, contract) for stored, _ in evidence])
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for stored, expectations in evidence:
         exchange = _read_again(stored, contract)
         if exchange.notes.get("phase") == "clean-up":
             continue
-        found += wire_findings(exchange, contract, schemas)
-        found += [
+        findings += wire_findings(exchange, contract, schemas)
+        findings += [
             finding
             for expectation in expectations
             if (finding := judge(expectation, exchange, schemas, histories))
         ]
-    return found
+    return findings
 
 
 def _read_again(exchange: Exchange, contract: Contract) -> Exchange:
@@ -220,9 +229,9 @@ def _read_again(exchange: Exchange, contract: Contract) -> Exchange:
 
 def _verdict(recorded: Verdict, findings: Sequence[Finding]) -> Verdict:
     """Return the verdict of the findings, and of what stopped the case, which no exchange shows."""
-    found = worst(finding.severity for finding in findings) if findings else Verdict.PASSED
+    judged = worst(finding.severity for finding in findings) if findings else Verdict.PASSED
     if recorded is Verdict.ERROR:
         return recorded
     if recorded in _STOPPED:
-        return recorded if found is Verdict.PASSED else worst([found, recorded])
-    return found
+        return recorded if judged is Verdict.PASSED else worst([judged, recorded])
+    return judged

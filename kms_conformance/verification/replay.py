@@ -48,6 +48,8 @@ _DEPENDS = "what it asks depends on what it has seen"
 _BY_CONTROL = "of the control protocol, which answers"
 _DONE, _LONGEST_MATERIAL = 200, 64
 _MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de{:08x}"
+_CONTROL_NOTE = 4
+"""Parts of a note on the control protocol without an id: what, method, path, body."""
 _DUE = "due "
 _LATE = 4102444800
 
@@ -101,7 +103,7 @@ class _Clock:
         """Nothing is held."""
 
 
-class _Player(Client):
+class _ReplayClient(Client):
     """Gives the recorded answers in the place of an endpoint."""
 
     def __init__(
@@ -156,7 +158,16 @@ class _Player(Client):
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         made = _MADE_BY_CONTROL.format(len(self.alignment.free))
         self.alignment.free.add(made)
-        return httpx.Response(_DONE, json={"id": made})
+        reply = httpx.Response(_DONE, json={"id": made})
+        if self._made_an_id():
+            self.note_made(reply)
+        return reply
+
+    def _made_an_id(self) -> bool:
+        """Tell whether the next recorded exchange names an id for what was asked of the control protocol."""
+        recorded = json.loads(self.left[0].notes.get("before", "[]")) if self.left else []
+        number = len(self._between.notes) - 1
+        return number < len(recorded) and len(recorded[number]) > _CONTROL_NOTE
 
     def _take(self, request: Request, case: str) -> Exchange:
         """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""
@@ -207,18 +218,18 @@ class _Player(Client):
     def _demand_forms(self, anew: Exchange, exchange: Exchange, where: str) -> None:
         """Hold the forms of the secrets against the recorded ones, where the case has made them itself."""
         ours, theirs = (json.loads(one.notes.get("forms", "{}")) for one in (anew, exchange))
-        told = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
-        if set(told) != set(theirs):
+        recorded = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
+        if set(recorded) != set(theirs):
             raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
         for token, form in theirs.items():
             made = self.alignment.anew.get(token, token) != token
-            if made and told[token] != form and not _is_long(form):
-                raise DepartureError(f"the form of {token} of {where} is {form} instead of {told[token]}")
+            if made and recorded[token] != form and not _is_long(form):
+                raise DepartureError(f"the form of {token} of {where} is {form} instead of {recorded[token]}")
 
     def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
         """Hold the secrets of a request against the recorded ones; those that are shown nowhere are known by their label."""
-        known = {self.alignment.recorded.get(token, token) for token in anew}
-        ours, theirs = sorted(known - recorded), sorted(recorded - known)
+        aligned = {self.alignment.recorded.get(token, token) for token in anew}
+        ours, theirs = sorted(aligned - recorded), sorted(recorded - aligned)
         if [_label(token) for token in ours] != [_label(token) for token in theirs]:
             raise DepartureError(f"the secrets of {where} are not those of its request")
         if len(ours) == 1:
@@ -280,25 +291,25 @@ class _ReplayedCase(CaseRun):
 
     def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Take the requests one after the other; they were answered in any order."""
-        player = self.context.client
-        assert isinstance(player, _Player)
-        player.at_once, player.sent_at_once = len(requests), True
+        client = self.context.client
+        assert isinstance(client, _ReplayClient)
+        client.at_once, client.sent_at_once = len(requests), True
         return [request() for request in requests]
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""
-        player = self.context.client
-        assert isinstance(player, _Player)
+        client = self.context.client
+        assert isinstance(client, _ReplayClient)
         self.unjudged.pop(exchange.id, None)
         left = self.stated.get(exchange.id, [])
-        told = f"exchange {exchange.id} ({exchange.step})"
+        name = f"exchange {exchange.id} ({exchange.step})"
         if not left:
             raise DepartureError(
-                f"{told} lacks the expectation of {expectation.requirement}: {expectation.told()}"
+                f"{name} lacks the expectation of {expectation.requirement}: {expectation.description()}"
             )
         recorded = left[0]
         if expectation != recorded or _types(expectation) != _types(recorded):
-            player.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {told}")
+            client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {name}")
         del left[0]
         self.expectations.append(recorded)
         finding = judge(recorded, exchange, self.context.schemas)
@@ -320,7 +331,7 @@ def _document(expectation: Expectation) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ReplayContext:
     """What all cases of a contract share when they are played again."""
 
     contract: Contract
@@ -339,24 +350,24 @@ class Replayed:
     instead: str = ""
 
 
-def replay(case: CaseResult, installed: InstalledCase, surroundings: Surroundings) -> Replayed:
+def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) -> Replayed:
     """Play a recorded case again."""
-    contract, target = surroundings.contract, surroundings.target
+    contract, target = shared.contract, shared.target
     redactor, clock = StandIns(contract), _Clock(target)
     judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
     clock.at = judged[0].started if judged else case.started
-    player = _Player(target, redactor, clock, judged, case)
+    client = _ReplayClient(target, redactor, clock, judged, case)
     context = Context(
         contract=contract,
         target=target,
-        client=player,
+        client=client,
         clock=clock,
-        journal=Journal(None, surroundings.run_id, lambda _: False),
+        journal=Journal(None, shared.run_id, lambda _: False),
         redactor=redactor,
         schemas=SchemaFiles(),
-        run=surroundings.run_id,
-        edition=surroundings.edition,
-        fuzz=surroundings.fuzz,
+        run=shared.run_id,
+        edition=shared.edition,
+        fuzz=shared.fuzz,
     )
     stated: dict[str, list[Expectation]] = {}
     for expectation in case.expectations:
@@ -364,9 +375,9 @@ def replay(case: CaseResult, installed: InstalledCase, surroundings: Surrounding
     instance = "00000000-0000-4000-8000-00000000aaaa" if target.fresh else target.instance
     run = _ReplayedCase(context, installed.info, instance, stated=stated)
     try:
-        return _played(case, installed, run, player, surroundings)
+        return _played(case, installed, run, client, shared)
     finally:
-        player.close()
+        client.close()
         context.journal.close()
 
 
@@ -374,21 +385,21 @@ def _played(
     case: CaseResult,
     installed: InstalledCase,
     run: _ReplayedCase,
-    player: _Player,
-    surroundings: Surroundings,
+    client: _ReplayClient,
+    shared: ReplayContext,
 ) -> Replayed:
     try:
-        departed = _departed(case, installed, run, player, surroundings)
+        departed = _departed(case, installed, run, client, shared)
     except CaseStopped as stopped:
         run.stopped, departed = stopped, None
     except Exception as error:  # noqa: BLE001 - whatever a case may raise over a value that is none
         return Replayed(instead=f"{type(error).__name__}: {error}")
     if departed is not None:
         return departed
-    wrong = _left(run, player) or _compared(case, run.result())
+    wrong = _left(run, client) or _compared(case, run.result())
     if wrong and _is_of_law(installed):
         return Replayed(instead=f"{_DEPENDS}, and {wrong[0]}")
-    if wrong and player.withheld:
+    if wrong and client.withheld:
         return Replayed(instead="what a crypto unit put out is not in the record")
     if not wrong and case.verdict is Verdict.NOT_TESTED and _BY_CONTROL in case.missing:
         return Replayed(instead=f"taken as recorded: {case.missing}")
@@ -399,15 +410,15 @@ def _departed(
     case: CaseResult,
     installed: InstalledCase,
     run: _ReplayedCase,
-    player: _Player,
-    surroundings: Surroundings,
+    client: _ReplayClient,
+    shared: ReplayContext,
 ) -> Replayed | None:
     """Run the case's function; return what to say where it does otherwise than the record, ``None`` where it does not."""
     try:
-        admit(installed.info, player.target)
+        admit(installed.info, client.target)
         installed.body(adapter_of(run.context.contract, installed.info.view)(run))
     except DepartureError as departure:
-        if installed.info.view and (isinstance(departure, BoundError) or player.sent_at_once):
+        if installed.info.view and (isinstance(departure, BoundError) or client.sent_at_once):
             # A view puts other secrets in the place of the case's own, and rewrites what leaves at once in any order.
             return Replayed(instead=f"it runs under the view {installed.info.view}, and {departure}")
         if _is_of_law(installed):
@@ -416,14 +427,14 @@ def _departed(
     except RecordEndedError as ended:
         if _is_of_law(installed):
             return Replayed(instead=f"{_DEPENDS}, and its record ends before {str(ended)!r}")
-        return _ended(case, str(ended), surroundings.interrupted)
+        return _ended(case, str(ended), shared.interrupted)
     return None
 
 
-def _left(run: _ReplayedCase, player: _Player) -> tuple[str, ...]:
+def _left(run: _ReplayedCase, client: _ReplayClient) -> tuple[str, ...]:
     """Return what the record has beyond what the case does."""
-    if player.left:
-        first = player.left[0]
+    if client.left:
+        first = client.left[0]
         why = f" ({run.stopped})" if run.stopped else ""
         return (f"exchange {first.id} ({first.step}) is none that the case makes{why}",)
     return tuple(
@@ -454,14 +465,22 @@ def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     wrong = []
-    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged", "nodeid"):
+    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
-            wrong.append(f"its {name} is {_told(recorded)} instead of {_told(made)}")
+            wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
+    # What stands before the file's name depends on the folder in which the run was started, and the judging.
+    if _last(case.nodeid) != _last(anew.nodeid):
+        wrong.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
         wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
     return tuple(wrong)
 
 
-def _told(value: Any) -> str:
+def _last(nodeid: str) -> str:
+    file, separator, name = nodeid.partition("::")
+    return file.rpartition("/")[2] + separator + name
+
+
+def _shown(value: Any) -> str:
     return str(value.value) if isinstance(value, Verdict) else repr(value)

@@ -51,7 +51,7 @@ class StandIns(Redactor):
     def live(self, document: Any) -> Any:
         """Return a recorded answer with a value for each token that is a whole text."""
         match document:
-            case {"nonce": str(), "payload": str() as key} if found := _TOKEN.fullmatch(key):
+            case {"nonce": str(), "payload": str() as key} if match := _TOKEN.fullmatch(key):
                 # An import token: what it calls its payload is a public key.
                 return {name: self.live(value) for name, value in document.items()} | {
                     "payload": self._value(key, _PUBLIC_KEY)
@@ -60,8 +60,8 @@ class StandIns(Redactor):
                 return {name: self.live(value) for name, value in document.items()}
             case list():
                 return [self.live(value) for value in document]
-            case str() if found := _TOKEN.fullmatch(document):
-                return self._value(document, found[1])
+            case str() if match := _TOKEN.fullmatch(document):
+                return self._value(document, match[1])
         return document
 
     def stands_for(self, anew: str, recorded: str) -> None:
@@ -108,4 +108,4 @@ def _modulus() -> int:
 
 def tokens_in(document: Any) -> Iterable[str]:
     """Return the tokens that stand anywhere in a document."""
-    return (found[0] for found in _TOKEN.finditer(json.dumps(document, ensure_ascii=False)))
+    return (match[0] for match in _TOKEN.finditer(json.dumps(document, ensure_ascii=False)))

@@ -66,14 +66,14 @@ def read_elements(data: bytes) -> list[Element]:
     Raises:
         BerError: as :func:`read_element`, or more than ``MAX_ELEMENTS`` elements.
     """
-    found: list[Element] = []
+    elements: list[Element] = []
     offset = 0
     while offset < len(data):
-        if len(found) == MAX_ELEMENTS:
+        if len(elements) == MAX_ELEMENTS:
             raise BerError("too many elements")
         element, offset = read_element(data, offset)
-        found.append(element)
-    return found
+        elements.append(element)
+    return elements
 
 
 def read_sequence(data: bytes, tag: int = SEQUENCE) -> list[Element]:

@@ -327,8 +327,8 @@ class IksService:
                 request.path_params["account"], region, str(wanted.get("resource_group", DEFAULT_GROUP))
             )
             control.apply(self.state, scope, wanted)
-        except (Refusal, control.UnknownFaultError) as wrong:
-            return PlainTextResponse(str(wrong), 400)
+        except (Refusal, control.UnknownFaultError) as error:
+            return PlainTextResponse(str(error), 400)
         return Response(status_code=204)
 
     async def _control_forget(self, request: Request) -> Response:

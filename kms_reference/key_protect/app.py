@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.instance import Instance
     from kms_reference.key_protect.rsa_pairs import Pair
-    from kms_reference.key_protect.world import World
+    from kms_reference.key_protect.server_state import ServerState
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -64,8 +64,8 @@ _log = logging.getLogger(__name__)
 class KeyProtect:
     """The Key Protect endpoint, its token issuer and its control path as one ASGI application."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, server_state: ServerState) -> None:
+        self.server_state = server_state
         self.crashes: list[BaseException] = []
         """Errors of the reference itself; the tests want this empty."""
 
@@ -96,7 +96,7 @@ class KeyProtect:
             return self._token(method, raw)
         if path.startswith(control.PREFIX):
             try:
-                status, body = control.control(self.world, method, path, raw)
+                status, body = control.control(self.server_state, method, path, raw)
             except StoreError as error:
                 status, body = _NO_SPACE, {"error": _not_written(error)}
             return Draft(None, None, status, {}, body)
@@ -111,7 +111,7 @@ class KeyProtect:
             draft = self._refused(plain(500, "the reference failed"), exchange.operation, _REQUEST)
         if draft is None:
             return None
-        rules = self.world.rules
+        rules = self.server_state.rules
         for deed in rules.after:
             if deed.follows(draft):
                 deed.change(draft)
@@ -125,7 +125,7 @@ class KeyProtect:
         if exchange.instance is None:
             return draft
         try:
-            self.world.save(exchange.instance)
+            self.server_state.save(exchange.instance)
         except StoreError as error:
             refusal = plain(_NO_SPACE, _not_written(error))
             if not draft.refused and exchange.scope["method"] not in _READING:
@@ -137,13 +137,13 @@ class KeyProtect:
             return Draft(
                 None, None, 405, {"allow": "POST"}, {"errorCode": "BXNIM0100E", "errorMessage": "Use POST."}
             )
-        status, body = self.world.issuer.exchange(raw)
+        status, body = self.server_state.issuer.exchange(raw)
         return Draft(None, None, status, {"cache-control": "no-store"}, body)
 
     def _refused(
         self, refusal: RefusalError, operation: Operation | None, words: str, call: Call | None = None
     ) -> Draft:
-        body = envelope(refusal, words, self.world.rules)
+        body = envelope(refusal, words, self.server_state.rules)
         return Draft(
             operation.id if operation else None,
             refusal.code,
@@ -166,8 +166,8 @@ class Exchange:
         headers: dict[str, str],
         raw: bytes,
     ) -> None:
-        self.world = app.world
-        self.rules = app.world.rules
+        self.server_state = app.server_state
+        self.rules = app.server_state.rules
         self.scope = scope
         self.path = path
         self.headers = headers
@@ -183,32 +183,42 @@ class Exchange:
 
     async def run(self) -> Draft | None:
         """Answer; None when the connection was cut on purpose. Raises RefusalError."""
-        found = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
+        matched = match(self.path.removeprefix(API_ROOT)) if self.path.startswith(API_ROOT + "/") else None
         query = _query(self.scope["query_string"])
         method = self.asked_method()
         action_form = (
-            found is not None and method == "POST" and "deleteKey" in (op.id for op in found.methods.values())
+            matched is not None
+            and method == "POST"
+            and "deleteKey" in (op.id for op in matched.methods.values())
         )
-        if found is not None:
+        if matched is not None:
             self.operation = (
-                BY_ACTION.get(query.get("action", "")) if action_form else found.methods.get(method)
+                BY_ACTION.get(query.get("action", "")) if action_form else matched.methods.get(method)
             )
-        identity = self.world.issuer.authenticate(self.headers.get("authorization"))
+        identity = self.server_state.issuer.authenticate(self.headers.get("authorization"))
         instance = self.instance = self._find_instance(identity)
         now = instance.now()
         instance.sweep(now)
         self.check_caller(instance, identity)
         if not await self._interfere(instance):
             return None
-        if found is None:
+        if matched is None:
             raise plain(404, "The requested path does not exist")
         if self.operation is None:
-            raise _no_operation(found.methods, action_form=action_form)
+            raise _no_operation(matched.methods, action_form=action_form)
         self._check_rights(identity, self.operation)
         call = self.call = Call(
-            self.operation, found.args, query, self.headers, self.raw, identity, instance, self.world, now
+            self.operation,
+            matched.args,
+            query,
+            self.headers,
+            self.raw,
+            identity,
+            instance,
+            self.server_state,
+            now,
         )
-        if self.operation.id in _NEED_MASTER_KEY and not self.world.crypto_ready(instance.id):
+        if self.operation.id in _NEED_MASTER_KEY and not self.server_state.crypto_ready(instance.id):
             raise RefusalError(status=400, summary=NO_MASTER_KEY)
         await self.prepare(call)
         call.now = instance.now()
@@ -218,7 +228,7 @@ class Exchange:
     def _find_instance(self, identity: Identity) -> Instance:
         instance_id = self.instance_id()
         self.check_member(identity)
-        return self.world.instance(instance_id)
+        return self.server_state.instance(instance_id)
 
     @rule
     async def answer(self, call: Call) -> Reply:
@@ -306,10 +316,10 @@ class Exchange:
     async def prepare(self, call: Call) -> None:
         """Fetch what a handler needs and would have to wait for."""
         if call.operation.id == "postImportToken":
-            self.world.pairs.warm_up()
+            self.server_state.pairs.warm_up()
         if call.operation.id == "getImportToken" and needs_pair(call.instance):
             future: Future[Pair] = Future()
-            self.world.pairs.request(future)
+            self.server_state.pairs.request(future)
             attach_pair(call.instance, *await asyncio.wrap_future(future))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kms_reference.key_protect.instance import Instance
-    from kms_reference.key_protect.world import World
+    from kms_reference.key_protect.server_state import ServerState
 
 PREFIX: Final = "/_control"
 KEY_FAULTS: Final = ("corrupt-metadata", "bad-signature")
@@ -35,30 +35,30 @@ class ControlError(Exception):
         self.status = status
 
 
-def control(world: World, method: str, path: str, raw: bytes) -> Answer:
+def control(server_state: ServerState, method: str, path: str, raw: bytes) -> Answer:
     """Serve one request below `/_control`: status and JSON body."""
     try:
-        instance, serve = _find(world, method, path)
+        instance, serve = _find(server_state, method, path)
         answer = serve(instance, _object(raw))
     except ControlError as error:
         return error.status, {"error": str(error)}
     instance.sweep(instance.now())
-    world.save(instance)
+    server_state.save(instance)
     return answer
 
 
 def _find(
-    world: World, method: str, path: str
+    server_state: ServerState, method: str, path: str
 ) -> tuple[Instance, Callable[[Instance, dict[str, Any]], Answer]]:
     segments = path.removeprefix(PREFIX).strip("/").split("/")
     if len(segments) != 3 or segments[0] != "instances" or not UUID.fullmatch(segments[1]):  # noqa: PLR2004 - instances/{id}/{what}
         raise ControlError(404, "the control paths are instances/{id}/clock, .../faults and .../kmip_objects")
     serve = {"clock": _clock, "faults": _faults, "kmip_objects": _kmip_objects}.get(segments[2])
-    if serve is None or (serve is _clock and world.clock == "real"):
+    if serve is None or (serve is _clock and server_state.clock == "real"):
         raise ControlError(404, f"no control path {segments[2]!r} here")
     if method != "POST":
         raise ControlError(405, "control paths take POST")
-    return world.instance(segments[1]), serve
+    return server_state.instance(segments[1]), serve
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -93,8 +93,8 @@ def _faults(instance: Instance, body: dict[str, Any]) -> Answer:
     elif fault in COUNTED_FAULTS or fault in STANDING_FAULTS:
         _instance_fault(instance, body, str(fault), clear=clear)
     else:
-        known = ", ".join((*KEY_FAULTS, *COUNTED_FAULTS, *STANDING_FAULTS))
-        raise ControlError(400, f"fault must be one of {known}")
+        names = ", ".join((*KEY_FAULTS, *COUNTED_FAULTS, *STANDING_FAULTS))
+        raise ControlError(400, f"fault must be one of {names}")
     return 204, None
 
 

@@ -103,10 +103,10 @@ def parse(raw: bytes) -> Sealed:
             base64.b64decode(parts["iv"], validate=True),
             parts["handle"],
         )
-        known = parts["version"] == FORMAT and isinstance(sealed.handle, str)
+        valid = parts["version"] == FORMAT and isinstance(sealed.handle, str)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CiphertextError("not a ciphertext of this service") from error
-    if not known:
+    if not valid:
         raise CiphertextError("not a ciphertext of this service")
     return sealed
 

@@ -112,7 +112,7 @@ class Instance:
 
     @rule
     def purge_due(self, key: Key) -> float:
-        """Return when the key goes of itself: 90 days after its deletion."""
+        """Return when the key is purged without a request: 90 days after its deletion."""
         return NEVER if key.deleted is None else key.deleted + self.rules.seconds("auto-purge", 90 * DAY)
 
     @rule

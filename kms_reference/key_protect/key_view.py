@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from kms_reference.key_protect.clock import DAY, stamp
 from kms_reference.key_protect.crypto import encode_base64
 from kms_reference.key_protect.model import State
+from kms_reference.key_protect.server_state import REGION
 from kms_reference.key_protect.wire import KEY_TYPE
-from kms_reference.key_protect.world import REGION
 from kms_reference.rules import rule
 
 if TYPE_CHECKING:

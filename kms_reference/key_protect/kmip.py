@@ -196,28 +196,30 @@ def _named(things: Iterable[Any], reference: str) -> Any:
 @rule
 def adapter_of(call: Call) -> KmipAdapter:
     """Return the adapter that the path names by id or name. Raises 404."""
-    found: KmipAdapter | None = _named(call.instance.adapters.values(), call.args["adapter"])
-    if found is None:
+    adapter: KmipAdapter | None = _named(call.instance.adapters.values(), call.args["adapter"])
+    if adapter is None:
         raise plain(404, "KMIP adapter could not be retrieved: it does not exist")
-    return found
+    return adapter
 
 
 @rule
 def object_of(call: Call) -> KmipObject:
     """Return the object of this adapter that the path names. Raises 404."""
-    found = adapter_of(call).objects.get(call.args["object"])
-    if found is None:
+    one = adapter_of(call).objects.get(call.args["object"])
+    if one is None:
         raise plain(404, "KMIP object could not be retrieved: it does not exist")
-    return found
+    return one
 
 
 @rule
 def certificate_of(call: Call) -> KmipCertificate:
     """Return the certificate of this adapter that the path names by id or name. Raises 404."""
-    found: KmipCertificate | None = _named(adapter_of(call).certificates.values(), call.args["certificate"])
-    if found is None:
+    certificate: KmipCertificate | None = _named(
+        adapter_of(call).certificates.values(), call.args["certificate"]
+    )
+    if certificate is None:
         raise plain(404, "KMIP client certificate could not be retrieved: it does not exist")
-    return found
+    return certificate
 
 
 def _name(resource: Members, prefix: str) -> str:

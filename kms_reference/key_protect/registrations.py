@@ -188,10 +188,10 @@ def fits(_: Call, text: str, pattern: str) -> bool:
         return False
     at = len(first)
     for part in middle:
-        found = text.find(part, at)
-        if found < 0:
+        position = text.find(part, at)
+        if position < 0:
             return False
-        at = found + len(part)
+        at = position + len(part)
     return len(text) - len(last) >= at and text.endswith(last)
 
 

@@ -225,7 +225,7 @@ def filter_test(_: Call, name: str, operator: str, value: str) -> Test:
         compare = _COMPARE[operator]
         # Replies show whole seconds, so whole seconds are compared, unless the filter asks for more.
         exactly: Callable[[float], float] = float if "." in value else int
-        return lambda key: (found := read(key)) is not None and compare(exactly(found), exactly(moment))
+        return lambda key: (held := read(key)) is not None and compare(exactly(held), exactly(moment))
     if operator:
         raise refusal
     if name == "extractable" and value.lower() in ("true", "false"):
@@ -282,8 +282,8 @@ class Search:
         names = [key.name] if "name" in self.scopes else []
         names += list(key.aliases) if "alias" in self.scopes else []
         wanted = self.text.lower()
-        found = any(wanted == n.lower() if self.exact else wanted in n.lower() for n in names)
-        return found != self.inverted
+        any_match = any(wanted == n.lower() if self.exact else wanted in n.lower() for n in names)
+        return any_match != self.inverted
 
     def view(self) -> dict[str, Any]:
         """Return the search as the reply's metadata show it."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.instance import Instance
     from kms_reference.key_protect.model import Key
-    from kms_reference.key_protect.world import World
+    from kms_reference.key_protect.server_state import ServerState
     from kms_reference.rules import Rules
 
 TYPE_PREFIX: Final = "application/vnd.ibm.kms."
@@ -76,7 +76,7 @@ class Call:
     raw: bytes
     identity: Identity
     instance: Instance
-    world: World
+    server_state: ServerState
     now: float
     stale: dict[str, Any] = field(default_factory=dict)
     """What a defect has read before other requests came in between; empty in a lawful server."""
@@ -84,7 +84,7 @@ class Call:
     @property
     def rules(self) -> Rules:
         """The switches of this server."""
-        return self.world.rules
+        return self.server_state.rules
 
     @property
     def old_form(self) -> bool:
@@ -103,9 +103,9 @@ class Call:
 
     def key(self) -> Key:
         """Return the key that the path names by id or alias. Raises KEY_NOT_FOUND_ERR, INCOMPLETE_METADATA_ERR."""
-        found = self.key_as_is()
-        self.check_intact(found)
-        return found
+        key = self.key_as_is()
+        self.check_intact(key)
+        return key
 
     @rule
     def check_intact(self, key: Key) -> None:
@@ -116,11 +116,11 @@ class Call:
     @rule
     def key_as_is(self) -> Key:
         """Return the key as `key` does, corrupt or not: a corrupt key can be deleted. Raises KEY_NOT_FOUND_ERR."""
-        found = self.find_key()
-        if found is None:
+        key = self.find_key()
+        if key is None:
             raise unknown_key()
-        self.check_ring(found)
-        return found
+        self.check_ring(key)
+        return key
 
     @rule
     def find_key(self) -> Key | None:
@@ -280,9 +280,9 @@ class Members:
 
     def only(self, *names: str) -> None:
         """Refuse members of other names, as a strict decoder does."""
-        known = {name.lower() for name in names}
+        allowed = {name.lower() for name in names}
         for name in self.values:
-            if name not in known:
+            if name not in allowed:
                 raise bad_body(f'json: unknown field "{name[:80]}"')
 
 

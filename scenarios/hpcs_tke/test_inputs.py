@@ -38,7 +38,7 @@ def test_malformed_input(tke, kind):
     # Well formed, but names nothing that exists; a well-formed certificate would be installed.
     alone = {} if kind == "certificate" else {"about nothing": right}
     for wrong, data in {**alone, **tke.spoiled(right)}.items():
-        unit.command(command, data, by, told=f"input {wrong}").is_no_server_error()
+        unit.command(command, data, by, label=f"input {wrong}").is_no_server_error()
     unit.unchanged(before)
 
 
@@ -50,7 +50,7 @@ def test_malformed_key_part(tke):
     key = unit.importer_of(unit.importer(by).needed())
     before = unit.look()
     for wrong, sealed in tke.spoiled(key.seal(bytes(32))).items():
-        unit.command(IMPORT, unit.part(sealed, by), told=f"key part {wrong}").is_refused_anyhow()
+        unit.command(IMPORT, unit.part(sealed, by), label=f"key part {wrong}").is_refused_anyhow()
     unit.unchanged(before)
     unit.send_parts(key, [bytes(range(32))], by).succeeds()
 
@@ -62,11 +62,11 @@ def test_key_part_for_another_importer(tke):
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     key = unit.importer_of(unit.importer(by).needed())
     sealed = tke.importer_of_nobody().seal(bytes(32))
-    answer = unit.command(IMPORT, unit.part(sealed, by), told="key part for another importer")
+    answer = unit.command(IMPORT, unit.part(sealed, by), label="key part for another importer")
     if answer.is_no_server_error().ok:
         # One part in 256 decrypts to what looks like a key by chance; two in a row do not.
         sealed = tke.importer_of_nobody().seal(bytes(range(32)))
-        answer = unit.command(IMPORT, unit.part(sealed, by), told="another key part for another importer")
+        answer = unit.command(IMPORT, unit.part(sealed, by), label="another key part for another importer")
     answer.is_refused_anyhow()
     unit.send_parts(key, [bytes(range(32))], by).succeeds()
 
@@ -81,9 +81,9 @@ def test_malformed_signer_info(tke):
     before = unit.look()
     right = first.sign(unit.block(CLEAR_NEW))
     for wrong, infos in tke.spoiled(right).items():
-        unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), infos, told=f"signer info {wrong}").is_refused_anyhow()
+        unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), infos, label=f"signer info {wrong}").is_refused_anyhow()
     short = first.signed_as(31, unit.block(CLEAR_NEW))
-    unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), short, told="a short identifier").is_refused_anyhow()
+    unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), short, label="a short identifier").is_refused_anyhow()
     unit.unchanged(before)
     block = unit.block(CLEAR_NEW)
-    unit.signed(CLEAR_NEW, block, first.sign(block) * 9, told="signed nine times").is_no_server_error()
+    unit.signed(CLEAR_NEW, block, first.sign(block) * 9, label="signed nine times").is_no_server_error()

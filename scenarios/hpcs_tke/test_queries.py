@@ -11,9 +11,9 @@ CERTIFICATES = 0x00010003
 def test_attributes(tke):
     """A query returns the attributes of a unit."""
     unit = tke.any_unit()
-    told = unit.attributes().succeeds()
+    answer = unit.attributes().succeeds()
     for name in ("signature_threshold", "revocation_threshold", "permissions", "mode"):
-        told.shows(f"attributes.{name}")
+        answer.shows(f"attributes.{name}")
 
 
 @covers("tke-09")

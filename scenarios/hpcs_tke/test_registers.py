@@ -67,9 +67,9 @@ def test_import(tke, number):
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     imported = unit.import_key(PARTS[:number], by).succeeds()
     imported.hides("master key", unit.key_of(PARTS[:number]))
-    told = unit.registers().succeeds()
-    told.shows("registers.current", None).shows("registers.committed", value=False)
-    told.shows("registers.new", pattern_of(*PARTS[:number]), requirement="tke-pattern")
+    answer = unit.registers().succeeds()
+    answer.shows("registers.current", None).shows("registers.committed", value=False)
+    answer.shows("registers.new", pattern_of(*PARTS[:number]), requirement="tke-pattern")
 
 
 @covers("tke-import-prohibited")
@@ -94,10 +94,10 @@ def test_random_keys(tke):
     unit.random_key(by).succeeds()
     unit.registers().succeeds().matches("registers.current", "^[0-9a-f]{56}$").shows("registers.new", None)
     unit.random_key(by).succeeds()
-    told = unit.registers().succeeds().matches("registers.new", "^[0-9a-f]{56}$")
-    told.differs("registers.new", told["registers.current"])
+    answer = unit.registers().succeeds().matches("registers.new", "^[0-9a-f]{56}$")
+    answer.differs("registers.new", answer["registers.current"])
     unit.random_key(by).is_refused_inside()
-    unit.registers().succeeds().shows("registers", told["registers"])
+    unit.registers().succeeds().shows("registers", answer["registers"])
 
 
 @covers("tke-random-prohibited")
@@ -118,8 +118,8 @@ def test_random_prohibited(tke):
 def test_commit_and_finalize(tke):
     """Committing and finalizing need the key's own verification pattern, in this order."""
     unit, by = waiting(tke)
-    told = unit.registers().succeeds()
-    held, pattern = told["registers"], unit.new_pattern()
+    answer = unit.registers().succeeds()
+    held, pattern = answer["registers"], unit.new_pattern()
     # Only the last of the 28 octets that are compared differs.
     other = pattern[:27] + bytes([pattern[27] ^ 0xFF]) + pattern[28:]
     control = unit.attributes().needed()

@@ -97,7 +97,9 @@ def test_signature_of_a_key_part(tke):
     key = unit.importer_of(unit.importer([first]).needed())
     control, before = unit.attributes().needed(), unit.look()
     forged = unit.part(key.seal(bytes(range(32))), [first], over=b"x")
-    unit.command(IMPORT, forged, told="a part signed over other octets").is_refused("192/22", control=control)
+    unit.command(IMPORT, forged, label="a part signed over other octets").is_refused(
+        "192/22", control=control
+    )
     unit.unchanged(before)
     unit.send_parts(key, PARTS, [first]).succeeds()
 
@@ -128,7 +130,7 @@ def test_every_signature_counts(tke):
         infos = b"".join(
             who.sign(block + b"x" if place == forged else block) for place, who in enumerate((first, second))
         )
-        unit.signed(ADD, block, infos, told="one of two signatures over other octets").is_refused(
+        unit.signed(ADD, block, infos, label="one of two signatures over other octets").is_refused(
             "192/22", control=control
         )
     unit.unchanged(before)
@@ -161,7 +163,7 @@ def test_signature_over_something_else(tke):
     unit.clear_new([first]).succeeds()
     before = unit.look()
     block = unit.block(CLEAR_NEW)
-    unit.signed(CLEAR_NEW, block, first.sign(block + b"x"), told="signature over other octets").is_refused(
+    unit.signed(CLEAR_NEW, block, first.sign(block + b"x"), label="signature over other octets").is_refused(
         "192/22"
     )
     unit.unchanged(before)
@@ -178,7 +180,7 @@ def test_malformed_signature(tke, signature):
     before = unit.look()
     block = unit.block(CLEAR_NEW)
     malformed = first.enclose(bytes.fromhex(signature))
-    unit.signed(CLEAR_NEW, block, malformed, told="malformed signature").is_refused("193")
+    unit.signed(CLEAR_NEW, block, malformed, label="malformed signature").is_refused("193")
     unit.unchanged(before)
 
 
@@ -230,9 +232,9 @@ def test_counter_advances(tke):
     unit.attributes().succeeds()
     start = unit.counter
     unit.add(first).succeeds()
-    told = unit.attributes().succeeds().shows("counter", tke.next_counter(start).hex())
+    answer = unit.attributes().succeeds().shows("counter", tke.next_counter(start).hex())
     unit.add(second).succeeds()
-    unit.attributes().succeeds().shows("counter", tke.next_counter(told.heard.counter).hex())
+    unit.attributes().succeeds().shows("counter", tke.next_counter(answer.heard.counter).hex())
 
 
 @covers("tke-rsa-signatures")
@@ -247,5 +249,5 @@ def test_rsa_administrator(tke):
     unit.set([rsa], revocation=2).succeeds()
     unit.attributes().succeeds().shows("attributes.revocation_threshold", 2)
     block = unit.block(CLEAR_NEW)
-    forged = unit.signed(CLEAR_NEW, block, rsa.sign(block + b"x"), told="RSA signature over other octets")
+    forged = unit.signed(CLEAR_NEW, block, rsa.sign(block + b"x"), label="RSA signature over other octets")
     forged.shows("level", "inner")

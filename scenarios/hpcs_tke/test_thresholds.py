@@ -72,10 +72,10 @@ def test_zeroizing_lifts_the_restriction(tke):
     for _ in range(2):
         unit.random_key([first]).needed()
     unit.zeroize([first]).succeeds()
-    told = unit.attributes().succeeds()
-    told.shows("attributes.signature_threshold", 0).shows("attributes.revocation_threshold", 0)
-    told.shows("may_change", dict.fromkeys(told["may_change"], True))
-    told.shows("allowed.import", value=True).shows("allowed.single_signature", value=True)
+    answer = unit.attributes().succeeds()
+    answer.shows("attributes.signature_threshold", 0).shows("attributes.revocation_threshold", 0)
+    answer.shows("may_change", dict.fromkeys(answer["may_change"], True))
+    answer.shows("allowed.import", value=True).shows("allowed.single_signature", value=True)
     unit.administrators().succeeds().shows("administrators", [])
     unit.registers().succeeds().shows("registers", {"current": None, "new": None, "committed": False})
 
@@ -105,11 +105,11 @@ def test_after_zeroizing(tke):
     unit.set(
         [first, second], signature=2, revocation=2, permissions=unit.permissions() | tke.ZERO_1SIGN
     ).succeeds()
-    told = unit.attributes().succeeds()
-    told.shows("attributes.signature_threshold", 2).shows("attributes.revocation_threshold", 2)
+    answer = unit.attributes().succeeds()
+    answer.shows("attributes.signature_threshold", 2).shows("attributes.revocation_threshold", 2)
     unit.set([first, second], signature=1, revocation=1).succeeds()
-    told = unit.attributes().succeeds()
-    told.shows("attributes.signature_threshold", 1).shows("attributes.revocation_threshold", 1)
+    answer = unit.attributes().succeeds()
+    answer.shows("attributes.signature_threshold", 1).shows("attributes.revocation_threshold", 1)
 
 
 @covers("tke-too-few-signatures", "tke-13")

@@ -16,8 +16,8 @@ def test_manual_credentials_win(iks):
     credential = iks.credential()
     iks.set_credentials(credential).succeeds(200, 204)
     iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
-    for told in (iks.get_key_owner(cluster), iks.list_clusters(), iks.list_workers(cluster)):
-        told.hides("infrastructure key", credential.key, requirement="iks-no-secret")
+    for answer in (iks.get_key_owner(cluster), iks.list_clusters(), iks.list_workers(cluster)):
+        answer.hides("infrastructure key", credential.key, requirement="iks-no-secret")
     iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
     iks.fails(cluster, "INVALID_API_KEY", requirement="iks-05")

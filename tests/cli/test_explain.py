@@ -20,7 +20,7 @@ from kms_conformance.errors import BadValueError
 CONTRACT = load_contract("key_protect")
 
 
-def told(wanted: str) -> str:
+def explanation(wanted: str) -> str:
     """Return what is told of something."""
     return CliRunner().invoke(command, [wanted], catch_exceptions=False).output
 
@@ -31,7 +31,7 @@ def told(wanted: str) -> str:
 )
 def test_code_and_section(wanted: str) -> None:
     """A code, its section's anchor and its section's number all lead to status, text, link, advice and cases."""
-    text = told(wanted)
+    text = explanation(wanted)
     for part in (
         "KEY_DELETED_ERR  HTTP 410",
         "section 7: Key has already been deleted",
@@ -46,7 +46,7 @@ def test_code_and_section(wanted: str) -> None:
 
 def test_row() -> None:
     """A row is told with its level, its evidence and its cases."""
-    text = told("rotation-keeps-identity")
+    text = explanation("rotation-keeps-identity")
     assert text.startswith("rotation-keeps-identity  (MUST, ")
     assert "key_protect.rotation.versions_after_rotation" in text
 
@@ -88,10 +88,10 @@ def test_all_contracts_are_asked() -> None:
 )
 def test_unknown(wanted: str, hint: str) -> None:
     """Something unknown is refused with the nearest known name."""
-    with pytest.raises(BadValueError) as wrong:
+    with pytest.raises(BadValueError) as caught:
         command.main([wanted], standalone_mode=False)
-    assert hint in wrong.value.hint
-    assert wrong.value.exit_code == 2
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 def test_command_line(command: Callable[..., Any]) -> None:
@@ -110,7 +110,7 @@ def test_catalogue_is_what_pytest_collects(command: Callable[..., Any]) -> None:
     ended = command(
         "--collect-only", "-q", "--pyargs", "kms_conformance.scenarios.key_protect", module="pytest"
     )
-    assert ended.code == 0, ended.told
+    assert ended.code == 0, ended.output
     collected = {
         line.partition("[")[0].rpartition("::")[2] for line in ended.out.splitlines() if "::test_" in line
     }
@@ -133,10 +133,10 @@ def test_log(command: Callable[..., Any]) -> None:
     """`explain -` names each refusal with its line, then tells each kind once."""
     ended = command("explain", "-", stdin=LOG)
     assert ended.code == 0
-    told = ended.out.splitlines()
-    assert told[0].startswith("line 2: KEY_DELETED_ERR  HTTP 410")
-    assert told[1].startswith("line 3: E09c0  HTTP 401")
-    assert "2 refusals of 2 kinds" in told
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("line 2: KEY_DELETED_ERR  HTTP 410")
+    assert lines[1].startswith("line 3: E09c0  HTTP 401")
+    assert "2 refusals of 2 kinds" in lines
     assert ended.out.count("how to provoke it") == 2
 
 
@@ -164,11 +164,11 @@ def test_log_without_refusals(command: Callable[..., Any]) -> None:
 )
 def test_json(wanted: str, kind: str, by: str) -> None:
     """``--json`` prints a document that fits its schema."""
-    told = json.loads(CliRunner().invoke(command, ["--json", wanted], catch_exceptions=False).output)
-    assert SCHEMA_FILES.complaint("explain", told) is None
-    assert told["line"] is None
-    assert {answer["kind"] for answer in told["answers"]} == {kind}
-    assert {answer["recognised_by"] for answer in told["answers"]} == {by}
+    document = json.loads(CliRunner().invoke(command, ["--json", wanted], catch_exceptions=False).output)
+    assert SCHEMA_FILES.complaint("explain", document) is None
+    assert document["line"] is None
+    assert {answer["kind"] for answer in document["answers"]} == {kind}
+    assert {answer["recognised_by"] for answer in document["answers"]} == {by}
 
 
 def test_json_of_everything() -> None:
@@ -184,14 +184,14 @@ def test_json_of_everything() -> None:
 def test_json_of_a_log() -> None:
     """``--json`` prints one document a line for a log."""
     output = CliRunner().invoke(command, ["--json", "-"], input=LOG, catch_exceptions=False).output
-    told = [json.loads(line) for line in output.splitlines()]
-    assert [document["line"] for document in told] == [2, 3]
-    assert all(SCHEMA_FILES.complaint("explain", document) is None for document in told)
+    documents = [json.loads(line) for line in output.splitlines()]
+    assert [document["line"] for document in documents] == [2, 3]
+    assert all(SCHEMA_FILES.complaint("explain", document) is None for document in documents)
 
 
 def test_several_answers_are_ranked() -> None:
     """Several answers are counted; the first three are told in full, the others in a line each."""
-    text = told("Action could not be performed on key")
+    text = explanation("Action could not be performed on key")
     assert " answers fit this text, the likeliest first:" in text.splitlines()[0]
     assert "also possible:" in text
     assert text.count("  checked by ") == 3

@@ -108,7 +108,7 @@ def test_port_in_use(command: Callable[..., Any]) -> None:
     assert ended.code == 2
     assert ended.err.startswith(f"error: --port is '{port}': cannot listen on 127.0.0.1:{port}")
     assert "hint: " in ended.err
-    assert "Traceback" not in ended.told
+    assert "Traceback" not in ended.output
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_port_in_use(command: Callable[..., Any]) -> None:
 def test_what_cannot_be_served(arguments: list[str], says: str, command: Callable[..., Any]) -> None:
     """Whatever keeps it from serving is told in one sentence, with exit code 2."""
     ended = command("serve", *arguments, timeout=PATIENCE)
-    assert ended.code == 2, ended.told
+    assert ended.code == 2, ended.output
     assert says in ended.err
-    assert "Traceback" not in ended.told
+    assert "Traceback" not in ended.output
 
 
 def test_embedded_reference_ends_with_its_parent() -> None:

@@ -58,6 +58,9 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("literal token elsewhere", REMOTE + MANAGER, [], 2, "a literal token is accepted for loopback addresses only", "token_env"),
     ("literal key elsewhere", f'{REMOTE}[iam]\nurl = "https://iam.example.test"\n[identities.manager]\napi_key = "{KEY}"\n', [], 2, "a literal api_key is accepted for loopback addresses only", ""),
     ("token with a line break", f'{BASE}[identities.manager]\ntoken = "{KEY}\\n{KEY}"\n', [], 2, "signs that no header can carry", ""),
+    ("a key and a token", f'{GOOD}api_key = "{KEY}"\n[iam]\nurl = "http://127.0.0.1:9"\n', [], 2, "identities.manager is 'token, api_key': it has an API key and a token", "leave one of them out"),
+    ("token that is a list", f'{BASE}[identities.manager]\ntoken = ["{KEY}"]\n', [], 2, "identities.manager.token is '…': it must be a text, and it is a list", "in quotes"),
+    ("key that is a table", f'{BASE}[identities.manager.api_key_env]\nname = "{KEY}"\n', [], 2, "identities.manager.api_key_env is '…': it must be a text, and it is a table", "in quotes"),
     ("key without issuer", f'{BASE}[identities.manager]\napi_key = "{KEY}"\n', [], 2, "an API key needs a token issuer", "--iam-url"),
     ("way out that is the way in", GOOD, ["--rescue-url", "http://127.0.0.1:9/"], 2, "rescue_url is 'http://127.0.0.1:9': it is no other way in", "private endpoint"),
     ("number that is none", f'{GOOD}[limits]\nmax_wait = "long"\n', [], 2, "limits.max_wait is 'long': that is no number", ""),
@@ -67,7 +70,7 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("unknown contract", GOOD.replace("instance", 'contract = "kmip"\ninstance', 1), [], 2, "contract is 'kmip'", "key_protect"),
     ("contracts with blanks", GOOD, ["--contract", "iks, kmip"], 2, "contract is 'kmip'", "key_protect"),
     ("unknown contract by flag", GOOD, ["--contract", "kmip"], 2, "contract is 'kmip'", "key_protect"),
-    ("nobody there", GOOD, [], 4, "The endpoint http://127.0.0.1:9 cannot be judged: GET /api/v2/keys: no connection", "base_url"),
+    ("nobody there", GOOD, [], 4, "The endpoint http://127.0.0.1:9 cannot be judged: no connection (nothing listens at 127.0.0.1 port 9)", "base_url"),
     ("unknown host", GOOD.replace("http://127.0.0.1:9", "http://nowhere.invalid").replace(f'token = "{KEY}"', 'token_env = "T"'), [], 4, "http://nowhere.invalid cannot be judged", ""),
     ("issuer not there", f'{BASE}[iam]\nurl = "http://127.0.0.1:9"\n[identities.manager]\napi_key = "{KEY}"\n', [], 4, "The token issuer http://127.0.0.1:9 gave no token for the identity 'manager'", "[iam] url"),
     ("flag without endpoint", None, ["--instance", INSTANCE], 2, "no endpoint is named", "--base-url"),
@@ -96,7 +99,7 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("finding that is none", GOOD, ["--replay", "last"], 2, "--replay is 'last': that is neither an id nor a JSON file", "report"),
     ("finding that is not there", GOOD, ["--replay", "no.json"], 2, "--replay is 'no.json': there is no such file", "report"),
     ("journal that is a folder", GOOD, ["--journal", "."], 2, "The journal '.' cannot be used: Is a directory", "--journal"),
-    ("journal that is none", GOOD, ["--journal", "target.toml"], 2, "The journal 'target.toml' cannot be used: file is not a database", "--journal"),
+    ("journal that is none", GOOD, ["--journal", "target.toml"], 2, "The journal 'target.toml' cannot be used: it is no journal", "--journal"),
     ("report folder that is a file", GOOD, ["--report-dir", "target.toml"], 2, "target.toml", ""),
 ]  # fmt: skip
 
@@ -130,8 +133,8 @@ def here(
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), told.out, told.err)
+        captured = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     yield run
     signal.signal(signal.SIGTERM, handler)
@@ -150,7 +153,7 @@ def test_error(
         (tmp_path / "target.toml").write_text(text)
         arguments = ["--target", "target.toml", *arguments]
     ended = (command if name in REAL else here)("run", *arguments, "--timeout", "2", T=KEY)
-    assert ended.code == code, ended.told
+    assert ended.code == code, ended.output
     lines = [line for line in ended.err.splitlines() if line]
     assert lines[0].startswith("error: "), name
     assert says in lines[0]
@@ -159,9 +162,9 @@ def test_error(
     assert hint in lines[1]
     assert len(lines) == 2
     assert ended.out == ""
-    assert "Traceback" not in ended.told
-    assert KEY not in ended.told
-    assert JWT not in ended.told
+    assert "Traceback" not in ended.output
+    assert KEY not in ended.output
+    assert JWT not in ended.output
 
 
 @pytest.mark.parametrize(
@@ -181,11 +184,11 @@ def test_secret_in_wrong_usage(arguments: list[str], here: Callable[..., Any]) -
     ended = here(*arguments)
     assert ended.code == 2
     assert "…" in ended.err
-    assert KEY not in ended.told
+    assert KEY not in ended.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "--no-such-flag"], "No such option '--no-such-flag'"),
         (["run", "--max-wait", "long"], "'long' is not a valid float"),
@@ -194,16 +197,16 @@ def test_secret_in_wrong_usage(arguments: list[str], here: Callable[..., Any]) -
         (["explain"], "Missing argument"),
     ],
 )
-def test_wrong_usage(arguments: list[str], told: str, command: Callable[..., Any]) -> None:
+def test_wrong_usage(arguments: list[str], message: str, command: Callable[..., Any]) -> None:
     """What is no valid command line is refused with exit code 2."""
     ended = command(*arguments)
     assert ended.code == 2
-    assert told in ended.err
-    assert "Traceback" not in ended.told
+    assert message in ended.err
+    assert "Traceback" not in ended.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["corpus", "show", "junk.xz"], "FILE is 'junk.xz': that is no corpus"),
         (["corpus", "show", "--contract", "kmip"], "contract is 'kmip': there is no such contract"),
@@ -212,20 +215,20 @@ def test_wrong_usage(arguments: list[str], told: str, command: Callable[..., Any
     ],
 )
 def test_wrong_values_of_other_commands(
-    arguments: list[str], told: str, here: Callable[..., Any], tmp_path: Path
+    arguments: list[str], message: str, here: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The other commands tell a wrong value as `run` does."""
     (tmp_path / "junk.xz").write_text("junk")
     ended = here(*arguments)
-    assert ended.code == 2, ended.told
-    assert told in ended.err
+    assert ended.code == 2, ended.output
+    assert message in ended.err
     assert "hint: " in ended.err
 
 
 def test_sweep_by_environment(here: Callable[..., Any]) -> None:
     """`sweep` takes its endpoint from the environment as `run` does."""
     ended = here("sweep", KMS_BASE_URL="http://127.0.0.1:9", KMS_INSTANCE=INSTANCE, KMS_TOKEN=KEY)
-    assert ended.code == 4, ended.told
+    assert ended.code == 4, ended.output
     assert "http://127.0.0.1:9 cannot be judged" in ended.err
 
 
@@ -234,10 +237,10 @@ def test_authorities_that_cannot_be_read(command: Callable[..., Any], tmp_path: 
     (tmp_path / "empty.pem").write_text("")
     for name in ("nowhere.pem", "empty.pem"):
         ended = command("run", "--no-fuzz", "-k", "delete_twice", SSL_CERT_FILE=name)
-        assert ended.code == 2, ended.told
+        assert ended.code == 2, ended.output
         assert ended.err.startswith(f"error: SSL_CERT_FILE is '{name}': ")
         assert "hint: give a file of certificates" in ended.err
-        assert "Traceback" not in ended.told
+        assert "Traceback" not in ended.output
 
 
 def test_an_error_of_the_suite_is_no_verdict(
@@ -259,7 +262,7 @@ def test_an_error_of_the_suite_is_no_verdict(
     monkeypatch.setenv("KMS_TRACEBACK", "1")
     traced = here("run", "--target", "target.toml")
     assert "in broken" in traced.err
-    assert KEY not in ended.told + traced.told
+    assert KEY not in ended.output + traced.output
 
 
 def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:

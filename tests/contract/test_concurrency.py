@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from kms_conformance.adapters.key_protect.laws.together import MAKERS
+from kms_conformance.adapters.key_protect.laws.concurrency import MAKERS
 from kms_conformance.contract.contract import load_contract
 
 ROOT = Path(__file__).parents[2]

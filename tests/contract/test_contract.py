@@ -99,9 +99,9 @@ def test_files_that_are_missing_or_broken(own: Path) -> None:
     with pytest.raises(ContractError, match=r"nowhere/contract\.yaml"):
         load_contract("nowhere")
     (own / "requirements.yaml").write_text("a: [")
-    with pytest.raises(ContractError, match=r"own/requirements\.yaml") as wrong:
+    with pytest.raises(ContractError, match=r"own/requirements\.yaml") as caught:
         load_contract("own")
-    assert wrong.value.exit_code == 5
+    assert caught.value.exit_code == 5
 
 
 def test_unknown_row() -> None:

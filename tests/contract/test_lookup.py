@@ -39,8 +39,8 @@ Frame = Callable[[str], str]
 
 def wrapped(text: str, mark: str) -> str:
     """Return a text in lines of four words, each after a mark."""
-    told = text.split(" ")
-    return "\n".join(mark + " ".join(told[place : place + 4]) for place in range(0, len(told), 4))
+    words = text.split(" ")
+    return "\n".join(mark + " ".join(words[place : place + 4]) for place in range(0, len(words), 4))
 
 
 CODE_FRAMES: dict[str, Frame] = {
@@ -125,12 +125,12 @@ def test_every_message_in_every_frame(frame: str) -> None:
         filled = text
         for placeholder, value in FILLED.items():
             filled = filled.replace(placeholder, value)
-        told = names(TEXT_FRAMES[frame](filled))
+        codes = names(TEXT_FRAMES[frame](filled))
         same = {
             other for _, other, known in TEXTS if known.rstrip(".").casefold() == text.rstrip(".").casefold()
         }
-        if code not in told or not set(told) <= same:
-            missed.append((contract, code, text, told))
+        if code not in codes or not set(codes) <= same:
+            missed.append((contract, code, text, codes))
     assert missed == []
 
 
@@ -159,17 +159,17 @@ def test_every_subject() -> None:
                 422: "Unprocessable Entity",
                 500: "Internal Server Error",
             }
-            told = names(f"{phrase[code.statuses[0]]}: {subject}: Please see `reasons` for more details")
-            assert code.code in told, subject
+            codes = names(f"{phrase[code.statuses[0]]}: {subject}: Please see `reasons` for more details")
+            assert code.code in codes, subject
             assert all(
                 code.statuses[0] in CONTRACTS[0].codes[other].statuses
-                for other in told
+                for other in codes
                 if other in CONTRACTS[0].codes
             )
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "codes"),
     [
         ("KEY_INVALID_STATE_ERR: Key is not in a valid state", ["KEY_INVALID_STATE_ERR"]),
         ("Key is not in a valid state", ["KEY_ACTION_INVALID_STATE_ERR", "KEY_INVALID_STATE_ERR"]),
@@ -185,12 +185,12 @@ def test_every_subject() -> None:
         ("(A0656) and then (E0057)", ["A0656", "E0057"]),
     ],
 )  # fmt: skip
-def test_what_people_paste(text: str, told: list[str]) -> None:
+def test_what_people_paste(text: str, codes: list[str]) -> None:
     """Codes first, the longest text next, and only what has the status that the text names."""
-    if told == ["AUTHORIZATIONS_NOT_MET"]:
-        assert names(text)[:1] == told
+    if codes == ["AUTHORIZATIONS_NOT_MET"]:
+        assert names(text)[:1] == codes
     else:
-        assert names(text) == told
+        assert names(text) == codes
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_far_away_texts_are_refusals_of_their_own() -> None:
             "Key has already been deleted. Please delete references to this key.",
         ]
     )
-    assert [told for _, told in lines(far)] == [["KEY_DELETED_ERR"], ["KEY_DELETED_ERR"]]
+    assert [codes for _, codes in lines(far)] == [["KEY_DELETED_ERR"], ["KEY_DELETED_ERR"]]
 
 
 def test_a_log_is_forgotten_as_it_is_read() -> None:

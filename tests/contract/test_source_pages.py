@@ -356,21 +356,21 @@ def test_errata_name_examples_of_the_page(english: str) -> None:
 def test_translation_shows_the_same_examples(english: str, chinese: str) -> None:
     """Both pages show the same JSON texts in the same order, slips included."""
 
-    def told(example: Example) -> Any:
+    def without_prose(example: Example) -> Any:
         return example.document if example.is_json else re.sub(r"\s+", "", example.text)
 
-    assert [told(example) for example in examples_of(chinese)] == [
-        told(example) for example in examples_of(english)
+    assert [without_prose(example) for example in examples_of(chinese)] == [
+        without_prose(example) for example in examples_of(english)
     ]
 
 
 def test_translation_shows_the_same_commands(english: str, chinese: str) -> None:
     """Both pages show the same command lines."""
 
-    def told(text: str) -> list[str]:
+    def commands_of(text: str) -> list[str]:
         return [" ".join(line.split()) for line in COMMAND.findall(text)]
 
-    assert told(chinese) == told(english)
+    assert commands_of(chinese) == commands_of(english)
 
 
 def test_translation_slips_are_errata(english: str, chinese: str) -> None:

@@ -14,14 +14,14 @@ import pytest
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
-from kms_conformance.fuzz.requests import Aim
+from kms_conformance.fuzz.requests import CaseFuzzer
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import USUAL, Options, fuzz_options
 from kms_conformance.run.outcomes import NotTested
 from kms_conformance.run.session import Session
-from kms_conformance.transport.pipeline import Landed, _Line
+from kms_conformance.transport.pipeline import SendResult, _Connection
 
 COVERS = ("fuzz-any-request", "fuzz-success-status", "life-cycle-walk")
 
@@ -71,11 +71,11 @@ def test_what_is_not_kept_is_known() -> None:
     sent, got = (base64.b64encode(bytes(range(first, first + 24))).decode() for first in (60, 160))
 
     def body(case: CaseRun) -> None:
-        aim = Aim(case, tiers.supply_of(case.context.contract, case))
+        fuzzer = CaseFuzzer(case, tiers.fixtures_of(case.context.contract, case))
         entry = Entry(1, "wrapKey", "valid", "POST", "/api/v2/keys/x/actions/wrap")
         content = json.dumps({"plaintext": sent, "payload": "A" * 24}).encode()
-        shot = aim.shot(entry, entry.path, "", {}, content)
-        aim.judge(shot, Landed(200, [], json.dumps({"ciphertext": got}).encode()))
+        request = fuzzer.filled(entry, entry.path, "", {}, content)
+        fuzzer.judge(request, SendResult(200, [], json.dumps({"ciphertext": got}).encode()))
         scrub = case.context.redactor.scrub
         assert scrub(f"{sent}, {got}").startswith("<plaintext:")
         assert got not in scrub(f"{sent}, {got}")
@@ -169,18 +169,18 @@ def test_only_a_gateway_that_stays_is_found(
 ) -> None:
     """An answer of a gateway that a second try does not show is no finding; one that comes each time is."""
     asked = 0
-    ask = _Line.ask
+    ask = _Connection.ask
 
-    async def sometimes(line: _Line, content: bytes, *, head: bool) -> Landed:
+    async def sometimes(line: _Connection, content: bytes, *, head: bool) -> SendResult:
         nonlocal asked
-        landed = await ask(line, content, head=head)
+        result = await ask(line, content, head=head)
         if content.startswith(b"POST /api/"):
             asked += 1
             if asked % every == 0:
-                return Landed(503, [("content-type", "text/html")], b"<html></html>")
-        return landed
+                return SendResult(503, [("content-type", "text/html")], b"<html></html>")
+        return result
 
-    monkeypatch.setattr(_Line, "ask", sometimes)
+    monkeypatch.setattr(_Connection, "ask", sometimes)
     result = judged(lambda case: tiers.replay_group(case, "key-actions"))
     assert asked > 50
     assert (result.verdict is Verdict.FAILED) is found, result.findings

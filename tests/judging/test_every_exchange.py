@@ -26,11 +26,11 @@ def envelope(status: int = 409, code: str = "KEY_ACTION_INVALID_STATE_ERR", **re
     phrase = {400: "Bad Request", 409: "Conflict", 410: "Gone", 500: "Internal Server Error"}.get(
         status, "Conflict"
     )
-    told = {"code": code, "message": "Key is not in a valid state.", "status": status, **reason}
+    details = {"code": code, "message": "Key is not in a valid state.", "status": status, **reason}
     text = f"{phrase}: Action could not be performed on key. Please see `reasons` for more details."
     return {
         "metadata": {"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
-        "resources": [{"errorMsg": text, "reasons": [told]}],
+        "resources": [{"errorMsg": text, "reasons": [details]}],
     }
 
 

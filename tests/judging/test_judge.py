@@ -155,13 +155,13 @@ DOCUMENT = {"a": {"b": [1, "two", None, {"id": "x"}, {"id": "y"}], "n": 3, "yes"
         (Member("x-total", "header", "3"), False),
         (Member("x-other", "header"), False),
     ],
-    ids=lambda value: value.told() if isinstance(value, Member) else "",
+    ids=lambda value: value.description() if isinstance(value, Member) else "",
 )
 def test_members(member: Member, *, holds: bool) -> None:
     """Each check of a member, both ways; true is not 1, and null is not absence."""
     finding = judge(expect(members=(member,)), got(200, DOCUMENT, **{"x-total": "2"}), SCHEMAS)
     assert (finding is None) is holds
-    assert member.told()
+    assert member.description()
 
 
 def test_unknown_check_is_refused() -> None:
@@ -210,7 +210,7 @@ EXPECTATIONS = st.builds(
 def test_expectation_round_trip(expectation: Expectation) -> None:
     """An expectation is data: stored as JSON and read back it is the same."""
     assert from_document(Expectation, json.loads(json.dumps(to_document(expectation)))) == expectation
-    assert isinstance(expectation.told(), str)
+    assert isinstance(expectation.description(), str)
 
 
 def test_head_has_no_body() -> None:

@@ -136,7 +136,7 @@ def test_table(run: Run, verdict: RunVerdict, code: int) -> None:
     """Each situation of the design has its verdict and exit code."""
     assert (run.verdict, int(run.exit_code)) == (verdict, code)
     assert headline(run).startswith(f"{verdict.value.upper()}: ")
-    assert all(told in headline(run) for told in (run.interrupted, run.trouble))
+    assert all(words in headline(run) for words in (run.interrupted, run.trouble))
 
 
 def test_the_reason_of_the_verdict_comes_first() -> None:
@@ -163,10 +163,10 @@ def test_rows() -> None:
         replace(case("y", Verdict.PASSED, ("a", "b")), exchanges=(answered(200, 2),)),
         case("z", Verdict.NOT_TESTED, ("c",)),
     )
-    told = {
+    verdicts = {
         result.row.id: (result.verdict, result.cases) for result in judge_rows((*ALL_ROWS, D, WIRE), cases)
     }
-    assert told == {
+    assert verdicts == {
         "a": (Verdict.INCONCLUSIVE, ("x", "y")),
         "b": (Verdict.PASSED, ("x", "y")),
         "c": (Verdict.NOT_TESTED, ("z",)),
@@ -207,7 +207,7 @@ def test_a_failed_row_is_named_by_a_finding(
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "sentence"),
     [
         (
             [(409, "KEY_DELETED_ERR")] * 9 + [(400, "")],
@@ -222,9 +222,9 @@ def test_a_failed_row_is_named_by_a_finding(
         ([], ""),
     ],
 )
-def test_monotony(answers: list[tuple[int, str]], told: str) -> None:
+def test_monotony(answers: list[tuple[int, str]], sentence: str) -> None:
     """The verdict line says when nothing but refusals, silence or one answer came; a server's own words do not get in."""
     exchanges = tuple(answered(status, number, code) for number, (status, code) in enumerate(answers))
     run = run_of(replace(case("x", Verdict.FAILED), exchanges=exchanges))
-    assert monotony(run) == told
-    assert told in headline(run)
+    assert monotony(run) == sentence
+    assert sentence in headline(run)

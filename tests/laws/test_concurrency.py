@@ -15,7 +15,7 @@ import pytest
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.judging.histories import Seen
+from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.judging.judge import judge
 from kms_conformance.laws import concurrency
 from kms_conformance.laws.asking import Ask
@@ -36,7 +36,7 @@ RECIPES = {"operations": {"add": {"do": "add"}, "look": {"do": "look"}}}
 class Numbers:
     """A model of numbers: adding answers 0, looking answers how often one was added."""
 
-    def read(self, history: Sequence[Seen]) -> list[tuple[str, int | None]]:
+    def read(self, history: Sequence[TimedExchange]) -> list[tuple[str, int | None]]:
         """Return operations and answers."""
         found: list[tuple[str, int | None]] = []
         for one in history:
@@ -44,7 +44,7 @@ class Numbers:
             found.append((one.exchange.operation or "", None if answer is None else answer.body))
         return found
 
-    def begin(self, history: Sequence[Seen], value: Mapping[str, Any]) -> int:
+    def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> int:
         """Begin at nothing."""
         return 0
 
@@ -98,7 +98,9 @@ class Case:
         known = {one.id: one for one in self.exchanges}
 
         def complaint(value: Mapping[str, Any]) -> str | None:
-            seen = [Seen(known[name], ahead, answered) for name, ahead, answered in value["requests"]]
+            seen = [
+                TimedExchange(known[name], ahead, answered) for name, ahead, answered in value["requests"]
+            ]
             return History(Numbers(), seen, value).complaint()
 
         return judge(expectation, exchange, histories=SimpleNamespace(complaint=complaint))
@@ -118,7 +120,7 @@ class System:
             self.number, self.made = 0, self.made + 1
             yield Thing()
 
-    def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+    def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return a history of numbers."""
         return History(Numbers(), seen, value)
 

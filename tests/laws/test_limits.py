@@ -75,11 +75,11 @@ def test_a_refused_operation_succeeds_too() -> None:
     assert refused <= worked
 
 
-class Told:
+class LoggedAnswer:
     """An answer that notes what is expected of it."""
 
-    def __init__(self, told: list[str], name: str) -> None:
-        self.told, self.name = told, name
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log, self.name = log, name
 
     def __getitem__(self, path: str) -> str:
         """Return a member."""
@@ -88,8 +88,8 @@ class Told:
     def __getattr__(self, what: str) -> Any:
         """Note an expectation."""
 
-        def note(*values: Any, **_: Any) -> Told:
-            self.told.append(" ".join([self.name, what, *map(str, values)]))
+        def note(*values: Any, **_: Any) -> LoggedAnswer:
+            self.log.append(" ".join([self.name, what, *map(str, values)]))
             return self
 
         return note
@@ -109,29 +109,29 @@ class System:
 
     def __init__(self, *, alone: bool = True) -> None:
         self.case, self.alone = Case(), alone
-        self.told: list[str] = []
+        self.log: list[str] = []
 
     def subjects(self, what: str) -> Subjects:
         """Make a subject."""
         return Subjects(marks={"thing": what})
 
-    def ask(self, ask: Ask) -> Told:
+    def ask(self, ask: Ask) -> LoggedAnswer:
         """Answer."""
-        return Told(self.told, f"{ask.operation}{list(ask.path.values()) or ''}{ask.body or ''}")
+        return LoggedAnswer(self.log, f"{ask.operation}{list(ask.path.values()) or ''}{ask.body or ''}")
 
     def wait(self, seconds: float, why: str) -> None:
         """Let time pass."""
-        self.told.append(f"{seconds:g} {why}")
+        self.log.append(f"{seconds:g} {why}")
 
 
-def told(*, alone: bool = True, **data: Any) -> list[str]:
+def lines_of(*, alone: bool = True, **data: Any) -> list[str]:
     """Go through a case and return what was asked, expected and waited for."""
     system: Any = System(alone=alone)
     case = LawCase(
         "case", ("row",), (), (), control=False, waits=0, impact=(), data={"subjects": "it", **data}
     )
     Limits(system, case).run()
-    return list(system.told)
+    return list(system.log)
 
 
 def test_bound() -> None:
@@ -143,7 +143,7 @@ def test_bound() -> None:
         "code": "CODE",
         "shows": [{"do": "read", "path": {"id": "{made}"}, "shows": {"name": "{value}"}}],
     }
-    assert told(bound=bound) == [
+    assert lines_of(bound=bound) == [
         "make{'name': 'abx'} succeeds",
         "read['id!'] succeeds",
         "read['id!'] shows name abx",
@@ -162,7 +162,7 @@ def test_many() -> None:
         "one": [{"do": "read", "path": {"id": "{number}"}}],
         "all": [{"do": "list", "counts": {"all": 2}}],
     }
-    assert told(many=many) == [
+    assert lines_of(many=many) == [
         "make1 1 succeeds",
         "make2 0 succeeds",
         "read[1] succeeds",
@@ -175,7 +175,7 @@ def test_many() -> None:
 def test_too_much_for_others() -> None:
     """What makes too much is not done on an instance that others use."""
     with pytest.raises(NotTested) as refused:
-        told(alone=False, many={"alone": True, "number": 1, "each": [{"do": "make"}]})
+        lines_of(alone=False, many={"alone": True, "number": 1, "each": [{"do": "make"}]})
     assert refused.value.verdict is Verdict.NOT_TESTED
 
 
@@ -183,7 +183,7 @@ def test_schedule_that_runs_by_itself() -> None:
     """What runs again by itself may be late each time: the moments count from the beginning."""
     schedule = {"what": "it", "after": 30 * DAY, "early": DAY, "late": DAY, "times": 3}
     schedule |= {"begin": [{"do": "begin"}], "then": [{"do": "look", "counts": {"all": "{next}"}}]}
-    moments = [float(line.split()[0]) / DAY for line in told(schedule=schedule) if line[0].isdigit()]
+    moments = [float(line.split()[0]) / DAY for line in lines_of(schedule=schedule) if line[0].isdigit()]
     assert [sum(moments[:number]) for number in range(1, 7)] == [29, 31, 59, 62, 89, 93]
 
 
@@ -197,4 +197,4 @@ def test_schedule_that_begins_again() -> None:
     }
     schedule |= {"then": [{"do": "d"}], "end": [{"do": "e"}]}
     lines = ["24 it: not yet", "c is_refused_somehow", "7 it: it is time", "d succeeds"]
-    assert told(schedule=schedule) == ["a succeeds", *lines, "b succeeds", *lines, "e succeeds"]
+    assert lines_of(schedule=schedule) == ["a succeeds", *lines, "b succeeds", *lines, "e succeeds"]

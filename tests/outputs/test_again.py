@@ -9,7 +9,7 @@ from kms_conformance.outputs.again import again
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         ([], "kms-conformance run -k rotate_twice"),
         (
@@ -35,10 +35,10 @@ from kms_conformance.outputs.again import again
         ),
     ],
 )
-def test_same_target_one_case(words: list[str], told: str) -> None:
+def test_same_target_one_case(words: list[str], expected: str) -> None:
     """What names the endpoint stays; what chose cases, processes or another folder goes."""
     run = Run(Profile.GATE, (), (), meta={"command_line": words})
-    assert again(run, "key_protect.rotation.rotate_twice") == told
+    assert again(run, "key_protect.rotation.rotate_twice") == expected
 
 
 @pytest.mark.parametrize(

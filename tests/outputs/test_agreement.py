@@ -50,16 +50,16 @@ def test_all_outputs_agree(run: Run, directory: Path) -> None:
     paths = write_all(run, directory)
     written = [writer.NAME for writer in WRITERS if (directory / writer.NAME).exists()]
     assert [path.name for path in paths] == [*written, manifest.NAME]
-    told = json.loads((directory / results.NAME).read_text())
-    assert not [error.message for error in SCHEMA.iter_errors(told)]
-    conformant = told["verdict"] == "conformant"
+    document = json.loads((directory / results.NAME).read_text())
+    assert not [error.message for error in SCHEMA.iter_errors(document)]
+    conformant = document["verdict"] == "conformant"
 
-    assert told["verdict"] == run.verdict
-    assert told["counts"] == run.counts
-    assert +Counter(told["counts"]) == Counter(case["verdict"] for case in told["cases"])
-    assert told["exit_code"] == run.exit_code
+    assert document["verdict"] == run.verdict
+    assert document["counts"] == run.counts
+    assert +Counter(document["counts"]) == Counter(case["verdict"] for case in document["cases"])
+    assert document["exit_code"] == run.exit_code
     assert (run.exit_code is ExitCode.CONFORMANT) == conformant
-    assert (run.exit_code is ExitCode.NON_CONFORMANT) == (told["verdict"] == "non-conformant")
+    assert (run.exit_code is ExitCode.NON_CONFORMANT) == (document["verdict"] == "non-conformant")
 
     assert junit.read_counts(directory / junit.NAME) == run.counts
     assert junit_is_green(directory) == conformant
@@ -86,21 +86,21 @@ def test_all_outputs_agree(run: Run, directory: Path) -> None:
     assert f'<header class="{run.verdict.value}">' in report
     assert html.escape(headline(run), quote=True).replace("&#x27;", "&#39;") in report
     assert Counter(re.findall(r'class="case" id="case-\d+" data-verdict="([a-z-]+)"', report)) == Counter(
-        case["verdict"] for case in told["cases"]
+        case["verdict"] for case in document["cases"]
     )
     read = [exchange for exchange, _ in har.read(directory / har.NAME)]
     assert [exchange.started for exchange in read] == sorted(exchange.started for exchange in read)
     assert Counter(exchange.id for exchange in read) == Counter(
-        exchange for case in told["cases"] for exchange in case["exchanges"]
+        exchange for case in document["cases"] for exchange in case["exchanges"]
     )
-    assert told["requests"]["kept"] == len(read)
+    assert document["requests"]["kept"] == len(read)
 
-    failing = {case["id"] for case in told["cases"] if case["verdict"] == "failed"} - set(run.accepted)
-    grouped = [group for group in told["groups"] if group["severity"] == "failed"]
+    failing = {case["id"] for case in document["cases"] if case["verdict"] == "failed"} - set(run.accepted)
+    grouped = [group for group in document["groups"] if group["severity"] == "failed"]
     assert {case for group in grouped for case in group["cases"]} == failing
     assert report.count('<li class="cause failed">') == len(grouped)
     assert sum(line.startswith("FAILED ") for line in lines) == min(len(grouped), 10)
-    for line in told["left_behind"] or ():  # null: the run does not say
+    for line in document["left_behind"] or ():  # null: the run does not say
         assert all(visible(line) in text for text in (" ".join(lines), page, html.unescape(report)))
 
 

@@ -140,12 +140,12 @@ def test_steps_reach_allure_pytest(tmp_path: Path, realistic: Callable[[int, int
         "no:xdist",
     ]
     subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, timeout=60)
-    (told,) = [json.loads(path.read_text()) for path in (tmp_path / "found").glob("*-result.json")]
-    assert told["status"] == "broken"
-    assert told["statusDetails"]["message"].startswith("inconclusive: ")
-    assert told["stop"] - told["start"] == 84
-    assert {"name": "verdict", "value": "inconclusive"} in told["labels"]
-    sources = [attachment["source"] for step in told["steps"] for attachment in step["attachments"]]
+    (result,) = [json.loads(path.read_text()) for path in (tmp_path / "found").glob("*-result.json")]
+    assert result["status"] == "broken"
+    assert result["statusDetails"]["message"].startswith("inconclusive: ")
+    assert result["stop"] - result["start"] == 84
+    assert {"name": "verdict", "value": "inconclusive"} in result["labels"]
+    sources = [attachment["source"] for step in result["steps"] for attachment in step["attachments"]]
     assert len(sources) == 4
     assert all((tmp_path / "found" / source).exists() for source in sources)
 

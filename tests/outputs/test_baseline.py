@@ -81,7 +81,7 @@ def judged(*entries: Entry, cases: tuple[CaseResult, ...], interrupted: str = ""
 @pytest.mark.parametrize(
     "listed",
     [entry("one.a"), entry("one.*"), entry("", "r1"), entry("", "r?"), entry("one.a", "r1"), entry("*", "*")],
-    ids=lambda listed: listed.told,
+    ids=lambda listed: listed.description,
 )
 def test_listed_deviation_does_not_fail_the_run(listed: Entry) -> None:
     """A deviation that an entry names is accepted; case, counts and rows keep saying that it failed."""
@@ -128,7 +128,7 @@ def test_cut_short_run_is_not_conformant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "state", "told"),
+    ("listed", "state", "sentence"),
     [
         (entry("one.b"), "stale", "no longer occurs"),
         (entry("", "r2"), "stale", "no longer occurs"),
@@ -140,13 +140,13 @@ def test_cut_short_run_is_not_conformant() -> None:
         (entry("one.a", expiry=date(2030, 4, 30)), "expired", "it expired on 2030-04-30"),
     ],
 )
-def test_entry_that_rots_breaks_the_run(listed: Entry, state: str, told: str) -> None:
+def test_entry_that_rots_breaks_the_run(listed: Entry, state: str, sentence: str) -> None:
     """A stale, unknown, matchless or expired entry makes the run non-conformant and says so in a line."""
     cases = (result("one.a"), result("one.b", rows=("r1", "r2")))
     ((found, message),) = used(listed, cases=cases)
     assert found == state
     assert message.startswith("baseline entry 1 (")
-    assert told in message
+    assert sentence in message
     assert judged(listed, cases=cases).verdict is RunVerdict.NON_CONFORMANT
 
 
@@ -229,7 +229,7 @@ def test_written_baseline_round_trips(found: list[list[tuple[str, str]]]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("a: 1", "not a list"),
         ("- 1", "entry 1: it is not a mapping"),
@@ -245,11 +245,11 @@ def test_written_baseline_round_trips(found: list[list[tuple[str, str]]]) -> Non
         ("- [", "not YAML"),
     ],
 )
-def test_broken_file_is_refused(text: str, told: str) -> None:
+def test_broken_file_is_refused(text: str, sentence: str) -> None:
     """A file that is no baseline ends in one sentence that names the entry."""
-    with pytest.raises(BaselineError) as wrong:
+    with pytest.raises(BaselineError) as caught:
         parse(text)
-    assert told in wrong.value.sentence
+    assert sentence in caught.value.sentence
 
 
 def test_empty_file_is_an_empty_baseline() -> None:
@@ -280,15 +280,15 @@ def test_commands(command: Callable[..., Any], defect: list[str], tmp_path: Path
     assert (again.code, again.out) == (0, written.out)
 
     passed = command(*defect, "--baseline", "known.yaml", "-n", "2")
-    told = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (passed.code, told["verdict"]) == (0, "conformant")
-    assert {entry["state"] for entry in told["baseline"]} == {"used"}
-    assert {case["verdict"] for case in told["cases"] if case["accepted"]} == {"failed"}
+    document = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (passed.code, document["verdict"]) == (0, "conformant")
+    assert {entry["state"] for entry in document["baseline"]} == {"used"}
+    assert {case["verdict"] for case in document["cases"] if case["accepted"]} == {"failed"}
 
     stale = command("run", "--contract", "iks", "--report-dir", "out", "--baseline", "known.yaml")
     assert stale.code == 1
-    told = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert [entry["state"] for entry in told["baseline"]] == ["stale"] * len(parse(written.out))
+    document = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [entry["state"] for entry in document["baseline"]] == ["stale"] * len(parse(written.out))
     assert stale.out.count("no longer occurs") == len(parse(written.out))
 
     refused = command(*defect, "--baseline", "known.yaml", "--profile", "certify")

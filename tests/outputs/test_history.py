@@ -5,15 +5,15 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.judging.histories import Seen, lanes
+from kms_conformance.judging.histories import TimedExchange, lanes
 from kms_conformance.outputs import history
 
 BEGIN = 1_800_000_000.0
 
 
-def seen(operation: str, sent: float, lasted: float, *, answered: bool = True) -> Seen:
+def seen(operation: str, sent: float, lasted: float, *, answered: bool = True) -> TimedExchange:
     """Return an exchange; sent and lasted are in seconds."""
-    return Seen(
+    return TimedExchange(
         Exchange(
             id=operation,
             case="a case",

@@ -35,9 +35,9 @@ def test_each_verdict_has_its_element(verdict: Verdict, tag: str | None) -> None
     children = [child for child in element if child.tag != "properties"]
     assert [child.tag for child in children] == ([tag] if tag else [])
     assert not children or (children[0].get("type"), children[0].get("message")) == (verdict.value, "why")
-    told = element.find("properties/property[@name='verdict']")
-    assert told is not None
-    assert told.get("value") == verdict.value
+    entry = element.find("properties/property[@name='verdict']")
+    assert entry is not None
+    assert entry.get("value") == verdict.value
 
 
 def test_hostile_text_stays_legal(tmp_path: Path) -> None:
@@ -70,11 +70,13 @@ def test_a_case_has_its_module_and_place(realistic: Callable[[int, int], Run]) -
 def test_properties_tell_how_the_run_was_made(realistic: Callable[[int, int], Run]) -> None:
     """What was left behind, requests, server and command line are properties of each suite."""
     suite = ET.fromstring(junit.render(realistic(2, 1)))[0]
-    told = {found.get("name"): found.get("value", "") for found in suite.iterfind("properties/property")}
-    assert told["contract"] == "demo"
-    assert told["run-left-behind"].startswith("key kmsct-1")
-    assert told["run-requests"].startswith("90, 3 answered by 429")
-    assert "SHA-256 " + "cd" * 32 in told["run-server"]
+    properties = {
+        found.get("name"): found.get("value", "") for found in suite.iterfind("properties/property")
+    }
+    assert properties["contract"] == "demo"
+    assert properties["run-left-behind"].startswith("key kmsct-1")
+    assert properties["run-requests"].startswith("90, 3 answered by 429")
+    assert "SHA-256 " + "cd" * 32 in properties["run-server"]
 
 
 @pytest.mark.parametrize(

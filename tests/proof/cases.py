@@ -43,7 +43,7 @@ class Case:
         return any(row.level == "MUST" and row.evidence in {"documented", "observed"} for row in rows)
 
 
-class _Grab:
+class _CaseCollector:
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
 
@@ -69,7 +69,7 @@ def law_of(case_id: str) -> str:
 @cache
 def collected(contract: str) -> Mapping[str, Case]:
     """Return the cases of a contract in running order, by id; raise :class:`RuntimeError` when a module is broken."""
-    grab = _Grab()
+    collector = _CaseCollector()
     quiet = ["terminal", "cacheprovider", "allure_pytest", "schemathesis", "hypothesispytest", "kms-session"]
     code = pytest.main(
         [
@@ -78,12 +78,12 @@ def collected(contract: str) -> Mapping[str, Case]:
             *(word for name in quiet for word in ("-p", f"no:{name}")),
             *("--pyargs", f"kms_conformance.scenarios.{contract}"),
         ],
-        plugins=[grab],
+        plugins=[collector],
     )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise RuntimeError(f"the cases of {contract} cannot be collected (pytest ended with {code})")
-    infos = {case_id: case.info for case_id, case in grab.cases.items()}
-    return {case_id: grab.cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
+    infos = {case_id: case.info for case_id, case in collector.cases.items()}
+    return {case_id: collector.cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
 
 
 def run_cases(target: Target, cases: Mapping[str, Case], contract: str) -> Run:

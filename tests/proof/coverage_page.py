@@ -39,8 +39,10 @@ def main() -> int:
         coverages = coverage_of(results_of_runs(Path(folder)))
     PAGE.write_text(render(coverages), encoding="utf-8")
     for coverage in coverages:
-        told = ", ".join(f"{number} {state.value}" for state, number in coverage.counts.items() if number)
-        click.echo(f"{coverage.contract.id}: {len(coverage.promises)} promises, {told}: {coverage.share:.1%}")
+        counts = ", ".join(f"{number} {state.value}" for state, number in coverage.counts.items() if number)
+        click.echo(
+            f"{coverage.contract.id}: {len(coverage.promises)} promises, {counts}: {coverage.share:.1%}"
+        )
     gaps = [gap for coverage in coverages for gap in coverage.gaps]
     for gap in gaps:
         click.echo(gap)

@@ -168,9 +168,9 @@ def reference(
     server = Server(
         edition=edition, defects=[defect] if defect else [], variations=[variation] if variation else []
     ).start()
-    assert server.world is not None
+    assert server.server_state is not None
     assert server.app is not None
-    server.world.restarted = restarted
+    server.server_state.restarted = restarted
     netloc = httpx.URL(server.base_url).netloc
     assert server._uvicorn is not None
     _HOSTS[netloc] = server._uvicorn.config.app

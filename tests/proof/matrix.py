@@ -130,7 +130,7 @@ def _with(run: Run, verdict: Verdict) -> list[str]:
 
 def matrix_of(chosen: Iterable[Task], rows: Iterable[Document]) -> Document:
     """Return the whole matrix as a document: cases, defects and variations, without any time."""
-    told = [(task[1], row) for task, row in zip(chosen, rows, strict=True)]
+    judged = [(task[1], row) for task, row in zip(chosen, rows, strict=True)]
     return {
         "schema_version": SCHEMA_VERSION,
         "cases": [
@@ -138,8 +138,8 @@ def matrix_of(chosen: Iterable[Task], rows: Iterable[Document]) -> Document:
             for contract in SYSTEMS
             for case in sorted(collected(contract).values(), key=lambda case: case.info.id)
         ],
-        "defects": [row for kind, row in told if kind == "defect"],
-        "variations": [row for kind, row in told if kind == "variation"],
+        "defects": [row for kind, row in judged if kind == "defect"],
+        "variations": [row for kind, row in judged if kind == "variation"],
     }
 
 
@@ -177,18 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if chosen.part:
         wrong = differences(json.loads(DATA.read_text(encoding="utf-8")), rows)
-        told = f"{len(rows)} rows differ in {len(wrong)} from {DATA.name}"
+        summary = f"{len(rows)} rows differ in {len(wrong)} from {DATA.name}"
     else:
         matrix = matrix_of(wanted, rows)
         DATA.write_text(text_of(matrix), encoding="utf-8")
         PAGE.write_text(render(matrix), encoding="utf-8")
         wrong = broken_rules(matrix)
-        told = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
-        told += f"; {len(wrong)} rules broken"
+        summary = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
+        summary += f"; {len(wrong)} rules broken"
     for line in wrong:
         click.echo(line)
     ran = sum(len(task[3]) for task in wanted)
-    click.echo(f"{told}; {ran} runs of a case in {took:.0f} s, {chosen.processes} processes")
+    click.echo(f"{summary}; {ran} runs of a case in {took:.0f} s, {chosen.processes} processes")
     return 1 if wrong else 0
 
 

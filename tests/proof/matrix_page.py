@@ -78,11 +78,11 @@ def _figures(matrix: Mapping[str, Any], contract: str) -> str:
 def _defect(row: Mapping[str, Any]) -> str:
     shown = [f"`{case.partition('.')[2]}`" for case in row["found_by"][:_MOST]]
     more = len(row["found_by"]) - len(shown)
-    told = ", ".join(shown) + (f" and {more} more" if more else "")
-    if not told:
-        told = "**nobody**" + (f" ({len(row['warned'])} warn)" if row["warned"] else "")
+    finders = ", ".join(shown) + (f" and {more} more" if more else "")
+    if not finders:
+        finders = "**nobody**" + (f" ({len(row['warned'])} warn)" if row["warned"] else "")
     sections = ", ".join(row["sections"]) or "any"
-    return f"| `{row['name']}` | {_cell(row['doc'])} | {sections} | {told} | {len(row['found_by'])} |"
+    return f"| `{row['name']}` | {_cell(row['doc'])} | {sections} | {finders} | {len(row['found_by'])} |"
 
 
 def _cell(text: str) -> str:

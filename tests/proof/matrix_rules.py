@@ -48,9 +48,9 @@ def broken_rules(matrix: Matrix) -> list[str]:
             and row["name"] not in LAW_OF
             and not any(sections[case] & _short(row["sections"]) for case in finders)
         ):
-            told = ", ".join(finders[:3])
+            names = ", ".join(finders[:3])
             lines.append(
-                f"defect {name} is found by no case of its sections {', '.join(row['sections'])} (by {told})"
+                f"defect {name} is found by no case of its sections {', '.join(row['sections'])} (by {names})"
             )
         lines += [f"defect {name} makes {case} err" for case in row["errors"]]
     for row in matrix["variations"]:

@@ -160,8 +160,8 @@ def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, Sw
                 for result in run.cases
                 if result.verdict != "not-applicable"
             ):
-                told = "; ".join(f"{result.id}: {result.message}" for result in run.cases)
-                raise RuntimeError(f"the unbroken reference does not pass: {told}")
+                messages = "; ".join(f"{result.id}: {result.message}" for result in run.cases)
+                raise RuntimeError(f"the unbroken reference does not pass: {messages}")
             met[case_id] = notes.taken()
     return {
         name: frozenset(case_id for case_id, seen in met.items() if _reaches(name, switch, seen))

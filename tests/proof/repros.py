@@ -39,7 +39,7 @@ class Played:
     case: str
     broken: int
     sound: int
-    told: str
+    output: str
 
     @property
     def right(self) -> bool:
@@ -64,8 +64,8 @@ def play(defect: dict[str, Any], sound: Server) -> Played:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "script.py"
             path.write_text(next(iter(scripts.values())))
-            (first, _), (second, told) = _run(path, broken), _run(path, sound)
-        return Played(defect["name"], case, first, second, told)
+            (first, _), (second, output) = _run(path, broken), _run(path, sound)
+        return Played(defect["name"], case, first, second, output)
     finally:
         broken.stop()
 
@@ -111,15 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for one in played(defects()[::every]):
         counted[one.broken, one.sound] += 1
         if (one.broken, one.sound) == (2, 2):
-            why[one.told.rpartition("could not be run: ")[2].strip().partition(" (")[0]] += 1
+            why[one.output.rpartition("could not be run: ")[2].strip().partition(" (")[0]] += 1
         elif not one.right:
             click.echo(
                 f"{one.broken} on the broken, {one.sound} on the sound server: {one.defect}, {one.case}"
             )
     for (broken, sound), number in sorted(counted.items()):
         click.echo(f"{number} ended with {broken} on the broken and {sound} on the sound server")
-    for told, number in why.most_common():
-        click.echo(f"  {number} could not be run: {told}")
+    for reason, number in why.most_common():
+        click.echo(f"  {number} could not be run: {reason}")
     return int(any(pair not in {(1, 0), (2, 2)} for pair in counted))
 
 

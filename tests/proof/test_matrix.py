@@ -129,7 +129,7 @@ def matrix(**members: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "sentence"),
     [
         ({"defects": [row(), row(name="e", found_by=[])]}, "defect one: e is seen by no case"),
         ({"defects": [row(sections=["bad-body-err"])]}, "found by no case of its sections bad-body-err"),
@@ -141,10 +141,10 @@ def matrix(**members: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_rules_notice(changed: dict[str, Any], told: str) -> None:
+def test_rules_notice(changed: dict[str, Any], sentence: str) -> None:
     """Each rule of the matrix has a line for what breaks it, and no other rule speaks up."""
     (line,) = broken_rules(matrix(**changed))
-    assert told in line
+    assert sentence in line
     assert broken_rules(matrix()) == []
 
 

@@ -36,44 +36,44 @@ GOOD = [Verdict.PASSED] * 6 + [Verdict.WARNED, Verdict.NOT_APPLICABLE]
 
 def random_run(seed: int) -> Run:
     """Return a run of up to eight cases and five rows: any verdicts, profile, baseline, complete or not."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     rows = tuple(
         Row(
             f"r{number}",
             "one",
             f"s{number % 2}",
-            dice.choice(["MUST", "SHOULD"]),
+            rng.choice(["MUST", "SHOULD"]),
             "documented",
-            excluded="no way" if dice.random() < 0.1 else "",
-            every_exchange=dice.random() < 0.1,
+            excluded="no way" if rng.random() < 0.1 else "",
+            every_exchange=rng.random() < 0.1,
         )
-        for number in range(dice.randint(0, 5))
+        for number in range(rng.randint(0, 5))
     )
-    verdicts = dice.choice([GOOD, GOOD, [*GOOD, Verdict.FAILED], list(Verdict)])
-    found = tuple(_random_case(dice, number, dice.choice(verdicts)) for number in range(dice.randint(0, 8)))
+    verdicts = rng.choice([GOOD, GOOD, [*GOOD, Verdict.FAILED], list(Verdict)])
+    found = tuple(_random_case(rng, number, rng.choice(verdicts)) for number in range(rng.randint(0, 8)))
     failed = [case.id for case in found if case.verdict is Verdict.FAILED]
-    known = dice.random() < 0.3
+    known = rng.random() < 0.3
     states = ["used", "used", "used", "not-tested", "stale", "expired"]
     return Run(
-        profile=dice.choice(list(Profile)),
+        profile=rng.choice(list(Profile)),
         cases=found,
         rows=rows,
-        interrupted=dice.choice(["", "", "", "", "stopped by hand"]),
-        trouble=dice.choice(["", "", "", "", "a module cannot be collected"]),
+        interrupted=rng.choice(["", "", "", "", "stopped by hand"]),
+        trouble=rng.choice(["", "", "", "", "a module cannot be collected"]),
         started=1.0,
         finished=2.0,
         baseline=tuple(
-            KnownDeviation("one.*", "", "why", "who", "", "2099-01-01", dice.choice(states), "a sentence")
-            for _ in range(dice.randint(1, 2))
+            KnownDeviation("one.*", "", "why", "who", "", "2099-01-01", rng.choice(states), "a sentence")
+            for _ in range(rng.randint(1, 2))
         )
         if known
         else (),
-        accepted={case: "why (who)" for case in failed if dice.random() < 0.8} if known else {},
+        accepted={case: "why (who)" for case in failed if rng.random() < 0.8} if known else {},
     )
 
 
-def _random_case(dice: random.Random, number: int, verdict: Verdict) -> CaseResult:
-    rows = tuple(dice.sample([f"r{place}" for place in range(6)], dice.randint(0, 2)))
+def _random_case(rng: random.Random, number: int, verdict: Verdict) -> CaseResult:
+    rows = tuple(rng.sample([f"r{place}" for place in range(6)], rng.randint(0, 2)))
     findings = (
         (Finding("r0", verdict, "409", "204", "x1"),) if verdict in {Verdict.FAILED, Verdict.WARNED} else ()
     )
@@ -83,8 +83,8 @@ def _random_case(dice: random.Random, number: int, verdict: Verdict) -> CaseResu
         "one",
         verdict,
         rows,
-        message="told",
-        checks=dice.randint(0, 2),
+        message="message",
+        checks=rng.randint(0, 2),
         findings=findings,
     )
 
@@ -102,8 +102,8 @@ def test_every_output_says_the_same(seed: int) -> None:
     assert +Counter(document["counts"]) == Counter(case["verdict"] for case in document["cases"])
 
     root = ET.fromstring(xml)
-    told = [element for element in root.iter("property") if element.get("name") == "verdict"]
-    assert +Counter(document["counts"]) == Counter(element.get("value") for element in told)
+    properties = [element for element in root.iter("property") if element.get("name") == "verdict"]
+    assert +Counter(document["counts"]) == Counter(element.get("value") for element in properties)
     red = {tag: len(list(root.iter(tag))) for tag in ("failure", "error")}
     assert (sum(red.values()) == 0) == (run.verdict is RunVerdict.CONFORMANT)
     assert root.get("failures") == str(red["failure"])
@@ -170,7 +170,7 @@ def one_case(body: object) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (lambda kms: (kms.create_root_key(), kms.list_keys()), "no expectation"),
         (lambda kms: None, "judged nothing"),
@@ -178,12 +178,12 @@ def one_case(body: object) -> Run:
     ],
     ids=["an answer that nobody judges", "nothing at all", "a refusal without its control"],
 )
-def test_what_is_not_judged_is_an_error_of_the_suite(body: object, told: str) -> None:
+def test_what_is_not_judged_is_an_error_of_the_suite(body: object, message: str) -> None:
     """An answer without an expectation, a case without one, a refusal without a control: error, exit code 5."""
     run = one_case(body)
     (case,) = run.cases
     assert case.verdict is Verdict.ERROR
-    assert told in case.message
+    assert message in case.message
     assert run.exit_code is ExitCode.SUITE_ERROR
     assert "error" in headline(run)
 

@@ -47,7 +47,7 @@ def test_two_workers(command: Command, target_file: Path, tmp_path: Path) -> Non
     """`-n 2` judges the same cases with the same verdicts, on a served reference."""
     one = command("run", "--target", str(target_file), "--report-dir", "one", *SOME)
     two = command("run", "--target", str(target_file), "--report-dir", "two", "-n", "2", *SOME)
-    assert one.code == two.code, two.told
+    assert one.code == two.code, two.output
     assert verdicts(results(tmp_path / "one")) == verdicts(results(tmp_path / "two"))
     assert one.first_line == two.first_line
     ids = [exchange for case in results(tmp_path / "two")["cases"] for exchange in case["exchanges"]]
@@ -57,7 +57,7 @@ def test_two_workers(command: Command, target_file: Path, tmp_path: Path) -> Non
 def test_two_workers_on_the_embedded_reference(command: Command, tmp_path: Path) -> None:
     """Both workers judge the one reference that the run has started, defect and all."""
     ended = command("run", "--defect", BROKEN, "-n", "2", "--report-dir", "two", *SOME)
-    assert ended.code == 1, ended.told
+    assert ended.code == 1, ended.output
     failed = {name for name, verdict in verdicts(results(tmp_path / "two")).items() if verdict == "failed"}
     assert failed >= {
         "key_protect.rotation.rotate_twice_within_the_hour",
@@ -98,7 +98,7 @@ def test_same_verdict_by_pytest(command: Command, target_file: Path, tmp_path: P
     assert re.sub(r"\d+ cases were", "cases were", by_run.first_line) == re.sub(
         r"\d+ cases were", "cases were", results(tmp_path / "two")["headline"]
     )
-    assert "Traceback" not in by_pytest.told
+    assert "Traceback" not in by_pytest.output
 
 
 def test_one_case_is_no_conformance(command: Command, target_file: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_one_case_is_no_conformance(command: Command, target_file: Path, tmp_pat
         "--kms-target", str(target_file), "--kms-report-dir", "report", "--pyargs", case, module="pytest"
     )
     document = results(tmp_path / "report")
-    assert document["counts"]["passed"] == 1, ended.told
+    assert document["counts"]["passed"] == 1, ended.output
     assert document["verdict"] == "not-verified"
     assert re.search(r"partial run: \d+ cases were left out by the selection", document["headline"])
     assert ended.code == document["exit_code"] == 3  # as `run -k` ends: not verified
@@ -122,7 +122,7 @@ def test_broken_by_pytest(command: Command, broken: Server, tmp_path: Path) -> N
         "--kms-target", str(target), "--kms-report-dir", "report", "--junitxml", "own.xml", "--alluredir", "allure",
         "-k", "test_rotate_twice_within_the_hour or test_list_shows_the_key", *PACKAGE, module="pytest",
     )  # fmt: skip
-    assert ended.code == 1, ended.told
+    assert ended.code == 1, ended.output
     root = ET.fromstring((tmp_path / "own.xml").read_text())
     failures = root.findall(".//failure")
     assert len(root.findall(".//testcase")) == 2
@@ -182,9 +182,9 @@ def test_errors_by_pytest(command: Command, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('base_url = "kms"\n')
     ended = command("--kms-target", "bad.toml", *PACKAGE, module="pytest")
     assert ended.code == 2
-    assert "base_url is 'kms': that is no http or https URL." in ended.told
-    assert "hint: " in ended.told
-    assert "Traceback" not in ended.told
+    assert "base_url is 'kms': that is no http or https URL." in ended.output
+    assert "hint: " in ended.output
+    assert "Traceback" not in ended.output
 
 
 def test_nothing_selected(command: Command, tmp_path: Path) -> None:

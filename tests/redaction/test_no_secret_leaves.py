@@ -114,8 +114,8 @@ def test_command_line(leaky: Leaky, command: Command, tmp_path: Path) -> None:
     (tmp_path / "target.toml").write_text(leaky.target)
     systems = ("--contract", "key_protect") if leaky.html else ()
     ended = command("run", "--target", "target.toml", "--report-dir", "report", *systems, *SOME)
-    assert ended.code == 1, ended.told
-    assert "Traceback" not in ended.told
+    assert ended.code == 1, ended.output
+    assert "Traceback" not in ended.output
     assert "wire-no-secret-echo" in (tmp_path / "report" / "results.json").read_text()
     assert {path.name for path in (tmp_path / "report").iterdir()} >= {
         "transcript.har",
@@ -132,8 +132,8 @@ def test_internal_error(command: Command, tmp_path: Path) -> None:
     conftest.write_text(conftest.read_text() + BREAKDOWN)
     ended = command("--kms-max-wait", "0", *NOISY, "own/test_own.py", module="pytest")
     assert ended.code == 3
-    assert "RuntimeError: out of order" in ended.told
-    assert "secret-of-mine" not in ended.told
+    assert "RuntimeError: out of order" in ended.output
+    assert "secret-of-mine" not in ended.output
 
 
 @pytest.mark.parametrize("leaky", ["json"], indirect=True)
@@ -155,7 +155,7 @@ def test_pytest(leaky: Leaky, command: Command, tmp_path: Path) -> None:
         "--kms-target", "target.toml", *reports, *NOISY, *SOME, "own/test_own.py",
         "--pyargs", "kms_conformance.scenarios.key_protect", module="pytest",
     )  # fmt: skip
-    assert ended.code == 1, ended.told
+    assert ended.code == 1, ended.output
     assert "test_exception_with_secrets" in ended.out
     assert list((tmp_path / "allure").glob("*-result.json"))
     assert leaks(leaky, tmp_path, ended) == []

@@ -72,12 +72,12 @@ def test_known_secret_is_found_everywhere(secret: str, before: str, after: str, 
         form: 1,
         "resources": [{"id": form, "tags": [glued]}],
     }
-    told = text(known.reply(reply)) + text(
+    redacted = text(known.reply(reply)) + text(
         known.headers([("x-debug", glued), ("server", form), (f"x-{form}", "1")])
     )
     core = form[4:-6]
-    assert len(core) < PART or core not in told
-    assert form.lower() not in told.lower()
+    assert len(core) < PART or core not in redacted
+    assert form.lower() not in redacted.lower()
 
 
 @given(

@@ -172,8 +172,8 @@ def test_full_disk_is_told_in_the_envelope(
     """What cannot be written is not acknowledged, reading goes on, and the change is kept once there is room."""
     kms = serve(data=tmp_path / "data.sqlite")
     key = kms.create()
-    assert kms.server.world is not None
-    database = kms.server.world._store._db  # type: ignore[union-attr]
+    assert kms.server.server_state is not None
+    database = kms.server.server_state._store._db  # type: ignore[union-attr]
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")
     large = base64.b64encode(bytes(7_500)).decode()
@@ -192,8 +192,8 @@ def test_crypto_units_can_withhold_the_master_key(serve: Callable[..., Kms], exp
     """Where crypto units guard an instance, nothing is wrapped before they have a master key."""
     kms = serve()
     key = kms.create()
-    assert kms.server.world is not None
-    kms.server.world.crypto_ready = lambda instance: instance != kms.instance
+    assert kms.server.server_state is not None
+    kms.server.server_state.crypto_ready = lambda instance: instance != kms.instance
     assert expect(kms.act(key, "wrap"), 400, None)["errorMsg"].endswith("CKR_IBM_WK_NOT_INITIALIZED")
     assert kms.metadata(key)["state"] == 1
 
@@ -453,10 +453,10 @@ def test_further_endpoints_share_the_socket(serve: Callable[..., Kms], expect: E
     """Other systems are served beside the API; everything else stays the API's."""
 
     async def hello(request: Request) -> PlainTextResponse:
-        identity = kms.server.world.issuer.identify(request.headers.get("authorization"))  # type: ignore[union-attr]  # it runs
+        identity = kms.server.server_state.issuer.identify(request.headers.get("authorization"))  # type: ignore[union-attr]  # it runs
         return PlainTextResponse(identity.name if identity else "nobody")
 
-    kms = serve(extra_routes=lambda world: [Route("/hello", hello)] if world else [])
+    kms = serve(extra_routes=lambda server_state: [Route("/hello", hello)] if server_state else [])
     url = f"{kms.server.base_url}/hello"
     assert kms.http.get(url).text == "nobody"
     assert kms.http.get(url, headers={"authorization": f"Bearer {kms.token('reader')}"}).text == "reader"

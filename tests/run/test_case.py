@@ -82,7 +82,7 @@ def test_passes(judged: Judge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (lambda kms: kms.list_keys(limit=0).is_refused("INVALID_QUERY_PARAM_ERR"), "never seen to succeed"),
         (lambda kms: kms.list_keys(limit=0).is_refused_somehow(400), "never seen to succeed"),
@@ -100,11 +100,11 @@ def test_passes(judged: Judge) -> None:
         (lambda kms: kms.as_identity("nobody").list_keys(), "MissingSecretError"),
     ],
 )
-def test_mistakes_of_an_author(judged: Judge, body: Body, told: str) -> None:
+def test_mistakes_of_an_author(judged: Judge, body: Body, message: str) -> None:
     """What is the author's fault is an error of the suite, never a failure of the endpoint and never green."""
     result = judged(body)
     assert result.verdict is Verdict.ERROR
-    assert told in result.message
+    assert message in result.message
 
 
 def test_row_that_no_contract_has(judged: Judge) -> None:
@@ -128,7 +128,7 @@ def test_control_that_failed(judged: Judge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (
             lambda kms: kms.get_key(kms.case.instance).needed(),
@@ -138,11 +138,11 @@ def test_control_that_failed(judged: Judge) -> None:
         (lambda kms: kms.create_root_key(expirationDate="yesterday"), "precondition create key"),
     ],
 )
-def test_precondition_that_does_not_hold(judged: Judge, body: Body, told: str) -> None:
+def test_precondition_that_does_not_hold(judged: Judge, body: Body, message: str) -> None:
     """A precondition that does not hold is inconclusive, and its answer is told."""
     result = judged(body)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert told in result.message
+    assert message in result.message
 
 
 def test_failure(judged: Judge) -> None:
@@ -216,7 +216,7 @@ def test_no_answer_at_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "verdict", "told"),
+    ("declared", "verdict", "message"),
     [
         (
             {"identities": ("approver", "reader")},
@@ -230,7 +230,7 @@ def test_no_answer_at_all() -> None:
     ],
 )
 def test_what_the_target_does_not_give(
-    reference: Server, declared: dict[str, Any], verdict: Verdict, told: str
+    reference: Server, declared: dict[str, Any], verdict: Verdict, message: str
 ) -> None:
     """Without identity, control or permission a case is not tested and says what to add; a declared lack is not applicable."""
     full = served_target(reference, control=False)
@@ -244,7 +244,7 @@ def test_what_the_target_does_not_give(
     result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), **declared)
     session.close()
     assert result.verdict is verdict
-    assert told in result.message
+    assert message in result.message
     assert result.exchanges == ()
     assert bool(result.missing) is (verdict is Verdict.NOT_TESTED)
 

@@ -277,8 +277,8 @@ def test_quick(kms, number):
     ended = command(
         "--kms-target", str(target), "-n", "2", *dist, "-p", "no:cacheprovider", str(path), module="pytest"
     )
-    assert ended.code == 0, ended.told
-    assert "10 passed" in ended.out, ended.told
+    assert ended.code == 0, ended.output
+    assert "10 passed" in ended.out, ended.output
     notes = noted.read_text().split()
     assert sorted(notes) == [f"{what}{number}" for what in ("begin", "end") for number in range(4)]
     if dist:

@@ -18,7 +18,7 @@ def case(**declared: Any) -> CaseInfo:
 
 
 @pytest.mark.parametrize(
-    ("declared", "told"),
+    ("declared", "sentence"),
     [
         ({"covers": ()}, "it covers no row of the contract"),
         ({"covers": ("key-deletd-err",)}, "no row 'key-deletd-err' (did you mean 'key-deleted-err'?)"),
@@ -27,11 +27,11 @@ def case(**declared: Any) -> CaseInfo:
         ({"impact": ("the world",)}, "no impact 'the world'"),
     ],
 )
-def test_markers_name_what_exists(declared: dict[str, Any], told: str) -> None:
+def test_markers_name_what_exists(declared: dict[str, Any], sentence: str) -> None:
     """A wrong name in a marker would be ignored: the case would run where it must not, or never."""
-    with pytest.raises(AuthorError) as wrong:
+    with pytest.raises(AuthorError) as caught:
         demand_sense(case(**declared), load_contract("key_protect"))
-    assert told in wrong.value.sentence
+    assert sentence in caught.value.sentence
 
 
 def test_good_markers() -> None:

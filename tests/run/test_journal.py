@@ -247,7 +247,7 @@ def test_pace_is_shared_by_processes(tmp_path: Path) -> None:
     """One limit holds for all workers of a run together."""
     command = [sys.executable, "-c", TAKES_TURNS, str(tmp_path / "pace")]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [worker.communicate(timeout=60)[0] for worker in workers]
-    times = sorted(float(line) for text in told for line in text.split())
+    outputs = [worker.communicate(timeout=60)[0] for worker in workers]
+    times = sorted(float(line) for text in outputs for line in text.split())
     assert len(times) == 24
     assert times[-1] - times[0] >= 23 / 50

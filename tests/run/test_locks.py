@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from commands import clean_environment
 
-from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.errors import InstanceBusyError, PrivateFolderError
+from kms_conformance.run.locks import InstanceLocks, private_folder
 
 HOLDER = """
 import sys, time
-from kms_conformance.run.locks import InstanceLocks
+from kms_conformance.run.locks import InstanceLocks, private_folder
 begun = time.time()
 with InstanceLocks("http://x", sys.argv[1], shared=True).hold(sys.argv[2].split(",") if sys.argv[2] else [], alone=sys.argv[3] == "alone"):
     print("held", flush=True)
@@ -41,6 +45,7 @@ class Holder:
             stdout=subprocess.PIPE,
             text=True,
             env=clean_environment(),
+            start_new_session=True,  # as another run has it
         )
 
     def held(self) -> None:
@@ -65,7 +70,7 @@ def free(instance: str, *things: str, alone: bool = False) -> bool:
     try:
         with InstanceLocks("http://x", instance, shared=True).hold(things, alone=alone, patience=0.1):
             return True
-    except TimeoutError:
+    except InstanceBusyError:
         return False
 
 
@@ -168,10 +173,82 @@ def test_who_wants_it_alone_comes_in(instance: str) -> None:
         try:
             with InstanceLocks("http://x", instance, shared=True).hold(patience=0):
                 time.sleep(0.01)
-        except TimeoutError:
+        except InstanceBusyError:
             break
     assert not entered.is_set()
     inside.let_go()
     assert entered.wait(60)
     leave.set()
     waiting.join()
+
+
+def test_who_waits_says_for_whom(instance: str) -> None:
+    """After a moment a line names what is waited for and the process that holds it."""
+    lines: list[str] = []
+    holder = Holder(instance, how="alone")
+    try:
+        holder.held()
+        locks = InstanceLocks("http://x", instance, shared=True, says=lines.append)
+        with pytest.raises(InstanceBusyError), locks.hold(patience=2.1):
+            pass
+        assert len(lines) == 1
+        assert f"waiting for instance {instance}" in lines[0]
+        assert f"process {holder.process.pid} (python" in lines[0]
+    finally:
+        holder.kill()
+
+
+def test_the_cases_of_one_run_wait_in_silence(instance: str) -> None:
+    """Cases of one process wait for each other all the time; nobody needs to know."""
+    lines: list[str] = []
+    locks = InstanceLocks("http://x", instance, shared=True, says=lines.append)
+    with locks.hold(alone=True), pytest.raises(InstanceBusyError), locks.hold(patience=2.1):
+        pass
+    assert lines == []
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put the folder for temporary files elsewhere; return where the folder for locks is then."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path / f"kms-conformance-{os.getuid()}"
+
+
+def test_the_folder_for_locks_is_private(temporary: Path) -> None:
+    """Only its owner may look into it; one that is open to others is closed."""
+    assert private_folder() == temporary
+    assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
+    temporary.chmod(0o777)
+    private_folder()
+    assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_no_link_is_followed(temporary: Path, tmp_path: Path, instance: str, kind: str) -> None:
+    """What somebody else has put in its place is refused in one sentence, and not touched."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "link":
+        temporary.symlink_to(elsewhere)
+    else:
+        temporary.write_text("")
+    with (
+        pytest.raises(PrivateFolderError) as refused,
+        InstanceLocks("http://x", instance, shared=True).hold(),
+    ):
+        pass
+    assert "it is no folder" in refused.value.sentence
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_no_lock_is_a_link(temporary: Path, tmp_path: Path, instance: str) -> None:
+    """A lock that is a link is not opened: what it leads to may be anybody's."""
+    victim = tmp_path / "victim"
+    with InstanceLocks("http://x", instance, shared=True).hold():
+        pass
+    for lock in temporary.iterdir():
+        lock.unlink()
+        lock.symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"), InstanceLocks("http://x", instance, shared=True).hold():
+        pass
+    assert not victim.exists()

@@ -49,7 +49,7 @@ def judge(command: Command, server: NullServer, tmp_path: Path) -> Ended:
         levels = {row["id"]: row["level"] for row in document["requirements"]}
         green = [case for case in document["cases"] if case["verdict"] in {"passed", "warned"}]
         assert not [case["id"] for case in green if "MUST" in {levels[row] for row in case["requirements"]}]
-    assert "Traceback" not in ended.told
+    assert "Traceback" not in ended.output
     return ended
 
 
@@ -94,7 +94,7 @@ def test_who_is_not_let_in(
         ended = command("run", "--base-url", server.url, *FLAGS, timeout=BOUND)
     assert ended.code == 4
     assert says in ended.first_line
-    assert advises in ended.told
+    assert advises in ended.output
 
 
 @pytest.mark.parametrize("name", NULLS)
@@ -107,11 +107,12 @@ def test_cases_without_preflight(name: str) -> None:
         run = run_cases(target_of(server.url, timeout=0.3), *quick)
     assert time.monotonic() - begun < BOUND
     assert promised(run) == []
-    assert run.verdict is RunVerdict.NON_CONFORMANT
+    silent = name in {"hang", "drip", "cut"}  # nobody has answered, so nothing is known
+    assert run.verdict is (RunVerdict.NOT_VERIFIED if silent else RunVerdict.NON_CONFORMANT)
     assert run.exit_code != 0
     assert any(
         told in headline(run)
-        for told in ("no request ever succeeded", "requests got the same answer", "none of")
+        for told in ("no request ever succeeded", "requests got the same answer", "none of", "went away")
     ), headline(run)
 
 
@@ -120,7 +121,7 @@ def test_silent_endpoint_is_left_alone() -> None:
     with serving(NULLS["hang"]) as server:
         run = run_cases(target_of(server.url, timeout=0.2))
         assert len(server.requests) < 12
-    assert "gave no answer" in run.interrupted
+    assert "the endpoint went away at " in run.interrupted
     assert any(case.verdict is Verdict.NOT_TESTED for case in run.cases)
 
 
@@ -157,7 +158,7 @@ def test_redirecting_token_issuer_takes_no_key_along(command: Command, tmp_path:
         assert other.requests == []
     assert ended.code == 4
     assert "gave no token for the identity 'manager': status 307" in ended.first_line
-    assert TOKEN not in ended.told
+    assert TOKEN not in ended.output
 
 
 @pytest.mark.parametrize("name", ["hang", "drip", "html", "random-bytes", "204", "200-empty-object"])
@@ -180,7 +181,7 @@ def test_null_token_issuer(command: Command, name: str) -> None:
         )
     assert ended.code == 4
     assert "gave no token for the identity 'manager'" in ended.first_line
-    assert TOKEN not in ended.told
+    assert TOKEN not in ended.output
 
 
 def test_answers_that_are_too_long_or_deep() -> None:

@@ -121,7 +121,7 @@ def test_one(kms, number):
 
 def test_order_of_reports(server: Server, tmp_path: Path) -> None:
     """However cases end, pytest is told of them in the order in which it has collected them."""
-    told = tmp_path / "told"
+    reports = tmp_path / "reports"
     path = write_case(
         tmp_path / "cases",
         '''
@@ -146,12 +146,12 @@ def test_one(kms, number):
 
 def pytest_runtest_logreport(report):
     if report.when == "call":
-        with open({str(told)!r}, "a") as notes:
+        with open({str(reports)!r}, "a") as notes:
             notes.write(report.nodeid.rpartition("::")[2] + "\\n")
 """)
     run = run_cases(served_target(server), place=str(path), jobs=3)
     assert {case.verdict for case in run.cases} == {Verdict.PASSED}
-    assert told.read_text().split() == [f"test_one[{number}]" for number in range(3)]
+    assert reports.read_text().split() == [f"test_one[{number}]" for number in range(3)]
 
 
 def test_exit_at_the_first_failure(server: Server, tmp_path: Path) -> None:
@@ -345,9 +345,9 @@ def test_quick(kms, number):
         "--kms-target", "target.toml", "--kms-jobs", "3", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider",
         str(path), module="pytest",
     )  # fmt: skip
-    assert ended.code == 0, ended.told
-    assert "24 passed" in ended.out, ended.told
-    assert "24 passed" in ended.out.rpartition("KMS conformance")[2], ended.told
+    assert ended.code == 0, ended.output
+    assert "24 passed" in ended.out, ended.output
+    assert "24 passed" in ended.out.rpartition("KMS conformance")[2], ended.output
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.expected import ExpectedRequests
-from kms_conformance.run.pace import Pace, foretell
+from kms_conformance.run.pace import Pace, forecast_duration
 from kms_conformance.run.plan import plan
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -37,9 +37,9 @@ def test_what_will_not_be_tested() -> None:
         assert made.cases == 1
         assert made.requests == session.expected.of(CASE.id)
         assert made.left_out.total() == 3
-        told = "\n".join(made.lines())
-        assert "[identities.approver]" in told
-        assert "[control] url" in told
+        text = "\n".join(made.lines())
+        assert "[identities.approver]" in text
+        assert "[control] url" in text
         assert session.sent == 0
     finally:
         session.close()
@@ -49,7 +49,7 @@ def test_the_command(command: Command, reference: Server, tmp_path: Path) -> Non
     """``run --plan`` tells it of every case, leaves no report and creates nothing."""
     (tmp_path / "target.toml").write_text(target_text(reference))
     ended = command("run", "--plan", "--target", "target.toml", "--report-dir", "report", "-k", "aliases")
-    assert ended.code == 0, ended.told
+    assert ended.code == 0, ended.output
     assert "cases, about" in ended.out
     assert "bound by" in ended.out
     assert not (tmp_path / "report").exists()
@@ -67,7 +67,7 @@ def test_the_command(command: Command, reference: Server, tmp_path: Path) -> Non
 )
 def test_what_bounds_it(requests: int, longest: int, limits: dict[str, float], bound: str) -> None:
     """The slowest of own work, latency, rate and waits bounds a run."""
-    assert foretell(requests, longest, **limits).bound == bound  # type: ignore[arg-type]  # a table of numbers
+    assert forecast_duration(requests, longest, **limits).bound == bound  # type: ignore[arg-type]  # a table of numbers
 
 
 def test_counts_of_the_last_run(reference: Server, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Ended:
     err: str
 
     @property
-    def told(self) -> str:
+    def output(self) -> str:
         """Everything it printed."""
         return self.out + self.err
 

@@ -47,7 +47,7 @@ def target_of(url: str, token: str = "a-token-of-nobody", **limits: float) -> Ta
             "base_url": url,
             "instance": "fresh",
             "identities": {"manager": {"token": token}},
-            "limits": {"max_wait": 0, **limits},
+            "limits": {"max_wait": 0, "patience": 0.3, **limits},
         },
         {},
     )
@@ -67,10 +67,12 @@ def served_target(server: Server, *, control: bool = True, **changes: Any) -> Ta
     return replace(build_target(document, {}), **changes)
 
 
-def run_cases(target: Target | None, *arguments: str, place: str = "", **options: Any) -> Run:
+def run_cases(
+    target: Target | None, *arguments: str, place: str = "", watcher: Silent | None = None, **options: Any
+) -> Run:
     """Run the installed cases (or those of a file) without the preflight, and return the verdict object."""
     session = Session(Options(**options), target)
-    state = State(lambda: session, options.get("report_dir"), watcher=Silent())
+    state = State(lambda: session, options.get("report_dir"), progress_reporter=watcher or Silent())
     quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", os.getcwd(), "-s"]  # noqa: PTH109 - pytest takes text
     where = [place] if place else ["--pyargs", "kms_conformance.scenarios.key_protect"]
     pytest.main([*quiet, "--import-mode=importlib", *arguments, *where], plugins=[state])

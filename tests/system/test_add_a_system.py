@@ -76,7 +76,7 @@ def test_alone(judged: Callable[..., Any], tmp_path: Path) -> None:
     """A right server is conformant; its keys are gone afterwards, and no report holds a token or a plaintext."""
     with running() as server:
         ended, report = judged(target_of(server.url))
-        assert ended.first_line.startswith("CONFORMANT: 4 passed"), ended.told
+        assert ended.first_line.startswith("CONFORMANT: 4 passed"), ended.output
         assert server.keys == {}
         assert {caller for _, _, caller in server.seen} == {"operator", "auditor"}
     assert [case["id"] for case in report["cases"]] == [
@@ -97,7 +97,7 @@ def test_broken(judged: Callable[..., Any], defect: str) -> None:
     with running(defect) as server:
         ended, report = judged(target_of(server.url))
     failed = {row["id"] for row in report["requirements"] if row["verdict"] == "failed"}
-    assert (ended.code, failed >= {DEFECTS[defect]}) == (1, True), ended.told
+    assert (ended.code, failed >= {DEFECTS[defect]}) == (1, True), ended.output
     assert failed <= {DEFECTS[defect], *(set(DEFECTS.values()) if defect == "plain-errors" else ())}
     findings = [finding for case in report["cases"] for finding in case["findings"]]
     assert any('-H "x-sealbox-token: $KMS_TOKEN"' in finding["curl"] for finding in findings)
@@ -114,7 +114,7 @@ def test_beside_another_system(judged: Callable[..., Any], target_file: Path, re
         )
         assert server.keys == {}
     verdicts = {case["id"]: case["verdict"] for case in report["cases"]}
-    assert set(verdicts.values()) == {"passed"}, ended.told
+    assert set(verdicts.values()) == {"passed"}, ended.output
     assert {name.partition(".")[0] for name in verdicts} == {"key_protect", "sealbox"}
     assert report["target"]["sealbox"] == {"base_url": server.url, "namespace": "team-a"}
     assert reference is not None
@@ -146,9 +146,9 @@ def test_wrong_targets(judged: Callable[..., Any], old: str, new: str, says: str
 
 def test_commands_know_it(command: Command, installed: Path) -> None:
     """`explain` finds its codes in any case; without a target there is nothing to judge it by."""
-    told = command("explain", "keydisabled", PYTHONPATH=str(installed))
-    assert told.out.startswith("KeyDisabled  HTTP 409  (Sealbox, documented)")
-    assert "sealbox.sealing.disabled_key" in told.out
+    explained = command("explain", "keydisabled", PYTHONPATH=str(installed))
+    assert explained.out.startswith("KeyDisabled  HTTP 409  (Sealbox, documented)")
+    assert "sealbox.sealing.disabled_key" in explained.out
     ended = command("run", "--contract", "sealbox", PYTHONPATH=str(installed))
     assert (ended.code, "the embedded reference does not serve it" in ended.err) == (2, True)
 
@@ -169,7 +169,7 @@ def test_killed_runs_are_cleaned_up(command: Command, installed: Path, tmp_path:
         ended = command(
             *("sweep", "--target", "target.toml", "--journal", "journal.sqlite"), PYTHONPATH=str(installed)
         )
-        assert (ended.code, server.keys) == (0, {}), ended.told
+        assert (ended.code, server.keys) == (0, {}), ended.output
 
 
 def metadata(folder: Path, name: str, value: str, package: str) -> None:

@@ -51,8 +51,8 @@ def test_looking_systems_up_loads_no_adapter() -> None:
         "import sys; from kms_conformance.system import systems; systems();"
         "print([name for name in sys.modules if name in {'httpx', 'kms_conformance.run.case', 'pytest'}])"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert told.stdout == "[]\n"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
 
 
 def test_what_is_installed() -> None:

@@ -150,10 +150,10 @@ def test_every_key_has_a_variable_and_a_flag(place: tuple[str, ...], tmp_path: P
         'base_url = "http://127.0.0.1:9"\ninstance = "fresh"\n[iam]\nurl = "http://127.0.0.1:9"\n'
         + (f'[{place[0]}]\nbase_url = "http://127.0.0.1:9"\n' if place[0] in OTHERS else "")
     )
-    told = {"KMS_ALLOW": place[-1], "KMS_CAPABILITIES": place[-1]}.get(variable_of(place), str(value))
+    given = {"KMS_ALLOW": place[-1], "KMS_CAPABILITIES": place[-1]}.get(variable_of(place), str(value))
     if place[0] == "identities" and not place[-1].endswith("_file"):
-        told = "a-secret-of-somebody"
-    assert read_target(str(file), {}, {variable_of(place): told}) == by_file
+        given = "a-secret-of-somebody"
+    assert read_target(str(file), {}, {variable_of(place): given}) == by_file
     assert read_target(str(file), by_flags(flag_of(place, value)), environ) == by_file
 
 
@@ -260,11 +260,11 @@ def test_any_nonsense_is_a_user_error(text: str, tmp_path: Path) -> None:
     """Whatever a file holds, what comes out is an error for people."""
     file = tmp_path / "target.toml"
     file.write_text(text)
-    with pytest.raises(SuiteError) as wrong:
+    with pytest.raises(SuiteError) as caught:
         read_target(str(file), {}, {})
-    assert wrong.value.sentence
-    assert wrong.value.hint
-    assert wrong.value.exit_code == 2
+    assert caught.value.sentence
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
     file.write_bytes(b"\xff\xfe" + text.encode())
     with pytest.raises(SuiteError, match="UTF-8"):
         read_target(str(file), {}, {})

@@ -101,9 +101,9 @@ def test_command_says_what_is_missing(
     path.write_text(json.dumps(results[0]))
     results[0]["requirements"][0]["cases"] = kept
     assert main([str(path)]) == 1
-    told = capsys.readouterr()
-    assert told.out.startswith("# Coverage of the source pages")
-    assert "has neither a case nor a reason" in told.err
+    captured = capsys.readouterr()
+    assert captured.out.startswith("# Coverage of the source pages")
+    assert "has neither a case nor a reason" in captured.err
 
 
 # --- the source pages ------------------------------------------------------------------------------------------------

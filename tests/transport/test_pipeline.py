@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kms_conformance.transport.pipeline import Flight, Landed, Outgoing, Single
+from kms_conformance.transport.pipeline import Outgoing, ParallelSender, SendResult, SerialSender
 
 GET = Outgoing("GET", "/x", {})
 
@@ -44,13 +44,13 @@ def answering(*answers: bytes, keep: bool = True) -> Iterator[str]:
         thread.join(5)
 
 
-def ask(url: str, *requests: Outgoing, timeout: float = 2.0) -> list[Landed]:
+def ask(url: str, *requests: Outgoing, timeout: float = 2.0) -> list[SendResult]:
     """Send requests over one connection."""
-    gun = Single(url, timeout)
+    sender = SerialSender(url, timeout)
     try:
-        return [gun.ask(request) for request in requests]
+        return [sender.ask(request) for request in requests]
     finally:
-        gun.close()
+        sender.close()
 
 
 def test_answers_over_one_connection() -> None:
@@ -127,13 +127,13 @@ def test_nobody_there() -> None:
 
 
 def test_flight_sends_every_job_once_and_stops_when_told() -> None:
-    """Each job leaves once; a flight that is told to stop sends no more."""
+    """Each job leaves once; a sender that is told to stop sends no more."""
     answers = [b"HTTP/1.1 204 No Content\r\n\r\n"] * 5
-    landed: list[int] = []
+    result: list[int] = []
     with answering(*answers) as url:
-        flight: Flight[int] = Flight(url, 2.0, connections=1)
-        flight.run(range(5), lambda _: GET, lambda job, _: landed.append(job) is None and job < 3)
-    assert landed == [0, 1, 2, 3]
+        sender: ParallelSender[int] = ParallelSender(url, 2.0, connections=1)
+        sender.run(range(5), lambda _: GET, lambda job, _: result.append(job) is None and job < 3)
+    assert result == [0, 1, 2, 3]
 
 
 def test_too_many_is_waited_out() -> None:

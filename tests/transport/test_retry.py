@@ -36,9 +36,9 @@ def test_pause(headers: dict[str, str], tried: int, seconds: float | None) -> No
 
 def test_date_by_our_clock() -> None:
     """A server that does not tell its own time is taken to share ours."""
-    told = pause(429, {"retry-after": formatdate(time.time() + 10, usegmt=True)}, 1)
-    assert told is not None
-    assert 8 < told <= 10
+    seconds = pause(429, {"retry-after": formatdate(time.time() + 10, usegmt=True)}, 1)
+    assert seconds is not None
+    assert 8 < seconds <= 10
 
 
 def test_other_answers_count_at_once() -> None:

@@ -31,7 +31,7 @@ def tokens(answer: httpx.Response) -> Tokens:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "code",
     [
         KEY,
         KEY[::-1],
@@ -45,9 +45,9 @@ def tokens(answer: httpx.Response) -> Tokens:
         ["BXNIM0415E"],
     ],
 )
-def test_refusal_repeats_nothing(told: Any) -> None:
+def test_refusal_repeats_nothing(code: Any) -> None:
     """Whatever an issuer says in its refusal, the error tells the status alone."""
-    body = {"errorCode": told, "errorMessage": f"no such key: {KEY}"}
+    body = {"errorCode": code, "errorMessage": f"no such key: {KEY}"}
     answer = httpx.Response(
         400, json=body, headers={"x-echo": KEY}, extensions={"reason_phrase": KEY.encode()}
     )
@@ -74,7 +74,7 @@ def test_token_that_no_header_carries(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b"{", b"\xff", b'"text"', b"null", b'{"access_token": 1}']
+    "content", [b"[" * 60_000, b"{", b"\xff", b'"text"', b"null", b'{"access_token": 1}']
 )
 def test_no_token(content: bytes) -> None:
     """What holds no token is told in the suite's own words."""

@@ -25,7 +25,7 @@ from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.target.target import build_target
 from kms_conformance.transport import deadline
 from kms_conformance.transport.client import Client, Request
-from kms_conformance.transport.pipeline import Outgoing, Single
+from kms_conformance.transport.pipeline import Outgoing, SerialSender
 from kms_conformance.transport.tokens import roles_in
 from kms_conformance.transport.traffic import Traffic
 
@@ -101,8 +101,8 @@ def test_a_throttled_request_says_so() -> None:
         asking.close()
     assert exchange.outcome == "204"
     assert exchange.notes == {"throttled": "2", "waited": "0.500"}
-    told = asking.traffic.document()
-    assert (told["sent"], told["throttled"], told["waited_s"]) == (3, 2, 0.5)
+    document = asking.traffic.document()
+    assert (document["sent"], document["throttled"], document["waited_s"]) == (3, 2, 0.5)
 
 
 def test_an_answer_at_once_notes_nothing() -> None:
@@ -121,11 +121,11 @@ def test_requests_in_flight_count_too() -> None:
     """The fuzzer's own transport tells of each turn and each wait."""
     traffic = Traffic()
     with answering(SLOW, DONE) as url:
-        gun = Single(url, 2.0, traffic.sends, traffic.waits)
-        gun.ask(Outgoing("GET", "/x", {}))
-        gun.close()
-    told = traffic.document()
-    assert (told["sent"], told["throttled"]) == (2, 1)
+        sender = SerialSender(url, 2.0, traffic.sends, traffic.waits)
+        sender.ask(Outgoing("GET", "/x", {}))
+        sender.close()
+    document = traffic.document()
+    assert (document["sent"], document["throttled"]) == (2, 1)
 
 
 def test_certificate_is_kept(authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_processes_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claims", "told"),
+    ("claims", "roles"),
     [
         ({"roles": ["Manager", "Reader"]}, ("Manager", "Reader")),
         (
@@ -184,10 +184,10 @@ def test_processes_add_up() -> None:
         (["roles"], ()),
     ],
 )
-def test_roles_are_all_that_a_token_tells(claims: object, told: tuple[str, ...]) -> None:
+def test_roles_are_all_that_a_token_tells(claims: object, roles: tuple[str, ...]) -> None:
     """Of a token nothing is told but the names of roles, and these only where they are plain names."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    assert roles_in(f"head.{payload}.signature") == told
+    assert roles_in(f"head.{payload}.signature") == roles
 
 
 @pytest.mark.parametrize("token", ["", "opaque", "a.b.c", "a.!.c", "a." + "A" * 9])

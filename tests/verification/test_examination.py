@@ -269,8 +269,8 @@ def declare_not_tested(record: Record, entries: Entries) -> None:
     """Say that the failed cases were not tested, after their first request."""
     for entry in _of_failed(record, entries):
         entries.remove(entry)
-    told = "add [identities.reader] to the target"
-    _clear(record, verdict="not-tested", checks=0, judged=[], exchanges=[], message=told, missing=told)
+    message = "add [identities.reader] to the target"
+    _clear(record, verdict="not-tested", checks=0, judged=[], exchanges=[], message=message, missing=message)
 
 
 def end_early(record: Record, entries: Entries) -> None:
@@ -337,24 +337,24 @@ def test_transcript_of_another_run_is_refused(runs: Path, broken: Path) -> None:
 
 def test_a_thousand_random_edits(broken: Path) -> None:
     """None of 1,000 random edits of bytes in any file of a record goes unnoticed."""
-    dice = random.Random(20261129)
+    rng = random.Random(20261129)
     files = sorted(path for path in broken.rglob("*") if path.is_file())
     accepted = []
     for number in range(1000):
-        path = dice.choice(files)
+        path = rng.choice(files)
         before = path.read_bytes()
-        place = dice.randrange(len(before))
-        match dice.randrange(3):
+        place = rng.randrange(len(before))
+        match rng.randrange(3):
             case 0:
                 after = (
                     before[:place]
-                    + bytes([(before[place] + dice.randrange(1, 256)) % 256])
+                    + bytes([(before[place] + rng.randrange(1, 256)) % 256])
                     + before[place + 1 :]
                 )
             case 1:
                 after = before[:place] + before[place + 1 :]
             case _:
-                after = before[:place] + bytes([dice.randrange(256)]) + before[place:]
+                after = before[:place] + bytes([rng.randrange(256)]) + before[place:]
         path.write_bytes(after)
         if after != before and not digest_complaints(broken) and not _examined(broken):
             accepted.append((number, path.name, place))
@@ -369,13 +369,13 @@ def _examined(directory: Path) -> bool:
 
 def test_random_consistent_edits(broken: Path) -> None:
     """Random edits of what a case sent and expected are refused, though every file was written anew from them."""
-    dice = random.Random(11)
+    rng = random.Random(11)
     document, record = har_of(broken), record_of(broken)
     for _ in range(12):
         changed = json.loads(json.dumps(document))
-        entry = dice.choice([entry for entry in changed["log"]["entries"] if entry["_kms"]["expectations"]])
-        expectation = dice.choice(entry["_kms"]["expectations"])
-        match dice.randrange(4):
+        entry = rng.choice([entry for entry in changed["log"]["entries"] if entry["_kms"]["expectations"]])
+        expectation = rng.choice(entry["_kms"]["expectations"])
+        match rng.randrange(4):
             case 0:
                 entry["_kms"]["expectations"].remove(expectation)
             case 1:
@@ -412,8 +412,8 @@ def test_partial_record_names_what_it_lacks(tmp_path: Path) -> None:
     some = {case_id: collected("iks")[case_id] for case_id in others}
     with without_sockets(), reference() as (target, _):
         run = run_cases(target, some, "iks")
-    told = "1 case was left out by the selection"
-    write_all(replace(run, partial=told, not_run=1), tmp_path / "part")
+    reason = "1 case was left out by the selection"
+    write_all(replace(run, partial=reason, not_run=1), tmp_path / "part")
     found = examine(tmp_path / "part")
     assert found.wrong == ()
     assert found.notes[0] == f"left out: 1 cases: {first}"

@@ -121,21 +121,21 @@ def test_changed_answer_changes_the_verdict(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "sentence"),
     [
         (lambda record: record["contracts"][0].update(sha256="0" * 64), "another version of the contract"),
         (lambda record: record.pop("profile"), "missing or of the wrong kind"),
         (lambda record: record["cases"][0].update(verdict="fine"), "missing or of the wrong kind"),
     ],
 )
-def test_record_of_another_kind_is_refused(spoil: Callable[[Any], object], told: str, copy: Path) -> None:
+def test_record_of_another_kind_is_refused(spoil: Callable[[Any], object], sentence: str, copy: Path) -> None:
     """What this version of the suite cannot judge again is refused in one sentence."""
     record = read_record(copy)
     spoil(record)
     (copy / results.NAME).write_text(json.dumps(record))
-    with pytest.raises(RecordError) as wrong:
+    with pytest.raises(RecordError) as caught:
         rejudge(copy)
-    assert told in wrong.value.sentence
+    assert sentence in caught.value.sentence
 
 
 def test_empty_directory_is_refused(tmp_path: Path) -> None:

@@ -165,10 +165,10 @@ class TrustedKeyEntry(SystemAdapter):
 
     def any_unit(self) -> Unit:
         """Return an operational unit to ask, not to change; raise :class:`Inconclusive` when there is none."""
-        found = self.units()
-        if not found:
+        units = self.units()
+        if not units:
             raise Inconclusive("the instance has no operational unit")
-        return found[0]
+        return units[0]
 
     def unit(self) -> Unit:
         """Return an operational unit in imprint mode that the case may change; see :meth:`fresh_units`."""
@@ -180,16 +180,16 @@ class TrustedKeyEntry(SystemAdapter):
         On a shared instance each is written to the journal first and zeroized after the case. Raises
         :class:`NotTested` when a unit belongs to somebody else, and :class:`Inconclusive` when there is none.
         """
-        found = self.units(kind)
-        if not found:
+        units = self.units(kind)
+        if not units:
             raise Inconclusive(f"the instance has no unit among its {kind}")
-        for unit in found if not self.case.context.target.fresh else ():
+        for unit in units if not self.case.context.target.fresh else ():
             if not self._vacated(unit):
                 raise NotTested(
                     f"unit {unit.hsm_id} has administrators of its own: give an instance whose units are zeroized"
                 )
             self.keep(self.intend(UNIT, unit.serial, unit.hsm_id), unit.hsm_id, partial(self._leave, unit))
-        return found
+        return units
 
     def operational(self, unit: Unit, signature: int = 1, **changes: int) -> Unit:
         """Bring a unit out of imprint mode, with two administrators and every register permission unless changed.
@@ -302,10 +302,10 @@ class TrustedKeyEntry(SystemAdapter):
 
     def _paths_of(self, name: str) -> list[str]:
         """Return where the KMS has the root keys of a name: the answer with the id may have been lost."""
-        found = self._kms(
+        answer = self._kms(
             "GET", f"{_KMS}?{urlencode({'search': name})}", None, "look for a key in the KMS"
         ).needed(200)
-        keys = found.body.get("resources", ()) if isinstance(found.body, dict) else ()
+        keys = answer.body.get("resources", ()) if isinstance(answer.body, dict) else ()
         return [f"{_KMS}/{key['id']}" for key in keys if isinstance(key, dict) and key.get("name") == name]
 
     def _forget_key(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Request strings with one thing wrong, by name. Each carries a query, so that whoever reads it all the same changes nothing."""
+"""Request strings with one thing wrong, by name. Each carries a query, so that a unit which accepts it changes nothing."""
 
 from __future__ import annotations
 

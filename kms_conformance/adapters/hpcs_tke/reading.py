@@ -94,9 +94,9 @@ def reading(contents: Contents, *, public: bool) -> Callable[[JSON], JSON]:
             return document
         try:
             answer = wire.read_response(document["response"])
-            said = _told(answer) | (contents(answer.output) if answer.succeeded else {})
-        except wire.WireError as wrong:
-            said = {"level": "unreadable", "trouble": str(wrong)}
+            said = _members_of(answer) | (contents(answer.output) if answer.succeeded else {})
+        except wire.WireError as error:
+            said = {"level": "unreadable", "trouble": str(error)}
         return said | {
             "response": document["response"] if public else wire.without_output(document["response"])
         }
@@ -113,13 +113,13 @@ def heard(document: JSON) -> wire.Answer | None:
         return None
 
 
-def _told(answer: wire.Answer) -> dict[str, Any]:
-    told: dict[str, Any] = {"level": answer.level}
+def _members_of(answer: wire.Answer) -> dict[str, Any]:
+    members: dict[str, Any] = {"level": answer.level}
     if not answer.succeeded:
-        told |= {"code": answer.pair, "return": answer.code, "reason": answer.reason}
+        members |= {"code": answer.pair, "return": answer.code, "reason": answer.reason}
     for name, value in (("domain", answer.domain), ("module", answer.module), ("counter", answer.counter)):
         if value:
-            told[name] = value.hex()
+            members[name] = value.hex()
     if answer.signer_info:
-        told["signed"] = True
-    return told
+        members["signed"] = True
+    return members

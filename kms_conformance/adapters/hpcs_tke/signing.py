@@ -184,8 +184,8 @@ class Importer:
         """
         try:
             key = load_der_public_key(self.spki)
-        except ValueError as wrong:
-            raise WireError("an importer key that is not a public key") from wrong
+        except ValueError as error:
+            raise WireError("an importer key that is not a public key") from error
         if isinstance(key, rsa.RSAPublicKey):
             encrypted = key.encrypt(part, padding.PKCS1v15())
             ski = hashlib.sha256(self.spki).digest()

@@ -196,8 +196,8 @@ class Unit:
     def certificates(self, index: int | None = None) -> UnitAnswer:
         """Query how many certificates the module's chain has, or one of them."""
         data = b"" if index is None else wire.word(index)
-        told = "" if index is None else f", number {index}"
-        return self.query(wire.QUERY_DEVICE_CERTIFICATE, data, step=f"query the certificates{told}")
+        number = "" if index is None else f", number {index}"
+        return self.query(wire.QUERY_DEVICE_CERTIFICATE, data, step=f"query the certificates{number}")
 
     def permissions(self) -> int:
         """Return the permission word."""
@@ -251,18 +251,18 @@ class Unit:
         data: bytes = b"",
         by: Sequence[Administrator] = (),
         *,
-        told: str = "",
+        label: str = "",
         **changes: bytes,
     ) -> UnitAnswer:
         """Send a command with the signatures of ``by``."""
         block = self.block(command, data, **changes)
         return self.signed(
-            command, block, b"".join(who.sign(block) for who in by), told=told or _signed_by(by)
+            command, block, b"".join(who.sign(block) for who in by), label=label or _signed_by(by)
         )
 
-    def signed(self, command: int, block: bytes, signer_infos: bytes, *, told: str = "") -> UnitAnswer:
+    def signed(self, command: int, block: bytes, signer_infos: bytes, *, label: str = "") -> UnitAnswer:
         """Send an encoded block with encoded signer infos."""
-        step = _COMMANDS.get(command, f"command {command:#x}") + (f", {told}" if told else "")
+        step = _COMMANDS.get(command, f"command {command:#x}") + (f", {label}" if label else "")
         public = command not in _PRIVATE
         shows = reading.octets if command in _PUBLIC_OUTPUT else reading.withheld
         answer = self.message(
@@ -288,12 +288,12 @@ class Unit:
     def set(self, by: Sequence[Administrator], **values: int) -> UnitAnswer:
         """Set attributes: ``signature``, ``revocation``, ``permissions``, ``mode``, ``standards``."""
         listed = {_NAMES.index(name) + 1: value for name, value in values.items()}
-        told = ", ".join(
+        changes = ", ".join(
             f"{name} {value:#x}" if value > len(_NAMES) * 2 else f"{name} {value}"
             for name, value in values.items()
         )
         return self.command(
-            wire.SET_ATTRIBUTES, wire.attribute_list(listed), by, told=f"{told}, {_signed_by(by)}"
+            wire.SET_ATTRIBUTES, wire.attribute_list(listed), by, label=f"{changes}, {_signed_by(by)}"
         )
 
     def zeroize(self, by: Sequence[Administrator] = ()) -> UnitAnswer:
@@ -342,7 +342,7 @@ class Unit:
         for part in (*parts, join_parts(*parts)):
             self._tke.case.context.redactor.remember(part.hex(), "master_key")
         encoded = b"".join(self.part(key.seal(part), by) for part in parts)
-        return self.command(wire.IMPORT_KEY, encoded, told=f"{len(parts)} parts, {_signed_by(by)}")
+        return self.command(wire.IMPORT_KEY, encoded, label=f"{len(parts)} parts, {_signed_by(by)}")
 
     def part_for(self, key: Importer, by: Sequence[Administrator]) -> bytes:
         """Encode the signed request of a key part of zeros."""
@@ -370,16 +370,16 @@ class Unit:
         made = Importer(answer.output)
         try:
             made.seal(bytes(32))
-        except wire.WireError as wrong:
-            raise Inconclusive(str(wrong)) from None
+        except wire.WireError as error:
+            raise Inconclusive(str(error)) from None
         return made
 
     def new_pattern(self) -> bytes:
         """Return the verification pattern of the new master key as the unit tells it (32 octets)."""
         try:
             pattern = wire.read_registers(self.registers().needed().output).new
-        except wire.WireError as wrong:
-            raise Inconclusive(str(wrong)) from None
+        except wire.WireError as error:
+            raise Inconclusive(str(error)) from None
         if pattern is None:
             raise Inconclusive("the new register is empty")
         return pattern
@@ -406,10 +406,10 @@ class Unit:
         """Import the one part of another unit's export, unread."""
         try:
             parts = [data for tag, _, data in wire.read_parameter_file(exported.output) if tag == _PART]
-        except wire.WireError as wrong:
-            raise Inconclusive(f"{exported.exchange.step}: {wrong}") from None
+        except wire.WireError as error:
+            raise Inconclusive(f"{exported.exchange.step}: {error}") from None
         part = self.part(b"".join(parts), by)
-        return self.command(wire.IMPORT_KEY, part, told=f"1 part, {_signed_by(by)}")
+        return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 
 
 def _signed_by(by: Sequence[Administrator]) -> str:

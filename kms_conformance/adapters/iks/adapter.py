@@ -180,9 +180,9 @@ class KubernetesService(SystemAdapter):
         if self._fresh or place in self.case.own_things:
             return
         view = self._seen(identity="manager", token="")
-        found = view.request("GET", "/credentials", step="look whether credentials are set")
-        found.not_judged()
-        if found.ok:
+        answer = view.request("GET", "/credentials", step="look whether credentials are set")
+        answer.not_judged()
+        if answer.ok:
             raise NotTested(
                 f"credentials are set in {self._view.region}: nobody could put them back, so name an empty group"
             )
@@ -222,8 +222,8 @@ class KubernetesService(SystemAdapter):
         body = listing.body if isinstance(listing.body, dict) else {}
         needs = body.get(group) if isinstance(body.get(group), dict) else {}
         for need in _NEEDS:
-            found = needs.get(need) if isinstance(needs, dict) else None
-            if isinstance(found, dict) and permission in (found.get("missingPermissions") or ()):
+            details = needs.get(need) if isinstance(needs, dict) else None
+            if isinstance(details, dict) and permission in (details.get("missingPermissions") or ()):
                 return need
         return _NEEDS[0]
 

@@ -39,10 +39,10 @@ def stays_with_ours(entry: Entry, template: str, prefix: str) -> bool:
 
 def _ours(text: str, prefix: str) -> bool:
     """Tell whether a placeholder names a thing of ours, or begins its name with our prefix and a number."""
-    found = PLACEHOLDER.match(text)
-    if found is None:
+    match = PLACEHOLDER.match(text)
+    if match is None:
         return False
-    head, _, room = found[1].partition(":")
+    head, _, room = match[1].partition(":")
     if head != "name":
         return True
     size, longest = map(int, room.split(":"))

@@ -34,10 +34,10 @@ def feature_of(operation: str) -> str:
 def features_of(entry: Entry) -> set[str]:
     """Return the capabilities without which a request makes no sense."""
     names = set(entry.placeholders())
-    found = {name for name, pattern in _PLACEHOLDERS.items() if any(map(pattern.match, names))}
+    features = {name for name, pattern in _PLACEHOLDERS.items() if any(map(pattern.match, names))}
     if "dualAuthDelete" in (entry.body or ""):
-        found.add("dual_auth")
-    return (found | {feature_of(entry.operation)}) - {""}
+        features.add("dual_auth")
+    return (features | {feature_of(entry.operation)}) - {""}
 
 
 def without(names: Iterable[str], lacking: Iterable[str]) -> set[str]:

@@ -89,20 +89,22 @@ class KeyProtectRecipe:
 
     def names(self, operation: str, path: str) -> set[str]:
         """Return the placeholders that requests of an operation may get."""
-        found = {"ring"}
+        needed = {"ring"}
         if "{id}" in path:
-            found |= {
+            needed |= {
                 f"{'free' if operation in WRITES else 'key'}:{kind}" for kind in KEYS if kind != "nobody"
             }
         if "{adapter_id}" in path:
-            found |= {"adapter", "certificate"}
+            needed |= {"adapter", "certificate"}
         if "{resource_crn}" in path:
-            found.add("crn")
+            needed.add("crn")
         if operation in {"createKmipAdapter", "getKmipAdapters"} or "Registration" in operation:
-            found |= {"key:root", "key:standard", "key:deleted"}
+            needed |= {"key:root", "key:standard", "key:deleted"}
         if operation in {"createKey", "createKeyWithPoliciesOverrides", "rotateKey", "restoreKey"}:
-            found |= {f"parcel-{part}:{number}" for part in ("payload", "nonce", "iv") for number in range(4)}
-        return found
+            needed |= {
+                f"parcel-{part}:{number}" for part in ("payload", "nonce", "iv") for number in range(4)
+            }
+        return needed
 
     def _headers(self, parts: Parts, rng: random.Random) -> None:
         # A wrong token or instance hides everything behind it, so only a few of them stay.

@@ -132,10 +132,10 @@ class Keys(Base):
     def server_now(self) -> datetime:
         """Return the instance's own date, read from a key that is made for it and deleted at once."""
         key = self.create_root_key()
-        told = self.get_metadata(key).needed()["resources.0.creationDate"]
+        created = self.get_metadata(key).needed()["resources.0.creationDate"]
         self.delete_key(key).needed()
         try:
-            return datetime.fromisoformat(told)
+            return datetime.fromisoformat(created)
         except ValueError:
             raise Inconclusive("the key's creationDate is no date") from None
 

@@ -63,9 +63,9 @@ class LeftOver(Keys, Network):
         """Return the ids of the keys of a name: an answer with the id may have been lost."""
         if not name:
             return []
-        found = self.list_keys(search=name, limit=200)
-        body = found.body if found.ok and isinstance(found.body, dict) else None
+        answer = self.list_keys(search=name, limit=200)
+        body = answer.body if answer.ok and isinstance(answer.body, dict) else None
         resources = None if body is None else body.get("resources", [])
         if not isinstance(resources, list):
-            raise UnsureError(f"keys cannot be listed ({found.exchange.outcome})")
+            raise UnsureError(f"keys cannot be listed ({answer.exchange.outcome})")
         return [str(key.get("id")) for key in resources if isinstance(key, dict) and key.get("name") == name]

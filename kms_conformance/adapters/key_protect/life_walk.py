@@ -27,7 +27,7 @@ from kms_conformance.adapters.key_protect.life_story import case_file, curl_scri
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.fuzz.checks import cause_of
-from kms_conformance.fuzz.stateful import Walker, WrongTurn
+from kms_conformance.fuzz.stateful import DisallowedAnswerError, Walker
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
@@ -110,7 +110,7 @@ class Walk:
         self.life = Life("root" if self.kind == "expiring" else self.kind, expires=_LIFE if expires else None)
 
     def step(self, name: str) -> None:
-        """Take a step; raise :class:`WrongTurn` when the answer is not one that the model allows."""
+        """Take a step; raise :class:`DisallowedAnswerError` when the answer is not one that the model allows."""
         self.taken.append(name)
         if name in WAITS:
             self.kms.case.context.clock.wait(self.kms.case.instance, WAITS[name])
@@ -124,7 +124,9 @@ class Walk:
         answer.not_judged()
         got = (answer.status, (answer.exchange.code or "") if answer.status >= _BAD else "")
         if not _fits(got, may):
-            raise WrongTurn(f"{act} in this state", _told(may), answer.exchange.outcome, answer.exchange)
+            raise DisallowedAnswerError(
+                f"{act} in this state", _expected_text(may), answer.exchange.outcome, answer.exchange
+            )
         self.life = after(self.life, act, answer.status, who or "manager")
         self._look(act, answer)
 
@@ -196,15 +198,15 @@ class Walk:
         if act == "wrap":
             self.sealed = (str(answer["ciphertext"]), str(self._offered))
         elif act == "unwrap" and self.sealed and answer["plaintext"] != self.sealed[1]:
-            raise WrongTurn(
+            raise DisallowedAnswerError(
                 "unwrap gives back what was wrapped", "the plaintext", "another one", answer.exchange
             )
         elif act == "rewrap" and self.sealed:
             self.sealed = (str(answer["ciphertext"]), self.sealed[1])
         elif act == "versions" and len(_resources(answer)) != min(self.life.versions, 200):
-            told = f"{len(_resources(answer))} versions"
-            raise WrongTurn(
-                "each rotation makes a version", f"{self.life.versions} versions", told, answer.exchange
+            got = f"{len(_resources(answer))} versions"
+            raise DisallowedAnswerError(
+                "each rotation makes a version", f"{self.life.versions} versions", got, answer.exchange
             )
         elif act == "metadata":
             self._look_at_metadata(answer)
@@ -213,12 +215,12 @@ class Walk:
         shown = _resources(answer)[0] if _resources(answer) else {}
         state = shown.get("state")
         if state != self.life.present and not self.life.settling:
-            raise WrongTurn(
+            raise DisallowedAnswerError(
                 "metadata show the state", f"state {self.life.present}", f"state {state!r}", answer.exchange
             )
         dual = shown.get("dualAuthDelete")
         if self.life.dual and isinstance(dual, dict) and dual.get("enabled") is not True:
-            raise WrongTurn(
+            raise DisallowedAnswerError(
                 "dual authorisation stays",
                 "dualAuthDelete.enabled true",
                 repr(dual.get("enabled")),
@@ -288,19 +290,19 @@ class LifeWalks:
         if wrong is not None:
             self._report(*wrong)
 
-    def _report(self, walk: Walk, turn: WrongTurn) -> None:
+    def _report(self, walk: Walk, failure: DisallowedAnswerError) -> None:
         row = self.case.context.contract.requirement(ROW)
-        told = " -> ".join([f"create {walk.kind} key", *walk.taken])
+        steps = " -> ".join([f"create {walk.kind} key", *walk.taken])
         self.case.instance = walk.instance
-        exchange: Exchange = turn.exchange
+        exchange: Exchange = failure.exchange
         finding = Finding(
             row.id,
             row.severity,
-            f"{turn.what}: {turn.expected}",
-            turn.got,
+            f"{failure.what}: {failure.expected}",
+            failure.got,
             exchange.id,
             curl_line(exchange),
-            told,
+            steps,
         )
         self.case.findings.append(finding)
         place = self.case.context.fuzz.findings
@@ -308,10 +310,10 @@ class LifeWalks:
             folder = Path(place)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"walk-{walk.kind}.sh").write_text(
-                curl_script(walk.kind, walk.taken, turn.expected, turn.got), encoding="utf-8"
+                curl_script(walk.kind, walk.taken, failure.expected, failure.got), encoding="utf-8"
             )
             (folder / f"test_walk_{walk.kind}.py").write_text(
-                case_file(walk.kind, walk.taken, ROW, turn.expected), encoding="utf-8"
+                case_file(walk.kind, walk.taken, ROW, failure.expected), encoding="utf-8"
             )
 
 
@@ -319,11 +321,11 @@ def _fits(got: Outcome, may: frozenset[Outcome]) -> bool:
     status, code = got
     if status < _BAD:
         return any(known < _BAD for known, _ in may) and status in {200, 201, 204}
-    # A code that the envelope leaves out cannot be held against it: some refusals have none.
+    # A missing code is no deviation: some refusals have none.
     return any(known == status and wanted in {code, "*"} for known, wanted in may)
 
 
-def _told(may: frozenset[Outcome]) -> str:
+def _expected_text(may: frozenset[Outcome]) -> str:
     words = [
         "success" if status < _BAD else f"{status} {code}".removesuffix(" *") for status, code in sorted(may)
     ]
@@ -331,5 +333,5 @@ def _told(may: frozenset[Outcome]) -> str:
 
 
 def _resources(answer: Answer) -> list[dict[str, Any]]:
-    found = answer.body.get("resources") if isinstance(answer.body, dict) else None
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    resources = answer.body.get("resources") if isinstance(answer.body, dict) else None
+    return [entry for entry in resources if isinstance(entry, dict)] if isinstance(resources, list) else []

@@ -185,8 +185,8 @@ def _emptiness_is_old() -> tuple[Change, ...]:
             del early[id(call)]
         return reply
 
-    def check(lawful: RuleLike, call: Call, found: list[Key]) -> None:
-        lawful(call, early.get(id(call), found))
+    def check(lawful: RuleLike, call: Call, keys: list[Key]) -> None:
+        lawful(call, early.get(id(call), keys))
 
     return (
         instead(Exchange.answer, answer, lambda _, call: call.operation.id == "deleteKeyRing"),

@@ -230,8 +230,8 @@ def _first_prevents(_: RuleLike, __: Call, key: Key) -> bool:
     return any(use.prevent_deletion for use in list(key.registrations.values())[:_HANDFUL])
 
 
-def _first_destroyed(lawful: RuleLike, call: Call, found: list[Key]) -> None:
-    lawful(call, found[:_HANDFUL])
+def _first_destroyed(lawful: RuleLike, call: Call, keys: list[Key]) -> None:
+    lawful(call, keys[:_HANDFUL])
 
 
 # -- much later --------------------------------------------------------------------------------------------------------

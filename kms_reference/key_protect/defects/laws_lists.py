@@ -150,11 +150,11 @@ def _last_of_each(terms: list[Term], _: Call, __: list[Term]) -> list[Term]:
 
 
 def _two_of_each(terms: list[Term], _: Call, __: list[Term]) -> list[Term]:
-    found: list[Term] = []
+    kept: list[Term] = []
     for term in terms:
-        if sum(known[0] == term[0] for known in found) < 1 or term[1].startswith("l"):
-            found.append(term)
-    return found
+        if sum(known[0] == term[0] for known in kept) < 1 or term[1].startswith("l"):
+            kept.append(term)
+    return kept
 
 
 def _none_of_unset(test: Test, _: Call, name: str, __: str, value: str) -> Test:

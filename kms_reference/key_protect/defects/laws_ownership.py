@@ -129,7 +129,7 @@ def _default_is_any(call: Call, _: Key) -> bool:
 
 def _through_any_instance(*operations: str) -> Change:
     def act(found: Key | None, call: Call) -> Key | None:
-        others = (other.find(call.args["id"]) for other in call.world.instances.values())
+        others = (other.find(call.args["id"]) for other in call.server_state.instances.values())
         return found or next((key for key in others if key is not None), None)
 
     return gives(Call.find_key, act, lambda call: call.operation.id in operations)
@@ -137,7 +137,7 @@ def _through_any_instance(*operations: str) -> Change:
 
 def _kmip_of_any_instance(*operations: str) -> Change:
     def act(lawful: RuleLike, call: Call) -> Any:
-        for other in call.world.instances.values():
+        for other in call.server_state.instances.values():
             for adapter in other.adapters.values():
                 if call.args.get("adapter") in {adapter.id, adapter.name}:
                     return lawful(replace(call, instance=other))
@@ -147,7 +147,7 @@ def _kmip_of_any_instance(*operations: str) -> Change:
 
 
 def _rings_of_any_instance(lawful: RuleLike, call: Call) -> Any:
-    owners = (other for other in call.world.instances.values() if call.args["ring"] in other.rings)
+    owners = (other for other in call.server_state.instances.values() if call.args["ring"] in other.rings)
     return lawful(replace(call, instance=next(owners, call.instance)))
 
 
@@ -155,7 +155,7 @@ def _listed_from_all(operation: str, kind: str) -> Change:
     """List the things of all instances."""
 
     def act(reply: Reply, call: Call) -> Reply:
-        for other in call.world.instances.values():
+        for other in call.server_state.instances.values():
             if other is not call.instance and getattr(other, kind):
                 more = call.operation.handler(replace(call, instance=other)).body.get("resources", [])
                 entries = [*reply.body.get("resources", []), *more]

@@ -88,12 +88,14 @@ def _enabled(_: RefusedError, call: Call, key: Key) -> Reply:
 
 
 def _shared(call: Call) -> None:
-    for other in call.world.instances.values():
+    for other in call.server_state.instances.values():
         other.import_token = call.instance.import_token
 
 
 def _of_any_instance(token: ImportToken | None, call: Call) -> ImportToken | None:
-    return token or next((i.import_token for i in call.world.instances.values() if i.import_token), None)
+    return token or next(
+        (i.import_token for i in call.server_state.instances.values() if i.import_token), None
+    )
 
 
 def _without_aad(  # noqa: PLR0917 - the arguments of the rule

@@ -99,7 +99,7 @@ def _as_manager(_: RefusedError, issuer: Issuer, __: str | None) -> Identity:
 
 
 def _of_any_instance(found: Key | None, call: Call) -> Key | None:
-    others = (other.find(call.args["id"]) for other in call.world.instances.values())
+    others = (other.find(call.args["id"]) for other in call.server_state.instances.values())
     return found or next((key for key in others if key is not None), None)
 
 
@@ -309,7 +309,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     # Deletion, restoring, purging
     ("deleted-twice", ("key-deleted-err",), "Deleting a deleted key succeeds.", unchecked(keys.delete_again, gives=lambda: Reply(204))),
     ("deleted-key-keeps-state", ("key-deleted-err", _STATE), "Deletion is answered with 204 and has no effect.", then(keys.destroy, _undestroyed)),
-    ("after-restart-deleted-twice", ("key-deleted-err",), "After a restart, deleting a deleted key succeeds.", unchecked(keys.delete_again, lambda call, _: call.world.restarted, gives=lambda: Reply(204))),
+    ("after-restart-deleted-twice", ("key-deleted-err",), "After a restart, deleting a deleted key succeeds.", unchecked(keys.delete_again, lambda call, _: call.server_state.restarted, gives=lambda: Reply(204))),
     ("deleted-key-not-found", ("key-deleted-err",), "A deleted key counts as unknown when it is deleted again (404).", on_refusal(keys.delete_again, _unknown)),
     ("deleted-keys-listed", (), "Deleted keys are listed without being asked for.", gives(search.tests_by_default, lambda *_: [])),
     ("dual-auth-ignored", (_DUAL, "key-delete-err"), "Dual authorisation has no effect on deletion.", unchecked(keys.check_authorizations)),

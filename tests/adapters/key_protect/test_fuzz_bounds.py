@@ -10,11 +10,11 @@ import pytest
 from runs import bench_of, case_of, served_target
 
 from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
-from kms_conformance.adapters.key_protect.fuzz_supply import Supply
+from kms_conformance.adapters.key_protect.fuzz_fixtures import KeyProtectFixtures
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.fuzz.requests import Shot
+from kms_conformance.fuzz.requests import FilledRequest
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.transport.pipeline import Outgoing
@@ -82,55 +82,59 @@ def test_corpus_keeps_most_of_itself() -> None:
 
 
 @pytest.fixture
-def supply(reference: Server) -> Iterator[Supply]:
+def fixtures(reference: Server) -> Iterator[KeyProtectFixtures]:
     """Give what the fuzzer of one shared instance draws from, with nothing allowed."""
     session, context = bench_of(served_target(reference, instance=str(uuid4())))
-    yield Supply(case_of(context, instance=context.target.instance))
+    yield KeyProtectFixtures(case_of(context, instance=context.target.instance))
     session.close()
 
 
-def test_raw_bodies_are_looked_into(supply: Supply) -> None:
+def test_raw_bodies_are_looked_into(fixtures: KeyProtectFixtures) -> None:
     """What needs a permission needs it in a body of bytes too."""
     path = f"/api/v2/keys/{placeholder('free:root')}/policies"
     body = b'{"resources": [{"dualAuthDelete": {"enabled": true}}'
-    assert supply.barred(entry("putPolicy", "PUT", path, raw=body)) == "[allow] dual_auth_litter = true"
-    assert supply.barred(entry("putPolicy", "PUT", path, raw=b"{")) == ""
+    assert (
+        fixtures.missing_permission(entry("putPolicy", "PUT", path, raw=body))
+        == "[allow] dual_auth_litter = true"
+    )
+    assert fixtures.missing_permission(entry("putPolicy", "PUT", path, raw=b"{")) == ""
 
 
 @pytest.mark.parametrize(("status", "left"), [(201, 1), (409, 1), (503, 1), (0, 1)])
-def test_twice_sent_requests_leave_a_row(supply: Supply, status: int, left: int) -> None:
+def test_twice_sent_requests_leave_a_row(fixtures: KeyProtectFixtures, status: int, left: int) -> None:
     """A creation that left twice may have made two things: the journal still names one when the other is known."""
-    shot = _creation(supply)
-    supply.leaving(shot)
+    request = _creation(fixtures)
+    fixtures.before_sending(request)
     body: Any = {"resources": [{"id": "one"}]} if status == 201 else None
-    supply.landed(shot, status, body, again=True)
-    intended = [thing for thing in supply.case.context.journal.left_over() if thing.state == "intended"]
+    fixtures.after_answer(request, status, body, again=True)
+    intended = [thing for thing in fixtures.case.context.journal.left_over() if thing.state == "intended"]
     assert len({thing.name for thing in intended}) == left
 
 
 @pytest.mark.parametrize(("status", "left"), [(201, 0), (400, 0), (500, 1), (504, 1), (0, 1)])
-def test_server_errors_leave_a_row(supply: Supply, status: int, left: int) -> None:
+def test_server_errors_leave_a_row(fixtures: KeyProtectFixtures, status: int, left: int) -> None:
     """After a server error or silence nobody knows whether a thing was made; after a refusal it was not."""
-    shot = _creation(supply)
-    supply.leaving(shot)
+    request = _creation(fixtures)
+    fixtures.before_sending(request)
     body: Any = {"resources": [{"id": "one"}]} if status == 201 else None
-    supply.landed(shot, status, body)
+    fixtures.after_answer(request, status, body)
     assert (
-        len([thing for thing in supply.case.context.journal.left_over() if thing.state == "intended"]) == left
+        len([thing for thing in fixtures.case.context.journal.left_over() if thing.state == "intended"])
+        == left
     )
 
 
-def _creation(supply: Supply) -> Shot:
-    body = {"resources": [{"name": f"{supply.prefix}1-name"}]}
+def _creation(fixtures: KeyProtectFixtures) -> FilledRequest:
+    body = {"resources": [{"name": f"{fixtures.prefix}1-name"}]}
     made = entry("createKey", "POST", CREATED)
-    return Shot(1, made, Outgoing("POST", CREATED, {}), "createKey", CREATED, "manager", body)
+    return FilledRequest(1, made, Outgoing("POST", CREATED, {}), "createKey", CREATED, "manager", body)
 
 
-def test_time_of_others_does_not_pass(supply: Supply) -> None:
+def test_time_of_others_does_not_pass(fixtures: KeyProtectFixtures) -> None:
     """Where the clock can be moved, it is not moved under the feet of those who share the instance."""
-    clock, instance = supply.case.context.clock, supply.target.instance
+    clock, instance = fixtures.case.context.clock, fixtures.target.instance
     before = clock.now(instance)
-    supply.stock(["key:expired", "free:disabled"])
+    fixtures.prepare(["key:expired", "free:disabled"])
     assert (clock.now(instance) - before).total_seconds() < 600
 
 

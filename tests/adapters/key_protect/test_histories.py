@@ -6,7 +6,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.laws.histories import complaint, history
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.judging.histories import Seen
+from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.linearizability import Fit
 
 KEY = "11111111-1111-4111-8111-111111111111"
@@ -18,11 +18,11 @@ TYPE = "application/vnd.ibm.kms.key+json"
 
 def asked(  # noqa: PLR0917 - the columns of a history
     operation: str, path: str, status: int, sent: float, lasted: float, answer: Any = None, **more: Any
-) -> Seen:
+) -> TimedExchange:
     """Return an exchange: sent and lasted are in milliseconds."""
     method = {"get": "GET", "del": "DELETE", "lis": "GET"}.get(operation[:3], "POST")
     headers = {} if "ring" not in more else {"x-kms-key-ring": more["ring"]}
-    return Seen(
+    return TimedExchange(
         Exchange(
             id=f"x{sent:g}",
             case="a case",
@@ -50,20 +50,20 @@ def resource(**members: Any) -> dict[str, Any]:
     return {"metadata": {"collectionTotal": 1}, "resources": [{**shown, **members}]}
 
 
-def made() -> Seen:
+def made() -> TimedExchange:
     """Return the creation of the key."""
     described = {"type": TYPE, "name": "a key", "extractable": False}
     body = {"metadata": {"collectionType": TYPE, "collectionTotal": 1}, "resources": [described]}
     return asked("createKey", "/keys", 201, 0, 1, resource(), body=body)
 
 
-def act(name: str, sent: float, lasted: float, status: int = 204, code: str = "") -> Seen:
+def act(name: str, sent: float, lasted: float, status: int = 204, code: str = "") -> TimedExchange:
     """Return an action on the key."""
     answer = {"resources": [{"reasons": [{"code": code}]}]} if code else None
     return asked(f"{name}Key", f"/keys/{KEY}/actions/{name}", status, sent, lasted, answer, code=code or None)
 
 
-def look(sent: float, **members: Any) -> Seen:
+def look(sent: float, **members: Any) -> TimedExchange:
     """Return a reading of the key."""
     return asked("getKeyMetadata", f"/keys/{KEY}/metadata", 200, sent, 1, resource(**members))
 
@@ -74,10 +74,10 @@ ROTATED = {"keyVersion": {"id": NEWER}, "lastRotateDate": "2027-01-15T08:00:00Z"
 def test_a_disabling_that_a_rotation_undoes_fits_no_order() -> None:
     """Both were answered with a success, and the key is active: the complaint names the member."""
     seen = [made(), act("rotate", 10, 50), act("disable", 20, 5), look(70, state=1, **ROTATED)]
-    told = complaint(seen, VALUE)
-    assert told is not None
-    assert "after createKey, rotateKey, disableKey: getKeyMetadata answered 200" in told
-    assert "state" in told
+    message = complaint(seen, VALUE)
+    assert message is not None
+    assert "after createKey, rotateKey, disableKey: getKeyMetadata answered 200" in message
+    assert "state" in message
     assert complaint([*seen[:3], look(70, state=2, **ROTATED)], VALUE) is None
 
 
@@ -93,9 +93,9 @@ def test_the_shortest_history_leaves_out_what_does_not_matter() -> None:
     """Readings and refusals are dropped, and what comes later; two rotations in an hour stay."""
     often = act("rotate", 60, 5, 409, "KEY_ROTATION_NOT_PERMITTED")
     seen = [made(), look(5), act("rotate", 10, 30), act("rotate", 20, 30), often, look(80, **ROTATED)]
-    told = history(seen, VALUE)
-    assert told.fit(5) is Fit.VIOLATES
-    assert [one.exchange.id for one in told.shortest()] == ["x0", "x10", "x20"]
+    recorded = history(seen, VALUE)
+    assert recorded.fit(5) is Fit.VIOLATES
+    assert [one.exchange.id for one in recorded.shortest()] == ["x0", "x10", "x20"]
 
 
 def test_an_answer_that_tells_nothing_may_have_done_it_or_not() -> None:
@@ -115,7 +115,7 @@ def test_secrets_are_compared_by_their_tokens() -> None:
     wrapped = asked("wrapKey", f"/keys/{KEY}/actions/wrap", 200, 10, 1, {"ciphertext": text, **version},
                     body={"plaintext": plain})  # fmt: skip
 
-    def opened(shown: str) -> Seen:
+    def opened(shown: str) -> TimedExchange:
         answer = {"plaintext": shown, **version}
         return asked(
             "unwrapKey", f"/keys/{KEY}/actions/unwrap", 200, 20, 1, answer, body={"ciphertext": text}
@@ -129,7 +129,7 @@ def test_rings_of_others_do_not_count() -> None:
     """On a shared instance a list holds what others have made; our own ring must be there."""
     opened = asked("createKeyRing", "/key_rings/ours", 201, 0, 1)
 
-    def listed(*names: str) -> Seen:
+    def listed(*names: str) -> TimedExchange:
         entries = [
             {"id": "default"},
             *({"id": name, "creationDate": "2027-01-15T08:00:00Z"} for name in names),

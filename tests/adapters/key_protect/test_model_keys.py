@@ -90,10 +90,10 @@ STORIES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("told", STORIES)
-def test_answers_of_a_root_key(story: Any, told: str) -> None:
+@pytest.mark.parametrize("title", STORIES)
+def test_answers_of_a_root_key(story: Any, title: str) -> None:
     """What the sources show of a generated root key is what the model allows, and nothing else."""
-    before, name, expected = STORIES[told]
+    before, name, expected = STORIES[title]
     assert before(story.key()).may(name, ROOT) == expected
 
 

@@ -77,5 +77,5 @@ def test_command(command: Callable[..., Any]) -> None:
     for words in (["209/71"], ["return", "209", "reason", "71"]):
         ended = command("explain", *words)
         assert ended.code == 0
-        for told in ("symptom:", "cause:", "resolution: Zeroize", "hpcs_tke.thresholds.protected_thresholds"):
-            assert told in ended.told
+        for line in ("symptom:", "cause:", "resolution: Zeroize", "hpcs_tke.thresholds.protected_thresholds"):
+            assert line in ended.output

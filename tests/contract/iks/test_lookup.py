@@ -48,7 +48,7 @@ def test_command(command: Callable[..., Any]) -> None:
     """The command prints symptom, cause and resolution of a pasted message, and promises no status."""
     ended = command("explain", "Error: SoftLayer_Exception_User_Customer_Unauthorized: Invalid API key")
     assert ended.code == 0
-    for told in (
+    for line in (
         "INVALID_API_KEY",
         "whatever error status",
         "symptom:",
@@ -56,4 +56,4 @@ def test_command(command: Callable[..., Any]) -> None:
         "resolution:",
         "reset_does_not_heal",
     ):
-        assert told in ended.told
+        assert line in ended.output

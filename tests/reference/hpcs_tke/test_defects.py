@@ -249,7 +249,7 @@ def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     yield unit.attributes()
 
 
-def told(
+def answers_of(
     chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context], *defects: str
 ) -> list[Any]:
     """Run the chapters, each on fresh units; what stops one is part of what it tells."""
@@ -289,7 +289,7 @@ def test_every_defect_shows(
 ) -> None:
     """A defect changes what a client hears."""
     # Chapter by chapter: most defects show early, and the rest of the story need not be told.
-    plain = [told([chapter], make_bench) for chapter in chapters]
+    plain = [answers_of([chapter], make_bench) for chapter in chapters]
     words = [word for heard in plain for word in heard if isinstance(word, str)]
     assert not [word for word in words if word.endswith(("Error", "Exception"))]
     defects = sorted(DEFECTS)[share::SHARES]
@@ -298,7 +298,7 @@ def test_every_defect_shows(
         defect
         for defect in defects
         if all(
-            told([chapter], make_bench, defect) == heard
+            answers_of([chapter], make_bench, defect) == heard
             for chapter, heard in zip(chapters, plain, strict=True)
         )
     ] == []
@@ -308,7 +308,7 @@ def test_the_story_repeats(
     chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context]
 ) -> None:
     """Without a defect the same is heard twice."""
-    assert told(chapters, make_bench) == told(chapters, make_bench)
+    assert answers_of(chapters, make_bench) == answers_of(chapters, make_bench)
 
 
 def test_registry() -> None:

@@ -97,7 +97,7 @@ def world(iks: Iks) -> Iterator[Any]:
     yield [said(iks.call("DELETE", f"/clusters/{mine}/workers/{one['id']}")) for one in iks.workers(mine)]
 
 
-def told(iks: Iks) -> list[Any]:
+def answers_of(iks: Iks) -> list[Any]:
     """Run the story; what stops it is part of what it tells."""
     heard: list[Any] = []
     try:
@@ -110,15 +110,15 @@ def told(iks: Iks) -> list[Any]:
 
 def test_the_story_repeats(make_iks: Callable[..., Iks]) -> None:
     """Without a defect the same is heard twice, to the end."""
-    first = told(make_iks())
-    assert first == told(make_iks())
+    first = answers_of(make_iks())
+    assert first == answers_of(make_iks())
     assert not isinstance(first[-1], str)
 
 
 def test_every_defect_shows(make_iks: Callable[..., Iks]) -> None:
     """A defect changes what a client hears."""
-    plain = told(make_iks())
-    assert [defect for defect in DEFECTS if told(make_iks(defect)) == plain] == []
+    plain = answers_of(make_iks())
+    assert [defect for defect in DEFECTS if answers_of(make_iks(defect)) == plain] == []
 
 
 def test_registry() -> None:

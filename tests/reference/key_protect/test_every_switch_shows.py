@@ -22,7 +22,7 @@ from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
-from kms_reference.key_protect.world import World
+from kms_reference.key_protect.server_state import ServerState
 from kms_reference.rules import Rules
 from kms_reference.variations import VARIATIONS
 
@@ -108,7 +108,7 @@ class Probe:
         resources = body.get("resources") if isinstance(body, dict) else None
         first = resources[0] if isinstance(resources, list) and resources else {}
         # Where a defect hides the id, the instance knows it.
-        known = list(self.app.world.instance(self.instance).keys)
+        known = list(self.app.server_state.instance(self.instance).keys)
         return str(first.get("id") or (known[-1] if known else uuid4()))
 
     async def act(self, key: str, action: str, body: Any = None, **options: Any) -> Any:
@@ -267,7 +267,7 @@ async def states(p: Probe) -> None:
     for action in actions[:-1]:
         await p.act(third, action, sealed if action in ("unwrap", "rewrap") else None)
     await p.send("GET", f"/keys/{third}/metadata")
-    soon = clock.stamp(clock.real_now() + 60 + p.app.world.instance(p.instance).offset)
+    soon = clock.stamp(clock.real_now() + 60 + p.app.server_state.instance(p.instance).offset)
     expiring = await p.create(payload=base64.b64encode(KEPT).decode(), expirationDate=soon)
     await p.wait(62)
     await p.send("GET", f"/keys/{expiring}/metadata")
@@ -463,7 +463,7 @@ async def policies_and_lists(p: Probe) -> None:
     )
     await p.send("GET", f"/keys/{await p.create()}/metadata")
     await p.send("DELETE", f"/keys/{keys[3]}")
-    p.app.world.restarted = True
+    p.app.server_state.restarted = True
     await p.send("DELETE", f"/keys/{keys[3]}")
     await p.send("GET", "/keys?sort=creationDate")
 
@@ -483,8 +483,8 @@ async def probe(rules: Rules, plain: list[list[Any]] | None = None) -> list[list
     With `plain`, stop after the first part that saw another thing, and raise Same when none did.
     The reference itself must not fail.
     """
-    app = KeyProtect(World(rules))
-    issuer = app.world.issuer
+    app = KeyProtect(ServerState(rules))
+    issuer = app.server_state.issuer
     form = "grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&apikey="
     tokens = {
         name: issuer.exchange((form + key).encode())[1]["access_token"]

@@ -153,11 +153,11 @@ def test_journal_holds_no_secret(instance: Any) -> None:
     token = str(instance.system(session).current_token())
     instance.abandon(session, lambda kms: kms.import_root_key(material))
     with sqlite3.connect(instance.journal) as file:
-        told = "\n".join(file.iterdump())
+        dump = "\n".join(file.iterdump())
     file.close()
-    assert "kmsct-" in told
-    assert str(material) not in told
-    assert token not in told
+    assert "kmsct-" in dump
+    assert str(material) not in dump
+    assert token not in dump
 
 
 def test_policy_is_written_down_before_it_is_changed(instance: Any, session: Session) -> None:
@@ -237,10 +237,10 @@ def test_refused_removals_are_told(instance: Any, status: int) -> None:
         refusing(session, ("DELETE", "", status), ("PUT", "", status))
 
     instance.run(session, body)
-    told = session.tidy()
-    assert [line.split()[0] for line in told] == ["policy", "key"]
-    assert all(f"({status})" in line for line in told)
-    assert results.render(session.outcome())["left_behind"] == told
+    lines = session.tidy()
+    assert [line.split()[0] for line in lines] == ["policy", "key"]
+    assert all(f"({status})" in line for line in lines)
+    assert results.render(session.outcome())["left_behind"] == lines
     session.close()
     later = instance.session()
     assert later.recover() == []

@@ -127,12 +127,14 @@ def test_a_change_that_is_never_done_is_found(session: Session) -> None:
 def test_an_answer_between_begins_the_count_anew(session: Session) -> None:
     """Two answers of a gateway, one of the service, and two more are four outages and no finding."""
     client = session.context("key_protect").client
-    told = []
+    verdicts = []
     for times in (2, 2):
         outage(client, "POST", times)
-        told += [run(session, lambda kms: kms.create_key().succeeds(201)).verdict for _ in range(times + 1)]
-    assert Verdict.FAILED not in told
-    assert told.count(Verdict.PASSED) == 2
+        verdicts += [
+            run(session, lambda kms: kms.create_key().succeeds(201)).verdict for _ in range(times + 1)
+        ]
+    assert Verdict.FAILED not in verdicts
+    assert verdicts.count(Verdict.PASSED) == 2
 
 
 def test_a_changed_thing_in_the_service_s_envelope_is_found_at_once(session: Session) -> None:

@@ -30,7 +30,7 @@ from kms_conformance.adapters.key_protect.model import (
 from kms_conformance.adapters.key_protect.model.facts import lead
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.histories import Seen
+from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.histories import History
 
 _CALLERS: Mapping[str, Caller] = {
@@ -50,7 +50,7 @@ _TOKENS = frozenset({"postImportToken", "getImportToken"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SentRequest:
     """A request of the model, and when it was sent on the instance's clock, in seconds since 1970."""
 
     operation: Operation
@@ -61,28 +61,28 @@ class Asked:
 class InstanceModel:
     """One instance by the executable specification."""
 
-    def read(self, history: Sequence[Seen]) -> list[tuple[Asked, Answer | None]]:
+    def read(self, history: Sequence[TimedExchange]) -> list[tuple[SentRequest, Answer | None]]:
         """Return the operations and answers that exchanges show."""
-        known: dict[str, Ciphertext] = {}
+        ciphertexts: dict[str, Ciphertext] = {}
         rings = {one.exchange.sent.path.rpartition("/")[2] for one in history if _is_ring(one.exchange)}
-        found = []
+        operations = []
         for one in history:
-            operation, answer = _operation(one.exchange, known), _answer(one.exchange)
+            operation, answer = _operation(one.exchange, ciphertexts), _answer(one.exchange)
             if operation.name == "wrapKey" and answer is not None and not answer.refused:
-                _remember(known, operation, answer)
+                _remember(ciphertexts, operation, answer)
             if operation.name in _LISTS and answer is not None:
                 answer = _ours(answer, rings)
             reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
-            found.append((Asked(operation, one.exchange.started + one.ahead, reads), answer))
-        return found
+            operations.append((SentRequest(operation, one.exchange.started + one.ahead, reads), answer))
+        return operations
 
-    def begin(self, history: Sequence[Seen], value: Mapping[str, Any]) -> Instance:
+    def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> Instance:
         """Return an instance of which nothing is known but what the history makes."""
         slowest = max((one.exchange.duration for one in history), default=0.0)
         slack = _SLACK + slowest + float(value.get("unsure", 0))
         return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=slack))
 
-    def step(self, state: Instance, operation: Asked, answer: Answer | None) -> Instance | None:
+    def step(self, state: Instance, operation: SentRequest, answer: Answer | None) -> Instance | None:
         """Return the state after an operation, ``None`` where it may not be answered so."""
         if answer is None:
             prediction, after = apply(state, operation.operation, operation.now)
@@ -90,13 +90,13 @@ class InstanceModel:
         seen = observe(state, operation.operation, operation.now, answer)
         return None if seen.wrong else seen.state
 
-    def wrong(self, state: Instance, operation: Asked, answer: Answer | None) -> str:
+    def wrong(self, state: Instance, operation: SentRequest, answer: Answer | None) -> str:
         """Return why it may not be answered so."""
         if answer is None:
             return "which may be"
         return "; ".join(observe(state, operation.operation, operation.now, answer).wrong)
 
-    def things(self, operation: Asked, answer: Answer | None) -> Iterable[Hashable]:
+    def things(self, operation: SentRequest, answer: Answer | None) -> Iterable[Hashable]:
         """Return the ids and names that a request and its answer hold; all rings are one thing, and so is the token."""
         asked = operation.operation
         yield from asked.path.values()
@@ -120,24 +120,26 @@ class InstanceModel:
         if isinstance(made, str) and not operation.reads:
             yield made
 
-    def harmless(self, operation: Asked, answer: Answer | None) -> bool:
+    def harmless(self, operation: SentRequest, answer: Answer | None) -> bool:
         """Tell whether an operation that was answered so has changed nothing: it read, used a key, or was refused."""
         if answer is None:
             return operation.reads
         return operation.reads or operation.operation.name in _USES or answer.refused
 
 
-def history(seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Asked, Answer, Instance]:
+def history(
+    seen: Sequence[TimedExchange], value: Mapping[str, Any]
+) -> History[SentRequest, Answer, Instance]:
     """Return exchanges as a history of one instance."""
     return History(InstanceModel(), seen, value)
 
 
-def complaint(seen: Sequence[Seen], value: Mapping[str, Any]) -> str | None:
+def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | None:
     """Return why exchanges fit no order, ``None`` where they do: the function that the contract names."""
     return history(seen, value).complaint()
 
 
-def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation:
+def _operation(exchange: Exchange, ciphertexts: Mapping[str, Ciphertext]) -> Operation:
     template = load_contract("key_protect").operations[exchange.operation or ""].path
     given = urlsplit(exchange.sent.url)
     names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
@@ -155,7 +157,7 @@ def _operation(exchange: Exchange, known: Mapping[str, Ciphertext]) -> Operation
         ring=exchange.sent.headers.get("x-kms-key-ring"),
         prefer=exchange.sent.headers.get("prefer"),
         body=body,
-        ciphertext=known.get(str(text)),
+        ciphertext=ciphertexts.get(str(text)),
     )
 
 
@@ -181,13 +183,15 @@ def _without_tokens(value: Any) -> Any:
     return value
 
 
-def _remember(known: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:
+def _remember(ciphertexts: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:
     """Note what a ciphertext holds."""
     text, body = lead(answer.body, "ciphertext"), operation.body if isinstance(operation.body, dict) else {}
     version = lead(answer.body, "keyVersion.id")
     if isinstance(text, str) and isinstance(version, str):
         plaintext = body.get("plaintext") or lead(answer.body, "plaintext")
-        known[text] = Ciphertext(operation.path["id"], version, str(plaintext), tuple(body.get("aad", ())))
+        ciphertexts[text] = Ciphertext(
+            operation.path["id"], version, str(plaintext), tuple(body.get("aad", ()))
+        )
 
 
 def _is_ring(exchange: Exchange) -> bool:

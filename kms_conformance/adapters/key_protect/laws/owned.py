@@ -40,11 +40,11 @@ def key_in_ring(kms: Asking) -> Subjects:
 
 def registered_key(kms: Asking) -> Subjects:
     """Make a key with a registration that prevents nothing, beside another key."""
-    found = key_in_ring(kms)
+    subjects = key_in_ring(kms)
     kms.as_identity("service").create_registration(
-        found.marks["key"], found.marks["crn"], description="mine"
+        subjects.marks["key"], subjects.marks["crn"], description="mine"
     ).needed(200, 201)
-    return found
+    return subjects
 
 
 def imported_key(kms: Asking) -> Subjects:

@@ -1,25 +1,25 @@
-"""The system that laws are held against: requests by name, and every kind of subject."""
+"""Key Protect for the laws: requests by name, and every kind of subject."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kms_conformance.adapters.key_protect.laws import histories, together
+from kms_conformance.adapters.key_protect.laws import concurrency, histories
 from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
-from kms_conformance.adapters.key_protect.laws.rich import RichScene
-from kms_conformance.judging.histories import Seen
+from kms_conformance.adapters.key_protect.laws.rich import CasePreparation
+from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.asking import Subjects
 from kms_conformance.laws.concurrency import Thing
 from kms_conformance.laws.histories import History
-from kms_conformance.laws.snapshot import Scene
+from kms_conformance.laws.snapshot import PreparedCase
 
 
 class KeyProtectLaws(Asking):
-    """Key Protect as :class:`kms_conformance.laws.asking.System` and :class:`kms_conformance.laws.concurrency.Together`."""
+    """Key Protect as :class:`kms_conformance.laws.asking.System` and :class:`kms_conformance.laws.concurrency.ConcurrencySystem`."""
 
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name."""
@@ -27,12 +27,12 @@ class KeyProtectLaws(Asking):
 
     def things(self, what: str, number: int) -> Iterator[Thing]:
         """Make so many things of a kind."""
-        return together.things(self, what, number)
+        return concurrency.things(self, what, number)
 
-    def history(self, seen: Sequence[Seen], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+    def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return exchanges as a history of the model."""
         return histories.history(seen, value)
 
-    def scene(self, subject: Mapping[str, Any]) -> Scene:
+    def prepare(self, subject: Mapping[str, Any]) -> PreparedCase:
         """Make the things that effects are looked at on."""
-        return RichScene(self, subject).made()
+        return CasePreparation(self, subject).made()

@@ -31,7 +31,7 @@ _RING = "x-kms-key-ring"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CaseRequest:
     """A request as the case makes it. ``headers`` are added; a header that is ``None`` is left out."""
 
     method: str
@@ -49,7 +49,7 @@ class UnderView(KeyProtect):
     view: ClassVar[str] = ""
     equivalent: ClassVar[tuple[int, ...]] = ()
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Return the request in the other way, ``None`` where the view does not apply to it."""
         raise NotImplementedError
 
@@ -66,7 +66,7 @@ class UnderView(KeyProtect):
         view: str = "",
     ) -> Answer:
         """Send a request, in the other way where the view applies to it."""
-        asked = Asked(method, path, body, params or {}, content_type, step)
+        asked = CaseRequest(method, path, body, params or {}, content_type, step)
         other = None if raw is not None or self.case.cleaning else self.otherwise(asked)
         if other is None:
             return super().request(
@@ -90,7 +90,7 @@ class UnderView(KeyProtect):
         usual_operation = self.case.context.contract.operation_of(method, ROOT + path) or ""
         return replace(answer, equivalent=self.equivalent, usual_operation=usual_operation)
 
-    def learn(self, asked: Asked, answer: Answer) -> None:
+    def learn(self, asked: CaseRequest, answer: Answer) -> None:
         """Note what an answer to a changed request tells."""
 
     @property
@@ -109,7 +109,7 @@ class ByAlias(UnderView):
 
     view = "alias"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Name the key by its alias, as long as the key is there."""
         match = _KEY.fullmatch(asked.path)
         if match is None or "/aliases/" in asked.path:
@@ -136,7 +136,7 @@ class OldForm(UnderView):
     view = "old-form"
     equivalent = (200, 201, 204)
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Name the action in the query."""
         if asked.method != "POST" or asked.params:
             return None
@@ -156,7 +156,7 @@ class InDefaultRing(UnderView):
 
     view = "ring-header"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Name the default ring, as long as the case has nothing to do with others."""
         notes, named = self.case.view_notes, {name for name, _ in self._view.headers}
         if _RING in named or "key_ring" in asked.path or asked.method == "PATCH":
@@ -172,7 +172,7 @@ class PreferringMinimal(UnderView):
     view = "prefer-minimal"
     equivalent = (200, 204)
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Prefer a minimal answer to a deletion, a purge and a rotation."""
         is_rotation = asked.path.endswith("/actions/rotate")
         is_deletion = asked.method == "DELETE" and _KEY.fullmatch(asked.path) is not None
@@ -186,7 +186,7 @@ class PreferringRepresentation(UnderView):
     view = "prefer-representation"
     equivalent = (200, 204)
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Prefer a representation where an operation knows the header."""
         is_creation = asked.method == "POST" and asked.path in {"/keys", "/keys_with_policy_overrides"}
         is_change = asked.path.endswith(("/actions/rotate", "/restore", "/purge"))
@@ -201,7 +201,7 @@ class WithPolicyOverrides(UnderView):
 
     view = "policy-overrides"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Use the other path for a body that has one key in its frame."""
         if asked.method != "POST" or asked.path != "/keys" or not self.is_usual_caller:
             return None
@@ -216,7 +216,7 @@ class OtherMediaTypes(UnderView):
 
     view = "media-types"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Take the next of the types that the known clients send."""
         if asked.body is None or any(name == "content-type" for name, _ in self._view.headers):
             return None
@@ -236,7 +236,7 @@ class AsSecondManager(UnderView):
 
     view = "second-identity"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Every other request comes from the second identity."""
         if not self.is_usual_caller:
             return None
@@ -255,7 +255,7 @@ class WithServicePlaintext(UnderView):
 
     view = "service-plaintext"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Leave the plaintext out; one that the service has made stands for it from then on."""
         if asked.method != "POST" or not _WRAP.fullmatch(asked.path) or not isinstance(asked.body, dict):
             return None
@@ -268,7 +268,7 @@ class WithServicePlaintext(UnderView):
             body["plaintext"] = Secret(substitute)
         return replace(asked, body=body or None)
 
-    def learn(self, asked: Asked, answer: Answer) -> None:
+    def learn(self, asked: CaseRequest, answer: Answer) -> None:
         """Note which plaintext the service has made."""
         made = answer.body.get("plaintext") if answer.ok and isinstance(answer.body, dict) else None
         if isinstance(made, str) and isinstance(asked.body, dict):
@@ -280,7 +280,7 @@ class ByImportToken(UnderView):
 
     view = "import-token"
 
-    def otherwise(self, asked: Asked) -> Asked | None:
+    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
         """Pack the material that a creation or a rotation brings along."""
         if asked.method != "POST" or not isinstance(asked.body, dict):
             return None

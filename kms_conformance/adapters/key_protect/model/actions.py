@@ -128,24 +128,24 @@ def _open(ask: Ask, shows: Callable[[Ciphertext], dict[str, Rule]], *, rewrapped
     if key.standard:
         # No ciphertext is its own; No. 18 tells the kind of the key, not that.
         return ask.answer(rules, Success(frozenset({200})))
-    known = ask.operation.ciphertext
-    if known is None:
+    ciphertext = ask.operation.ciphertext
+    if ciphertext is None:
         if isinstance(given, str) and decoded(given) is None:
             rules.broken(FIELD)
         elif isinstance(given, str):
             rules.perhaps("a ciphertext of unknown origin", MISMATCH)
         return ask.answer(rules, Success(frozenset({200})))
-    if not known.intact or known.aad != aad:
+    if not ciphertext.intact or ciphertext.aad != aad:
         rules.broken(MISMATCH)
-    if known.key != key.id:
-        _foreign(ask, rules, key, known)
+    if ciphertext.key != key.id:
+        _foreign(ask, rules, key, ciphertext)
         return ask.answer(rules, Success(frozenset({200}), {"plaintext": Absent()} if rewrapped else {}))
-    return ask.answer(rules, _opened(ask, key, known, shows(known), rewrapped=rewrapped))
+    return ask.answer(rules, _opened(ask, key, ciphertext, shows(ciphertext), rewrapped=rewrapped))
 
 
-def _foreign(ask: Ask, rules: Rules, key: Key, known: Ciphertext) -> None:
+def _foreign(ask: Ask, rules: Rules, key: Key, ciphertext: Ciphertext) -> None:
     """Note that another key's ciphertext does not open, but for keys of the same material, which may (2.6)."""
-    other = next((one for one in ask.state.keys if one.id == known.key), None)
+    other = next((one for one in ask.state.keys if one.id == ciphertext.key), None)
     same = key.material and (other is None or other.material == key.material)
     if same:
         rules.perhaps("keys of the same material", MISMATCH)
@@ -153,9 +153,11 @@ def _foreign(ask: Ask, rules: Rules, key: Key, known: Ciphertext) -> None:
         rules.broken(MISMATCH)
 
 
-def _opened(ask: Ask, key: Key, known: Ciphertext, facts: dict[str, Rule], *, rewrapped: bool) -> Success:
+def _opened(
+    ask: Ask, key: Key, ciphertext: Ciphertext, facts: dict[str, Rule], *, rewrapped: bool
+) -> Success:
     newest = shown.newest_id(ask, key)
-    facts["keyVersion.id"] = Equal(known.version)
+    facts["keyVersion.id"] = Equal(ciphertext.version)
     if rewrapped:
         if newest is not None:
             facts["rewrappedKeyVersion.id"] = newest
@@ -163,10 +165,10 @@ def _opened(ask: Ask, key: Key, known: Ciphertext, facts: dict[str, Rule], *, re
     if newest is None or ask.states(key) != {ACTIVE}:
         # Whether a deactivated key, which does not wrap, gives a fresh ciphertext is not stated.
         return Success(frozenset({200}), facts)
-    if key.newest.id == known.version:
+    if key.newest.id == ciphertext.version:
         facts["rewrappedKeyVersion"] = Absent()
         return Success(frozenset({200}), facts)
-    if known.version in {version.id for version in key.versions[:-1]}:
+    if ciphertext.version in {version.id for version in key.versions[:-1]}:
         facts["ciphertext"], facts["rewrappedKeyVersion.id"] = _TEXT, newest
         return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
     return Success(frozenset({200}), facts, learn=shown.learn_version(key, "keyVersion.id"))
@@ -286,10 +288,10 @@ def sync(ask: Ask) -> Outcome:
     if key.standard:
         rules.perhaps("syncing a standard key", ROOT_ONLY)
     slack = ask.timing.slack
-    told = max(key.synced, key.deleted or float("-inf"))
-    if ask.now < told + HOUR - slack:
+    last_notice = max(key.synced, key.deleted or float("-inf"))
+    if ask.now < last_notice + HOUR - slack:
         rules.broken(EARLY)
-    elif ask.now < max(told, key.notified, key.touched) + HOUR + slack:
+    elif ask.now < max(last_notice, key.notified, key.touched) + HOUR + slack:
         rules.perhaps("which events count", EARLY)
     states = ask.states(key)
     if DESTROYED in states:

@@ -103,9 +103,9 @@ class Ask:
         """Whether a boolean query parameter is neither ``true`` nor ``false``."""
         return self.operation.query.get(name, "false") not in {"true", "false"}
 
-    def refuse(self, *found: frozenset[Refusal]) -> Outcome:
+    def refuse(self, *refusals: frozenset[Refusal]) -> Outcome:
         """Return a refusal that changes nothing."""
-        return Prediction(None, frozenset().union(*found)), self.state
+        return Prediction(None, frozenset().union(*refusals)), self.state
 
     def answer(self, rules: Rules, success: Success, after: Instance | None = None) -> Outcome:
         """Return what the rules allow, and the state after a success."""
@@ -208,12 +208,12 @@ def needs_state(
 
 def begin(ask: Ask) -> tuple[Rules, Key | None]:
     """Return the rules broken so far and the key, for an operation on one key."""
-    rules, found = Rules(), locate(ask)
-    if found.key is None:
-        rules.broken(found.refused)
-    elif not found.sure:
-        rules.perhaps("whether the key is found", found.refused)
-    return rules, found.key
+    rules, located = Rules(), locate(ask)
+    if located.key is None:
+        rules.broken(located.refused)
+    elif not located.sure:
+        rules.perhaps("whether the key is found", located.refused)
+    return rules, located.key
 
 
 def body_of(ask: Ask) -> dict[str, Any] | None:

@@ -44,10 +44,10 @@ class OneOf:
     def wrong(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         try:
-            found = value in self.values
+            allowed = value in self.values
         except TypeError:
-            found = False
-        return "" if found else f"one of {sorted(map(repr, self.values))}"
+            allowed = False
+        return "" if allowed else f"one of {sorted(map(repr, self.values))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +190,17 @@ class Entries:
             return "" if tuple(names) == self.order else f"in this order: {list(self.order)}"
         if self.least is None and not set(self.required) <= set(names):
             return f"also {sorted(set(self.required) - set(names))}"
-        known = {**self.required, **self.possible}
-        if not set(names) <= set(known):
-            return f"without {sorted(set(names) - set(known))}"
+        entries = {**self.required, **self.possible}
+        if not set(names) <= set(entries):
+            return f"without {sorted(set(names) - set(entries))}"
         few = self.least is not None and len(names) < self.least
         many = self.most is not None and len(names) > self.most
         return f"{self.least} to {self.most} entries, not {len(names)}" if few or many else ""
 
     def _wrong_members(self, entries: list[dict[str, Any]]) -> str:
-        known = {**self.required, **self.possible}
+        rules = {**self.required, **self.possible}
         for entry in entries:
-            for path, rule in known.get(str(entry.get(self.by)), {}).items():
+            for path, rule in rules.get(str(entry.get(self.by)), {}).items():
                 wrong = rule.wrong(lead(entry, path))
                 if wrong:
                     return f"{entry.get(self.by)}: {path} {wrong}, not {_shown(lead(entry, path))}"
@@ -221,13 +221,13 @@ def lead(value: Any, path: str) -> Any:
 
 def failures(facts: Mapping[str, Rule], body: Any) -> list[str]:
     """Return one sentence for each fact that a body breaks."""
-    found = []
+    messages = []
     for path, rule in facts.items():
         value = lead(body, path)
         wrong = rule.wrong(value)
         if wrong:
-            found.append(f"{path} must be {wrong}, not {_shown(value)}")
-    return found
+            messages.append(f"{path} must be {wrong}, not {_shown(value)}")
+    return messages
 
 
 def seconds_of(value: Any) -> float | None:

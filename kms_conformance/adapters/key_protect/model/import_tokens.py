@@ -57,8 +57,8 @@ def get(ask: Ask) -> Outcome:
     facts = _dates(ask, after)
     learn: list[Learn] = []
     for member in ("payload", "nonce"):
-        known: str = getattr(token, member)
-        facts[member] = Equal(known) if known else NoneOf(frozenset())
+        shown: str = getattr(token, member)
+        facts[member] = Equal(shown) if shown else NoneOf(frozenset())
         learn.append((member, _keeper(member, token.serial)))
     return ask.answer(
         rules, Success(frozenset({200}), facts, learn=tuple(learn)), replace(ask.state, token=after)

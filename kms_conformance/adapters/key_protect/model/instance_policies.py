@@ -44,11 +44,11 @@ def put(ask: Ask) -> Outcome:
     if query not in {None, *KINDS}:
         rules.broken(QUERY)
     resources = _resources(rules, ask.operation.body, query)
-    found = [_read(ask, rules, resource) for resource in resources]
-    if query is None and len({one.kind for one in found}) < len(found):
+    policies = [_read(ask, rules, resource) for resource in resources]
+    if query is None and len({one.kind for one in policies}) < len(policies):
         rules.broken(BODY | _SINGLE)
     state = ask.state
-    for one in found:
+    for one in policies:
         state = _with(state, one)
     return ask.answer(rules, Success(frozenset({204})), state)
 

@@ -183,12 +183,12 @@ def add_certificate(ask: Ask) -> Outcome:
     ):
         rules.broken(FIELD | BODY_OR_FIELD if pem is None else FIELD)
     pem = pem.strip() if isinstance(pem, str) else ""
-    if any(one.pem == pem for known in ask.state.adapters for one in known.certificates):
+    if any(one.pem == pem for other in ask.state.adapters for one in other.certificates):
         rules.broken(_CERT_TAKEN)
     if name and any(one.name == name for one in adapter.certificates):
         rules.broken(_CERT_NAME_TAKEN)
     symbol = f"certificate#{ask.state.serial}"
-    known = Certificate(symbol, name, pem, ask.now)
+    certificate = Certificate(symbol, name, pem, ask.now)
     facts: dict[str, Rule] = {
         "resources.0.id": NoneOf(frozenset(one.id for one in adapter.certificates)),
         "resources.0.name": Equal(name) if name else NoneOf(frozenset()),
@@ -199,7 +199,7 @@ def add_certificate(ask: Ask) -> Outcome:
         ("resources.0.name", _rename_certificate(adapter.id, symbol, "name")),
         ("resources.0.id", _rename_certificate(adapter.id, symbol, "id")),
     )
-    after = ask.state.put_adapter(replace(adapter, certificates=(*adapter.certificates, known)))
+    after = ask.state.put_adapter(replace(adapter, certificates=(*adapter.certificates, certificate)))
     after = replace(after, serial=after.serial + 1)
     return ask.answer(rules, Success(frozenset({201}), facts, learn=learn), after)
 

@@ -30,7 +30,7 @@ Test = Callable[[Ask, Key], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ListResult:
     required: Mapping[str, Mapping[str, Rule]]
     possible: Mapping[str, Mapping[str, Rule]]
 
@@ -46,26 +46,26 @@ def get(ask: Ask) -> Outcome:
     sort = ask.operation.query.get("sort")
     if sort is not None and not all(part.removeprefix("-") in _SORTS for part in sort.split(",")):
         rules.broken(QUERY)
-    found = _find(ask, tests)
-    order = _ordered(ask, sort or "id", list(found.required))
+    result = _find(ask, tests)
+    order = _ordered(ask, sort or "id", list(result.required))
     return ask.answer(
-        rules, Success(frozenset({200}), listing(page, "id", found.required, found.possible, order))
+        rules, Success(frozenset({200}), listing(page, "id", result.required, result.possible, order))
     )
 
 
 def head(ask: Ask) -> Outcome:
     """HEAD /keys: how many there are; the answer has no body."""
     rules = Rules()
-    found = _find(ask, _tests(ask, rules))
-    least = len(found.required)
-    total = Between(least, least + len(found.possible))
+    result = _find(ask, _tests(ask, rules))
+    least = len(result.required)
+    total = Between(least, least + len(result.possible))
     # A HEAD has no body, so no reason code either.
     rules.must = {Refusal(one.status) for one in rules.must}
     rules.may = {Refusal(one.status) for one in rules.may}
     return ask.answer(rules, Success(frozenset({200}), headers={"key-total": total}))
 
 
-def _find(ask: Ask, tests: list[Test]) -> _Found:
+def _find(ask: Ask, tests: list[Test]) -> _ListResult:
     required: dict[str, Mapping[str, Rule]] = {}
     possible: dict[str, Mapping[str, Rule]] = {}
     for key in ask.state.keys:
@@ -73,7 +73,7 @@ def _find(ask: Ask, tests: list[Test]) -> _Found:
         if False in verdicts:
             continue
         (possible if None in verdicts else required)[key.id] = shown.members(ask, key)
-    return _Found(required, possible)
+    return _ListResult(required, possible)
 
 
 def _in_ring(ask: Ask, key: Key) -> Verdict:
@@ -139,18 +139,18 @@ def _extractable_test(rules: Rules, text: str) -> Test:
 
 def _terms(rules: Rules, text: str | None) -> list[tuple[str, str, str]]:
     """Return the terms of a filter as property, operator and value."""
-    found: list[tuple[str, str, str]] = []
+    terms: list[tuple[str, str, str]] = []
     for term in (text or "").split():
         name, equals, value = term.partition("=")
         operator = next((one for one in _OPERATORS if value.startswith(one)), "")
         if not equals or name not in _DATES | {"state", "extractable"} or not value:
             rules.broken(QUERY)
             continue
-        found.append((name, operator, value.removeprefix(operator).strip('"')))
-    names = [name for name, _, _ in found]
+        terms.append((name, operator, value.removeprefix(operator).strip('"')))
+    names = [name for name, _, _ in terms]
     if any(names.count(name) > _MOST_TERMS for name in names):
         rules.perhaps("more than three terms for one property", QUERY)
-    return found
+    return terms
 
 
 def _date_test(rules: Rules, name: str, operator: str, value: str) -> Test:
@@ -206,14 +206,14 @@ class _Search:
 
 
 def _parsed(text: str) -> _Search:
-    found: set[str] = set()
+    prefixes: set[str] = set()
     while prefix := next((one for one in _PREFIXES if text.startswith(one)), ""):
         text = text.removeprefix(prefix)
-        found.add(prefix)
+        prefixes.add(prefix)
         if prefix == "escape:":
             break
-    scopes = frozenset(one.removesuffix(":") for one in found & {"alias:", "name:"})
-    return _Search(text, "not:" in found, "exact:" in found, scopes or frozenset({"alias", "name"}))
+    scopes = frozenset(one.removesuffix(":") for one in prefixes & {"alias:", "name:"})
+    return _Search(text, "not:" in prefixes, "exact:" in prefixes, scopes or frozenset({"alias", "name"}))
 
 
 def _search(rules: Rules, text: str) -> Test:

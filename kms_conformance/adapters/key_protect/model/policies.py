@@ -100,7 +100,7 @@ def read_dual(rules: Rules, value: Any) -> Policy | None:
 
 
 def _surely(rules: Rules) -> Any:
-    return lambda _why, *found: rules.broken(*found)
+    return lambda _why, *refusals: rules.broken(*refusals)
 
 
 def _given(rules: Rules, body: Any, query: str | None) -> dict[str, Any]:
@@ -114,18 +114,21 @@ def _given(rules: Rules, body: Any, query: str | None) -> dict[str, Any]:
     if not isinstance(resources, list) or not resources:
         rules.broken(BAD_REQUEST)
         return {}
-    told = metadata if isinstance(metadata, dict) else {}
-    if (told.get("collectionType"), told.get("collectionTotal")) != (f"{KIND}policy+json", len(resources)):
+    members = metadata if isinstance(metadata, dict) else {}
+    if (members.get("collectionType"), members.get("collectionTotal")) != (
+        f"{KIND}policy+json",
+        len(resources),
+    ):
         rules.broken(BAD_REQUEST)
-    found: dict[str, Any] = {}
+    policies: dict[str, Any] = {}
     for resource in resources:
         named = [kind for kind in _KINDS if isinstance(resource, dict) and resource.get(kind) is not None]
-        if not named or any(kind in found for kind in named):
+        if not named or any(kind in policies for kind in named):
             rules.broken(BAD_REQUEST)
-        found |= {kind: resource[kind] for kind in named}
-    if query is not None and (set(found) != {query} or len(resources) != 1):
+        policies |= {kind: resource[kind] for kind in named}
+    if query is not None and (set(policies) != {query} or len(resources) != 1):
         rules.broken(BAD_REQUEST)
-    return found
+    return policies
 
 
 def _policy(key: Key, kind: str) -> Policy | None:

@@ -58,8 +58,8 @@ class Success:
 
     def wrong(self, answer: Answer) -> list[str]:
         """Return what the answer shows wrongly."""
-        found = failures(self.headers, dict(answer.headers))
-        return found + (failures(self.facts, answer.body) if answer.body is not None else [])
+        messages = failures(self.headers, dict(answer.headers))
+        return messages + (failures(self.facts, answer.body) if answer.body is not None else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class Prediction:
         return self.success.wrong(answer)
 
     def __str__(self) -> str:
-        told = [str(status) for status in sorted(self.success.statuses)] if self.success else []
-        return " or ".join(told + sorted(str(refusal) for refusal in self.refused)) or "nothing"
+        statuses = [str(status) for status in sorted(self.success.statuses)] if self.success else []
+        return " or ".join(statuses + sorted(str(refusal) for refusal in self.refused)) or "nothing"
 
 
 @dataclass(slots=True)
@@ -95,15 +95,15 @@ class Rules:
     may: set[Refusal] = field(default_factory=set)
     doubts: list[str] = field(default_factory=list)
 
-    def broken(self, *found: Refusal | frozenset[Refusal]) -> None:
+    def broken(self, *given: Refusal | frozenset[Refusal]) -> None:
         """Note a rule that is broken."""
-        for one in found:
+        for one in given:
             self.must |= one if isinstance(one, frozenset) else {one}
 
-    def perhaps(self, why: str, *found: Refusal | frozenset[Refusal]) -> None:
+    def perhaps(self, why: str, *possible: Refusal | frozenset[Refusal]) -> None:
         """Note a refusal that no source fixes, beside the success."""
         self.doubts.append(why)
-        for one in found:
+        for one in possible:
             self.may |= one if isinstance(one, frozenset) else {one}
 
     def predict(self, success: Success) -> Prediction:

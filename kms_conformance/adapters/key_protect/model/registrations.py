@@ -50,8 +50,8 @@ def get_of_all(ask: Ask) -> Outcome:
     query = ask.operation.query.get("urlEncodedResourceCRNQuery")
     if query is not None and "*" in ":".join(query.split(":")[:_SHORT_CRN]):
         rules.perhaps("an asterisk in the first eight segments", QUERY)
-    found = [key for key in ask.state.keys if ring is None or key.ring == ring]
-    return _listed(ask, rules, found, everything=True)
+    keys = [key for key in ask.state.keys if ring is None or key.ring == ring]
+    return _listed(ask, rules, keys, everything=True)
 
 
 def _listed(ask: Ask, rules: Rules, keys: list[Key], *, everything: bool = False) -> Outcome:
@@ -115,42 +115,42 @@ class _Given:
 
 def create(ask: Ask) -> Outcome:
     """POST a registration; what one that exists gets is fixed nowhere."""
-    rules, key, given, known = _begin(ask)
+    rules, key, given, registration = _begin(ask)
     if key is None:
         return ask.answer(rules, Success(_WRITTEN))
-    if known is not None:
+    if registration is not None:
         rules.perhaps("a registration that exists", refusals((400, 409, 422)))
     return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, _fresh(ask, key, given))))
 
 
 def replace_(ask: Ask) -> Outcome:
     """PUT a registration: it says what the body says, and nothing of what it said before."""
-    rules, key, given, known = _begin(ask)
+    rules, key, given, registration = _begin(ask)
     if key is None:
         return ask.answer(rules, Success(_WRITTEN))
-    if known is None:
+    if registration is None:
         rules.perhaps("replacing what is not there", ANY_REFUSAL)
     else:
-        _versions(rules, key, known, given)
+        _versions(rules, key, registration, given)
     return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, _fresh(ask, key, given))))
 
 
 def update(ask: Ask) -> Outcome:
     """PATCH a registration: what the body leaves out stays."""
-    rules, key, given, known = _begin(ask)
+    rules, key, given, registration = _begin(ask)
     if key is None:
         return ask.answer(rules, Success(_WRITTEN))
-    if known is None:
+    if registration is None:
         rules.perhaps("updating what is not there", ANY_REFUSAL)
         after = _fresh(ask, key, given)
     else:
-        _versions(rules, key, known, given)
+        _versions(rules, key, registration, given)
         after = replace(
-            known,
-            description=known.description if given.description is None else given.description,
-            prevents=known.prevents if given.prevents is None else given.prevents,
-            metadata=known.metadata if given.metadata is None else given.metadata,
-            version=given.version or known.version,
+            registration,
+            description=registration.description if given.description is None else given.description,
+            prevents=registration.prevents if given.prevents is None else given.prevents,
+            metadata=registration.metadata if given.metadata is None else given.metadata,
+            version=given.version or registration.version,
         )
     return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, after)))
 
@@ -163,10 +163,10 @@ def delete(ask: Ask) -> Outcome:
     if ask.states(key) & {DEACTIVATED, DESTROYED}:
         rules.perhaps("registrations of a key that is not active", ANY_REFUSAL)
     crn = ask.operation.path["resource_crn"]
-    known = next((one for one in key.registrations if one.crn == crn), None)
-    if known is None:
+    registration = next((one for one in key.registrations if one.crn == crn), None)
+    if registration is None:
         rules.perhaps("deleting what is not there", ANY_REFUSAL)
-    elif known.owner != ask.caller.name:
+    elif registration.owner != ask.caller.name:
         rules.broken(_NOT_YOURS)
     left = tuple(one for one in key.registrations if one.crn != crn)
     return ask.answer(rules, Success(_WRITTEN), ask.state.put(replace(key, registrations=left)))
@@ -200,10 +200,12 @@ def _begin(ask: Ask) -> tuple[Rules, Key | None, _Given, Registration | None]:
         rules.perhaps("state", _WRONG_STATE)
     if given.version is not None and given.version not in {version.id for version in key.versions}:
         rules.perhaps("a version that is not known", ANY_REFUSAL)
-    known = next((one for one in key.registrations if one.crn == ask.operation.path["resource_crn"]), None)
-    if known is not None and known.owner != ask.caller.name:
+    registration = next(
+        (one for one in key.registrations if one.crn == ask.operation.path["resource_crn"]), None
+    )
+    if registration is not None and registration.owner != ask.caller.name:
         rules.broken(_NOT_YOURS)
-    return rules, key, given, known
+    return rules, key, given, registration
 
 
 def _resource(rules: Rules, body: Any) -> dict[str, Any]:
@@ -223,15 +225,15 @@ def _text(rules: Rules, resource: dict[str, Any], name: str) -> str | None:
     return None
 
 
-def _versions(rules: Rules, key: Key, known: Registration, given: _Given) -> None:
+def _versions(rules: Rules, key: Key, registration: Registration, given: _Given) -> None:
     order = [version.id for version in key.versions]
     if (
         given.version in order
-        and known.version in order
-        and order.index(given.version) < order.index(known.version)
+        and registration.version in order
+        and order.index(given.version) < order.index(registration.version)
     ):
         rules.broken(_OLDER)
-    elif given.version and not known.version:
+    elif given.version and not registration.version:
         rules.perhaps("the version that is registered", _OLDER)
 
 
@@ -249,5 +251,5 @@ def _fresh(ask: Ask, key: Key, given: _Given) -> Registration:
 
 
 def _with(key: Key, one: Registration) -> Key:
-    others = tuple(known for known in key.registrations if known.crn != one.crn)
+    others = tuple(other for other in key.registrations if other.crn != one.crn)
     return replace(key, registrations=(*others, one))

@@ -228,8 +228,8 @@ class Instance:
 
     def put(self, key: Key) -> Instance:
         """Return the state with this key in the place of the one with its id, or added."""
-        if any(known.id == key.id for known in self.keys):
-            return replace(self, keys=tuple(key if known.id == key.id else known for known in self.keys))
+        if any(other.id == key.id for other in self.keys):
+            return replace(self, keys=tuple(key if other.id == key.id else other for other in self.keys))
         return replace(self, keys=(*self.keys, key))
 
     def without(self, key_id: str) -> Instance:
@@ -268,8 +268,8 @@ class Instance:
 
     def put_adapter(self, adapter: Adapter) -> Instance:
         """Return the state with this adapter in the place of the one with its id, or added."""
-        if any(known.id == adapter.id for known in self.adapters):
+        if any(other.id == adapter.id for other in self.adapters):
             return replace(
-                self, adapters=tuple(adapter if known.id == adapter.id else known for known in self.adapters)
+                self, adapters=tuple(adapter if other.id == adapter.id else other for other in self.adapters)
             )
         return replace(self, adapters=(*self.adapters, adapter))

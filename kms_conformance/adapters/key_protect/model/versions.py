@@ -34,11 +34,11 @@ def get_versions(ask: Ask) -> Outcome:
     facts = {"metadata.collectionTotal": Equal(len(part))}
     if page.total:
         facts["metadata.totalCount"] = Equal(len(newest_first))
-    known = frozenset(version.id for version in key.versions if version.id)
+    ids = frozenset(version.id for version in key.versions if version.id)
     learned: list[Learn] = []
     for place, version in enumerate(part):
         path = f"resources.{place}.id"
-        facts[path] = Equal(version.id) if version.id else NoneOf(known)
+        facts[path] = Equal(version.id) if version.id else NoneOf(ids)
         if not version.id:
             learned.append((path, _namer(key, len(key.versions) - 1 - page.offset - place)))
     return ask.answer(rules, Success(frozenset({200}), facts, learn=tuple(learned)))
@@ -64,13 +64,13 @@ def _all_of(key: Key) -> Any:
         if not isinstance(value, list) or not all(isinstance(one, dict) and "id" in one for one in value):
             return state
         dates = {version.id: version.at for version in now.versions}
-        found = tuple(
+        versions = tuple(
             Version(
                 str(one["id"]),
                 seconds_of(one.get("creationDate")) or dates.get(str(one["id"]), now.newest.at),
             )
             for one in reversed(value)
         )
-        return state.put(replace(now, versions=found or now.versions, open_versions=False))
+        return state.put(replace(now, versions=versions or now.versions, open_versions=False))
 
     return take

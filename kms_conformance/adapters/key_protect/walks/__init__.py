@@ -23,8 +23,8 @@ from kms_conformance.adapters.key_protect.model.operation import (
 )
 from kms_conformance.adapters.key_protect.model.state import Instance
 from kms_conformance.adapters.key_protect.walks.actions import old_form, opening, rotate, wrap_body
-from kms_conformance.adapters.key_protect.walks.dice import (
-    Dice,
+from kms_conformance.adapters.key_protect.walks.choices import (
+    Choices,
     Token,
     Walker,
     collection,
@@ -89,13 +89,13 @@ def waited(random: Random) -> float:
 
 def choose(name: str, random: Random, state: Instance, walker: Walker, now: float) -> Operation | None:
     """Return a request of an operation; nothing where the state has nothing to ask it of."""
-    dice = Dice(random, state, walker, now)
-    operation = _BUILDERS[name](dice)
+    choices = Choices(random, state, walker, now)
+    operation = _BUILDERS[name](choices)
     if operation is None:
         return None
     if name not in _CALLERS and random.random() < 0.04:  # noqa: PLR2004 - a few of all
         operation = replace(operation, caller=random.choice((READER, OUTSIDER, APPROVER, PURGER, SERVICE)))
-    return replace(operation, caller=_CALLERS[name](dice)) if name in _CALLERS else operation
+    return replace(operation, caller=_CALLERS[name](choices)) if name in _CALLERS else operation
 
 
 def pick(random: Random) -> str:
@@ -104,7 +104,7 @@ def pick(random: Random) -> str:
     return random.choices(names, [WEIGHTS[name] for name in names])[0]
 
 
-_BUILDERS: Mapping[str, Callable[[Dice], Operation | None]] = {
+_BUILDERS: Mapping[str, Callable[[Choices], Operation | None]] = {
     "getKeyCollectionMetadata": head,
     "createKey": create,
     "getKeys": listing,
@@ -132,45 +132,56 @@ _BUILDERS: Mapping[str, Callable[[Dice], Operation | None]] = {
     "getInstancePolicy": get_instance_policy,
     "getAllowedIPPort": lambda _: Operation("getAllowedIPPort"),
     "postImportToken": post_token,
-    "getImportToken": lambda dice: (
+    "getImportToken": lambda choices: (
         Operation("getImportToken")
-        if (dice.state.token and dice.state.token.left) or dice.chance(0.2)
+        if (choices.state.token and choices.state.token.left) or choices.chance(0.2)
         else None
     ),
-    "getRegistrations": lambda dice: Operation(
-        "getRegistrations", path={"id": dice.path(dice.key())}, query=registration_query(dice)
+    "getRegistrations": lambda choices: Operation(
+        "getRegistrations", path={"id": choices.path(choices.key())}, query=registration_query(choices)
     ),
-    "getRegistrationsAllKeys": lambda dice: Operation(
-        "getRegistrationsAllKeys", query=registration_query(dice)
+    "getRegistrationsAllKeys": lambda choices: Operation(
+        "getRegistrationsAllKeys", query=registration_query(choices)
     ),
     "createRegistration": registration("createRegistration"),
     "replaceRegistration": registration("replaceRegistration"),
     "updateRegistration": registration("updateRegistration"),
     "deleteRegistration": registration("deleteRegistration"),
-    "eventAcknowledge": lambda dice: Operation(
+    "eventAcknowledge": lambda choices: Operation(
         "eventAcknowledge",
         body=collection(
             "event_acknowledge+json",
-            {"eventId": "1", "adopterKeyState": "active", "timestamp": date_of(dice.now), "keyStateData": {}},
+            {
+                "eventId": "1",
+                "adopterKeyState": "active",
+                "timestamp": date_of(choices.now),
+                "keyStateData": {},
+            },
         ),
     ),
     "createKeyAlias": alias("createKeyAlias"),
     "deleteKeyAlias": alias("deleteKeyAlias"),
-    "listKeyRings": lambda dice: Operation("listKeyRings", query={**page(dice, 5001), **total(dice)}),
-    "createKeyRing": lambda dice: Operation("createKeyRing", path=ring_path(dice)),
-    "deleteKeyRing": lambda dice: Operation(
-        "deleteKeyRing", path=ring_path(dice), query={"force": "true"} if dice.chance(0.5) else {}
+    "listKeyRings": lambda choices: Operation(
+        "listKeyRings", query={**page(choices, 5001), **total(choices)}
+    ),
+    "createKeyRing": lambda choices: Operation("createKeyRing", path=ring_path(choices)),
+    "deleteKeyRing": lambda choices: Operation(
+        "deleteKeyRing", path=ring_path(choices), query={"force": "true"} if choices.chance(0.5) else {}
     ),
     "getKmipAdapters": adapters,
     "createKmipAdapter": create_adapter,
-    "getKmipAdapter": with_adapter(lambda dice: Operation("getKmipAdapter", path=adapter_path(dice))),
-    "deleteKmipAdapter": with_adapter(lambda dice: Operation("deleteKmipAdapter", path=adapter_path(dice))),
+    "getKmipAdapter": with_adapter(lambda choices: Operation("getKmipAdapter", path=adapter_path(choices))),
+    "deleteKmipAdapter": with_adapter(
+        lambda choices: Operation("deleteKmipAdapter", path=adapter_path(choices))
+    ),
     "getKmipObjects": with_adapter(kmip_objects),
     "getKmipObject": with_adapter(kmip_object("getKmipObject")),
     "deleteKmipObject": with_adapter(kmip_object("deleteKmipObject")),
     "getKmipClientCertificates": with_adapter(
-        lambda dice: Operation(
-            "getKmipClientCertificates", path=adapter_path(dice), query={**page(dice, 201), **total(dice)}
+        lambda choices: Operation(
+            "getKmipClientCertificates",
+            path=adapter_path(choices),
+            query={**page(choices, 201), **total(choices)},
         )
     ),
     "addKmipClientCertificate": with_adapter(add_certificate),
@@ -187,7 +198,7 @@ WEIGHTS: Mapping[str, int] = {
 }  # fmt: skip
 """How often each operation is chosen."""
 
-_CALLERS: Mapping[str, Callable[[Dice], Any]] = {
+_CALLERS: Mapping[str, Callable[[Choices], Any]] = {
     **dict.fromkeys(
         (
             "createRegistration",
@@ -196,11 +207,11 @@ _CALLERS: Mapping[str, Callable[[Dice], Any]] = {
             "deleteRegistration",
             "eventAcknowledge",
         ),
-        lambda dice: SERVICE if dice.chance(0.93) else MANAGER,
+        lambda choices: SERVICE if choices.chance(0.93) else MANAGER,
     ),
-    "purgeKey": lambda dice: PURGER if dice.chance(0.9) else MANAGER,
-    "deleteKey": lambda dice: (
-        dice.one((MANAGER, MANAGER, APPROVER)) if dice.chance(0.95) else dice.one((READER, SERVICE))
+    "purgeKey": lambda choices: PURGER if choices.chance(0.9) else MANAGER,
+    "deleteKey": lambda choices: (
+        choices.one((MANAGER, MANAGER, APPROVER)) if choices.chance(0.95) else choices.one((READER, SERVICE))
     ),
-    "setKeyForDeletion": lambda dice: dice.one((MANAGER, APPROVER)),
+    "setKeyForDeletion": lambda choices: choices.one((MANAGER, APPROVER)),
 }

@@ -8,14 +8,14 @@ from kms_conformance.adapters.key_protect.model.bodies import KIND
 from kms_conformance.adapters.key_protect.model.facts import date_of
 from kms_conformance.adapters.key_protect.model.operation import Operation, Packing
 from kms_conformance.adapters.key_protect.model.state import DESTROYED, Key
-from kms_conformance.adapters.key_protect.walks.dice import (
+from kms_conformance.adapters.key_protect.walks.choices import (
     ALIASES,
     MOST_KEYS,
     NAMES,
     NOBODY,
     RINGS,
     SORTS,
-    Dice,
+    Choices,
     collection,
     dead,
     page,
@@ -23,72 +23,72 @@ from kms_conformance.adapters.key_protect.walks.dice import (
 )
 
 
-def new_key(dice: Dice) -> dict[str, Any]:
+def new_key(choices: Choices) -> dict[str, Any]:
     """Return a resource that describes a key."""
     resource: dict[str, Any] = {
         "type": f"{KIND}key+json",
-        "name": dice.one(NAMES),
-        "extractable": dice.chance(0.2),
+        "name": choices.one(NAMES),
+        "extractable": choices.chance(0.2),
     }
-    if dice.chance(0.5):
-        resource["description"] = dice.one(("what it is for", "another text"))
-    if dice.chance(0.3):
-        resource["tags"] = dice.one((["red"], ["red", "a b"]))
-    if dice.chance(0.4):
-        resource["aliases"] = sorted(dice.random.sample(ALIASES, dice.one((1, 1, 2))))
-    if dice.chance(0.2):
-        resource["expirationDate"] = date_of(dice.now + dice.one((3600, 7200, 86400 * 10, 60)))
-    if dice.chance(0.4):
-        long = resource["extractable"] and dice.chance(0.3)
-        resource["payload"] = dice.bytes(7500 if long else dice.one((16, 24, 32)))
-    if dice.chance(0.06):
-        spoil(dice, resource)
+    if choices.chance(0.5):
+        resource["description"] = choices.one(("what it is for", "another text"))
+    if choices.chance(0.3):
+        resource["tags"] = choices.one((["red"], ["red", "a b"]))
+    if choices.chance(0.4):
+        resource["aliases"] = sorted(choices.random.sample(ALIASES, choices.one((1, 1, 2))))
+    if choices.chance(0.2):
+        resource["expirationDate"] = date_of(choices.now + choices.one((3600, 7200, 86400 * 10, 60)))
+    if choices.chance(0.4):
+        long = resource["extractable"] and choices.chance(0.3)
+        resource["payload"] = choices.bytes(7500 if long else choices.one((16, 24, 32)))
+    if choices.chance(0.06):
+        spoil(choices, resource)
     return resource
 
 
-def spoil(dice: Dice, resource: dict[str, Any]) -> None:
+def spoil(choices: Choices, resource: dict[str, Any]) -> None:
     """Break one rule of it."""
     wrong = {
-        "name": dice.one(("x", "y" * 91, None)),
+        "name": choices.one(("x", "y" * 91, None)),
         "description": "d",
-        "payload": dice.one(("not base64!", dice.bytes(17))),
-        "expirationDate": date_of(dice.now - 3600),
+        "payload": choices.one(("not base64!", choices.bytes(17))),
+        "expirationDate": date_of(choices.now - 3600),
         "tags": ["a<b"],
-        "aliases": dice.one((["keys"], [NOBODY], ["a"], list(ALIASES[:6]))),
-        "iv": dice.bytes(12),
+        "aliases": choices.one((["keys"], [NOBODY], ["a"], list(ALIASES[:6]))),
+        "iv": choices.bytes(12),
     }
-    name = dice.one(sorted(wrong))
+    name = choices.one(sorted(wrong))
     if name == "payload" and resource["extractable"]:
         resource["payload"] = "not base64!"
     elif name == "iv":
-        resource["payload"] = dice.bytes(32)
+        resource["payload"] = choices.bytes(32)
         resource["iv"] = wrong["iv"]
     else:
         resource[name] = wrong[name]
 
 
-def create(dice: Dice) -> Operation | None:
+def create(choices: Choices) -> Operation | None:
     """Make a key, some of them by import token."""
-    if len(dice.state.keys) >= MOST_KEYS:
+    if len(choices.state.keys) >= MOST_KEYS:
         return None
-    resource = new_key(dice)
-    packing = packed(dice, resource) if dice.chance(0.3) else None
-    resources = (resource, resource) if dice.chance(0.02) else (resource,)
-    if dice.chance(0.03):
-        return Operation("createKey", body=broken_collection(dice, resource))
+    resource = new_key(choices)
+    packing = packed(choices, resource) if choices.chance(0.3) else None
+    resources = (resource, resource) if choices.chance(0.02) else (resource,)
+    if choices.chance(0.03):
+        return Operation("createKey", body=broken_collection(choices, resource))
     return Operation(
         "createKey",
-        ring=None if dice.chance(0.7) else dice.one(("default", *RINGS)),
-        prefer=dice.one((None, None, "return=minimal", "return=representation")),
+        ring=None if choices.chance(0.7) else choices.one(("default", *RINGS)),
+        prefer=choices.one((None, None, "return=minimal", "return=representation")),
         body=collection("key+json", *resources, total=1),
         packing=packing,
     )
 
 
-def broken_collection(dice: Dice, resource: dict[str, Any]) -> Any:
+def broken_collection(choices: Choices, resource: dict[str, Any]) -> Any:
     """Return a body whose envelope is broken."""
     good = collection("key+json", resource)
-    return dice.one(
+    return choices.one(
         (
             None,
             {**good, "metadata": {}},
@@ -101,48 +101,53 @@ def broken_collection(dice: Dice, resource: dict[str, Any]) -> Any:
     )
 
 
-def packed(dice: Dice, resource: dict[str, Any]) -> Packing | None:
+def packed(choices: Choices, resource: dict[str, Any]) -> Packing | None:
     """Put material into a resource that is packed for an import token, mostly the present one."""
-    tokens, pack = dice.walker.tokens, dice.walker.pack
+    tokens, pack = choices.walker.tokens, choices.walker.pack
     if not tokens or pack is None:
         return None
     if resource.get("extractable"):
         return None
-    key_of, nonce_of = (tokens[-1], tokens[-1]) if dice.chance(0.8) else (dice.one(tokens), dice.one(tokens))
-    material, opens = dice.bytes(dice.one((16, 32))), dice.chance(0.9)
+    key_of, nonce_of = (
+        (tokens[-1], tokens[-1]) if choices.chance(0.8) else (choices.one(tokens), choices.one(tokens))
+    )
+    material, opens = choices.bytes(choices.one((16, 32))), choices.chance(0.9)
     resource.update(pack(material, key_of, nonce_of, opens))
     return Packing(material, key_of.serial, nonce_of.serial, opens)
 
 
-def create_with_overrides(dice: Dice) -> Operation | None:
+def create_with_overrides(choices: Choices) -> Operation | None:
     """Make a key with policies of its own."""
-    if len(dice.state.keys) >= MOST_KEYS:
+    if len(choices.state.keys) >= MOST_KEYS:
         return None
-    resource = new_key(dice)
-    if dice.chance(0.5):
-        resource["rotation"] = {"enabled": dice.chance(0.8), "interval_month": dice.one((1, 3, 12, 12, 13))}
-    if dice.chance(0.3):
-        resource["dualAuthDelete"] = {"enabled": dice.chance(0.6)}
+    resource = new_key(choices)
+    if choices.chance(0.5):
+        resource["rotation"] = {
+            "enabled": choices.chance(0.8),
+            "interval_month": choices.one((1, 3, 12, 12, 13)),
+        }
+    if choices.chance(0.3):
+        resource["dualAuthDelete"] = {"enabled": choices.chance(0.6)}
     return Operation("createKeyWithPoliciesOverrides", body=collection("key+json", resource))
 
 
-def list_query(dice: Dice) -> dict[str, str]:
+def list_query(choices: Choices) -> dict[str, str]:
     """Return filters of a list."""
     query: dict[str, str] = {}
-    if dice.chance(0.4):
-        query["state"] = dice.one(("1", "2", "5", "1,2", "0,1,2,3,5", "3", "7"))
-    if dice.chance(0.2):
-        query["extractable"] = dice.one(("true", "false", "maybe"))
-    if dice.chance(0.2):
-        query["filter"] = dice.one(
+    if choices.chance(0.4):
+        query["state"] = choices.one(("1", "2", "5", "1,2", "0,1,2,3,5", "3", "7"))
+    if choices.chance(0.2):
+        query["extractable"] = choices.one(("true", "false", "maybe"))
+    if choices.chance(0.2):
+        query["filter"] = choices.one(
             (
                 "state=1,2",
                 "extractable=false",
                 "state=5 extractable=true",
                 "expirationDate=none",
                 "deletionDate=none",
-                f'creationDate=lt:"{date_of(dice.now - 40)}"',
-                f'creationDate=gte:"{date_of(dice.now - 3600)}"',
+                f'creationDate=lt:"{date_of(choices.now - 40)}"',
+                f'creationDate=gte:"{date_of(choices.now - 3600)}"',
                 "colour=red",
                 "state=",
             )
@@ -150,16 +155,16 @@ def list_query(dice: Dice) -> dict[str, str]:
     return query
 
 
-def head(dice: Dice) -> Operation:
+def head(choices: Choices) -> Operation:
     """Count keys."""
-    return Operation("getKeyCollectionMetadata", query=list_query(dice), ring=dice.ring(dice.key()))
+    return Operation("getKeyCollectionMetadata", query=list_query(choices), ring=choices.ring(choices.key()))
 
 
-def listing(dice: Dice) -> Operation:
+def listing(choices: Choices) -> Operation:
     """List keys."""
-    query = list_query(dice)
-    if dice.chance(0.3):
-        query["search"] = dice.one(
+    query = list_query(choices)
+    if choices.chance(0.3):
+        query["search"] = choices.one(
             (
                 "key",
                 "KEY",
@@ -172,51 +177,52 @@ def listing(dice: Dice) -> Operation:
                 "exact:notes",
             )
         )
-    if dice.chance(0.3):
-        query["sort"] = dice.one(SORTS)
-    query |= page(dice, 5001)
-    return Operation("getKeys", query=query, ring=dice.ring(dice.key()))
+    if choices.chance(0.3):
+        query["sort"] = choices.one(SORTS)
+    query |= page(choices, 5001)
+    return Operation("getKeys", query=query, ring=choices.ring(choices.key()))
 
 
-def delete_key(dice: Dice) -> Operation:
+def delete_key(choices: Choices) -> Operation:
     """Delete a key."""
-    key = dice.key(wanted=lambda one: one.state != DESTROYED and bool(one.registrations or one.authorised))
-    query = {"force": dice.one(("true", "true", "false"))} if dice.chance(0.5) else {}
+    key = choices.key(wanted=lambda one: one.state != DESTROYED and bool(one.registrations or one.authorised))
+    query = {"force": choices.one(("true", "true", "false"))} if choices.chance(0.5) else {}
     return Operation(
         "deleteKey",
-        path={"id": dice.path(key)},
+        path={"id": choices.path(key)},
         query=query,
-        ring=dice.ring(key),
-        prefer=dice.one((None, None, "return=minimal", "return=representation")),
+        ring=choices.ring(key),
+        prefer=choices.one((None, None, "return=minimal", "return=representation")),
     )
 
 
-def restore(dice: Dice) -> Operation | None:
+def restore(choices: Choices) -> Operation | None:
     """Restore a key, with or without its material."""
-    if not any(map(dead, dice.state.keys)) and dice.chance(0.8):
+    if not any(map(dead, choices.state.keys)) and choices.chance(0.8):
         return None
-    key = dice.key(wanted=dead)
+    key = choices.key(wanted=dead)
     body = None
-    if key is not None and dice.chance(0.5):
+    if key is not None and choices.chance(0.5):
         body = collection(
-            "key+json", {"payload": key.material if key.material and dice.chance(0.8) else dice.bytes(32)}
+            "key+json",
+            {"payload": key.material if key.material and choices.chance(0.8) else choices.bytes(32)},
         )
-    return Operation("restoreKey", path={"id": dice.path(key)}, ring=dice.ring(key), body=body)
+    return Operation("restoreKey", path={"id": choices.path(key)}, ring=choices.ring(key), body=body)
 
 
-def versions(dice: Dice) -> Operation:
+def versions(choices: Choices) -> Operation:
     """List the versions of a key."""
-    key = dice.key(wanted=lambda one: not one.standard)
-    query = {**page(dice, 5001), **total(dice)}
-    if dice.chance(0.4):
+    key = choices.key(wanted=lambda one: not one.standard)
+    query = {**page(choices, 5001), **total(choices)}
+    if choices.chance(0.4):
         query["allKeyStates"] = "true"
-    return Operation("getKeyVersions", path={"id": dice.path(key)}, query=query, ring=dice.ring(key))
+    return Operation("getKeyVersions", path={"id": choices.path(key)}, query=query, ring=choices.ring(key))
 
 
-def patch_body(dice: Dice, _: Key | None) -> Any:
+def patch_body(choices: Choices, _: Key | None) -> Any:
     """Return the ring to move to."""
     return (
-        {"keyRingID": dice.one(("default", *RINGS))}
-        if dice.chance(0.95)
-        else dice.one(({}, None, {"keyRingID": 1}))
+        {"keyRingID": choices.one(("default", *RINGS))}
+        if choices.chance(0.95)
+        else choices.one(({}, None, {"keyRingID": 1}))
     )

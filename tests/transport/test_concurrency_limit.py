@@ -8,15 +8,15 @@ from contextlib import ExitStack
 
 import pytest
 
-from kms_conformance.transport.crowd import Crowd
+from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 
 
-def comes_in(crowd: Crowd) -> bool:
+def comes_in(concurrency_limit: ConcurrencyLimit) -> bool:
     """Tell whether one more request is let through within a moment."""
     inside, leave = threading.Event(), threading.Event()
 
     def enter() -> None:
-        with crowd.place():
+        with concurrency_limit.place():
             inside.set()
             leave.wait(60)
 
@@ -31,28 +31,28 @@ def comes_in(crowd: Crowd) -> bool:
 
 def test_everybody_until_two_cases_are_told() -> None:
     """One case's own 429 keeps nobody out; that of two cases halves what is under way."""
-    crowd = Crowd()
+    concurrency_limit = ConcurrencyLimit()
     with ExitStack() as inside:
         for _ in range(8):
-            inside.enter_context(crowd.place())
-        crowd.refused("a")
-        crowd.refused("a")
-        assert comes_in(crowd)
-        crowd.refused("b")
-        assert not comes_in(crowd)
+            inside.enter_context(concurrency_limit.place())
+        concurrency_limit.refused("a")
+        concurrency_limit.refused("a")
+        assert comes_in(concurrency_limit)
+        concurrency_limit.refused("b")
+        assert not comes_in(concurrency_limit)
 
 
 def test_never_nobody_and_more_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """One request is always let through; when the endpoint has been content for a while, more are."""
-    crowd = Crowd()
+    concurrency_limit = ConcurrencyLimit()
     for case in "ababab":
-        crowd.refused(case)
-    assert comes_in(crowd)
-    with crowd.place():
-        assert not comes_in(crowd)
-        crowd.answered()
-        assert not comes_in(crowd), "too soon"
+        concurrency_limit.refused(case)
+    assert comes_in(concurrency_limit)
+    with concurrency_limit.place():
+        assert not comes_in(concurrency_limit)
+        concurrency_limit.answered()
+        assert not comes_in(concurrency_limit), "too soon"
         later = time.monotonic() + 60
-        monkeypatch.setattr("kms_conformance.transport.crowd.time.monotonic", lambda: later)
-        crowd.answered()
-        assert comes_in(crowd)
+        monkeypatch.setattr("kms_conformance.transport.concurrency_limit.time.monotonic", lambda: later)
+        concurrency_limit.answered()
+        assert comes_in(concurrency_limit)

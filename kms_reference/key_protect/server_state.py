@@ -24,7 +24,7 @@ REGION: Final = "us-south"
 _log = logging.getLogger(__name__)
 
 
-class World:
+class ServerState:
     """The whole state behind one base URL. Used by the server's event loop only."""
 
     def __init__(self, rules: Rules, clock: ClockKind = "virtual", data: Path | None = None) -> None:
@@ -61,10 +61,10 @@ class World:
     def instance(self, instance_id: str) -> Instance:
         """Return the instance by UUID; it is made on first use."""
         canonical = instance_id.lower()
-        found = self.instances.get(canonical)
-        if found is None:
-            found = self.instances[canonical] = Instance(canonical, self.rules)
-        return found
+        existing = self.instances.get(canonical)
+        if existing is None:
+            existing = self.instances[canonical] = Instance(canonical, self.rules)
+        return existing
 
     def save(self, instance: Instance) -> None:
         """Write an instance's changes to the data file, when there is one. Raises StoreError."""

@@ -22,7 +22,7 @@ from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.fuzz.requests import Shot
+from kms_conformance.fuzz.requests import FilledRequest
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.clock import ControlledClock
 from kms_conformance.run.eligibility import switched_off
@@ -61,7 +61,10 @@ class _Bookkeeper(KeyProtect):
         self.confirm(row, path, lambda ref: self._remove(ref, remover))
 
 
-class Supply:
+_MAKES_KEYS = frozenset({"createKey", "createKeyWithPoliciesOverrides"})
+
+
+class KeyProtectFixtures:
     """The things that one case's requests name. Made for one instance, used by one thread."""
 
     def __init__(self, case: CaseRun) -> None:
@@ -80,7 +83,7 @@ class Supply:
 
     # --- what may be sent ------------------------------------------------------------------------------------------
 
-    def barred(self, entry: Entry) -> str:
+    def missing_permission(self, entry: Entry) -> str:
         """Return why a request may not go to this target: it lacks the feature, or ``[allow]`` does not permit it."""
         if lacking := self._lacking & features_of(entry):
             return f"[capabilities] {min(lacking)} = true"
@@ -104,11 +107,14 @@ class Supply:
         if "dualAuthDelete" in text and "true" in text:
             # Two can remove such a key only while it is active, and other requests may disable it.
             return switched_off("litter", self.target)
+        if entry.operation in _MAKES_KEYS and self.case.context.premises.has("dualAuthDelete"):
+            # The instance gives every new key the policy, and other requests may disable the key or let it expire.
+            return switched_off("litter", self.target)
         if "preventKeyDeletion" in text:
             return "" if "service" in self.target.identities else "[identities.service]"
         return ""
 
-    def lacks(self, operation: str) -> str:
+    def missing_capability(self, operation: str) -> str:
         """Return the capability that an operation is part of and that the target declares it lacks, or ``""``."""
         feature = feature_of(operation)
         return feature if feature in self._lacking else ""
@@ -135,7 +141,7 @@ class Supply:
 
     # --- what is there ---------------------------------------------------------------------------------------------
 
-    def stock(self, names: Iterable[str]) -> None:
+    def prepare(self, names: Iterable[str]) -> None:
         """Make what the placeholders name. Raises :class:`Inconclusive` when even a plain key cannot be made."""
         wanted = without(names, self._lacking)
         if any(name.startswith("name") for name in wanted) or "instance:spare" in wanted:
@@ -311,34 +317,34 @@ class Supply:
 
     # --- what comes of it ------------------------------------------------------------------------------------------
 
-    def leaving(self, shot: Shot) -> None:
+    def before_sending(self, request: FilledRequest) -> None:
         """Write down what a request may create, before it leaves."""
-        kind = _MADE.get(shot.operation or "")
+        kind = _MADE.get(request.operation or "")
         if self.target.embedded or kind is None:
             return
-        names = _names(shot.body) if kind == "key" and shot.operation != "restoreKey" else [""]
-        ref = "" if kind == "key" else _ref(kind, shot.path, shot.body)
+        names = _names(request.body) if kind == "key" and request.operation != "restoreKey" else [""]
+        ref = "" if kind == "key" else _ref(kind, request.path, request.body)
         last = ref.rpartition("/")[2][:LONGEST_NAME]
-        self._rows[shot.number] = [self.kms.intend(kind, name or last, ref=ref) for name in names or [""]]
+        self._rows[request.number] = [self.kms.intend(kind, name or last, ref=ref) for name in names or [""]]
 
-    def landed(self, shot: Shot, status: int, body: JSON, *, again: bool = False) -> None:
+    def after_answer(self, request: FilledRequest, status: int, body: JSON, *, again: bool = False) -> None:
         """Take in an answer: what was made is removed with the case, and serves later requests.
 
         Where the request left twice (``again``), two things may have been made: rows that stay name the other.
         """
-        kind = _MADE.get(shot.operation or "") if 200 <= status < 300 else None  # noqa: PLR2004 - the class of successes
+        kind = _MADE.get(request.operation or "") if 200 <= status < 300 else None  # noqa: PLR2004 - the class of successes
         ids = _ids(body) if kind == "key" else []
-        if shot.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
+        if request.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
             self._offer(ids)
         if kind is not None and kind != "key":
-            self._names.setdefault(kind, deque(maxlen=_ROOM)).append(_parts(kind, shot.path, shot.body))
-        rows = self._rows.pop(shot.number, [])
+            self._names.setdefault(kind, deque(maxlen=_ROOM)).append(_parts(kind, request.path, request.body))
+        rows = self._rows.pop(request.number, [])
         if rows and again:
-            self.leaving(shot)
-            self._rows.pop(shot.number)
+            self.before_sending(request)
+            self._rows.pop(request.number)
         if not rows or not status or status >= FAULT:
             return  # without an answer, whether a thing was made is not known: the journal keeps its name
-        if kind is None or (shot.operation == "actionOnKey" and not ids):
+        if kind is None or (request.operation == "actionOnKey" and not ids):
             for row in rows:
                 self.kms.strike(row)
         elif kind == "key":
@@ -346,7 +352,7 @@ class Supply:
                 self.kms.made_key(row, key_id)
         else:
             # A thing that got its name from the endpoint is removed by the id that the answer shows.
-            ref = _ref(kind, shot.path, shot.body, next(iter(_ids(body)), ""))
+            ref = _ref(kind, request.path, request.body, next(iter(_ids(body)), ""))
             self.kms.made_thing(rows[0], ref, remover="service" if kind == "registration" else "manager")
 
     def _offer(self, ids: list[str]) -> None:
@@ -359,12 +365,12 @@ class Supply:
 
 def _names(body: JSON) -> list[str]:
     resources = body.get("resources") if isinstance(body, dict) else None
-    found = (
+    names = (
         [entry.get("name") for entry in resources if isinstance(entry, dict)]
         if isinstance(resources, list)
         else []
     )
-    return [name if isinstance(name, str) else "" for name in found]
+    return [name if isinstance(name, str) else "" for name in names]
 
 
 def _ids(body: JSON) -> list[str]:

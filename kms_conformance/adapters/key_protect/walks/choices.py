@@ -52,8 +52,10 @@ class Walker:
             return replace(
                 self, tokens=(*(one for one in self.tokens if one.serial != token.serial), token)[-3:]
             )
-        found = made(operation, state, body)
-        return self if found is None else replace(self, ciphertexts=(*self.ciphertexts, found)[-12:])
+        ciphertext = made(operation, state, body)
+        return (
+            self if ciphertext is None else replace(self, ciphertexts=(*self.ciphertexts, ciphertext)[-12:])
+        )
 
 
 def made(operation: Operation, state: Instance, body: dict[str, Any]) -> tuple[str, Ciphertext] | None:
@@ -62,19 +64,19 @@ def made(operation: Operation, state: Instance, body: dict[str, Any]) -> tuple[s
     if not isinstance(text, str):
         return None
     asked = operation.body if isinstance(operation.body, dict) else {}
-    known = operation.ciphertext
+    ciphertext = operation.ciphertext
     named = operation.path["id"]
     key = next((one for one in state.keys if named == one.id or named in one.aliases), None)
     if key is None:
         return None
     version = body.get("rewrappedKeyVersion") or body.get("keyVersion") or {}
-    plaintext = known.plaintext if known else asked.get("plaintext") or body.get("plaintext")
+    plaintext = ciphertext.plaintext if ciphertext else asked.get("plaintext") or body.get("plaintext")
     aad = tuple(asked.get("aad") or ())
     return text, Ciphertext(key.id, str(version.get("id")), str(plaintext), aad)
 
 
 @dataclass(frozen=True, slots=True)
-class Dice:
+class Choices:
     """The random source with the state and the moment: what builders choose from."""
 
     random: Random
@@ -130,19 +132,19 @@ def collection(kind: str, *resources: Mapping[str, Any], total: int | None = Non
     }
 
 
-def page(dice: Dice, beyond: int) -> dict[str, str]:
+def page(choices: Choices, beyond: int) -> dict[str, str]:
     """Return limit and offset, sometimes out of bounds."""
     query: dict[str, str] = {}
-    if dice.chance(0.3):
-        query["limit"] = dice.one(("1", "2", "3", "3", "0", str(beyond), "x", "-1"))
-    if dice.chance(0.3):
-        query["offset"] = dice.one(("0", "1", "2", "100", "-1"))
+    if choices.chance(0.3):
+        query["limit"] = choices.one(("1", "2", "3", "3", "0", str(beyond), "x", "-1"))
+    if choices.chance(0.3):
+        query["offset"] = choices.one(("0", "1", "2", "100", "-1"))
     return query
 
 
-def total(dice: Dice) -> dict[str, str]:
+def total(choices: Choices) -> dict[str, str]:
     """Return totalCount, sometimes."""
-    return {"totalCount": dice.one(("true", "true", "false"))} if dice.chance(0.4) else {}
+    return {"totalCount": choices.one(("true", "true", "false"))} if choices.chance(0.4) else {}
 
 
 def dead(key: Key) -> bool:
@@ -152,22 +154,25 @@ def dead(key: Key) -> bool:
 
 def on_key(
     name: str,
-    body: Callable[[Dice, Key | None], Any] | None = None,
+    body: Callable[[Choices, Key | None], Any] | None = None,
     wanted: Callable[[Key], bool] | None = None,
-) -> Callable[[Dice], Operation | None]:
+) -> Callable[[Choices], Operation | None]:
     """Return a builder of a request on one key, mostly one that is wanted."""
 
-    def build(dice: Dice) -> Operation | None:
-        if wanted is not None and not any(map(wanted, dice.state.keys)) and dice.chance(0.8):
+    def build(choices: Choices) -> Operation | None:
+        if wanted is not None and not any(map(wanted, choices.state.keys)) and choices.chance(0.8):
             return None  # what nothing fits is asked for now and then only
-        key = dice.key(wanted=wanted)
+        key = choices.key(wanted=wanted)
         return Operation(
-            name, path={"id": dice.path(key)}, ring=dice.ring(key), body=body(dice, key) if body else None
+            name,
+            path={"id": choices.path(key)},
+            ring=choices.ring(key),
+            body=body(choices, key) if body else None,
         )
 
     return build
 
 
-def no_body(dice: Dice, _: Key | None) -> Any:
+def no_body(choices: Choices, _: Key | None) -> Any:
     """Return no body, or an empty object."""
-    return None if dice.chance(0.8) else {}
+    return None if choices.chance(0.8) else {}

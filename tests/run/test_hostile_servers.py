@@ -1,0 +1,77 @@
+"""A server that means harm costs neither memory nor time without bound, and never ends a run as the suite's own error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import clean_environment
+from hostile_servers import MODES
+from null_servers import serving
+from runs import write_case
+
+PEAK = 300
+"""Mebibytes."""
+SUPPORT = Path(__file__).parents[1] / "support"
+CASES = """
+@covers("list-keys")
+def test_list(kms):
+    kms.list_keys(limit=1).succeeds(200)
+
+@covers("list-keys")
+def test_thing(kms):
+    kms.send("GET", "/api/v2/keys/7f1d1c4e-0000-4000-8000-000000000000").shows("resources.0.id")
+
+@covers("create-standard-key")
+def test_make(kms):
+    kms.create_key().succeeds(201)
+"""
+
+
+def ended(tmp_path: Path, place: str, contract: str, expression: str, **target: Any) -> dict[str, Any]:
+    """Run cases in a process of their own and return how that ended."""
+    limits = {"timeout": 1.5, "patience": 0.5, "max_wait": 0}
+    document = {"limits": limits, **target}
+    done = subprocess.run(
+        [
+            sys.executable,
+            SUPPORT / "hostile_run.py",
+            tmp_path / "report",
+            place,
+            contract,
+            expression,
+            json.dumps(document),
+        ],
+        env=clean_environment(PYTHONPATH=str(SUPPORT)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def key_protect(tmp_path: Path, url: str) -> dict[str, Any]:
+    """Run three cases of the first system."""
+    place = write_case(tmp_path / "own", CASES)
+    manager = {"manager": {"token": "a-token-of-nobody"}}
+    return ended(tmp_path, str(place), "key_protect", "", base_url=url, instance="fresh", identities=manager)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_endpoint(tmp_path: Path, mode: str) -> None:
+    """Whatever an endpoint sends, memory is bounded, every report is written, and the verdict is the right one."""
+    behaviour, code = MODES[mode]
+    with serving(behaviour()) as server:
+        told = key_protect(tmp_path, server.url)
+    assert told["exit_code"] == code, told
+    assert told["counts"]["error"] == 0, told
+    assert told["peak_mib"] < PEAK
+    assert json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))["cases"]
+    assert (tmp_path / "report" / "junit.xml").exists()

@@ -1,0 +1,50 @@
+"""Runs a few cases against a server, all reports included, and tells how that ended and how much memory it took.
+
+A process of its own: ``python hostile_run.py FOLDER PLACE CONTRACT EXPRESSION TARGET``, the target as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from runs import run_cases
+
+from kms_conformance.outputs.files import prepare
+from kms_conformance.target.target import build_target
+
+
+def main() -> None:
+    """Run the cases; print one line of JSON."""
+    folder, place, contract, expression, target = sys.argv[1:]
+    begun = time.process_time()
+    report = Path(folder)
+    prepare(report)
+    own = Path(place).exists()
+    run = run_cases(
+        build_target(json.loads(target), {}),
+        *(["-k", expression] if expression else []),
+        *([] if own else ["--pyargs"]),
+        place=place,
+        contracts=(contract,),
+        report_dir=report,
+        jobs=2,
+    )
+    sys.stdout.write(
+        json.dumps(
+            {
+                "exit_code": int(run.exit_code),
+                "counts": run.counts,
+                "got": sorted({finding.got[:200] for case in run.cases for finding in case.findings}),
+                "messages": sorted({case.message[:200] for case in run.cases}),
+                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "cpu_s": time.process_time() - begun,
+            }
+        )
+    )
+
+
+main()
