@@ -121,21 +121,28 @@ class Redactor:
         existing = self._known.tokens.get(text)
         if existing is not None:
             return existing
+        if self._known.search.is_clear(text):
+            return text
         spans = self._found(text)
         hidden = self._hidden(text, spans)
         if hidden:
             return " ".join(hidden)
+        if not spans:
+            self._keep_clear(text)
+            return text
         pieces, start = [], 0
         for begin, end, token in spans:
             pieces += [text[start:begin], token]
             start = end
-        return "".join([*pieces, text[start:]]) if pieces else text
+        return "".join([*pieces, text[start:]])
 
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
         token = self._known.tokens.get(text)
         if token is not None:
             return (token,)
+        if self._known.search.is_clear(text):
+            return ()
         spans = self._found(text)
         return self._hidden(text, spans) or _names(spans)
 
@@ -254,6 +261,13 @@ class Redactor:
             (begin, end, token or self._token(text[begin:end], "text"))
             for begin, end, token in self._known.search.find(text)
         ]
+
+    def _keep_clear(self, text: str) -> None:
+        """Remember that nothing was found in a text that may come again; not of one that says something else without its escapes."""
+        search = self._known.search
+        if search.clear.is_worth_keeping(text) and next(plainer(text), None) is None:
+            with self._known.lock:
+                search.keep_clear(text)
 
     def _hidden(self, text: str, spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
         """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""
