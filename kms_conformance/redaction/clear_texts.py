@@ -18,17 +18,17 @@ class ClearTexts:
 
     def __init__(self, length: int, fold: Callable[[str], str]) -> None:
         self._length, self._fold = length, fold
-        self._clear: set[str] = set()
+        self._clear: dict[str, str] = {}
         self._holding: dict[str, list[str]] = {}
         self._seen: set[str] = set()
 
-    def __contains__(self, text: str) -> bool:
-        """Tell whether a text is known to be clear."""
-        return text in self._clear
+    def get(self, text: str) -> str | None:
+        """Return a text that is known to be clear, always the same object: it is in memory once. ``None`` for another text."""
+        return self._clear.get(text)
 
     def is_worth_keeping(self, text: str) -> bool:
         """Tell whether a text that is clear has come before: most come once, and keeping them costs more than it saves."""
-        if len(text) > _LONGEST or len(self._clear) >= _MOST:
+        if len(text) > _LONGEST:
             return False
         if text in self._seen:
             return True
@@ -39,10 +39,12 @@ class ClearTexts:
 
     def keep(self, text: str, looked_for: Collection[str]) -> None:
         """Keep a text, unless one of the sequences that are looked for stands in it after all."""
+        if len(self._clear) >= _MOST:  # what comes now and then is soon back
+            self._clear, self._holding = {}, {}
         low = self._fold(text)
         sequences = {low[place : place + self._length] for place in range(len(low) - self._length + 1)}
         if text not in self._clear and not any(sequence in looked_for for sequence in sequences):
-            self._clear.add(text)
+            self._clear[text] = text
             for sequence in sequences:
                 self._holding.setdefault(sequence, []).append(text)
 
@@ -50,4 +52,4 @@ class ClearTexts:
         """Take out the texts that hold what is looked for from now on."""
         for sequence in sequences:
             for text in self._holding.pop(sequence, ()):
-                self._clear.discard(text)
+                self._clear.pop(text, None)

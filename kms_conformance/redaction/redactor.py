@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -121,8 +122,9 @@ class Redactor:
         existing = self._known.tokens.get(text)
         if existing is not None:
             return existing
-        if self._known.search.is_clear(text):
-            return text
+        clear = self._known.search.clear_text(text)
+        if clear is not None:
+            return clear
         spans = self._found(text)
         hidden = self._hidden(text, spans)
         if hidden:
@@ -141,7 +143,7 @@ class Redactor:
         token = self._known.tokens.get(text)
         if token is not None:
             return (token,)
-        if self._known.search.is_clear(text):
+        if self._known.search.clear_text(text) is not None:
             return ()
         spans = self._found(text)
         return self._hidden(text, spans) or _names(spans)
@@ -205,7 +207,7 @@ class Redactor:
         for name, value in headers:
             low = name.lower()
             if low in self._public_headers:
-                shown[low] = self.scrub(value)
+                shown[sys.intern(low)] = self.scrub(value)
             else:
                 shown_name = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
                 shown[shown_name] = self._unknown(value, "header")
@@ -228,7 +230,7 @@ class Redactor:
     def _member(self, name: str) -> str:
         """Return a member's name, or a token where a server has put a secret into the name."""
         if name in self._public or name in self._secret:
-            return name
+            return sys.intern(name)  # each answer has its own copies of the same names
         if len(name) > _LONG_NAME or (len(name) > _SUSPECT_NAME and not _DIGITS.isdisjoint(name)):
             return self._unknown(name, "name")
         return self.scrub(name)

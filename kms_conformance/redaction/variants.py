@@ -52,7 +52,7 @@ class Search:
         # The first characters of every spelling -> the spellings that begin so, sorted.
         self._starts: dict[str, list[str]] = {}
         # Characters from inside a spelling -> what stands before and behind them there.
-        self._inner: dict[str, set[tuple[str, str]]] = {}
+        self._inner: dict[str, tuple[tuple[str, str], ...]] = {}
         self._grams: set[str] = set()
         # For the first look: what stands in some places of spellings and secrets, and spellings too short for that.
         self._sparse: set[str] = set()
@@ -84,7 +84,9 @@ class Search:
         for place in range(0, len(low) - SHORTEST + 1, _STEP):
             gram = low[place : place + SHORTEST]
             around = (low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE])
-            self._inner[gram] = {*self._inner.get(gram, ()), around}
+            others = self._inner.get(gram, ())
+            if around not in others:
+                self._inner[gram] = (*others, around)
             self._look_for(gram)
         if len(low) >= PIECE:
             self._sparse.update(
@@ -96,9 +98,9 @@ class Search:
             self._grams.add(gram)
             self.clear.forget((gram,))
 
-    def is_clear(self, text: str) -> bool:
-        """Tell whether nothing that is looked for stands in a text, as far as that is known without a search."""
-        return len(text) < SHORTEST or text in self.clear
+    def clear_text(self, text: str) -> str | None:
+        """Return a text of which it is known, without a search, that nothing stands in it; ``None`` for another one."""
+        return text if len(text) < SHORTEST else self.clear.get(text)
 
     def keep_clear(self, text: str) -> None:
         """Remember of a text that nothing was found in it. To be called under the lock."""

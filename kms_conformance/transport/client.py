@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import re
+import sys
 import threading
 import time
 import uuid
@@ -366,7 +367,7 @@ class Client:
         ]
         named = {self.authorizer.header, "authorization"}
         shown = {
-            name.lower(): value if name.lower() in named else redactor.scrub(value)
+            sys.intern(name.lower()): value if name.lower() in named else redactor.scrub(value)
             for name, value in headers.items()
         }
         secret: set[str] = set(sealed)

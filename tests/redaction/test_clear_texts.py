@@ -55,8 +55,17 @@ def test_no_race() -> None:
     """A text in which something is looked for already is not kept, whoever has found it clear a moment ago."""
     texts = ClearTexts(6, str.lower)
     texts.keep("SECRETS", {"secret"})
-    assert "SECRETS" not in texts
+    assert texts.get("SECRETS") is None
     texts.keep("SECRETS", set())
-    assert "SECRETS" in texts
+    assert texts.get("SECRETS") == "SECRETS"
     texts.forget(["secret"])
-    assert "SECRETS" not in texts
+    assert texts.get("SECRETS") is None
+
+
+def test_memory_is_bounded() -> None:
+    """Of many texts that come twice, the first are forgotten, and none is lost that is kept then."""
+    texts = ClearTexts(6, str.lower)
+    for number in range(5000):
+        texts.keep(f"application/{number}", set())
+    assert texts.get("application/1") is None
+    assert texts.get("application/4999") == "application/4999"
