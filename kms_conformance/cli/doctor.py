@@ -58,7 +58,7 @@ def command(profile: str, mode: str | None, journal: Path, *, as_json: bool, **f
             fuzz=fuzz_options({}, profile),
             mode=mode or "",
         )
-        session = Session(options, replace(target, timeout=min(target.timeout, _PATIENCE)))
+        session = Session(options, replace(target, timeout=min(target.timeout, _PATIENCE), patience=0.0))
         try:
             findings = examine(
                 session, thoroughly=True, plan=lambda: planned(session, [])[0], profile=profile
