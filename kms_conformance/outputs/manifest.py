@@ -27,7 +27,7 @@ def write(run: Run, directory: Path, written: Iterable[Path], shared: Iterable[s
     document = {
         "schema_version": SCHEMA_VERSION,
         "run_id": str(run.meta.get("run_id", "")),
-        "files": {name: _entry(read_file(path)) for name, path in sorted(listed.items())},
+        "files": {name: entry(read_file(path)) for name, path in sorted(listed.items())},
     }
     return put(directory / NAME, text_of(document))
 
@@ -51,5 +51,6 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _entry(content: bytes) -> dict[str, str | int]:
+def entry(content: bytes) -> dict[str, str | int]:
+    """Return what a manifest says of a file."""
     return {"sha256": digest(content), "size": len(content)}
