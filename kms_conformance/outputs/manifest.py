@@ -51,6 +51,11 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def entry(content: bytes) -> dict[str, str | int]:
+    """Return what a manifest says of a file that holds ``content``."""
+    return {"sha256": digest(content), "size": len(content)}
+
+
 def _entry(path: Path) -> dict[str, str | int]:
     with path.open("rb") as file:  # never whole in memory: a transcript may be larger than all else
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": file.tell()}

@@ -21,7 +21,7 @@ from kms_conformance.errors import RecordError, SuiteError
 from kms_conformance.fuzz.checks import fuzz_findings
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import allure, har, manifest, results, write_all
+from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, write_all
 from kms_conformance.outputs.files import read_file
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.run.options import SEED, FuzzOptions
@@ -257,7 +257,18 @@ def _files(directory: Path, run: Run) -> Iterator[str]:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             yield f"manifest.json is no manifest ({error!r})"
             listed = {}
+        if _packed_otherwise(directory / html.NAME, place / html.NAME):
+            expected[html.NAME] = manifest.entry(read_file(directory / html.NAME))
         yield from _compared(directory, expected, listed if isinstance(listed, dict) else {})
+
+
+def _packed_otherwise(recorded: Path, made: Path) -> bool:
+    """Tell whether a report holds what this run's does: another build of zlib packs the same texts into other bytes."""
+    try:
+        texts = [read_file(path).decode("utf-8") for path in (recorded, made)]
+        return texts[0] != texts[1] and html_blocks.whole(texts[0]) == html_blocks.whole(texts[1])
+    except (OSError, ValueError):
+        return False
 
 
 def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str, Any]) -> Iterator[str]:
