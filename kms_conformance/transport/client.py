@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -225,6 +225,16 @@ class Client:
     def note(self, what: str, *how: Any) -> None:
         """Keep what happens between two requests of a case: the exchange of the next one tells it."""
         self._between.notes = [*getattr(self._between, "notes", ()), [what, *how]]
+
+    def hand_over(self) -> Sequence[list[Any]]:
+        """Give away what has happened in this thread since the last request: another one sends the next."""
+        notes: Sequence[list[Any]] = getattr(self._between, "notes", ())
+        self._between.notes = ()
+        return notes
+
+    def take_over(self, notes: Sequence[list[Any]]) -> None:
+        """Take what has happened in another thread since its last request."""
+        self._between.notes = notes
 
     def noted(self) -> dict[str, str]:
         """Return what has happened in this thread since the last request, as a note of the next exchange."""
