@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.circumstances import circumstances, command_line
-from kms_conformance.run.cleanup import abandoned, own, put_right
+from kms_conformance.run.cleanup import abandoned, named_like_ours, own, owner_of, put_right
 from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
@@ -315,12 +315,29 @@ class Session:
         """Return what dead runs have left on this target, newest first."""
         return [thing for _, thing in abandoned(self._all())]
 
+    def living(self) -> list[str]:
+        """Return the runs that are at work with this journal."""
+        self._all()
+        assert self._journal is not None
+        return self._journal.living()
+
+    def named_like_ours(self) -> list[Thing]:
+        """Return what bears a name that only this suite gives, whether the journal knows it or not."""
+        return [thing for _, thing in named_like_ours(self._all(), self.target.instance)]
+
+    def put_right(self, things: Collection[Thing]) -> list[str]:
+        """Remove things, or put them back as they were; return a line for each that resists."""
+        contexts = {context.contract.id: context for context in self._all()}
+        return put_right(
+            [(contexts[owner_of(thing)], thing) for thing in things if owner_of(thing) in contexts]
+        )
+
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
         Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
         """
-        return put_right(list(abandoned(self._all())))
+        return put_right(list(abandoned(self._all())), wait=False)
 
     def tidy(self) -> list[str]:
         """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
@@ -337,7 +354,7 @@ class Session:
         left = list(own(self._all()))
         if left and not self._journal.last(_OTHER_PROCESSES):
             return [f"{len(left)} things: a process of this run is still at work"]
-        return put_right(left)
+        return put_right(left, wait=not self._record.recorded().interrupted)
 
     def _all(self) -> list[Context]:
         return [self.context(contract_id) for contract_id in self.options.contracts]
