@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
+from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
@@ -66,6 +67,8 @@ class Session:
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._gone_elsewhere = 0.0
+        self._told_secrets = 0
+        self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
@@ -115,6 +118,7 @@ class Session:
             public=about.get("public", ()),
             public_headers=about.get("public_headers", ()),
             sealed=about.get("sealed", ()),
+            personal=about.get("personal", ()),
             key=bytes.fromhex(self.options.key),
             kin=self.redactor,
         )
@@ -226,6 +230,19 @@ class Session:
         """Take in what became of a case that another process has run."""
         self._record.case_finished(result)
 
+    def new_secrets(self) -> list[list[str]]:
+        """Return the secrets that this process has learned since it was last asked, each with its label."""
+        told = self.redactor.since(self._told_secrets) if self.redactor is not None else []
+        self._told_secrets += len(told)
+        return [list(pair) for pair in told]
+
+    def learn_secrets(self, pairs: Iterable[Sequence[str]]) -> None:
+        """Take in secrets of another process of this run: a server may have repeated them to any of them."""
+        redactor = self.context(self.options.contracts[0]).redactor
+        for value, label in pairs:
+            redactor.remember(value, label)
+            self._has_foreign_secrets = True
+
     def expects(self, number: int) -> None:
         """Note how many cases are to run."""
         self._record.expects(number)
@@ -259,6 +276,9 @@ class Session:
     def outcome(self) -> Run:
         """Return the verdict object, and keep for the next run how many requests each case has sent."""
         self.expected.keep(self.results.values())
+        if self._has_foreign_secrets:
+            for result in self.results.values():
+                self._record.case_finished(scrubbed(result, self._clean))
         self._tell_outage()
         found = circumstances(self._traffic.document(), self._all_roles(), self.left)
         found["command_line"] = command_line(self.options.command_line, self._clean)

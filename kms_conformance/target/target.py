@@ -25,7 +25,8 @@ from kms_conformance.errors import (
 )
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.system import System, default_systems, first_system, system_of, systems
-from kms_conformance.target.schema import secret_members, tables, target_schema
+from kms_conformance.target.connection import ConnectionSettings, connection_settings
+from kms_conformance.target.schema import ENVIRONMENT, secret_members, tables, target_schema
 from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 
 FRESH = "fresh"
@@ -37,22 +38,6 @@ DEFAULT_TIMEOUT = 15.0
 DEFAULT_PATIENCE = 60.0
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-
-# Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
-ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
-    "KMS_BASE_URL": ("base_url",),
-    "KMS_CONTRACT": ("contract",),
-    "KMS_INSTANCE": ("instance",),
-    "KMS_RESCUE_URL": ("rescue_url",),
-    "KMS_IAM_URL": ("iam", "url"),
-    "KMS_CONTROL_URL": ("control", "url"),
-    "KMS_REQUESTS_PER_SECOND": ("limits", "requests_per_second"),
-    "KMS_MAX_WAIT": ("limits", "max_wait"),
-    "KMS_TIMEOUT": ("limits", "timeout"),
-    "KMS_PATIENCE": ("limits", "patience"),
-    "KMS_ALLOW": ("allow",),
-    "KMS_CAPABILITIES": ("capabilities",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +77,7 @@ class Target:
     patience: float = DEFAULT_PATIENCE
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedded: bool = False
+    connection: ConnectionSettings = field(default_factory=ConnectionSettings)
     main_url: str = ""
 
     @property
@@ -153,11 +139,12 @@ class Target:
 
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
-        return {
+        of_identities = {
             str(value): member.replace("api_key", "apikey")
             for identity in self.identities.values()
             for member, value in identity.secrets().items()
         }
+        return {**self.connection.secrets(), **of_identities}
 
     def document(self) -> dict[str, Any]:
         """Return the target as a document with literal secrets, for a worker's pipe and nothing else."""
@@ -176,6 +163,7 @@ class Target:
             "capabilities": dict(self.capabilities),
             "allow": dict(self.allow),
             "limits": limits,
+            **self.connection.document(),
             **self.others,
         }
         for name, url in (("iam", self.iam_url), ("control", self.control_url)):
@@ -201,6 +189,8 @@ class Target:
                 for name, table in self.others.items()
             },
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
+            **({"proxy": self.connection.proxy} if self.connection.proxy else {}),
+            **({"insecure": True} if self.connection.insecure else {}),
         }
 
 
@@ -261,6 +251,7 @@ def build_target(
         hint = "give the private endpoint, or leave rescue_url out."
         raise BadValueError("rescue_url", shown_url(rescue_url), "it is no other way in than base_url", hint)
     return Target(
+        connection=connection_settings(document, environ, (base_url, iam_url, *_other_urls(document))),
         base_url=base_url,
         instance=_instance("instance", document.get("instance"), system),
         contract=system.id,
@@ -276,6 +267,12 @@ def build_target(
         patience=DEFAULT_PATIENCE if patience is None else patience,
         others={name: _other(name, document[name]) for name in systems() if name in document},
     )
+
+
+def _other_urls(document: Mapping[str, Any]) -> list[str]:
+    return [
+        str(_table(document, name)["base_url"]) for name in systems() if "base_url" in document.get(name, ())
+    ]
 
 
 def _other(name: str, value: Any) -> Mapping[str, Any]:
