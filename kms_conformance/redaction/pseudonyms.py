@@ -11,7 +11,8 @@ import hmac
 import re
 from collections.abc import Iterable
 
-_MARK = "0000"
+MARK = "0000"
+"""How pseudonyms begin; what begins so is left as it is."""
 
 
 class Pseudonyms:
@@ -28,12 +29,12 @@ class Pseudonyms:
 
     def _stand_in(self, match: re.Match[str]) -> str:
         value = match[0]
-        if value.startswith(_MARK):
+        if value.startswith(MARK):
             return value
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         if "@" in value:
-            return f"{_MARK}{digest[:8]}@pseudonym.invalid"
-        return _like(value, _MARK + digest)
+            return f"{MARK}{digest[:8]}@pseudonym.invalid"
+        return _like(value, MARK + digest)
 
 
 def _like(value: str, digits: str) -> str:

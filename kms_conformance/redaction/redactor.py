@@ -124,6 +124,10 @@ class Redactor:
         """Replace every known secret in a text, wherever it stands and however it is spelled, and what is personal."""
         return self._pseudonyms.replace(self._without_secrets(text))
 
+    def without_persons(self, text: str) -> str:
+        """Replace what is personal in a text that holds no secret."""
+        return self._pseudonyms.replace(text)
+
     def _without_secrets(self, text: str) -> str:
         existing = self._known.tokens.get(text)
         if existing is not None:

@@ -201,6 +201,8 @@ class CaseRun:
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation now and keep it for those who judge again."""
         self.unjudged.pop(exchange.id, None)
+        # The evidence shows pseudonyms, so what is expected of it names them as well.
+        expectation = scrubbed_expectation(expectation, self.context.redactor.without_persons)
         self.expectations.append(expectation)
         histories = CaseHistories(self.context.contract.about, self.exchanges)
         finding = judge(expectation, exchange, self.context.schemas, histories)
