@@ -3,6 +3,7 @@
 Step of a run -> error -> exit code::
 
     read the target          TargetFileError, UnknownTargetKeyError, BadValueError, MissingSecretError   2
+    compare the identities   SameIdentityError                                                           2
     open the journal         JournalError                                                                2
     lock the instance        PrivateFolderError 2, InstanceBusyError 4
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
@@ -58,7 +59,7 @@ def _may_be_secret(word: str) -> bool:
 
 
 class ExitCode(IntEnum):
-    """What ``kms-conformance run`` returns to the shell, and ``judge`` where a record is not what it says."""
+    """What ``kms-conformance run`` returns to the shell, ``judge`` where a record is not what it says, and ``compare``."""
 
     CONFORMANT = 0
     NON_CONFORMANT = 1
@@ -67,6 +68,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     SUITE_ERROR = 5
     NOT_AS_RECORDED = 6
+    DIFFERENT = 16
 
 
 class SuiteError(Exception):
@@ -154,6 +156,20 @@ class MissingSecretError(SuiteError):
     advises: ClassVar[str] = (
         "give [identities.{identity}] an api_key_env, token_env, api_key_file or token_file, "
         "or use --token or --api-key (KMS_TOKEN, KMS_API_KEY)."
+    )
+
+
+@dataclass(eq=False)
+class SameIdentityError(SuiteError):
+    """Two identities that have to be different are one person."""
+
+    one: str
+    other: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The identities {one!r} and {other!r} are one person: they have {why}."
+    advises: ClassVar[str] = (
+        "give [identities.{other}] the secret of somebody else, or leave it out: its cases are then not tested."
     )
 
 
@@ -342,3 +358,28 @@ class TranscriptError(SuiteError):
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
     advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."
+
+
+@dataclass(eq=False)
+class KeyFileError(SuiteError):
+    """A file holds no key that can sign, or check, a bundle."""
+
+    path: str
+    why: str
+    advice: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The key {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class BundleError(SuiteError):
+    """A bundle is not one, was changed, or would do harm when it is unpacked."""
+
+    path: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.NOT_AS_RECORDED
+    says: ClassVar[str] = "The bundle {path!r} is refused: {why}."
+    advises: ClassVar[str] = (
+        "ask its sender for the bundle.zip as `kms-conformance run --sign` has written it."
+    )

@@ -33,13 +33,16 @@ class Impact:
 
     ``switch`` is the name under ``[allow]`` that permits it on a shared instance. ``alone``: such a case has the instance
     to itself. ``takes_turns``: such cases run one after the other, beside all others. ``may_stay``: the change may stay
-    for days between two runs, so a case that waits longer than a run may be finished by a later one.
+    for days between two runs, so a case that waits longer than a run may be finished by a later one. ``operations`` are
+    those that do nothing else: in the mode ``safe`` no such request is sent to a shared instance, not even one that has to
+    be refused.
     """
 
     switch: str
     alone: bool = False
     takes_turns: bool = False
     may_stay: bool = False
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,11 @@ class System:
     touch. ``table`` are the properties (JSON Schema) of the system's table in the target file, ``shown`` those of them
     that reports show. ``shared`` are the kinds of things in the journal that concern everybody on an instance.
     ``default``: a plain run without a target judges it. ``reference``: the embedded reference serves it. ``preflight`` is
-    ``module:function``, instead of the requests that ``contract.yaml`` names. ``views`` is ``module:mapping`` from the
+    ``module:function``, instead of the requests that ``contract.yaml`` names. ``premises`` is ``module:name`` of what reads
+    the settings of an instance's owner and tells which requests they change (:mod:`kms_conformance.run.premises`).
+    ``apart`` are groups of identities that are different people, ``rights`` is ``module:name`` of what each has to be able
+    to do (:mod:`kms_conformance.run.identities`), and the token of those in ``lapsed`` is meant to be expired.
+    ``views`` is ``module:mapping`` from the
     views of ``views.yaml`` to the adapters that ask in that way. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
     """
@@ -116,6 +123,11 @@ class System:
     default: bool = False
     reference: bool = False
     preflight: str = ""
+    premises: str = ""
+    apart: tuple[tuple[str, ...], ...] = ()
+    rights: str = ""
+    quotas: str = ""
+    lapsed: frozenset[str] = frozenset()
     views: str = ""
     order: int = 100
 

@@ -17,9 +17,15 @@ _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
     "merge": "Make one run of the reports of shards.",
     "corpus": "Make a corpus of fuzz requests, or look at one.",
+    "doctor": "Say what stands in the way of a run, and what to do about it.",
     "serve": "Serve the embedded reference.",
     "sweep": "Remove what killed runs have left behind.",
     "judge": "Judge a stored run again, from its transcript.",
+    "keygen": "Make a key pair that signs bundles.",
+    "verify": "Check a signed bundle offline.",
+    "compare": "Compare two runs.",
+    "table": "Write a page of verified bundles: products by sections.",
+    "trend": "Write a page of many runs: what has changed from night to night.",
     "explain": "Explain a reason code, a section of the page or a row.",
 }
 
@@ -54,7 +60,7 @@ def main() -> None:
         commands(prog_name="kms-conformance", standalone_mode=False)
     except SuiteError as error:
         click.echo(f"error: {error.sentence}\nhint: {error.hint}", err=True)
-        sys.exit(error.exit_code)
+        sys.exit(getattr(error, "code", error.exit_code))
     except click.ClickException as error:
         message = io.StringIO()
         error.show(message)

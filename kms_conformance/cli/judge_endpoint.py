@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ import pytest
 from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
 from kms_conformance.cli.progress import ProgressReporter, reporter
+from kms_conformance.cli.signing import Signing, signing_of
 from kms_conformance.contract.case_index import packages
+from kms_conformance.doctor.examination import demand_readiness, of_instance
+from kms_conformance.doctor.findings import Finding, Level, lines_of
 from kms_conformance.errors import BadValueError, ReportDirError
 from kms_conformance.judging.verdict import Profile, headline
+from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.openmetrics import write_metrics
@@ -27,6 +32,7 @@ from kms_conformance.outputs.text import one_line
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
+from kms_conformance.run.plan import Plan
 from kms_conformance.run.plan import plan as plan_of
 from kms_conformance.run.session import Session
 from kms_conformance.system import system_of
@@ -45,6 +51,7 @@ def judge_endpoint(
     workers: str | None,
     shard: str,
     jobs: int | None,
+    mode: str | None,
     *,
     write_baseline: bool,
     exitfirst: bool,
@@ -53,6 +60,9 @@ def judge_endpoint(
     quiet: bool,
     progress: str,
     metrics: Path | None,
+    sign: Path | None,
+    product: Path | None,
+    challenge: str,
     **flags: Any,
 ) -> None:
     """Judge an endpoint as the flags say, and end with the exit code of the verdict."""
@@ -77,6 +87,9 @@ def judge_endpoint(
     contracts = check_contracts(asked or contracts_by_default(target))
     if target is None:
         check_reference(contracts)
+    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
+    arguments += ["-k", expression] if expression else []
+    signing = signing_of(sign, product, profile, target, arguments, shard)
     options = Options(
         profile=Profile(profile),
         edition=check_edition(edition, contracts),
@@ -90,10 +103,11 @@ def judge_endpoint(
         fuzz=fuzz_options(flags, profile),
         shard=shard,
         jobs=jobs,
+        mode=mode or "",
         command_line=tuple(sys.argv),
+        challenge=challenge,
+        product=signing.product.about if signing else {},
     )
-    arguments = [*(["-x"] if exitfirst else []), *(["--lf"] if last_failed else [])]
-    arguments += ["-k", expression] if expression else []
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     if not plan:
         prepare(report_dir)  # no run shall be lost for want of a place for its report
@@ -104,7 +118,7 @@ def judge_endpoint(
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     session = Session(options, target)
     try:
-        session.check()
+        tell(demand_readiness(session))
         if target is not None and target.in_clear:
             click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
         if plan:
@@ -112,12 +126,20 @@ def judge_endpoint(
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
         shown = Shown("none" if quiet and progress == "lines" else progress, quiet, write_baseline, metrics)
-        code = judge(session, report_dir, arguments, shown)
+        session.read_premises()
+        tell(of_instance(session))
+        code = judge(session, report_dir, arguments, shown, signing=signing)
         if write_baseline:
             click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
         sys.exit(code)
     finally:
         session.close()
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Print what a run should know beforehand, on standard error."""
+    for line in lines_of([finding for finding in findings if finding.level is not Level.PROBLEM]):
+        click.echo(line, err=True)
 
 
 def check_workers(workers: str) -> str:
@@ -140,8 +162,15 @@ class Shown:
 USUALLY = Shown()
 
 
-def judge(session: Session, report_dir: Path, arguments: list[str], shown: Shown = USUALLY) -> int:
-    """Run the cases and print the summary; return the exit code."""
+def judge(
+    session: Session,
+    report_dir: Path,
+    arguments: list[str],
+    shown: Shown = USUALLY,
+    *,
+    signing: Signing | None = None,
+) -> int:
+    """Run the cases, print the summary and sign the run; return the exit code."""
     state = State(lambda: session, report_dir, progress_reporter=reporter(shown.progress, session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
@@ -158,20 +187,30 @@ def judge(session: Session, report_dir: Path, arguments: list[str], shown: Shown
         click.echo(one_line(headline(state.run)), err=shown.to_stderr)
     else:
         print_summary(state.run, report_dir, sys.stderr if shown.to_stderr else sys.stdout)
+    for line in github.tell(state.run, os.environ):
+        click.echo(line)
     for sentence, hint in ([session.refused] if session.refused else []) + (
         [(state.unwritten.sentence, state.unwritten.hint)] if state.unwritten is not None else []
     ):
         click.echo(f"error: {sentence}\nhint: {hint}", err=True)
-    return state.exit_code
+    if signing is None or signing.signer is None or state.unwritten is not None:
+        return state.exit_code
+    return signing.conclude(state.run, report_dir)
+
+
+def planned(session: Session, arguments: list[str]) -> tuple[Plan, int]:
+    """Return what a run would do, and with which code pytest has collected the cases."""
+    state = State(lambda: session, None, progress_reporter=ProgressReporter())
+    code = collect(session, state, [*arguments, "--collect-only"])
+    return plan_of(session, state.chosen), code
 
 
 def tell_plan(session: Session, arguments: list[str]) -> int:
     """Print what a run would do; return the exit code."""
-    state = State(lambda: session, None, progress_reporter=ProgressReporter())
-    code = collect(session, state, [*arguments, "--collect-only"])
+    plan, code = planned(session, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
         return _explain_selection()
-    for line in plan_of(session, state.chosen).lines():
+    for line in plan.lines():
         click.echo(line)
     return 0 if code == pytest.ExitCode.OK else 5
 

@@ -20,6 +20,21 @@ from kms_conformance.cli.flags import target_options
     is_flag=True,
     help="Print a baseline for what fails; the summary goes to standard error.",
 )
+@click.option(
+    "--sign",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="KEY",
+    help="Private key by which bundle.zip is signed; with --profile certify and --product.",
+)
+@click.option(
+    "--product",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="What is judged and who signs (TOML).",
+)
+@click.option(
+    "--challenge", metavar="TEXT", default="", help="The certifier's text, which every request carries."
+)
 @click.option("--defect", "defects", multiple=True, help="Break the embedded reference in a named way.")
 @click.option(
     "--variation", "variations", multiple=True, help="Let the embedded reference differ in a legal way."

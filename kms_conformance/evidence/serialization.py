@@ -24,26 +24,13 @@ AS_TEXT_OR_NONE = {"json": "text or none"}
 """The same, but ``None`` stays ``None``."""
 
 T = TypeVar("T")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types whose values are plain JSON already."""
 
 
 def to_document(value: Any) -> Any:
     """Return a dataclass, or what such a field holds, as plain JSON; sets are sorted."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _write(getattr(value, field.name), field.metadata.get("json"))
-            for field in fields(value)
-        }
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, frozenset):
-        return sorted(value)
-    if isinstance(value, list | tuple):
-        return [to_document(entry) for entry in value]
-    if isinstance(value, Mapping):
-        return {str(name): to_document(entry) for name, entry in value.items()}
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, str | Path) else value
+    return value if type(value) in _PLAIN else _writer(type(value))(value)  # type: ignore[arg-type]  # a class is hashable
 
 
 def from_document(kind: type[T], document: Mapping[str, Any]) -> T:
@@ -55,10 +42,40 @@ def from_document(kind: type[T], document: Mapping[str, Any]) -> T:
     return kind(**{name: read(document[name]) for name, read in _readers(kind)})  # type: ignore[arg-type]  # a class is hashable
 
 
-def _write(value: Any, form: str | None) -> Any:
-    if form is None:
-        return to_document(value)
-    return None if value is None and form == AS_TEXT_OR_NONE["json"] else json.dumps(value)
+@cache
+def _writer(kind: type) -> Callable[[Any], Any]:
+    """Return what writes a value of exactly this type: a run has hundreds of thousands of values and few types."""
+    if is_dataclass(kind):
+        return _dataclass_writer(kind)
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, frozenset):
+        return sorted
+    if issubclass(kind, list | tuple):
+        return lambda value: [to_document(entry) for entry in value]
+    if issubclass(kind, Mapping):
+        return lambda value: {str(name): to_document(entry) for name, entry in value.items()}
+    if issubclass(kind, date):
+        return lambda value: value.isoformat()
+    return str if issubclass(kind, str | Path) else lambda value: value
+
+
+def _dataclass_writer(kind: type) -> Callable[[Any], Any]:
+    forms = {field.name: field.metadata.get("json") for field in fields(kind)}
+    as_text = {name: form == AS_TEXT_OR_NONE["json"] for name, form in forms.items() if form is not None}
+
+    def write(value: Any) -> dict[str, Any]:
+        document = {}
+        for name in forms:
+            member = getattr(value, name)
+            if name in as_text:
+                member = None if member is None and as_text[name] else json.dumps(member)
+            elif type(member) not in _PLAIN:
+                member = _writer(type(member))(member)  # type: ignore[arg-type]  # a class is hashable
+            document[name] = member
+        return document
+
+    return write
 
 
 @cache

@@ -21,6 +21,7 @@ from schemathesis import GenerationMode
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
+from kms_conformance.run.eligibility import held_back
 from kms_conformance.run.outcomes import NotApplicable
 from kms_conformance.transport.outage import TRIES, delay
 from kms_conformance.transport.pipeline import SendResult, SerialSender
@@ -152,7 +153,11 @@ class LiveFuzz:
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng
         )
-        if entry is None or self.fixtures.missing_permission(entry):
+        if (
+            entry is None
+            or self.fixtures.missing_permission(entry)
+            or held_back(entry.method, entry.operation, self.case.context.target)
+        ):
             return
         request = self._fuzzer.fill(entry)
         self.fixtures.before_sending(request)

@@ -14,6 +14,7 @@ from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.results import Finding
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
+from kms_conformance.target.target import FULL, READ_ONLY
 from kms_conformance.transport.body import json_document
 from kms_conformance.transport.client import Recorded, Reply, Request
 from kms_conformance.transport.raw_socket import RawAnswers
@@ -32,8 +33,12 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     """
     case: CaseRun = system.case
     client, where = case.context.client, case.context.target
+    if where.mode == READ_ONLY:
+        raise NotTested(f"--mode {READ_ONLY} sends no bytes that may be taken for another request")
     if not (where.loopback or where.allow.get("raw")):
-        raise NotTested("add [allow] raw = true to the target")
+        raise NotTested(
+            f"--mode {FULL} lets it run" if "raw" in where.unused else "add [allow] raw = true to the target"
+        )
     url = urlsplit(where.base_url)
     token = str(client.tokens.of(client.principal))
     values = {"host": url.netloc, "token": token, "instance": case.instance}

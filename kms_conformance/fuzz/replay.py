@@ -18,7 +18,9 @@ from kms_conformance.contract.corpus import Entry
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
+from kms_conformance.run.eligibility import held_back
 from kms_conformance.run.outcomes import NotApplicable, NotTested
+from kms_conformance.target.target import FULL
 from kms_conformance.transport.outage import TRIES, delay
 from kms_conformance.transport.pipeline import Outgoing, ParallelSender, SendResult, SerialSender, in_flight
 from kms_conformance.transport.retry import IN_A_ROW, from_gateway
@@ -88,7 +90,9 @@ class Replay:
         lacking = {self.fixtures.missing_capability(entry.operation) for entry in entries}
         if lacking and "" not in lacking:
             raise NotApplicable(f"the target declares capabilities.{min(lacking)} = false")
-        missing_permission = [self.fixtures.missing_permission(entry) for entry in entries]
+        missing_permission = [
+            self.fixtures.missing_permission(entry) or self._held_back(entry) for entry in entries
+        ]
         allowed = [entry for entry, why in zip(entries, missing_permission, strict=True) if not why]
         self.tally.left_out = len(entries) - len(allowed)
         self.fixtures.prepare({name for entry in allowed for name in entry.placeholders()})
@@ -106,6 +110,9 @@ class Replay:
         if self.tally.stopped:
             raise NotTested(self.tally.stopped)
         return self.tally
+
+    def _held_back(self, entry: Entry) -> str:
+        return f"--mode {FULL}" if held_back(entry.method, entry.operation, self._target) else ""
 
     # --- sending ---------------------------------------------------------------------------------------------------
 

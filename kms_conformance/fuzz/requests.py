@@ -10,7 +10,6 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from kms_conformance import __version__
 from kms_conformance.contract.corpus import Entry, fill
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
@@ -80,7 +79,7 @@ class CaseFuzzer:
         self._numbers = 0
         self.header = case.context.client.authorizer.header
         self._material = str(self.context.contract.about.get("fuzz", {}).get("material_row", ""))
-        self._agent = f"kms-conformance/{__version__} ({case.info.id})"
+        self._agent = case.context.client.user_agent(case.info.id)
 
     def fill(self, entry: Entry) -> FilledRequest:
         """Return a request as it leaves for this endpoint."""

@@ -53,11 +53,12 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A requirement with its verdict and the cases that gave it."""
+    """A requirement with its verdict and the cases that gave it; ``why`` says of an inconclusive one what kept it from being judged."""
 
     row: Row
     verdict: Verdict
     cases: tuple[str, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,11 +121,24 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
         for row_id, verdict in given.items():
             if (case.contract, row_id) in touching:
                 touching[case.contract, row_id][case.id] = verdict
-    return tuple(
-        RowResult(row=row, verdict=worst(given.values()), cases=tuple(given))
-        for row in rows
-        for given in [touching[row.contract, row.id]]
-    )
+    known = {(case.contract, case.id): case for case in cases}
+    results = []
+    for row in rows:
+        given, why = touching[row.contract, row.id], ""
+        verdict = worst(given.values())
+        if verdict is Verdict.INCONCLUSIVE:
+            first = next(case_id for case_id, told in given.items() if told is verdict)
+            why = why_inconclusive(known[row.contract, first])
+        results.append(RowResult(row=row, verdict=verdict, cases=tuple(given), why=why))
+    return tuple(results)
+
+
+def why_inconclusive(case: CaseResult) -> str:
+    """Return what kept a case from judging a row: the finding that ended it, or what the case itself says."""
+    ended = max(case.findings, key=lambda finding: finding.severity.rank, default=None)
+    if case.verdict in {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED} and ended is not None:
+        return f"see {case.id}: the finding of {ended.requirement} came before this was judged"
+    return f"see {case.id}: {case.message}" if case.message else f"see {case.id}"
 
 
 def _unnamed(case: CaseResult, row_id: str) -> Verdict:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from kms_conformance.errors import ReportDirError
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs import allure, har, html, junit, manifest, repro, results, summary
-from kms_conformance.outputs.files import clear, clear_temporary, prepare
+from kms_conformance.outputs import allure, badge, har, html, junit, manifest, repro, results, summary
+from kms_conformance.outputs.files import BUNDLE, clear, clear_temporary, prepare
 
 __all__ = ["WRITERS", "ReportDirError", "prepare", "write_all"]
 
 # The verdict as data first: whatever happens to the others, it is there.
-WRITERS = (results, junit, summary, har, html, allure, repro)
+WRITERS = (results, junit, summary, badge, har, html, allure, repro)
 
 
 def write_all(run: Run, directory: Path) -> list[Path]:
@@ -26,7 +26,8 @@ def write_all(run: Run, directory: Path) -> list[Path]:
         clear_temporary(directory)
         for writer in WRITERS:
             clear(directory / writer.NAME, getattr(writer, "SHARED", ()))
-        clear(directory / manifest.NAME)
+        for name in (manifest.NAME, BUNDLE):
+            clear(directory / name)
         written = [path for writer in WRITERS if (path := writer.write(run, directory)).exists()]
         return [*written, manifest.write(run, directory, written, allure.SHARED)]
     except OSError as error:

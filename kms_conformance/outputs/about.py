@@ -41,7 +41,9 @@ def facts(run: Run) -> list[tuple[str, str]]:
     meta = run.meta
     target, suite = meta.get("target", {}), {"version": __version__, **meta.get("suite", {})}
     environment = meta.get("environment", {})
+    product = meta.get("product") or {}
     lines = [
+        ("Product", " ".join(filter(None, map(product.get, ("vendor", "name", "version"))))),
         ("Endpoint", str(target.get("base_url", ""))),
         ("Instance", str(target.get("instance", ""))),
         *(("Server", server_text(server)) for server in meta.get("servers", ())),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from kms_conformance.outputs.allure_steps import (
     tell_exchanges,
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
-from kms_conformance.outputs.overview import contract_title, gravest, sections, unseen
+from kms_conformance.outputs.overview import contract_title, gravest, sections, unjudged_text, unseen
 from kms_conformance.outputs.text import duration_text, plural
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
@@ -52,33 +52,37 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://kms-conformance.invalid/all
 
 def write(run: Run, directory: Path) -> Path:
     """Write ``allure-results/`` and return its path."""
-    return put_directory(directory / NAME, render(run))
+    return put_directory(directory / NAME, pieces(run))
 
 
 def render(run: Run) -> dict[str, bytes]:
     """Return the files of the directory by name. The same run gives the same files."""
+    return dict(pieces(run))
+
+
+def pieces(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Give the files of :func:`render` one after the other."""
     encode = json.JSONEncoder(default=_plain).encode
     rows = {(row.contract, row.id): row for row in run.rows}
     titles = {(section.contract, section.anchor): section.title for section in sections(run)}
     start = str(run.meta.get("run_id") or run.started)
-    files: dict[str, bytes] = {}
     for case in run.cases:
         covered = [row for name in case.requirements if (row := rows.get((case.contract, name)))]
         result = _result(run, case, covered, titles, start)
-        tell_exchanges(result, case, f"{PREFIX}{result.uuid}", files)
-        files[f"{PREFIX}{result.uuid}-result.json"] = encode(result).encode("ascii")
+        attached: dict[str, bytes] = {}
+        tell_exchanges(result, case, f"{PREFIX}{result.uuid}", attached)
+        yield from attached.items()
+        yield f"{PREFIX}{result.uuid}-result.json", encode(result).encode("ascii")
     why = unseen(run)
     if why:
         result = _run_result(run, why, start)
-        files[f"{PREFIX}{result.uuid}-result.json"] = encode(result).encode("ascii")
-    files["environment.properties"] = _environment(run)
-    files["categories.json"] = encode(
-        [
-            {"name": name, "matchedStatuses": [status], "messageRegex": rf"^{verdict.value}:[\s\S]*"}
-            for name, status, verdict in _CATEGORIES
-        ]
-    ).encode("ascii")
-    return files
+        yield f"{PREFIX}{result.uuid}-result.json", encode(result).encode("ascii")
+    yield "environment.properties", _environment(run)
+    categories = [
+        {"name": name, "matchedStatuses": [status], "messageRegex": rf"^{verdict.value}:[\s\S]*"}
+        for name, status, verdict in _CATEGORIES
+    ]
+    yield "categories.json", encode(categories).encode("ascii")
 
 
 def _result(
@@ -107,7 +111,7 @@ def _result(
         testCaseId=stable,
         fullName=f"{case.contract}:{case.id}",
         name=case.title or case.id,
-        description=case.rule,
+        description="\n\n".join(text for text in (case.rule, unjudged_text(case)) if text),
         status=Status.SKIPPED if accepted else STATUS[case.verdict],
         statusDetails=details_of(case, accepted, _section_of(case, run, titles)),
         stage=FINISHED,

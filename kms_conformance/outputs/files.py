@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from kms_conformance.errors import ReportDirError
@@ -14,6 +14,8 @@ from kms_conformance.errors import ReportDirError
 # Every file of ours inside a directory that other tools may share begins so.
 PREFIX = "kms-"
 TEMPORARY = ".kms-"
+BUNDLE = "bundle.zip"
+"""The signed bundle, which is written after everything else."""
 
 
 def prepare(directory: Path) -> None:
@@ -31,12 +33,19 @@ def prepare(directory: Path) -> None:
         raise ReportDirError(str(directory), error.strerror or str(error)) from error
 
 
-def put(path: Path, text: str) -> Path:
-    """Write a text as UTF-8 under a temporary name and rename it; whoever reads never sees half of it."""
+def put(path: Path, text: str | Iterable[str]) -> Path:
+    """Write a text, or its pieces, as UTF-8; see :func:`put_bytes`."""
+    pieces = [text] if isinstance(text, str) else text
+    return put_bytes(path, (piece.encode("utf-8", "backslashreplace") for piece in pieces))
+
+
+def put_bytes(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """Write a file, or its pieces, under a temporary name and rename it, so that no reader sees half of it."""
     # Not tempfile: its files are readable by their owner only, and who may read a report its folder decides.
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+        with temporary.open("wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -77,15 +86,20 @@ def clear_temporary(directory: Path) -> None:
             entry.unlink(missing_ok=True)
 
 
-def put_directory(path: Path, files: dict[str, bytes]) -> Path:
-    """Write many files into a directory that appears at once; where other tools' files are in it, ours join them."""
+def put_directory(path: Path, files: Iterable[tuple[str, bytes]]) -> Path:
+    """Write many files, each with its name, into a directory that appears at once.
+
+    Where other tools' files are in it, ours join them.
+    """
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         base = f"{temporary}{os.sep}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        for name, content in files.items():
+        names = []
+        for name, content in files:
+            names.append(name)
             # Thousands of small files: plain descriptors take half the time of file objects.
             descriptor = os.open(base + name, flags, 0o666)
             try:
@@ -93,7 +107,7 @@ def put_directory(path: Path, files: dict[str, bytes]) -> Path:
             finally:
                 os.close(descriptor)
         if path.exists():
-            for name in files:
+            for name in names:
                 (temporary / name).replace(path / name)
             temporary.rmdir()
         else:

@@ -7,6 +7,8 @@ back objects that equal those of the run.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from kms_conformance import __version__
 from kms_conformance.errors import TranscriptError
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
 from kms_conformance.evidence.serialization import from_document, to_document
-from kms_conformance.judging.expectation import Expectation
+from kms_conformance.judging.expectation import Expectation, Outcome
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.about import facts_by_name
@@ -34,11 +36,16 @@ _encode = json.JSONEncoder().encode
 
 def write(run: Run, directory: Path) -> Path:
     """Write ``transcript.har`` and return its path."""
-    return put(directory / NAME, render(run))
+    return put(directory / NAME, pieces(run))
 
 
 def render(run: Run) -> str:
     """Return the HAR document as text: a page per case, an entry per exchange in the order of time, one of them a line."""
+    return "".join(pieces(run))
+
+
+def pieces(run: Run) -> Iterator[str]:
+    """Give the text of :func:`render` piece by piece: it may be larger than everything else that a run holds."""
     cases = sorted((case for case in run.cases if case.exchanges), key=_began)
     head = {
         "version": HAR_VERSION,
@@ -53,11 +60,14 @@ def render(run: Run) -> str:
         },
     }
     pages = ",\n".join(_encode(_page(case)) for case in cases)
-    exchanges = sorted(
-        (entry for case in cases for entry in _entries(case)), key=lambda entry: entry["_kms"]["started"]
-    )
-    entries = ",\n".join(map(_encode, exchanges))
-    return f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n{entries}\n]}}}}\n'
+    yield f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n'
+    exchanges = [(case.id, exchange, expected) for case in cases for exchange, expected in _expected(case)]
+    exchanges.sort(key=lambda entry: entry[1].started)
+    between = ""
+    for page, exchange, expected in exchanges:
+        yield between + _encode(_entry(page, exchange, [_expectation(one) for one in expected]))
+        between = ",\n"
+    yield "\n]}}\n"
 
 
 def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
@@ -89,11 +99,31 @@ def _page(case: CaseResult) -> dict[str, Any]:
     }
 
 
-def _entries(case: CaseResult) -> list[dict[str, Any]]:
-    expected: dict[str, list[dict[str, Any]]] = {}
+def _expected(case: CaseResult) -> Iterator[tuple[Exchange, list[Expectation]]]:
+    """Give each exchange of a case with what was expected of it."""
+    expected: dict[str, list[Expectation]] = {}
     for expectation in case.expectations:
-        expected.setdefault(expectation.exchange, []).append(to_document(expectation))
-    return [_entry(case.id, exchange, expected.get(exchange.id, [])) for exchange in case.exchanges]
+        expected.setdefault(expectation.exchange, []).append(expectation)
+    for exchange in case.exchanges:
+        yield exchange, expected.get(exchange.id, [])
+
+
+def _expectation(expectation: Expectation) -> dict[str, Any]:
+    members = to_document(expectation.members)
+    return {
+        "exchange": expectation.exchange,
+        "requirement": expectation.requirement,
+        "severity": expectation.severity.value,
+        "outcomes": _outcomes(expectation.outcomes),
+        "members": members,
+    }
+
+
+@lru_cache(maxsize=1024)
+def _outcomes(outcomes: tuple[Outcome, ...]) -> list[dict[str, Any]]:
+    """Return what a requirement allows as a document; a run has some hundred of these, told thousands of times."""
+    document: list[dict[str, Any]] = to_document(outcomes)
+    return document
 
 
 def _entry(page: str, exchange: Exchange, expected: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,35 +1,35 @@
 """``report.html``: everything on one page that needs no network and no server.
 
 The page holds its style and its script; its content security policy allows nothing else, so even a text that
-escaped escaping could not act.
+escaped escaping could not act. What failed stands in the page as it is; the evidence of what passed is packed into blocks,
+which the script unpacks when somebody opens a case.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from kms_conformance.contract.severity import Verdict, worst
-from kms_conformance.evidence.curl import curl_line
-from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, counts_of, headline
-from kms_conformance.outputs import history
+from kms_conformance.outputs import timeline
 from kms_conformance.outputs.about import facts, latency_of, left_behind
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.html_blocks import INDEX, block
+from kms_conformance.outputs.html_case import case_block, search_text
 from kms_conformance.outputs.overview import (
+    Section,
     contract_ids,
     contract_title,
     failure_groups,
@@ -39,12 +39,14 @@ from kms_conformance.outputs.overview import (
     warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import duration_text, plural, shorten, visible, visible_lines
+from kms_conformance.outputs.pages import TEMPLATES, template_of
+from kms_conformance.outputs.text import visible
 
 NAME = "report.html"
-TEMPLATES = "kms_conformance.reports"
-# A page of a thousand cases must still open; the transcript holds what is cut here.
-LONGEST_BODY = 6000
+PER_BLOCK = 32
+"""Cases whose evidence is unpacked together."""
+MOST_SHOWN = 900
+"""Exchanges of deviating cases that stand in the page; of later cases, only those that deviate themselves."""
 # Who opens the page looks for what is wrong.
 _MOST_WANTED = (
     Verdict.FAILED,
@@ -55,6 +57,7 @@ _MOST_WANTED = (
     Verdict.NOT_APPLICABLE,
     Verdict.PASSED,
 )
+_BAD = frozenset(_MOST_WANTED[:4])
 
 _TITLES = {
     RunVerdict.CONFORMANT: "Conformant",
@@ -70,11 +73,23 @@ def write(run: Run, directory: Path) -> Path:
 
 def render(run: Run) -> str:
     """Return the page."""
-    template, style, script = _page()
+    style, script = _files()
+    ordered = sorted(run.cases, key=lambda case: (_MOST_WANTED.index(case.verdict), _of_fuzzer(case)))
     places = {case.id: f"case-{number}" for number, case in enumerate(run.cases, 1)}
     failures = [_cause(run, group) for group in failure_groups(run)]
-    verdicts = {(result.row.contract, result.row.id): result for result in run.requirements}
-    return template.render(
+    rows = {(result.row.contract, result.row.id): result for result in run.requirements}
+    parts = template_of("parts.html.j2").module
+    shown = [case for case in ordered if case.verdict in _BAD]
+    packed = ordered[len(shown) :]
+    bodies = [
+        str(parts.body_of(made, made["exchanges"]))  # type: ignore[attr-defined]  # the macros of the template
+        for case in packed
+        for made in [case_block(case, places[case.id], rows)]
+    ]
+    in_order = sections(run)
+    return template_of(
+        "report.html.j2"
+    ).render(
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file; the policy names its digest
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -82,45 +97,81 @@ def render(run: Run) -> str:
         title=_TITLES[run.verdict],
         headline=visible(headline(run)),
         counts=counts_of(run),
+        total=len(run.cases) + run.not_run,
+        product=run.meta.get("product") or {},
+        run_id=_css_text(run.meta.get("run_id", "")),
+        base_url=str(run.meta.get("target", {}).get("base_url", "")),
         about=[(name, visible(value)) for name, value in facts(run)],
+        digests=[
+            (block["id"], block.get("sha256", "")) for block in run.meta.get("contracts", ()) if "id" in block
+        ],
         latency=latency_of(run),
+        timeline=Markup(timeline.svg(run)),  # noqa: S704 - made of numbers and our own words
         left_behind=left_behind(run),
         places=places,
         titles={case.id: case.title for case in run.cases},
         section_places=section_places(run),
-        evidence={exchange.id for case in run.cases for exchange in case.exchanges},
+        evidence={exchange.id for case in shown for exchange in case.exchanges},
         failures=failures,
         number_failed=len({case_id for group in failures for case_id in group["cases"]}),
         warnings=[_cause(run, group) for group in warning_groups(run)],
         accepted=[case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted],
         shaky=[
-            (verdict, cases)
+            (verdict, alike)
             for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE)
-            if (cases := with_verdict(run, verdict))
+            if (alike := with_verdict(run, verdict))
         ],
         untested=untested(run),
-        groups=_groups(run),
-        cases=[
-            _case(case, places[case.id], verdicts)
-            for case in sorted(run.cases, key=lambda case: _MOST_WANTED.index(case.verdict))
+        groups=_groups(run, in_order),
+        bad=_BAD,
+        cases=list(_shown(shown, places, rows)),
+        packed=packed,
+        blocks=[
+            block(f"block-{number}", bodies[start : start + PER_BLOCK])
+            for number, start in enumerate(range(0, len(bodies), PER_BLOCK))
         ],
-        visible=visible,
-        plural=plural,
-        took=duration_text,
+        per_block=PER_BLOCK,
+        section_block=block(
+            "sections-block",
+            [str(parts.rows_of(section, places, section.rows)) for section in in_order],  # type: ignore[attr-defined]  # same
+        ),
+        index=block(INDEX, [search_text(case, rows) for case in ordered]),
     )
+
+
+def section_places(run: Run) -> dict[tuple[str, str], str]:
+    """Return the id on the page of each section, by contract and anchor."""
+    return {
+        (section.contract, section.anchor): f"section-{number}"
+        for number, section in enumerate(sections(run), 1)
+    }
 
 
 @cache
-def _page() -> tuple[Template, str, str]:
+def _files() -> tuple[str, str]:
     root = files(TEMPLATES) / "templates"
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    texts = [
-        (root / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")
-    ]
-    return environment.from_string(texts[0]), texts[1], texts[2]
+    style, script = ((root / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    return style, script
+
+
+def _css_text(run_id: object) -> str:
+    """Return a run id for a string of the style sheet, in which nothing else may stand."""
+    return re.sub(r"[^A-Za-z0-9-]", "", str(run_id))
+
+
+def _of_fuzzer(case: CaseResult) -> bool:
+    return "fuzz" in case.id.partition("[")[0]
+
+
+def _shown(
+    cases: Sequence[CaseResult], places: dict[str, str], rows: dict[tuple[str, str], Any]
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield each case that deviates, with its exchanges that stand in the page."""
+    number = 0
+    for case in cases:
+        made = case_block(case, places[case.id], rows)
+        number += len(case.exchanges)
+        yield made, [one for one in made["exchanges"] if number <= MOST_SHOWN or one["verdict"]]
 
 
 def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
@@ -139,95 +190,13 @@ def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
     }
 
 
-def section_places(run: Run) -> dict[tuple[str, str], str]:
-    """Return the id on the page of each section, by contract and anchor."""
-    return {
-        (section.contract, section.anchor): f"section-{number}"
-        for number, section in enumerate(sections(run), 1)
-    }
-
-
-def _groups(run: Run) -> list[tuple[str, list[Any]]]:
-    """Return the sections by contract."""
-    all_sections = sections(run)
+def _groups(run: Run, in_order: Sequence[Section]) -> list[tuple[str, list[tuple[int, Section]]]]:
+    """Return the sections by contract, each with its number on the page from 0."""
     grouped = [
-        (contract_title(run, contract), [section for section in all_sections if section.contract == contract])
+        (
+            contract_title(run, contract),
+            [(number, section) for number, section in enumerate(in_order) if section.contract == contract],
+        )
         for contract in contract_ids(run)
     ]
     return [(title, own) for title, own in grouped if own]
-
-
-def _case(case: CaseResult, place: str, verdicts: dict[tuple[str, str], Any]) -> dict[str, Any]:
-    return {
-        "place": place,
-        "result": case,
-        "took": duration_text(case.duration),
-        "waited": duration_text(case.waited) if case.waited else "",
-        "rows": [row for name in case.requirements if (row := verdicts.get((case.contract, name)))],
-        "findings": sorted(case.findings, key=lambda finding: -finding.severity.rank),
-        "drawings": {
-            finding.exchange: Markup(history.svg(drawn))  # noqa: S704 - made of numbers and escaped words
-            for finding in case.findings
-            if (drawn := history.of_finding(case, finding))
-        },
-        "exchanges": [_exchange(exchange, case) for exchange in case.exchanges],
-    }
-
-
-def _exchange(exchange: Exchange, case: CaseResult) -> dict[str, Any]:
-    sent, answer = exchange.sent, exchange.answer
-    severities = [finding.severity for finding in case.findings if finding.exchange == exchange.id]
-    body = sent.text if sent.text is not None else None if sent.body is None else pretty(sent.body)
-    if answer is None:
-        response = f"no answer: {exchange.trouble or exchange.outcome}"
-    else:
-        shown = pretty(answer.body) if answer.is_json else f"({answer.kind})" if answer.kind else None
-        response = _message(f"HTTP {answer.status}", answer.headers.items(), shown)
-    return {
-        "id": exchange.id,
-        "step": visible(exchange.step),
-        "line": visible(f"{sent.method} {sent.path}"),
-        "outcome": visible(exchange.outcome),
-        "took": duration_text(exchange.duration),
-        "identity": exchange.identity,
-        "verdict": worst(severities).value if severities else "",
-        "request": _text(_message(f"{sent.method} {sent.url}", sent.headers.items(), body)),
-        "response": _text(visible_lines(response)),
-        # What passed is hardly sent again, and its curl lines would be a fifth of the page.
-        "curl": _text(visible_lines(curl_line(exchange))) if case.verdict is not Verdict.PASSED else "",
-    }
-
-
-def _text(text: str) -> Markup:
-    """Return a text escaped for the inside of an element, where quotation marks are harmless and JSON is full of them."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Markup(escaped)  # noqa: S704 - escaped just now
-
-
-def pretty(body: JSON) -> str:
-    """Return a JSON document indented by two, as ``json.dumps`` would with ``indent=2``, several times as fast."""
-    return _pretty(body, "\n")
-
-
-def _pretty(value: JSON, margin: str) -> str:
-    if isinstance(value, str):
-        return encode_basestring(value)
-    inner = margin + "  "
-    if isinstance(value, dict) and value:
-        members = f",{inner}".join(
-            f"{encode_basestring(str(key))}: {_pretty(member, inner)}" for key, member in value.items()
-        )
-        return f"{{{inner}{members}{margin}}}"
-    if isinstance(value, list) and value:
-        return f"[{inner}{f',{inner}'.join(_pretty(entry, inner) for entry in value)}{margin}]"
-    return json.dumps(value)
-
-
-def _message(start: str, headers: Iterable[tuple[str, str]], body: str | None) -> str:
-    lines = [start, *(f"{name}: {value}" for name, value in headers)]
-    if body is not None:
-        cut = (
-            "" if len(body) <= LONGEST_BODY else f"\n({len(body)} characters; the whole is in transcript.har)"
-        )
-        lines += ["", shorten(body, LONGEST_BODY) + cut]
-    return visible_lines("\n".join(lines))

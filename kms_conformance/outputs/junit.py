@@ -12,7 +12,7 @@ from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.overview import contract_ids, contract_title, unseen
+from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_text, unseen
 from kms_conformance.outputs.text import rfc3339, visible_lines
 
 NAME = "junit.xml"
@@ -139,7 +139,8 @@ def _details(case: CaseResult) -> str:
             f"  evidence: {finding.exchange}",
             f"  {finding.curl}",
         ]
-    return "\n".join(lines)
+    unjudged = unjudged_text(case)
+    return "\n".join([*lines, unjudged] if unjudged else lines)
 
 
 def _count(element: ET.Element, cases: Iterable[ET.Element]) -> None:

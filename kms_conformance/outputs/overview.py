@@ -132,6 +132,30 @@ def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:
     return tuple(sorted(grouped.items(), key=lambda group: -len(group[1])))
 
 
+def unjudged_rows(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the rows that an earlier finding kept from being judged, by that finding, the one of most rows first.
+
+    Those of a case that is inconclusive itself are told with the case.
+    """
+    inconclusive = {case.id for case in with_verdict(run, Verdict.INCONCLUSIVE, Verdict.ERROR)}
+    grouped: dict[str, list[str]] = {}
+    for result in run.requirements:
+        if result.verdict is Verdict.INCONCLUSIVE and not inconclusive.intersection(result.cases):
+            grouped.setdefault(result.why, []).append(result.row.id)
+    return tuple(
+        (why, tuple(rows)) for why, rows in sorted(grouped.items(), key=lambda group: -len(group[1]))
+    )
+
+
+def unjudged_text(case: CaseResult) -> str:
+    """Return the rows that a finding of a case kept it from judging, in a sentence; ``""`` where it has judged all."""
+    named = {finding.requirement for finding in case.findings}
+    rows = [row for row in case.requirements if row not in case.judged and row not in named]
+    if not rows or case.verdict not in {Verdict.FAILED, Verdict.WARNED}:
+        return ""
+    return f"not judged, as the finding came before: {', '.join(rows)}"
+
+
 def unseen(run: Run) -> str:
     """Return why the run is not conformant although no case says so, or ``""``.
 

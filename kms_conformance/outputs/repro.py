@@ -7,52 +7,34 @@ not hold. The script needs Python and nothing else (see ``repro_runtime``); what
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import pprint
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 from kms_conformance.contract import messages
+from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence.exchange import JSON, Exchange
-from kms_conformance.evidence.serialization import to_document
-from kms_conformance.judging.expectation import Expectation
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs import repro_runtime
+from kms_conformance.outputs import repro_checks, repro_runtime, repro_sealing
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.repro_steps import RecordedSequence
 from kms_conformance.system import systems
 
 NAME = "repro"
 MARK = "#!/usr/bin/env python3\n# A reproduction by kms-conformance.\n"
 _LONGEST_NAME = 120
-_CLEAN_UP = "clean-up"
-_SENT_BY_RUNTIME = frozenset(
-    {
-        "user-agent",
-        "correlation-id",
-        "authorization",
-        "accept-encoding",
-        "connection",
-        "host",
-        "content-length",
-    }
-)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_TOKEN = re.compile(r"<([A-Za-z][\w-]*):[0-9a-f]{12}>")
-_SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
-_UNSENDABLE = (
-    (re.compile(r"PCI request;|characters with wrapped key parts"), "its requests are frames for a crypto unit, which need the unit's place and signatures"),
-    (re.compile(r"<(?:encryptedNonce|iv):"), "it packs key material for an import token (RSA-OAEP and AES-GCM), which the standard library cannot"),
-    (re.compile(r"<\d+ bytes>"), "the record holds only the size of a body that it sends"),
-    (re.compile(r"-----BEGIN "), "it sends a certificate that it makes itself, which the standard library cannot"),
-)  # fmt: skip
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -72,10 +54,12 @@ def write(run: Run, directory: Path) -> Path:
 
 
 def render(run: Run) -> dict[str, str]:
-    """Return the scripts by file name."""
+    """Return the scripts by file name: of cases whose system is installed here, which those of a merged run need not be."""
     owners = _owners(run)
     return {
-        file_name(case.id): _script(run, case, owners) for case in run.cases if case.verdict is Verdict.FAILED
+        file_name(case.id): _script(run, case, owners)
+        for case in run.cases
+        if case.verdict is Verdict.FAILED and case.contract in systems()
     }
 
 
@@ -106,28 +90,35 @@ def _script(run: Run, case: CaseResult, owners: Mapping[str, str]) -> str:
 @cache
 def _runtime() -> str:
     """Return the source of what every script needs, as one module."""
-    own, rule = (
-        Path(str(module.__file__))
-        .read_text(encoding="utf-8")
-        .partition("from __future__ import annotations\n")[2]
-        for module in (repro_runtime, messages)
-    )
-    own = own.replace("from kms_conformance.contract.messages import says\n", "")
-    return f"{own.strip()}\n\n\n{rule.replace('import re', '', 1).strip()}\n"
+    parts = [_source(module) for module in (order, messages, repro_checks, repro_sealing, repro_runtime)]
+    imports = sorted({line for lines, _ in parts for line in lines})
+    return "\n".join(["from __future__ import annotations", "", *imports, "", "", *(own for _, own in parts)])
+
+
+def _source(module: ModuleType) -> tuple[list[str], str]:
+    """Return the imports of a module from the standard library, and the rest of it without its docstring."""
+    text = Path(str(module.__file__)).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    imports = []
+    for node in reversed(ast.parse(text).body):
+        is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        if is_import and not ast.unparse(node).startswith(("from __future__", "from kms_conformance")):
+            imports.append(ast.unparse(node))
+        if is_import or node.col_offset == node.lineno - 1 == 0:
+            del lines[node.lineno - 1 : node.end_lineno]
+    return imports, "\n".join(lines).strip() + "\n\n"
 
 
 def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str, Any]:
     """Return everything that the script has to know."""
     target = run.meta.get("target", {})
-    judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != _CLEAN_UP]
-    broken = {finding.exchange for finding in case.findings if finding.severity is Verdict.FAILED}
-    last = max((place for place, exchange in enumerate(judged) if exchange.id in broken), default=-1)
-    steps = judged[: last + 1]
-    promises = {exchange.id: _promises(case, exchange) for exchange in steps}
-    base = _base(steps, target)
+    base = _base(case.exchanges, target)
+    recorded = RecordedSequence(case, load_contract(case.contract), base, owners)
+    steps = recorded.exchanges
     instance = _instance(steps)
     system = systems().get(case.contract)
     grant = system.grant if system else None
+    why_not = recorded.cannot()
     document = {
         "id": case.id,
         "run": str(run.meta.get("run_id", "")),
@@ -135,155 +126,18 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
         "instance": instance,
         "grant": [grant.type, grant.member] if grant else [],
         "kept": [] if _is_fresh(target, case.contract) else [instance],
-        "started": round(steps[0].started, 3) if steps else 0.0,
-        "made_by_control": [],
-        "cannot": _cannot(case, steps, promises, owners),
+        "cannot": why_not,
         "forms": {
             token: form
             for exchange in steps
             for token, form in json.loads(exchange.notes.get("forms", "{}")).items()
         },
     }
-    if document["cannot"]:
-        return {**document, "steps": [], "clean_up": []}
-    return {
-        **document,
-        "steps": [
-            _step(exchange, steps[place + 1 :], promises, base, owners)
-            for place, exchange in enumerate(steps)
-        ],
-        "clean_up": list(_clean_up(steps, base, owners)),
-    }
-
-
-def _promises(case: CaseResult, exchange: Exchange) -> list[Expectation]:
-    """Return the expectations of an exchange that did not hold."""
-    broken = {
-        (finding.requirement, finding.expected)
-        for finding in case.findings
-        if finding.exchange == exchange.id
-        and finding.severity is Verdict.FAILED
-        and "that is not a" not in finding.got
-    }
-    return [
-        expectation
-        for expectation in case.expectations
-        if expectation.exchange == exchange.id
-        and (expectation.requirement, expectation.description()) in broken
-    ]
-
-
-def _cannot(
-    case: CaseResult,
-    steps: Sequence[Exchange],
-    promises: Mapping[str, Sequence[Expectation]],
-    owners: Mapping[str, str],
-) -> str:
-    """Return why a sequence cannot be sent again by a script, or ``""``."""
-    if not any(promises.values()):
-        rules = ", ".join(dict.fromkeys(finding.requirement for finding in case.findings)) or "none"
-        return (
-            f"what failed is a rule of every exchange or of a schema ({rules}), which only the suite checks"
-        )
-    for exchange in steps:
-        if exchange.notes.get("raw"):
-            return "it sends a request that no client would send"
-        credential = exchange.sent.headers.get("authorization", "")
-        if "<" in credential and credential not in owners:
-            return "it sends a token of its own making"
-        whole = f"{json.dumps(exchange.sent.body)} {exchange.sent.text or ''} {json.dumps(dict(exchange.sent.headers))}"
-        for pattern, why in _UNSENDABLE:
-            if pattern.search(whole):
-                return why
-    return ""
-
-
-def _step(
-    exchange: Exchange,
-    later: Sequence[Exchange],
-    promises: Mapping[str, Sequence[Expectation]],
-    base: str,
-    owners: Mapping[str, str],
-) -> dict[str, Any]:
-    used = "\n".join(_used(one, promises.get(one.id, ())) for one in (exchange, *later))
-    captures = [
-        [path, value]
-        for path, value in _leaves(exchange.answer.body if exchange.answer else None, "")
-        if len(value) >= _SHORTEST_ID and _DIGIT.search(value) and value in used
-    ]
-    own = promises.get(exchange.id, ())
-    succeeded = exchange.answer is not None and exchange.answer.status < 300  # noqa: PLR2004 - a success
-    return {
-        **_request(exchange, base, owners),
-        "before": json.loads(exchange.notes.get("before", "[]")),
-        "captures": captures,
-        "needed": [200, 201, 202, 204] if succeeded and captures and not own else [],
-        "promises": [
-            [
-                f"{expectation.description()} ({expectation.requirement})",
-                [to_document(outcome) for outcome in expectation.outcomes],
-                [
-                    {"path": member.path, "check": member.check, "value": member.value}
-                    for member in expectation.members
-                ],
-            ]
-            for expectation in own
-        ],
-    }
-
-
-def _request(exchange: Exchange, base: str, owners: Mapping[str, str]) -> dict[str, Any]:
-    sent = exchange.sent
-    return {
-        "step": exchange.step,
-        "method": sent.method,
-        "target": sent.url.removeprefix(base),
-        "headers": {
-            name: value
-            for name, value in sent.headers.items()
-            if name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in owners)
-        },
-        "token_of": owners.get(sent.headers.get("authorization", ""), ""),
-        "body": sent.body if sent.text is None else None,
-        "text": sent.text,
-    }
-
-
-def _clean_up(steps: Iterable[Exchange], base: str, owners: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Give a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
-    for exchange in steps:
-        body = exchange.answer.body if exchange.answer is not None else None
-        made = exchange.answer is not None and exchange.answer.status == 201  # noqa: PLR2004 - created
-        match body:
-            case {"resources": [{"id": str() as made_id}, *_]} if made and exchange.sent.method == "POST":
-                path = exchange.sent.url.removeprefix(base).partition("?")[0]
-                yield {**_request(exchange, base, owners), "method": "DELETE", "target": f"{path}/{made_id}",
-                       "body": None, "text": None, "step": "clean up"}  # fmt: skip
-
-
-def _used(exchange: Exchange, promises: Sequence[Expectation]) -> str:
-    """Return everything of a request, and of what is expected of its answer, that may come from an earlier answer."""
-    values = [member.value for expectation in promises for member in expectation.members]
-    sent = exchange.sent
-    headers = {name: value for name, value in sent.headers.items() if name not in _SENT_BY_RUNTIME}
-    whole = json.dumps(
-        [sent.url, unquote(sent.url), sent.body, sent.text, headers, values], ensure_ascii=False
-    )
-    return whole + exchange.notes.get("before", "")
-
-
-def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
-    """Give path and value of each text in a document."""
-    entries: Iterable[tuple[Any, JSON]] = ()
-    if isinstance(body, dict):
-        entries = body.items()
-    elif isinstance(body, list):
-        entries = enumerate(body)
-    elif isinstance(body, str):
-        yield path, body
-    for name, value in entries:
-        if "." not in str(name):
-            yield from _leaves(value, f"{path}.{name}" if path else str(name))
+    if why_not:
+        return {**document, "schemas": {}, "first": {}, "steps": [], "clean_up": []}
+    sent, undone = recorded.steps(), list(recorded.clean_up())
+    known = {"schemas": recorded.schemas(), "first": recorded.first()}
+    return {**document, **known, "steps": sent, "clean_up": undone}
 
 
 def _owners(run: Run) -> dict[str, str]:

@@ -51,6 +51,7 @@ def render(run: Run) -> dict[str, Any]:
             for contract in contract_ids(run)
         ],
         "target": {"base_url": "", "instance": "", **meta.get("target", {})},
+        **({"product": dict(meta["product"])} if meta.get("product") else {}),
         "options": meta.get("options", {}),
         "command_line": list(meta.get("command_line", ())),
         "environment": dict(meta.get("environment", {})),
@@ -145,5 +146,6 @@ def _requirement(result: RowResult) -> dict[str, Any]:
         "excluded": row.excluded,
         "link": row.link,
         "verdict": result.verdict.value,
+        "why": result.why,
         "cases": list(result.cases),
     }

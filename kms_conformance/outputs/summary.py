@@ -22,6 +22,7 @@ from kms_conformance.outputs.overview import (
     group_title,
     rows_text,
     sections,
+    unjudged_rows,
     untested,
     warning_groups,
     with_verdict,
@@ -54,6 +55,7 @@ def render(run: Run) -> str:
         _accepted(run),
         _left_behind(run),
         _others(run),
+        _unjudged(run),
         _warnings(run),
         _untested(run),
         _sections(run),
@@ -169,6 +171,16 @@ def _listed(cases: Sequence[CaseResult]) -> list[str]:
     if len(cases) > MOST_CASES:
         lines.append(f"- and {len(cases) - MOST_CASES} more")
     return lines
+
+
+def _unjudged(run: Run) -> list[str]:
+    groups = unjudged_rows(run)
+    if not groups:
+        return []
+    lines = [f"- {_names(rows)}: {_plain(one_line(why))}" for why, rows in groups[:MOST_CASES]]
+    if len(groups) > MOST_CASES:
+        lines.append(f"- and {len(groups) - MOST_CASES} more")
+    return ["## Rows that a finding kept from being judged", "", *lines]
 
 
 def _untested(run: Run) -> list[str]:

@@ -22,6 +22,7 @@ from kms_conformance.outputs.again import again
 from kms_conformance.outputs.overview import (
     failure_groups,
     group_title,
+    unjudged_rows,
     untested,
     warning_groups,
     with_verdict,
@@ -159,6 +160,10 @@ def _others(run: Run, width: int) -> list[_Line]:
             for case in with_verdict(run, verdict)
         ]
         lines += _listed(verdict, texts, width)
+    unjudged = [
+        f"{plural(len(rows), 'row')} {_names(rows)}: {one_line(why)}" for why, rows in unjudged_rows(run)
+    ]
+    lines += _listed(Verdict.INCONCLUSIVE, unjudged, width)
     warned = [
         f"{plural(len(group.cases), 'case')}, first {one_line(group.case)}: {_cause(group)}"
         for group in warning_groups(run)

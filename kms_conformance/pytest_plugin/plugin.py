@@ -20,6 +20,7 @@ from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
+from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.run.context import CaseInfo
@@ -44,9 +45,13 @@ def of_worker(worker: dict[str, Any]) -> State:
     sent = json.loads(worker["kms"])
     options = replace(from_document(Options, sent["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
-    return State(
-        lambda: Session(options, target), None, worker=sent["dist"], workers=int(worker["workercount"])
-    )
+
+    def start() -> Session:
+        session = Session(options, target)
+        session.also_read(sent["premises"])
+        return session
+
+    return State(start, None, worker=sent["dist"], workers=int(worker["workercount"]))
 
 
 class State:
@@ -112,6 +117,8 @@ class State:
                 if not session.config.option.collectonly:
                     for line in self.session.recover():
                         tell(f"could not remove what a killed run has left: {line}")
+            if not self._worker and not session.config.option.collectonly:
+                self.session.read_premises()
         except SuiteError as error:
             pytest.exit(str(error), returncode=error.exit_code)
 
@@ -123,9 +130,16 @@ class State:
                 "options": to_document(replace(self.session.options, jobs=self.session.jobs)),
                 "target": self.session.target.document(),
                 "embedded": self.session.target.embedded,
+                "premises": self.session.premises,
                 "dist": str(node.config.getoption("dist")),
             }
         )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, Any, Any]:
+        """Run the cases without going through all evidence again and again."""
+        with fewer_collections():
+            return (yield)
 
     # --- one case -------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ def session_of(config: pytest.Config) -> Session:
         fuzz=_fuzzing(config),
         shard=_shard(config),
         jobs=_jobs(config),
+        mode=config.getoption("kms_mode") or "",
         command_line=("pytest", *map(str, config.invocation_params.args)),
     )
     return Session(options, target)

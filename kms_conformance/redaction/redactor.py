@@ -193,15 +193,19 @@ class Redactor:
             case str() if name in self._secret and body not in self._known.harmless and parts(body):
                 self.remember(body, name)
 
-    def guarded(self, body: JSON, name: str = "") -> list[str]:
-        """Return the values of a request's document that an answer may not repeat."""
+    def guarded(self, body: JSON, name: str = "", *, sealed: bool = False) -> list[str]:
+        """Return the values of a request's document that an answer may not repeat; with ``sealed`` also encrypted ones."""
         match body:
             case dict():
-                return [text for key, value in body.items() for text in self.guarded(value, key)]
+                return [
+                    text for key, value in body.items() for text in self.guarded(value, key, sealed=sealed)
+                ]
             case list():
-                return [text for value in body for text in self.guarded(value, name)]
-            case str() if name in self._guarded and body not in self._known.harmless:
-                return [body]
+                return [text for value in body for text in self.guarded(value, name, sealed=sealed)]
+            case str() if (
+                name in (self._secret if sealed else self._guarded) and body not in self._known.harmless
+            ):
+                return [body] if body else []
         return []
 
     def reply(self, body: JSON) -> JSON:

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
-from kms_conformance.errors import AuthorError, ExitCode, SuiteError
+from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
 from kms_conformance.evidence.exchange import AFTER, OUTAGE
 from kms_conformance.judging.every_exchange import (
     after_outage,
@@ -35,13 +35,14 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.eligibility import nearest
+from kms_conformance.run.eligibility import demand_leave, nearest
 from kms_conformance.run.late_secrets import scrubbed_exchange, scrubbed_expectation, scrubbed_finding
 from kms_conformance.run.outcomes import (
     CaseStopped,
     Inconclusive,
     NotTested,
 )
+from kms_conformance.target.target import READ_ONLY
 from kms_conformance.transport.outage import clock_time
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ class CaseRun:
         """Send a request and keep the evidence; every wire rule is judged at once."""
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
+        if not self.cleaning or self.context.target.mode == READ_ONLY:
+            demand_leave(request, self.context.target)
+        if not self.cleaning:
+            self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
             # Evidence, but not judged: whoever judges the transcript again has to know.
@@ -107,26 +112,28 @@ class CaseRun:
         with self._lock:
             self.exchanges.append(exchange)
         if not self.cleaning:
-            found = wire_findings(exchange, self.context.contract, self.context.schemas)
-            if of_outage(exchange):
-                raise Inconclusive(
-                    f"{exchange.step}: {exchange.outcome}, so whether it was done is not known"
-                )
-            if found and after_outage(exchange):
-                self._demand_no_outage(found[0])
-            with self._lock:
-                self.findings += found
-            if of_gateway(exchange):
-                raise Inconclusive(
-                    f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
-                )
-            if slowed_down(exchange, self.context.contract):
-                raise Inconclusive(
-                    f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
-                )
-            with self._lock:
-                self.unjudged[exchange.id] = exchange.step
+            self._judge_at_once(exchange)
         return Answer(self, reply, exchange)
+
+    def _judge_at_once(self, exchange: Exchange) -> None:
+        """Hold an exchange against the rules of every exchange; raise :class:`Inconclusive` where it is not the service's."""
+        found = wire_findings(exchange, self.context.contract, self.context.schemas)
+        if of_outage(exchange):
+            raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
+        if found and after_outage(exchange):
+            self._demand_no_outage(found[0])
+        with self._lock:
+            self.findings += found
+        if of_gateway(exchange):
+            raise Inconclusive(
+                f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
+            )
+        if slowed_down(exchange, self.context.contract):
+            raise Inconclusive(
+                f"{exchange.step}: the endpoint limits the rate, so lower [limits] requests_per_second"
+            )
+        with self._lock:
+            self.unjudged[exchange.id] = exchange.step
 
     @property
     def is_one_by_one(self) -> bool:
@@ -283,7 +290,9 @@ class CaseRun:
             verdict = stopped.verdict if verdict is Verdict.PASSED else worst([verdict, stopped.verdict])
             message = self.context.redactor.scrub(str(stopped))
             missing = message if stopped.verdict is Verdict.NOT_TESTED else ""
-        elif isinstance(stopped, SuiteError) and stopped.exit_code in {ExitCode.UNREACHABLE, ExitCode.USAGE}:
+        elif isinstance(stopped, SuiteError) and (
+            stopped.exit_code is ExitCode.UNREACHABLE or isinstance(stopped, JournalError)
+        ):
             # A token issuer, a control protocol or a disk that fails in mid-run is no fault of the suite.
             verdict, message = worst([verdict, Verdict.INCONCLUSIVE]), stopped.sentence
         elif stopped is not None:

@@ -52,6 +52,7 @@ def options_block(options: Options) -> dict[str, Any]:
         "defects": list(options.defects),
         "variations": list(options.variations),
         "baseline": None if options.baseline is None else len(options.baseline),
+        **({"challenge": options.challenge} if options.challenge else {}),
     }
 
 

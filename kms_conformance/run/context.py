@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kms_conformance.run.options import USUAL, FuzzOptions
+from kms_conformance.run.premises import NO_PREMISES, Premises
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
@@ -59,5 +60,7 @@ class Context:
     thorough: bool = False
     """Whether the profile asks for more tries than a gate does."""
     fuzz: FuzzOptions = USUAL
+    premises: Premises = NO_PREMISES
+    """What the owner of the instance has set there."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is being stopped: cases under way clean up and send nothing else."""

@@ -67,6 +67,7 @@ def describe_run(
                 for contract in contracts
             ],
             "target": target.public() if target else {},
+            **({"product": dict(options.product)} if options.product else {}),
             "sections": {
                 contract.id: [dict(section) for section in contract.about.get("sections", ())]
                 for contract in contracts

@@ -6,12 +6,15 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from kms_conformance.errors import AuthorError, did_you_mean
+from kms_conformance.evidence.exchange import READS
 from kms_conformance.run.outcomes import NotApplicable, NotTested
+from kms_conformance.target.target import FULL, READ_ONLY, SAFE
 
 if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
     from kms_conformance.run.context import CaseInfo
     from kms_conformance.target.target import Target
+    from kms_conformance.transport.client import Request
 
 
 def demand_sense(info: CaseInfo, contract: Contract) -> None:
@@ -39,7 +42,26 @@ def nearest(name: str, known: Collection[str]) -> str:
 def switched_off(kind: str, target: Target) -> str:
     """Return what the target would have to say to permit an impact, ``""`` where it does."""
     switch = target.system.impacts[kind].switch
-    return "" if target.fresh or target.allow.get(switch) else f"[allow] {switch} = true"
+    if target.mode == READ_ONLY or not (target.fresh or target.allow.get(switch)):
+        return f"--mode {FULL}" if switch in target.unused else f"[allow] {switch} = true"
+    return ""
+
+
+def held_back(method: str, operation: str | None, target: Target) -> str:
+    """Return why the mode of the run keeps a request from leaving, ``""`` where it does not."""
+    if target.mode == READ_ONLY and method not in READS:
+        return f"--mode {READ_ONLY} sends no request that may change something, such as {method}"
+    if target.mode == SAFE and not target.fresh:
+        for kind in target.system.impacts.values():
+            if operation in kind.operations:
+                return f"--mode {SAFE} leaves what others share alone, so it sends no {operation}"
+    return ""
+
+
+def demand_leave(request: Request, target: Target) -> None:
+    """Raise :class:`NotTested` where the mode of the run does not let a request leave."""
+    if why := held_back(request.method, request.operation, target):
+        raise NotTested(why)
 
 
 def admit(info: CaseInfo, target: Target) -> None:
@@ -49,7 +71,11 @@ def admit(info: CaseInfo, target: Target) -> None:
             raise NotApplicable(f"the target declares capabilities.{capability} = false")
     missing = [f"[identities.{name}]" for name in info.identities if name not in target.identities]
     if info.control and not target.control_url:
-        missing.append("[control] url")
+        missing.append(f"--mode {SAFE}" if target.mode == READ_ONLY else "[control] url")
     missing += [switch for kind in info.impact if (switch := switched_off(kind, target))]
     if missing:
-        raise NotTested(f"add {', '.join(missing)} to the target")
+        to_target = [what for what in missing if not what.startswith("--")]
+        to_command = sorted({what for what in missing if what.startswith("--")})
+        told = [f"add {', '.join(to_target)} to the target"] if to_target else []
+        told += [f"{', '.join(to_command)} lets it run"] if to_command else []
+        raise NotTested("; ".join(told))

@@ -87,6 +87,13 @@ RUN_OPTIONS = (
         at_least=1,
         at_most=32,
     ),
+    RunOption(
+        "mode",
+        "What may be sent: read-only (nothing that changes anything), safe (own things only), full (what [allow] permits)."
+        " Default: safe, and full on this machine.",
+        choices=("read-only", "safe", "full"),
+        variable="KMS_MODE",
+    ),
     RunOption("shard", "Run one part of N; `kms-conformance merge` makes one run of all.", metavar="I/N"),
 )
 

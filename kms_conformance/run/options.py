@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import uuid
@@ -18,6 +19,7 @@ from kms_conformance.system import first_system
 SEED = 1
 EXAMPLES = 40
 _CORPUS_ID = re.compile(r"c\d+")
+_CHALLENGE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class Options:
 
     ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
     do not fail the run, ``None`` where no baseline was given; ``jobs`` is how many cases are under way at once, ``None``:
-    as many as the round trip asks for; ``command_line`` is as in ``sys.argv``. A certification takes none:
+    as many as the round trip asks for; ``mode`` is one of :data:`~kms_conformance.target.target.MODES`, ``""`` the usual
+    one of the target; ``command_line`` is as in ``sys.argv``; ``challenge`` is the certifier's text that
+    every request has to carry, ``product`` what the reports say is judged. A certification takes no baseline:
     :class:`BadValueError`.
     """
 
@@ -74,7 +78,10 @@ class Options:
     fuzz: FuzzOptions = USUAL
     shard: str = ""
     jobs: int | None = None
+    mode: str = ""
     command_line: tuple[str, ...] = ()
+    challenge: str = ""
+    product: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
     key: str = ""
     worker: str = ""
@@ -84,10 +91,28 @@ class Options:
             count = f"{len(self.baseline)} entries"
             advice = "leave the baseline out, or choose another profile."
             raise BadValueError("--baseline", count, "the profile certify accepts no known deviation", advice)
+        if self.challenge and _CHALLENGE.fullmatch(self.challenge) is None:
+            why = "it has to be 8 to 64 letters, digits, dots, hyphens and underscores"
+            raise BadValueError(
+                "--challenge", self.challenge, why, "ask the certifier for the text as it was given."
+            )
 
     def settled(self) -> Options:
         """Return the options with a run id and a redaction key, made once a run."""
-        return replace(self, run=self.run or uuid.uuid4().hex[:8], key=self.key or secrets.token_hex(32))
+        return replace(
+            self, run=self.run or new_run_id(self.challenge), key=self.key or secrets.token_hex(32)
+        )
+
+
+def new_run_id(challenge: str = "") -> str:
+    """Return an id for a run; with a challenge it begins with the challenge's mark, and so do the names of keys."""
+    own = uuid.uuid4().hex[:8]
+    return f"{challenge_mark(challenge)}-{own}" if challenge else own
+
+
+def challenge_mark(challenge: str) -> str:
+    """Return the eight hexadecimal digits that stand for a challenge in ids and names."""
+    return hashlib.sha256(challenge.encode()).hexdigest()[:8]
 
 
 def fuzz_options(flags: Mapping[str, Any], profile: str) -> FuzzOptions:

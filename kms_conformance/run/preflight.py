@@ -25,6 +25,13 @@ Preflight: TypeAlias = Callable[[Client, Contract, str], Exchange]
 """What a system may bring instead: called with the instance, it raises as :func:`preflight` does."""
 
 
+def first_request(contract: Contract, instance: str) -> Request | None:
+    """Return the harmless request that a preflight begins with; ``None`` where the system brings a preflight of its own."""
+    if contract.system.preflight or not contract.preflight:
+        return None
+    return _request(contract.preflight, contract.preflight["list"], instance, "list")
+
+
 def has_preflight(contract: Contract) -> bool:
     """Tell whether an endpoint can be checked before it is judged."""
     return bool(contract.system.preflight or contract.preflight)
@@ -45,13 +52,7 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
     probe = contract.preflight
     listing, thing = probe["list"].format(instance=instance), probe.get("miss")
     url, method = client.target.base_url, str(probe.get("method", "GET"))
-    headers = {name: value.format(instance=instance) for name, value in probe.get("headers", {}).items()}
-
-    def ask(path: str, step: str) -> Exchange:
-        request = Request(method, path, headers=headers, body=probe.get("body"), step=f"preflight {step}")
-        return client.send(request, CASE)[1]
-
-    first = ask(listing, "list")
+    first = client.send(_request(probe, probe["list"], instance, "list"), CASE)[1]
     _demand_way_in(client, first)
     if thing is None:
         if first.answer is not None and first.answer.kind.startswith("an HTML"):
@@ -61,7 +62,8 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
                 "check base_url; a proxy or another service may answer in its place.",
             )
         return first
-    second = ask(thing.format(uuid.uuid4(), instance=instance), "miss")
+    miss = thing.replace("{}", str(uuid.uuid4()))
+    second = client.send(_request(probe, miss, instance, "miss"), CASE)[1]
     if second.answer is None:
         raise UnreachableError(url, f"{second.sent.method} {second.sent.path}: {second.trouble}")
     if "speaks" in probe and not (_speaks(first, probe) or _speaks(second, probe)):
@@ -82,6 +84,17 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
     return first
 
 
+def _request(probe: Mapping[str, Any], path: str, instance: str, step: str) -> Request:
+    headers = {name: value.format(instance=instance) for name, value in probe.get("headers", {}).items()}
+    return Request(
+        str(probe.get("method", "GET")),
+        path.format(instance=instance),
+        headers=headers,
+        body=probe.get("body"),
+        step=f"preflight {step}",
+    )
+
+
 def _demand_way_in(client: Client, first: Exchange) -> None:
     """Raise where the first answer already says that nothing can be judged."""
     url = client.target.base_url
@@ -89,6 +102,18 @@ def _demand_way_in(client: Client, first: Exchange) -> None:
         raise UnreachableError(url, f"{first.sent.method} {first.sent.path}: {first.trouble}")
     if first.answer.status == HTTPStatus.UNAUTHORIZED:
         raise _locked_out(client, first)
+    if first.answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        raise PreflightRefusedError(
+            url,
+            "a proxy in front of it answers 407 and wants credentials",
+            "name the proxy with its credentials, or an address that is reached without it.",
+        )
+    if first.answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise PreflightRefusedError(
+            url,
+            "it limits the rate at the very first request (429), however long it is waited",
+            "wait, lower [limits] requests_per_second, and see who else uses the instance at this time.",
+        )
     if 300 <= first.answer.status < 400:  # noqa: PLR2004 - the class of redirects
         raise PreflightRefusedError(
             url,

@@ -13,6 +13,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted
@@ -25,6 +26,7 @@ from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
+from kms_conformance.run.identities import demand_identities
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
 from kms_conformance.run.late_secrets import scrubbed
@@ -32,10 +34,11 @@ from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import has_preflight, preflight
+from kms_conformance.run.premises import Premises, premises_of, read_premises
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
-from kms_conformance.target.target import Target
+from kms_conformance.target.target import READ_ONLY, Target
 from kms_conformance.transport.client import Client
 from kms_conformance.transport.outage import clock_time
 from kms_conformance.transport.rate_limit import RateLimit
@@ -62,6 +65,7 @@ class Session:
         self._rate_limit: RateLimit | None = None
         self._stopping = threading.Event()
         self._round_trip: float | None = None
+        self._has_read_premises = False
         self._pace: Pace | None = None
         self.expected = ExpectedRequests(self.options.journal)
         self._traffic = Traffic()
@@ -85,10 +89,15 @@ class Session:
                 self._target = self._reference.target()
             if self.options.max_wait is not None:
                 self._target = replace(self._target, max_wait=self.options.max_wait)
+            self._target = self._target.in_mode(self.options.mode)
             return self._target
 
-    def check(self) -> None:
-        """Run the preflight; raise what it raises. The embedded reference needs none."""
+    def check(self) -> dict[str, Exchange]:
+        """Run the preflight and try the identities; raise what they raise. The embedded reference needs none.
+
+        Returns the first exchange by contract.
+        """
+        firsts: dict[str, Exchange] = {}
         for contract_id in self.options.contracts:
             context = self.context(contract_id)
             if context.target.embedded or not has_preflight(context.contract):
@@ -96,11 +105,40 @@ class Session:
             instance = self.instance(context.target)
             context.client.be_patient(False)
             with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
-                first = preflight(context.client, context.contract, instance)
+                first = firsts[contract_id] = preflight(context.client, context.contract, instance)
+                demand_identities(context.client, context.contract, instance)
             context.client.be_patient()
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
+        return firsts
+
+    def read_premises(self) -> None:
+        """Read what the owner of a shared instance has set there, once; called when nothing of a dead run is left on it."""
+        if self._has_read_premises:
+            return
+        self._has_read_premises = True
+        for contract_id in self.options.contracts:
+            context = self.context(contract_id)
+            if context.contract.system.premises and not (context.target.fresh or context.target.embedded):
+                instance = self.instance(context.target)
+                with InstanceLocks(context.target.base_url, instance, shared=True).hold():
+                    self._take_premises(context, read_premises(context.client, context.contract, instance))
+
+    @property
+    def premises(self) -> dict[str, dict[str, Any]]:
+        """What the owners of instances have set, by contract: for the other processes of this run."""
+        return {name: context.premises.document() for name, context in self._contexts.items()}
+
+    def also_read(self, premises: Mapping[str, dict[str, Any]]) -> None:
+        """Take over what another process of this run has read of the owners' settings."""
+        for contract_id, data in premises.items():
+            context = self.context(contract_id)
+            self._take_premises(context, premises_of(data, context.contract, context.target))
+
+    def _take_premises(self, context: Context, premises: Premises) -> None:
+        with self._lock:
+            self._contexts[context.contract.id] = replace(context, premises=premises)
 
     def context(self, contract_id: str) -> Context:
         """Return what the cases of a contract share."""
@@ -128,7 +166,9 @@ class Session:
         if self._rate_limit is None:
             self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
         prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
-        client = Client(target, redactor, prefix, self._rate_limit, self._traffic)
+        client = Client(
+            target, redactor, prefix, self._rate_limit, self._traffic, challenge=self.options.challenge
+        )
         client.be_patient()
         return Context(
             contract=contract,
@@ -355,8 +395,11 @@ class Session:
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
-        Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``.
+        Returns a line for each thing that could not be removed. Called at the start of a run, and by ``sweep``. A run that
+        only reads removes nothing.
         """
+        if self.target.mode == READ_ONLY:
+            return []
         return put_right(list(abandoned(self._all())), wait=False)
 
     def tidy(self) -> list[str]:

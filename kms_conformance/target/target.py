@@ -18,41 +18,26 @@ from urllib.parse import urlsplit
 
 from kms_conformance.errors import (
     BadValueError,
-    MissingSecretError,
     TargetFileError,
     UnknownTargetKeyError,
     did_you_mean,
 )
-from kms_conformance.redaction.redactor import Secret
 from kms_conformance.system import System, default_systems, first_system, system_of, systems
 from kms_conformance.target.connection import ConnectionSettings, connection_settings
+from kms_conformance.target.identity import Identity, identity_of
 from kms_conformance.target.schema import ENVIRONMENT, secret_members, tables, target_schema
 from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 
 FRESH = "fresh"
 PRINCIPAL = "*"
 """Stands among the identities of flags for the one that may do everything: which one that is, the contract decides."""
+READ_ONLY, SAFE, FULL = "read-only", "safe", "full"
+MODES = (READ_ONLY, SAFE, FULL)
+"""What a run may send: nothing that changes anything; what changes its own things; what ``[allow]`` permits too."""
 DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
 DEFAULT_PATIENCE = 60.0
-
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Somebody the endpoint knows: an API key to fetch tokens with, a token, or secrets that its system names."""
-
-    name: str
-    api_key: Secret | None = None
-    token: Secret | None = None
-    more: Mapping[str, Secret] = field(default_factory=dict)
-
-    def secrets(self) -> dict[str, Secret]:
-        """Return the secrets by the member that holds each."""
-        named = {"api_key": self.api_key, "token": self.token, **self.more}
-        return {member: value for member, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +64,9 @@ class Target:
     embedded: bool = False
     connection: ConnectionSettings = field(default_factory=ConnectionSettings)
     main_url: str = ""
+    mode: str = FULL
+    unused: tuple[str, ...] = ()
+    """The switches under ``[allow]`` that the mode leaves without effect."""
 
     @property
     def loopback(self) -> bool:
@@ -137,6 +125,18 @@ class Target:
         exposed = [url for url in urls if url.startswith("http://") and not is_loopback(url)]
         return tuple(sorted({urlsplit(url).hostname or "" for url in exposed}))
 
+    def in_mode(self, mode: str) -> Target:
+        """Return the target with what a mode takes away from it; ``""``: ``full`` on this machine, ``safe`` elsewhere.
+
+        Beyond ``full`` nothing under ``[allow]`` has an effect; a run that reads only moves no clock either.
+        """
+        mode = mode or (FULL if self.loopback else SAFE)
+        if mode == FULL:
+            return replace(self, mode=mode)
+        unused = self.unused or tuple(sorted(name for name, on in self.allow.items() if on))
+        control_url = "" if mode == READ_ONLY else self.control_url
+        return replace(self, mode=mode, allow={}, unused=unused, control_url=control_url)
+
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
         of_identities = {
@@ -191,6 +191,7 @@ class Target:
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
             **({"proxy": self.connection.proxy} if self.connection.proxy else {}),
             **({"insecure": True} if self.connection.insecure else {}),
+            **({"mode": self.mode} if self.mode != FULL else {}),
         }
 
 
@@ -239,7 +240,7 @@ def build_target(
     timeout = _number("limits.timeout", limits.get("timeout"), low=0, exclusive=True)
     patience = _number("limits.patience", limits.get("patience"), low=0)
     identities = {
-        name: _identity(name, _check_table(f"identities.{name}", entry), base_url, environ)
+        name: identity_of(name, _check_table(f"identities.{name}", entry), base_url, environ)
         for name, entry in _table(document, "identities").items()
     }
     iam_url = _optional_url(_table(document, "iam"), "url", "iam.url")
@@ -371,60 +372,6 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
         else:
             merged[key] = value
     return merged
-
-
-def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
-    api_key = _secret(name, "api_key", entry, base_url, environ)
-    token = _secret(name, "token", entry, base_url, environ)
-    secrets = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
-    more = {member: value for member, value in secrets.items() if value is not None}
-    if api_key is None and token is None and not more:
-        raise MissingSecretError(name, "the table names none")
-    return Identity(name, api_key=api_key, token=token, more=more)
-
-
-def _secret(
-    identity: str, member: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]
-) -> Secret | None:
-    if f"{member}_flag" in entry:
-        value = str(entry[f"{member}_flag"]).strip()
-    elif f"{member}_env" in entry:
-        value = _of_variable(identity, member, str(entry[f"{member}_env"]), environ)
-    elif f"{member}_file" in entry:
-        value = _of_file(identity, str(entry[f"{member}_file"]))
-    elif member in entry:
-        if not is_loopback(base_url):
-            raise MissingSecretError(identity, f"a literal {member} is accepted for loopback addresses only")
-        value = str(entry[member]).strip()
-        if not value:
-            raise MissingSecretError(identity, f"its {member} is empty")
-    else:
-        return None
-    value = value.removeprefix("Bearer ").strip() if member == "token" else value
-    if not value.isascii() or not value.isprintable():
-        raise MissingSecretError(identity, f"its {member} holds signs that no header can carry")
-    return Secret(value)
-
-
-def _of_variable(identity: str, member: str, variable: str, environ: Mapping[str, str]) -> str:
-    value = environ.get(variable, "").strip()
-    if not value:
-        # Somebody may have put the secret itself where its variable belongs.
-        shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
-        raise MissingSecretError(
-            identity, f"the environment variable{shown} that {member}_env names is not set"
-        )
-    return value
-
-
-def _of_file(identity: str, path: str) -> str:
-    try:
-        value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError, ValueError):
-        raise MissingSecretError(identity, f"the file {path!r} cannot be read") from None
-    if not value:
-        raise MissingSecretError(identity, f"the file {path!r} is empty")
-    return value
 
 
 def _instance(name: str, value: Any, system: System) -> str:

@@ -67,7 +67,10 @@ class Client:
         prefix: str = "x",
         rate_limit: RateLimit | None = None,
         traffic: Traffic | None = None,
+        *,
+        challenge: str = "",
     ) -> None:
+        self._challenge = challenge
         self.traffic = traffic or Traffic()
         self.target, self.redactor, self._prefix = target, redactor, prefix
         for name in _LOG_HEADERS:
@@ -125,6 +128,10 @@ class Client:
         """
         with self._concurrency_limit.place():
             return self._patiently(request, case)
+
+    def ask_once(self, request: Request, case: str) -> Exchange:
+        """Send a harmless request without any patience: what is answered first counts."""
+        return self._once(request, case)[1]
 
     def _patiently(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         outages: list[str] = []
@@ -237,6 +244,11 @@ class Client:
             settings=self.target.connection,
         )
 
+    def user_agent(self, case: str) -> str:
+        """Return how a request of a case names its sender: suite, version, case, and the run's challenge if there is one."""
+        challenge = f" challenge/{self._challenge}" if self._challenge else ""
+        return f"kms-conformance/{__version__} ({case}){challenge}"
+
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
 
@@ -245,7 +257,16 @@ class Client:
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
         with self._http.stream(method, url, json=body) as answer:
-            return httpx.Response(answer.status_code, content=read_body(answer))
+            reply = httpx.Response(answer.status_code, content=read_body(answer))
+        self.note_made(reply)
+        return reply
+
+    def note_made(self, reply: httpx.Response) -> None:
+        """Add the id of what the control protocol has made to the note of the request."""
+        document = json_document(reply.content)
+        if isinstance(document, dict) and isinstance(document.get("id"), str):
+            *earlier, asked = self._between.notes
+            self._between.notes = [*earlier, [*asked, document["id"]]]
 
     def _build(self, request: Request, case: str) -> tuple[dict[str, str], httpx.Request, dict[str, str]]:
         """Return the headers of a request, the request as it leaves, and notes on how it is signed."""
@@ -253,7 +274,7 @@ class Client:
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
-            "user-agent": f"kms-conformance/{__version__} ({case})",
+            "user-agent": self.user_agent(case),
             **({correlation: str(uuid.uuid4())} if correlation else {}),
             **request.headers,
         }
@@ -400,7 +421,8 @@ class Client:
     def _forms(self, body: JSON) -> dict[str, str]:
         """Say of what form the secrets of a request are, so that others of the same form can be made."""
         forms = {
-            self.redactor.remember(value, "secret"): form_of(value) for value in self.redactor.guarded(body)
+            self.redactor.remember(value, "secret"): form_of(value)
+            for value in self.redactor.guarded(body, sealed=True)
         }
         return {"forms": json.dumps(forms)} if forms else {}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import re
 import threading
 import time
@@ -17,6 +15,7 @@ import httpx
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
+from kms_conformance.transport.claims import claims_of
 from kms_conformance.transport.outage import delay, is_away
 
 if TYPE_CHECKING:
@@ -148,12 +147,8 @@ class Tokens:
 
 def roles_in(token: str) -> tuple[str, ...]:
     """Return the roles that a JSON Web Token (RFC 7519) names; none where it names none or is none."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return ()
-    values = [claims.get(name) for name in _ROLE_CLAIMS] if isinstance(claims, dict) else []
+    claims = claims_of(token) or {}
+    values = [claims.get(name) for name in _ROLE_CLAIMS]
     names = [
         name
         for value in values

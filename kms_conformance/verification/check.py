@@ -25,7 +25,7 @@ from kms_conformance.outputs import allure, har, manifest, results, write_all
 from kms_conformance.outputs.files import read_file
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.run.options import SEED, FuzzOptions
-from kms_conformance.target.target import Target, build_target
+from kms_conformance.target.target import FULL, Target, build_target
 from kms_conformance.verification import coherence, outcomes
 from kms_conformance.verification.installed import InstalledCase, installed_cases
 from kms_conformance.verification.rejudge import differences, read_record, run_of, text_of
@@ -174,7 +174,7 @@ def _target(public: Mapping[str, Any]) -> Target:
     document = {
         name: value
         for name, value in public.items()
-        if name not in {"control", "identities", "iam_url", "limits"}
+        if name not in {"control", "identities", "iam_url", "limits", "mode"}
     }
     document["identities"] = {name: {"token": f"no token of {name}"} for name in public["identities"]}
     if public["control"]:
@@ -188,7 +188,8 @@ def _target(public: Mapping[str, Any]) -> Target:
 
 
 def _at(target: Target, public: Mapping[str, Any]) -> Target:
-    return replace(target, base_url=str(public["base_url"]).rstrip("/"))
+    mode = str(public.get("mode", FULL))
+    return replace(target, base_url=str(public["base_url"]).rstrip("/"), mode=mode)
 
 
 def _fuzz(block: Mapping[str, Any]) -> FuzzOptions:

@@ -18,7 +18,7 @@ from kms_conformance.judging.verdict import Run
 
 _NUMBER = re.compile(r"(.*?x+)(\d{5,})")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)", re.DOTALL)
+_AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 _PREFLIGHT = 2
 
@@ -28,7 +28,7 @@ def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     exchanges = [exchange for case in run.cases for exchange in case.exchanges]
     yield from _numbers(run, exchanges, record)
     yield from _addresses(exchanges, record["target"])
-    yield from _agents(exchanges, str(record["suite"]["version"]))
+    yield from _agents(exchanges, str(record["suite"]["version"]), record["options"].get("challenge"))
     yield from _times(run)
     yield from _dates(exchanges)
     yield from _correlations(exchanges)
@@ -70,13 +70,15 @@ def _addresses(exchanges: Iterable[Exchange], target: Mapping[str, Any]) -> Iter
             yield f"transcript.har: exchange {exchange.id} went to {exchange.sent.url!r}, which the target of results.json does not name"
 
 
-def _agents(exchanges: Iterable[Exchange], version: str) -> Iterator[str]:
+def _agents(exchanges: Iterable[Exchange], version: str, challenge: str | None) -> Iterator[str]:
     for exchange in exchanges:
         match = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
         if match is not None and match[1] != version:
             yield f"transcript.har: exchange {exchange.id} names version {match[1]} of the suite, results.json {version}"
         elif match is not None and match[2] != exchange.case and "<" not in match[2]:
             yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {match[2]}"
+        elif match is not None and match[3] != challenge:
+            yield f"transcript.har: exchange {exchange.id} carries the challenge {match[3]}, results.json {challenge}"
 
 
 def _times(run: Run) -> Iterator[str]:

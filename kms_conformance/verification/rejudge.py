@@ -121,7 +121,10 @@ def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: P
         trouble=record["trouble"],
         started=_seconds(record["started"]),
         finished=_seconds(record["finished"]),
-        meta={name: record[name] for name in about.TAKEN_OVER if record[name] is not None},
+        meta={
+            **{name: record[name] for name in about.TAKEN_OVER if record[name] is not None},
+            **({"product": record["product"]} if "product" in record else {}),
+        },
         baseline=settle(entries, cases, names, rows, complete=complete, today=today),
         accepted={case.id: why for case in cases if (why := accepted(case, entries, today))},
         # Whether a baseline without entries was given changes nothing.

@@ -48,6 +48,8 @@ _DEPENDS = "what it asks depends on what it has seen"
 _BY_CONTROL = "of the control protocol, which answers"
 _DONE, _LONGEST_MATERIAL = 200, 64
 _MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de{:08x}"
+_CONTROL_NOTE = 4
+"""Parts of a note on the control protocol without an id: what, method, path, body."""
 _DUE = "due "
 _LATE = 4102444800
 
@@ -156,7 +158,16 @@ class _ReplayClient(Client):
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         made = _MADE_BY_CONTROL.format(len(self.alignment.free))
         self.alignment.free.add(made)
-        return httpx.Response(_DONE, json={"id": made})
+        reply = httpx.Response(_DONE, json={"id": made})
+        if self._made_an_id():
+            self.note_made(reply)
+        return reply
+
+    def _made_an_id(self) -> bool:
+        """Tell whether the next recorded exchange names an id for what was asked of the control protocol."""
+        recorded = json.loads(self.left[0].notes.get("before", "[]")) if self.left else []
+        number = len(self._between.notes) - 1
+        return number < len(recorded) and len(recorded[number]) > _CONTROL_NOTE
 
     def _take(self, request: Request, case: str) -> Exchange:
         """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""
@@ -454,13 +465,21 @@ def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     wrong = []
-    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged", "nodeid"):
+    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
             wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
+    # What stands before the file's name depends on the folder in which the run was started, and the judging.
+    if _last(case.nodeid) != _last(anew.nodeid):
+        wrong.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
         wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
     return tuple(wrong)
+
+
+def _last(nodeid: str) -> str:
+    file, separator, name = nodeid.partition("::")
+    return file.rpartition("/")[2] + separator + name
 
 
 def _shown(value: Any) -> str:

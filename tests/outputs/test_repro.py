@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
+import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kms_conformance.contract.schemas import SchemaFiles, load_schema
 from kms_conformance.outputs import repro
-from kms_conformance.outputs.repro_runtime import CouldNotRunError, Reproduction
+from kms_conformance.outputs.repro_checks import schema_complaint
+from kms_conformance.outputs.repro_runtime import CouldNotRunError, Reproduction, main
+from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 from kms_conformance.system import system_of
 
 if TYPE_CHECKING:
@@ -27,6 +36,15 @@ SAMPLE = (
     "limits-of-members-unchecked",
     "restore-window-from-creation",
     "iks-permission-in-wrong-group",
+    # Two at once; material packed for an import token; a rule of every exchange; a schema; what the control protocol has
+    # made; a statement about an entry of a list; a list that depends on dates; a body with a part of a secret.
+    "rotation-race",
+    "message-incorrect-nonce-err",
+    "metadata-missing",
+    "objects-of-first-state",
+    "enabling-forgets-tags",
+    "date-bound-left-out",
+    "bad-ciphertext-unprocessable",
 )
 
 
@@ -72,6 +90,68 @@ def test_api_key_becomes_a_token(sound: Server, monkeypatch: pytest.MonkeyPatch)
     assert token.count(".") == 2
     with pytest.raises(CouldNotRunError, match="set KMS_TOKEN"):
         Reproduction({**case, "grant": []}).token("manager")
+
+
+def test_what_goes_wrong_breaks_no_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that stumbles ends with 2 and a sentence, never with the code of a broken promise."""
+    assert main({"cannot": "", "base_url": "http://127.0.0.1:1", "instance": "", "steps": [{}]}) == 2
+    assert "could not be run: KeyError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [16, 24, 32])
+def test_sealing_is_that_of_the_library(size: int) -> None:
+    """What a script seals by itself, the library opens: AES-GCM of every key size, RSA-OAEP in each form of a key."""
+    for length in (0, 5, 16, 40):
+        key, iv, plain = os.urandom(size), os.urandom(12), os.urandom(length)
+        assert aes_gcm(key, iv, plain) == AESGCM(key).encrypt(iv, plain, None)
+    private, material = rsa.generate_private_key(65537, 2048), os.urandom(size)
+    public = private.public_key()
+    scheme = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    for encoding in (Encoding.PEM, Encoding.DER):
+        for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1):
+            assert private.decrypt(oaep(material, public.public_bytes(encoding, form)), scheme) == material
+
+
+def test_schemas_are_read_as_the_judge_reads_them() -> None:
+    """A script finds the same documents in order as the judge does, whatever rule of a schema they break."""
+    places = system_of("key_protect").schemas
+    good = {
+        "metadata": {"collectionType": "application/vnd.ibm.kms.key+json", "collectionTotal": 1},
+        "resources": [
+            {"type": "application/vnd.ibm.kms.key+json", "id": str(uuid.uuid4()), "name": "a", "state": 1}
+        ],
+    }
+    refusal = {
+        "metadata": {"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
+        "resources": [
+            {"errorMsg": "Bad Request: no", "reasons": [{"code": "A", "message": "b", "status": 400}]}
+        ],
+    }
+    schemas = {
+        name: load_schema(name, places)
+        for name in ("key-list", "error-envelope", "common", "key", "key-metadata", "key-full")
+    }
+    broken = 0
+    for name, whole in (("key-list", good), ("error-envelope", refusal)):
+        for changed in _spoiled(whole):
+            told = SchemaFiles(places).complaint(name, changed) is not None
+            broken += told
+            assert bool(schema_complaint(name, changed, schemas)) is told, changed
+    assert broken > 20
+
+
+def _spoiled(document: Any) -> Iterator[Any]:
+    """Give a document, and each with one member left out or replaced."""
+    yield document
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield {other: inner for other, inner in document.items() if other != name}
+            for inner in (*_spoiled(value), None, True, -1, 1.5, "", "x", [], {}):
+                yield {**document, name: inner}
+    elif isinstance(document, list):
+        for place, value in enumerate(document):
+            for inner in _spoiled(value):
+                yield [*document[:place], inner, *document[place + 1 :]]
 
 
 def test_script_needs_only_the_standard_library() -> None:

@@ -22,9 +22,11 @@ SYSTEM = System(
         "faults",
     ),
     impacts={
-        "instance": Impact("instance_policies", alone=True),
+        "instance": Impact("instance_policies", alone=True, operations=("putInstancePolicy",)),
         "allowed-ip": Impact("allowed_ip", alone=True),
-        "import-token": Impact("import_token", takes_turns=True),
+        "import-token": Impact(
+            "import_token", takes_turns=True, operations=("postImportToken", "getImportToken")
+        ),
         "litter": Impact("dual_auth_litter", may_stay=True),
     },
     instance=InstanceForm(pattern=UUID, what="the UUID of the instance in its usual form"),
@@ -32,6 +34,14 @@ SYSTEM = System(
     shared=frozenset({"policy", "fault"}),
     default=True,
     reference=True,
+    apart=(
+        ("manager", "approver", "service", "reader", "outsider"),
+        ("manager", "purger", "service", "reader", "outsider"),
+    ),
+    rights="kms_conformance.adapters.key_protect.rights:RIGHTS",
+    quotas="kms_conformance.adapters.key_protect.rights:quotas",
+    lapsed=frozenset({"expired"}),
+    premises="kms_conformance.adapters.key_protect.premises:SETTINGS",
     views="kms_conformance.adapters.key_protect.laws.views:VIEWS",
     order=0,
 )

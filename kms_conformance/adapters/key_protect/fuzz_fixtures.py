@@ -61,6 +61,9 @@ class _Bookkeeper(KeyProtect):
         self.confirm(row, path, lambda ref: self._remove(ref, remover))
 
 
+_MAKES_KEYS = frozenset({"createKey", "createKeyWithPoliciesOverrides"})
+
+
 class KeyProtectFixtures:
     """The things that one case's requests name. Made for one instance, used by one thread."""
 
@@ -103,6 +106,9 @@ class KeyProtectFixtures:
             return switched_off("instance", self.target)
         if "dualAuthDelete" in text and "true" in text:
             # Two can remove such a key only while it is active, and other requests may disable it.
+            return switched_off("litter", self.target)
+        if entry.operation in _MAKES_KEYS and self.case.context.premises.has("dualAuthDelete"):
+            # The instance gives every new key the policy, and other requests may disable the key or let it expire.
             return switched_off("litter", self.target)
         if "preventKeyDeletion" in text:
             return "" if "service" in self.target.identities else "[identities.service]"

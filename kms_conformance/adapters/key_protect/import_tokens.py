@@ -29,7 +29,19 @@ class ImportTokens(Base):
 
     def parcel(self, token: Answer, material: str, iv: bytes | None = None) -> Parcel:
         """Pack key material for a retrieved import token."""
+        key, nonce = token["payload"], token["nonce"]
         try:
-            return pack(material, token["payload"], token["nonce"], iv or self.case.random_bytes(IV_BYTES))
+            packed = pack(material, key, nonce, iv or self.case.random_bytes(IV_BYTES))
         except ValueError as error:
             raise Inconclusive(f"the import token cannot be used: {type(error).__name__}") from None
+        remember = self.case.context.redactor.remember
+        members = packed.members()
+        made = {name: remember(members[name], name) for name in ("payload", "encryptedNonce", "iv")}
+        # Whoever sends the sequence again has to pack other material for another token.
+        made |= {
+            "material": remember(material, "payload"),
+            "key": remember(key, "payload"),
+            "nonce": remember(nonce, "nonce"),
+        }
+        self.case.context.client.note("parcel", made)
+        return packed

@@ -1,0 +1,387 @@
+"""The sequence of a failed case as data: each request, what it takes from earlier answers, and the promises that were broken."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from kms_conformance.contract.contract import Contract
+from kms_conformance.contract.schemas import load_schema
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.evidence.serialization import to_document
+from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.histories import ONE_ORDER
+from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.outputs.repro_checks import FIRST_FAULT
+from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, VARIABLE
+
+CLEAN_UP = "clean-up"
+_SENT_BY_RUNTIME = frozenset(
+    {
+        "user-agent",
+        "correlation-id",
+        "authorization",
+        "accept-encoding",
+        "connection",
+        "host",
+        "content-length",
+    }
+)
+_SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
+_FILE = re.compile(r'"\$ref": "([^"#]+)')
+_OK, _CREATED = 200, 201
+_LONGEST_MADE = 64
+"""Bytes of what a case makes itself; what is longer is of the endpoint."""
+_UNSENDABLE = (
+    (re.compile(r"PCI request;|characters with wrapped key parts"), "its requests are frames for a crypto unit, which need the unit's place and signatures"),
+    (re.compile(r"<\d+ bytes>"), "the record holds only the size of a body that it sends"),
+)  # fmt: skip
+Place = tuple[int, str]
+"""Where a value was shown: the number of a step, and the path in its answer."""
+Ref = tuple[int, list[Any]]
+"""The same as data, where a part of the path may be the entry of a list with a certain value."""
+
+
+class RecordedSequence:
+    """The requests of a case up to the first broken promise, in the order in which they were sent."""
+
+    def __init__(self, case: CaseResult, contract: Contract, base: str, owners: Mapping[str, str]) -> None:
+        """Take the requests; ``owners`` tells whose a credential is."""
+        self._contract, self._base, self._owners = contract, base, owners
+        judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
+        judged.sort(key=lambda exchange: exchange.started)
+        found = {finding.exchange for finding in case.findings if finding.severity is Verdict.FAILED}
+        # What else is broken after the first may follow from it.
+        last = next((place for place, exchange in enumerate(judged) if exchange.id in found), -1)
+        self.exchanges = judged[: last + 1]
+        self.groups = _groups(judged)[: last + 1]
+        self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
+        self._rules = {
+            exchange.id: [
+                rule
+                for finding in case.findings
+                if finding.exchange == exchange.id
+                and finding.severity is Verdict.FAILED
+                and (rule := self._rule(finding, exchange)) is not None
+            ]
+            for exchange in self.exchanges
+        }
+        self._shown = _shown(self.exchanges)
+        self._telling: dict[str, None] = {}
+        for exchange in self.exchanges:
+            for note in json.loads(exchange.notes.get("before", "[]")):
+                if note[0] == "control":
+                    # What the control protocol has made is known from its answer, which is no evidence.
+                    self._shown.pop(str(note[-1]), None)
+
+    def cannot(self) -> str:
+        """Return why the requests cannot be sent again by a script, or ``""``."""
+        for exchange in self.exchanges:
+            if exchange.notes.get("raw"):
+                return "it sends a request that no client would send"
+            credential = exchange.sent.headers.get("authorization", "")
+            if "<" in credential and credential not in self._owners:
+                return "it sends a token of its own making"
+            sent = exchange.sent
+            whole = f"{json.dumps(sent.body)} {sent.text or ''} {json.dumps(dict(sent.headers))}"
+            for pattern, why in _UNSENDABLE:
+                if pattern.search(whole):
+                    return why
+            for token, form in json.loads(exchange.notes.get("forms", "{}")).items():
+                sealed = token[1:].partition(":")[0] in self._contract.about.get("sealed", ())
+                long = int(form.rpartition(" ")[2]) > _LONGEST_MADE and form.startswith("base64")
+                if sealed and long and token not in self._shown:
+                    return "it sends a part of a ciphertext, and the record holds no ciphertexts"
+        members = [member for broken in self.broken.values() for one in broken for member in one.members]
+        if any(member.check == ONE_ORDER for member in members):
+            return "what several clients were answered at once is judged by a model of the whole system, which only the suite has"
+        if not any(self.broken.values()) and not any(self._rules.values()):
+            return "what failed is no promise of one answer"
+        return ""
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return each request as data."""
+        steps = [self._step(place, exchange) for place, exchange in enumerate(self.exchanges)]
+        used = {
+            place
+            for step in steps
+            for refs in (
+                step["from"],
+                *(refs for _, refs in step["before"]),
+                *(member["from"] for promise in step["promises"] for member in promise[2]),
+            )
+            for place, _ in refs.values()
+        }
+        for step, exchange in zip(steps, self.exchanges, strict=True):
+            succeeded = exchange.answer is not None and exchange.answer.status < _OK + 100
+            step["needed"] = succeeded and step["place"] in used and not step["promises"]
+        return steps
+
+    def clean_up(self) -> Iterator[dict[str, Any]]:
+        """Give a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
+        for place, exchange in enumerate(self.exchanges):
+            body = exchange.answer.body if exchange.answer is not None else None
+            made = exchange.answer is not None and exchange.answer.status == _CREATED
+            match body:
+                case {"resources": [{"id": str() as made_id}, *_]} if made and exchange.sent.method == "POST":
+                    step = self._request(place, exchange)
+                    path = step["target"].partition("?")[0]
+                    refs = {**step["from"], made_id: (place, ["resources", "0", "id"])}
+                    yield {**step, "method": "DELETE", "target": f"{path}/{made_id}", "body": None,
+                           "text": None, "step": "clean up", "from": refs}  # fmt: skip
+
+    def schemas(self) -> dict[str, Any]:
+        """Return the schemas that promises name, and those that these refer to."""
+        names = [
+            outcome.schema for broken in self.broken.values() for one in broken for outcome in one.outcomes
+        ]
+        for rule in (rule for rules in self._rules.values() for _, rule in rules):
+            names += [rule.get("schema"), *rule.get("schemas", {}).values()]
+        known: dict[str, Any] = {}
+        while names:
+            name = names.pop()
+            if name and name not in known:
+                known[name] = load_schema(name, self._contract.system.schemas)
+                names += [
+                    file.rpartition("/")[2].removesuffix(".schema.json")
+                    for file in _FILE.findall(json.dumps(known[name]))
+                ]
+        return {name: _bare(known[name]) for name in sorted(known)}
+
+    # --- one step -----------------------------------------------------------------------------------------------------
+
+    def _step(self, place: int, exchange: Exchange) -> dict[str, Any]:
+        promises: list[list[Any]] = [
+            [
+                f"{broken.description()} ({broken.requirement})",
+                [to_document(outcome) for outcome in broken.outcomes],
+                [
+                    {
+                        "path": member.path,
+                        "at": self._path(place, member.path),
+                        "check": member.check,
+                        "value": member.value,
+                        "from": self._sources_of_member(place, member),
+                    }
+                    for member in broken.members
+                ],
+                [],
+            ]
+            for broken in self.broken[exchange.id]
+        ]
+        promises += [[told, [], [], [rule]] for told, rule in self._rules[exchange.id]]
+        return {
+            **self._request(place, exchange),
+            "place": place,
+            "group": self.groups[place],
+            "started": round(exchange.started, 3),
+            "before": [
+                [note, self._sources(place, json.dumps(note, ensure_ascii=False))]
+                for note in json.loads(exchange.notes.get("before", "[]"))
+            ],
+            "promises": promises,
+        }
+
+    def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
+        sent = exchange.sent
+        headers = {
+            name: value
+            for name, value in sent.headers.items()
+            if name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in self._owners)
+        }
+        target = sent.url.removeprefix(self._base)
+        body = sent.body if sent.text is None else None
+        return {
+            "step": exchange.step,
+            "method": sent.method,
+            "target": target,
+            "headers": headers,
+            "token_of": self._owners.get(sent.headers.get("authorization", ""), ""),
+            "body": body,
+            "text": sent.text,
+            "from": {
+                **self._sources(place, json.dumps([body, sent.text], ensure_ascii=False), in_body=True),
+                **self._sources(
+                    place, f"{unquote(target)}\n{target}\n{json.dumps(headers, ensure_ascii=False)}"
+                ),
+            },
+        }
+
+    def _sources(self, place: int, text: str, *, in_body: bool = False) -> dict[str, Ref]:
+        """Return for each value in a request where an earlier answer has shown it."""
+        found = {}
+        for value in self._values_in(text):
+            earlier = [one for one in self._shown[value] if one[0] < place]
+            if earlier:
+                lists = [one for one in earlier if in_body and self._is_part(one[0])]
+                found[value] = self._ref(lists[-1] if lists else earlier[0])
+        return found
+
+    def first(self) -> dict[str, Ref]:
+        """Return where each value that tells the entries of lists apart was shown first."""
+        return {
+            value: self._ref(self._shown[value][0], is_first=True)
+            for value in self._telling
+            if value in self._shown
+        }
+
+    def _ref(self, place: Place, *, is_first: bool = False) -> Ref:
+        number, path = place
+        return number, path.split(".") if is_first else self._path(number, path)
+
+    def _path(self, number: int, path: str) -> list[Any]:
+        """Return a path in an answer, in which an entry of a longer list is named by a value that only it has."""
+        parts: list[Any] = path.split(".") if path else []
+        answer = self.exchanges[number].answer
+        document = answer.body if answer is not None else None
+        for place, part in enumerate(parts):
+            if isinstance(document, list) and part.isdigit() and int(part) < len(document):
+                member = _telling(document)
+                value = pick(document[int(part)], member) if member else MISSING
+                if parts[place + 1 :] != [member] and isinstance(value, str) and value:
+                    parts[place] = [member, value]
+                    self._telling[value] = None
+            document = pick(document, part)
+        return parts
+
+    def _sources_of_member(self, place: int, member: Member) -> dict[str, Ref]:
+        """Return for each value of a promise where it was shown before: at best in the same place of the same answer."""
+        found = {}
+        url = self.exchanges[place].sent.url
+        for value in self._values_in(json.dumps(member.value, ensure_ascii=False)):
+            earlier = [one for one in self._shown[value] if one[0] < place]
+            same = [one for one in earlier if one[1] == member.path]
+            again = [one for one in same if self.exchanges[one[0]].sent.url == url]
+            here = [one for one in self._shown[value] if one[0] == place and one[1] != member.path]
+            if earlier or here:
+                best = again or same or earlier[:1] or here[:1]
+                found[value] = self._ref(best[-1])
+        return found
+
+    def _values_in(self, text: str) -> Iterable[str]:
+        variable = (value for value in VARIABLE.findall(text) if value in self._shown)
+        other = (value for value in self._shown if not VARIABLE.fullmatch(value) and value in text)
+        return dict.fromkeys((*variable, *other))
+
+    def _is_part(self, place: int) -> bool:
+        """Tell whether an answer lists parts of a thing, such as versions of a key: ids of these are read nowhere else."""
+        exchange = self.exchanges[place]
+        return exchange.sent.method == "GET" and VARIABLE.search(exchange.sent.path) is not None
+
+    def _rule(self, finding: Finding, exchange: Exchange) -> tuple[str, dict[str, Any]] | None:
+        """Return a rule of every exchange as data, ``None`` where the finding is of none that a script knows."""
+        contract, answer = self._contract, exchange.answer
+        places = contract.reason
+        faults = [
+            [code.code, status]
+            for code in contract.codes.values()
+            for status in code.statuses
+            if status >= FIRST_FAULT
+        ]
+        known: dict[str, dict[str, Any]] = {
+            "wire-complete-answer": {"rule": "complete"},
+            "wire-no-server-error": {"rule": "server-error", "code": places.code, "lawful": faults},
+            "wire-no-redirect": {"rule": "redirect"},
+            "wire-error-envelope": {"rule": "envelope", "schema": contract.envelope},
+            "wire-media-type": {"rule": "media-type", "known": list(contract.media_types)},
+            "wire-reason-status": {"rule": "reason-status", "status": places.status},
+            "wire-new-style-code": {"rule": "new-style-code", "summary": places.summary, "code": places.code},
+            "wire-status-phrase": {"rule": "phrase", "summary": places.summary},
+            "wire-correlation-id": {"rule": "correlation", "header": contract.correlation},
+        }
+        if contract.collection is not None:
+            total, entries = contract.collection
+            known["wire-collection-total"] = {"rule": "total", "total": total, "entries": entries}
+        operation = contract.operations.get(exchange.operation or "")
+        if operation is not None:
+            by_status = {str(status): name for status, name in operation.schemas.items()}
+            known["wire-success-schema"] = {"rule": "success-schema", "schemas": by_status}
+        lawful = list(operation.secret_paths) if operation is not None else []
+        secrets = sorted(exchange.sent.secrets)
+        known["wire-no-secret-echo"] = {"rule": "echo", "lawful": lawful, "secrets": secrets}
+        if answer is not None and places.code:
+            recorded = [pick(answer.body, places.code), answer.status]
+            known["wire-known-code"] = {"rule": "code", "code": places.code, "recorded": recorded}
+        if finding.requirement not in known:
+            return None
+        return f"{finding.expected} ({finding.requirement})", known[finding.requirement]
+
+
+def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
+    """Return the expectations of an exchange that did not hold."""
+    told = {
+        (finding.requirement, finding.expected)
+        for finding in case.findings
+        if finding.exchange == exchange.id and finding.severity is Verdict.FAILED
+    }
+    return [
+        expectation
+        for expectation in case.expectations
+        if expectation.exchange == exchange.id
+        and (expectation.requirement, expectation.description()) in told
+    ]
+
+
+def _groups(exchanges: Sequence[Exchange]) -> list[int]:
+    """Return for each request the number of those that were sent before the others were answered."""
+    groups: list[int] = []
+    until = -1.0
+    for exchange in exchanges:
+        together = exchange.started < until and groups.count(groups[-1]) < MOST_AT_ONCE
+        groups.append(groups[-1] if together else len(groups))
+        end = exchange.started + exchange.duration
+        until = max(until, end) if together else end
+    return groups
+
+
+def _shown(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
+    """Return where each value was shown that a request may have from an answer."""
+    shown: dict[str, list[Place]] = {}
+    for place, exchange in enumerate(exchanges):
+        for path, value in _leaves(exchange.answer.body if exchange.answer else None, ""):
+            if len(value) >= _SHORTEST_ID and _DIGIT.search(value):
+                shown.setdefault(value, []).append((place, path))
+    return shown
+
+
+def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
+    """Give path and value of each text in a document."""
+    entries: Iterable[tuple[Any, JSON]] = ()
+    if isinstance(body, dict):
+        entries = body.items()
+    elif isinstance(body, list):
+        entries = enumerate(body)
+    elif isinstance(body, str):
+        yield path, body
+    for name, value in entries:
+        if "." not in str(name):
+            yield from _leaves(value, f"{path}.{name}" if path else str(name))
+
+
+def _telling(entries: list[Any]) -> str:
+    """Return the member whose values are texts and tell the entries of a list apart, ``""`` where there is none."""
+    if len(entries) < 2 or not all(isinstance(entry, dict) for entry in entries):  # noqa: PLR2004 - one needs no name
+        return ""
+    names = ["id", *(str(name) for name in entries[0] if "." not in name)]
+    for name in names:
+        values = [entry.get(name) for entry in entries]
+        if all(isinstance(value, str) for value in values) and len(set(values)) == len(values):
+            return name
+    return ""
+
+
+def _bare(schema: Any) -> Any:
+    """Return a schema without its texts for people."""
+    if isinstance(schema, list):
+        return [_bare(one) for one in schema]
+    if isinstance(schema, dict):
+        told = {"$schema", "$id", "title", "description"}
+        return {
+            name: _bare(one) for name, one in schema.items() if name not in told or not isinstance(one, str)
+        }
+    return schema
