@@ -194,7 +194,7 @@ def _about(run: Run, width: int) -> list[_Line]:
     lines: list[_Line] = []
     for text in left_behind(run):
         lines += _wrapped(
-            "left behind", f"{one_line(text)} (`kms-conformance sweep` tries again)", width, "failed"
+            "left behind", f"{one_line(text)} (`kms-conformance sweep --yes` tries again)", width, "failed"
         )
     for name, text in (
         ("requests", requests_text(run)),

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from kms_conformance.redaction.pseudonyms import Pseudonyms
 from kms_conformance.redaction.under_way import UnderWay
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
 
@@ -61,7 +62,8 @@ class Redactor:
     """Replaces secrets by tokens; safe between threads.
 
     ``secret`` and ``public`` are member names, ``public_headers`` header names, as in the contract; ``sealed`` are
-    secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext). What ``kin``
+    secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext); ``personal`` are patterns
+    of what tells who somebody is, which gets a pseudonym (:mod:`kms_conformance.redaction.pseudonyms`). What ``kin``
     knows is known here too, and the other way round: a server may repeat to one system what another has told it.
     """
 
@@ -71,6 +73,7 @@ class Redactor:
         public: Iterable[str] = (),
         public_headers: Iterable[str] = (),
         sealed: Iterable[str] = (),
+        personal: Iterable[str] = (),
         *,
         key: bytes | None = None,
         kin: Redactor | None = None,
@@ -82,6 +85,7 @@ class Redactor:
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
+        self._pseudonyms = Pseudonyms(personal, self.key)
 
     @property
     def under_way(self) -> UnderWay:
@@ -118,7 +122,14 @@ class Redactor:
         return frozenset(token for value in values if (token := self._known.tokens.get(value)))
 
     def scrub(self, text: str) -> str:
-        """Replace every known secret in a text, wherever it stands and however it is spelled."""
+        """Replace every known secret in a text, wherever it stands and however it is spelled, and what is personal."""
+        return self._pseudonyms.replace(self._without_secrets(text))
+
+    def without_persons(self, text: str) -> str:
+        """Replace what is personal in a text that holds no secret."""
+        return self._pseudonyms.replace(text)
+
+    def _without_secrets(self, text: str) -> str:
         existing = self._known.tokens.get(text)
         if existing is not None:
             return existing
@@ -152,6 +163,16 @@ class Redactor:
         """Tell whether a member or header of this name is always secret."""
         return name in self._guarded
 
+    def names_secret(self, text: str) -> bool:
+        """Tell whether the name of a member that may not be repeated stands in a text."""
+        return any(name in text for name in self._guarded)
+
+    def since(self, number: int) -> list[tuple[str, str]]:
+        """Return the secrets that became known after so many others, each with its label, for the run's other processes."""
+        with self._known.lock:
+            later = list(self._known.tokens.items())[number:]
+        return [(value, token[1:].partition(":")[0]) for value, token in later]
+
     def request(self, body: JSON, name: str = "") -> JSON:
         """Return a request's document with its secret members replaced."""
         match body:
@@ -162,7 +183,8 @@ class Redactor:
             case str() if name in self._secret and body not in self._known.harmless:
                 return self.remember(body, name)
             case str():
-                return self._known.tokens.get(body, body)
+                token = self._known.tokens.get(body)
+                return self._pseudonyms.replace(body) if token is None else token
         return body
 
     def learn(self, body: JSON, name: str = "") -> None:

@@ -10,7 +10,8 @@ from kms_conformance.errors import MissingSecretError
 from kms_conformance.system import named_object
 
 if TYPE_CHECKING:
-    from kms_conformance.target.target import Identity, Target
+    from kms_conformance.target.identity import Identity
+    from kms_conformance.target.target import Target
     from kms_conformance.transport.tokens import Tokens
 
 

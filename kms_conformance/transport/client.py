@@ -30,6 +30,7 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
+from kms_conformance.redaction.variants import SHORTEST
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
@@ -50,6 +51,7 @@ __all__ = ["Client", "Recorded", "Reply", "Request", "form_of"]
 
 LONGEST_TEXT = 2000
 LONGEST_SEARCH = 64 * 1024
+_MEMBER = re.compile(r'"(\w{1,40})"\s*:\s*"((?:[^"\\]++|\\.)*+)', re.DOTALL)
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -76,7 +78,7 @@ class Client:
         for name in _LOG_HEADERS:
             # Whoever runs pytest may ask for the debug level of everything.
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
+        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic, settings=target.connection)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self._concurrency_limit = ConcurrencyLimit()
@@ -246,7 +248,12 @@ class Client:
         self.take_turn()
         url = urlsplit(self.target.base_url)
         return exchange_bytes(
-            url.hostname or "", url.port, data, tls=url.scheme == "https", seconds=self.target.timeout
+            url.hostname or "",
+            url.port,
+            data,
+            tls=url.scheme == "https",
+            seconds=self.target.timeout,
+            settings=self.target.connection,
         )
 
     def user_agent(self, case: str) -> str:
@@ -386,14 +393,16 @@ class Client:
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
             shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
             secret |= redactor.tokens_of([credential])
+        text = None if request.raw is None else self._shown(request.raw)
         secret |= redactor.tokens_of(redactor.guarded(request.body))
+        secret |= redactor.tokens_of(self._guarded_in(request.raw))
         sent = Sent(
             method=request.method,
             url=redactor.scrub(str(built.url)),
             path=redactor.scrub(built.url.path),
             headers=shown,
             body=body,
-            text=None if request.raw is None else self._shown(request.raw),
+            text=text,
             secrets=frozenset(secret),
         )
         answer = None
@@ -447,9 +456,26 @@ class Client:
             text = ""
         with contextlib.suppress(ValueError, RecursionError):
             self.redactor.request(json.loads(text))  # its secrets are known from here on
+        for value in self._guarded_in(raw):
+            self.redactor.remember(value, "secret")
         if text and len(text) <= LONGEST_TEXT:
             return self.redactor.scrub(text)
         return f"<{len(raw)} bytes>"
+
+    def _guarded_in(self, raw: bytes | None) -> list[str]:
+        """Return the values of a hand-made body that an answer may not repeat; it need not be whole, nor JSON."""
+        text = "" if raw is None else raw.decode("utf-8", "replace")
+        members = _MEMBER.findall(text) if self.redactor.names_secret(text) else []
+        values = [_plain(value) for name, value in members if self.redactor.is_secret(name)]
+        return [value for value in values if len(value) >= SHORTEST]
+
+
+def _plain(value: str) -> str:
+    """Return the text that stands between quotation marks, without its escapes."""
+    try:
+        return str(json.loads(f'"{value}"', strict=False))
+    except ValueError:
+        return value
 
 
 @lru_cache(maxsize=2048)

@@ -12,7 +12,8 @@ from runs import bench_of, served_target
 from kms_conformance.errors import ExitCode, PreflightRefusedError, SameIdentityError, SuiteError
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.identities import demand_identities
-from kms_conformance.target.target import Identity, Target
+from kms_conformance.target.identity import Identity
+from kms_conformance.target.target import Target
 from kms_reference.server import Server
 from kms_reference.target import write_target
 
