@@ -25,6 +25,11 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "max_wait": ("limits", "max_wait"),
     "timeout": ("limits", "timeout"),
     "patience": ("limits", "patience"),
+    "ca_file": ("tls", "ca_file"),
+    "client_cert": ("tls", "cert_file"),
+    "client_key": ("tls", "key_file"),
+    "proxy": ("proxy", "url"),
+    "insecure": ("tls", "insecure"),
 }
 
 
@@ -80,6 +85,13 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="SECONDS",
                 help="How long an outage is waited for. [KMS_PATIENCE]",
             ),
+            click.option("--ca-file", metavar="FILE", help="Certificate authorities (PEM). [KMS_CA_FILE]"),
+            click.option("--client-cert", metavar="FILE", help="Our certificate (PEM). [KMS_CLIENT_CERT]"),
+            click.option("--client-key", metavar="FILE", help="Its key (PEM). [KMS_CLIENT_KEY]"),
+            click.option(
+                "--insecure", is_flag=True, default=None, help="Check no certificate; loopback only."
+            ),
+            click.option("--proxy", metavar="URL", help="An HTTP proxy. [KMS_PROXY]"),
             *(
                 click.option(f"--{table}-{key}".replace("_", "-"), metavar="VALUE", help=f"[{table}] {key}")
                 for table, key in tables()

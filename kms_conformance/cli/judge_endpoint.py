@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,20 @@ import pytest
 
 from kms_conformance.cli.checks import check_contracts, check_edition, check_names, check_reference
 from kms_conformance.cli.flags import flags_document, names_endpoint
-from kms_conformance.cli.progress import ProgressReporter
+from kms_conformance.cli.progress import ProgressReporter, reporter
 from kms_conformance.cli.signing import Signing, signing_of
 from kms_conformance.contract.case_index import packages
 from kms_conformance.doctor.examination import demand_readiness, of_instance
 from kms_conformance.doctor.findings import Finding, Level, lines_of
-from kms_conformance.errors import BadValueError
-from kms_conformance.judging.verdict import Profile
+from kms_conformance.errors import BadValueError, ReportDirError
+from kms_conformance.judging.verdict import Profile, headline
 from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
+from kms_conformance.outputs.openmetrics import write_metrics
 from kms_conformance.outputs.shards import read_shard
 from kms_conformance.outputs.terminal import print_summary
+from kms_conformance.outputs.text import one_line
 from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.option_table import HOME
 from kms_conformance.run.options import Options, fuzz_options
@@ -54,6 +57,9 @@ def judge_endpoint(
     exitfirst: bool,
     last_failed: bool,
     plan: bool,
+    quiet: bool,
+    progress: str,
+    metrics: Path | None,
     sign: Path | None,
     product: Path | None,
     challenge: str,
@@ -119,9 +125,10 @@ def judge_endpoint(
             sys.exit(tell_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
+        shown = Shown("none" if quiet and progress == "lines" else progress, quiet, write_baseline, metrics)
         session.read_premises()
         tell(of_instance(session))
-        code = judge(session, report_dir, arguments, quietly=write_baseline, signing=signing)
+        code = judge(session, report_dir, arguments, shown, signing=signing)
         if write_baseline:
             click.echo(dump(proposed(session.outcome().cases, options.baseline or ())), nl=False)
         sys.exit(code)
@@ -142,23 +149,44 @@ def check_workers(workers: str) -> str:
     return workers
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a run shows: its ``progress``, only the verdict line, the summary on standard error, a file of ``metrics``."""
+
+    progress: str = "lines"
+    verdict_only: bool = False
+    to_stderr: bool = False
+    metrics: Path | None = None
+
+
+USUALLY = Shown()
+
+
 def judge(
     session: Session,
     report_dir: Path,
     arguments: list[str],
+    shown: Shown = USUALLY,
     *,
-    quietly: bool = False,
     signing: Signing | None = None,
 ) -> int:
-    """Run the cases, print the summary, ``quietly`` on standard error, and sign the run; return the exit code."""
-    state = State(lambda: session, report_dir, progress_reporter=ProgressReporter(session.pace))
+    """Run the cases, print the summary and sign the run; return the exit code."""
+    state = State(lambda: session, report_dir, progress_reporter=reporter(shown.progress, session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
         return _explain_selection()
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5
-    print_summary(state.run, report_dir, sys.stderr if quietly else sys.stdout)
+    if shown.metrics is not None:
+        try:
+            write_metrics(state.run, shown.metrics)
+        except ReportDirError as error:
+            state.unwritten = error
+    if shown.verdict_only:
+        click.echo(one_line(headline(state.run)), err=shown.to_stderr)
+    else:
+        print_summary(state.run, report_dir, sys.stderr if shown.to_stderr else sys.stdout)
     for line in github.tell(state.run, os.environ):
         click.echo(line)
     for sentence, hint in ([session.refused] if session.refused else []) + (

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.progress import Progress
+from kms_conformance.outputs.text import rfc3339
 
 
 class ProgressReporter:
@@ -32,3 +37,68 @@ class ProgressReporter:
     def stop(self) -> None:
         """Clear the display."""
         self._progress.stop()
+
+
+class QuietReporter(ProgressReporter):
+    """Shows nothing."""
+
+    def start(self, total: int) -> None:
+        """Take the number of cases."""
+
+    def case_done(self, results: Mapping[str, CaseResult]) -> None:
+        """Take the results."""
+
+    def waiting(self, number: int, until: float) -> None:
+        """Take how many cases still wait."""
+
+    def stop(self) -> None:
+        """Take the end."""
+
+
+class JsonReporter(ProgressReporter):
+    """Writes a line of JSON for each event, for programs that watch a run."""
+
+    def __init__(self, pace: Callable[[], tuple[str, float | None]], stream: TextIO) -> None:
+        super().__init__(pace)
+        self._pace, self._stream = pace, stream
+        self._total = 0
+
+    def start(self, total: int) -> None:
+        """Say how many cases there are."""
+        self._total = total
+        self._write("start", cases=total)
+
+    def case_done(self, results: Mapping[str, CaseResult]) -> None:
+        """Tell the results that are new."""
+        for case_id in [case_id for case_id in tuple(results) if case_id not in self._reported]:
+            self._reported.add(case_id)
+            bound, left = self._pace()
+            self._write(
+                "case",
+                id=case_id,
+                verdict=results[case_id].verdict.value,
+                done=len(self._reported),
+                cases=self._total,
+                bound=bound,
+                seconds_left=None if left is None else round(left),
+            )
+
+    def waiting(self, number: int, until: float) -> None:
+        """Say how many cases still wait."""
+        self._write("waiting", waiting=number, until=rfc3339(until))
+
+    def stop(self) -> None:
+        """Say that the cases are done."""
+        self._write("end", done=len(self._reported), cases=self._total)
+
+    def _write(self, event: str, **members: Any) -> None:
+        document = {"event": event, "at": rfc3339(time.time()), **members}
+        self._stream.write(f"{json.dumps(document)}\n")
+        self._stream.flush()
+
+
+def reporter(kind: str, pace: Callable[[], tuple[str, float | None]]) -> ProgressReporter:
+    """Return what shows progress: ``lines`` for people, ``json`` for programs, ``none``."""
+    if kind == "json":
+        return JsonReporter(pace, sys.stderr)
+    return QuietReporter(pace) if kind == "none" else ProgressReporter(pace)

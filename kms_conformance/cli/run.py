@@ -44,6 +44,17 @@ from kms_conformance.cli.flags import target_options
     is_flag=True,
     help="Say how many requests, how long and what will not be tested; send nothing but the preflight.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only, and no progress.")
+@click.option(
+    "--progress",
+    type=click.Choice(("lines", "json", "none")),
+    default="lines",
+    show_default=True,
+    help="How progress is shown on standard error: json writes a line for each event.",
+)
+@click.option(
+    "--metrics", type=click.Path(path_type=Path), metavar="FILE", help="Write metrics in OpenMetrics text."
+)
 @click.option("-k", "expression", metavar="EXPR", help="Run only the cases whose name matches (pytest's -k).")
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option("--lf", "last_failed", is_flag=True, help="Run only what failed last time.")

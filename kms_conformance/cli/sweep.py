@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,42 +13,86 @@ import click
 
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.cli.table_options import click_option, named
-from kms_conformance.errors import ExitCode, MissingTargetError
+from kms_conformance.errors import BadValueError, ExitCode, MissingTargetError
+from kms_conformance.run.journal import Thing
 from kms_conformance.run.option_table import RUN_OPTIONS
 from kms_conformance.run.options import Options
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import read_target
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 
 @click.command("sweep")
 @target_options
 @click_option(named(RUN_OPTIONS, "journal"))
-@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
-def command(journal: Path, *, dry_run: bool, **flags: Any) -> None:
+@click.option("--yes", is_flag=True, help="Remove it; without, sweep only lists what it would remove.")
+@click.option("--dry-run", is_flag=True, hidden=True, help="As without --yes.")
+@click.option("--older-than", metavar="AGE", help="Only what is older than 90m, 12h or 3d.")
+@click.option(
+    "--by-name",
+    is_flag=True,
+    help="Also what the journal does not know, by the full shape of the names that the suite gives.",
+)
+def command(
+    journal: Path, *, yes: bool, dry_run: bool, older_than: str | None, by_name: bool, **flags: Any
+) -> None:
     """Remove what killed runs have left on a target, and restore what they had changed.
 
-    Only what the journal names is touched: nothing is removed because of its name alone. Exit code 0 when nothing is
-    left, 3 when something could not be removed.
+    Only what the journal names is touched, unless --by-name is given: then also keys, rings and adapters whose names have
+    the full shape of ours. Runs that are at work are named, and what is theirs stays. Exit code 0 when nothing is left, 3
+    when something is, or could not be removed.
     """
     document = flags_document(flags)
     if not names_endpoint(flags):
         raise MissingTargetError("sweep")
+    age = _seconds(older_than) if older_than else 0.0
     target = read_target(flags.get("target"), document)
+    if by_name and target.fresh:
+        raise BadValueError(
+            "--by-name", "fresh", "what to look through is one instance", "give --instance ID."
+        )
     session = Session(Options(journal=journal, contracts=target.contracts), target)
     try:
         session.check()
+        for run in session.living():
+            click.echo(f"run {run} is at work; what it has made stays.")
         things = session.left_behind()
-        for thing in things:
-            click.echo(
-                f"{thing.kind:12}  {thing.name or thing.ref}  (instance {thing.instance}, run {thing.run})"
+        known = {(thing.instance, thing.ref or thing.name) for thing in things}
+        if by_name:
+            things += [
+                thing for thing in session.named_like_ours() if (thing.instance, thing.ref) not in known
+            ]
+        things = [thing for thing in things if thing.at <= time.time() - age]
+        _list(things)
+        if not yes or dry_run or not things:
+            told = (
+                f"{len(things)} things left behind; --yes removes them."
+                if things
+                else "Nothing is left behind."
             )
-        if dry_run or not things:
-            click.echo(f"{len(things)} things left behind." if things else "Nothing is left behind.")
-            return
-        trouble = session.recover()
+            click.echo(told)
+            sys.exit(ExitCode.NOT_VERIFIED if things else ExitCode.CONFORMANT)
+        trouble = session.put_right(things)
     finally:
         session.close()
     for line in trouble:
         click.echo(f"could not remove {line}", err=True)
     click.echo(f"{len(things) - len(trouble)} of {len(things)} things removed.")
     sys.exit(ExitCode.NOT_VERIFIED if trouble else ExitCode.CONFORMANT)
+
+
+def _list(things: Sequence[Thing]) -> None:
+    for thing in things:
+        since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(thing.at))
+        click.echo(
+            f"{thing.kind:12}  {thing.name or thing.ref}  (instance {thing.instance}, run {thing.run}, {since} UTC)"
+        )
+
+
+def _seconds(age: str) -> float:
+    """Return an age in seconds; raise :class:`BadValueError` where it is none."""
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", age)
+    if parts is None:
+        raise BadValueError("--older-than", age, "that is no age", "write 90m, 12h or 3d.")
+    return float(parts[1]) * _UNITS[parts[2]]

@@ -56,7 +56,9 @@ class LiveFuzz:
         self._silent: set[str] = set()
         self._until = float("inf")
         target, client = case.context.target, case.context.client
-        self._sender = SerialSender(target.base_url, target.timeout, client.take_turn, client.traffic.waits)
+        self._sender = SerialSender(
+            target.base_url, target.timeout, client.take_turn, client.traffic.waits, target.connection
+        )
 
     def run(self) -> None:
         """Make requests until their number or the time is up, then hand what was found to the case."""

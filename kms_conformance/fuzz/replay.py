@@ -73,7 +73,11 @@ class Replay:
         )
         self._lost: list[tuple[FilledRequest, SendResult]] = []
         self._sender = SerialSender(
-            self._target.base_url, self._target.timeout, self._client.take_turn, self._client.traffic.waits
+            self._target.base_url,
+            self._target.timeout,
+            self._client.take_turn,
+            self._client.traffic.waits,
+            self._target.connection,
         )
         self._tries = _ALL_TRIES
 
@@ -114,7 +118,11 @@ class Replay:
 
     def _send_all(self, entries: Sequence[Entry]) -> None:
         sender: ParallelSender[_Job] = ParallelSender(
-            self._target.base_url, self._target.timeout, self._connections, self._client.traffic.waits
+            self._target.base_url,
+            self._target.timeout,
+            self._connections,
+            self._client.traffic.waits,
+            self._target.connection,
         )
         turn = self._turn if self._target.requests_per_second else self._unlimited
         sender.run((_Job(entry) for entry in entries), self._write, self._on_result, turn)

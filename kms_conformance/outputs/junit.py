@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -14,11 +13,10 @@ from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_text, unseen
-from kms_conformance.outputs.text import rfc3339
+from kms_conformance.outputs.text import rfc3339, visible_lines
 
 NAME = "junit.xml"
 
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CHILDREN = {
     Verdict.FAILED: "failure",
     Verdict.ERROR: "error",
@@ -160,5 +158,5 @@ def _properties(element: ET.Element, values: Mapping[str, str]) -> ET.Element:
 
 
 def _legal(text: str) -> str:
-    """Return a text in which the characters that XML cannot carry are escaped."""
-    return _ILLEGAL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    """Return a text in which what XML cannot carry, and what an eye would not see, is escaped."""
+    return visible_lines(text)

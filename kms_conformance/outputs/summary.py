@@ -151,7 +151,7 @@ def _left_behind(run: Run) -> list[str]:
     items = [f"- {_plain(one_line(line))}" for line in lines[:MOST_CASES]]
     if len(lines) > MOST_CASES:
         items.append(f"- and {len(lines) - MOST_CASES} more")
-    return ["## Left behind", "", *items, "", "`kms-conformance sweep` tries again to remove it."]
+    return ["## Left behind", "", *items, "", "`kms-conformance sweep --yes` tries again to remove it."]
 
 
 def _others(run: Run) -> list[str]:

@@ -24,7 +24,9 @@ from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.run.context import CaseInfo
+from kms_conformance.run.locks import tell
 from kms_conformance.run.options import Options
+from kms_conformance.run.parent import end_with_parent
 from kms_conformance.run.schedule import comes_first
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import build_target
@@ -39,6 +41,7 @@ def of_options(config: pytest.Config) -> State:
 
 def of_worker(worker: dict[str, Any]) -> State:
     """Return the plugin for a worker of pytest-xdist, from what its controller has sent through the pipe."""
+    end_with_parent()
     sent = json.loads(worker["kms"])
     options = replace(from_document(Options, sent["options"]), worker=str(worker["workerid"]))
     target = replace(build_target(sent["target"], {}), embedded=sent["embedded"])
@@ -111,6 +114,9 @@ class State:
             self.session  # noqa: B018 - starts it
             if not self._worker and self._progress_reporter is None:
                 self.session.check()
+                if not session.config.option.collectonly:
+                    for line in self.session.recover():
+                        tell(f"could not remove what a killed run has left: {line}")
             if not self._worker and not session.config.option.collectonly:
                 self.session.read_premises()
         except SuiteError as error:

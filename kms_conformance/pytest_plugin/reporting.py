@@ -43,6 +43,7 @@ class Reporting:
                 report.longrepr = self._without_secrets(result, str(report.longrepr))
             if self._worker:
                 report.kms_case = to_document(result)
+                report.kms_secrets = self._get_session().new_secrets()
             tell_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
@@ -59,6 +60,8 @@ class Reporting:
         """Take in a worker's result, and tell the progress line."""
         document = getattr(report, "kms_case", None)
         if document is not None and not self._worker:
+            # Through the pipe between the processes of the run, and never by the disk.
+            self._get_session().learn_secrets(report.__dict__.pop("kms_secrets", []))
             self._get_session().case_finished(from_document(CaseResult, document))
         if self._progress_reporter is not None and report.when == "call":
             self._progress_reporter.case_done(self._get_session().results)

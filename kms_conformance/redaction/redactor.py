@@ -18,11 +18,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from kms_conformance.redaction.pseudonyms import Pseudonyms
 from kms_conformance.redaction.under_way import UnderWay
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
 
@@ -60,7 +62,8 @@ class Redactor:
     """Replaces secrets by tokens; safe between threads.
 
     ``secret`` and ``public`` are member names, ``public_headers`` header names, as in the contract; ``sealed`` are
-    secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext). What ``kin``
+    secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext); ``personal`` are patterns
+    of what tells who somebody is, which gets a pseudonym (:mod:`kms_conformance.redaction.pseudonyms`). What ``kin``
     knows is known here too, and the other way round: a server may repeat to one system what another has told it.
     """
 
@@ -70,6 +73,7 @@ class Redactor:
         public: Iterable[str] = (),
         public_headers: Iterable[str] = (),
         sealed: Iterable[str] = (),
+        personal: Iterable[str] = (),
         *,
         key: bytes | None = None,
         kin: Redactor | None = None,
@@ -81,6 +85,7 @@ class Redactor:
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
+        self._pseudonyms = Pseudonyms(personal, self.key)
 
     @property
     def under_way(self) -> UnderWay:
@@ -117,31 +122,56 @@ class Redactor:
         return frozenset(token for value in values if (token := self._known.tokens.get(value)))
 
     def scrub(self, text: str) -> str:
-        """Replace every known secret in a text, wherever it stands and however it is spelled."""
+        """Replace every known secret in a text, wherever it stands and however it is spelled, and what is personal."""
+        return self._pseudonyms.replace(self._without_secrets(text))
+
+    def without_persons(self, text: str) -> str:
+        """Replace what is personal in a text that holds no secret."""
+        return self._pseudonyms.replace(text)
+
+    def _without_secrets(self, text: str) -> str:
         existing = self._known.tokens.get(text)
         if existing is not None:
             return existing
+        clear = self._known.search.clear_text(text)
+        if clear is not None:
+            return clear
         spans = self._found(text)
         hidden = self._hidden(text, spans)
         if hidden:
             return " ".join(hidden)
+        if not spans:
+            self._keep_clear(text)
+            return text
         pieces, start = [], 0
         for begin, end, token in spans:
             pieces += [text[start:begin], token]
             start = end
-        return "".join([*pieces, text[start:]]) if pieces else text
+        return "".join([*pieces, text[start:]])
 
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
         token = self._known.tokens.get(text)
         if token is not None:
             return (token,)
+        if self._known.search.clear_text(text) is not None:
+            return ()
         spans = self._found(text)
         return self._hidden(text, spans) or _names(spans)
 
     def is_secret(self, name: str) -> bool:
         """Tell whether a member or header of this name is always secret."""
         return name in self._guarded
+
+    def names_secret(self, text: str) -> bool:
+        """Tell whether the name of a member that may not be repeated stands in a text."""
+        return any(name in text for name in self._guarded)
+
+    def since(self, number: int) -> list[tuple[str, str]]:
+        """Return the secrets that became known after so many others, each with its label, for the run's other processes."""
+        with self._known.lock:
+            later = list(self._known.tokens.items())[number:]
+        return [(value, token[1:].partition(":")[0]) for value, token in later]
 
     def request(self, body: JSON, name: str = "") -> JSON:
         """Return a request's document with its secret members replaced."""
@@ -153,7 +183,8 @@ class Redactor:
             case str() if name in self._secret and body not in self._known.harmless:
                 return self.remember(body, name)
             case str():
-                return self._known.tokens.get(body, body)
+                token = self._known.tokens.get(body)
+                return self._pseudonyms.replace(body) if token is None else token
         return body
 
     def learn(self, body: JSON, name: str = "") -> None:
@@ -198,7 +229,7 @@ class Redactor:
         for name, value in headers:
             low = name.lower()
             if low in self._public_headers:
-                shown[low] = self.scrub(value)
+                shown[sys.intern(low)] = self.scrub(value)
             else:
                 shown_name = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
                 shown[shown_name] = self._unknown(value, "header")
@@ -221,7 +252,7 @@ class Redactor:
     def _member(self, name: str) -> str:
         """Return a member's name, or a token where a server has put a secret into the name."""
         if name in self._public or name in self._secret:
-            return name
+            return sys.intern(name)  # each answer has its own copies of the same names
         if len(name) > _LONG_NAME or (len(name) > _SUSPECT_NAME and not _DIGITS.isdisjoint(name)):
             return self._unknown(name, "name")
         return self.scrub(name)
@@ -254,6 +285,13 @@ class Redactor:
             (begin, end, token or self._token(text[begin:end], "text"))
             for begin, end, token in self._known.search.find(text)
         ]
+
+    def _keep_clear(self, text: str) -> None:
+        """Remember that nothing was found in a text that may come again; not of one that says something else without its escapes."""
+        search = self._known.search
+        if search.clear.is_worth_keeping(text) and next(plainer(text), None) is None:
+            with self._known.lock:
+                search.keep_clear(text)
 
     def _hidden(self, text: str, spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
         """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
@@ -27,7 +27,7 @@ from kms_conformance.judging.every_exchange import (
     slowed_down,
     wire_findings,
 )
-from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
@@ -36,6 +36,7 @@ from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.eligibility import demand_leave, nearest
+from kms_conformance.run.late_secrets import scrubbed_exchange, scrubbed_expectation, scrubbed_finding
 from kms_conformance.run.outcomes import (
     CaseStopped,
     Inconclusive,
@@ -146,6 +147,14 @@ class CaseRun:
         """
         if self.is_one_by_one:
             return [request() for request in requests]
+        client = self.context.client
+        notes, first = client.hand_over(), requests[0]
+
+        def begin() -> Sent:
+            client.take_over(notes)
+            return first()
+
+        requests = [begin, *requests[1:]]
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
 
@@ -200,6 +209,13 @@ class CaseRun:
         self.recording.record("now", "", at=now.isoformat())
         return now
 
+    def clock_ahead(self) -> tuple[float, float]:
+        """Return how far the instance's clock is ahead of ours, and by how much that may be wrong, in seconds."""
+        before = time.time()
+        now = self.now().timestamp()
+        after = time.time()
+        return now - (before + after) / 2, (after - before) / 2
+
     def random_secret(self, size: int) -> Secret:
         """Return ``size`` random bytes in base64."""
         return Secret(base64.b64encode(self.random_bytes(size)).decode())
@@ -207,6 +223,8 @@ class CaseRun:
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation now and keep it for those who judge again."""
         self.unjudged.pop(exchange.id, None)
+        # The evidence shows pseudonyms, so what is expected of it names them as well.
+        expectation = scrubbed_expectation(expectation, self.context.redactor.without_persons)
         self.expectations.append(expectation)
         histories = CaseHistories(self.context.contract.about, self.exchanges)
         finding = judge(expectation, exchange, self.context.schemas, histories)
@@ -268,24 +286,9 @@ class CaseRun:
         See :mod:`kms_conformance.redaction.under_way`.
         """
         scrub = self.context.redactor.scrub
-        self.findings[:] = [
-            replace(
-                finding, expected=scrub(finding.expected), got=scrub(finding.got), curl=scrub(finding.curl)
-            )
-            for finding in self.findings
-        ]
-        # What a later answer has to hold may come from an earlier one.
-        self.expectations[:] = [
-            replace(expectation, members=tuple(_scrubbed(member, scrub) for member in expectation.members))
-            for expectation in self.expectations
-        ]
-        for place, exchange in enumerate(self.exchanges):
-            answer, sent = exchange.answer, exchange.sent
-            sent = replace(sent, url=scrub(sent.url), path=scrub(sent.path))
-            if answer is not None:
-                headers = {scrub(name): scrub(value) for name, value in answer.headers.items()}
-                answer = replace(answer, headers=headers, body=_each_text(answer.body, scrub))
-            self.exchanges[place] = replace(exchange, sent=sent, answer=answer)
+        self.findings[:] = [scrubbed_finding(finding, scrub) for finding in self.findings]
+        self.expectations[:] = [scrubbed_expectation(expectation, scrub) for expectation in self.expectations]
+        self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
         """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
@@ -363,18 +366,3 @@ class CaseRun:
             with contextlib.suppress(Exception):
                 undo()
         self.finished = time.time()
-
-
-def _scrubbed(member: Member, scrub: Callable[[str], str]) -> Member:
-    return replace(member, value=_each_text(member.value, scrub))
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a JSON value with every text and every name of a member changed."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list | tuple):
-        return type(value)(_each_text(entry, change) for entry in value)
-    if isinstance(value, dict):
-        return {change(name): _each_text(entry, change) for name, entry in value.items()}
-    return value

@@ -8,6 +8,7 @@ instance, before a case that notes how the instance was.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -51,7 +52,7 @@ def abandoned(contexts: Sequence[Context]) -> Iterator[tuple[Context, Thing]]:
     """Yield what dead runs have left, newest first, with the context of the contract that it belongs to."""
     for context in contexts:
         for thing in context.journal.abandoned(context.target.base_url):
-            if _owner(thing) == context.contract.id:
+            if owner_of(thing) == context.contract.id:
                 yield context, thing
 
 
@@ -59,18 +60,60 @@ def own(contexts: Sequence[Context]) -> Iterator[tuple[Context, Thing]]:
     """Yield what this run has left, newest first."""
     for context in contexts:
         for thing in context.journal.own(context.target.base_url):
-            if _owner(thing) == context.contract.id:
+            if owner_of(thing) == context.contract.id:
                 yield context, thing
 
 
-def put_right(left: Sequence[tuple[Context, Thing]]) -> list[str]:
-    """Undo each thing; return a line for each that resists."""
-    lines = ((thing, undo(context, thing)) for context, thing in left)
+def named_like_ours(contexts: Sequence[Context], instance: str) -> Iterator[tuple[Context, Thing]]:
+    """Yield what bears a name of the full shape that only this suite gives, whether the journal knows it or not.
+
+    Only the adapters that have ``named_like_ours`` can tell.
+    """
+    for context in contexts:
+        case = CaseRun(
+            context, CaseInfo("recovery", "Clean-up", context.contract.id, ()), instance, cleaning=True
+        )
+        find = getattr(adapter_of(context.contract)(case), "named_like_ours", None)
+        living = set(context.journal.living())
+        for thing in find() if find is not None else ():
+            if thing.run not in living:
+                yield context, thing
+
+
+def put_right(left: Sequence[tuple[Context, Thing]], *, wait: bool = True) -> list[str]:
+    """Undo each thing; return a line for each that resists.
+
+    What resists may yield after a documented while (``settles`` of the adapter, in seconds), so it is tried once more then if there is time to ``wait``.
+    """
+    first = [(context, thing, undo(context, thing)) for context, thing in left]
+    again = _after_a_while([(context, thing) for context, thing, why in first if why]) if wait else {}
+    lines = ((thing, why and again.get(thing.id, why)) for _, thing, why in first)
     return [
         f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}"
         for thing, why in lines
         if why
     ]
+
+
+def _after_a_while(resists: Sequence[tuple[Context, Thing]]) -> dict[int, str]:
+    """Wait, and undo things once more; return what came of those for which there was a wait."""
+    waited: set[tuple[str, str]] = set()
+    came: dict[int, str] = {}
+    for context, thing in resists:
+        seconds = float(getattr(adapter_of(context.contract), "settles", 0.0))
+        if not seconds or context.client.silent >= _NO_ANSWERS or seconds > context.target.max_wait:
+            continue
+        is_real = context.clock.overlaps
+        place = (context.contract.id, "" if is_real else thing.instance)
+        if place not in waited:
+            try:
+                # A real clock does not wait any more once the cases are done.
+                time.sleep(seconds) if is_real else context.clock.wait(thing.instance, seconds)
+            except SuiteError:
+                continue
+        waited.add(place)
+        came[thing.id] = undo(context, thing)
+    return came
 
 
 def put_back_shared(context: Context, instance: str) -> None:
@@ -111,7 +154,7 @@ def _kind(thing: Thing) -> str:
     return thing.kind.rpartition(":")[2]
 
 
-def _owner(thing: Thing) -> str:
+def owner_of(thing: Thing) -> str:
     """Return the system of a thing: ``<system>:<kind>``, or the first one."""
     owner, colon, _ = thing.kind.partition(":")
     return owner if colon else first_system().id

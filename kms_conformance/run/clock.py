@@ -59,7 +59,7 @@ class ControlledClock:
     def __init__(self, target: Target, take_turn: Callable[[], None] = lambda: None) -> None:
         # Its own connections, as many as there are cases: no call waits for another one's answer.
         self._url, self._take_turn = target.control_url, take_turn
-        transport = DeadlineTransport(target.timeout)
+        transport = DeadlineTransport(target.timeout, settings=target.connection)
         self._http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
     def wait(self, instance: str, seconds: float) -> None:

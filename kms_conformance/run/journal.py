@@ -181,6 +181,14 @@ class Journal:
         left = reversed(self.left_over(base_url))
         return [thing for thing in left if not self._is_own(thing.run) and not self._lives(thing.run)]
 
+    def living(self) -> list[str]:
+        """Return the runs that are at work with this journal, other than this one."""
+        if self.path is None:
+            return []
+        names = (path.name for path in self.path.parent.glob(f"{self.path.name}.*.alive"))
+        runs = (name.removeprefix(f"{self.path.name}.").removesuffix(".alive") for name in names)
+        return sorted(run for run in runs if not self._is_own(run) and self._lives(run))
+
     def own(self, base_url: str) -> list[Thing]:
         """Return what this run has left, newest first."""
         return [thing for thing in reversed(self.left_over(base_url)) if self._is_own(thing.run)]

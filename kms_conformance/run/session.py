@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.circumstances import circumstances, command_line
-from kms_conformance.run.cleanup import abandoned, own, put_right
+from kms_conformance.run.cleanup import abandoned, named_like_ours, own, owner_of, put_right
 from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
@@ -29,6 +29,7 @@ from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal, Thing
+from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
@@ -70,6 +71,8 @@ class Session:
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._gone_elsewhere = 0.0
+        self._told_secrets = 0
+        self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
@@ -153,6 +156,7 @@ class Session:
             public=about.get("public", ()),
             public_headers=about.get("public_headers", ()),
             sealed=about.get("sealed", ()),
+            personal=about.get("personal", ()),
             key=bytes.fromhex(self.options.key),
             kin=self.redactor,
         )
@@ -266,6 +270,19 @@ class Session:
         """Take in what became of a case that another process has run."""
         self._record.case_finished(result)
 
+    def new_secrets(self) -> list[list[str]]:
+        """Return the secrets that this process has learned since it was last asked, each with its label."""
+        told = self.redactor.since(self._told_secrets) if self.redactor is not None else []
+        self._told_secrets += len(told)
+        return [list(pair) for pair in told]
+
+    def learn_secrets(self, pairs: Iterable[Sequence[str]]) -> None:
+        """Take in secrets of another process of this run: a server may have repeated them to any of them."""
+        redactor = self.context(self.options.contracts[0]).redactor
+        for value, label in pairs:
+            redactor.remember(value, label)
+            self._has_foreign_secrets = True
+
     def expects(self, number: int) -> None:
         """Note how many cases are to run."""
         self._record.expects(number)
@@ -299,6 +316,9 @@ class Session:
     def outcome(self) -> Run:
         """Return the verdict object, and keep for the next run how many requests each case has sent."""
         self.expected.keep(self.results.values())
+        if self._has_foreign_secrets:
+            for result in self.results.values():
+                self._record.case_finished(scrubbed(result, self._clean))
         self._tell_outage()
         found = circumstances(self._traffic.document(), self._all_roles(), self.left)
         found["command_line"] = command_line(self.options.command_line, self._clean)
@@ -355,6 +375,23 @@ class Session:
         """Return what dead runs have left on this target, newest first."""
         return [thing for _, thing in abandoned(self._all())]
 
+    def living(self) -> list[str]:
+        """Return the runs that are at work with this journal."""
+        self._all()
+        assert self._journal is not None
+        return self._journal.living()
+
+    def named_like_ours(self) -> list[Thing]:
+        """Return what bears a name that only this suite gives, whether the journal knows it or not."""
+        return [thing for _, thing in named_like_ours(self._all(), self.target.instance)]
+
+    def put_right(self, things: Collection[Thing]) -> list[str]:
+        """Remove things, or put them back as they were; return a line for each that resists."""
+        contexts = {context.contract.id: context for context in self._all()}
+        return put_right(
+            [(contexts[owner_of(thing)], thing) for thing in things if owner_of(thing) in contexts]
+        )
+
     def recover(self) -> list[str]:
         """Remove what dead runs have left on this target, and restore what they had changed.
 
@@ -363,7 +400,7 @@ class Session:
         """
         if self.target.mode == READ_ONLY:
             return []
-        return put_right(list(abandoned(self._all())))
+        return put_right(list(abandoned(self._all())), wait=False)
 
     def tidy(self) -> list[str]:
         """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
@@ -380,7 +417,7 @@ class Session:
         left = list(own(self._all()))
         if left and not self._journal.last(_OTHER_PROCESSES):
             return [f"{len(left)} things: a process of this run is still at work"]
-        return put_right(left)
+        return put_right(left, wait=not self._record.recorded().interrupted)
 
     def _all(self) -> list[Context]:
         return [self.context(contract_id) for contract_id in self.options.contracts]

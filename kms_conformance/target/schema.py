@@ -12,6 +12,26 @@ from kms_conformance.system import systems
 _WAYS = ("", "_env", "_file")
 """How a secret is given: literally, by the name of an environment variable, or by that of a file."""
 
+# Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
+ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
+    "KMS_BASE_URL": ("base_url",),
+    "KMS_CONTRACT": ("contract",),
+    "KMS_INSTANCE": ("instance",),
+    "KMS_RESCUE_URL": ("rescue_url",),
+    "KMS_IAM_URL": ("iam", "url"),
+    "KMS_CONTROL_URL": ("control", "url"),
+    "KMS_REQUESTS_PER_SECOND": ("limits", "requests_per_second"),
+    "KMS_MAX_WAIT": ("limits", "max_wait"),
+    "KMS_TIMEOUT": ("limits", "timeout"),
+    "KMS_PATIENCE": ("limits", "patience"),
+    "KMS_CA_FILE": ("tls", "ca_file"),
+    "KMS_CLIENT_CERT": ("tls", "cert_file"),
+    "KMS_CLIENT_KEY": ("tls", "key_file"),
+    "KMS_PROXY": ("proxy", "url"),
+    "KMS_ALLOW": ("allow",),
+    "KMS_CAPABILITIES": ("capabilities",),
+}
+
 
 @cache
 def target_schema() -> Mapping[str, Any]:

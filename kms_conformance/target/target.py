@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 from kms_conformance.errors import (
     BadValueError,
-    MissingSecretError,
     TargetFileError,
     UnknownTargetKeyError,
     did_you_mean,
 )
-from kms_conformance.redaction.redactor import Secret
 from kms_conformance.system import System, default_systems, first_system, system_of, systems
-from kms_conformance.target.schema import secret_members, tables, target_schema
+from kms_conformance.target.connection import ConnectionSettings, connection_settings
+from kms_conformance.target.identity import Identity, identity_of
+from kms_conformance.target.schema import ENVIRONMENT, secret_members, tables, target_schema
 from kms_conformance.target.urls import checked_url, is_loopback, shown_url
 
 FRESH = "fresh"
@@ -38,39 +38,6 @@ DEFAULT_RATE = 20.0
 DEFAULT_MAX_WAIT = 360.0
 DEFAULT_TIMEOUT = 15.0
 DEFAULT_PATIENCE = 60.0
-
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-
-# Environment variable -> place in the target document; identities follow the pattern KMS_<NAME>_API_KEY.
-ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
-    "KMS_BASE_URL": ("base_url",),
-    "KMS_CONTRACT": ("contract",),
-    "KMS_INSTANCE": ("instance",),
-    "KMS_RESCUE_URL": ("rescue_url",),
-    "KMS_IAM_URL": ("iam", "url"),
-    "KMS_CONTROL_URL": ("control", "url"),
-    "KMS_REQUESTS_PER_SECOND": ("limits", "requests_per_second"),
-    "KMS_MAX_WAIT": ("limits", "max_wait"),
-    "KMS_TIMEOUT": ("limits", "timeout"),
-    "KMS_PATIENCE": ("limits", "patience"),
-    "KMS_ALLOW": ("allow",),
-    "KMS_CAPABILITIES": ("capabilities",),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Somebody the endpoint knows: an API key to fetch tokens with, a token, or secrets that its system names."""
-
-    name: str
-    api_key: Secret | None = None
-    token: Secret | None = None
-    more: Mapping[str, Secret] = field(default_factory=dict)
-
-    def secrets(self) -> dict[str, Secret]:
-        """Return the secrets by the member that holds each."""
-        named = {"api_key": self.api_key, "token": self.token, **self.more}
-        return {member: value for member, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +62,7 @@ class Target:
     patience: float = DEFAULT_PATIENCE
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedded: bool = False
+    connection: ConnectionSettings = field(default_factory=ConnectionSettings)
     main_url: str = ""
     mode: str = FULL
     unused: tuple[str, ...] = ()
@@ -171,11 +139,12 @@ class Target:
 
     def secrets(self) -> dict[str, str]:
         """Return every secret of the target with a label for its token."""
-        return {
+        of_identities = {
             str(value): member.replace("api_key", "apikey")
             for identity in self.identities.values()
             for member, value in identity.secrets().items()
         }
+        return {**self.connection.secrets(), **of_identities}
 
     def document(self) -> dict[str, Any]:
         """Return the target as a document with literal secrets, for a worker's pipe and nothing else."""
@@ -194,6 +163,7 @@ class Target:
             "capabilities": dict(self.capabilities),
             "allow": dict(self.allow),
             "limits": limits,
+            **self.connection.document(),
             **self.others,
         }
         for name, url in (("iam", self.iam_url), ("control", self.control_url)):
@@ -219,6 +189,8 @@ class Target:
                 for name, table in self.others.items()
             },
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
+            **({"proxy": self.connection.proxy} if self.connection.proxy else {}),
+            **({"insecure": True} if self.connection.insecure else {}),
             **({"mode": self.mode} if self.mode != FULL else {}),
         }
 
@@ -268,7 +240,7 @@ def build_target(
     timeout = _number("limits.timeout", limits.get("timeout"), low=0, exclusive=True)
     patience = _number("limits.patience", limits.get("patience"), low=0)
     identities = {
-        name: _identity(name, _check_table(f"identities.{name}", entry), base_url, environ)
+        name: identity_of(name, _check_table(f"identities.{name}", entry), base_url, environ)
         for name, entry in _table(document, "identities").items()
     }
     iam_url = _optional_url(_table(document, "iam"), "url", "iam.url")
@@ -280,6 +252,7 @@ def build_target(
         hint = "give the private endpoint, or leave rescue_url out."
         raise BadValueError("rescue_url", shown_url(rescue_url), "it is no other way in than base_url", hint)
     return Target(
+        connection=connection_settings(document, environ, (base_url, iam_url, *_other_urls(document))),
         base_url=base_url,
         instance=_instance("instance", document.get("instance"), system),
         contract=system.id,
@@ -295,6 +268,12 @@ def build_target(
         patience=DEFAULT_PATIENCE if patience is None else patience,
         others={name: _other(name, document[name]) for name in systems() if name in document},
     )
+
+
+def _other_urls(document: Mapping[str, Any]) -> list[str]:
+    return [
+        str(_table(document, name)["base_url"]) for name in systems() if "base_url" in document.get(name, ())
+    ]
 
 
 def _other(name: str, value: Any) -> Mapping[str, Any]:
@@ -393,90 +372,6 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
         else:
             merged[key] = value
     return merged
-
-
-def _identity(name: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]) -> Identity:
-    _demand_texts(name, entry)
-    api_key = _secret(name, "api_key", entry, base_url, environ)
-    token = _secret(name, "token", entry, base_url, environ)
-    secrets = {member: _secret(name, member, entry, base_url, environ) for member in secret_members()}
-    more = {member: value for member, value in secrets.items() if value is not None}
-    if api_key is None and token is None and not more:
-        raise MissingSecretError(name, "the table names none")
-    if api_key is not None and token is not None:
-        given = [key for key in entry if key.startswith(("api_key", "token"))]
-        why = "it has an API key and a token, and only one of them can be used"
-        raise BadValueError(
-            f"identities.{name}", ", ".join(_flagless(key) for key in given), why, "leave one of them out."
-        )
-    return Identity(name, api_key=api_key, token=token, more=more)
-
-
-def _demand_texts(name: str, entry: Mapping[str, Any]) -> None:
-    """Refuse a value of an identity that is no text; it may be a secret, so only its kind is told."""
-    for key, value in entry.items():
-        if not isinstance(value, str):
-            kind = (
-                "a list"
-                if isinstance(value, list)
-                else "a table"
-                if isinstance(value, Mapping)
-                else "no text"
-            )
-            raise BadValueError(
-                f"identities.{name}.{key}",
-                "…",
-                f"it must be a text, and it is {kind}",
-                'write it in quotes: "..."',
-            )
-
-
-def _flagless(key: str) -> str:
-    return f"--{key.removesuffix('_flag').replace('_', '-')}" if key.endswith("_flag") else key
-
-
-def _secret(
-    identity: str, member: str, entry: Mapping[str, Any], base_url: str, environ: Mapping[str, str]
-) -> Secret | None:
-    if f"{member}_flag" in entry:
-        value = str(entry[f"{member}_flag"]).strip()
-    elif f"{member}_env" in entry:
-        value = _of_variable(identity, member, str(entry[f"{member}_env"]), environ)
-    elif f"{member}_file" in entry:
-        value = _of_file(identity, str(entry[f"{member}_file"]))
-    elif member in entry:
-        if not is_loopback(base_url):
-            raise MissingSecretError(identity, f"a literal {member} is accepted for loopback addresses only")
-        value = str(entry[member]).strip()
-        if not value:
-            raise MissingSecretError(identity, f"its {member} is empty")
-    else:
-        return None
-    value = value.removeprefix("Bearer ").strip() if member == "token" else value
-    if not value.isascii() or not value.isprintable():
-        raise MissingSecretError(identity, f"its {member} holds signs that no header can carry")
-    return Secret(value)
-
-
-def _of_variable(identity: str, member: str, variable: str, environ: Mapping[str, str]) -> str:
-    value = environ.get(variable, "").strip()
-    if not value:
-        # Somebody may have put the secret itself where its variable belongs.
-        shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
-        raise MissingSecretError(
-            identity, f"the environment variable{shown} that {member}_env names is not set"
-        )
-    return value
-
-
-def _of_file(identity: str, path: str) -> str:
-    try:
-        value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError, ValueError):
-        raise MissingSecretError(identity, f"the file {path!r} cannot be read") from None
-    if not value:
-        raise MissingSecretError(identity, f"the file {path!r} is empty")
-    return value
 
 
 def _instance(name: str, value: Any, system: System) -> str:

@@ -109,14 +109,25 @@ def beyond(content: bytes) -> str:
         match.end() - match.start() > LONGEST_TEXT for match in _TEXT.finditer(content)
     ):
         return _TOO_LONG
-    if _values(content) > MOST_VALUES and _values(_TEXT.sub(b"", content)) > MOST_VALUES:
+    if _values(content) > MOST_VALUES and _has_too_many(content):
         return _TOO_MANY
     return ""
 
 
-def _values(content: bytes) -> int:
-    """Return how many values a document has at most: each stands behind one of these signs."""
-    return content.count(b",") + content.count(b"[") + content.count(b"{")
+def _has_too_many(content: bytes) -> bool:
+    """Tell whether a document has too many values, not counting the signs that stand in its texts."""
+    number = end = 0
+    for text in _TEXT.finditer(content):
+        number += _values(content, end, text.start())
+        end = text.end()
+        if number > MOST_VALUES:
+            return True
+    return number + _values(content, end) > MOST_VALUES
+
+
+def _values(content: bytes, start: int = 0, end: int | None = None) -> int:
+    """Return how many values a part of a document has at most: each stands behind one of these signs."""
+    return sum(content.count(sign, start, end) for sign in (b",", b"[", b"{"))
 
 
 def json_document(content: bytes | None, *, lenient: bool = False, as_it_is: bool = False) -> JSON:

@@ -12,11 +12,13 @@ import json
 import logging
 import math
 import re
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import SuiteError
 from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSURE, Exchange, Received, Sent
 from kms_conformance.redaction.redactor import Redactor, describe
+from kms_conformance.redaction.variants import SHORTEST
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
@@ -48,6 +51,7 @@ __all__ = ["Client", "Recorded", "Reply", "Request", "form_of"]
 
 LONGEST_TEXT = 2000
 LONGEST_SEARCH = 64 * 1024
+_MEMBER = re.compile(r'"(\w{1,40})"\s*:\s*"((?:[^"\\]++|\\.)*+)', re.DOTALL)
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -74,7 +78,7 @@ class Client:
         for name in _LOG_HEADERS:
             # Whoever runs pytest may ask for the debug level of everything.
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic)
+        self._transport = DeadlineTransport(target.timeout, traffic=self.traffic, settings=target.connection)
         self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self._concurrency_limit = ConcurrencyLimit()
@@ -224,6 +228,16 @@ class Client:
         """Keep what happens between two requests of a case: the exchange of the next one tells it."""
         self._between.notes = [*getattr(self._between, "notes", ()), [what, *how]]
 
+    def hand_over(self) -> Sequence[list[Any]]:
+        """Give away what has happened in this thread since the last request: another one sends the next."""
+        notes: Sequence[list[Any]] = getattr(self._between, "notes", ())
+        self._between.notes = ()
+        return notes
+
+    def take_over(self, notes: Sequence[list[Any]]) -> None:
+        """Take what has happened in another thread since its last request."""
+        self._between.notes = notes
+
     def noted(self) -> dict[str, str]:
         """Return what has happened in this thread since the last request, as a note of the next exchange."""
         notes, self._between.notes = getattr(self._between, "notes", ()), ()
@@ -234,7 +248,12 @@ class Client:
         self.take_turn()
         url = urlsplit(self.target.base_url)
         return exchange_bytes(
-            url.hostname or "", url.port, data, tls=url.scheme == "https", seconds=self.target.timeout
+            url.hostname or "",
+            url.port,
+            data,
+            tls=url.scheme == "https",
+            seconds=self.target.timeout,
+            settings=self.target.connection,
         )
 
     def user_agent(self, case: str) -> str:
@@ -276,18 +295,23 @@ class Client:
             content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
                 "utf-8", "surrogatepass"
             )
-        url = (request.base_url or self.target.base_url) + request.path
-        params, notes = request.params or None, {}
-        built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
-        if request.token == "":
+        url = _url((request.base_url or self.target.base_url) + request.path)
+        params = request.params or None
+        if request.token == "" and self.authorizer.signs:
+            built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
             final = FinalRequest(request.method, str(built.url), dict(built.headers), content or b"")
             added = self.authorizer.headers(request.identity or self.principal, final)
-            notes = self.authorizer.notes(added)
-        else:
-            added = {} if request.token is None else {self.authorizer.header: request.token}
-        headers |= added
-        built.headers.update(added)
-        return headers, built, notes
+            built.headers.update(added)
+            return headers | added, built, self.authorizer.notes(added)
+        if request.token == "":
+            headers |= self.authorizer.token_header(request.identity or self.principal)
+        elif request.token is not None:
+            headers[self.authorizer.header] = request.token
+        return (
+            headers,
+            httpx.Request(request.method, url, headers=headers, params=params, content=content),
+            {},
+        )
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)
@@ -360,7 +384,7 @@ class Client:
         ]
         named = {self.authorizer.header, "authorization"}
         shown = {
-            name.lower(): value if name.lower() in named else redactor.scrub(value)
+            sys.intern(name.lower()): value if name.lower() in named else redactor.scrub(value)
             for name, value in headers.items()
         }
         secret: set[str] = set(sealed)
@@ -369,14 +393,16 @@ class Client:
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
             shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
             secret |= redactor.tokens_of([credential])
+        text = None if request.raw is None else self._shown(request.raw)
         secret |= redactor.tokens_of(redactor.guarded(request.body))
+        secret |= redactor.tokens_of(self._guarded_in(request.raw))
         sent = Sent(
             method=request.method,
             url=redactor.scrub(str(built.url)),
             path=redactor.scrub(built.url.path),
             headers=shown,
             body=body,
-            text=None if request.raw is None else self._shown(request.raw),
+            text=text,
             secrets=frozenset(secret),
         )
         answer = None
@@ -430,9 +456,32 @@ class Client:
             text = ""
         with contextlib.suppress(ValueError, RecursionError):
             self.redactor.request(json.loads(text))  # its secrets are known from here on
+        for value in self._guarded_in(raw):
+            self.redactor.remember(value, "secret")
         if text and len(text) <= LONGEST_TEXT:
             return self.redactor.scrub(text)
         return f"<{len(raw)} bytes>"
+
+    def _guarded_in(self, raw: bytes | None) -> list[str]:
+        """Return the values of a hand-made body that an answer may not repeat; it need not be whole, nor JSON."""
+        text = "" if raw is None else raw.decode("utf-8", "replace")
+        members = _MEMBER.findall(text) if self.redactor.names_secret(text) else []
+        values = [_plain(value) for name, value in members if self.redactor.is_secret(name)]
+        return [value for value in values if len(value) >= SHORTEST]
+
+
+def _plain(value: str) -> str:
+    """Return the text that stands between quotation marks, without its escapes."""
+    try:
+        return str(json.loads(f'"{value}"', strict=False))
+    except ValueError:
+        return value
+
+
+@lru_cache(maxsize=2048)
+def _url(text: str) -> httpx.URL:
+    """Return an address that was read before: reading one takes longer than all else of a request's making."""
+    return httpx.URL(text)
 
 
 def form_of(value: str) -> str:

@@ -17,7 +17,9 @@ from contextlib import suppress
 
 import httpx
 
+from kms_conformance.target.connection import ConnectionSettings
 from kms_conformance.transport.body import UnfitAnswerError
+from kms_conformance.transport.dialing import DIRECT, dial
 from kms_conformance.transport.parsing import CUT, NOT_HTTP, ParsedAnswer
 from kms_conformance.transport.tls import authorities
 from kms_conformance.transport.traffic import Traffic
@@ -49,9 +51,11 @@ class _Connection:
 
     __slots__ = ("_socket", "last")
 
-    def __init__(self, place: Place, until: float, traffic: Traffic) -> None:
+    def __init__(
+        self, place: Place, until: float, traffic: Traffic, settings: ConnectionSettings = DIRECT
+    ) -> None:
         scheme, host, port = place
-        self._socket = socket.create_connection((host, port), _left(until))
+        self._socket = dial(host, port, settings, _left(until), tls=scheme == "https")
         self.last = time.monotonic()
         server = f"{host}:{port}"
         try:
@@ -59,7 +63,7 @@ class _Connection:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if scheme == "https":
                 self._socket.settimeout(_left(until))
-                secured = authorities().wrap_socket(self._socket, server_hostname=host)
+                secured = authorities(settings).wrap_socket(self._socket, server_hostname=host)
                 self._socket = secured
                 traffic.secured(server, secured)
         except BaseException:
@@ -106,13 +110,16 @@ class DeadlineTransport(httpx.BaseTransport):
     Safe between threads: each request has a connection of its own as long as it needs one, and none waits for another.
     """
 
-    def __init__(self, seconds: float, *, traffic: Traffic | None = None) -> None:
+    def __init__(
+        self, seconds: float, *, traffic: Traffic | None = None, settings: ConnectionSettings = DIRECT
+    ) -> None:
+        self._settings = settings
         self._traffic = traffic or Traffic()
         self._seconds = seconds
         self._idle: dict[Place, list[_Connection]] = {}
         self._lock = threading.Lock()
         self._closed = False
-        authorities()  # whoever has named the wrong ones is told so at once
+        authorities(settings)  # whoever has named the wrong ones is told so at once
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; timeouts and broken connections come as :class:`httpx.TransportError`."""
@@ -121,7 +128,7 @@ class DeadlineTransport(httpx.BaseTransport):
         if url.scheme not in {"http", "https"}:
             raise httpx.UnsupportedProtocol("the URL is neither http nor https", request=request)
         place = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
-        content = _encoded(request)
+        content = _encoded(request, self._settings)
         connection = self._connection(place, request, until)
         parsed = ParsedAnswer(head=request.method == "HEAD")
         try:
@@ -153,7 +160,7 @@ class DeadlineTransport(httpx.BaseTransport):
                 return kept
             kept.close()
         try:
-            return _Connection(place, until, self._traffic)
+            return _Connection(place, until, self._traffic, self._settings)
         except TimeoutError:
             raise httpx.ConnectTimeout("no connection in time", request=request) from None
         except (OSError, UnicodeError) as error:
@@ -192,13 +199,19 @@ def _exchange(
         raise UnfitAnswerError(parsed.trouble, request=request)
 
 
-def _encoded(request: httpx.Request) -> bytes:
+def _encoded(request: httpx.Request, settings: ConnectionSettings) -> bytes:
     """Return the bytes of a request, head and body."""
     stream = request.stream
     assert isinstance(stream, Iterable)
     body = b"".join(stream)
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%s: %s" % header for header in request.headers.raw]
+    place = request.url.raw_path
+    more: list[tuple[bytes, bytes]] = []
+    if request.url.scheme == "http" and settings.proxy_to(request.url.host) is not None:
+        place = b"http://" + request.url.netloc + place  # RFC 9112, section 3.2.2
+        if settings.proxy_authorization:
+            more.append((b"proxy-authorization", settings.proxy_authorization.encode("latin-1")))
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), place)]
+    lines += [b"%s: %s" % header for header in (*request.headers.raw, *more)]
     if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
         raise httpx.LocalProtocolError("a line break in the head of a request", request=request)
     return b"\r\n".join([*lines, b"", body])

@@ -9,6 +9,8 @@ import httptools
 from kms_conformance.transport.body import LARGEST_BODY, LARGEST_HEAD, MOST_HEADERS, TOO_LARGE, TOO_LONG_HEAD
 
 _BODYLESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+_MOST_FRAMES = 1024 * 1024
+"""How many bytes of an answer may be neither head nor body: lengths of chunks, and what follows them."""
 CUT = "a connection closed before the answer was complete"
 NOT_HTTP = "an answer that is not HTTP"
 
@@ -46,7 +48,7 @@ class ParsedAnswer:
         # What the parser keeps for itself: a header without end, or pieces of a body that are all frame.
         if not self._headed and self._fed > LARGEST_HEAD + len(data) and not self.done:
             self.fail(TOO_LONG_HEAD)
-        elif self._fed > 2 * LARGEST_BODY and not self.done:
+        elif self._fed - self._size > _MOST_FRAMES and not self.done:
             self.fail(TOO_LARGE)
 
     def ended(self) -> None:

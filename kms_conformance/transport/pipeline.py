@@ -13,12 +13,15 @@ import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from kms_conformance.target.connection import ConnectionSettings
 from kms_conformance.transport.body import UnfitAnswerError, beyond, unpacked
 from kms_conformance.transport.deadline import acknowledge_at_once
+from kms_conformance.transport.dialing import DIRECT, dial
 from kms_conformance.transport.outage import LATE, NO_CONNECTION
 from kms_conformance.transport.parsing import ParsedAnswer
 from kms_conformance.transport.retry import from_gateway, gateway_pause, pause
@@ -88,24 +91,34 @@ class Sender:
     """
 
     def __init__(
-        self, base_url: str, timeout: float, waits: Callable[[float], None] = lambda _: None
+        self,
+        base_url: str,
+        timeout: float,
+        waits: Callable[[float], None] = lambda _: None,
+        settings: ConnectionSettings = DIRECT,
     ) -> None:
-        self._waits = waits
+        self._waits, self._settings = waits, settings
         url = urlsplit(base_url)
         tls = url.scheme == "https"
         self._host, self._port = url.hostname or "", url.port or (443 if tls else 80)
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self._authority = shown if url.port is None else f"{shown}:{url.port}"
         self._prefix = url.path.rstrip("/")
-        self._tls = authorities() if tls else None
+        self._tls = authorities(settings) if tls else None
+        self._more: dict[str, str] = {}
+        if not tls and settings.proxy_to(self._host) is not None:
+            self._prefix = f"http://{self._authority}{self._prefix}"
+            if settings.proxy_authorization:
+                self._more["proxy-authorization"] = settings.proxy_authorization
         self._timeout = timeout
 
     def _new_connection(self) -> _Connection:
-        return _Connection(self._host, self._port, self._tls, self._timeout)
+        return _Connection(self._host, self._port, self._tls, self._timeout, self._settings)
 
     async def _send_with_retries(
         self, connection: _Connection, outgoing: Outgoing, turn: Turn | None
     ) -> SendResult:
+        outgoing = replace(outgoing, headers={**outgoing.headers, **self._more})
         content = outgoing.encode(self._authority, self._prefix)
         outages = 0
         for tried in itertools.count(1):
@@ -133,8 +146,9 @@ class SerialSender(Sender):
         timeout: float,
         take_turn: Callable[[], None] = lambda: None,
         waits: Callable[[float], None] = lambda _: None,
+        settings: ConnectionSettings = DIRECT,
     ) -> None:
-        super().__init__(base_url, timeout, waits)
+        super().__init__(base_url, timeout, waits, settings)
         self._take_turn = take_turn
         self._loop = asyncio.new_event_loop()
         self._kept = self._new_connection()
@@ -163,8 +177,9 @@ class ParallelSender(Sender, Generic[Job]):
         timeout: float,
         connections: int = CONNECTIONS,
         waits: Callable[[float], None] = lambda _: None,
+        settings: ConnectionSettings = DIRECT,
     ) -> None:
-        super().__init__(base_url, timeout, waits)
+        super().__init__(base_url, timeout, waits, settings)
         self._connections = connections
 
     def run(
@@ -214,8 +229,15 @@ class ParallelSender(Sender, Generic[Job]):
 class _Connection:
     """One connection, opened when needed and opened again when the other side has closed it."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> None:
-        self._where: dict[str, Any] = {"host": host, "port": port, "ssl": tls}
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        timeout: float,
+        settings: ConnectionSettings = DIRECT,
+    ) -> None:
+        self._host, self._port, self._tls, self._settings = host, port, tls, settings
         self._timeout = timeout
         self._protocol: _HttpProtocol | None = None
 
@@ -239,13 +261,22 @@ class _Connection:
             self.close()
         return answer
 
+    async def _where(self) -> dict[str, Any]:
+        """Return how asyncio gets to the server."""
+        if self._settings.proxy_to(self._host) is None:
+            return {"host": self._host, "port": self._port, "ssl": self._tls}
+        way = partial(dial, self._host, self._port, self._settings, self._timeout, tls=self._tls is not None)
+        line = await asyncio.get_running_loop().run_in_executor(None, way)
+        line.setblocking(False)
+        return {"sock": line, "ssl": self._tls, "server_hostname": self._host if self._tls else None}
+
     async def _once(self, content: bytes, *, head: bool) -> SendResult:
         if self._protocol is None or not self._protocol.usable:
             self.close()
             try:
                 async with asyncio.timeout(self._timeout):
                     _, self._protocol = await asyncio.get_running_loop().create_connection(
-                        _HttpProtocol, **self._where
+                        _HttpProtocol, **await self._where()
                     )
             except TimeoutError:
                 return SendResult(trouble=f"{LATE} {self._timeout:g} s")

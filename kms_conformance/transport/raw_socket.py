@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import suppress
 
 import httptools
 
+from kms_conformance.target.connection import ConnectionSettings
 from kms_conformance.transport.body import LARGEST_BODY, MOST_HEADERS
+from kms_conformance.transport.dialing import DIRECT, dial
 from kms_conformance.transport.tls import authorities
 
 _SILENCE = 1.5
@@ -53,13 +54,19 @@ class RawAnswers:
 
 
 def exchange_bytes(
-    host: str, port: int | None, content: bytes, *, tls: bool, seconds: float = 15.0
+    host: str,
+    port: int | None,
+    content: bytes,
+    *,
+    tls: bool,
+    seconds: float = 15.0,
+    settings: ConnectionSettings = DIRECT,
 ) -> tuple[bytes, str]:
     """Send bytes and read until the other side closes, falls silent or has spoken for some ``seconds``; return what came and what went wrong."""
-    context = authorities() if tls else None
+    context = authorities(settings) if tls else None
     received, until = bytearray(), time.monotonic() + seconds
     try:
-        plain = socket.create_connection((host, port or (443 if tls else 80)), timeout=_SILENCE * 2)
+        plain = dial(host, port or (443 if tls else 80), settings, _SILENCE * 2, tls=tls)
         with plain, context.wrap_socket(plain, server_hostname=host) if context else plain as line:
             line.settimeout(_SILENCE)
             line.sendall(content)

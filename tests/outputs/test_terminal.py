@@ -39,7 +39,7 @@ def test_what_the_run_did_is_told(realistic: Callable[[int, int], Run]) -> None:
     """Things left behind, requests, retries, clock and roles stand between the failures and the report."""
     text = " ".join(" ".join(summary_lines(realistic(40, 2), "out")).split())
     assert (
-        "left behind key kmsct-1 in instance 7f1d: it is still there (403) (`kms-conformance sweep` tries"
+        "left behind key kmsct-1 in instance 7f1d: it is still there (403) (`kms-conformance sweep --yes` tries"
         in text
     )
     assert "requests 90, 3 answered by 429 and sent again after 4.5 s in all" in text

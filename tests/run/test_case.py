@@ -21,7 +21,7 @@ from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.options import Options
 from kms_conformance.run.outcomes import Inconclusive
 from kms_conformance.run.session import Session
-from kms_conformance.target.target import Identity
+from kms_conformance.target.identity import Identity
 from kms_reference.server import Server
 
 Body = Callable[[Any], object]

@@ -108,7 +108,7 @@ def test_killed_anywhere(reference: Server, instance: Instance, tmp_path: Path, 
         code = proxy.victim.wait(60)
         proxy.victim = None
         swept = subprocess.run(
-            [*command, "sweep", "--target", str(target)],
+            [*command, "sweep", "--yes", "--target", str(target)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -147,7 +147,7 @@ def test_a_living_run_is_left_alone(reference: Server, instance: Instance, tmp_p
     living.created(row, instance.make_key(name))
 
     done = subprocess.run(
-        [sys.executable, "-m", "kms_conformance", "sweep", "--target", str(target)],
+        [sys.executable, "-m", "kms_conformance", "sweep", "--yes", "--target", str(target)],
         cwd=tmp_path,
         capture_output=True,
         text=True,

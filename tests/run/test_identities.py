@@ -12,7 +12,8 @@ from runs import bench_of, served_target
 from kms_conformance.errors import ExitCode, PreflightRefusedError, SameIdentityError, SuiteError
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.identities import demand_identities
-from kms_conformance.target.target import Identity, Target
+from kms_conformance.target.identity import Identity
+from kms_conformance.target.target import Target
 from kms_reference.server import Server
 from kms_reference.target import write_target
 
@@ -59,7 +60,7 @@ def test_one_person_twice(reference: Server, name: str) -> None:
 
 def test_same_subject_of_two_tokens(reference: Server) -> None:
     """Two tokens of one person are told by their subject, though the tokens themselves differ."""
-    assert reference.world is not None
+    assert reference.server_state is not None
     issuer = reference.server_state.issuer
     manager = issuer.named("manager")
     target = target_with(reference)

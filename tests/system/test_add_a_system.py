@@ -167,7 +167,8 @@ def test_killed_runs_are_cleaned_up(command: Command, installed: Path, tmp_path:
         )
         subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
         ended = command(
-            *("sweep", "--target", "target.toml", "--journal", "journal.sqlite"), PYTHONPATH=str(installed)
+            *("sweep", "--yes", "--target", "target.toml", "--journal", "journal.sqlite"),
+            PYTHONPATH=str(installed),
         )
         assert (ended.code, server.keys) == (0, {}), ended.output
 

@@ -22,8 +22,9 @@ from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.every_exchange import needs_no_envelope, slowed_down, wire_findings
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.system import Authorization, System, system_of, systems
+from kms_conformance.target.identity import Identity
 from kms_conformance.target.schema import target_schema
-from kms_conformance.target.target import Identity, Target, build_target
+from kms_conformance.target.target import Target, build_target
 from kms_conformance.transport.authorization import FinalRequest
 from kms_conformance.transport.client import Client, Request
 

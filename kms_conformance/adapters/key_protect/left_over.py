@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
 
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
@@ -10,6 +14,22 @@ from kms_conformance.run.adapter import GONE
 from kms_conformance.run.journal import Thing
 
 _NAMED = {"ring", "kmip_adapter"}
+_LISTED = (("key", "/keys", "name"), ("ring", "/key_rings", "id"), ("kmip_adapter", "/kmip_adapters", "name"))
+_PAGE = 200
+OURS = re.compile(
+    r"kmsct-[0-9a-f]{8}-(?:"
+    r"[a-z]+-[^/]+-[0-9a-f]{6}[0-9]{3}"  # of a key
+    r"|[a-z_]{1,8}-[0-9a-f]{8}-[0-9]+"  # of an alias, a ring, an adapter
+    r")"
+)
+"""Names of the full shape that the suite gives: run, kind, case, digest and number."""
+
+
+def _seconds(date: object) -> float:
+    try:
+        return datetime.fromisoformat(str(date)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 class UnsureError(Exception):
@@ -18,6 +38,53 @@ class UnsureError(Exception):
 
 class LeftOver(Keys, Network):
     """Clean-up after somebody else."""
+
+    settles = 31.0
+    """Seconds after which a key that was disabled can be enabled again, and so be deleted by two."""
+
+    def named_like_ours(self) -> list[Thing]:
+        """Return the keys, rings and adapters whose names have the full shape that only this suite gives.
+
+        Raises :class:`UnsureError` where they cannot be listed.
+        """
+        found: list[Thing] = []
+        for kind, path, member in _LISTED:
+            found += [
+                Thing(
+                    0,
+                    name[6:14],
+                    self.case.context.target.base_url,
+                    self.case.instance,
+                    kind,
+                    name,
+                    ref,
+                    "created",
+                    at,
+                    "",
+                )
+                for name, ref, at in self._listed(path, member)
+                if OURS.fullmatch(name)
+            ]
+        return found
+
+    def _listed(self, path: str, member: str) -> Iterator[tuple[str, str, float]]:
+        """Yield name, reference and time of creation (seconds since the epoch) of what a list shows."""
+        for start in itertools.count(0, _PAGE):
+            answer = self.request("GET", path, params={"limit": _PAGE, "offset": start})
+            resources = (
+                answer.body.get("resources", []) if answer.ok and isinstance(answer.body, dict) else None
+            )
+            if not isinstance(resources, list):
+                if answer.status in GONE or start:
+                    return
+                raise UnsureError(f"{path} cannot be listed ({answer.exchange.outcome})")
+            for entry in resources:
+                if isinstance(entry, dict):
+                    name, thing = str(entry.get(member)), str(entry.get("id"))
+                    ref = thing if path == "/keys" else f"{path}/{name}"
+                    yield name, ref, _seconds(entry.get("creationDate", entry.get("created_at")))
+            if len(resources) < _PAGE:
+                return
 
     def undo(self, thing: Thing) -> bool:
         """Remove or put back what a row of the journal describes; return whether nothing is left of it.

@@ -7,6 +7,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, step
 from kms_conformance.adapters.key_protect.keys import Key
+from kms_conformance.redaction.pseudonyms import MARK
 from kms_conformance.run.answer import Answer
 
 INPUT = f"{TYPE}registration_input+json"
@@ -18,7 +19,11 @@ class Registrations(Base):
     def crn(self) -> str:
         """Return the name of a bucket that nobody has, as the resource of a registration."""
         random_bytes = self.case.random_bytes
-        account, instance = random_bytes(16).hex(), uuid.UUID(bytes=random_bytes(16), version=4)
+        # An account of nobody, so it is shown as it is: it begins as pseudonyms do.
+        account, instance = (
+            MARK + random_bytes(16).hex()[len(MARK) :],
+            uuid.UUID(bytes=random_bytes(16), version=4),
+        )
         return f"crn:v1:bluemix:public:cloud-object-storage:global:a/{account}:{instance}:bucket:{self.short_name('bucket')}"
 
     def create_registration(self, key: Key | str, crn: str, **members: Any) -> Answer:
