@@ -109,7 +109,9 @@ class CasePreparation:
             key = makers[kind](**members)
         else:
             material = self.kms.key_material()
-            parcel = inside.parcel(self.kms.import_token(), str(material))
+            token = self.kms.import_token()
+            parcel = inside.parcel(token, str(material))
+            self.prepared.marks["parcel"] = inside.parcel(token, str(self.kms.key_material())).members()
             made = inside.create_root_key(**members, **parcel.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
