@@ -43,6 +43,8 @@ class CasePreparation:
             "new_certificate": kms.short_name("cert"),
             "new_crn": kms.crn() + "-new",
             "soon": kms.later(30 * _DAY),
+            # Beyond the seconds that 32 bits count.
+            "far": kms.later(20 * 365 * _DAY),
         }
         # The same moment as `soon`, as a clock two hours east of Greenwich shows it.
         marks["soon_east"] = kms.later(30 * _DAY + 2 * _HOUR).replace("Z", "+02:00")
