@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page format constraints bench bench-network clean
+.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page sample format constraints bench bench-network clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -54,6 +54,10 @@ model-check: $(READY)
 # How much of the source pages a run puts to the test: docs/coverage.md.
 coverage-page: $(READY)
 	PYTHONPATH=. $(BIN)/python tests/proof/coverage_page.py
+
+# The report in reports/sample, which a change of cases, contracts or outputs makes stale.
+sample: $(READY)
+	$(BIN)/python tests/proof/sample.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

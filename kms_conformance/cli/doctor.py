@@ -49,7 +49,7 @@ def command(profile: str, mode: str | None, journal: Path, *, as_json: bool, **f
     except SuiteError as error:
         if not as_json:
             raise
-        found = [of_error(error, "target")]
+        findings = [of_error(error, "target")]
     else:
         options = Options(
             profile=Profile(profile),
@@ -58,16 +58,18 @@ def command(profile: str, mode: str | None, journal: Path, *, as_json: bool, **f
             fuzz=fuzz_options({}, profile),
             mode=mode or "",
         )
-        session = Session(options, replace(target, timeout=min(target.timeout, _PATIENCE)))
+        session = Session(options, replace(target, timeout=min(target.timeout, _PATIENCE), patience=0.0))
         try:
-            found = examine(session, thoroughly=True, plan=lambda: planned(session, [])[0], profile=profile)
+            findings = examine(
+                session, thoroughly=True, plan=lambda: planned(session, [])[0], profile=profile
+            )
             shown = {**session.target.public(), "mode": session.target.mode}
         finally:
             session.close()
     if as_json:
-        document = document_of(found, shown, profile=profile, seconds=time.monotonic() - begun)
+        document = document_of(findings, shown, profile=profile, seconds=time.monotonic() - begun)
         click.echo(json.dumps(document, indent=1))
     else:
-        for line in lines_of(found):
+        for line in lines_of(findings):
             click.echo(line)
-    sys.exit(exit_code_of(found))
+    sys.exit(exit_code_of(findings))

@@ -50,7 +50,7 @@ def diagnose(url: str, seconds: float) -> Finding | None:
         url, parts.hostname or "", parts.port or (443 if tls else 80), tls, time.monotonic() + seconds
     )
     try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return place.problem(
             "name-resolution",
@@ -59,29 +59,29 @@ def diagnose(url: str, seconds: float) -> Finding | None:
         )
     connection = None
     problem = None
-    for family, kind, number, _, address in found:
+    for family, kind, number, _, address in addresses:
         connection = socket.socket(family, kind, number)
         connection.settimeout(place.left)
         try:
             connection.connect(address)
-        except OSError as wrong:
+        except OSError as error:
             connection.close()
-            problem = _of_network(place, address[0], wrong)
+            problem = _of_network(place, address[0], error)
             continue
         with connection:
             return _of_tls(place, connection) if tls else None
     return problem
 
 
-def _of_network(place: _Place, address: object, wrong: OSError) -> Finding:
+def _of_network(place: _Place, address: object, error: OSError) -> Finding:
     where = f"{address} port {place.port}"
-    if isinstance(wrong, ConnectionRefusedError):
+    if isinstance(error, ConnectionRefusedError):
         return place.problem(
             "tcp-refused",
             f"no connection (nothing listens at {where})",
             "check the port in base_url, and that the server is up",
         )
-    if isinstance(wrong, TimeoutError):
+    if isinstance(error, TimeoutError):
         return place.problem(
             "tcp-timeout",
             f"no connection in time (nothing came back from {where})",
@@ -89,7 +89,7 @@ def _of_network(place: _Place, address: object, wrong: OSError) -> Finding:
         )
     return place.problem(
         "tcp",
-        f"no connection ({(wrong.strerror or type(wrong).__name__).lower()}, {where})",
+        f"no connection ({(error.strerror or type(error).__name__).lower()}, {where})",
         "check the network between here and base_url",
     )
 
@@ -101,10 +101,10 @@ def _of_tls(place: _Place, connection: socket.socket) -> Finding | None:
                 secure.settimeout(min(_LISTEN, place.left))
                 with suppress(TimeoutError):
                     secure.recv(1)
-    except ssl.SSLCertVerificationError as wrong:
-        return _of_certificate(place, wrong)
-    except ssl.SSLError as wrong:
-        return _of_handshake(place, wrong.reason or "")
+    except ssl.SSLCertVerificationError as error:
+        return _of_certificate(place, error)
+    except ssl.SSLError as error:
+        return _of_handshake(place, error.reason or "")
     except TimeoutError:
         return place.problem(
             "tls-timeout",
@@ -116,8 +116,8 @@ def _of_tls(place: _Place, connection: socket.socket) -> Finding | None:
     return None
 
 
-def _of_certificate(place: _Place, wrong: ssl.SSLCertVerificationError) -> Finding:
-    code = wrong.verify_code
+def _of_certificate(place: _Place, error: ssl.SSLCertVerificationError) -> Finding:
+    code = error.verify_code
     if code == _EXPIRED:
         return place.problem(
             "tls-expired",
@@ -142,7 +142,7 @@ def _of_certificate(place: _Place, wrong: ssl.SSLCertVerificationError) -> Findi
         )
     return place.problem(
         "tls-certificate",
-        f"its certificate is not accepted ({wrong.verify_message})",
+        f"its certificate is not accepted ({error.verify_message})",
         "have the certificate of the server replaced",
     )
 

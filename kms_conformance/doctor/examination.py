@@ -37,21 +37,21 @@ def examine(
     ``thoroughly`` asks more than a run needs to know: about rights that are too many, and limits. ``plan`` says what a
     run would do.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for finding in _steps(session, thoroughly=thoroughly, plan=plan, profile=profile):
-        found.append(finding)
+        findings.append(finding)
         if finding.level is Level.PROBLEM:
             break
-    return found
+    return findings
 
 
 def demand_readiness(session: Session) -> list[Finding]:
     """Return what a run should know beforehand; raise :class:`DiagnosedError` where it cannot be made."""
-    found = examine(session)
-    for finding in found:
+    findings = examine(session)
+    for finding in findings:
         if finding.level is Level.PROBLEM:
             raise DiagnosedError(finding)
-    return found
+    return findings
 
 
 def _steps(

@@ -39,8 +39,8 @@ class Finding:
     @property
     def sentence(self) -> str:
         """Symptom and cause in one sentence."""
-        told = f"{self.symptom}: {self.cause}" if self.cause else self.symptom
-        return one_line(told).rstrip(".") + "."
+        text = f"{self.symptom}: {self.cause}" if self.cause else self.symptom
+        return one_line(text).rstrip(".") + "."
 
     @property
     def line(self) -> str:
@@ -89,11 +89,11 @@ def of_error(error: SuiteError, kind: str) -> Finding:
 
 def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
     """Return the code of the first problem; without one 3 where there are warnings, else 0."""
-    found = list(findings)
-    for finding in found:
+    listed = list(findings)
+    for finding in listed:
         if finding.level is Level.PROBLEM:
             return finding.exit_code
-    warned = any(finding.level is Level.WARNING for finding in found)
+    warned = any(finding.level is Level.WARNING for finding in listed)
     return ExitCode.NOT_VERIFIED if warned else ExitCode.CONFORMANT
 
 

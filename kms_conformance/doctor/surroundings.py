@@ -118,7 +118,7 @@ def of_settings(context: Context) -> Iterator[Finding]:
         yield Finding(
             "instance-policy",
             Level.WARNING if setting.changes else Level.NOTE,
-            f"The instance has {setting.told}",
+            f"The instance has {setting.description}",
             changes or "no case depends on it",
             "cases whose premise it changes are inconclusive; switch it off, or use an instance of your own"
             if changes

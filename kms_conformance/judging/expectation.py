@@ -100,8 +100,8 @@ class Member:
                 return f"{self.path} = {first}"
             return f"{self.path} not before {first}" + (f" and not after {last}" if last else "")
         of, are, ordered = self.value
-        exactly = "in this order" if ordered else "and no others"
-        return f"{self.path} with these of our {len(of)}, {exactly}: {', '.join(are) or 'none'}"
+        order = " in this order" if ordered else ""
+        return f"{self.path} with exactly these of the case's {len(of)}{order}: {', '.join(are) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

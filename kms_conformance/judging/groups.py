@@ -3,7 +3,8 @@
 Pure. A server that never refuses a second rotation fails ten cases of eight rows; who has to mend it needs one line
 with the number of cases and the first piece of evidence. Two findings have one cause where contract, section, expected
 and got are the same; what differs from request to request (ids, names, times, the tokens of secrets) is left out of the
-comparison.
+comparison. An answer that breaks several rows in the same way, such as a case's own and that of its view, has the cause of
+the first.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class FindingGroup:
     """Findings of one cause.
 
     ``expected`` and ``got`` have a word such as ``<id>`` in the place of what differs; ``rows`` and ``cases`` are ids, in
-    the order of the run; ``findings`` counts. ``case``, ``exchange``, ``step`` and ``curl`` are those of the first finding; ``exchange``
-    is ``""`` where a case failed without evidence.
+    the order of the run, but the first is the case of fewest requests: it is the easiest to look at and to run again.
+    ``findings`` counts. ``case``, ``exchange``, ``step`` and ``curl`` are those of its finding; ``exchange`` is ``""`` where
+    a case failed without evidence.
     """
 
     contract: str
@@ -55,7 +57,7 @@ class FindingGroup:
 
     @property
     def case(self) -> str:
-        """The case of the first finding."""
+        """The case of fewest requests."""
         return self.cases[0]
 
 
@@ -69,8 +71,10 @@ def group_findings(
     sections = {(row.contract, row.id): row.section for row in rows}
     grouped: dict[tuple[str, str, str, str], list[tuple[CaseResult, Finding]]] = {}
     for case in cases:
+        own: dict[tuple[str, str, str], str] = {}
         for finding in _findings(case, severity):
-            section = sections.get((case.contract, finding.requirement), "")
+            answer = (finding.exchange, finding.expected, finding.got)
+            section = own.setdefault(answer, sections.get((case.contract, finding.requirement), ""))
             cause = (case.contract, section, without_variable_parts(finding.expected))
             grouped.setdefault((*cause, without_variable_parts(finding.got)), []).append((case, finding))
     groups = (_group(cause, severity, members) for cause, members in grouped.items())
@@ -96,6 +100,7 @@ def _group(
     cause: tuple[str, str, str, str], severity: Verdict, members: Sequence[tuple[CaseResult, Finding]]
 ) -> FindingGroup:
     contract, section, expected, got = cause
+    members = sorted(members, key=lambda member: len(member[0].exchanges))
     first = members[0][1]
     return FindingGroup(
         contract=contract,

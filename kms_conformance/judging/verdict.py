@@ -137,7 +137,7 @@ def why_inconclusive(case: CaseResult) -> str:
     """Return what kept a case from judging a row: the finding that ended it, or what the case itself says."""
     ended = max(case.findings, key=lambda finding: finding.severity.rank, default=None)
     if case.verdict in {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED} and ended is not None:
-        return f"see {case.id}: the finding of {ended.requirement} came before this was judged"
+        return f"see {case.id}, ended by the finding of {ended.requirement}"
     return f"see {case.id}: {case.message}" if case.message else f"see {case.id}"
 
 

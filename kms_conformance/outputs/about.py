@@ -30,6 +30,7 @@ TAKEN_OVER = (
     "identities",
     "requests",
     "left_behind",
+    "shards",
 )
 """The members of ``results.json`` that no evidence gives; `judge` takes them over from the record."""
 

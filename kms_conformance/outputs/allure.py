@@ -1,6 +1,7 @@
 """``allure-results/``: what Allure 2 and 3 read, written with Allure's own models.
 
-One result per case, one step per exchange; requests and responses are attached. Every file of ours begins with
+One result per case, one step per exchange; requests and responses are attached where something is wrong, and stand for
+the others in ``report.html`` and ``transcript.har``: a report of ten thousand small files is read by nobody. Every file of ours begins with
 ``kms-``, so a directory that a test runner's own Allure plugin also writes to can be shared.
 """
 
@@ -29,13 +30,13 @@ from kms_conformance.outputs.allure_steps import (
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
 from kms_conformance.outputs.overview import contract_title, gravest, sections, unjudged_text, unseen
-from kms_conformance.outputs.text import duration_text, plural
+from kms_conformance.outputs.text import duration_text, plural, rfc3339
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
 
 NAME = "allure-results"
 # Allure knows them by these names only.
-SHARED = ("environment.properties", "categories.json")
+SHARED = ("environment.properties", "categories.json", "executor.json", "allurerc.mjs")
 
 _SEVERITY = {"MUST": "critical", "SHOULD": "normal", "MAY": "minor"}
 _CATEGORIES = (
@@ -47,6 +48,7 @@ _CATEGORIES = (
     ("Not tested", Status.SKIPPED, Verdict.NOT_TESTED),
     ("Not applicable", Status.SKIPPED, Verdict.NOT_APPLICABLE),
 )
+_HISTORY = ".kms-conformance/allure-history.jsonl"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://kms-conformance.invalid/allure")
 
 
@@ -83,6 +85,29 @@ def pieces(run: Run) -> Iterator[tuple[str, bytes]]:
         for name, status, verdict in _CATEGORIES
     ]
     yield "categories.json", encode(categories).encode("ascii")
+    yield "executor.json", encode(_executor(run)).encode("ascii")
+    yield "allurerc.mjs", _configuration(run, categories).encode("ascii")
+
+
+def _name(run: Run) -> str:
+    """Return the report's name, with the verdict in it."""
+    return f"KMS conformance: {run.verdict.value}, {rfc3339(run.finished)[:10]}"
+
+
+def _executor(run: Run) -> dict[str, str]:
+    """Return by what the results were made; Allure 2 takes the report's name from here."""
+    return {
+        "name": "kms-conformance",
+        "type": "kms-conformance",
+        "reportName": _name(run),
+        "buildName": f"run {run.meta.get('run_id', '')}",
+    }
+
+
+def _configuration(run: Run, categories: list[dict[str, Any]]) -> str:
+    """Return the configuration of Allure 3, which reads no categories.json; it keeps the history of runs too."""
+    document = {"name": _name(run), "historyPath": _HISTORY, "categories": categories}
+    return f"// allure generate --config allure-results/allurerc.mjs allure-results\nexport default {json.dumps(document, indent=1)};\n"
 
 
 def _result(

@@ -44,15 +44,15 @@ STATUS = {
 def tell_exchanges(result: TestResult, case: CaseResult, prefix: str, files: dict[str, bytes]) -> None:
     """Give a result a step per exchange; attachments, whose names begin with ``prefix``, go into ``files``.
 
-    Where nothing is wrong, all exchanges of the case are one attachment of its own: thousands of small files take longer
-    than the run. Elsewhere each step has its request and its response.
+    Where nothing is wrong there are none: thousands of small files take longer than the run. Elsewhere all exchanges of
+    the case are one attachment, and each step that deviates has its request and its response.
     """
     apart = case.verdict not in _QUIET or bool(case.findings)
     result.steps.extend(
         _step(case, exchange, f"{prefix}-{place:03d}", files if apart else None)
         for place, exchange in enumerate(case.exchanges, 1)
     )
-    if case.exchanges and not apart:
+    if case.exchanges and apart:
         name = f"{prefix}-exchanges-attachment.json"
         files[name] = _together(case.exchanges)
         result.attachments.append(Attachment(name="exchanges", source=name, type="application/json"))
@@ -103,7 +103,7 @@ def _step(case: CaseResult, exchange: Exchange, name: str, files: dict[str, byte
             Parameter(name="exchange", value=exchange.id),
             Parameter(name="identity", value=exchange.identity),
         ],
-        attachments=[] if files is None else _apart(exchange, name, files),
+        attachments=[] if files is None or status == Status.PASSED else _apart(exchange, name, files),
     )
 
 

@@ -18,11 +18,11 @@ from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.text import shorten
 
-_COLUMN = 4
+_COLUMN = 3
 """Characters between two moments."""
 _STEP, _ROW, _TEXT, _BAR = 26, 24, 250, 14
 """Pixels: between two moments, between two rows, of the words on the left, of a bar's height."""
-_LONGEST = 28
+_LONGEST = 24
 _COLOURS = ("#3b6ea5", "#b8602b", "#4f8a4c", "#8a5aa3", "#8a7a2f")
 
 

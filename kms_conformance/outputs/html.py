@@ -45,8 +45,10 @@ from kms_conformance.outputs.text import visible
 NAME = "report.html"
 PER_BLOCK = 32
 """Cases whose evidence is unpacked together."""
-MOST_SHOWN = 900
-"""Exchanges of deviating cases that stand in the page; of later cases, only those that deviate themselves."""
+MOST_SHOWN = 500
+"""Exchanges of deviating cases that stand in the page; where there are more, later cases are packed too."""
+MOST_NAMED = 60
+"""Cases that a list names before it says how many more there are; the list of cases has all."""
 # Who opens the page looks for what is wrong.
 _MOST_WANTED = (
     Verdict.FAILED,
@@ -79,17 +81,10 @@ def render(run: Run) -> str:
     failures = [_cause(run, group) for group in failure_groups(run)]
     rows = {(result.row.contract, result.row.id): result for result in run.requirements}
     parts = template_of("parts.html.j2").module
-    shown = [case for case in ordered if case.verdict in _BAD]
+    shown = list(_in_the_page(ordered))
     packed = ordered[len(shown) :]
-    bodies = [
-        str(parts.body_of(made, made["exchanges"]))  # type: ignore[attr-defined]  # the macros of the template
-        for case in packed
-        for made in [case_block(case, places[case.id], rows)]
-    ]
     in_order = sections(run)
-    return template_of(
-        "report.html.j2"
-    ).render(
+    return template_of("report.html.j2").render(
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file; the policy names its digest
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -124,13 +119,11 @@ def render(run: Run) -> str:
         untested=untested(run),
         groups=_groups(run, in_order),
         bad=_BAD,
-        cases=list(_shown(shown, places, rows)),
+        cases=[case_block(case, places[case.id], rows) for case in shown],
         packed=packed,
-        blocks=[
-            block(f"block-{number}", bodies[start : start + PER_BLOCK])
-            for number, start in enumerate(range(0, len(bodies), PER_BLOCK))
-        ],
+        blocks=list(_blocks(packed, places, rows)),
         per_block=PER_BLOCK,
+        most=MOST_NAMED,
         section_block=block(
             "sections-block",
             [str(parts.rows_of(section, places, section.rows)) for section in in_order],  # type: ignore[attr-defined]  # same
@@ -163,15 +156,25 @@ def _of_fuzzer(case: CaseResult) -> bool:
     return "fuzz" in case.id.partition("[")[0]
 
 
-def _shown(
-    cases: Sequence[CaseResult], places: dict[str, str], rows: dict[tuple[str, str], Any]
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Yield each case that deviates, with its exchanges that stand in the page."""
+def _in_the_page(ordered: Sequence[CaseResult]) -> Iterator[CaseResult]:
+    """Yield the cases that stand in the page as they are: those that deviate, the worst first, as far as there is room."""
     number = 0
-    for case in cases:
-        made = case_block(case, places[case.id], rows)
+    for case in ordered:
         number += len(case.exchanges)
-        yield made, [one for one in made["exchanges"] if number <= MOST_SHOWN or one["verdict"]]
+        if case.verdict not in _BAD or number > MOST_SHOWN:
+            return
+        yield case
+
+
+def _blocks(
+    cases: Sequence[CaseResult], places: dict[str, str], rows: dict[tuple[str, str], Any]
+) -> Iterator[Markup]:
+    """Yield the blocks of the cases that are unpacked when they are opened."""
+    parts = template_of("parts.html.j2").module
+    for number, start in enumerate(range(0, len(cases), PER_BLOCK)):
+        made = [case_block(case, places[case.id], rows) for case in cases[start : start + PER_BLOCK]]
+        bodies = [str(parts.body_of(case)) for case in made]  # type: ignore[attr-defined]  # a macro
+        yield block(f"block-{number}", bodies)
 
 
 def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:

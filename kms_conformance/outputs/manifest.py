@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs.files import PREFIX, put, read_file
+from kms_conformance.outputs.files import PREFIX, put
 
 NAME = "manifest.json"
 SCHEMA_VERSION = "1.0"
@@ -27,7 +27,7 @@ def write(run: Run, directory: Path, written: Iterable[Path], shared: Iterable[s
     document = {
         "schema_version": SCHEMA_VERSION,
         "run_id": str(run.meta.get("run_id", "")),
-        "files": {name: _entry(read_file(path)) for name, path in sorted(listed.items())},
+        "files": {name: _entry(path) for name, path in sorted(listed.items())},
     }
     return put(directory / NAME, text_of(document))
 
@@ -51,5 +51,11 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _entry(content: bytes) -> dict[str, str | int]:
+def entry(content: bytes) -> dict[str, str | int]:
+    """Return what a manifest says of a file that holds ``content``."""
     return {"sha256": digest(content), "size": len(content)}
+
+
+def _entry(path: Path) -> dict[str, str | int]:
+    with path.open("rb") as file:  # never whole in memory: a transcript may be larger than all else
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": file.tell()}

@@ -53,6 +53,7 @@ def render(run: Run) -> dict[str, Any]:
         "target": {"base_url": "", "instance": "", **meta.get("target", {})},
         **({"product": dict(meta["product"])} if meta.get("product") else {}),
         "options": meta.get("options", {}),
+        "shards": list(meta.get("shards", ())),
         "command_line": list(meta.get("command_line", ())),
         "environment": dict(meta.get("environment", {})),
         "servers": list(meta.get("servers", ())),

@@ -24,6 +24,7 @@ from kms_conformance.outputs.files import put
 NAME = "shard.json"
 FORMAT = 1
 _TEXT = re.compile(r"([1-9]\d*)/([1-9]\d*)")
+_NOTE = re.compile(r"this is shard ([1-9]\d*/[1-9]\d*);")
 # What parts must have in common to be parts of one run.
 _SAME = ("profile", "edition", "suite", "contracts", "options", "baseline", "cases_in_all")
 
@@ -48,6 +49,12 @@ def in_shard(case_ids: Iterable[str], shard: str) -> set[str]:
 def note(shard: str) -> str:
     """Return why the verdict of a part is not yet a verdict."""
     return f"this is shard {shard}; `kms-conformance merge` makes one run of all"
+
+
+def named_in(partial: str) -> str:
+    """Return the shard, such as ``1/3``, that a note names; ``""`` where it names none."""
+    named = _NOTE.search(partial)
+    return named[1] if named else ""
 
 
 def write_shard(run: Run, directory: Path, *, shard: str, cases_in_all: int, baseline: Any = None) -> Path:
@@ -96,7 +103,7 @@ def merge(directories: Sequence[Path]) -> Run:
         trouble=trouble,
         started=min(part["started"] for part in parts),
         finished=max(part["finished"] for part in parts),
-        meta=_meta([part["meta"] for part in parts]),
+        meta={**_meta([part["meta"] for part in parts]), "shards": [_shard(part) for part in parts]},
         baseline=() if entries is None else settle(entries, cases, case_ids, rows, complete=complete),
         accepted={case.id: reason for case in cases if (reason := accepted(case, entries or ()))},
     )
@@ -116,6 +123,12 @@ def _meta(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "servers": list(servers.values()),
         "identities": {name: block for part in parts for name, block in part.get("identities", {}).items()},
     }
+
+
+def _shard(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells the parts of a merged run apart; the ids of a part's exchanges begin with ``s`` and its number."""
+    meta = part["meta"]
+    return {"shard": part["shard"], "run_id": meta["run_id"], "target": meta["target"]}
 
 
 def _read(directory: Path) -> dict[str, Any]:

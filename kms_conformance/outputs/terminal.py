@@ -179,10 +179,10 @@ def _cause(group: FindingGroup) -> str:
 
 
 def _listed(verdict: Verdict, texts: Sequence[str], width: int) -> list[_Line]:
-    """Return a line or two for each of the first texts, and how many more there are."""
+    """Return up to three lines for each of the first texts, and how many more there are."""
     lines: list[_Line] = []
     for text in texts[:MOST_LINES]:
-        lines += _wrapped(verdict.value, text, width, verdict.value, most=2)
+        lines += _wrapped(verdict.value, text, width, verdict.value)
     if len(texts) > MOST_LINES:
         lines.append(
             _Line(f"{verdict.value}: and {len(texts) - MOST_LINES} more", verdict.value, len(verdict.value))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -132,21 +133,29 @@ class Redactor:
         existing = self._known.tokens.get(text)
         if existing is not None:
             return existing
+        clear = self._known.search.clear_text(text)
+        if clear is not None:
+            return clear
         spans = self._found(text)
         hidden = self._hidden(text, spans)
         if hidden:
             return " ".join(hidden)
+        if not spans:
+            self._keep_clear(text)
+            return text
         pieces, start = [], 0
         for begin, end, token in spans:
             pieces += [text[start:begin], token]
             start = end
-        return "".join([*pieces, text[start:]]) if pieces else text
+        return "".join([*pieces, text[start:]])
 
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
         token = self._known.tokens.get(text)
         if token is not None:
             return (token,)
+        if self._known.search.clear_text(text) is not None:
+            return ()
         spans = self._found(text)
         return self._hidden(text, spans) or _names(spans)
 
@@ -220,7 +229,7 @@ class Redactor:
         for name, value in headers:
             low = name.lower()
             if low in self._public_headers:
-                shown[low] = self.scrub(value)
+                shown[sys.intern(low)] = self.scrub(value)
             else:
                 shown_name = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
                 shown[shown_name] = self._unknown(value, "header")
@@ -243,7 +252,7 @@ class Redactor:
     def _member(self, name: str) -> str:
         """Return a member's name, or a token where a server has put a secret into the name."""
         if name in self._public or name in self._secret:
-            return name
+            return sys.intern(name)  # each answer has its own copies of the same names
         if len(name) > _LONG_NAME or (len(name) > _SUSPECT_NAME and not _DIGITS.isdisjoint(name)):
             return self._unknown(name, "name")
         return self.scrub(name)
@@ -276,6 +285,13 @@ class Redactor:
             (begin, end, token or self._token(text[begin:end], "text"))
             for begin, end, token in self._known.search.find(text)
         ]
+
+    def _keep_clear(self, text: str) -> None:
+        """Remember that nothing was found in a text that may come again; not of one that says something else without its escapes."""
+        search = self._known.search
+        if search.clear.is_worth_keeping(text) and next(plainer(text), None) is None:
+            with self._known.lock:
+                search.keep_clear(text)
 
     def _hidden(self, text: str, spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
         """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""

@@ -14,6 +14,8 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
+from kms_conformance.redaction.clear_texts import ClearTexts
+
 SHORTEST = 6
 """Characters that a secret must have to be looked for inside of other text."""
 PIECE = 16
@@ -50,12 +52,13 @@ class Search:
         # The first characters of every spelling -> the spellings that begin so, sorted.
         self._starts: dict[str, list[str]] = {}
         # Characters from inside a spelling -> what stands before and behind them there.
-        self._inner: dict[str, set[tuple[str, str]]] = {}
+        self._inner: dict[str, tuple[tuple[str, str], ...]] = {}
         self._grams: set[str] = set()
         # For the first look: what stands in some places of spellings and secrets, and spellings too short for that.
         self._sparse: set[str] = set()
         self._short: tuple[str, ...] = ()
         self._longest = 0
+        self.clear = ClearTexts(SHORTEST, _folded)
 
     def add(self, form: str, token: str) -> None:
         """Look for a spelling, and for pieces of it from its start."""
@@ -72,7 +75,7 @@ class Search:
                 self._sparse.update(low[place : place + SHORTEST] for place in range(_STRIDE))
         self._tokens[low] = max(token, earlier or token)
         self._longest = max(self._longest, len(low))
-        self._grams.add(low[:SHORTEST])
+        self._look_for(low[:SHORTEST])
 
     def add_part(self, part: str) -> None:
         """Look for pieces from anywhere in a text."""
@@ -81,12 +84,27 @@ class Search:
         for place in range(0, len(low) - SHORTEST + 1, _STEP):
             gram = low[place : place + SHORTEST]
             around = (low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE])
-            self._inner[gram] = {*self._inner.get(gram, ()), around}
-            self._grams.add(gram)
+            others = self._inner.get(gram, ())
+            if around not in others:
+                self._inner[gram] = (*others, around)
+            self._look_for(gram)
         if len(low) >= PIECE:
             self._sparse.update(
                 low[place : place + SHORTEST] for place in range(0, len(low) - SHORTEST + 1, _DENSITY)
             )
+
+    def _look_for(self, gram: str) -> None:
+        if gram not in self._grams:
+            self._grams.add(gram)
+            self.clear.forget((gram,))
+
+    def clear_text(self, text: str) -> str | None:
+        """Return a text of which it is known, without a search, that nothing stands in it; ``None`` for another one."""
+        return text if len(text) < SHORTEST else self.clear.get(text)
+
+    def keep_clear(self, text: str) -> None:
+        """Remember of a text that nothing was found in it. To be called under the lock."""
+        self.clear.keep(text, self._grams)
 
     def find(self, text: str) -> list[Place]:
         """Return begin, end and token of each spelling in a text; of several at one place, the longest.
@@ -110,10 +128,9 @@ class Search:
 
     def _may_hold(self, low: str) -> bool:
         """Tell at a first look, in the hottest loop of a run, whether anything may stand in a text."""
-        sparse = self._sparse
-        for place in range(0, len(low) - SHORTEST + 1, _STRIDE):
-            if low[place : place + SHORTEST] in sparse:
-                return True
+        places = range(0, len(low) - SHORTEST + 1, _STRIDE)
+        if not self._sparse.isdisjoint([low[place : place + SHORTEST] for place in places]):
+            return True
         return bool(self._short) and any(form in low for form in self._short)
 
     def _whole(self, low: str, place: int) -> str:

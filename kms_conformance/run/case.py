@@ -147,6 +147,14 @@ class CaseRun:
         """
         if self.is_one_by_one:
             return [request() for request in requests]
+        client = self.context.client
+        notes, first = client.hand_over(), requests[0]
+
+        def begin() -> Sent:
+            client.take_over(notes)
+            return first()
+
+        requests = [begin, *requests[1:]]
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
 
@@ -200,6 +208,13 @@ class CaseRun:
         now = self.context.clock.now(self.instance)
         self.recording.record("now", "", at=now.isoformat())
         return now
+
+    def clock_ahead(self) -> tuple[float, float]:
+        """Return how far the instance's clock is ahead of ours, and by how much that may be wrong, in seconds."""
+        before = time.time()
+        now = self.now().timestamp()
+        after = time.time()
+        return now - (before + after) / 2, (after - before) / 2
 
     def random_secret(self, size: int) -> Secret:
         """Return ``size`` random bytes in base64."""

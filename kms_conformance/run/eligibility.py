@@ -76,6 +76,6 @@ def admit(info: CaseInfo, target: Target) -> None:
     if missing:
         to_target = [what for what in missing if not what.startswith("--")]
         to_command = sorted({what for what in missing if what.startswith("--")})
-        told = [f"add {', '.join(to_target)} to the target"] if to_target else []
-        told += [f"{', '.join(to_command)} lets it run"] if to_command else []
-        raise NotTested("; ".join(told))
+        hints = [f"add {', '.join(to_target)} to the target"] if to_target else []
+        hints += [f"{', '.join(to_command)} lets it run"] if to_command else []
+        raise NotTested("; ".join(hints))

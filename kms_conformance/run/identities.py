@@ -51,20 +51,20 @@ def demand_identities(client: Client, contract: Contract, instance: str) -> None
     for right in rights_of(contract, target):
         refused = refusals(client, right, contract, instance) if right.may else None
         if refused is not None:
-            told = f"{refused.sent.method} of an unknown thing" if "{id}" in _last(right) else refused.step
+            asked = f"{refused.sent.method} of an unknown thing" if "{id}" in _last(right) else refused.step
             raise PreflightRefusedError(
                 target.base_url,
-                f"the identity {right.identity!r} has not the role {right.role}: {told} gave {refused.outcome}",
+                f"the identity {right.identity!r} has not the role {right.role}: {asked} gave {refused.outcome}",
                 _advice(right, target),
             )
 
 
 def demand_distinct(client: Client, target: Target) -> None:
     """Raise :class:`SameIdentityError` where two identities that have to be different are one person."""
-    known = {name: who for name in dict.fromkeys(_named(target)) for who in [_who(client, target, name)]}
+    people = {name: who for name in dict.fromkeys(_named(target)) for who in [_who(client, target, name)]}
     for group in target.system.apart:
-        for one, other in combinations([name for name in group if name in known], 2):
-            same = known[one] & known[other]
+        for one, other in combinations([name for name in group if name in people], 2):
+            same = people[one] & people[other]
             if same:
                 raise SameIdentityError(one, other, min(same)[0])
 
@@ -85,10 +85,10 @@ def _who(client: Client, target: Target, name: str) -> frozenset[tuple[str, ...]
         return frozenset(secrets)
     token = str(client.tokens.of(name))
     subject = subject_of(token)
-    told = (
+    claims = (
         {(f"the same {subject[0]} in their tokens", *subject[1:])} if subject else {("the same token", token)}
     )
-    return frozenset(secrets | told)
+    return frozenset(secrets | claims)
 
 
 def rights_of(contract: Contract, target: Target) -> list[Right]:

@@ -30,13 +30,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of the owner: its name, how it is told (``"dualAuthDelete on"``), and what it changes.
+    """A setting of the owner: its name, how it is described (``"dualAuthDelete on"``), and what it changes.
 
     ``data`` are simple values from which :data:`Premises.changes` makes the same setting in another process.
     """
 
     name: str
-    told: str
+    description: str
     data: JSON = None
     changes: tuple[Change, ...] = ()
 
@@ -70,7 +70,7 @@ class Premises:
         for setting in self.settings:
             for change in setting.changes:
                 if change.concerns(request):
-                    raise Inconclusive(f"the instance has {setting.told}: {change.why}")
+                    raise Inconclusive(f"the instance has {setting.description}: {change.why}")
 
     def document(self) -> dict[str, JSON]:
         """Return the data of the settings, for another process of the run."""

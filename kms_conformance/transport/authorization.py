@@ -41,13 +41,22 @@ class Authorizer:
         """The header, in small letters, that says who sends a request."""
         return self._way.header.lower()
 
+    @property
+    def signs(self) -> bool:
+        """Whether the headers depend on the whole request."""
+        return bool(self._way.signer)
+
+    def token_header(self, name: str) -> dict[str, str]:
+        """Return the header with the token of an identity, where requests are not signed; raises as :meth:`headers`."""
+        return {self.header: f"{self._way.scheme} {self._tokens.of(name)}".lstrip()}
+
     def headers(self, name: str, request: FinalRequest) -> dict[str, str]:
         """Return the headers for an identity.
 
         Raises :class:`MissingSecretError` where the target does not name it, and what fetching a token raises.
         """
         if not self._way.signer:
-            return {self.header: f"{self._way.scheme} {self._tokens.of(name)}".lstrip()}
+            return self.token_header(name)
         identity = self._target.identities.get(name)
         if identity is None:
             raise MissingSecretError(name, "the target does not name this identity")

@@ -17,6 +17,7 @@ from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 
 _NUMBER = re.compile(r"(.*?x+)(\d{5,})")
+_SHARD = re.compile(r"s(\d+)x")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
@@ -27,7 +28,11 @@ def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     """Give a sentence for each thing that does not fit."""
     exchanges = [exchange for case in run.cases for exchange in case.exchanges]
     yield from _numbers(run, exchanges, record)
-    yield from _addresses(exchanges, record["target"])
+    targets = [record["target"], *(part["target"] for part in record["shards"])]
+    yield from _addresses(exchanges, targets)
+    whole = "+".join(sorted(part["run_id"] for part in record["shards"]))
+    if record["shards"] and record["run_id"] != whole:
+        yield f"results.json: run_id is {record['run_id']}, and its shards make it {whole}"
     yield from _agents(exchanges, str(record["suite"]["version"]), record["options"].get("challenge"))
     yield from _times(run)
     yield from _dates(exchanges)
@@ -61,9 +66,16 @@ def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any])
         yield f"results.json: requests.sent is {record['requests']['sent']}, and transcript.har has {len(exchanges)}"
 
 
-def _addresses(exchanges: Iterable[Exchange], target: Mapping[str, Any]) -> Iterator[str]:
-    tables = [table for table in target.values() if isinstance(table, Mapping)]
-    named = [target["base_url"], target.get("rescue_url"), *(table.get("base_url") for table in tables)]
+def shard_of(case: CaseResult) -> str:
+    """Return the number of the shard that a case of a merged run comes from, ``""`` where the run was one."""
+    part = _SHARD.match(case.exchanges[0].id) if case.exchanges else None
+    return part[1] if part else ""
+
+
+def _addresses(exchanges: Iterable[Exchange], targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    tables = [table for target in targets for table in target.values() if isinstance(table, Mapping)]
+    roots = [target.get(name) for target in targets for name in ("base_url", "rescue_url")]
+    named = [*roots, *(table.get("base_url") for table in tables)]
     bases = tuple(str(url).rstrip("/") + "/" for url in named if url)
     for exchange in exchanges:
         if not f"{exchange.sent.url}/".startswith(bases) and not exchange.notes.get("raw"):

@@ -1,10 +1,11 @@
 """RSA-4096 pairs made ahead, off the path of requests.
 
-Making one takes about a second. To have some at once, the first come from twelve primes that are shipped
-with the package, combined two by two in random order: 66 moduli. Later ones are made in the background,
-and their primes combined anew in the same way. Each pair that is handed out is a modulus of its own, so
-that an import under an older token's key fails, as it must. Whoever reads the shipped file, or holds two
-private keys of this server, can break these keys: good for a throw-away reference, for nothing else.
+Making one takes about a second. To have some at once, the first come from twenty primes that are shipped
+with the package, combined two by two in random order: 190 moduli, more than a run of the suite asks for.
+Later ones are made in the background, and their primes combined with all earlier ones in the same way. Each
+pair that is handed out is a modulus of its own, so that an import under an older token's key fails, as it
+must. Whoever reads the shipped file, or holds two private keys of this server, can break these keys: good
+for a throw-away reference, for nothing else.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class PairPool:
         """Fill the pool from the shipped primes, once."""
         if not self._started:
             self._started = True
-            self._ready = list(combinations(_shipped_primes(), 2))
+            self._primes = _shipped_primes()
+            self._ready = list(combinations(self._primes, 2))
             SystemRandom().shuffle(self._ready)
 
     def _make(self) -> None:

@@ -145,6 +145,7 @@ def test_silence(doctor: Doctor, tmp_path: Path) -> None:
         (jwt(sub="me", exp=1_700_000_000), "token-expired", "it has expired at 2023-11-14 22:13:20 UTC"),
         ("eyJhbGciOiJSUzI1NiJ9.e30", "token-malformed", "none of three parts"),
     ],
+    ids=["expired", "malformed"],
 )
 def test_tokens(doctor: Doctor, tmp_path: Path, token: str, kind: str, says: str) -> None:
     """An expired token (it says when) and a broken one are told without a request."""

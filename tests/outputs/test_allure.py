@@ -62,9 +62,31 @@ def test_result_of_a_failed_case(realistic: Callable[[int, int], Run]) -> None:
     )
     assert "curl -sS" in failed["statusDetails"]["trace"]
     assert [step["status"] for step in failed["steps"]] == ["passed", "passed", "failed"]
-    for step in failed["steps"]:
-        assert [json.loads(files[found["source"]]) for found in step["attachments"]]
-        assert failed["start"] <= failed["stop"]
+    assert [len(step.get("attachments", ())) for step in failed["steps"]] == [0, 0, 2]
+    sources = [made["source"] for made in (*failed["attachments"], *failed["steps"][2]["attachments"])]
+    assert [len(json.loads(files[source])) for source in sources] == [3, 5, 3]
+    assert failed["start"] <= failed["stop"]
+
+
+def test_passed_cases_have_no_attachments(realistic: Callable[[int, int], Run]) -> None:
+    """A full run stays under 2,000 files: what passed is in the report and in the transcript."""
+    run = realistic(400, 3)
+    files = allure.render(run)
+    for result in results(run):
+        apart = {"name": "verdict", "value": "passed"} not in result["labels"]
+        assert apart or not result.get("attachments")
+        assert len(result.get("steps", ())) in {0, 3}
+    assert len(files) < 2 * len(run.cases)
+
+
+def test_allure_3(realistic: Callable[[int, int], Run]) -> None:
+    """The configuration for Allure 3 has the same categories, and the verdict in the report's name."""
+    files = allure.render(realistic(40, 1))
+    text = files["allurerc.mjs"].decode("ascii")
+    document = json.loads(text.partition("export default ")[2].rstrip(";\n"))
+    assert document["categories"] == json.loads(files["categories.json"])
+    name = "KMS conformance: non-conformant, 2025-10-09"
+    assert document["name"] == json.loads(files["executor.json"])["reportName"] == name
 
 
 def test_one_cause_has_one_message(realistic: Callable[[int, int], Run]) -> None:
@@ -145,8 +167,8 @@ def test_steps_reach_allure_pytest(tmp_path: Path, realistic: Callable[[int, int
     assert result["statusDetails"]["message"].startswith("inconclusive: ")
     assert result["stop"] - result["start"] == 84
     assert {"name": "verdict", "value": "inconclusive"} in result["labels"]
-    sources = [attachment["source"] for step in result["steps"] for attachment in step["attachments"]]
-    assert len(sources) == 4
+    sources = [attachment["source"] for attachment in result["attachments"]]
+    assert len(sources) == 1
     assert all((tmp_path / "found" / source).exists() for source in sources)
 
 

@@ -29,7 +29,7 @@ def test_only_what_is_ours_is_replaced(tmp_path: Path, realistic: Callable[[int,
         manifest.NAME,
     }
     left = {path.name for path in (tmp_path / allure.NAME).iterdir() if "-result.json" not in path.name}
-    assert left == {"environment.properties", "categories.json"}
+    assert left == set(allure.SHARED)
     assert (tmp_path / allure.NAME / "other-result.json").exists()
 
 

@@ -190,3 +190,64 @@ def test_latency_is_a_table(realistic: Callable[[int, int], Run]) -> None:
     """Each operation has its percentiles and the number of its answers."""
     text = html.render(realistic(40, 2))
     assert '<th scope="row">createKey</th><td class="number">76</td><td class="number">12 ms</td>' in text
+
+
+def test_blocks_hold_what_is_opened(realistic: Callable[[int, int], Run]) -> None:
+    """The evidence of passed cases is packed, that of the others is not; unpacked, everything is there."""
+    run = realistic(40, 2)
+    text = html.render(run)
+    unpacked = html_blocks.whole(text)
+    for case in run.cases:
+        shown = case.verdict in {Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARNED}
+        for exchange in case.exchanges:
+            assert (f'id="{exchange.id}"' in text) is shown
+            assert f'id="{exchange.id}"' in unpacked
+
+
+def test_damaged_block(realistic: Callable[[int, int], Run]) -> None:
+    """A block that is cut off, or followed by something, cannot be unpacked."""
+    text = html.render(realistic(4, 1))
+    start = text.index('id="index-block">') + len('id="index-block">')
+    for damage in (text[: start + 40] + text[start + 44 :], f"{text[:start]}AAAA{text[start + 4 :]}"):
+        with pytest.raises(ValueError, match=r"block|Incorrect|Error|Expecting|padding"):
+            html_blocks.whole(damage)
+
+
+def test_search_by_everything(realistic: Callable[[int, int], Run]) -> None:
+    """A case is found by code, status, level, evidence class, method, path, operation and exchange."""
+    run = realistic(40, 2)
+    rows = {(result.row.contract, result.row.id): result for result in run.requirements}
+    case = run.cases[1]
+    exchange = case.exchanges[0]
+    assert exchange.answer is not None
+    row = rows[case.contract, case.requirements[0]].row
+    words = (exchange.id, exchange.sent.method, str(exchange.answer.status), exchange.operation)
+    text = html_case.search_text(case, rows)
+    assert all(
+        f" {str(word).lower()} " in text for word in (*words, row.level, row.evidence, case.verdict.value)
+    )
+
+
+def test_deviations_are_marked(realistic: Callable[[int, int], Run]) -> None:
+    """The answer that deviates is open, its status marked, and what was expected stands beside it."""
+    run = realistic(40, 2)
+    text = html.render(run)
+    failed = [case for case in run.cases if case.verdict is Verdict.FAILED]
+    assert text.count("<ins>expected ") >= len(failed)
+    for case in failed:
+        place = text.index(f'id="{case.findings[0].exchange}"')
+        assert text[place : place + 60].count(" open>") == 1
+        assert "<mark>HTTP " in text[place : text.index("</details>", place)]
+
+
+def test_many_failures(realistic: Callable[[int, int], Run]) -> None:
+    """Where very much has failed, the page stays small: later cases are packed like those that passed."""
+    run = realistic(40, 2)
+    case = next(case for case in run.cases if case.verdict is Verdict.FAILED)
+    many = tuple(replace(case, id=f"{case.id}.{number:03}") for number in range(500))
+    text = html.render(replace(run, cases=many))
+    inside = len({exchange.id for exchange in case.exchanges})
+    assert text.count("<ins>expected ") < len(many)
+    assert 0 < text.count('class="exchange') <= html.MOST_SHOWN
+    assert html_blocks.whole(text).count('class="exchange') == inside * len(many)
+    assert "those that deviate beyond the first" in text

@@ -10,6 +10,7 @@ from canaries import Leaky, leaking, spellings
 from commands import Command, Ended
 from runs import write_case
 
+from kms_conformance.outputs.html_blocks import whole
 from kms_reference.server import Server
 from kms_reference.target import target_text
 
@@ -103,6 +104,9 @@ def leaks(leaky: Leaky, folder: Path, ended: Ended) -> list[str]:
         str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
     places.pop("target.toml")
+    # What the report holds in packed form is read too.
+    reports = {name: content for name, content in places.items() if name.endswith("report.html")}
+    places |= {f"{name}, unpacked": whole(text.decode()).encode() for name, text in reports.items()}
     places |= {"stdout": ended.out.encode(), "stderr": ended.err.encode()}
     wanted = {form.encode() for value in leaky.seen for form in spellings(value)}
     assert len(leaky.seen) > 20

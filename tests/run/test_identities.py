@@ -60,7 +60,7 @@ def test_one_person_twice(reference: Server, name: str) -> None:
 
 def test_same_subject_of_two_tokens(reference: Server) -> None:
     """Two tokens of one person are told by their subject, though the tokens themselves differ."""
-    assert reference.world is not None
+    assert reference.server_state is not None
     issuer = reference.server_state.issuer
     manager = issuer.named("manager")
     target = target_with(reference)

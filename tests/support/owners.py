@@ -13,7 +13,7 @@ _POLICY = "application/vnd.ibm.kms.policy+json"
 
 def headers_of(server: Server, instance: str, name: str = "manager") -> dict[str, str]:
     """Return the headers with which an identity of the reference asks."""
-    assert server.world is not None
+    assert server.server_state is not None
     issuer = server.server_state.issuer
     form = f"grant_type=urn:ibm:params:oauth:grant-type:apikey&apikey={server.api_keys[name]}"
     _, document = issuer.exchange(form.encode())

@@ -42,7 +42,7 @@ def read_policies(client: Client, contract: Contract, instance: str) -> dict[str
     )
     reply, _ = client.send(request, _CASE)
     resources = reply.body.get("resources") if reply is not None and isinstance(reply.body, dict) else None
-    found: dict[str, JSON] = {}
+    policies: dict[str, JSON] = {}
     for resource in resources if isinstance(resources, list) else ():
         kind, data = (
             (resource.get(name) for name in ("policy_type", "policy_data"))
@@ -51,8 +51,8 @@ def read_policies(client: Client, contract: Contract, instance: str) -> dict[str
         )
         if isinstance(kind, str) and isinstance(data, dict) and data.get("enabled") is True:
             attributes = data.get("attributes")
-            found[kind] = attributes if isinstance(attributes, dict) else {}
-    return found
+            policies[kind] = attributes if isinstance(attributes, dict) else {}
+    return policies
 
 
 def settings(policies: dict[str, JSON], target: Target) -> Sequence[Setting]:
@@ -90,9 +90,9 @@ def _dual_auth(data: Mapping[str, Any], target: Target) -> Setting:
 
 def _rotation(data: Mapping[str, Any], _: Target) -> Setting:
     """Every new root key has a policy of rotation, and gets new material in time."""
-    told = f"a rotation policy ({data.get('interval_month', '?')} months)"
+    description = f"a rotation policy ({data.get('interval_month', '?')} months)"
     return Setting(
-        "rotation", told, dict(data), (Change(_is(*_POLICIES_OF_KEYS), "new root keys have a policy"),)
+        "rotation", description, dict(data), (Change(_is(*_POLICIES_OF_KEYS), "new root keys have a policy"),)
     )
 
 
@@ -108,8 +108,8 @@ def _key_access(data: Mapping[str, Any], _: Target) -> Setting:
         changes.append(Change(_brings_open_material, "material comes in with an import token only"))
     details = [f"no {name.replace('_', ' ')}" for name in sorted(forbidden)]
     details += ["import token enforced"] if data.get("enforce_token") is True else []
-    told = f"keyCreateImportAccess on{' (' + ', '.join(details) + ')' if details else ''}"
-    return Setting("keyCreateImportAccess", told, dict(data), tuple(changes))
+    description = f"keyCreateImportAccess on{' (' + ', '.join(details) + ')' if details else ''}"
+    return Setting("keyCreateImportAccess", description, dict(data), tuple(changes))
 
 
 _MAKERS: Mapping[str, Callable[[Mapping[str, Any], Target], Setting]] = {

@@ -1,0 +1,275 @@
+"""What stands for the endpoint while a case is played again: a client that gives the recorded answers, and a clock.
+
+Each request is held against the next recorded one; the answer is given only where it is the same request.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.errors import MissingSecretError
+from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.judging.results import CaseResult
+from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.clock import TooLong
+from kms_conformance.run.outcomes import NotTested
+from kms_conformance.target.target import Target
+from kms_conformance.transport.authorization import Authorizer
+from kms_conformance.transport.client import Client, Recorded, Reply, Request
+from kms_conformance.verification.alignment import Alignment, DepartureError
+from kms_conformance.verification.stand_ins import StandIns
+
+_WITHHELD = "withheld"
+BY_CONTROL = "of the control protocol, which answers"
+MOST_AT_ONCE = 24
+"""Requests that several clients send at once."""
+_DONE, _LONGEST_MATERIAL = 200, 64
+_MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de{:08x}"
+_CONTROL_NOTE = 4
+"""Parts of a note on the control protocol without an id: what, method, path, body."""
+_LATE = 4102444800
+
+
+class RecordEndedError(Exception):
+    """The case goes on where the record ends."""
+
+
+class _Tokens:
+    """A token for each identity of the target."""
+
+    def __init__(self, target: Target, redactor: StandIns) -> None:
+        self._target, self._redactor = target, redactor
+
+    def of(self, name: str) -> Secret:
+        """Return a token that stands for the identity's."""
+        if name not in self._target.identities:
+            raise MissingSecretError(name, "the target does not name this identity")
+        parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": name, "exp": _LATE}, {"signature": name})
+        value = ".".join(
+            base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+        )
+        self._redactor.remember(value, "token")
+        return Secret(value)
+
+
+class ReplayClock:
+    """Lets no time pass; ``now`` is that of the exchanges."""
+
+    overlaps = False
+
+    def __init__(self, target: Target) -> None:
+        self.at, self.ahead = 0.0, 0.0
+        self._moved = bool(target.control_url)
+        self._longest = math.inf if target.control_url and target.max_wait else target.max_wait
+        self.goes_on: Callable[[], bool] = lambda: True
+
+    def wait(self, instance: str, seconds: float) -> None:  # noqa: ARG002 - one signature for all clocks
+        """Let the time pass in thought; raise :class:`TooLong` where the case could not have gone on."""
+        if seconds > self._longest and not self.goes_on():
+            raise TooLong
+        self.ahead += seconds
+
+    def now(self, instance: str) -> datetime:  # noqa: ARG002 - same
+        """Return the time of the last exchange, and the waits: since then, or all where the control protocol moved the clock."""
+        return datetime.fromtimestamp(self.at, UTC) + timedelta(seconds=self.ahead)
+
+    def pass_on(self, at: float) -> None:
+        """Take the time of the next exchange; what was really waited is in it."""
+        self.at = at
+        if not self._moved:
+            self.ahead = 0.0
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class ReplayClient(Client):
+    """Gives the recorded answers in the place of an endpoint."""
+
+    def __init__(
+        self,
+        target: Target,
+        redactor: StandIns,
+        clock: ReplayClock,
+        recorded: Sequence[Exchange],
+        case: CaseResult,
+    ) -> None:
+        super().__init__(target, redactor)
+        self.tokens = _Tokens(target, redactor)  # type: ignore[assignment]  # gives tokens, fetches none
+        self.authorizer = Authorizer(target, self.tokens)
+        self._stand_ins, self._clock, self._case = redactor, clock, case
+        self.left = list(recorded)
+        self.withheld = self.sent_at_once = False
+        clock.goes_on = lambda: bool(self.left)
+        self.at_once, self.taken_until = 1, 0.0
+        self.alignment = Alignment()
+
+    def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
+        """Return the recorded answer to a request."""
+        between = json.loads(self.noted().get("before", "[]"))
+        exchange = self._take(request, case)
+        recorded = json.loads(exchange.notes.get("before", "[]"))
+        self.alignment.demand(between, recorded, f"what was done before exchange {exchange.id}")
+        reply = self._reply(exchange, request)
+        return reply, exchange
+
+    def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
+        """Return the recorded exchange of a request that was sent by other means."""
+        return of.reply, self._take(request, case)
+
+    def take_turn(self) -> None:
+        """Wait for nothing: no request leaves."""
+
+    def exchange_raw(self, data: bytes) -> tuple[bytes, str]:  # noqa: ARG002 - one signature
+        """Return the bytes of an answer like the next recorded one."""
+        if not self.left:
+            raise RecordEndedError
+        answer = self.left[0].answer
+        if answer is None:
+            return b"", self.left[0].trouble
+        content = json.dumps(self._stand_ins.live(answer.body)).encode() if answer.is_json else b""
+        head = f"HTTP/1.1 {answer.status} \r\ncontent-length: {len(content)}\r\n\r\n"
+        return head.encode() + content, ""
+
+    def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """Do what is asked in thought; where the record ends with a refusal of the control protocol, so does this."""
+        if not self.left and self._case.verdict is Verdict.NOT_TESTED and BY_CONTROL in self._case.missing:
+            raise NotTested(self._case.missing)
+        self.note("control", method, url.removeprefix(self.target.control_url), body)
+        made = _MADE_BY_CONTROL.format(len(self.alignment.free))
+        self.alignment.free.add(made)
+        reply = httpx.Response(_DONE, json={"id": made})
+        if self._made_an_id():
+            self.note_made(reply)
+        return reply
+
+    def _made_an_id(self) -> bool:
+        """Tell whether the next recorded exchange names an id for what was asked of the control protocol."""
+        recorded = json.loads(self.left[0].notes.get("before", "[]")) if self.left else []
+        number = len(self._between.notes) - 1
+        return number < len(recorded) and len(recorded[number]) > _CONTROL_NOTE
+
+    def _take(self, request: Request, case: str) -> Exchange:
+        """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""
+        if not self.left:
+            raise RecordEndedError(request.step or f"{request.method} {request.path}")
+        departures = []
+        for place, exchange in enumerate(self.left[: self.at_once]):
+            if exchange.started < self.taken_until:
+                continue
+            try:
+                self._compare(request, exchange, case)
+            except DepartureError as departure:
+                departures.append(departure)
+            else:
+                del self.left[place]
+                if self.at_once < MOST_AT_ONCE:
+                    self.at_once = max(1, self.at_once - 1)
+                else:
+                    self.taken_until = exchange.started + exchange.duration
+                self._clock.pass_on(exchange.started)
+                if exchange.answer is not None:
+                    self.alignment.know(exchange.answer.body)
+                    self.alignment.know(dict(exchange.answer.headers))
+                return exchange
+        raise next(iter(departures), DepartureError(f"{request.step} is not in the record"))
+
+    def _compare(self, request: Request, exchange: Exchange, case: str) -> None:
+        headers, built, notes = self._build(request, case)
+        anew = self._evidence(
+            request, headers, built, notes, case=case, reply=None, trouble="", started=0.0, duration=0.0
+        )
+        where, sent, recorded = f"exchange {exchange.id}", anew.sent, exchange.sent
+        demand = self.alignment.demand
+        for name, one, other in (
+            ("method", sent.method, recorded.method),
+            ("step", anew.step, exchange.step),
+            ("operation", anew.operation, exchange.operation),
+            ("identity", anew.identity, exchange.identity),
+            ("path", sent.path, recorded.path),
+            ("url", unquote(sent.url), unquote(recorded.url)),
+        ):
+            demand(one, other, f"the {name} of {where}")
+        given = {name.lower() for name in request.headers}
+        own = {"correlation-id", "user-agent"} - given
+        demand(_without(sent.headers, own), _without(recorded.headers, own), f"the headers of {where}")
+        demand(sent.body, recorded.body, f"the body of {where}")
+        demand(sent.text, recorded.text, f"the text of {where}")
+        for token, other in self.alignment.recorded.items():
+            self._stand_ins.stands_for(token, other)
+        self._demand_forms(anew, exchange, where)
+        self._demand_secrets(sent.secrets, recorded.secrets, where)
+
+    def _demand_forms(self, anew: Exchange, exchange: Exchange, where: str) -> None:
+        """Hold the forms of the secrets against the recorded ones, where the case has made them itself."""
+        ours, theirs = (json.loads(one.notes.get("forms", "{}")) for one in (anew, exchange))
+        recorded = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
+        if set(recorded) != set(theirs):
+            raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
+        for token, form in theirs.items():
+            made = self.alignment.anew.get(token, token) != token
+            if made and recorded[token] != form and not _is_long(form):
+                raise DepartureError(f"the form of {token} of {where} is {form} instead of {recorded[token]}")
+
+    def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
+        """Hold the secrets of a request against the recorded ones; those that are shown nowhere are known by their label."""
+        aligned = {self.alignment.recorded.get(token, token) for token in anew}
+        ours, theirs = sorted(aligned - recorded), sorted(recorded - aligned)
+        if [_label(token) for token in ours] != [_label(token) for token in theirs]:
+            raise DepartureError(f"the secrets of {where} are not those of its request")
+        if len(ours) == 1:
+            self.alignment.demand(ours[0], theirs[0], f"the secret of {where}")
+
+    def _reply(self, exchange: Exchange, request: Request) -> Reply | None:
+        answer = exchange.answer
+        if answer is None:
+            return None
+        body = answer.body
+        if request.reading is not None:
+            body = self._frame(exchange, body, request.reading)
+        live = self._stand_ins.live(body)
+        content = json.dumps(live).encode() if answer.is_json else b""
+        return Reply(answer.status, httpx.Headers(dict(answer.headers)), live, content)
+
+    def _frame(self, exchange: Exchange, body: JSON, reading: Callable[[JSON], JSON]) -> JSON:
+        """Return the envelope around a reading; raise :class:`DepartureError` where the reading is another one."""
+        frame = body.get("response") if isinstance(body, dict) else None
+        if not isinstance(frame, str):
+            return body
+        if _WITHHELD in body or "<" in frame:
+            # Its output is kept out of the record, in whole or in part.
+            self.withheld = True
+        if "<" in frame:
+            return {"response": frame}
+        anew = self._stand_ins.reply(reading({"response": frame}))
+        self.alignment.demand(
+            {name: value for name, value in anew.items() if name != _WITHHELD},
+            {name: value for name, value in body.items() if name != _WITHHELD},
+            f"the reading of the frame of exchange {exchange.id}",
+        )
+        return {"response": frame}
+
+
+def _is_long(form: str) -> bool:
+    """Tell whether a secret may be encrypted material, whose size depends on a key of the endpoint."""
+    return int(form.partition(" ")[2]) > _LONGEST_MATERIAL
+
+
+def _label(token: str) -> str:
+    return token.partition(":")[0]
+
+
+def _without(headers: Mapping[str, str], names: set[str]) -> dict[str, str]:
+    return {name: headers[name] for name in sorted(headers) if name not in names}

@@ -1,0 +1,58 @@
+"""The sample report is one that this version of the suite writes; `make sample` makes it anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample import DEFECTS, NON_CONFORMANT, PLACE, arguments
+
+from kms_conformance.outputs import results
+from kms_conformance.verification.check import examine
+
+
+def stable(directory: Path) -> dict[str, Any]:
+    """Return what two runs of the same server have in common: verdicts, causes, and which files there are."""
+    record = json.loads((directory / results.NAME).read_text())
+    return {
+        "headline": record["headline"],
+        "exit_code": record["exit_code"],
+        "options": record["options"],
+        "cases": {
+            case["id"]: [case["verdict"], case["title"], case["requirements"]] for case in record["cases"]
+        },
+        "rows": {row["id"]: [row["verdict"], row["text"]] for row in record["requirements"]},
+        "groups": [
+            [group[name] for name in ("section", "severity", "expected", "got", "rows")]
+            for group in record["groups"]
+        ],
+        "files": sorted(
+            path.relative_to(directory).as_posix()
+            for path in directory.rglob("*")
+            if path.is_file() and path.parent.name != "allure-results"
+        ),
+    }
+
+
+@pytest.mark.xdist_group("whole-runs")
+def test_sample_is_fresh(command: Callable[..., Any], tmp_path: Path) -> None:
+    """A run of today has the cases, verdicts, causes and files of the sample: else `make sample` is due."""
+    assert command(*arguments("out")).code == NON_CONFORMANT
+    assert stable(PLACE) == stable(tmp_path / "out"), "the sample is of another version: run `make sample`"
+
+
+def test_sample_is_as_recorded() -> None:
+    """The sample ends as its run did when it is judged again: else it is of another version, and `make sample` is due."""
+    found = examine(PLACE)
+    assert (found.wrong, found.exit_code) == ((), NON_CONFORMANT), "run `make sample`"
+    assert len(json.loads((PLACE / results.NAME).read_text())["groups"]) >= len(DEFECTS)
+
+
+def test_sample_names_no_machine() -> None:
+    """Nothing in the sample tells where it was made."""
+    text = (PLACE / results.NAME).read_text()
+    assert str(Path.home()) not in text
+    assert str(Path(__file__).parents[2]) not in text
