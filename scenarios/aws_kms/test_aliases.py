@@ -73,7 +73,7 @@ def test_alias_twice(aws, of):
 
 
 @covers("alias-form")
-@pytest.mark.parametrize("sign", [" ", "!", "é"])
+@pytest.mark.parametrize("sign", [" ", "!", "é"], ids=["blank", "mark", "accent"])
 def test_alias_form(aws, sign):
     """A sign that aliases do not have makes no alias."""
     key = aws.key()

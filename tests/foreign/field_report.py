@@ -39,7 +39,7 @@ class Judged:
     def of(cls, server: Server, results: Mapping[str, Any], folder: Path) -> Self:
         """Read the transcript of a run."""
         log = json.loads((folder / "transcript.har").read_text(encoding="utf-8"))["log"]
-        exchanges = {str(entry.get("_id", "")): entry for entry in log["entries"]}
+        exchanges = {str(entry["_kms"]["id"]): entry for entry in log["entries"]}
         return cls(server, results, exchanges)
 
 
@@ -105,9 +105,7 @@ def _entry(one: Judged, finding: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _operation(one: Judged, finding: Mapping[str, Any]) -> str:
-    headers = _entry(one, finding).get("request", {}).get("headers", ())
-    target = next((header["value"] for header in headers if header["name"] == "x-amz-target"), "")
-    return str(target).rpartition(".")[2] or "any operation"
+    return str(_entry(one, finding).get("_kms", {}).get("operation") or "any operation")
 
 
 def _request(one: Judged, finding: Mapping[str, Any]) -> str:

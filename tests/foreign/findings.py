@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ def findings_of(results: Mapping[str, Any]) -> Findings:
     found: dict[str, set[str]] = {}
     for case in results["cases"]:
         for finding in case["findings"]:
+            if finding["severity"] == "passed":
+                continue  # recorded only
             found.setdefault(str(finding["requirement"]), set()).add(str(case["id"]))
         if case["verdict"] in {"inconclusive", "error", "not-tested"}:
             found.setdefault(NOT_RUN, set()).add(str(case["id"]))
@@ -44,7 +47,7 @@ def keep(server: str, version: str, findings: Findings) -> Path:
         "findings:",
     ]
     for row, cases in findings.items():
-        lines += [f"  {row}:", *(f'    - "{case}"' for case in cases)]
+        lines += [f"  {row}:", *(f"    - {json.dumps(case)}" for case in cases)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
