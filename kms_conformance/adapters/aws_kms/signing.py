@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from kms_conformance.errors import ExitCode, SuiteError
 
 if TYPE_CHECKING:
-    from kms_conformance.target.target import Identity, Target
+    from kms_conformance.target.identity import Identity
+    from kms_conformance.target.target import Target
     from kms_conformance.transport.authorization import FinalRequest
 
 REGION = "us-east-1"
