@@ -19,11 +19,13 @@ from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
+from kms_conformance.laws.answers import of_answer, told
 from kms_conformance.laws.asking import Ask, System, asked
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
     OK,
+    REFUSED,
     ExpectedAnswer,
     KnownFacts,
     Window,
@@ -35,6 +37,7 @@ from kms_conformance.laws.expected import (
     same,
 )
 from kms_conformance.laws.snapshot import Look, ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
+from kms_conformance.laws.ways import Ways
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
 
 if TYPE_CHECKING:
@@ -75,6 +78,10 @@ class Effects:
         self.law = law_file(system.case.info.contract, "effects")
         self.resources: Mapping[str, Any] = self.law["resources"]
         self.agreements = Agreements(self.law)
+        context = system.case.context
+        self.ways = Ways(
+            context.contract.id, case.id, context.fuzz.seed, frozenset(context.target.identities)
+        )
         self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
             # Others come and go on a shared instance: its totals and lists are theirs too.
@@ -96,13 +103,12 @@ class Effects:
     def run(self) -> None:
         """Perform the steps, and look after each; a gate looks at what they name, and at everything at the end."""
         steps = [
-            step
-            for step in self.data["steps"]
+            (number, step)
+            for number, step in enumerate(self.data["steps"])
             if all(name in self.prepared.marks for name in step.get("if", ()))
         ]
-        for number, step in enumerate(steps):
-            last = number == len(steps) - 1
-            self._step(step, whole=last or step.get("look") == "all")
+        for number, step in steps:
+            self._step(number, step, whole=number == steps[-1][0] or step.get("look") == "all")
         if self.failure is not None:
             raise self.failure
         if self.passed_over:
@@ -112,28 +118,10 @@ class Effects:
         target = self.system.case.context.target
         return bool(target.control_url) or seconds <= target.max_wait
 
-    def _step(self, step: Mapping[str, Any], *, whole: bool) -> None:
-        if "wait" in step:
-            if not self._can_wait(step["wait"]):
-                self.passed_over = (
-                    f"a step needs a wait of {step['wait']:,.0f} s ({step['why']}): give [control] url"
-                )
-                return
-            self.system.wait(step["wait"], step["why"])
-        elif self.system.case.context.target.control_url:
-            self.system.wait(_SECONDS, "dates have whole seconds, so a change within one would not be seen")
-        wanted = step.get("outcome", "done")
-        done: list[CompletedOperation] = []
-        unlike = ""
-        asks = [asked(data, self.prepared.marks) for data in step.get("all", [step])]
-        for ask in asks:
-            started = time.monotonic()
-            answer = self.system.ask(ask).not_judged()
-            took = time.monotonic() - started
-            if answer.ok:
-                done.append(self._completed(ask, answer, took))
-            if answer.ok != (wanted == "done"):
-                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
+    def _step(self, number: int, step: Mapping[str, Any], *, whole: bool) -> None:
+        if not self._waited(step):
+            return
+        asks, done, unlike = self._requests(number, step)
         self._add_made(done)
         just_seen = {name: observed for name, observed in self.seen.items() if self._is_fresh(*name)}
         self.before |= {one.ask.operation: just_seen for one in done}
@@ -148,6 +136,53 @@ class Effects:
                 # A step before it could not be waited for, so its state is another one.
                 raise self.failure or NotTested(self.passed_over)
             raise self.failure or Inconclusive(f"precondition {unlike}")
+
+    def _waited(self, step: Mapping[str, Any]) -> bool:
+        """Let the time before a step pass; tell whether the step can be performed."""
+        if "wait" in step:
+            if not self._can_wait(step["wait"]):
+                self.passed_over = (
+                    f"a step needs a wait of {step['wait']:,.0f} s ({step['why']}): give [control] url"
+                )
+                return False
+            self.system.wait(step["wait"], step["why"])
+        elif self.system.case.context.target.control_url:
+            self.system.wait(_SECONDS, "dates have whole seconds, so a change within one would not be seen")
+        return True
+
+    def _requests(
+        self, number: int, step: Mapping[str, Any]
+    ) -> tuple[list[Ask], list[CompletedOperation], str]:
+        """Send the requests of a step; return them, what succeeded, and the first that did not come out as the step says."""
+        asks: list[Ask] = []
+        done: list[CompletedOperation] = []
+        unlike = ""
+        for place, data in enumerate(step.get("all", [step])):
+            if unlike and "row" in data:
+                # What must be refused now follows from what was to be done before it.
+                break
+            outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
+            usual = asked(data, self.prepared.marks)
+            found = self._found(usual, self._entry(usual))
+            ask = self.ways.other(usual, (number, place), self.prepared.marks, found)
+            answer, took = self._asked(ask)
+            if ask != usual and not answer.ok and outcome != "refused":
+                # Whether the other way is open is for the law of views; what follows builds on this step.
+                ask = usual
+                answer, took = self._asked(ask)
+            asks.append(ask)
+            if "row" in data:
+                self._judge(data["row"], ExpectedAnswer((REFUSED,)), ObservedValue(answer, "", None))
+            if answer.ok:
+                done.append(self._completed(ask, answer, took))
+            if outcome != "any" and answer.ok != (outcome == "done"):
+                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
+        return asks, done, unlike
+
+    def _asked(self, ask: Ask) -> tuple[Answer, float]:
+        """Send a request; return the answer and the seconds that it took."""
+        started = time.monotonic()
+        return self.system.ask(ask).not_judged(), time.monotonic() - started
 
     def _rows(self, asks: Sequence[Ask], done: Sequence[CompletedOperation]) -> tuple[str, ...]:
         """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
@@ -214,6 +249,7 @@ class Effects:
         """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
         seen = self._taken(after, look)
         looked = self._all_looked(seen, done)
+        answered = list(self._answered(done or ()))
         late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
         if late and self.looks_again and self._can_wait(late):
             self.looks_again -= 1
@@ -223,7 +259,7 @@ class Effects:
         elif late:
             self.is_unsettled = True
             looked = self._all_looked(seen, done)
-        for one in looked:
+        for one in (*looked, *answered):
             for row in one.rows:
                 self._judge(row, one.stated, one.observed)
         self.seen |= seen
@@ -270,6 +306,28 @@ class Effects:
             if late and self.is_unsettled:
                 continue
             yield _Observation((self.law["rows"]["agree"],), stated, observed, late)
+
+    def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[_Observation]:
+        """State how the answer of an operation shows its thing; of several requests the order of effects is not known."""
+        for one in done if len(done) == 1 else ():
+            observed = told(one)
+            if observed is None:
+                continue
+            names = {str(one.value("$answer/resources/0/id")), *one.addressed}
+            resource = one.entry["answer"].get("of")
+            found = [
+                thing for thing in self.prepared.things if thing.resource == resource and thing.owners & names
+            ]
+            earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
+            for thing in found or [Thing("", "")]:
+                changes = list(one.of(thing, self._members(thing), self.resources)) if found else []
+                known = self._about(thing, 0, done) if found else KnownFacts()
+                late = frozenset(
+                    entry["member"] for entry in self.resources.get(resource, {}).get("late", ())
+                )
+                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=known, late=late)
+                if stated is not None:
+                    yield _Observation(self.rows, stated, observed)
 
     def _prepared(self, seen: Snapshot) -> Iterator[_Observation]:
         """State, before anything is tried, that things are as they were asked for."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from commands import clean_environment
-from hostile_servers import MODES
+from hostile_servers import MODES, OF_ISSUERS
 from null_servers import serving
 from runs import write_case
+
+from kms_reference.server import Server
 
 PEAK = 300
 """Mebibytes."""
@@ -31,8 +33,16 @@ def test_make(kms):
     kms.create_key().succeeds(201)
 """
 
+WAITS = """
+@covers("list-keys")
+@waits(30)
+def test_wait(kms):
+    kms.list_keys(limit=1).succeeds(200)
+    kms.wait(30, "nothing")
+"""
 
-def ended(tmp_path: Path, place: str, contract: str, expression: str, **target: Any) -> dict[str, Any]:
+
+def ended(tmp_path: Path, place: str, judged: str, expression: str, **target: Any) -> dict[str, Any]:
     """Run cases in a process of their own and return how that ended."""
     limits = {"timeout": 1.5, "patience": 0.5, "max_wait": 0}
     document = {"limits": limits, **target}
@@ -42,7 +52,7 @@ def ended(tmp_path: Path, place: str, contract: str, expression: str, **target: 
             SUPPORT / "hostile_run.py",
             tmp_path / "report",
             place,
-            contract,
+            judged,
             expression,
             json.dumps(document),
         ],
@@ -75,3 +85,60 @@ def test_endpoint(tmp_path: Path, mode: str) -> None:
     assert told["peak_mib"] < PEAK
     assert json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))["cases"]
     assert (tmp_path / "report" / "junit.xml").exists()
+
+
+OTHERS = (
+    "gzip-gzip-bomb",
+    "many-objects",
+    "long-text",
+    "without-end",
+    "header-without-end",
+    "half-a-surrogate",
+    "hang",
+)
+
+
+@pytest.mark.parametrize("mode", OTHERS)
+@pytest.mark.parametrize("system", ["hpcs_tke", "iks"])
+def test_other_systems(tmp_path: Path, system: str, mode: str) -> None:
+    """The bounds are those of the engine: they hold for every system."""
+    behaviour, _ = MODES[mode]
+    with serving(behaviour()) as server:
+        told = ended(
+            tmp_path,
+            f"kms_conformance.scenarios.{system}",
+            system,
+            "",
+            base_url=server.url,
+            contract=system,
+            identities={"manager": {"token": "a-token-of-nobody"}},
+            **({"instance": "7f1d1c4e-0000-4000-8000-000000000000"} if system == "hpcs_tke" else {}),
+        )
+    assert told["exit_code"] in {1, 3}, told
+    assert told["counts"]["passed"] == 0
+    assert told["peak_mib"] < PEAK
+
+
+@pytest.mark.parametrize("mode", OF_ISSUERS)
+@pytest.mark.parametrize("which", ["iam", "control"])
+def test_issuers_and_control_protocols(tmp_path: Path, reference: Server, which: str, mode: str) -> None:
+    """A token issuer or a control protocol that means harm is no fault of the endpoint, nor of the suite."""
+    behaviour, _ = MODES[mode]
+    place = write_case(tmp_path / "own", WAITS)
+    urls = {"iam": reference.iam_url, "control": reference.control_url}
+    with serving(behaviour()) as server:
+        urls[which] = server.url
+        told = ended(
+            tmp_path,
+            str(place),
+            "key_protect",
+            "",
+            base_url=reference.base_url,
+            instance="fresh",
+            identities={"manager": {"api_key": reference.api_keys["manager"]}},
+            **{name: {"url": url} for name, url in urls.items()},
+            limits={"timeout": 1.5, "patience": 0.5, "max_wait": 60},
+        )
+    assert told["exit_code"] == 3, told
+    assert told["counts"]["inconclusive"] + told["counts"]["not-tested"] == 1, told
+    assert told["peak_mib"] < PEAK

@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from kms_conformance.cli.flags import flags_document
 from kms_conformance.errors import BadValueError
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.target.connection import ConnectionSettings
-from kms_conformance.target.target import Target, build_target
+from kms_conformance.target.target import Target, build_target, read_target
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.pipeline import Outgoing, SerialSender
 from kms_conformance.transport.raw_socket import exchange_bytes
@@ -305,3 +306,20 @@ def test_no_proxy_for_this_machine() -> None:
     assert settings.proxy_to("127.0.0.1") is None
     assert settings.proxy_to("::1") is None
     assert settings.proxy_to("kms.example.test") == ("proxy.example.test", 3128)
+
+
+def test_file_environment_and_flags_say_the_same(files: Files, tmp_path: Path) -> None:
+    """What the tables hold is set by variables and by flags just so; credentials of a proxy by the tables alone."""
+    own, key, proxy = str(files.authority), str(files.client), "http://127.0.0.1:3128"
+    wanted = ConnectionSettings(ca_file=own, cert_file=key, key_file=key, insecure=True, proxy=proxy)
+    plain = 'base_url = "https://127.0.0.1:9"\ninstance = "fresh"\n'
+    file = tmp_path / "target.toml"
+    file.write_text(
+        f'{plain}[tls]\nca_file = "{own}"\ncert_file = "{key}"\nkey_file = "{key}"\ninsecure = true\n[proxy]\nurl = "{proxy}"\n'
+    )
+    assert read_target(str(file), {}, {}).connection == wanted
+    file.write_text(plain)
+    environ = {"KMS_CA_FILE": own, "KMS_CLIENT_CERT": key, "KMS_CLIENT_KEY": key, "KMS_PROXY": proxy}
+    assert read_target(str(file), {"tls": {"insecure": True}}, environ).connection == wanted
+    flags = {"ca_file": own, "client_cert": key, "client_key": key, "proxy": proxy, "insecure": True}
+    assert read_target(str(file), flags_document(flags), {}).connection == wanted

@@ -47,6 +47,8 @@ class CasePreparation:
             "new_certificate": kms.short_name("cert"),
             "new_crn": kms.crn() + "-new",
             "soon": self._later(30 * _DAY),
+            # Beyond the seconds that 32 bits count.
+            "far": self._later(20 * 365 * _DAY),
         }
         # The same moment as `soon`, as a clock two hours east of Greenwich shows it.
         marks["soon_east"] = self._later(30 * _DAY + 2 * _HOUR).replace("Z", "+02:00")
@@ -116,7 +118,9 @@ class CasePreparation:
             key = makers[kind](**members)
         else:
             material = self.kms.key_material()
-            parcel = inside.parcel(self.kms.import_token(), str(material))
+            token = self.kms.import_token()
+            parcel = inside.parcel(token, str(material))
+            self.prepared.marks["parcel"] = inside.parcel(token, str(self.kms.key_material())).members()
             made = inside.create_root_key(**members, **parcel.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
