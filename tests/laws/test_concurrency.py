@@ -86,10 +86,6 @@ class Case:
         """Return that the instance has our own time."""
         return 0.0, 0.0
 
-    def clock_ahead(self) -> tuple[float, float]:
-        """Return that the instance's clock is ours."""
-        return 0.0, 0.0
-
     def at_once(self, requests: Sequence[Callable[[], Any]]) -> list[Any]:
         """Send requests, each in a thread."""
         with ThreadPoolExecutor(len(requests)) as threads:
