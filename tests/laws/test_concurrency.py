@@ -83,10 +83,6 @@ class Case:
         return SimpleNamespace(id=name, severity=Verdict.FAILED)
 
     def clock_ahead(self) -> tuple[float, float]:
-        """Return that the instance has our own time."""
-        return 0.0, 0.0
-
-    def clock_ahead(self) -> tuple[float, float]:
         """Return that the instance's clock is ours."""
         return 0.0, 0.0
 
