@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page sample format constraints bench bench-network clean
+.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page foreign field-report sample format constraints bench bench-network clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -58,6 +58,14 @@ coverage-page: $(READY)
 # The report in reports/sample, which a change of cases, contracts or outputs makes stale.
 sample: $(READY)
 	$(BIN)/python tests/proof/sample.py
+
+# Servers of AWS KMS that others have written, each in an environment of its own, judged on loopback (some two minutes).
+foreign: $(READY)
+	$(BIN)/python tests/foreign/judge.py $(ARGS)
+
+# The same, written down for those who make them: docs/field-report.md.
+field-report: $(READY)
+	$(BIN)/python tests/foreign/judge.py --no-defects --report docs/field-report.md $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -7,3 +7,7 @@ class ServerError(Exception):
 
 class DataFileError(ServerError):
     """The data file cannot be used: it is another program's, or another server has it open."""
+
+
+class SeedFileError(ServerError):
+    """The seed file cannot be used, or the server refuses a key of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import threading
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from kms_reference.defects import rules_of
 from kms_reference.errors import DataFileError, ServerError
 from kms_reference.key_protect.app import KeyProtect
+from kms_reference.key_protect.control import control
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.server_state import ClockKind, ServerState
 
@@ -35,7 +37,7 @@ class Server:
     `data` is a file that keeps the state (default: memory), `clock` is `virtual` (the control path moves
     it) or `real`, `defects` and `variations` are names of `ALL_DEFECTS` and `VARIATIONS`, `public_url` is
     what `base_url` says when clients reach the server under another address. `extra_routes` mounts further
-    endpoints on the same socket. Raises ServerError, of which UnknownSwitchError says that a name is unknown.
+    endpoints on the same socket. `seed` is a file with keys to begin with (see :mod:`kms_reference.seed`). Raises ServerError, of which UnknownSwitchError says that a name is unknown.
     """
 
     def __init__(  # noqa: PLR0917 - the options of `serve`, in its order
@@ -49,6 +51,7 @@ class Server:
         variations: Iterable[str] = (),
         public_url: str | None = None,
         extra_routes: Callable[[ServerState], list[BaseRoute]] | None = None,
+        seed: Path | None = None,
     ) -> None:
         if edition not in EDITIONS:
             raise ServerError(f"edition {edition!r} is not one of {', '.join(EDITIONS)}")
@@ -58,7 +61,7 @@ class Server:
         self._host, self._port, self._bound_port = host, port, 0
         self._data, self._clock = data, clock
         self._public_url = public_url
-        self._extra_routes = extra_routes
+        self._extra_routes, self._seed = extra_routes, seed
         self._thread: threading.Thread | None = None
         self._uvicorn: uvicorn.Server | None = None
         self._socket: socket.socket | None = None
@@ -99,6 +102,15 @@ class Server:
     def crashes(self) -> list[BaseException]:
         """Errors of the reference itself, which clients saw as a 500."""
         return self.app.crashes if self.app is not None else []
+
+    def advance(self, instance: str, seconds: float) -> None:
+        """Move the virtual clock of an instance, as the control path does. Raises ServerError."""
+        request = json.dumps({"advance_seconds": seconds}).encode()
+        if self.server_state is None:
+            raise ServerError("the server has no clock before it is started")
+        status, answer = control(self.server_state, "POST", f"/_control/instances/{instance}/clock", request)
+        if answer is None or "error" in answer:
+            raise ServerError(f"the clock of {instance} cannot be moved ({status}): {answer}")
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -177,9 +189,18 @@ class Server:
             raise DataFileError(str(error)) from error
         self.server_state.issuer.issuer = f"{self.base_url}/identity"
         self.app = KeyProtect(self.server_state)
+        application = self._application()
+        if self._seed is not None:
+            from kms_reference.seed import plant  # noqa: PLC0415 - only where it is asked for
+
+            try:
+                plant(application, self.server_state, self._seed)
+            except BaseException:
+                self._close()
+                raise
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
-                self._application(),
+                application,
                 http=Protocol,
                 ws="none",
                 lifespan="off",
@@ -240,7 +261,9 @@ def serve_forever(
     variations: Iterable[str] = (),
     public_url: str | None = None,
     extra_routes: Callable[[ServerState], list[BaseRoute]] | None = None,
+    seed: Path | None = None,
     on_ready: Callable[[Server], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Arguments as of `Server`. Raises ServerError."""
-    Server(host, port, data, clock, edition, defects, variations, public_url, extra_routes).run(on_ready)
+    server = Server(host, port, data, clock, edition, defects, variations, public_url, extra_routes, seed)
+    server.run(on_ready)

@@ -142,10 +142,12 @@ def _digest(text: str) -> str:
 
 
 def main(folder: str) -> None:
-    """Write the outlines of all contracts from a folder that holds their pages."""
+    """Write the outlines of all contracts that have one from a folder that holds their pages."""
     for contract_id in known_contracts():
-        document = document_of(load_contract(contract_id), Path(folder))
         path = Path(str(contract_folder(contract_id) / NAME))
+        if not path.is_file():
+            continue
+        document = document_of(load_contract(contract_id), Path(folder))
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,11 @@ import json
 import sys
 from pathlib import Path
 
+from kms_conformance.cli.judge_endpoint import collect
 from kms_conformance.contract.case_index import listed_cases
+from kms_conformance.pytest_plugin.plugin import State
+from kms_conformance.run.options import Options
+from kms_conformance.run.session import Session
 from kms_conformance.target.target import contracts_by_default
 
 SHIPPED = Path(__file__).parents[1] / "contracts" / "requests.json"
@@ -18,12 +22,30 @@ SHIPPED = Path(__file__).parents[1] / "contracts" / "requests.json"
 
 def main() -> None:
     """Merge the counts into the shipped file."""
-    case_ids = {case.id for contract in contracts_by_default(None) for case in listed_cases(contract)}
+    chosen = chosen_cases()
+    functions = {case.id for contract in contracts_by_default(None) for case in listed_cases(contract)}
+    # What a gate does not choose is of another profile, or gone: then its function is gone, or chosen otherwise.
+    functions -= {case_id.partition("[")[0] for case_id in chosen}
     counts: dict[str, int] = json.loads(SHIPPED.read_text(encoding="ascii"))
     counts |= json.loads(Path(sys.argv[1]).read_text(encoding="ascii"))
-    kept = {case_id: number for case_id, number in counts.items() if case_id.partition("[")[0] in case_ids}
+    kept = {
+        case_id: number
+        for case_id, number in counts.items()
+        if case_id in chosen or case_id.partition("[")[0] in functions
+    }
     SHIPPED.write_text(f"{json.dumps(dict(sorted(kept.items())), indent=0)}\n", encoding="ascii")
-    print(f"{len(kept)} cases, {sum(kept.values())} requests")
+    print(f"{len(kept)} cases, {sum(kept.values())} requests; not counted: {sorted(chosen - kept.keys())}")
+
+
+def chosen_cases() -> set[str]:
+    """Return the ids of the cases of a run without options, parameters and views included."""
+    session = Session(Options(contracts=contracts_by_default(None)))
+    try:
+        state = State(lambda: session, None)
+        collect(session, state, ["--collect-only"])
+        return {info.id for info in state.chosen}
+    finally:
+        session.close()
 
 
 if __name__ == "__main__":

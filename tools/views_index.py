@@ -1,4 +1,4 @@
-"""Write ``contracts/<id>/views-index.json``: which outcomes each case asks for under each view.
+"""Write ``contracts/<id>/views-index.json``: which outcomes each case asks for under each view, and what it costs.
 
 ``python -m tools.views_index CONTRACT`` runs every case under every view against the embedded reference and keeps the
 pairs that passed and in which at least one request was made in the other way.
@@ -41,7 +41,11 @@ def text_of(document: dict[str, Any]) -> str:
     ]
     separator = ",\n"
     outcomes = separator.join(json.dumps(outcome) for outcome in document["outcomes"])
-    return f'{{"outcomes": [\n{outcomes}\n],\n"views": {{\n{separator.join(views)}\n}}}}\n'
+    requests = separator.join(f"{json.dumps(case)}: {n}" for case, n in document["requests"].items())
+    return (
+        f'{{"outcomes": [\n{outcomes}\n],\n"requests": {{\n{requests}\n}},\n'
+        f'"views": {{\n{separator.join(views)}\n}}}}\n'
+    )
 
 
 def main(contract: str) -> int:
@@ -53,15 +57,18 @@ def main(contract: str) -> int:
     ):
         code = judge(session, Path(folder), ["-k", "laws.views"])
     views: dict[str, dict[str, set[str]]] = {}
+    requests: dict[str, int] = {}
     for case in session.results.values():
         notes = [exchange.notes["view"] for exchange in case.exchanges if "view" in exchange.notes]
         if notes and case.verdict == "passed":
             name = case.id.removeprefix(f"{contract}.laws.views[{notes[0]}-").removesuffix("]")
             views.setdefault(notes[0], {})[name] = outcomes_of(case)
+            requests[name] = max(requests.get(name, 0), len(case.exchanges))
     outcomes = sorted({outcome for cases in views.values() for found in cases.values() for outcome in found})
     number = {outcome: place for place, outcome in enumerate(outcomes)}
     document = {
         "outcomes": outcomes,
+        "requests": dict(sorted(requests.items())),
         "views": {
             view: {
                 case: sorted(number[outcome] for outcome in found) for case, found in sorted(cases.items())

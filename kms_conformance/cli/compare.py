@@ -35,7 +35,12 @@ from kms_conformance.errors import ExitCode
     show_default=True,
     help="Where the reports of both go, with --live.",
 )
-def command(before: Path, after: Path, form: str, report_dir: Path, *, anyway: bool, live: bool) -> None:
+@click.option(
+    "-k", "expression", default="", metavar="EXPR", help="With --live: only the cases whose name matches."
+)
+def command(
+    before: Path, after: Path, form: str, report_dir: Path, expression: str, *, anyway: bool, live: bool
+) -> None:
     """Compare the runs in the report directories BEFORE and AFTER.
 
     Exit code: 0 the same, 16 different, 2 usage, or runs that were judged by different measures. That an operation became
@@ -48,7 +53,7 @@ def command(before: Path, after: Path, form: str, report_dir: Path, *, anyway: b
     if live:
         from kms_conformance.cli.live import judge_both  # noqa: PLC0415 - same
 
-        before, after = judge_both(before, after, report_dir)
+        before, after = judge_both(before, after, report_dir, expression)
     runs = read_run(before), read_run(after)
     if not anyway:
         demand_alike(*runs)

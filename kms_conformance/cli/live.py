@@ -13,8 +13,8 @@ from kms_conformance.errors import BadValueError, ExitCode
 _VERDICTS = frozenset({ExitCode.CONFORMANT, ExitCode.NON_CONFORMANT, ExitCode.NOT_VERIFIED})
 
 
-def judge_both(first: Path, second: Path, report_dir: Path) -> tuple[Path, Path]:
-    """Judge the endpoints of two target files; return the report directories.
+def judge_both(first: Path, second: Path, report_dir: Path, expression: str = "") -> tuple[Path, Path]:
+    """Judge the endpoints of two target files, by the cases whose name matches; return the report directories.
 
     Raises :class:`BadValueError` where one of the runs came to no verdict.
     """
@@ -22,6 +22,7 @@ def judge_both(first: Path, second: Path, report_dir: Path) -> tuple[Path, Path]
     for target, place in zip((first, second), places, strict=True):
         click.echo(f"judging {target} ...", err=True)
         words = ["run", "--target", str(target), "--report-dir", str(place)]
+        words += ["-k", expression] if expression else []
         # A process each: a run takes the whole of pytest for itself.
         ended = subprocess.run(  # noqa: S603 - this program itself
             [sys.executable, "-m", "kms_conformance", *words], check=False, stdout=subprocess.DEVNULL

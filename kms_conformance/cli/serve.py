@@ -9,7 +9,7 @@ import click
 from kms_conformance.errors import BadValueError
 from kms_reference import target as target_file
 from kms_reference.defects import ALL_DEFECTS
-from kms_reference.errors import DataFileError, ServerError
+from kms_reference.errors import DataFileError, SeedFileError, ServerError
 from kms_reference.server import Server, serve_forever
 from kms_reference.switches import UnknownSwitchError
 from kms_reference.variations import VARIATIONS
@@ -24,6 +24,11 @@ from kms_reference.variations import VARIATIONS
     "--data",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the state in this file (default: memory).",
+)
+@click.option(
+    "--seed-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Begin with the keys of this file (docs/emulator.md).",
 )
 @click.option(
     "--clock",
@@ -56,6 +61,7 @@ def command(
     host: str,
     port: int,
     data: Path | None,
+    seed_file: Path | None,
     clock: str,
     edition: str,
     defects: tuple[str, ...],
@@ -87,19 +93,15 @@ def command(
             edition=edition,
             defects=defects,
             variations=variations,
+            seed=seed_file,
             on_ready=ready,
         )
     except UnknownSwitchError as error:
         raise BadValueError(
             f"--{error.kind}", error.name, "the reference knows no such name", error.hint
         ) from None
-    except DataFileError as error:
-        advice = "give a new file or one that `serve` wrote, and end the `serve` that still has it open."
-        raise BadValueError("--data", str(data), str(error), advice) from None
     except ServerError as error:
-        raise BadValueError(
-            "--port", str(port), str(error), "choose another port, or 0 for a free one."
-        ) from None
+        raise _refused(error, data=data, seed_file=seed_file, port=port) from None
     except OSError as error:
         raise BadValueError(
             "--write-target",
@@ -107,3 +109,13 @@ def command(
             error.strerror or "it cannot be written",
             "choose another file.",
         ) from None
+
+
+def _refused(error: ServerError, *, data: Path | None, seed_file: Path | None, port: int) -> BadValueError:
+    """Return why the server cannot be started as asked, by the option that it is about."""
+    if isinstance(error, DataFileError):
+        advice = "give a new file or one that `serve` wrote, and end the `serve` that still has it open."
+        return BadValueError("--data", str(data), str(error), advice)
+    if isinstance(error, SeedFileError):
+        return BadValueError("--seed-file", str(seed_file), str(error), "docs/emulator.md has an example.")
+    return BadValueError("--port", str(port), str(error), "choose another port, or 0 for a free one.")

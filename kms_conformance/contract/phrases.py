@@ -111,8 +111,9 @@ def phrases(contracts: Iterable[Contract]) -> tuple[Phrase, ...]:
 def _texts(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[Kind, str, list[Entry], str]]:
     for code, entry in entries.items():
         reason = contract.codes[code]
+        # An ordinary word says nothing: a code has an underscore, a number or a capital letter within it.
         # A name that no answer carries is ours or the page's: elsewhere the same word in small letters means other things.
-        if re.search(r"_|[a-z]\d|\d[a-z]", code, re.IGNORECASE):
+        if re.search(r"_|[a-z]\d|\d[a-z]|(?-i:[a-z][A-Z])", code, re.IGNORECASE):
             yield Kind.CODE, code, [entry], "" if reason.in_body else code
         for text in reason.messages:
             yield Kind.MESSAGE, text, [entry], ""

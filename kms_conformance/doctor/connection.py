@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kms_conformance.doctor.findings import Finding, Level
+from kms_conformance.target.connection import ConnectionSettings
+from kms_conformance.transport.dialing import DIRECT, ProxyError, dial
 from kms_conformance.transport.tls import authorities
 
 _EXPIRED, _NOT_YET, _WRONG_HOST, _WRONG_ADDRESS = 10, 9, 62, 64
@@ -28,8 +30,8 @@ class _Place:
     url: str
     host: str
     port: int
-    tls: bool
     until: float
+    settings: ConnectionSettings
 
     @property
     def left(self) -> float:
@@ -42,39 +44,38 @@ class _Place:
         return Finding(kind, Level.PROBLEM, symptom, cause, resolution)
 
 
-def diagnose(url: str, seconds: float) -> Finding | None:
+def diagnose(url: str, seconds: float, settings: ConnectionSettings = DIRECT) -> Finding | None:
     """Return why nobody answers at an address, ``None`` where a connection comes about; nothing is sent but its opening."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
-    place = _Place(
-        url, parts.hostname or "", parts.port or (443 if tls else 80), tls, time.monotonic() + seconds
-    )
+    port = parts.port or (443 if tls else 80)
+    place = _Place(url, parts.hostname or "", port, time.monotonic() + seconds, settings)
+    proxy = settings.proxy_to(place.host)
+    host, port = proxy or (place.host, place.port)
     try:
-        addresses = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
+        name = f"the name of the proxy, {host}," if proxy else f"the name {host}"
         return place.problem(
             "name-resolution",
-            f"no connection (the name {place.host} is not known here)",
+            f"no connection ({name} is not known here)",
             "check base_url for a mistyped name, and DNS, VPN or /etc/hosts of this machine",
         )
-    connection = None
-    problem = None
-    for family, kind, number, _, address in addresses:
-        connection = socket.socket(family, kind, number)
-        connection.settimeout(place.left)
-        try:
-            connection.connect(address)
-        except OSError as error:
-            connection.close()
-            problem = _of_network(place, address[0], error)
-            continue
-        with connection:
-            return _of_tls(place, connection) if tls else None
-    return problem
+    try:
+        connection = dial(place.host, place.port, settings, place.left, tls=tls)
+    except ProxyError as error:
+        return place.problem(
+            "proxy",
+            f"no connection ({error})",
+            "check [proxy] url, user and password, and that the proxy lets this host through",
+        )
+    except OSError as error:
+        return _of_network(place, f"{'proxy ' if proxy else ''}{host} port {port}", error)
+    with connection:
+        return _of_tls(place, connection) if tls else None
 
 
-def _of_network(place: _Place, address: object, error: OSError) -> Finding:
-    where = f"{address} port {place.port}"
+def _of_network(place: _Place, where: str, error: OSError) -> Finding:
     if isinstance(error, ConnectionRefusedError):
         return place.problem(
             "tcp-refused",
@@ -96,7 +97,7 @@ def _of_network(place: _Place, address: object, error: OSError) -> Finding:
 
 def _of_tls(place: _Place, connection: socket.socket) -> Finding | None:
     try:
-        with authorities().wrap_socket(connection, server_hostname=place.host) as secure:
+        with authorities(place.settings).wrap_socket(connection, server_hostname=place.host) as secure:
             if secure.version() == "TLSv1.3":
                 secure.settimeout(min(_LISTEN, place.left))
                 with suppress(TimeoutError):
@@ -138,7 +139,7 @@ def _of_certificate(place: _Place, error: ssl.SSLCertVerificationError) -> Findi
         return place.problem(
             "tls-unknown-issuer",
             "its certificate is issued by an authority that is not known here",
-            "name the certificate of that authority by SSL_CERT_FILE=FILE",
+            "name the certificate of that authority by --ca-file FILE ([tls] ca_file), or SSL_CERT_FILE",
         )
     return place.problem(
         "tls-certificate",
@@ -162,7 +163,7 @@ def _of_handshake(place: _Place, reason: str) -> Finding:
             lambda: place.problem(
                 "tls-client-certificate",
                 "it wants a certificate of the client, and none is given",
-                "name a client certificate for this endpoint, or an address of the service that wants none",
+                "name one by --client-cert and --client-key ([tls] cert_file, key_file)",
             ),
         ),
         (

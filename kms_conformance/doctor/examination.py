@@ -119,11 +119,15 @@ def _of_people(session: Session, context: Context) -> Iterator[Finding]:
         )
 
 
+def _diagnosed(url: str, session: Session) -> Finding | None:
+    return diagnose(url, min(session.target.timeout, _LONGEST), session.target.connection)
+
+
 def _cause(error: SuiteError, session: Session) -> Finding:
     """Return a refusal of the checks as a finding; where nobody answered, why."""
     if isinstance(error, UnreachableError | TokenRefusedError):
         silent = isinstance(error, UnreachableError) or error.why.startswith("no answer")
-        problem = diagnose(error.url, min(session.target.timeout, _LONGEST)) if silent else None
+        problem = _diagnosed(error.url, session) if silent else None
         if problem is not None and isinstance(error, TokenRefusedError):
             symptom = of_error(error, "").symptom
             advice = problem.resolution.replace("base_url", "[iam] url")

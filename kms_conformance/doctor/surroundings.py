@@ -34,7 +34,7 @@ def of_first_answer(exchange: Exchange, target: Target) -> Iterator[Finding]:
             Level.PROBLEM,
             symptom,
             "a proxy in front of it answers 407 and wants credentials",
-            "name the proxy with its credentials, or an address that is reached without it",
+            "name the proxy with its credentials ([proxy] url, user, password_env), or an address without it",
         )
     elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         after = answer.headers.get("retry-after", "")
@@ -135,7 +135,7 @@ def of_remains(things: Sequence[Thing]) -> Iterator[Finding]:
             Level.WARNING,
             f"{plural(len(things), 'thing')} of earlier runs may still be there, the oldest of {rfc3339(oldest)}",
             "a run was killed, or its clean-up was refused",
-            "`kms-conformance sweep` lists and removes them; a run does so at its start",
+            "`kms-conformance sweep` lists them, `sweep --yes` removes them; a run does so at its start",
         )
 
 

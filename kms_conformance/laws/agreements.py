@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,11 @@ class Agreements:
 
     law: Mapping[str, Any]
 
-    def of(self, seen: Snapshot) -> Iterator[tuple[ExpectedAnswer, ObservedValue]]:
-        """State, for each agreement, that what its right side shows is what its left side shows."""
+    def of(self, seen: Snapshot) -> Iterator[tuple[ExpectedAnswer, ObservedValue, float]]:
+        """State, for each agreement, that what its right side shows is what its left side shows.
+
+        Members that may show a change late stand in a statement of their own, with how many seconds late (else 0).
+        """
         for agreement in self.law["agreements"]:
             left, right = agreement["left"], agreement["right"]
             for thing in [
@@ -33,9 +36,26 @@ class Agreements:
                 for other in self._others(thing, right, seen):
                     two = seen.get((other, self._number(right)))
                     if one is not None and two is not None and one.ok and two.ok:
-                        members = tuple(self._members(agreement, one, two))
-                        if members:
-                            yield ExpectedAnswer((OK,), members), two
+                        members = list(self._members(agreement, one, two))
+                        yield from self._apart(members, two, thing, other)
+
+    def _apart(
+        self, members: Sequence[Member], observed: ObservedValue, *things: Thing
+    ) -> Iterator[tuple[ExpectedAnswer, ObservedValue, float]]:
+        """Give what holds at once, then what holds after the time that a change may take to show."""
+        late = {
+            f"{observed.at}.{entry['member']}": float(entry["seconds"])
+            for thing in things
+            for entry in self.law["resources"][thing.resource].get("late", ())
+            if entry["member"]
+        }
+        times = [
+            max((late[name] for name in late if f"{member.path}.".startswith(f"{name}.")), default=0.0)
+            for member in members
+        ]
+        for seconds in sorted(set(times)):
+            some = tuple(member for member, time in zip(members, times, strict=True) if time == seconds)
+            yield ExpectedAnswer((OK,), some), observed, seconds
 
     def _number(self, place: Mapping[str, Any]) -> int:
         reads = self.law["resources"][place["resource"]]["reads"]

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request by the name of its operation; ``path`` holds the parameters of the path, not yet encoded."""
+    """A request by the name of its operation; ``path`` holds the parameters of the path, not yet encoded.
+
+    ``usual_path`` are the same parameters as they are written elsewhere, where ``path`` names a thing otherwise.
+    """
 
     operation: str
     path: Mapping[str, str] = field(default_factory=dict)
@@ -25,6 +28,7 @@ class Ask:
     body: Any = None
     identity: str = ""
     step: str = ""
+    usual_path: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -50,6 +50,8 @@ class Thing:
     """Exchanges, and how far the instance's clock was ahead of ours at the time, in seconds."""
     unsure: float = 0.0
     """By how many seconds that may be wrong."""
+    ahead: float | None = None
+    """How far ahead the clock still is; ``None`` where the time was moved since."""
 
 
 class ConcurrencySystem(System, Protocol):
@@ -124,7 +126,7 @@ class Concurrency:
 
     def _history(self, thing: Thing, clients: Sequence[Client]) -> History[Any, Any, Any]:
         """Let the clients ask, read the thing, and return all that was asked and answered."""
-        ahead, unsure = clock(self.case)
+        ahead, unsure = clock(self.case) if thing.ahead is None else (thing.ahead, thing.unsure)
         # A case that sends one request after the other waits for nobody.
         start = threading.Barrier(1 if self.case.is_one_by_one else len(clients))
         answers = self.case.at_once([self._client(thing, client, start) for client in clients])

@@ -19,11 +19,13 @@ from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
+from kms_conformance.laws.answers import of_answer, told
 from kms_conformance.laws.asking import Ask, System, asked
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
     OK,
+    REFUSED,
     ExpectedAnswer,
     KnownFacts,
     Window,
@@ -34,7 +36,8 @@ from kms_conformance.laws.expected import (
     of_probe,
     same,
 )
-from kms_conformance.laws.snapshot import ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
+from kms_conformance.laws.snapshot import Look, ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
+from kms_conformance.laws.ways import Ways
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 _LOOKS_AGAIN = 2
 """How often a case waits at most until what may show late must be there."""
 _SECONDS = 2.0
+_AT_FIRST = "at first"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 """Of an operation whose changes have nothing to do with time."""
 
@@ -74,6 +78,10 @@ class Effects:
         self.law = law_file(system.case.info.contract, "effects")
         self.resources: Mapping[str, Any] = self.law["resources"]
         self.agreements = Agreements(self.law)
+        context = system.case.context
+        self.ways = Ways(
+            context.contract.id, case.id, context.fuzz.seed, frozenset(context.target.identities)
+        )
         self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
             # Others come and go on a shared instance: its totals and lists are theirs too.
@@ -86,19 +94,21 @@ class Effects:
         self.seen: Snapshot = {}
         self.before: dict[str, Snapshot] = {}
         self.last: set[tuple[Thing, int]] = set()
+        self.done_since: dict[Thing, list[str]] = {}
         self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
-        self._look("at first", whole=True)
+        self.is_unsettled = False
+        """Whether a change that may show late was not waited for: from then on what may be late is not judged."""
+        self._look([_AT_FIRST], Look(whole=True))
 
     def run(self) -> None:
-        """Perform the steps, and look after each."""
+        """Perform the steps, and look after each; a gate looks at what they name, and at everything at the end."""
         steps = [
-            step
-            for step in self.data["steps"]
+            (number, step)
+            for number, step in enumerate(self.data["steps"])
             if all(name in self.prepared.marks for name in step.get("if", ()))
         ]
-        for number, step in enumerate(steps):
-            last = number == len(steps) - 1
-            self._step(step, whole=last or step.get("look") == "all")
+        for number, step in steps:
+            self._step(number, step, whole=number == steps[-1][0] or step.get("look") == "all")
         if self.failure is not None:
             raise self.failure
         if self.passed_over:
@@ -108,40 +118,71 @@ class Effects:
         target = self.system.case.context.target
         return bool(target.control_url) or seconds <= target.max_wait
 
-    def _step(self, step: Mapping[str, Any], *, whole: bool) -> None:
-        if "wait" in step:
-            if not self._can_wait(step["wait"]):
-                self.passed_over = (
-                    f"a step needs a wait of {step['wait']:,.0f} s ({step['why']}): give [control] url"
-                )
-                return
-            self.system.wait(step["wait"], step["why"])
-        elif self.system.case.context.target.control_url:
-            self.system.wait(_SECONDS, "dates have whole seconds, so a change within one would not be seen")
-        wanted = step.get("outcome", "done")
-        done: list[CompletedOperation] = []
-        unlike = ""
-        asks = [asked(data, self.prepared.marks) for data in step.get("all", [step])]
-        for ask in asks:
-            started = time.monotonic()
-            answer = self.system.ask(ask).not_judged()
-            took = time.monotonic() - started
-            if answer.ok:
-                done.append(self._completed(ask, answer, took))
-            if answer.ok != (wanted == "done"):
-                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
+    def _step(self, number: int, step: Mapping[str, Any], *, whole: bool) -> None:
+        if not self._waited(step):
+            return
+        asks, done, unlike = self._requests(number, step)
         self._add_made(done)
-        just_seen = {name: observed for name, observed in self.seen.items() if name in self.last}
+        just_seen = {name: observed for name, observed in self.seen.items() if self._is_fresh(*name)}
         self.before |= {one.ask.operation: just_seen for one in done}
-        after = f"after {', '.join(dict.fromkeys(ask.operation for ask in asks))}"
+        names = ", ".join(dict.fromkeys(ask.operation for ask in asks))
         self.rows = self._rows(asks, done)
-        self._look(after if done else f"{after} (refused)", done, whole=whole)
+        named = frozenset(change["of"] for ask in asks for change in self._entry(ask)["changes"])
+        look = Look(whole, brief=not self.system.case.context.thorough, named=named)
+        self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
             # Whether it may succeed is for other cases; what follows builds on it.
             if self.passed_over:
                 # A step before it could not be waited for, so its state is another one.
                 raise self.failure or NotTested(self.passed_over)
             raise self.failure or Inconclusive(f"precondition {unlike}")
+
+    def _waited(self, step: Mapping[str, Any]) -> bool:
+        """Let the time before a step pass; tell whether the step can be performed."""
+        if "wait" in step:
+            if not self._can_wait(step["wait"]):
+                self.passed_over = (
+                    f"a step needs a wait of {step['wait']:,.0f} s ({step['why']}): give [control] url"
+                )
+                return False
+            self.system.wait(step["wait"], step["why"])
+        elif self.system.case.context.target.control_url:
+            self.system.wait(_SECONDS, "dates have whole seconds, so a change within one would not be seen")
+        return True
+
+    def _requests(
+        self, number: int, step: Mapping[str, Any]
+    ) -> tuple[list[Ask], list[CompletedOperation], str]:
+        """Send the requests of a step; return them, what succeeded, and the first that did not come out as the step says."""
+        asks: list[Ask] = []
+        done: list[CompletedOperation] = []
+        unlike = ""
+        for place, data in enumerate(step.get("all", [step])):
+            if unlike and "row" in data:
+                # What must be refused now follows from what was to be done before it.
+                break
+            outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
+            usual = asked(data, self.prepared.marks)
+            found = self._found(usual, self._entry(usual))
+            ask = self.ways.other(usual, (number, place), self.prepared.marks, found)
+            answer, took = self._asked(ask)
+            if ask != usual and not answer.ok and outcome != "refused":
+                # Whether the other way is open is for the law of views; what follows builds on this step.
+                ask = usual
+                answer, took = self._asked(ask)
+            asks.append(ask)
+            if "row" in data:
+                self._judge(data["row"], ExpectedAnswer((REFUSED,)), ObservedValue(answer, "", None))
+            if answer.ok:
+                done.append(self._completed(ask, answer, took))
+            if outcome != "any" and answer.ok != (outcome == "done"):
+                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
+        return asks, done, unlike
+
+    def _asked(self, ask: Ask) -> tuple[Answer, float]:
+        """Send a request; return the answer and the seconds that it took."""
+        started = time.monotonic()
+        return self.system.ask(ask).not_judged(), time.monotonic() - started
 
     def _rows(self, asks: Sequence[Ask], done: Sequence[CompletedOperation]) -> tuple[str, ...]:
         """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
@@ -204,33 +245,89 @@ class Effects:
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    def _look(self, after: str, done: Sequence[CompletedOperation] | None = None, *, whole: bool) -> None:
+    def _look(self, after: list[str], look: Look, done: Sequence[CompletedOperation] | None = None) -> None:
         """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
-        seen = taken(self.system, self.resources, self.prepared.things, after=after, whole=whole)
-        looked = list(self._prepared(seen)) if done is None else list(self._observations(seen, done))
+        seen = self._taken(after, look)
+        looked = self._all_looked(seen, done)
+        answered = list(self._answered(done or ()))
         late = max((one.late for one in looked if one.late and self._complaint(one)), default=0.0)
         if late and self.looks_again and self._can_wait(late):
             self.looks_again -= 1
             self.system.wait(late, "a change may show late")
-            seen = taken(
-                self.system, self.resources, self.prepared.things, after=f"{after}, later", whole=whole
-            )
-            looked = list(self._observations(seen, done or ()))
-        elif late and not self._can_wait(late):
-            looked = [one for one in looked if not one.late]
-        for one in looked:
+            seen = self._taken([*after, "later"], look)
+            looked = self._all_looked(seen, done or ())
+        elif late:
+            self.is_unsettled = True
+            looked = self._all_looked(seen, done)
+        for one in (*looked, *answered):
             for row in one.rows:
                 self._judge(row, one.stated, one.observed)
-        row = self.law["rows"]["agree"]
-        for stated, observed in self.agreements.of(seen):
-            self._judge(row, stated, observed)
         self.seen |= seen
         self.last = set(seen)
+        for thing in self.prepared.things:
+            is_seen = any((thing, number) in seen for number in range(len(self._reads(thing))))
+            self.done_since[thing] = [] if is_seen else [*self.done_since.get(thing, ()), *after]
         for (thing, number), observed in seen.items():
             if number == 0:
                 for name, value in flat(observed.value).items():
                     values = self.known.setdefault((thing, name), [])
                     values += [value] if value not in values else []
+
+    def _taken(self, after: list[str], look: Look) -> Snapshot:
+        def told(thing: Thing) -> str:
+            words = [*self.done_since.get(thing, ()), *after]
+            return words[0] if words[0] == _AT_FIRST else f"after {', '.join(words)}"
+
+        return taken(self.system, self.resources, self.prepared.things, look, told)
+
+    def _reads(self, thing: Thing) -> Sequence[Mapping[str, Any]]:
+        reads: Sequence[Mapping[str, Any]] = self.resources[thing.resource]["reads"]
+        return reads
+
+    def _is_fresh(self, thing: Thing, number: int) -> bool:
+        """Tell whether a thing was as it was seen last when the last operations began.
+
+        Objects change with nearly every operation; a list or a probe that was passed over has not been named since.
+        """
+        is_entry = "entry" in self._reads(thing)[number]
+        is_object = self.resources[thing.resource]["kind"] == "one"
+        return (thing, number) in self.last or thing.bystander or not (is_object or is_entry)
+
+    def _all_looked(self, seen: Snapshot, done: Sequence[CompletedOperation] | None) -> list[_Observation]:
+        """State all that must be seen; ``done`` is ``None`` where nothing was tried yet."""
+        return [
+            *(self._prepared(seen) if done is None else self._observations(seen, done)),
+            *self._agreed(seen),
+        ]
+
+    def _agreed(self, seen: Snapshot) -> Iterator[_Observation]:
+        """State what two requests must show alike."""
+        for stated, observed, late in self.agreements.of(seen):
+            if late and self.is_unsettled:
+                continue
+            yield _Observation((self.law["rows"]["agree"],), stated, observed, late)
+
+    def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[_Observation]:
+        """State how the answer of an operation shows its thing; of several requests the order of effects is not known."""
+        for one in done if len(done) == 1 else ():
+            observed = told(one)
+            if observed is None:
+                continue
+            names = {str(one.value("$answer/resources/0/id")), *one.addressed}
+            resource = one.entry["answer"].get("of")
+            found = [
+                thing for thing in self.prepared.things if thing.resource == resource and thing.owners & names
+            ]
+            earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
+            for thing in found or [Thing("", "")]:
+                changes = list(one.of(thing, self._members(thing), self.resources)) if found else []
+                known = self._about(thing, 0, done) if found else KnownFacts()
+                late = frozenset(
+                    entry["member"] for entry in self.resources.get(resource, {}).get("late", ())
+                )
+                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=known, late=late)
+                if stated is not None:
+                    yield _Observation(self.rows, stated, observed)
 
     def _prepared(self, seen: Snapshot) -> Iterator[_Observation]:
         """State, before anything is tried, that things are as they were asked for."""
@@ -265,16 +362,17 @@ class Effects:
                     before = self.before[undone].get((thing, number))
             if before is not None and not before.ok and kind != "probe":
                 continue
-            if (
-                kind == "one"
-                and not thing.bystander
-                and before is not None
-                and (thing, number) not in self.last
-            ):
+            if before is not None and not self._is_fresh(thing, number):
                 # What several steps have changed is seen by the agreements with what was looked at after each.
                 continue
+            late = self._may_be_late(thing) if self.is_unsettled else {}
+            if "" in late:
+                continue
             changes = [
-                change for one in done for change in one.of(thing, self._members(thing), self.resources)
+                change
+                for one in done
+                for change in one.of(thing, self._members(thing), self.resources)
+                if change.member not in late
             ]
             made = before is None and any(
                 str(one.value("$answer/resources/0/id")) in thing.owners for one in done
@@ -283,8 +381,19 @@ class Effects:
                 continue
             stated = self._stated(thing, number, (before, observed), changes, done)
             if stated is not None:
-                named = (self.law["rows"]["bystander"],) if thing.bystander and done else self.rows
-                yield _Observation(named, stated, observed, self._late(thing, changes))
+                yield _Observation(
+                    self._charged(thing, number, changes, done), stated, observed, self._late(thing, changes)
+                )
+
+    def _charged(
+        self, thing: Thing, number: int, changes: Sequence[Change], done: Sequence[CompletedOperation]
+    ) -> tuple[str, ...]:
+        """Return the rows that a deviation breaks: of the last operations, unless it may have come before them."""
+        rows = self.law["rows"]
+        if thing.bystander and done:
+            return (rows["bystander"],)
+        is_older = (thing, number) in self.seen and (thing, number) not in self.last
+        return (rows["lasting"],) if is_older and not changes else self.rows
 
     def _members(self, thing: Thing) -> dict[str, Any]:
         observed = self.seen.get((thing, 0))
@@ -299,7 +408,7 @@ class Effects:
         done: Sequence[CompletedOperation],
     ) -> ExpectedAnswer | None:
         resource, (before, after) = self.resources[thing.resource], observations
-        about = self._about(thing, done)
+        about = self._about(thing, number, done)
         match resource["kind"]:
             case "one":
                 return of_object(
@@ -313,10 +422,12 @@ class Effects:
         token = self.system.case.context.redactor.remember(str(thing.value), "secret")
         return of_probe(before, after, changes, token)
 
-    def _about(self, thing: Thing, done: Sequence[CompletedOperation]) -> KnownFacts:
+    def _about(self, thing: Thing, number: int, done: Sequence[CompletedOperation]) -> KnownFacts:
         resource = self.resources[thing.resource]
+        read = self._reads(thing)[number]["operation"]
         shown = self.resources.get(resource.get("shows", ""), {})
         moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
+        moving += self._may_be_late(thing) if self.is_unsettled else ()
         earlier = {name: values for (one, name), values in self.known.items() if one == thing}
         tolerance = timedelta(seconds=self.law["tolerance_seconds"])
         timed = [one for one in done if one.ended is not _NEVER]
@@ -326,7 +437,12 @@ class Effects:
             else (_NEVER, _NEVER)
         )
         window = Window(start, end, tolerance) if timed else None
-        optional = [entry["member"] for one in (resource, shown) for entry in one.get("optional", ())]
+        optional = [
+            entry["member"]
+            for one in (resource, shown)
+            for entry in one.get("optional", ())
+            if read in entry.get("reads", (read,))
+        ]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
         return KnownFacts(never, window, perhaps, earlier)
 
@@ -343,14 +459,18 @@ class Effects:
 
     def _late(self, thing: Thing, changes: Sequence[Change]) -> float:
         """Return how many seconds late what has changed may show; 0 where nothing of the kind has changed."""
+        late = self._may_be_late(thing)
+        return max((late.get(change.member, 0.0) for change in changes), default=0.0)
+
+    def _may_be_late(self, thing: Thing) -> dict[str, float]:
+        """Return the members of a thing that may show a change late, and how many seconds."""
         resource = self.resources[thing.resource]
         shown = self.resources.get(resource.get("shows", ""), {})
-        late = {
+        return {
             entry["member"]: float(entry["seconds"])
             for one in (shown, resource)
             for entry in one.get("late", ())
         }
-        return max((late.get(change.member, 0.0) for change in changes), default=0.0)
 
     # --- judging --------------------------------------------------------------------------------------------------
 
@@ -360,7 +480,10 @@ class Effects:
 
     def _expectation(self, row: str, stated: ExpectedAnswer, observed: ObservedValue) -> Expectation:
         requirement = self.system.case.row(row)
-        members = tuple(replace(member, path=member.path.strip(".")) for member in stated.members)
+        members = tuple(
+            replace(member, path=member.path.strip(".")) if member.path.strip(".") != member.path else member
+            for member in stated.members
+        )
         return Expectation(
             observed.answer.exchange.id, requirement.id, requirement.severity, stated.outcomes, members
         )
@@ -370,9 +493,11 @@ class Effects:
         exchange, schemas = observed.answer.exchange, self.system.case.context.schemas
         whole = self._expectation(row, stated, observed)
         wrong: list[Expectation] = []
-        if mismatch(replace(whole, members=()), exchange, schemas):
+        if not mismatch(whole, exchange, schemas):
+            pass
+        elif mismatch(replace(whole, members=()), exchange, schemas):
             wrong = [replace(whole, members=())]
-        elif len(whole.members) > 1:
+        else:
             each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
             wrong = [one for one in each if mismatch(one, exchange, schemas)]
         for expectation in wrong or [whole]:

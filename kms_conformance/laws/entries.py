@@ -51,7 +51,9 @@ def _effect_cases(contract: str) -> Mapping[str, LawCase]:
         rows = dict.fromkeys(_rows_of_steps(data, effects))
         always = (effects["rows"][name] for name in ("agree", "bystander", "lasting"))
         case = _case(data)
-        cases[data["id"]] = replace(case, rows=(*rows, *always), waits=case.waits + _LATE)
+        cases[data["id"]] = replace(
+            case, rows=tuple(dict.fromkeys((*rows, *always, *case.rows))), waits=case.waits + _LATE
+        )
     return cases
 
 
@@ -61,6 +63,8 @@ def _rows_of_steps(data: Mapping[str, Any], effects: Mapping[str, Any]) -> Itera
             yield effects["rows"]["refused"]
             continue
         for ask in step.get("all", [step]):
+            if "row" in ask or ("all" in step and "outcome" in ask):
+                continue
             entry = effects["operations"][ask["do"]]
             if "as" in entry:
                 same_as = entry["as"]

@@ -45,6 +45,10 @@ class KnownFacts:
     optional: tuple[str, ...] = ()
     earlier: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
+    def may_lack(self, member: str) -> bool:
+        """Tell whether the reply need not show a member: one of the optional ones, or inside of one."""
+        return any(f"{member}.".startswith(f"{name}.") for name in self.optional)
+
 
 @dataclass(slots=True)
 class ExpectedAnswer:
@@ -124,7 +128,7 @@ def changed(
 ) -> Iterator[Member]:
     """State how a member must have changed."""
     before, seen = was.get(change.member), now.get(change.member, MISSING)
-    if change.member in about.optional and before is None and seen is MISSING:
+    if before is None and seen is MISSING and about.may_lack(change.member):
         return
     match change.how:
         case "equals":

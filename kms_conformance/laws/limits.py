@@ -146,6 +146,8 @@ class Limits:
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():
             answer.selects(path, values, values, requirement=row)
+        for name, value in filled(step.get("tells", {}), self.marks).items():
+            answer.has_header(name, value, requirement=row)
 
     # --- values ---------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,12 @@ from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 NOT_TAKEN = (400, 405, 409, 415, 422)
 """How a request with something that its operation does not take is refused."""
+_TRIES = 6
+"""So often two answers are compared until nobody has changed anything in between."""
 CONTROL = "the same operation succeeds where the thing belongs"
 
 
@@ -149,12 +152,14 @@ class Ownership:
             **wrong,
             **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {}),
         }
-        same = (
-            self.system.ask(asked({"do": operation, **recipe}, self.marks))
-            if each.get("same_answer")
-            else None
-        )
-        answer = self.system.ask(asked({"do": operation, **recipe}, self.marks, **given))
+        right = asked({"do": operation, **recipe}, self.marks)
+        other = asked({"do": operation, **recipe}, self.marks, **given)
+        same: Answer | None = None
+        if each.get("same_answer") and not recipe.get("changes"):
+            same, answer = self._at_rest(right, other)
+        else:
+            same = self.system.ask(right) if each.get("same_answer") else None
+            answer = self.system.ask(other)
         if answer.ok and (each.get("expect") == "either" or operation in each.get("may_succeed", ())):
             answer.succeeds(requirement=row)
             if same is not None:
@@ -173,6 +178,24 @@ class Ownership:
             same.succeeds(requirement=row)
         elif each.get("control", True):
             self.system.ask(asked({"do": operation, **recipe}, self.marks)).succeeds(requirement=row)
+
+    def _at_rest(self, right: Any, other: Any) -> tuple[Answer, Answer]:
+        """Return the answers to the right request and to the other one while nobody else changes what they show.
+
+        On a shared instance others make and remove things all the time, so the right request is sent once more after
+        the other one: where it shows something new, all of it is asked again. Raises :class:`Inconclusive` where it
+        never shows the same twice.
+        """
+        if self.system.case.context.target.fresh:
+            return self.system.ask(right), self.system.ask(other)
+        for _ in range(_TRIES):
+            same, answer = self.system.ask(right), self.system.ask(other)
+            again = self.system.ask(right).not_judged()
+            if same.body == again.body:
+                return same, answer
+            same.not_judged()
+            answer.not_judged()
+        raise Inconclusive("others on the instance change what is compared, time and again")
 
 
 def _leaves(body: Any, path: str = "") -> Iterator[str]:

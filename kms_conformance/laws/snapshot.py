@@ -7,7 +7,7 @@ is its token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -71,24 +71,51 @@ Snapshot = dict[tuple[Thing, int], ObservedValue]
 """Each thing in the answer to each of its reads, by their number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much is looked at: the ``whole``; or else what is not ``seldom``, or in a ``brief`` look what is ``named``.
+
+    A brief look passes over lists, counts and probes but those of the resources that the operations before it name: what
+    they do not name is compared at the next whole look with how it was seen last.
+    """
+
+    whole: bool
+    brief: bool = False
+    named: frozenset[str] = frozenset()
+
+    def passes_over(self, thing: Thing, kind: str) -> bool:
+        """Tell whether a thing, of a resource of this kind, is not looked at."""
+        if self.whole:
+            return False
+        if kind == "one":
+            return thing.seldom
+        if thing.resource in self.named and not thing.bystander:
+            return False
+        return thing.seldom or (self.brief and thing.resource not in self.named)
+
+
 def taken(
-    system: System, resources: Mapping[str, Any], things: Iterable[Thing], *, after: str, whole: bool
+    system: System,
+    resources: Mapping[str, Any],
+    things: Iterable[Thing],
+    look: Look,
+    after: Callable[[Thing], str],
 ) -> Snapshot:
-    """Look at things. ``after`` says in reports what has been done; without ``whole`` some are passed over.
+    """Look at things. ``after`` says in reports what has been done since a thing was looked at.
 
     Nothing is judged here, also not whether a request succeeds.
     """
     answers: dict[Any, Answer] = {}
     snapshot: Snapshot = {}
     for thing in things:
-        if thing.seldom and not whole:
+        if look.passes_over(thing, resources[thing.resource]["kind"]):
             continue
         for number, read in enumerate(resources[thing.resource]["reads"]):
             if thing.bystander and read.get("seldom"):
                 continue
-            if not whole and _is_seldom(read, thing, alone=system.alone):
+            if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            ask = _ask(read, thing, after)
+            ask = _ask(read, thing, after(thing))
             name = (ask.operation, *sorted(ask.path.items()), *sorted(ask.query.items()), ask.identity)
             # A probe sends a body of its own, so it is never shared.
             key = (name, thing.id) if thing.body is not None else name

@@ -13,12 +13,12 @@ import json
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import yaml
 
+from kms_conformance.contract.opt_outs import OptOut, OptOuts, opt_outs_of
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.errors import ContractError
 from kms_conformance.run.context import CaseInfo
@@ -26,14 +26,6 @@ from kms_conformance.system import folder_of, system_of
 
 _FLAT = str.maketrans({"[": "-", "]": None})
 FILE, INDEX = "views.yaml", "views-index.json"
-
-
-@dataclass(frozen=True, slots=True)
-class OptOut:
-    """Cases that a view does not suit, as a pattern of ids without the contract's name, and why."""
-
-    cases: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +66,7 @@ class View:
 
         ``case_id`` is without the contract's name; ``identities`` are those that the case uses itself.
         """
-        own = sorted(set(identities) & set(self.identities))
-        if own:
-            return f"the case uses the identity {own[0]} itself"
-        return next((entry.why for entry in self.opt_outs if fnmatchcase(case_id, entry.cases)), "")
+        return OptOuts(self.id, self.identities, self.opt_outs).why(case_id, identities)
 
 
 @cache
@@ -101,7 +90,7 @@ def views_of(contract: str) -> Mapping[str, View]:
             capabilities=tuple(entry.get("capabilities", ())),
             impact=tuple(entry.get("impact", ())),
             unit=entry.get("sample", "outcomes"),
-            opt_outs=tuple(OptOut(row["cases"], row["why"]) for row in entry.get("without", ())),
+            opt_outs=opt_outs_of(entry).entries,
         )
         for entry in document["views"]
     }
@@ -123,42 +112,60 @@ def index_of(contract: str) -> Mapping[str, Mapping[str, frozenset[str]]]:
     }
 
 
-def sample(cases: Mapping[str, frozenset[str]], unit: str, seed: int) -> frozenset[str]:
-    """Return cases in which each outcome of the index occurs at least once.
+@cache
+def requests_of(contract: str) -> Mapping[str, int]:
+    """Return how many requests each case of the index sends."""
+    document = _read(contract, INDEX)
+    return {} if document is None else document["requests"]
+
+
+def sample(
+    cases: Mapping[str, frozenset[str]], unit: str, seed: int, requests: Mapping[str, int]
+) -> frozenset[str]:
+    """Return cases in which each outcome of the index occurs at least once, of few ``requests`` in all.
 
     ``unit`` says what counts as one outcome: ``refusals`` tells the same refusal in cases of different rows apart,
-    ``outcomes`` does not, ``statuses`` leaves the reason code out. Greedy: of the cases, in an order that the seed
-    decides, the one with most outcomes that are still missing is next.
+    ``outcomes`` does not, ``statuses`` leaves the reason code out, ``sides`` all but whether it is a refusal. Greedy: the
+    case with most outcomes that are still missing for a request is next, and the seed decides among those that are nearly
+    equal; what the later ones make superfluous is left out again.
     """
-    order = sorted(cases)
-    random.Random(seed).shuffle(order)  # noqa: S311 - a sample, not a secret
-    units = {case: {_unit(outcome, unit) for outcome in cases[case]} for case in order}
+    chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    units = {case: {_unit(outcome, unit) for outcome in cases[case]} for case in sorted(cases)}
+    cost = {case: requests.get(case, 1) * (1 + chance.random()) for case in units}
     missing = set().union(*units.values())
-    chosen: set[str] = set()
+    chosen: list[str] = []
     while missing:
-        best = max(order, key=lambda case: len(units[case] & missing))
+        best = max(units, key=lambda case: len(units[case] & missing) / cost[case])
         missing -= units[best]
-        chosen.add(best)
+        chosen.append(best)
+    for case in sorted(chosen, key=lambda case: -cost[case]):
+        if units[case] <= set().union(*(units[other] for other in chosen if other != case)):
+            chosen.remove(case)
     return frozenset(chosen)
 
 
 def _unit(outcome: str, unit: str) -> str:
     asked, _, _row = outcome.rpartition(" @")
     step, _, answer = asked.partition(": ")
-    if unit == "statuses":
-        return f"{step}: {answer.partition(' ')[0]}"
     is_refusal = answer[:1] in {"4", "5"}
-    return outcome if unit == "refusals" and is_refusal else asked
+    match unit:
+        case "sides":
+            return f"{step}: {'refused' if is_refusal else 'done'}"
+        case "statuses":
+            return f"{step}: {answer.partition(' ')[0]}"
+        case "refusals" if is_refusal:
+            return outcome
+    return asked
 
 
 def chosen_pairs(contract: str, seed: int, *, whole: bool) -> frozenset[tuple[str, str]]:
     """Return the pairs of view and case that a run makes items of; ``whole``: all that the index knows."""
-    index, views = index_of(contract), views_of(contract)
+    index, views, requests = index_of(contract), views_of(contract), requests_of(contract)
     return frozenset(
         (view, case)
         for view, cases in index.items()
         if view in views
-        for case in (cases if whole else sample(cases, views[view].unit, seed))
+        for case in (cases if whole else sample(cases, views[view].unit, seed, requests))
     )
 
 

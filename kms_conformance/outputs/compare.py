@@ -6,7 +6,7 @@ left out of every comparison.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.groups import without_variable_parts
-from kms_conformance.outputs.stored import Answer, StoredRun
+from kms_conformance.outputs.stored import Answer, Asked, StoredRun
 
 SCHEMA_VERSION = "1.0"
 _BROKEN = frozenset({Verdict.FAILED, Verdict.ERROR})
@@ -142,23 +142,18 @@ def _by(mark: Any, cases: Iterable[Case], taken: set[str]) -> dict[Any, list[str
 def _changed_answers(before: StoredRun, after: StoredRun, renamed: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the answers that differ, one entry for all cases in which the same answer became the same other one.
 
-    What a step was answered is compared as a set: how often a case asks, and who of several clients was first, is not the
-    server's doing alone.
+    Cases that send several requests at the same moment are left out.
     """
-    ours, theirs = _by_step(before, renamed), _by_step(after, {})
+    at_once = before.overlapping | after.overlapping
+    earlier, later = _by_step(before, renamed), _by_step(after, {})
     places_of: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
-    for place, answers in ours.items():
-        if place not in theirs:
+    for place, exchanges in earlier.items():
+        if place[0] in at_once:
             continue
-        others = theirs[place]
-        if not answers.keys() <= others.keys() and not others.keys() <= answers.keys():
-            was = "; ".join(sorted(answer.text for answer in answers.keys() - others.keys()))
-            now = others.keys() - answers.keys()
-            seen = min(others[answer][1] for answer in now)
-            operation = next(iter(others.values()))[0]
-            places_of[operation, was, "; ".join(sorted(answer.text for answer in now))].append(
-                (place[0], seen)
-            )
+        was, now = _apart(exchanges, later.get(place, []))
+        if was and now:
+            first = next(one for one in later[place] if one.answer in now)
+            places_of[first.operation, _words(was), _words(now)].append((place[0], first.exchange))
     return [
         {
             "operation": operation,
@@ -172,16 +167,30 @@ def _changed_answers(before: StoredRun, after: StoredRun, renamed: Mapping[str, 
     ]
 
 
-def _by_step(
-    run: StoredRun, renamed: Mapping[str, str]
-) -> dict[tuple[str, str], dict[Answer, tuple[str, str]]]:
-    """Return by case and step each answer that came, with its operation and the first exchange that has it."""
-    answers: dict[tuple[str, str], dict[Answer, tuple[str, str]]] = defaultdict(dict)
-    for case, step, operation, exchange, answer in run.asked:
-        plain = answer._replace(message=_plainly(answer.message))
-        place = (renamed.get(case, case), _plainly(step))
-        answers[place].setdefault(plain, (operation, exchange))
-    return answers
+def _apart(earlier: Sequence[Asked], later: Sequence[Asked]) -> tuple[set[Answer], set[Answer]]:
+    """Return the answers to a step that only one run has; where it was asked as often, each answer counts as often as it came.
+
+    Where a case asks until something has happened, the number of its requests says nothing.
+    """
+    one, other = (Counter(asked.answer for asked in step) for step in (earlier, later))
+    if one.total() != other.total():
+        return one.keys() - other.keys(), other.keys() - one.keys()
+    return set(one - other), set(other - one)
+
+
+def _words(answers: Iterable[Answer]) -> str:
+    return "; ".join(sorted(answer.text for answer in answers))
+
+
+def _by_step(run: StoredRun, renamed: Mapping[str, str]) -> dict[tuple[str, str], list[Asked]]:
+    """Return the exchanges by case and step, without what differs between any two runs."""
+    by_step: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    for asked in run.asked:
+        plain = asked.answer._replace(message=_plainly(asked.answer.message))
+        by_step[renamed.get(asked.case, asked.case), _plainly(asked.step)].append(
+            asked._replace(answer=plain)
+        )
+    return by_step
 
 
 def _groups(before: StoredRun, after: StoredRun) -> dict[str, list[dict[str, Any]]]:

@@ -28,6 +28,7 @@ from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html_blocks import INDEX, block
 from kms_conformance.outputs.html_case import case_block, search_text
+from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import (
     Section,
     contract_ids,
@@ -117,6 +118,7 @@ def render(run: Run) -> str:
             if (alike := with_verdict(run, verdict))
         ],
         untested=untested(run),
+        opted_out=opted_out(run),
         groups=_groups(run, in_order),
         bad=_BAD,
         cases=[case_block(case, places[case.id], rows) for case in shown],

@@ -13,11 +13,12 @@ from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.about import latency_block, left_behind, requests_of, skew_block
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import contract_ids, failure_groups, warning_groups
 from kms_conformance.outputs.text import rfc3339, rounded
 
 NAME = "results.json"
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -53,17 +54,21 @@ def render(run: Run) -> dict[str, Any]:
         "target": {"base_url": "", "instance": "", **meta.get("target", {})},
         **({"product": dict(meta["product"])} if meta.get("product") else {}),
         "options": meta.get("options", {}),
-        "shards": list(meta.get("shards", ())),
         "command_line": list(meta.get("command_line", ())),
         "environment": dict(meta.get("environment", {})),
         "servers": list(meta.get("servers", ())),
         "identities": dict(meta.get("identities", {})),
         "requests": requests_of(run),
         "left_behind": left_behind(run) if "left_behind" in meta else None,
+        "shards": list(meta.get("shards", ())),
         "clock_skew": skew_block(run),
         "latency": latency_block(run),
         "groups": [_group(run, group) for group in (*failure_groups(run), *warning_groups(run))],
         "baseline": [_known(entry) for entry in run.baseline],
+        "opted_out": [
+            {"contract": row.contract, "view": row.view, "why": row.why, "cases": list(row.cases)}
+            for row in opted_out(run)
+        ],
         "cases": [_case(case, run.accepted.get(case.id, "")) for case in run.cases],
         "requirements": [_requirement(result) for result in run.requirements],
     }

@@ -18,7 +18,7 @@ _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _STATUS = re.compile(r'"response": \{"status": (\d+)')
 _BODY = re.compile(rf'"mimeType": {_TEXT}, "text": {_TEXT}')
 _OWN = re.compile(
-    rf'"_kms": \{{"case": {_TEXT}, "step": {_TEXT}, "operation": (?:null|{_TEXT}), "identity": {_TEXT}, "id": {_TEXT}'
+    rf'"_kms": \{{"case": {_TEXT}, "step": {_TEXT}, "operation": (?:null|{_TEXT}), "identity": {_TEXT}, "id": {_TEXT}, "trouble": {_TEXT}, "started": ([^,]+), "duration": ([^,]+),'
 )
 _CODE = re.compile(rf'"code": (?:null|{_TEXT}), "expectations"')
 _MESSAGES = ("message", "errorMsg", "error_description", "msg", "error")
@@ -40,13 +40,15 @@ class Answer(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One exchange: whose, which, and what came."""
+    """One exchange: whose, which, what came, and when it began and ended, in seconds since the epoch."""
 
     case: str
     step: str
     operation: str
     exchange: str
     answer: Answer
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ class StoredRun:
         except (OSError, ValueError) as error:
             raise RecordError(str(path), "its transcript cannot be read") from error
         return list(_asked(path, text))
+
+    @property
+    def overlapping(self) -> set[str]:
+        """The cases that have sent requests at the same moment, whose answers depend on which of them was first."""
+        until: dict[str, float] = {}
+        cases = set()
+        for one in sorted(self.asked, key=lambda one: one.began):
+            if one.began < until.get(one.case, 0.0):
+                cases.add(one.case)
+            until[one.case] = max(one.ended, until.get(one.case, 0.0))
+        return cases
 
 
 def read_run(directory: Path) -> StoredRun:
@@ -107,7 +120,9 @@ def _asked(path: Path, text: str) -> Iterator[Asked]:
         number = int(status[1])
         body = _BODY.search(line, status.end(), place) if number >= _ERRORS else None
         message = _message(_plain(body[2])) if body else ""
-        yield Asked(case, step, operation, exchange, Answer(number, _plain(code[1]), message))
+        began = float(own[7])
+        answer = Answer(number, _plain(code[1]), message)
+        yield Asked(case, step, operation, exchange, answer, began, began + float(own[8]))
 
 
 def _whole(path: Path, text: str) -> Iterator[Asked]:
@@ -116,7 +131,9 @@ def _whole(path: Path, text: str) -> Iterator[Asked]:
             kms, status = entry["_kms"], int(entry["response"]["status"])
             body = entry["response"]["content"].get("text") if status >= _ERRORS else None
             answer = Answer(status, kms["code"] or "", _message(body or ""))
-            yield Asked(kms["case"], kms["step"], kms["operation"] or "", kms["id"], answer)
+            began = float(kms["started"])
+            ended = began + float(kms["duration"])
+            yield Asked(kms["case"], kms["step"], kms["operation"] or "", kms["id"], answer, began, ended)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(str(path), "its transcript cannot be read") from error
 

@@ -15,6 +15,7 @@ from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.html import section_places
+from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import (
     Section,
     contract_title,
@@ -58,6 +59,7 @@ def render(run: Run) -> str:
         _unjudged(run),
         _warnings(run),
         _untested(run),
+        _opted_out(run),
         _sections(run),
         _made(run),
         [
@@ -189,6 +191,16 @@ def _untested(run: Run) -> list[str]:
         return []
     lines = ["## Not tested, and what to add", "", "| what is missing | cases |", "|---|---:|"]
     return lines + [f"| {_plain(one_line(missing))} | {len(cases)} |" for missing, cases in groups]
+
+
+def _opted_out(run: Run) -> list[str]:
+    rows = opted_out(run)
+    if not rows:
+        return []
+    lines = ["## Not asked in another way", "", "| view | why not | cases |", "|---|---|---|"]
+    return lines + [
+        f"| {_code(row.view)} | {_plain(one_line(row.why))} | {_names(row.cases)} |" for row in rows
+    ]
 
 
 def _warnings(run: Run) -> list[str]:

@@ -55,9 +55,7 @@ def _titled(contract: str) -> str:
 
 def _rows(contract: str, listed: Sequence[Listed]) -> list[tuple[str, str, list[dict[str, Any] | None]]]:
     """Return each section as title, address and a cell for each product, ``None`` where it was not judged by the contract."""
-    titles = {
-        section["anchor"]: section["title"] for section in load_contract(contract).about.get("sections", ())
-    }
+    titles = {row.section: row.section_title for row in load_contract(contract).rows()}
     links = {
         row["section"]: row["link"]
         for one in listed
@@ -65,7 +63,7 @@ def _rows(contract: str, listed: Sequence[Listed]) -> list[tuple[str, str, list[
         if row["contract"] == contract
     }
     return [
-        (titles.get(anchor, anchor), link, [_cell(contract, anchor, one) for one in listed])
+        (titles.get(anchor) or anchor, link, [_cell(contract, anchor, one) for one in listed])
         for anchor, link in links.items()
     ]
 

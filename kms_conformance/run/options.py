@@ -14,7 +14,7 @@ from typing import Any
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import Entry
-from kms_conformance.system import first_system
+from kms_conformance.system import first_system, system_of
 
 SEED = 1
 EXAMPLES = 40
@@ -95,6 +95,12 @@ class Options:
             why = "it has to be 8 to 64 letters, digits, dots, hyphens and underscores"
             raise BadValueError(
                 "--challenge", self.challenge, why, "ask the certifier for the text as it was given."
+            )
+        experimental = [name for name in self.contracts if not system_of(name).certifiable]
+        if experimental and self.profile is Profile.CERTIFY:
+            advice = "choose another profile, or name other contracts with --contract."
+            raise BadValueError(
+                "--contract", ",".join(experimental), "an experimental contract certifies nothing", advice
             )
 
     def settled(self) -> Options:

@@ -106,7 +106,7 @@ def _demand_way_in(client: Client, first: Exchange) -> None:
         raise PreflightRefusedError(
             url,
             "a proxy in front of it answers 407 and wants credentials",
-            "name the proxy with its credentials, or an address that is reached without it.",
+            "name the proxy with its credentials ([proxy] url, user, password_env), or an address without it.",
         )
     if first.answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise PreflightRefusedError(

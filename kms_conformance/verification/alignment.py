@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kms_conformance.redaction.pseudonyms import MARK
+
 _HEX = r"[0-9A-Fa-f]"
 _KINDS: Mapping[str, str] = {
     "token": r"<[a-z][\w-]*:[0-9a-f]{12}>",
+    "person": rf"{MARK}[0-9a-f]{{8}}@pseudonym\.invalid|(?<=IBMid-){MARK}\w+|(?<=iam-ServiceId-){MARK}[\w-]+"
+    rf"|(?<=iam-Profile-){MARK}[\w-]+|(?<![0-9A-Za-z]){MARK}[0-9]{{2,4}}(?=_[A-Za-z])",
     "pem": r"-----BEGIN [A-Z ]+-----[^-]*-----END [A-Z ]+-----",
     "uuid": rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}",
     "name": r"kmsct-[A-Za-z0-9_-]+",
@@ -22,7 +26,7 @@ _KINDS: Mapping[str, str] = {
     "octets": rf"{_HEX}{{32,}}",
     "length": r"\d+(?=;PCI request;| characters with wrapped key parts)",
 }
-"""What differs from run to run: tokens of secrets, ids, the suite's names, times, octets of a frame and their number."""
+"""What differs from run to run: tokens of secrets, pseudonyms, ids, the suite's names, times, octets of a frame and their number."""
 _UNBOUND, _MADE = frozenset({"length"}), frozenset({"octets"})
 _SECRET = 8
 _WHOLE_TOKEN = re.compile(_KINDS["token"])

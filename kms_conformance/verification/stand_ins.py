@@ -37,6 +37,7 @@ class StandIns(Redactor):
             public=about.get("public", ()),
             public_headers=about.get("public_headers", ()),
             sealed=about.get("sealed", ()),
+            personal=about.get("personal", ()),
         )
         self.values: dict[str, str] = {}
 

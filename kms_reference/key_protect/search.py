@@ -302,8 +302,13 @@ def found_by(_: Call, search: Search, key: Key) -> bool:
 
 
 @rule
-def read_search(_: Call, text: str) -> Search:
-    """Take a search apart: its prefixes, in any order, and its text."""
+def read_search(call: Call, text: str) -> Search:
+    """Take a search apart: its prefixes, in any order, and its text.
+
+    The vendor's Go client ends each search with a comma, which the edition `service` leaves out.
+    """
+    if not call.rules.page:
+        text = text.removesuffix(",")
     scopes: list[str] = []
     inverted = exact = False
     while True:

@@ -157,6 +157,8 @@ def _http_layer(draft: Draft) -> None:
         draft.headers["content-type"] = "text/html"
 
 
+_ALIAS_LINGERS: Final = 240.0
+_MOVE_TAKES: Final = 540.0
 _PAGE: Final = b"<html><body><h1>Refused</h1></body></html>"
 
 
@@ -204,6 +206,47 @@ def _ring_untold(draft: Draft) -> None:
     if draft.operation != "patchKey":
         for key in _keys(draft):
             key.pop("keyRingID", None)
+
+
+def _lingering() -> Mutator:
+    """Show a removed alias for four minutes more."""
+    removed: dict[str, dict[str, float]] = {}
+    known: dict[str, set[str]] = {}
+
+    def mutate(draft: Draft) -> None:
+        for key in draft.call.instance.keys.values() if draft.call is not None else ():
+            gone = known.get(key.id, set()) - key.aliases.keys()
+            removed.setdefault(key.id, {}).update(dict.fromkeys(gone, draft.call.now))
+            known[key.id] = set(key.aliases)
+        for entry in _keys(draft):
+            late = [
+                alias
+                for alias, moment in removed.get(entry["id"], {}).items()
+                if draft.call.now < moment + _ALIAS_LINGERS and alias not in entry.get("aliases", ())
+            ]
+            if late:
+                entry["aliases"] = [*entry.get("aliases", ()), *late]
+
+    return mutate
+
+
+def _moving() -> Mutator:
+    """Show the ring that a key was in for nine minutes after it was moved; the reply to the move itself knows better."""
+    moved: dict[str, tuple[float, str]] = {}
+    known: dict[str, str] = {}
+
+    def mutate(draft: Draft) -> None:
+        for key in draft.call.instance.keys.values() if draft.call is not None else ():
+            before = known.get(key.id, key.ring)
+            if before != key.ring:
+                moved[key.id] = (draft.call.now, before)
+            known[key.id] = key.ring
+        for entry in _keys(draft) if draft.operation != "patchKey" else ():
+            moment, before = moved.get(entry["id"], (0.0, ""))
+            if draft.call.now < moment + _MOVE_TAKES:
+                entry["keyRingID"] = before
+
+    return mutate
 
 
 def _nulls(draft: Draft) -> None:
@@ -270,6 +313,8 @@ REPLY_VARIATIONS: Final = (
     Variation("control-characters-stopped", "A gateway stops paths with encoded control characters by a 400 of its own.", (), _path_stopped),
     Variation("gateway-now-and-then", "A gateway answers every twentieth request that reads by a 503 of its own.", (), counting=_outages),
     Variation("list-entries-without-deleted", "Entries of a list of keys do not say whether they are deleted.", (), _undeleted),
+    Variation("removed-aliases-linger", "A key shows an alias for four minutes more after it was removed.", (), counting=_lingering),
+    Variation("moves-show-late", "A key shows its former ring for nine minutes after it was moved.", (), counting=_moving),
     Variation("key-ring-untold", "Keys do not show their ring, which older replies do not have.", (), _ring_untold),
     Variation("unset-members-null", "Members of a key that are not set are null.", (), _nulls),
     Variation("codes-of-its-own", "Refusals whose code no source fixes have a code and a status of the server's own.", (), _own_codes),

@@ -39,6 +39,21 @@ def test_unwrap_with_similar_aad(kms, wrapped, given):
     kms.rewrap(key, ciphertext, given).is_refused_somehow().lacks("ciphertext")
 
 
+@covers(REFUSED, "wrap-aad-round-trip")
+def test_every_octet_of_the_aad_counts(kms):
+    """Of several strings each octet counts: blanks, letters beyond ASCII, what is far behind, the last of many, an empty one."""
+    key, plaintext = kms.create_root_key(), kms.key_material()
+    aad = ["bucket", " object", "gr\u00fcn", 200 * "x", "fifth", "sixth"]
+    ciphertext = kms.wrap(key, plaintext, aad).succeeds(200)["ciphertext"]
+    good = kms.unwrap(key, ciphertext, aad).succeeds(200, requirement="wrap-aad-round-trip")
+    good.shows("plaintext", plaintext, requirement="wrap-aad-round-trip")
+    changes = {1: "object", 2: "gr\u00f6n", 3: 199 * "x" + "y", 5: "seventh"}
+    wrong = [[*aad[:place], text, *aad[place + 1 :]] for place, text in changes.items()]
+    for given in (*wrong, [*aad, ""]):
+        refused = kms.unwrap(key, ciphertext, given).is_refused_somehow(control=good, requirement=REFUSED)
+        refused.lacks("plaintext", requirement=REFUSED)
+
+
 @pytest.mark.parametrize("form", ["action", "old_action"])
 @covers(REFUSED, "unwrap-missing-aad-refused", "aad-outlives-rotation")
 def test_aad_after_rotation(kms, form):

@@ -77,6 +77,7 @@ def test_ring_with_a_live_key(kms):
 
 @covers("key-ring-force-deleted-keys", "key-ring-not-empty")
 @key_rings
+@waits(600)
 def test_ring_with_a_deleted_key(kms):
     """A key ring that holds only deleted keys can be deleted with force; they move to the default ring."""
     kms.delete_ring(kms.new_ring()).succeeds(204)
@@ -86,6 +87,7 @@ def test_ring_with_a_deleted_key(kms):
     kms.delete_ring(ring).is_refused("KEY_RING_NOT_EMPTY_ERR", requirement="key-ring-not-empty")
     kms.delete_ring(ring, force=True).succeeds(204, requirement="key-ring-force-deleted-keys")
     row = "key-ring-force-deleted-keys"
+    kms.wait(600, "a move may take ten minutes to be seen everywhere")
     moved = kms.in_ring("default").get_metadata(key).proof.succeeds(200, requirement=row)
     moved.agrees("resources.0.keyRingID", "default", requirement=row)
     kms.list_rings(limit=5000).proof.lists_not("resources.*.id", ring, requirement=row)

@@ -19,10 +19,22 @@ def test_round_trip(kms):
 @covers("wrap-any-length")
 @pytest.mark.parametrize("size", [16, 24, 35])
 def test_plaintexts_of_any_length(kms, size):
-    """A plaintext whose length is not that of an AES key is wrapped and unwrapped."""
-    key, plaintext = kms.create_root_key(), kms.key_material(size)
+    """A plaintext of another length than an AES key's, with zeros at both ends, comes back whole."""
+    key, plaintext = kms.create_root_key(), edged(kms.key_material(size))
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
+
+
+@covers("wrap-any-length")
+def test_long_plaintext(kms):
+    """A long plaintext, where it is taken at all, comes back whole: no source names a bound."""
+    key, plaintext = kms.create_root_key(), edged(kms.key_material(1500))
+    kms.wrap(key, edged(kms.key_material(35))).succeeds(200)
+    wrapped = kms.wrap(key, plaintext)
+    if not wrapped.ok:
+        wrapped.is_refused_somehow(400, 413, 422)
+        return
+    kms.unwrap(key, wrapped.succeeds(200)["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
 
 
 @covers("wrap-aad-round-trip")
@@ -117,6 +129,12 @@ def test_wrap_twice(kms):
     key, plaintext = kms.create_root_key(), kms.key_material()
     first = kms.wrap(key, plaintext).succeeds(200)
     kms.wrap(key, plaintext).succeeds(200).differs("ciphertext", first["ciphertext"])
+
+
+def edged(material):
+    """Return the material with octets at its ends that careless code drops: zeros, and a line break before the last."""
+    octets = base64.b64decode(material)
+    return Secret(base64.b64encode(b"\0" + octets[1:-2] + b"\n\0").decode())
 
 
 def tampered(ciphertext, place="front"):

@@ -15,6 +15,7 @@ from tls_servers import authority, server_context, tls_serving
 
 from kms_conformance.doctor.connection import diagnose
 from kms_conformance.doctor.findings import Finding
+from kms_conformance.target.connection import ConnectionSettings
 from kms_conformance.transport import tls
 from kms_reference.server import Server
 
@@ -87,7 +88,7 @@ def test_unknown_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         finding = found(url)
     assert finding.id == "tls-unknown-issuer"
     assert "an authority that is not known here" in finding.sentence
-    assert "SSL_CERT_FILE" in finding.resolution
+    assert "--ca-file" in finding.resolution
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,18 @@ def test_handshake_that_hangs() -> None:
     for connection, _ in held:
         connection.close()
     assert finding.id == "tls-timeout"
+
+
+def test_proxy() -> None:
+    """A proxy that wants credentials, and one that is not there, are told as the proxy's."""
+    with serving(always(407)) as server:
+        answers = diagnose("https://kms.example.test", 2.0, ConnectionSettings(proxy=server.url))
+    refused = diagnose("https://kms.example.test", 2.0, ConnectionSettings(proxy=refused_address()))
+    unknown = diagnose("https://kms.example.test", 2.0, ConnectionSettings(proxy="http://nowhere.invalid:1"))
+    assert answers is not None
+    assert refused is not None
+    assert unknown is not None
+    assert (answers.id, refused.id, unknown.id) == ("proxy", "tcp-refused", "name-resolution")
+    assert "the proxy answered 407: it wants credentials" in answers.sentence
+    assert "nothing listens at proxy 127.0.0.1" in refused.sentence
+    assert "the name of the proxy, nowhere.invalid," in unknown.sentence

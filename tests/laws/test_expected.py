@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -106,6 +107,31 @@ def test_what_is_named_has_changed_so(
     assert seen({**KEY, **good}, change) == []
     if bad is not None:
         assert seen({**KEY, **bad}, change) != []
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong_entry"),
+    [
+        (Change("equals", "deleted", value=True), {"deleted": False}),
+        (Change("new", "keyVersion.id"), {"keyVersion": {"id": "one"}}),
+    ],
+)
+def test_what_an_entry_may_lack_is_not_asked_of_it(change: Change, wrong_entry: Mapping[str, Any]) -> None:
+    """A member that a reply lawfully leaves out need not come with a change; one that is shown is judged all the same."""
+    about = replace(ABOUT, optional=("deleted", "keyVersion"), earlier={"keyVersion.id": ["one"]})
+    whole = {"id": "one", "deleted": False, "keyVersion": {"id": "one"}}
+    bare = {"id": "one"}
+
+    def told(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+        place = (
+            observed(before, "resources.0", whole="resources"),
+            observed(after, "resources.0", whole="resources"),
+        )
+        return wrong(of_object(*place, [change], about, entry="id"), {"resources": [after]})
+
+    assert told(bare, bare) == []
+    assert told(bare, {**bare, **wrong_entry}) != []
+    assert f"resources.0.{change.member}" in told(whole, bare)
 
 
 def listed(after: Sequence[Mapping[str, Any]], *changes: Change) -> list[str]:

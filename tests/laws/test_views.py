@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from kms_conformance.adapters.key_protect.laws.views import VIEWS
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.laws.views import OptOut, View, chosen_pairs, index_of, sample, views_of
+from kms_conformance.contract.opt_outs import OptOut
+from kms_conformance.laws.views import View, chosen_pairs, index_of, requests_of, sample, views_of
 from kms_conformance.run.context import CaseInfo
 
 OUTCOMES = st.frozensets(
@@ -28,22 +31,54 @@ INDEX = st.dictionaries(st.text("abc", min_size=1, max_size=3), OUTCOMES, min_si
 def test_a_sample_has_each_operation_and_status(
     cases: dict[str, frozenset[str]], seed: int, unit: str
 ) -> None:
-    """Whatever the unit, each status of each operation is in the sample, and the same seed gives the same one."""
-    chosen = sample(cases, unit, seed)
-    assert chosen == sample(cases, unit, seed)
-    assert {_status(outcome) for case in chosen for outcome in cases[case]} == {
-        _status(outcome) for found in cases.values() for outcome in found
-    }
+    """Each status of each operation is in the sample, and the same seed gives the same one."""
+    chosen = sample(cases, unit, seed, {})
+    assert chosen == sample(cases, unit, seed, {})
+    assert _all(cases, chosen, _status) == _all(cases, cases, _status)
+
+
+@given(cases=INDEX, seed=st.integers(0, 9))
+def test_a_sample_of_sides_has_each_operation_done_and_refused(
+    cases: dict[str, frozenset[str]], seed: int
+) -> None:
+    """The smallest sample leaves out which refusal it is, not that there is one."""
+    chosen = sample(cases, "sides", seed, {})
+    assert _all(cases, chosen, _side) == _all(cases, cases, _side)
+
+
+@given(
+    cases=INDEX, seed=st.integers(0, 9), unit=st.sampled_from(["refusals", "outcomes", "statuses", "sides"])
+)
+def test_no_case_of_a_sample_is_superfluous(cases: dict[str, frozenset[str]], seed: int, unit: str) -> None:
+    """Each case has something that no other has: its own row, status or operation."""
+    chosen = sample(cases, unit, seed, {})
+    for case in chosen:
+        assert cases[case] - {outcome for other in chosen - {case} for outcome in cases[other]}
+
+
+def test_a_sample_costs_few_requests() -> None:
+    """Of cases that show the same, one that sends fewer requests is taken, whatever the seed."""
+    same = frozenset({"wrap key: 200 @a"})
+    for seed in range(10):
+        assert sample({"dear": same, "cheap": same}, "outcomes", seed, {"dear": 9, "cheap": 4}) == {"cheap"}
+
+
+def _all(cases: dict[str, frozenset[str]], chosen: Iterable[str], unit: Callable[[str], str]) -> set[str]:
+    return {unit(outcome) for case in chosen for outcome in cases[case]}
 
 
 def _status(outcome: str) -> str:
     return outcome.partition(" @")[0].partition(" KEY")[0]
 
 
+def _side(outcome: str) -> str:
+    return _status(outcome).replace("200", "done").replace("409", "refused")
+
+
 @given(cases=INDEX, seed=st.integers(0, 9))
 def test_a_sample_of_refusals_tells_rows_apart(cases: dict[str, frozenset[str]], seed: int) -> None:
     """Each refusal occurs for each row that has it."""
-    chosen = sample(cases, "refusals", seed)
+    chosen = sample(cases, "refusals", seed, {})
     refusals = {outcome for found in cases.values() for outcome in found if ": 409" in outcome}
     assert refusals <= {outcome for case in chosen for outcome in cases[case]}
 
@@ -69,6 +104,13 @@ def test_a_contract_without_views_has_none() -> None:
     """No file, no law."""
     assert views_of("iks") == {}
     assert chosen_pairs("iks", 1, whole=True) == frozenset()
+
+
+def test_the_index_says_what_each_case_costs() -> None:
+    """The sample is chosen by it."""
+    named = {case for cases in index_of("key_protect").values() for case in cases}
+    assert named == set(requests_of("key_protect"))
+    assert min(requests_of("key_protect").values()) > 0
 
 
 def test_the_index_names_cases_that_exist() -> None:

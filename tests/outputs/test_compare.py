@@ -111,7 +111,7 @@ def test_changed_answers(realistic: Realistic, tmp_path: Path) -> None:
         exchange = case.exchanges[0]
         assert exchange.answer is not None
         answer = replace(exchange.answer, status=409, code="X_ERR", body=body, is_json=True)
-        return replace(case, exchanges=(replace(exchange, answer=answer), *case.exchanges[1:]))
+        return replace(case, exchanges=(replace(exchange, answer=answer),))
 
     places = [place for place, case in enumerate(run.cases) if case.exchanges][:2]
     before, after = run, run
@@ -220,3 +220,16 @@ def test_unreadable(tmp_path: Path) -> None:
     (tmp_path / har.NAME).write_text("[1]")
     with pytest.raises(RecordError):
         assert read_run(tmp_path).asked
+
+
+def test_requests_at_the_same_moment(realistic: Realistic, tmp_path: Path) -> None:
+    """Which of several clients was first is no change: cases whose requests overlap are left out."""
+    run = realistic(40, 2)
+    place = next(place for place, case in enumerate(run.cases) if len(case.exchanges) == 2)
+    first, second = run.cases[place].exchanges
+    together = tuple(replace(one, started=first.started, duration=0.5) for one in (first, second))
+    assert second.answer is not None
+    other = replace(together[1], answer=replace(second.answer, status=503, code="X_ERR"))
+    before = changed(run, place, exchanges=together)
+    document = compared(before, changed(run, place, exchanges=(together[0], other)), tmp_path)
+    assert document["changed_answers"] == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kms_conformance.contract.contract import known_contracts
+from kms_conformance.system import default_systems
 from tools.coverage import coverage_of, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
@@ -23,7 +23,7 @@ def results_of_runs(folder: Path) -> list[Any]:
     Raises :class:`subprocess.CalledProcessError` when a run fails.
     """
     found = []
-    for contract in known_contracts():
+    for contract in default_systems():
         directory = folder / contract
         command = [sys.executable, "-m", "kms_conformance", "run", "--contract", contract]
         subprocess.run(

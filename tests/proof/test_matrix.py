@@ -15,7 +15,8 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from matrix import DATA, PAGE, _is_wanted, differences, text_of
+from cases import collected, law_of
+from matrix import DATA, PAGE, _belongs, _is_wanted, differences, text_of
 from matrix_page import render
 from matrix_rules import broken_rules
 from systems import SYSTEMS
@@ -90,6 +91,18 @@ def test_no_case_is_left_out_that_would_find_a_defect(stored: Any) -> None:
         done.stdout
     )
     assert len(lines) <= len(names)
+
+
+def test_each_law_meets_each_variation() -> None:
+    """Every variation is run with cases of every law, and every case of a law with some variation."""
+    cases = {case for case in collected("key_protect") if law_of(case)}
+    met = {(name, case) for name in VARIATIONS for case in cases if _belongs(case, "variation", name)}
+    laws = {law_of(case) for case in cases}
+    assert {(name, law_of(case)) for name, case in met} == {
+        (name, law) for name in VARIATIONS for law in laws
+    }
+    assert {case for _, case in met} == cases
+    assert len(met) < len(cases) * len(VARIATIONS) / 3
 
 
 def row(**members: Any) -> dict[str, Any]:

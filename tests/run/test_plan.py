@@ -14,11 +14,12 @@ from runs import bench_of, run_cases, served_target, target_of
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.expected import ExpectedRequests
+from kms_conformance.run.expected import ExpectedRequests, requests_of
 from kms_conformance.run.pace import Pace, forecast_duration
 from kms_conformance.run.plan import plan
 from kms_reference.server import Server
 from kms_reference.target import target_text
+from tools.request_counts import SHIPPED, chosen_cases
 
 CASE = CaseInfo("key_protect.own.quick", "a case", "key_protect", ("list-keys",))
 
@@ -81,13 +82,28 @@ def test_counts_of_the_last_run(reference: Server, tmp_path: Path) -> None:
 
 
 def test_shipped_counts_are_of_cases() -> None:
-    """The shipped file holds a number for each case that it names."""
-    shipped = json.loads(
-        (Path(__file__).parents[2] / "contracts" / "requests.json").read_text(encoding="ascii")
-    )
-    assert len(shipped) > 500
+    """The shipped file holds a number for each case of a run, and for none that is gone.
+
+    Where it fails: make a run against ``serve``, then ``python -m tools.request_counts`` with its ``requests.json``.
+    """
+    shipped = json.loads(SHIPPED.read_text(encoding="ascii"))
+    chosen = chosen_cases()
+    functions = {case_id.partition("[")[0] for case_id in chosen}
+    assert sorted(chosen - shipped.keys()) == []
+    gone = {case_id for case_id in shipped.keys() - chosen if case_id.partition("[")[0] in functions}
+    assert sorted(gone) == []
     assert all(isinstance(number, int) and number > 0 for number in shipped.values())
     assert ExpectedRequests(None).of("fuzz.corpus.replay[keys]") == shipped["fuzz.corpus.replay[keys]"]
+
+
+def test_shipped_counts_are_fresh(reference: Server, tmp_path: Path) -> None:
+    """What cases send today is what the shipped file says, a quarter more or less in all."""
+    shipped = json.loads(SHIPPED.read_text(encoding="ascii"))
+    run = run_cases(served_target(reference), "-k", "aliases or rings", journal=tmp_path / "j")
+    sent = {case.id: requests_of(case) for case in run.cases if case.verdict is Verdict.PASSED}
+    assert len(sent) > 20
+    said = sum(shipped[case_id] for case_id in sent)
+    assert 0.75 * said < sum(sent.values()) < 1.25 * said
 
 
 def test_a_file_that_cannot_be_written_is_no_harm(tmp_path: Path) -> None:

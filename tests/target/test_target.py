@@ -31,8 +31,9 @@ VALUES: Mapping[str, Any] = {
     "patience": 7.5,
     "url": "http://127.0.0.1:6",
     "kms_url": "http://127.0.0.1:5",
+    "account": "123456789012",
 }
-OTHERS = ("hpcs_tke", "iks")
+OTHERS = ("aws_kms", "hpcs_tke", "iks")
 
 
 def leaves(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -125,8 +126,7 @@ def seen(target: Target, place: tuple[str, ...]) -> Any:
     """Return what a target holds at a place."""
     match place:
         case ("identities", name, _):
-            identity = target.identities[name]
-            return identity.api_key or identity.token
+            return next(iter(target.identities[name].secrets().values()))
         case ("allow" | "capabilities" as table, name):
             return getattr(target, table)[name]
         case ("limits", name):

@@ -1,173 +1,37 @@
-"""A bundle is accepted as it was signed, and in no other form; nothing in it can do harm while it is looked at."""
+"""A bundle is accepted as it was signed, and in no other form."""
 
 from __future__ import annotations
 
 import json
 import random
-import shutil
-import stat
 import zipfile
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from bundles import (
+    CHALLENGE,
+    TAMPERINGS,
+    URL,
+    Made,
+    files_of,
+    packed,
+    refused,
+    signed_anew,
+)
 from click.testing import CliRunner
 
-from kms_conformance.cli.keygen import command as keygen_command
-from kms_conformance.cli.run import command as run_command
 from kms_conformance.cli.table import command as table_command
 from kms_conformance.cli.verify import command as verify_command
 from kms_conformance.contract.schemas import SCHEMA_FILES
-from kms_conformance.errors import BadValueError, BundleError, KeyFileError, RecordError
-from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import har, manifest, results, write_all
-from kms_conformance.run.options import FuzzOptions, Options, challenge_mark
-from kms_conformance.run.session import Session
+from kms_conformance.errors import BundleError, RecordError
+from kms_conformance.outputs import har, manifest, results
+from kms_conformance.run.options import challenge_mark
 from kms_conformance.verification import archive, bundle
-from kms_conformance.verification.keys import make_pair, read_public, read_signer
-from kms_conformance.verification.product import Product, product_of, read_product
-from kms_conformance.verification.statement import OWN, seal, statement, unseal
+from kms_conformance.verification.keys import read_public
+from kms_conformance.verification.statement import OWN, unseal
 from kms_conformance.verification.verify import verify
-
-CHALLENGE = "board-2026-11-29"
-DEFECT = "iks-no-credentials-as-200"
-URL = "https://kms.example.test"
-CERTIFICATE = {
-    "tls": "TLSv1.3",
-    "cipher": "TLS_AES_256_GCM_SHA384",
-    "sha256": "ab" * 32,
-    "subject": "CN=kms.example.test",
-    "issuer": "CN=Example CA",
-    "not_before": "2026-01-01T00:00:00Z",
-    "not_after": "2027-01-01T00:00:00Z",
-}
-PRODUCT = {
-    "product": {
-        "vendor": "Example Ltd",
-        "name": "Example KMS",
-        "version": "4.2",
-        "url": "https://kms.example.test",
-        "contact": "kms@example.test",
-    },
-    "signer": {"role": "vendor", "name": "Example Ltd"},
-}
-TAMPERINGS = 1000
-
-
-@dataclass(frozen=True)
-class Made:
-    """Report directories of a sound and of a broken server, with the bundles of both, and the keys."""
-
-    folder: Path
-    sound: Path
-    broken: Path
-    product: Product
-
-    @property
-    def key(self) -> Path:
-        """The signer's public key."""
-        return self.folder / "vendor.pub"
-
-    @property
-    def bundle(self) -> Path:
-        """The bundle of the sound server."""
-        return self.sound / bundle.NAME
-
-
-def certified(defect: str, product: Product) -> Run:
-    """Return a certification run of a whole contract, the smallest, as it would come from a server with TLS."""
-    from cases import collected  # noqa: PLC0415 - beside this file
-    from in_process import reference, without_sockets  # noqa: PLC0415 - same
-
-    cases = collected("iks")
-    options = Options(
-        profile=Profile.CERTIFY,
-        contracts=("iks",),
-        challenge=CHALLENGE,
-        product=product.about,
-        fuzz=FuzzOptions(whole=True, generate=True),
-    )
-    with without_sockets(), reference(defect=defect) as (target, _):
-        session = Session(options, target)
-        session.expects(len(cases))
-        for case in cases.values():
-            session.run_case(session.open(case.info), case.body)
-        run = session.outcome()
-        session.close()
-    servers = [
-        {"name": server, "addresses": ["192.0.2.1:443"], "certificates": [CERTIFICATE]}
-        for server in served(run)
-    ]
-    return replace(run, meta={**run.meta, "servers": servers})
-
-
-def served(run: Run) -> list[str]:
-    """Return host and port of each address of a run's target."""
-    told = json.dumps(run.meta["target"])
-    return sorted({word.split("/")[2] for word in told.split('"') if word.startswith("http")})
-
-
-@pytest.fixture(scope="module", name="made")
-def made_fixture(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Make both runs once, and sign them."""
-    folder = tmp_path_factory.mktemp("bundles")
-    made = Made(folder, folder / "sound", folder / "broken", product_of(PRODUCT))
-    make_pair(folder / "vendor")
-    make_pair(folder / "other")
-    for place, defect in ((made.sound, ""), (made.broken, DEFECT)):
-        run = certified(defect, made.product)
-        write_all(run, place)
-        assert bundle.missing(results.render(run)) == []
-        bundle.write(place, results.render(run), made.product, read_signer(folder / "vendor.key"))
-    return made
-
-
-def refused(path: Path, made: Made, **options: Any) -> str:
-    """Return the sentence by which a bundle is refused; fail when it is accepted."""
-    try:
-        found = verify(path, read_public(made.key), **options)
-    except BundleError as error:
-        return error.why
-    assert found.examination.wrong, "it was accepted"
-    return found.examination.wrong[0]
-
-
-def files_of(path: Path, folder: Path) -> dict[str, bytes]:
-    """Return the files of a bundle by name, without its envelope."""
-    shutil.rmtree(folder, ignore_errors=True)
-    archive.Archive(path, path.read_bytes()).unpack(folder)
-    return {
-        place.relative_to(folder).as_posix(): place.read_bytes()
-        for place in sorted(folder.rglob("*"))
-        if place.is_file()
-    }
-
-
-def packed(path: Path, files: dict[str, bytes], sealed: bytes) -> Path:
-    """Write a bundle of these files with this envelope."""
-    path.write_bytes(archive.close(archive.pack(sorted(files.items())), bundle.ENVELOPE, sealed))
-    return path
-
-
-def signed_anew(path: Path, files: dict[str, bytes], key: Path, product: Product) -> Path:
-    """Write a bundle of these files with everything that whoever has a key can make fit, the manifest included."""
-    listed = json.loads(files[manifest.NAME])
-    listed["files"] = {
-        name: {"sha256": manifest.digest(files[name]), "size": len(files[name])} for name in listed["files"]
-    }
-    files = {**files, manifest.NAME: manifest.text_of(listed).encode()}
-    signer = read_signer(key)
-    body = archive.pack(sorted(files.items()))
-    digests = [(bundle.ARCHIVE, manifest.digest(body))]
-    digests += [(name, manifest.digest(files[name])) for name in bundle.SIGNED]
-    document = statement(json.loads(files[results.NAME]), product, digests, signer.public_key)
-    path.write_bytes(archive.close(body, bundle.ENVELOPE, seal(document, signer)))
-    return path
-
 
 # --- what is accepted ------------------------------------------------------------------------------------------------
 
@@ -386,161 +250,3 @@ def test_other_version(made: Made, tmp_path: Path) -> None:
     path = signed_anew(tmp_path / "t.zip", files, made.folder / "vendor.key", made.product)
     with pytest.raises(RecordError):
         verify(path, read_public(made.key))
-
-
-# --- what would do harm ------------------------------------------------------------------------------------------------
-
-
-def _zip(path: Path, name: str, content: bytes = b"x", mode: int = stat.S_IFREG | 0o644) -> Path:
-    info = zipfile.ZipInfo(name)
-    info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(path, "w") as opened:
-        opened.writestr(info, content)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "kind", "why"),
-    [
-        ("../out.txt", b"x", stat.S_IFREG, "names a place outside of it"),
-        ("/etc/out.txt", b"x", stat.S_IFREG, "names a place outside of it"),
-        ("a\\b.txt", b"x", stat.S_IFREG, "names a place outside of it"),
-        ("bomb.txt", b"\0" * 30_000_000, stat.S_IFREG, "swells from "),
-        ("link", b"/etc/passwd", stat.S_IFLNK, "not written the way this suite writes"),
-        ("device", b"", stat.S_IFCHR, "not written the way this suite writes"),
-        ("pipe", b"", stat.S_IFIFO, "not written the way this suite writes"),
-        (".hidden", b"x", stat.S_IFREG, "which no run writes"),
-        ("n" * 300, b"x", stat.S_IFREG, "which no run writes"),
-    ],
-    ids=["up", "root", "backslash", "bomb", "link", "device", "pipe", "hidden", "long"],
-)
-def test_harmful(made: Made, tmp_path: Path, *, name: str, content: bytes, kind: int, why: str) -> None:
-    """Paths that lead out, bombs, links, devices and pipes are refused before anything is unpacked."""
-    assert why in refused(_zip(tmp_path / "t.zip", name, content, kind | 0o644), made)
-
-
-def test_absurd_sizes(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many, too large and too small files are refused, and so is what is no regular file."""
-    path = tmp_path / "t.zip"
-    entry = archive.Entry("a.txt", zlib.DEFLATED, 0, 4, archive.LARGEST_ENTRY + 1, 0)
-    path.write_bytes(entry.header + b"....")
-    assert "would be too large" in refused(path, made)
-    path.write_bytes(b"")
-    assert refused(path, made) == "it holds no file"
-    assert refused(tmp_path, made) == "Is a directory"
-    assert refused(tmp_path / "none.zip", made) == "No such file or directory"
-    monkeypatch.setattr(archive, "MOST_ENTRIES", 3)
-    assert refused(made.bundle, made) == "it holds more than 3 files"
-
-
-def test_entry_that_says_less_than_it_holds(tmp_path: Path) -> None:
-    """An entry is never unpacked further than its header says."""
-    body = archive.pack([("a.txt", b"\0" * 5000)])
-    small = archive.Entry("a.txt", zlib.DEFLATED, zlib.crc32(b"\0" * 10), len(body) - 35, 10, 0)
-    path = tmp_path / "t.zip"
-    path.write_bytes(archive.close(small.header + body[35:], "end", b"e"))
-    with pytest.raises(BundleError, match="is not what its header says"):
-        archive.Archive(path, path.read_bytes()).unpack(tmp_path / "out")
-
-
-# --- before and after the run --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"profile": "gate"}, "its profile is gate, not certify"),
-        ({"partial": "-k rotate"}, "it is not a whole run: -k rotate"),
-        ({"baseline": [{}]}, "a baseline was given"),
-        ({"clock_skew": None}, "the clock skew is not known: no answer had a Date"),
-        (
-            {"options": {"fuzz": {"on": False}}},
-            "it was not fuzzed with the whole corpus and generated requests",
-        ),
-    ],
-)
-def test_missing(made: Made, change: dict[str, Any], sentence: str) -> None:
-    """Each thing that a certification lacks is a sentence."""
-    record = json.loads((made.sound / results.NAME).read_text())
-    assert bundle.missing({**record, **change}) == [sentence]
-
-
-def test_missing_server(made: Made) -> None:
-    """Without address and certificate of the server nothing shows which one has answered."""
-    record = json.loads((made.sound / results.NAME).read_text())
-    lacking = bundle.missing({**record, "servers": []})
-    assert any("the address of the server" in sentence for sentence in lacking)
-    assert any("no TLS certificate of" in sentence for sentence in lacking)
-
-
-def test_missing_rows(made: Made) -> None:
-    """Rows that were not executed are named."""
-    record = json.loads((made.sound / results.NAME).read_text())
-    rows = [{**row, "verdict": "not-tested"} for row in record["requirements"]]
-    (sentence,) = bundle.missing({**record, "requirements": rows})
-    assert sentence.startswith(
-        f"{sum(not row['excluded'] for row in rows)} required rows were not executed: "
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--sign", "k.key"], "add --product FILE"),
-        (["--sign", "k.key", "--product", "p.toml"], "only a certification is signed"),
-        (
-            ["--sign", "k.key", "--product", "p.toml", "--profile", "certify", "-k", "wrap"],
-            "only a whole run is signed",
-        ),
-        (["--sign", "k.key", "--product", "p.toml", "--profile", "certify"], "without TLS nothing shows"),
-        (["--product", "none.toml"], "No such file"),
-        (["--challenge", "short"], "8 to 64 letters"),
-    ],
-)
-def test_refused_before_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
-) -> None:
-    """What cannot end in a bundle is refused before the first request, with exit code 2."""
-    monkeypatch.chdir(tmp_path)
-    write_product(tmp_path / "p.toml")
-    error = CliRunner().invoke(run_command, arguments).exception
-    assert isinstance(error, BadValueError)
-    assert told in f"{error.sentence} {error.hint}"
-    assert error.exit_code == 2
-
-
-def write_product(path: Path) -> None:
-    """Write a product file."""
-    lines = [
-        f"[{table}]\n" + "".join(f'{key} = "{value}"\n' for key, value in block.items())
-        for table, block in PRODUCT.items()
-    ]
-    path.write_text("\n".join(lines))
-
-
-def test_product_file(tmp_path: Path) -> None:
-    """A product file says who vouches; one that breaks the schema is refused."""
-    path = tmp_path / "p.toml"
-    write_product(path)
-    assert read_product(path).attestation.startswith("Self-attested: ")
-    path.write_text(path.read_text().replace('"vendor"', '"certifier"'))
-    assert read_product(path).attestation.startswith("Witnessed: ")
-    for text in ("[product]\n", "no toml"):
-        path.write_text(text)
-        with pytest.raises(BadValueError):
-            read_product(path)
-
-
-def test_keygen(tmp_path: Path) -> None:
-    """A key pair is made once, its private half for its owner only; a file that is there is not written over."""
-    made = CliRunner().invoke(keygen_command, [str(tmp_path / "k")])
-    assert made.exit_code == 0
-    assert stat.S_IMODE((tmp_path / "k.key").stat().st_mode) == 0o600
-    assert read_signer(tmp_path / "k.key").public_key.keyid == read_public(tmp_path / "k.pub").keyid
-    with pytest.raises(KeyFileError):
-        make_pair(tmp_path / "k")
-    for path in (tmp_path / "none", tmp_path / "k.pub"):
-        with pytest.raises(KeyFileError):
-            read_signer(path)
-    with pytest.raises(KeyFileError):
-        read_public(tmp_path / "k.key")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -42,7 +43,7 @@ class Asking(KeyProtect):
     def ask(self, ask: Ask) -> Answer:
         """Send a request; booleans of the query go as the API writes them."""
         known = self.case.context.contract.operations[ask.operation]
-        path = _PARAMETER.sub(lambda name: step(ask.path[name[1]]), known.path).removeprefix(ROOT)
+        path = self._path(known.path, ask.path)
         view = self._seen(ask)
         request: dict[str, Any] = {
             "method": known.method,
@@ -63,8 +64,13 @@ class Asking(KeyProtect):
         answer = view.request(**request)
         # A deletion elsewhere says nothing of the thing that we have made here.
         if answer.ok and _ELSEWHERE not in ask.headers and known.method == "DELETE":
-            self.forget(path if ask.operation in _GONE else str(ask.path.get("id", "")))
+            named = ask.usual_path or ask.path
+            self.forget(self._path(known.path, named) if ask.operation in _GONE else str(named.get("id", "")))
         return answer
+
+    @staticmethod
+    def _path(template: str, parameters: Mapping[str, str]) -> str:
+        return _PARAMETER.sub(lambda name: step(parameters[name[1]]), template).removeprefix(ROOT)
 
     def _seen(self, ask: Ask) -> Self:
         view = self.as_identity(ask.identity) if ask.identity else self
@@ -73,7 +79,8 @@ class Asking(KeyProtect):
 
     def _make(self, ask: Ask, request: dict[str, Any]) -> Answer:
         """Make something that its own path removes."""
-        path = request["path"]
+        known = self.case.context.contract.operations[ask.operation]
+        path = self._path(known.path, ask.usual_path or ask.path)
         kind, name = _MADE[ask.operation], path.rsplit("/", 1)[-1]
         if kind.startswith("kmip"):
             resources = ask.body.get("resources") if isinstance(ask.body, dict) else None
@@ -84,7 +91,7 @@ class Asking(KeyProtect):
 
     def _restored(self, ask: Ask, request: dict[str, Any]) -> Answer:
         """Restore a key, which the case's end deletes again."""
-        key = str(ask.path["id"])
+        key = str((ask.usual_path or ask.path)["id"])
         row = self.intend("key", "", ref=key)
         answer = self.request(**request)
         if answer.ok:

@@ -30,17 +30,20 @@ def things(kms: Asking, what: str, number: int) -> Iterator[Thing]:
     """Make things of a kind; those that are waited for are made first and waited for once."""
     maker = MAKERS[what]
     kms.demand_no_inherited_policies()
+    ahead, unsure = clock(kms.case)
     if not maker.wait:
         for _ in range(number):
-            yield _made(kms, maker)
+            made = _made(kms, maker, ahead, unsure)
+            made.ahead = ahead
+            yield made
         return
-    made = [_made(kms, maker) for _ in range(number)]
+    things = [_made(kms, maker, ahead, unsure) for _ in range(number)]
     kms.wait(maker.wait, maker.why)
-    yield from made
+    yield from things
 
 
-def _made(kms: Asking, maker: Maker) -> Thing:
-    (ahead, unsure), before = clock(kms.case), len(kms.case.exchanges)
+def _made(kms: Asking, maker: Maker, ahead: float, unsure: float) -> Thing:
+    before = len(kms.case.exchanges)
     marks = maker.make(kms)
     for name in ("key", "other"):
         if name in marks:

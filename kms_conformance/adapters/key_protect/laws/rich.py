@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
@@ -26,8 +27,11 @@ class CasePreparation:
         """Take what the case asks for: ``kind``, ``state``, ``versions``, and more things by ``with``."""
         self.kms, self.subject = kms, subject
         self.more: list[str] = subject.get("with", [])
+        self.is_wide = "instance" in self.more or kms.case.context.thorough
+        """Whether things are looked at that hardly any operation has to do with; in a gate one case of each operation does."""
         self.target = kms.case.context.target
         self.prepared = PreparedCase()
+        self.now = kms.case.now()
 
     def made(self) -> PreparedCase:
         """Make everything; the case is inconclusive when that fails."""
@@ -42,10 +46,12 @@ class CasePreparation:
             "new_adapter": kms.short_name("adapter"),
             "new_certificate": kms.short_name("cert"),
             "new_crn": kms.crn() + "-new",
-            "soon": kms.later(30 * _DAY),
+            "soon": self._later(30 * _DAY),
+            # Beyond the seconds that 32 bits count.
+            "far": self._later(20 * 365 * _DAY),
         }
         # The same moment as `soon`, as a clock two hours east of Greenwich shows it.
-        marks["soon_east"] = kms.later(30 * _DAY + 2 * _HOUR).replace("Z", "+02:00")
+        marks["soon_east"] = self._later(30 * _DAY + 2 * _HOUR).replace("Z", "+02:00")
         if self._has("key_rings"):
             marks |= {"ring": kms.new_ring(), "ring2": kms.new_ring()}
         if "kind" in self.subject:
@@ -62,6 +68,9 @@ class CasePreparation:
             self.prepared.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
         return self.prepared
 
+    def _later(self, seconds: float) -> str:
+        return (self.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def _has(self, capability: str) -> bool:
         return self.target.capabilities.get(capability) is not False
 
@@ -77,7 +86,7 @@ class CasePreparation:
             "tags": ["of the law", "effects"],
             "aliases": aliases or None,
             # A key behind a KMIP adapter does not expire.
-            "expirationDate": None if "kmip" in self.more else kms.later(life),
+            "expirationDate": None if "kmip" in self.more else self._later(life),
         }
         key = self._key(inside, kind, **members)
         marks |= {"key": key.id, "key_name": key.name}
@@ -109,7 +118,9 @@ class CasePreparation:
             key = makers[kind](**members)
         else:
             material = self.kms.key_material()
-            parcel = inside.parcel(self.kms.import_token(), str(material))
+            token = self.kms.import_token()
+            parcel = inside.parcel(token, str(material))
+            self.prepared.marks["parcel"] = inside.parcel(token, str(self.kms.key_material())).members()
             made = inside.create_root_key(**members, **parcel.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
@@ -166,10 +177,12 @@ class CasePreparation:
         if key.extractable:
             names.remove("key_versions")
         rare = {"key_versions", "key_policies"} if bystander else set()
-        if bystander and "registered" not in self.more:
-            names = [name for name in names if name != "key_registrations"]
-        elif "registered" not in self.more:
+        if "registered" not in self.more:
             rare.add("key_registrations")
+            if bystander or not self.is_wide:
+                names = [name for name in names if name != "key_registrations"]
+        if bystander and not self.is_wide:
+            names = [name for name in names if name not in rare]
         self.prepared.things += [
             Thing(
                 name, key.id, marks, owners, bystander, name in rare, value=shown if name == "key" else None
@@ -178,7 +191,7 @@ class CasePreparation:
         ]
         self.prepared.things += [
             Thing("alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0)
-            for turn, alias in enumerate(aliases)
+            for turn, alias in enumerate(aliases if self.is_wide else aliases[:1])
         ]
         for turn, (plaintext, ciphertext) in enumerate(wrapped, 1):
             body = {"ciphertext": ciphertext}
@@ -192,12 +205,14 @@ class CasePreparation:
         kms, plaintext = self.kms, self.kms.key_material()
         aliases = [kms.short_name("beside")] if self._has("aliases") else []
         other = kms.create_root_key(description="beside it", tags=["beside"], aliases=aliases or None)
-        wrapped: list[tuple[str, str]] = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
-        if self._has("dual_auth"):
-            kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
+        wrapped: list[tuple[str, str]] = []
+        if self.is_wide:
+            wrapped = [(plaintext, kms.wrap(other, plaintext).needed()["ciphertext"])]
+            if self._has("dual_auth"):
+                kms.put_policy(other, dualAuthDelete={"enabled": False}).needed()
         self.prepared.marks |= {"other": other.id}
         self.prepared.marks |= dict(zip(("other_alias",), aliases, strict=False))
-        shown = aliases if "instance" in self.more else []
+        shown = aliases if self.is_wide else []
         members = {"description": "beside it", "tags": ["beside"], "name": other.name, "state": 1}
         self._watch(other, shown, wrapped, members, bystander=True)
 

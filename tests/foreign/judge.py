@@ -1,0 +1,92 @@
+"""Judge servers that nobody here has written, and compare what is found with what is known of them.
+
+Run by ``make foreign``. What heals or breaks upstream is shown as a difference to be read and fails nothing of ours;
+``--keep`` writes it down as known, ``--report`` the field report. A defect of the proxy that no case sees does fail.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+
+from defects import unseen
+from field_report import Judged, write_report
+from findings import differences, findings_of, keep, known_findings
+from servers import SERVERS, NotInstallableError, NotStartedError, Server, installed, running, target_text
+
+LONGEST_RUN = 600
+
+
+def results_of(server: Server, url: str, folder: Path) -> dict[str, Any]:
+    """Judge a server from the command line; return ``results.json``. The reports are left in the folder."""
+    (folder / "target.toml").write_text(target_text(url, server), encoding="utf-8")
+    command = [sys.executable, "-m", "kms_conformance", "run", "--target", "target.toml"]
+    ended = subprocess.run(
+        [*command, "--report-dir", "report"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST_RUN,
+    )
+    if ended.returncode not in {0, 1, 3}:
+        sys.exit(f"{server.name}: the suite ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+    document: dict[str, Any] = json.loads((folder / "report" / "results.json").read_text(encoding="utf-8"))
+    return document
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(SERVERS)))
+@click.option("--keep", "keeps", is_flag=True, help="Write what is found down as known.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the field report to this file.")
+@click.option("--defects/--no-defects", default=True, help="Prove rows with the defects of a proxy.")
+def main(names: tuple[str, ...], *, keeps: bool, report: Path | None, defects: bool) -> None:
+    """Judge the servers, or those that are named."""
+    judged: list[Judged] = []
+    missed: list[str] = []
+    proved: set[str] = set()
+    for server in (SERVERS[name] for name in names or SERVERS):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            try:
+                programs = installed(server)
+                with running(server, programs, folder) as url:
+                    results = results_of(server, url, folder)
+                    judged.append(Judged.of(server, results, folder / "report"))
+                    if defects:
+                        missed += [
+                            f"{server.name}: {line}" for line in unseen(server, url, folder, results, proved)
+                        ]
+            except NotInstallableError as error:
+                click.echo(f"{server.name} {server.version}: skipped, it cannot be installed here: {error}")
+                continue
+            except NotStartedError as error:
+                click.echo(f"{server.name} {server.version}: skipped, it does not start here: {error}")
+                continue
+        found = findings_of(results)
+        counts = ", ".join(f"{number} {verdict}" for verdict, number in results["counts"].items() if number)
+        click.echo(f"{server.name} {server.version}: {counts}; {len(found)} rows broken")
+        for line in differences(known_findings(server.name), found):
+            click.echo(f"  {line}")
+        if keeps:
+            click.echo(f"  kept in {keep(server.name, server.version, found)}")
+    if report is not None and judged:
+        write_report(report, judged)
+        click.echo(f"written: {report}")
+    if proved:
+        click.echo(f"{len(proved)} defects of the proxy are seen")
+    for line in missed:
+        click.echo(f"no case sees {line}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

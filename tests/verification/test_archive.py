@@ -1,0 +1,69 @@
+"""Nothing in a bundle can do harm while it is looked at."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from bundles import (
+    Made,
+    refused,
+)
+
+from kms_conformance.errors import BundleError
+from kms_conformance.verification import archive
+
+
+def _zip(path: Path, name: str, content: bytes = b"x", mode: int = stat.S_IFREG | 0o644) -> Path:
+    info = zipfile.ZipInfo(name)
+    info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(path, "w") as opened:
+        opened.writestr(info, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "why"),
+    [
+        ("../out.txt", b"x", stat.S_IFREG, "names a place outside of it"),
+        ("/etc/out.txt", b"x", stat.S_IFREG, "names a place outside of it"),
+        ("a\\b.txt", b"x", stat.S_IFREG, "names a place outside of it"),
+        ("bomb.txt", b"\0" * 30_000_000, stat.S_IFREG, "swells from "),
+        ("link", b"/etc/passwd", stat.S_IFLNK, "not written the way this suite writes"),
+        ("device", b"", stat.S_IFCHR, "not written the way this suite writes"),
+        ("pipe", b"", stat.S_IFIFO, "not written the way this suite writes"),
+        (".hidden", b"x", stat.S_IFREG, "which no run writes"),
+        ("n" * 300, b"x", stat.S_IFREG, "which no run writes"),
+    ],
+    ids=["up", "root", "backslash", "bomb", "link", "device", "pipe", "hidden", "long"],
+)
+def test_harmful(made: Made, tmp_path: Path, *, name: str, content: bytes, kind: int, why: str) -> None:
+    """Paths that lead out, bombs, links, devices and pipes are refused before anything is unpacked."""
+    assert why in refused(_zip(tmp_path / "t.zip", name, content, kind | 0o644), made)
+
+
+def test_absurd_sizes(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many, too large and too small files are refused, and so is what is no regular file."""
+    path = tmp_path / "t.zip"
+    entry = archive.Entry("a.txt", zlib.DEFLATED, 0, 4, archive.LARGEST_ENTRY + 1, 0)
+    path.write_bytes(entry.header + b"....")
+    assert "would be too large" in refused(path, made)
+    path.write_bytes(b"")
+    assert refused(path, made) == "it holds no file"
+    assert refused(tmp_path, made) == "Is a directory"
+    assert refused(tmp_path / "none.zip", made) == "No such file or directory"
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 3)
+    assert refused(made.bundle, made) == "it holds more than 3 files"
+
+
+def test_entry_that_says_less_than_it_holds(tmp_path: Path) -> None:
+    """An entry is never unpacked further than its header says."""
+    body = archive.pack([("a.txt", b"\0" * 5000)])
+    small = archive.Entry("a.txt", zlib.DEFLATED, zlib.crc32(b"\0" * 10), len(body) - 35, 10, 0)
+    path = tmp_path / "t.zip"
+    path.write_bytes(archive.close(small.header + body[35:], "end", b"e"))
+    with pytest.raises(BundleError, match="is not what its header says"):
+        archive.Archive(path, path.read_bytes()).unpack(tmp_path / "out")
