@@ -36,6 +36,14 @@ class Runner:
 
         Raises nothing but :class:`KeyboardInterrupt`, and that only after the clean-up.
         """
+        interrupt = self.perform(case, body)
+        result = self.conclude(case)
+        if interrupt is not None:
+            raise interrupt
+        return result
+
+    def perform(self, case: CaseRun, body: Callable[[Any], None]) -> KeyboardInterrupt | None:
+        """Run a case from its first request to the end of its clean-up; return the interrupt that has stopped it."""
         interrupt: KeyboardInterrupt | None = None
         try:
             interrupt = self._run(case, body)
@@ -43,12 +51,14 @@ class Runner:
             case.stopped = _reason(error)
             interrupt = error if isinstance(error, KeyboardInterrupt) else None
         case.finished = case.finished or time.time()
+        return interrupt
+
+    def conclude(self, case: CaseRun) -> CaseResult:
+        """Return the result of a case that was performed, once the requests that are under way now have ended."""
         if isinstance(case.stopped, SuiteError) and case.stopped.exit_code is ExitCode.USAGE:
             self._record.refuses(case.stopped.sentence, case.stopped.hint)
         result = case.result()
         self._record.case_finished(result)
-        if interrupt is not None:
-            raise interrupt
         return result
 
     def _run(self, case: CaseRun, body: Callable[[Any], None]) -> KeyboardInterrupt | None:

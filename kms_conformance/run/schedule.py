@@ -16,6 +16,7 @@ from typing import Any
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
+from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.session import Session
 from kms_conformance.system import system_of
@@ -41,6 +42,7 @@ class _Entry:
     requests: int
     place: int
     begun: bool = False
+    performed: bool = False
     # Not the thread itself: Python 3.11 takes a thread for ended whose join Ctrl-C has interrupted.
     done: threading.Event = field(default_factory=threading.Event)
     result: CaseResult | None = None
@@ -126,7 +128,7 @@ class OverlappingCases:
         """Wait for a case whose turn it is; ``None`` when this thread is needed no more."""
         with self._state:
             while self._queue and not self._ended:
-                busy = {thing for entry in self._running for thing in entry.turns}
+                busy = {thing for entry in self._running if not entry.performed for thing in entry.turns}
                 free = next((entry for entry in self._queue if not entry.turns & busy), None)
                 if free is not None:
                     self._queue.remove(free)
@@ -138,9 +140,27 @@ class OverlappingCases:
             return None
 
     def _run(self, entry: _Entry) -> None:
+        case: CaseRun | None = None
         try:
-            entry.result = self._session.run_case(self._session.open(entry.info), entry.body)
+            case = self._session.open(entry.info)
+            self._session.perform_case(case, entry.body)
         except BaseException as error:  # noqa: BLE001 - a thread's exception would otherwise be lost
+            self._session.went_wrong(f"{entry.info.id} was lost: {type(error).__name__}")
+        with self._state:
+            entry.performed = True
+            self._state.notify_all()
+        if self._jobs == 1 or self._failures or entry.waits:
+            self._conclude(entry, case)
+        else:
+            # The result waits for what others have under way; the next case need not.
+            threading.Thread(
+                target=self._conclude, args=(entry, case), name=entry.info.id, daemon=True
+            ).start()
+
+    def _conclude(self, entry: _Entry, case: CaseRun | None) -> None:
+        try:
+            entry.result = None if case is None else self._session.conclude_case(case)
+        except BaseException as error:  # noqa: BLE001 - as above
             self._session.went_wrong(f"{entry.info.id} was lost: {type(error).__name__}")
         finally:
             with self._state:

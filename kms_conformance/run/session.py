@@ -257,6 +257,14 @@ class Session:
         """
         return self._runner.run(case, body)
 
+    def perform_case(self, case: CaseRun, body: Callable[[Any], None]) -> KeyboardInterrupt | None:
+        """Run a case to the end of its clean-up, and leave its result to :meth:`conclude_case`."""
+        return self._runner.perform(case, body)
+
+    def conclude_case(self, case: CaseRun) -> CaseResult:
+        """Return the result of a performed case; it waits for the requests of others that are under way."""
+        return self._runner.conclude(case)
+
     def cancel(self) -> None:
         """End every wait that is under way, and let cases send nothing but their clean-up."""
         self._stopping.set()
