@@ -62,7 +62,7 @@ def test_flipped_bit_of_the_header(aws, octet):
 
 
 @covers("ciphertext-length")
-@pytest.mark.parametrize("change", ["one octet less", "one octet more", "half"])
+@pytest.mark.parametrize("change", ["one octet less", "one octet more", "its beginning"])
 def test_other_length(aws, change):
     """A ciphertext that is longer or shorter than it was is not decrypted."""
     sealed = aws.ciphertext(aws.key())
@@ -72,7 +72,7 @@ def test_other_length(aws, change):
         if change == "one octet more":
             octets.append(0)
         else:
-            del octets[-1 if change == "one octet less" else len(octets) // 2 :]
+            del octets[-1 if change == "one octet less" else 16 :]
 
     aws.decrypt(aws.changed(sealed, resize)).is_refused("InvalidCiphertextException")
 
