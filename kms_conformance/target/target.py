@@ -178,6 +178,7 @@ class Target:
         return {
             "base_url": self.base_url,
             "instance": self.instance,
+            **({"contract": self.contract} if self.contract != first_system().id else {}),
             "iam_url": self.iam_url,
             "control": bool(self.control_url),
             **({"rescue_url": self.rescue_url} if self.rescue_url else {}),
@@ -387,6 +388,8 @@ def _instance(name: str, value: Any, system: System) -> str:
         if not form.fresh:
             raise BadValueError(name, FRESH, f"{system.id} makes no instances on first use", advice)
         return FRESH
+    if isinstance(value, str) and value == form.default:
+        return value
     if not isinstance(value, str) or (form.pattern and not re.fullmatch(form.pattern, value)):
         raise BadValueError(name, str(value), f"that is not {form.what}", advice)
     return value

@@ -25,6 +25,7 @@ from kms_conformance.outputs import allure, har, html, html_blocks, manifest, re
 from kms_conformance.outputs.files import read_file
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.run.options import SEED, FuzzOptions
+from kms_conformance.target.schema import secret_members
 from kms_conformance.target.target import FULL, Target, build_target
 from kms_conformance.verification import coherence, outcomes
 from kms_conformance.verification.installed import InstalledCase, installed_cases
@@ -188,7 +189,10 @@ def _target(public: Mapping[str, Any]) -> Target:
         for name, value in public.items()
         if name not in {"control", "identities", "iam_url", "limits", "mode", "without_effect"}
     }
-    document["identities"] = {name: {"token": f"no token of {name}"} for name in public["identities"]}
+    members = ("token", *secret_members())
+    document["identities"] = {
+        name: {member: f"no {member} of {name}" for member in members} for name in public["identities"]
+    }
     if public["control"]:
         document["control"] = {"url": f"{public['base_url']}{_CONTROL}"}
     document["limits"] = {name: value for name, value in public["limits"].items() if value is not None}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +31,7 @@ from kms_conformance.verification.alignment import Alignment, DepartureError
 from kms_conformance.verification.stand_ins import StandIns
 
 _WITHHELD = "withheld"
+_TOKEN = re.compile(r"<\w+:[0-9a-f]{12}>")
 BY_CONTROL = "of the control protocol, which answers"
 MOST_AT_ONCE = 24
 """Requests that several clients send at once."""
@@ -216,14 +218,17 @@ class ReplayClient(Client):
         ):
             demand(one, other, f"the {name} of {where}")
         given = {name.lower() for name in request.headers}
-        own = {"correlation-id", "user-agent"} - given
+        # A signature depends on the time and on secrets that no record holds.
+        signed = f"{anew.notes.get('signed', '')},{exchange.notes.get('signed', '')}".split(",")
+        own = {"correlation-id", "user-agent", *signed} - given
         demand(_without(sent.headers, own), _without(recorded.headers, own), f"the headers of {where}")
         demand(sent.body, recorded.body, f"the body of {where}")
         demand(sent.text, recorded.text, f"the text of {where}")
         for token, other in self.alignment.recorded.items():
             self._stand_ins.stands_for(token, other)
         self._demand_forms(anew, exchange, where)
-        self._demand_secrets(sent.secrets, recorded.secrets, where)
+        ours, theirs = (one.secrets - _tokens_of(one.headers, signed) for one in (sent, recorded))
+        self._demand_secrets(ours, theirs, where)
 
     def _demand_forms(self, anew: Exchange, exchange: Exchange, where: str) -> None:
         """Hold the forms of the secrets against the recorded ones, where the case has made them itself."""
@@ -282,6 +287,11 @@ def _is_long(form: str) -> bool:
 
 def _label(token: str) -> str:
     return token.partition(":")[0]
+
+
+def _tokens_of(headers: Mapping[str, str], names: Iterable[str]) -> frozenset[str]:
+    """Return the tokens that stand in some headers."""
+    return frozenset(token for name in names for token in _TOKEN.findall(headers.get(name, "")))
 
 
 def _without(headers: Mapping[str, str], names: set[str]) -> dict[str, str]:

@@ -62,7 +62,7 @@ def test_flipped_bit_of_the_header(aws, octet):
 
 
 @covers("ciphertext-length")
-@pytest.mark.parametrize("change", ["one octet less", "one octet more", "half"])
+@pytest.mark.parametrize("change", ["one octet less", "one octet more", "its end"])
 def test_other_length(aws, change):
     """A ciphertext that is longer or shorter than it was is not decrypted."""
     sealed = aws.ciphertext(aws.key())
@@ -71,8 +71,10 @@ def test_other_length(aws, change):
     def resize(octets):
         if change == "one octet more":
             octets.append(0)
+        elif change == "one octet less":
+            del octets[-1]
         else:
-            del octets[-1 if change == "one octet less" else len(octets) // 2 :]
+            del octets[:-16]
 
     aws.decrypt(aws.changed(sealed, resize)).is_refused("InvalidCiphertextException")
 

@@ -15,7 +15,7 @@ def test_data_key(aws, size):
     """A data key is decrypted to the plaintext that came with it."""
     made = aws.call("GenerateDataKey", KeyId=aws.key(), **SIZES[size]).succeeds(200)
     plain, sealed = made["Plaintext"], made["CiphertextBlob"]
-    aws.has_size(made, "Plaintext", LENGTHS[size])
+    aws.has_size(made, LENGTHS[size])
     aws.decrypt(sealed).succeeds(200).proof.shows("Plaintext", plain)
 
 
@@ -59,4 +59,4 @@ def test_data_key_of_no_size(aws, size):
 def test_random_bytes(aws, size):
     """Random bytes are as many as were asked for."""
     made = aws.call("GenerateRandom", NumberOfBytes=size).succeeds(200)
-    aws.has_size(made, "Plaintext", size)
+    aws.has_size(made, size)

@@ -17,8 +17,10 @@ from kms_conformance.adapters.aws_kms.material import Parameters, wrapped
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import SystemAdapter
 from kms_conformance.run.outcomes import Inconclusive
+from kms_conformance.transport.client import Request
 
 if TYPE_CHECKING:
+    from kms_conformance.evidence.exchange import JSON
     from kms_conformance.run.answer import Answer
     from kms_conformance.run.journal import Thing
 
@@ -29,6 +31,8 @@ TARGET = "TrentService."
 SHORTEST_WINDOW = 7
 NO_KEY = "11111111-2222-4333-8444-555555555555"
 """The id of a key that nobody has."""
+SIZE = "Plaintext (bytes)"
+"""Beside a plaintext in evidence: how many bytes it has."""
 _MOST_PAGES = 200
 _OVER = frozenset({"NotFoundException", "KMSInvalidStateException"})
 """Codes of a key that is gone, or whose deletion is scheduled already."""
@@ -46,7 +50,18 @@ class AwsKms(SystemAdapter):
     def raw_call(self, operation: str, body: Any, *, token: str | None = "", step: str = "") -> Answer:
         """Send an operation with any document; ``token`` ``None``: unsigned, otherwise a literal ``authorization``."""
         headers = {"content-type": MEDIA, "x-amz-target": f"{TARGET}{operation}"}
-        return self.send("POST", "/", body, headers=headers, token=token, step=step or operation)
+        known = self.case.context.contract.operation_of("POST", "/", headers, body)
+        request = Request(
+            "POST",
+            "/",
+            headers=headers,
+            body=body,
+            token=token,
+            operation=known,
+            step=step or operation,
+            reading=_with_size,
+        )
+        return self.case.send(request)
 
     # --- keys -----------------------------------------------------------------------------------------------------
 
@@ -202,13 +217,9 @@ class AwsKms(SystemAdapter):
 
     # --- what no evidence shows -------------------------------------------------------------------------------------
 
-    def has_size(self, answer: Answer, member: str, size: int) -> None:
-        """Expect a member that is so many bytes in base64; reports show a token in its place."""
-        encoded = base64.b64encode(bytes(size)).decode()
-        if len(base64.b64decode(answer[member])) == size:
-            answer.shows(member)
-        else:
-            answer.matches(member, rf"^[\w+/]{{{len(encoded.rstrip('='))}}}={{{encoded.count('=')}}}$")
+    def has_size(self, answer: Answer, size: int) -> None:
+        """Expect a plaintext of so many bytes; reports show a token in its place, and beside it the number."""
+        answer.shows("Plaintext").shows(SIZE, size)
 
     def same_policy(self, answer: Answer, policy: str) -> None:
         """Expect a policy that says the same as another, whatever the blanks and the order of its members."""
@@ -280,3 +291,14 @@ class AwsKms(SystemAdapter):
         """Return a name under the suite's prefix, unique to run, case and request."""
         case = hashlib.sha256(f"{self.case.context.run} {self.case.info.id}".encode()).hexdigest()[:8]
         return f"kmsct-{self.case.context.run[:8]}-{case}-{len(self.case.exchanges)}"
+
+
+def _with_size(document: JSON) -> JSON:
+    """Return an answer with the size of its plaintext beside it; one that is read again has it already."""
+    plaintext = document.get("Plaintext") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(plaintext, str) or SIZE in document:
+        return document
+    try:
+        return {**document, SIZE: len(base64.b64decode(plaintext, validate=True))}
+    except ValueError:
+        return document
