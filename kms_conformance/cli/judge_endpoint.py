@@ -188,7 +188,7 @@ def judge(
     else:
         print_summary(state.run, report_dir, sys.stderr if shown.to_stderr else sys.stdout)
     for line in github.tell(state.run, os.environ):
-        click.echo(line)
+        click.echo(line, err=shown.to_stderr)
     for sentence, hint in ([session.refused] if session.refused else []) + (
         [(state.unwritten.sentence, state.unwritten.hint)] if state.unwritten is not None else []
     ):

@@ -79,6 +79,7 @@ def _script(run: Run, case: CaseResult, owners: Mapping[str, str]) -> str:
         "# Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.\n"
         "# Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,\n"
         "# KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.\n"
+        "# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.\n"
         f"\n{_runtime()}\n\n"
         f"TITLE = {title}\n"
         f"CASE = {document}\n"

@@ -85,7 +85,7 @@ class RecordedSequence:
             if exchange.notes.get("raw"):
                 return "it sends a request that no client would send"
             credential = exchange.sent.headers.get("authorization", "")
-            if "<" in credential and credential not in self._owners:
+            if "<" in credential and credential not in self._owners and not exchange.notes.get("signed"):
                 return "it sends a token of its own making"
             sent = exchange.sent
             whole = f"{json.dumps(sent.body)} {sent.text or ''} {json.dumps(dict(sent.headers))}"
@@ -188,11 +188,12 @@ class RecordedSequence:
         }
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
-        sent = exchange.sent
+        sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
         headers = {
             name: value
             for name, value in sent.headers.items()
-            if name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in self._owners)
+            if (name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in self._owners))
+            and name not in signed
         }
         target = sent.url.removeprefix(self._base)
         body = sent.body if sent.text is None else None
@@ -202,6 +203,7 @@ class RecordedSequence:
             "target": target,
             "headers": headers,
             "token_of": self._owners.get(sent.headers.get("authorization", ""), ""),
+            "signed": any(signed),
             "body": body,
             "text": sent.text,
             "from": {

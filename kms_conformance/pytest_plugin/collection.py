@@ -147,7 +147,10 @@ class Collection:
         return {case_id: case for case_id, case in cases.items() if case_id in chosen}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note how many cases are to run."""
+        """Note how many cases are to run; --lf leaves some out when everybody else has ordered them."""
+        chosen = {case_id(item) for item in session.items if is_case(item)}
+        if self.overlapping is not None:
+            self.overlapping.keep(chosen)
         expected = sum(is_case(item) for item in session.items)
         self._expect(expected)
         if self.deselected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -43,7 +44,7 @@ class Reporting:
                 report.longrepr = self._without_secrets(result, str(report.longrepr))
             if self._worker:
                 report.kms_case = to_document(result)
-                report.kms_secrets = self._get_session().new_secrets()
+                report.kms_secrets = json.dumps(self._get_session().new_secrets())
             tell_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
@@ -61,7 +62,7 @@ class Reporting:
         document = getattr(report, "kms_case", None)
         if document is not None and not self._worker:
             # Through the pipe between the processes of the run, and never by the disk.
-            self._get_session().learn_secrets(report.__dict__.pop("kms_secrets", []))
+            self._get_session().learn_secrets(json.loads(report.__dict__.pop("kms_secrets", "[]")))
             self._get_session().case_finished(from_document(CaseResult, document))
         if self._progress_reporter is not None and report.when == "call":
             self._progress_reporter.case_done(self._get_session().results)

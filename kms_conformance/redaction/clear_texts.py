@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 
 _MOST, _LONGEST = 2_000, 160
 """Texts that are kept, and characters of the longest one."""
+_OFTEN = 12
+"""Times that a text must come to be kept: ids come a few times, and keeping one costs more than that saves."""
 
 
 class ClearTexts:
@@ -20,22 +22,22 @@ class ClearTexts:
         self._length, self._fold = length, fold
         self._clear: dict[str, str] = {}
         self._holding: dict[str, list[str]] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, int] = {}
 
     def get(self, text: str) -> str | None:
         """Return a text that is known to be clear, always the same object: it is in memory once. ``None`` for another text."""
         return self._clear.get(text)
 
     def is_worth_keeping(self, text: str) -> bool:
-        """Tell whether a text that is clear has come before: most come once, and keeping them costs more than it saves."""
+        """Tell whether a text that is clear has come often enough to be kept."""
         if len(text) > _LONGEST:
             return False
-        if text in self._seen:
-            return True
-        if len(self._seen) >= _MOST:
-            self._seen = set()
-        self._seen.add(text)
-        return False
+        times = self._seen.get(text, 0) + 1
+        if times < _OFTEN:
+            if times == 1 and len(self._seen) >= _MOST:
+                self._seen = {}
+            self._seen[text] = times
+        return times >= _OFTEN
 
     def keep(self, text: str, looked_for: Collection[str]) -> None:
         """Keep a text, unless one of the sequences that are looked for stands in it after all."""

@@ -75,7 +75,7 @@ def admit(info: CaseInfo, target: Target) -> None:
     missing += [switch for kind in info.impact if (switch := switched_off(kind, target))]
     if missing:
         to_target = [what for what in missing if not what.startswith("--")]
-        to_command = sorted({what for what in missing if what.startswith("--")})
+        modes = sorted(what for what in missing if what.startswith("--"))  # "full" permits what "safe" does
         hints = [f"add {', '.join(to_target)} to the target"] if to_target else []
-        hints += [f"{', '.join(to_command)} lets it run"] if to_command else []
+        hints += [f"{modes[0]} lets it run"] if modes else []
         raise NotTested("; ".join(hints))

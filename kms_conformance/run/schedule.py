@@ -72,6 +72,10 @@ class OverlappingCases:
         turns = self._session.turns(info)
         self._entries[info.id] = _Entry(info, body, waits, turns, requests, len(self._entries))
 
+    def keep(self, ids: Collection[str]) -> None:
+        """Drop the noted cases that are not among these: they shall not run."""
+        self._entries = {case_id: entry for case_id, entry in self._entries.items() if case_id in ids}
+
     def knows(self, case_id: str) -> bool:
         """Tell whether a case runs here."""
         return case_id in self._entries

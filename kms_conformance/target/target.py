@@ -191,7 +191,7 @@ class Target:
             "limits": {"requests_per_second": self.requests_per_second, "max_wait": self.max_wait},
             **({"proxy": self.connection.proxy} if self.connection.proxy else {}),
             **({"insecure": True} if self.connection.insecure else {}),
-            **({"mode": self.mode} if self.mode != FULL else {}),
+            **({"mode": self.mode, "without_effect": list(self.unused)} if self.mode != FULL else {}),
         }
 
 

@@ -86,7 +86,7 @@ class Client:
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
         self._contract = load_contract(target.contract)
-        self._numbers = itertools.count(1)
+        self._numbers, self._numbers_apart = itertools.count(1), itertools.count(1)
         self._silent = 0
         self._silence_ended = 0.0
         self.sent = 0
@@ -364,6 +364,12 @@ class Client:
             answer.close()
         return Reply(answer.status_code, answer.headers, json_document(content), content)
 
+    def _number(self, case: str) -> str:
+        """Return an id for an exchange; what is asked outside of any case is counted apart, as no transcript has it."""
+        if "." in case:
+            return f"{self._prefix}{next(self._numbers):05d}"
+        return f"{self._prefix}-{next(self._numbers_apart)}"
+
     def _evidence(
         self,
         request: Request,
@@ -418,7 +424,7 @@ class Client:
                 code=self._contract.code_of(document),
             )
         return Exchange(
-            id=f"{self._prefix}{next(self._numbers):05d}",
+            id=self._number(case),
             case=case,
             step=request.step,
             operation=request.operation,

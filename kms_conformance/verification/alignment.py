@@ -47,7 +47,6 @@ class Alignment:
 
     recorded: dict[str, str] = field(default_factory=dict)
     anew: dict[str, str] = field(default_factory=dict)
-    free: set[str] = field(default_factory=set)
 
     def know(self, document: Any) -> None:
         """Let everything variable in a recorded answer stand for itself: the case has it from there."""
@@ -63,6 +62,20 @@ class Alignment:
                 for match in _VARIABLE.finditer(document):
                     self.recorded.setdefault(match[0], match[0])
                     self.anew.setdefault(match[0], match[0])
+
+    def as_anew(self, document: Any) -> Any:
+        """Return a recorded answer with the values that the case has made itself in the place of those they stand for."""
+        match document:
+            case dict():
+                return {self.as_anew(name): self.as_anew(value) for name, value in document.items()}
+            case list():
+                return [self.as_anew(value) for value in document]
+            case str():
+                return _VARIABLE.sub(self._own, document)
+        return document
+
+    def _own(self, match: re.Match[str]) -> str:
+        return self.anew.get(match[0], match[0])
 
     def demand(self, anew: Any, recorded: Any, where: str) -> None:
         """Hold two documents against each other; raise :class:`DepartureError` where they differ."""
@@ -108,7 +121,7 @@ class Alignment:
         for one, other in zip(ours, theirs, strict=True):
             if one[0] == other[0] or one.lastgroup in _UNBOUND:
                 continue
-            made = one.lastgroup in _MADE or one[0] in self.free
+            made = one.lastgroup in _MADE
             if made and one[0] not in self.recorded and self.anew.get(other[0]) == other[0]:
                 # Made by the case and seen first in an answer.
                 del self.anew[other[0]], self.recorded[other[0]]

@@ -186,7 +186,7 @@ def _target(public: Mapping[str, Any]) -> Target:
     document = {
         name: value
         for name, value in public.items()
-        if name not in {"control", "identities", "iam_url", "limits", "mode"}
+        if name not in {"control", "identities", "iam_url", "limits", "mode", "without_effect"}
     }
     document["identities"] = {name: {"token": f"no token of {name}"} for name in public["identities"]}
     if public["control"]:
@@ -200,8 +200,8 @@ def _target(public: Mapping[str, Any]) -> Target:
 
 
 def _at(target: Target, public: Mapping[str, Any]) -> Target:
-    mode = str(public.get("mode", FULL))
-    return replace(target, base_url=str(public["base_url"]).rstrip("/"), mode=mode)
+    mode, unused = str(public.get("mode", FULL)), tuple(map(str, public.get("without_effect", ())))
+    return replace(target, base_url=str(public["base_url"]).rstrip("/"), mode=mode, unused=unused)
 
 
 def _fuzz(block: Mapping[str, Any]) -> FuzzOptions:

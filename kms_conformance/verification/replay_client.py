@@ -9,6 +9,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -33,7 +34,7 @@ BY_CONTROL = "of the control protocol, which answers"
 MOST_AT_ONCE = 24
 """Requests that several clients send at once."""
 _DONE, _LONGEST_MATERIAL = 200, 64
-_MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de{:08x}"
+_MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de00000000"
 _CONTROL_NOTE = 4
 """Parts of a note on the control protocol without an id: what, method, path, body."""
 _LATE = 4102444800
@@ -115,6 +116,8 @@ class ReplayClient(Client):
         clock.goes_on = lambda: bool(self.left)
         self.at_once, self.taken_until = 1, 0.0
         self.alignment = Alignment()
+        self.is_of_law = False
+        self.as_recorded: dict[str, Exchange] = {}
 
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Return the recorded answer to a request."""
@@ -122,8 +125,18 @@ class ReplayClient(Client):
         exchange = self._take(request, case)
         recorded = json.loads(exchange.notes.get("before", "[]"))
         self.alignment.demand(between, recorded, f"what was done before exchange {exchange.id}")
-        reply = self._reply(exchange, request)
-        return reply, exchange
+        if self.is_of_law:
+            self.as_recorded[exchange.id] = exchange
+            exchange = self._as_anew(exchange)
+        return self._reply(exchange, request), exchange
+
+    def _as_anew(self, exchange: Exchange) -> Exchange:
+        """Return an exchange whose answer shows what the case has made itself: a law looks for it there."""
+        answer = exchange.answer
+        if answer is None:
+            return exchange
+        shown = replace(answer, body=self.alignment.as_anew(answer.body))
+        return replace(exchange, answer=shown)
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return the recorded exchange of a request that was sent by other means."""
@@ -148,18 +161,18 @@ class ReplayClient(Client):
         if not self.left and self._case.verdict is Verdict.NOT_TESTED and BY_CONTROL in self._case.missing:
             raise NotTested(self._case.missing)
         self.note("control", method, url.removeprefix(self.target.control_url), body)
-        made = _MADE_BY_CONTROL.format(len(self.alignment.free))
-        self.alignment.free.add(made)
-        reply = httpx.Response(_DONE, json={"id": made})
-        if self._made_an_id():
+        made = self._made_id()
+        reply = httpx.Response(_DONE, json={"id": made or _MADE_BY_CONTROL})
+        if made:
             self.note_made(reply)
         return reply
 
-    def _made_an_id(self) -> bool:
-        """Tell whether the next recorded exchange names an id for what was asked of the control protocol."""
+    def _made_id(self) -> str:
+        """Return the id of what the control protocol has made, as the next recorded exchange names it; ``""`` for none."""
         recorded = json.loads(self.left[0].notes.get("before", "[]")) if self.left else []
         number = len(self._between.notes) - 1
-        return number < len(recorded) and len(recorded[number]) > _CONTROL_NOTE
+        named = number < len(recorded) and len(recorded[number]) > _CONTROL_NOTE
+        return str(recorded[number][_CONTROL_NOTE]) if named else ""
 
     def _take(self, request: Request, case: str) -> Exchange:
         """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -136,8 +137,9 @@ def echo(exchange: Exchange) -> None:
 
 
 def cut(exchange: Exchange) -> None:
-    """Close the connection in the middle of an answer."""
-    exchange.cut = exchange.operation == "Decrypt"
+    """Answer with a document whose end is missing."""
+    if exchange.operation == "Decrypt" and not exchange.refused:
+        exchange.text = json.dumps(exchange.answer)[:-5]
 
 
 def fault(exchange: Exchange) -> None:

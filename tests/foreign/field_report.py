@@ -22,7 +22,12 @@ a row may be wrong where these documents are. `contracts/aws_kms/errata.yaml` ha
 service they stand for: a broken row here says that a test against the emulator proves less, not that anybody is unsafe.
 Nothing of this has been filed by us.
 
-Requests are signed in reality; the lines below leave the signature out, which none of these servers checks.
+`make field-report` also leaves the whole reports in `reports/out/foreign/<server>/`, with a script for each failed case in
+`repro/`: it needs Python alone and sends the whole sequence again, such as
+
+    KMS_BASE_URL=http://127.0.0.1:5000 python3 repro/aws_kms.cryptography.other_key.py
+
+Requests are signed in reality; the lines below and the scripts leave the signature out, which none of these servers checks.
 A value such as `<Plaintext:…>` stands for any value of its kind.
 """
 

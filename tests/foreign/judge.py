@@ -7,6 +7,7 @@ Run by ``make foreign``. What heals or breaks upstream is shown as a difference 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,20 @@ sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "suppor
 from defects import unseen
 from field_report import Judged, write_report
 from findings import differences, findings_of, keep, known_findings
-from servers import SERVERS, NotInstallableError, NotStartedError, Server, installed, running, target_text
+from servers import (
+    ROOT,
+    SERVERS,
+    NotInstallableError,
+    NotStartedError,
+    Server,
+    installed,
+    running,
+    target_text,
+)
 
 LONGEST_RUN = 600
+REPORTS = ROOT / "reports" / "out" / "foreign"
+"""Where the reports are left that the field report was made of, with a script for each failed case."""
 
 
 def results_of(server: Server, url: str, folder: Path) -> dict[str, Any]:
@@ -43,6 +55,24 @@ def results_of(server: Server, url: str, folder: Path) -> dict[str, Any]:
     return document
 
 
+def judge(
+    server: Server, proved: set[str], *, defects: bool, keeps_reports: bool
+) -> tuple[Judged, list[str]]:
+    """Judge a server; return what was found, and a line for each defect of the proxy that no case sees.
+
+    Raises :class:`NotInstallableError` and :class:`NotStartedError`.
+    """
+    programs = installed(server)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        with running(server, programs, folder) as url:
+            results = results_of(server, url, folder)
+            if keeps_reports:
+                shutil.copytree(folder / "report", REPORTS / server.name, dirs_exist_ok=True)
+            missed = list(unseen(server, url, folder, results, proved)) if defects else []
+        return Judged.of(server, results, folder / "report"), [f"{server.name}: {line}" for line in missed]
+
+
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(SERVERS)))
 @click.option("--keep", "keeps", is_flag=True, help="Write what is found down as known.")
@@ -54,23 +84,17 @@ def main(names: tuple[str, ...], *, keeps: bool, report: Path | None, defects: b
     missed: list[str] = []
     proved: set[str] = set()
     for server in (SERVERS[name] for name in names or SERVERS):
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            try:
-                programs = installed(server)
-                with running(server, programs, folder) as url:
-                    results = results_of(server, url, folder)
-                    judged.append(Judged.of(server, results, folder / "report"))
-                    if defects:
-                        missed += [
-                            f"{server.name}: {line}" for line in unseen(server, url, folder, results, proved)
-                        ]
-            except NotInstallableError as error:
-                click.echo(f"{server.name} {server.version}: skipped, it cannot be installed here: {error}")
-                continue
-            except NotStartedError as error:
-                click.echo(f"{server.name} {server.version}: skipped, it does not start here: {error}")
-                continue
+        try:
+            one, unproved = judge(server, proved, defects=defects, keeps_reports=report is not None)
+        except NotInstallableError as error:
+            click.echo(f"{server.name} {server.version}: skipped, it cannot be installed here: {error}")
+            continue
+        except NotStartedError as error:
+            click.echo(f"{server.name} {server.version}: skipped, it does not start here: {error}")
+            continue
+        judged.append(one)
+        missed += unproved
+        results = one.results
         found = findings_of(results)
         counts = ", ".join(f"{number} {verdict}" for verdict, number in results["counts"].items() if number)
         click.echo(f"{server.name} {server.version}: {counts}; {len(found)} rows broken")

@@ -18,7 +18,7 @@ TIMEOUT = 30.0
 
 @dataclass
 class Exchange:
-    """A request on its way, and its answer. ``cut``: the connection closes in the middle of the answer.
+    """A request on its way, and its answer: a document, or a text in its place.
 
     ``memory`` is what a defect remembers between requests.
     """
@@ -29,7 +29,6 @@ class Exchange:
     status: int = 200
     answer: Body = field(default_factory=dict)
     text: str = ""
-    cut: bool = False
 
     @property
     def refused(self) -> str:
@@ -86,10 +85,9 @@ def broken(url: str, defect: Defect) -> Iterator[str]:
                 content = text.encode()
                 self.send_response(exchange.status)
                 self.send_header("content-type", "application/x-amz-json-1.1")
-                self.send_header("content-length", str(len(content) + (9 if exchange.cut else 0)))
+                self.send_header("content-length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-                self.close_connection = exchange.cut
 
             def log_message(self, *arguments: object) -> None:
                 """Print nothing."""

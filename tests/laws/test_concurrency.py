@@ -83,7 +83,7 @@ class Case:
         return SimpleNamespace(id=name, severity=Verdict.FAILED)
 
     def clock_ahead(self) -> tuple[float, float]:
-        """Return that the instance has our own time."""
+        """Return that the instance's clock is ours."""
         return 0.0, 0.0
 
     def at_once(self, requests: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -63,6 +63,8 @@ def test_summary(tmp_path: Path) -> None:
     assert place.read_text() == f"before\n{summary.render(run)}"
     assert len(list(tell(run, {"GITHUB_ACTIONS": "true"}))) == 2
     assert list(tell(run, {})) == []
+    (line,) = tell(run, {"GITHUB_STEP_SUMMARY": str(tmp_path)})
+    assert line == "::warning title=KMS conformance::no summary could be added: Is a directory"
 
 
 def test_long_summary_is_cut(realistic: Callable[[int, int], Run]) -> None:

@@ -49,6 +49,15 @@ def test_hostile_text_stays_legal(tmp_path: Path) -> None:
     assert "\\x1b[31m" in path.read_text()
 
 
+@pytest.mark.parametrize(("sign", "shown"), [("\u202e", "\\u202e"), ("\x85", "\\x85"), ("\u2028", "\\u2028")])
+def test_what_hides_is_escaped(tmp_path: Path, sign: str, shown: str) -> None:
+    """Marks of direction and ends of lines that no eye sees are escaped, as in every other output."""
+    text = f"KEY{sign}ERR"
+    path = junit.write(run_of(CaseResult("c", text, "x", Verdict.FAILED, ("row",), text)), tmp_path)
+    assert sign not in path.read_text()
+    assert f"KEY{shown}ERR" in path.read_text()
+
+
 def test_a_suite_per_contract(realistic: Callable[[int, int], Run]) -> None:
     """Each contract has a suite with its title and its id."""
     run = realistic(40, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kms_conformance.redaction.clear_texts import ClearTexts
@@ -13,13 +13,14 @@ _KEY = bytes(32)
 _WORDS = st.text(alphabet="abAB01-_+/=% ", min_size=1, max_size=24)
 
 
-@given(st.lists(st.tuples(_WORDS, st.lists(_WORDS, min_size=1, max_size=4)), min_size=1, max_size=6))
+@settings(deadline=None)
+@given(st.lists(st.tuples(_WORDS, st.lists(_WORDS, min_size=1, max_size=3)), min_size=1, max_size=4))
 def test_as_without_memory(steps: list[tuple[str, list[str]]]) -> None:
     """Whoever has seen a text before replaces in it what somebody replaces who sees it for the first time."""
     remembering = Redactor(key=_KEY)
     texts = [text for _, own in steps for text in own] + [f"x{secret}y" for secret, _ in steps]
     for number, (secret, _) in enumerate(steps, 1):
-        for text in texts * 3:
+        for text in texts * 13:
             remembering.scrub(text)
         remembering.remember(secret, "payload")
         forgetful = Redactor(key=_KEY)
@@ -37,18 +38,17 @@ def test_in_every_spelling() -> None:
     for form in spellings(secret):
         redactor = Redactor()
         text = f"the service says {form} here"
-        assert [redactor.scrub(text) for _ in range(4)] == [text] * 4
+        assert [redactor.scrub(text) for _ in range(14)] == [text] * 14
         token = redactor.remember(secret, "payload")
         assert token in redactor.scrub(text)
 
 
-def test_most_texts_come_once() -> None:
-    """A text is kept at its second coming, a long one never."""
+def test_most_texts_come_a_few_times() -> None:
+    """A text is kept once it has come a dozen times, a long one never."""
     texts = ClearTexts(6, str.lower)
-    assert not texts.is_worth_keeping("application/json")
-    assert texts.is_worth_keeping("application/json")
-    assert not texts.is_worth_keeping("x" * 1000)
-    assert not texts.is_worth_keeping("x" * 1000)
+    answers = [texts.is_worth_keeping("application/json") for _ in range(20)]
+    assert answers == [False] * 11 + [True] * 9
+    assert not any(texts.is_worth_keeping("x" * 1000) for _ in range(20))
 
 
 def test_no_race() -> None:

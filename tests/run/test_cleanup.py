@@ -157,3 +157,111 @@ def test_a_living_run_is_left_alone(reference: Server, instance: Instance, tmp_p
 
     assert "Nothing is left behind." in done.stdout
     assert name in instance.things()
+
+
+def swept(folder: Path, target: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Sweep."""
+    return subprocess.run(
+        [sys.executable, "-m", "kms_conformance", "sweep", "--target", str(target), *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_sweep_lists_before_it_removes(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """Without --yes nothing is touched, and what is younger than --older-than stays."""
+    from kms_conformance.run.journal import Journal  # noqa: PLC0415 - stands for the dead run
+
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    dead = Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "deadbeef")
+    name = "kmsct-deadbeef-key-x-0"
+    dead.created(dead.intend(reference.base_url, instance.id, "key", name), instance.make_key(name))
+    dead.close()
+    before = instance.things()
+
+    listed = swept(tmp_path, target)
+    assert listed.returncode == 3
+    assert name in listed.stdout
+    assert "1 things left behind; --yes removes them." in listed.stdout
+    assert "Nothing is left behind." in swept(tmp_path, target, "--older-than", "1h", "--yes").stdout
+    assert instance.things() == before
+    done = swept(tmp_path, target, "--older-than", "0s", "--yes")
+    assert (done.returncode, "1 of 1 things removed." in done.stdout) == (0, True)
+    assert len(instance.things()) == len(before) - 1
+    assert swept(tmp_path, target, "--older-than", "soon").returncode == 2
+
+
+LOOK_ALIKES = (
+    "kmsct",
+    "kmsct-",
+    "kmsct-deadbeef",
+    "kmsct-deadbeef-key",
+    "kmsct-deadbeef-key-mine",
+    "kmsct-deadbeef-key-mine-abcdef",
+    "kmsct-DEADBEEF-key-mine-abcdef001",
+    "kmsct-deadbee-key-mine-abcdef001",
+    "kmsct-deadbeef0-key-mine-abcdef001",
+    "my-kmsct-deadbeef-key-mine-abcdef001",
+    "kmsct-deadbeef-key-mine-abcdef001-copy",
+    "kmsct-deadbeef-key-mine-abcdefg01",
+)
+
+
+def test_sweep_by_name(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """Where the journal is lost, the full shape of a name tells what is ours; nothing that is only alike is touched."""
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    for name in LOOK_ALIKES:
+        instance.make_key(name)
+    before = instance.things()
+    instance.make_key("kmsct-deadbeef-key-delete_twice-abcdef001")
+    assert "Nothing is left behind." in swept(tmp_path, target, "--yes").stdout
+    listed = swept(tmp_path, target, "--by-name")
+    assert "1 things left behind" in listed.stdout
+    assert len(instance.things()) == len(before) + 1
+    done = swept(tmp_path, target, "--by-name", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert instance.things() == before
+
+
+def test_sweep_names_living_runs(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """Who sweeps beside a run is told that it is at work."""
+    from kms_conformance.run.journal import Journal  # noqa: PLC0415 - stands for the other run
+
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    living = Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "living00")
+    try:
+        assert "run living00 is at work; what it has made stays." in swept(tmp_path, target).stdout
+    finally:
+        living.close()
+
+
+def test_pytest_recovers_too(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """A session of pytest begins by putting right what a dead run has left, as `run` does."""
+    from kms_conformance.run.journal import Journal  # noqa: PLC0415 - stands for the dead run
+
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    before = instance.things()
+    dead = Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "deadbeef")
+    name = "kmsct-deadbeef-key-x-0"
+    dead.created(dead.intend(reference.base_url, instance.id, "key", name), instance.make_key(name))
+    dead.close()
+    subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "no:schemathesis",
+                "--pyargs",
+                "kms_conformance.scenarios.key_protect.test_sync",
+            ),
+            *("--kms-target", str(target), "-k", "nothing_at_all"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert instance.things() == before

@@ -54,6 +54,15 @@ def test_read_only_changes_nothing(runs: Runs) -> None:
     assert any("--mode read-only sends no request that may change something" in text for text in told)
 
 
+def test_read_only_is_judged_again(runs: Runs, command: Command) -> None:
+    """The record of a run that only reads says its mode, so that judging again comes to the same."""
+    document, _ = runs("--mode", READ_ONLY, "-k", "test_allowed_ip or test_lists")
+    assert "instance_policies" in document["target"]["without_effect"]
+    again = command("judge", "report")
+    assert again.code == 3, again.output
+    assert "the same verdict" in again.output
+
+
 def test_safe_touches_own_things_only(runs: Runs) -> None:
     """What [allow] permits is not done in the mode safe, and no key is touched that the run has not made."""
     document, changes = runs("--mode", SAFE, "-k", CHANGING)

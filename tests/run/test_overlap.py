@@ -350,6 +350,40 @@ def test_quick(kms, number):
     assert "24 passed" in ended.out.rpartition("KMS conformance")[2], ended.output
 
 
+def test_as_users_of_pytest_expect(command: Command, server: Server, tmp_path: Path) -> None:
+    """With several jobs, -x tells the failure that one job tells, --maxfail counts, and --lf runs what has failed."""
+    path = write_case(
+        tmp_path / "own",
+        '''
+@covers("list-keys")
+@pytest.mark.parametrize("number", range(20))
+def test_one(kms, number):
+    """A case; three of them fail."""
+    kms.list_keys(limit=1).succeeds(201 if number in {4, 9, 14} else 200)
+''',
+    )
+    path.write_text("import pytest\n" + path.read_text())
+    (tmp_path / "target.toml").write_text(target_text(server))
+
+    def outcome(*arguments: str, jobs: int) -> tuple[list[str], dict[str, int]]:
+        ended = command(
+            "--kms-target", "target.toml", "--kms-jobs", str(jobs), "-rf", *arguments, str(path), module="pytest"
+        )  # fmt: skip
+        failed = re.findall(r"^FAILED .*test_one\[(\d+)\]", ended.out, re.MULTILINE)
+        ran = {
+            word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|deselected)", ended.out)
+        }
+        return failed, ran
+
+    assert outcome("-x", jobs=4) == outcome("-x", jobs=1) == (["4"], {"failed": 1, "passed": 4})
+    assert outcome("--maxfail", "2", jobs=4)[0] == ["4", "9"]
+    assert outcome(jobs=4)[0] == ["4", "9", "14"]
+    failed, ran = outcome("--lf", jobs=4)
+    assert (failed, ran["failed"]) == (["4", "9", "14"], 3)
+    assert "passed" not in ran
+    assert outcome("--lf", "-x", jobs=4)[0] == ["4"]
+
+
 @pytest.mark.parametrize(
     ("round_trip", "per_second", "jobs"),
     [

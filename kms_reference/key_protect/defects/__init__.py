@@ -9,6 +9,14 @@ from kms_reference.key_protect.defects.laws_foreign import FOREIGN_DEFECTS
 from kms_reference.key_protect.defects.laws_limits import QUANTITY_DEFECTS, SCHEDULE_DEFECTS
 from kms_reference.key_protect.defects.laws_lists import LIST_DEFECTS
 from kms_reference.key_protect.defects.laws_ownership import OWNERSHIP_DEFECTS
+from kms_reference.key_protect.defects.laws_reported import (
+    REPORTED_DEFECTS,
+    REPORTED_EFFECTS,
+    REPORTED_LISTS,
+    REPORTED_OWNERSHIP,
+    REPORTED_QUANTITY,
+    REPORTED_SCHEDULES,
+)
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
@@ -20,12 +28,12 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
-    "effects": EFFECT_DEFECTS,
-    "relations": LIST_DEFECTS,
-    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS),
+    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS),
+    "relations": (*LIST_DEFECTS, *REPORTED_LISTS),
+    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP),
     "concurrency": CONCURRENCY_DEFECTS,
-    "quantity": QUANTITY_DEFECTS,
-    "schedules": SCHEDULE_DEFECTS,
+    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY),
+    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 
@@ -34,5 +42,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
+    *REPORTED_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

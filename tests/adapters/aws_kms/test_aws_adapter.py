@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import builtins
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,12 +23,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 sys.path.append(str(Path(__file__).parent))
 
 from fake_kms import Keys, serving
+from runs import run_cases
 
 from kms_conformance.adapters.aws_kms.adapter import AwsKms
 from kms_conformance.adapters.aws_kms.material import Parameters, wrapped
 from kms_conformance.adapters.aws_kms.signing import MissingAccessKeyError, MissingSignerError, sign
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
+from kms_conformance.outputs import repro
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.cleanup import put_right
 from kms_conformance.run.context import CaseInfo
@@ -37,6 +41,7 @@ from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target, build_target
 from kms_conformance.transport.authorization import FinalRequest
 
+CASES = "kms_conformance.scenarios.aws_kms.test_keys"
 ACCESS_KEY, SECRET_KEY = "AKIDTHROWAWAYOFTHISTEST", "a-secret-access-key-of-this-test-only"
 
 
@@ -197,3 +202,29 @@ def test_lists(aws: AwsKms, known: Keys) -> None:
     known.answer = lambda *_: (200, {"Keys": [entry, entry], "Truncated": False})  # type: ignore[method-assign]
     with pytest.raises(BaseException, match="round-trip"):
         aws.lists_each_once("ListKeys", "Keys", "KeyId", [one])
+
+
+def test_reproduction_of_signed_requests(known: Keys, tmp_path: Path) -> None:
+    """A script sends signed requests again, unsigned or with the header that its reader makes."""
+    run = run_cases(
+        target_of(known.url), "-k", "repeats and Disabled", "--pyargs", place=CASES, contracts=("aws_kms",)
+    )
+    ((name, text),) = repro.render(run).items()
+    assert name == "aws_kms.keys.repeats[DisableKey-Disabled].py"
+    script = tmp_path / "script.py"
+    script.write_text(text, encoding="utf-8")
+    for given in ({}, {"KMS_AUTHORIZATION": "by its reader"}):
+        known.seen.clear()
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("KMS_")}
+        ended = subprocess.run(
+            [sys.executable, str(script)],
+            env={**environ, "KMS_BASE_URL": known.url, **given},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1, ended.stdout + ended.stderr
+        assert len(known.seen) > 3
+        sent = {headers.get("authorization") for _, _, headers in known.seen}
+        assert sent == {given.get("KMS_AUTHORIZATION")}
+        assert "x-amz-date" not in known.seen[0][2]

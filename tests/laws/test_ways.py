@@ -1,0 +1,62 @@
+"""Other ways of making a request: which request takes which, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from kms_conformance.laws.asking import Ask
+from kms_conformance.laws.entries import EFFECT_CASES, EFFECTS, law_file
+from kms_conformance.laws.ways import Ways, ways_by_place
+
+CONTRACT = "key_protect"
+SEEDS = (1, 2, 77)
+MARKS = {"key": "1", "alias": "one"}
+
+
+def places() -> dict[tuple[str, str], list[tuple[str, int, int]]]:
+    """Return the requests of the cases by operation and outcome."""
+    found = defaultdict(list)
+    for case in law_file(CONTRACT, EFFECT_CASES)["cases"]:
+        for number, step in enumerate(case["steps"]):
+            for place, ask in enumerate(step.get("all", [step])):
+                found[ask["do"], step.get("outcome", "done")].append((case["id"], number, place))
+    return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_way_is_taken(seed: int) -> None:
+    """Whatever the seed, each way of an operation is taken once where its group has no more ways than it has requests."""
+    taken = ways_by_place(CONTRACT, seed)
+    for (operation, _), of_one in places().items():
+        groups = defaultdict(list)
+        for way in law_file(CONTRACT, EFFECTS)["ways"]:
+            if operation in way["operations"]:
+                groups[way["group"]].append(way["id"])
+        seen = {way["id"] for place in of_one for way in taken.get(place, ())}
+        for ways in groups.values():
+            assert len(set(ways) & seen) == min(len(ways), len(of_one)), operation
+
+
+def ways(found: dict[str, str], *, at: tuple[int, int], identities: frozenset[str] = frozenset()) -> Ask:
+    """Return a wrap of the case of an active key in the ways that its place takes."""
+    ask = Ask("wrapKey", path={"id": "1"})
+    return Ways(CONTRACT, "root-generated-active", 1, identities).other(ask, at, MARKS, found)
+
+
+def test_ways_of_a_request() -> None:
+    """A request in other ways names its key otherwise, keeps its usual path, and takes what was found of the key."""
+    every = [
+        ways({"keyRingID": "r"}, at=(1, place), identities=frozenset({"approver"})) for place in range(5)
+    ]
+    assert any(ask.path == {"id": "one"} and ask.usual_path == {"id": "1"} for ask in every)
+    assert any(ask.operation == "actionOnKey" and ask.query == {"action": "wrap"} for ask in every)
+    assert any(ask.headers == {"x-kms-key-ring": "r"} for ask in every)
+    assert any(ask.identity == "approver" for ask in every)
+
+
+def test_ways_that_do_not_fit() -> None:
+    """Without the ring of the key no header names one, and an identity that the target lacks does not ask."""
+    every = [ways({}, at=(1, place)) for place in range(5)]
+    assert not any(ask.headers or ask.identity for ask in every)
