@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 from kms_conformance.contract.contract import Contract
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.exchange import READS, Exchange
 from kms_conformance.judging.expectation import Expectation, Outcome
+from kms_conformance.judging.histories import ONE_ORDER
 from kms_conformance.judging.refusals import alternatives, refusal, success_statuses
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.context import CaseInfo
 
 _OK, _SERVER_ERROR = 200, 500
+CLEAN_UP = "clean-up"
 _OF_LAWS = (Outcome(tuple(range(_OK, _OK + 100))), Outcome(()))
 """What laws state of a look at a thing: any success, or any error."""
 
@@ -39,11 +41,36 @@ def complaints(case: CaseResult, info: CaseInfo, contract: Contract, edition: st
             yield f"{where} has the severity {expectation.severity.value}, which its row does not have"
         elif not _is_derived(expectation, exchange, contract, edition):
             yield f"{where} allows what the contract does not"
+    yield from _histories(case)
     if case.verdict in {Verdict.PASSED, Verdict.WARNED}:
         named = {expectation.requirement for expectation in case.expectations}
         for row in info.covers:
             if row not in named:
                 yield f"transcript.har: {case.id} lacks an expectation of {row}"
+
+
+def _histories(case: CaseResult) -> Iterator[str]:
+    """Give a sentence for each exchange of a passed case of several clients that none of its histories holds.
+
+    Whoever leaves one out could leave out the answer that fits no order.
+    """
+    statements = [
+        member.value["requests"]
+        for expectation in case.expectations
+        for member in expectation.members
+        if member.check == ONE_ORDER
+    ]
+    if not statements or case.verdict not in {Verdict.PASSED, Verdict.WARNED}:
+        return
+    answered = {name: bool(is_answered) for requests in statements for name, _, is_answered in requests}
+    seen = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
+    first = min((exchange.started for exchange in seen if exchange.id in answered), default=0.0)
+    for exchange in seen:
+        looked_before = exchange.started < first and exchange.sent.method in READS
+        if exchange.id not in answered and not looked_before:
+            yield f"transcript.har: no history of {case.id} holds exchange {exchange.id} ({exchange.step})"
+        elif exchange.id in answered and answered[exchange.id] is (exchange.answer is None):
+            yield f"transcript.har: a history of {case.id} is wrong on whether exchange {exchange.id} was answered"
 
 
 def _severities(expectation: Expectation, contract: Contract) -> set[Verdict]:

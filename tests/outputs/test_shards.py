@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,3 +130,17 @@ def test_shard_that_was_cut_short_is_no_verdict(tmp_path: Path) -> None:
     short = run_of({IDS[0]}, "1/2")
     write_shard(short, places[0], shard="1/2", cases_in_all=len(IDS))
     assert "did not run" in merge(places).interrupted
+
+
+def test_shards_and_the_whole_are_judged_again(command: Callable[..., Any]) -> None:
+    """A part is judged by its number, the merged run with the target of each part."""
+    for part in ("1", "2"):
+        command("run", "--contract", "iks", "--shard", f"{part}/2", "--report-dir", f"part{part}")
+        judged = command("judge", f"part{part}")
+        assert "not as recorded" not in judged.out, judged.out
+    assert command("merge", "part1", "part2", "--report-dir", "whole").code == 0
+    judged = command("judge", "whole")
+    assert (judged.code, judged.out.splitlines()[-1]) == (
+        0,
+        "judged again: the same verdict, findings and counts as recorded",
+    )

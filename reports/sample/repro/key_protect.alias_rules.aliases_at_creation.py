@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.alias_rules.aliases_at_creation of run 1f86ca95.
+# Case key_protect.alias_rules.aliases_at_creation of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,9 +1018,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "Creating a key with an alias of another key, or with six aliases, is refused."
 CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': '3a15cd4b-f634-48f0-adb7-20239e31acf8',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '97208434-265c-4edf-920e-ced9c27fa754',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1063,19 +1066,20 @@ CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '3a15cd4b-f634-48f0-adb7-20239e31acf8',
+                        'bluemix-instance': '97208434-265c-4edf-920e-ced9c27fa754',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-aliases_at_creation-8cb081000',
+                                    'name': 'kmsct-6289d72d-key-aliases_at_creation-8cb081000',
                                     'extractable': False,
-                                    'aliases': ['kmsct-1f86ca95-taken-fa4771b0-0']}]},
+                                    'aliases': ['kmsct-6289d72d-taken-2cc30eff-0']}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963635.751,
+            'started': 1795965127.036,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1083,19 +1087,20 @@ CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '3a15cd4b-f634-48f0-adb7-20239e31acf8',
+                        'bluemix-instance': '97208434-265c-4edf-920e-ced9c27fa754',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-taken-aliases_at_creation-8cb081000',
+                                    'name': 'kmsct-6289d72d-taken-aliases_at_creation-8cb081000',
                                     'extractable': False,
-                                    'aliases': ['kmsct-1f86ca95-taken-fa4771b0-0']}]},
+                                    'aliases': ['kmsct-6289d72d-taken-2cc30eff-0']}]},
             'text': None,
-            'from': {'kmsct-1f86ca95-taken-fa4771b0-0': (0, ['resources', '0', 'aliases', '0'])},
+            'from': {'kmsct-6289d72d-taken-2cc30eff-0': (0, ['resources', '0', 'aliases', '0'])},
             'place': 1,
             'group': 1,
-            'started': 1795963635.767,
+            'started': 1795965127.037,
             'before': [],
             'promises': [['400 or 409 KEY_ALIAS_NOT_UNIQUE_ERR (alias-unique-at-creation)',
                           [{'statuses': [400, 409],
@@ -1127,25 +1132,27 @@ CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/88f5e674-2638-46ee-bfdb-fef3bdb64f70',
+               'target': '/api/v2/keys/8f11038e-5bb4-44df-afd4-05c115d553c3',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '3a15cd4b-f634-48f0-adb7-20239e31acf8',
+                           'bluemix-instance': '97208434-265c-4edf-920e-ced9c27fa754',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'88f5e674-2638-46ee-bfdb-fef3bdb64f70': (0, ['resources', '0', 'id'])}},
+               'from': {'8f11038e-5bb4-44df-afd4-05c115d553c3': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/23f414b9-a441-402a-832f-d53ec62bf1c7',
+               'target': '/api/v2/keys/8d1b366a-0892-4629-a2cb-5c573c7a9929',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '3a15cd4b-f634-48f0-adb7-20239e31acf8',
+                           'bluemix-instance': '97208434-265c-4edf-920e-ced9c27fa754',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'kmsct-1f86ca95-taken-fa4771b0-0': (0, ['resources', '0', 'aliases', '0']),
-                        '23f414b9-a441-402a-832f-d53ec62bf1c7': (1, ['resources', '0', 'id'])}}]}
+               'from': {'kmsct-6289d72d-taken-2cc30eff-0': (0, ['resources', '0', 'aliases', '0']),
+                        '8d1b366a-0892-4629-a2cb-5c573c7a9929': (1, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

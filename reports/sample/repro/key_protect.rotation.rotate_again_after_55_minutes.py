@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_again_after_55_minutes of run 1f86ca95.
+# Case key_protect.rotation.rotate_again_after_55_minutes of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,15 +1018,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A root key cannot be rotated again 55 minutes after a rotation."
 CASE = {'id': 'key_protect.rotation.rotate_again_after_55_minutes',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': '13e121ca-373e-41bb-8cc6-6fe7d2f5d4df',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '6c2a7414-1d6c-4fbd-9227-dd7ad9b19252',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:3645de2ba224>': 'base64 32',
-           '<payload:29157b3ab5db>': 'base64 32',
-           '<payload:fdb095de99df>': 'base64 32'},
+ 'forms': {'<payload:e694416a704e>': 'base64 32',
+           '<payload:fef6d4f25091>': 'base64 32',
+           '<payload:4369df1a3c63>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1065,51 +1068,54 @@ CASE = {'id': 'key_protect.rotation.rotate_again_after_55_minutes',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '13e121ca-373e-41bb-8cc6-6fe7d2f5d4df',
+                        'bluemix-instance': '6c2a7414-1d6c-4fbd-9227-dd7ad9b19252',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-rotate_again_after_55_minutes-630520000',
+                                    'name': 'kmsct-6289d72d-key-rotate_again_after_55_minutes-630520000',
                                     'extractable': False,
-                                    'payload': '<payload:3645de2ba224>'}]},
+                                    'payload': '<payload:e694416a704e>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963637.891,
+            'started': 1795965127.613,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/1ff39b2d-db25-4a64-9aa2-5455ef81e657/actions/rotate',
+            'target': '/api/v2/keys/5d8e3100-8868-4f75-8d98-7502d77c5bc0/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '13e121ca-373e-41bb-8cc6-6fe7d2f5d4df',
+                        'bluemix-instance': '6c2a7414-1d6c-4fbd-9227-dd7ad9b19252',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
-            'body': {'payload': '<payload:29157b3ab5db>'},
+            'signed': False,
+            'body': {'payload': '<payload:fef6d4f25091>'},
             'text': None,
-            'from': {'1ff39b2d-db25-4a64-9aa2-5455ef81e657': (0, ['resources', '0', 'id'])},
+            'from': {'5d8e3100-8868-4f75-8d98-7502d77c5bc0': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963637.899,
+            'started': 1795965127.619,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/1ff39b2d-db25-4a64-9aa2-5455ef81e657/actions/rotate',
+            'target': '/api/v2/keys/5d8e3100-8868-4f75-8d98-7502d77c5bc0/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '13e121ca-373e-41bb-8cc6-6fe7d2f5d4df',
+                        'bluemix-instance': '6c2a7414-1d6c-4fbd-9227-dd7ad9b19252',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
-            'body': {'payload': '<payload:fdb095de99df>'},
+            'signed': False,
+            'body': {'payload': '<payload:4369df1a3c63>'},
             'text': None,
-            'from': {'1ff39b2d-db25-4a64-9aa2-5455ef81e657': (0, ['resources', '0', 'id'])},
+            'from': {'5d8e3100-8868-4f75-8d98-7502d77c5bc0': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795963637.915,
+            'started': 1795965127.62,
             'before': [[['wait', 3300], {}]],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-55-minutes)',
                           [{'statuses': [409],
@@ -1130,14 +1136,15 @@ CASE = {'id': 'key_protect.rotation.rotate_again_after_55_minutes',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/1ff39b2d-db25-4a64-9aa2-5455ef81e657',
+               'target': '/api/v2/keys/5d8e3100-8868-4f75-8d98-7502d77c5bc0',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '13e121ca-373e-41bb-8cc6-6fe7d2f5d4df',
+                           'bluemix-instance': '6c2a7414-1d6c-4fbd-9227-dd7ad9b19252',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'1ff39b2d-db25-4a64-9aa2-5455ef81e657': (0, ['resources', '0', 'id'])}}]}
+               'from': {'5d8e3100-8868-4f75-8d98-7502d77c5bc0': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_generated_key_twice of run 1f86ca95.
+# Case key_protect.rotation.rotate_generated_key_twice of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,9 +1018,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A generated root key cannot be rotated twice within an hour."
 CASE = {'id': 'key_protect.rotation.rotate_generated_key_twice',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': '2ac72862-824b-4c8c-9176-0e476c4485e1',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '368a9128-5376-4b09-8dd7-30127939a4b6',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1063,48 +1066,51 @@ CASE = {'id': 'key_protect.rotation.rotate_generated_key_twice',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '2ac72862-824b-4c8c-9176-0e476c4485e1',
+                        'bluemix-instance': '368a9128-5376-4b09-8dd7-30127939a4b6',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-rotate_generated_key_twice-bfecf4000',
+                                    'name': 'kmsct-6289d72d-key-rotate_generated_key_twice-bfecf4000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963637.539,
+            'started': 1795965127.526,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/12ed353e-8b2f-43fd-ba1f-96fdd94d7271/actions/rotate',
+            'target': '/api/v2/keys/650f6600-1461-4688-a375-a11975ef93e6/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '2ac72862-824b-4c8c-9176-0e476c4485e1'},
+                        'bluemix-instance': '368a9128-5376-4b09-8dd7-30127939a4b6'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'12ed353e-8b2f-43fd-ba1f-96fdd94d7271': (0, ['resources', '0', 'id'])},
+            'from': {'650f6600-1461-4688-a375-a11975ef93e6': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963637.544,
+            'started': 1795965127.527,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/12ed353e-8b2f-43fd-ba1f-96fdd94d7271/actions/rotate',
+            'target': '/api/v2/keys/650f6600-1461-4688-a375-a11975ef93e6/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '2ac72862-824b-4c8c-9176-0e476c4485e1'},
+                        'bluemix-instance': '368a9128-5376-4b09-8dd7-30127939a4b6'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'12ed353e-8b2f-43fd-ba1f-96fdd94d7271': (0, ['resources', '0', 'id'])},
+            'from': {'650f6600-1461-4688-a375-a11975ef93e6': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795963637.552,
+            'started': 1795965127.528,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-generated)',
                           [{'statuses': [409],
@@ -1125,14 +1131,15 @@ CASE = {'id': 'key_protect.rotation.rotate_generated_key_twice',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/12ed353e-8b2f-43fd-ba1f-96fdd94d7271',
+               'target': '/api/v2/keys/650f6600-1461-4688-a375-a11975ef93e6',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '2ac72862-824b-4c8c-9176-0e476c4485e1',
+                           'bluemix-instance': '368a9128-5376-4b09-8dd7-30127939a4b6',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'12ed353e-8b2f-43fd-ba1f-96fdd94d7271': (0, ['resources', '0', 'id'])}}]}
+               'from': {'650f6600-1461-4688-a375-a11975ef93e6': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_at_the_same_moment of run 1f86ca95.
+# Case key_protect.rotation.rotate_twice_at_the_same_moment of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,9 +1018,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "Of two rotations at the same moment one succeeds and the other is refused; one version is added."
 CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': 'a99a3ca8-1a0f-4df2-b459-50e689e1ab20',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '87f78bb2-5035-49ff-907d-61a2737db74e',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1063,48 +1066,51 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'a99a3ca8-1a0f-4df2-b459-50e689e1ab20',
+                        'bluemix-instance': '87f78bb2-5035-49ff-907d-61a2737db74e',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-rotate_twice_at_the_same_moment-7b285a000',
+                                    'name': 'kmsct-6289d72d-key-rotate_twice_at_the_same_moment-7b285a000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963637.943,
+            'started': 1795965127.623,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/f48580ed-e959-4aa9-8b1e-f93e8488f02f/actions/rotate',
+            'target': '/api/v2/keys/7dc12aae-d0cd-49c1-a0e6-30dba7579674/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'a99a3ca8-1a0f-4df2-b459-50e689e1ab20'},
+                        'bluemix-instance': '87f78bb2-5035-49ff-907d-61a2737db74e'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'f48580ed-e959-4aa9-8b1e-f93e8488f02f': (0, ['resources', '0', 'id'])},
+            'from': {'7dc12aae-d0cd-49c1-a0e6-30dba7579674': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963637.945,
+            'started': 1795965127.631,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/f48580ed-e959-4aa9-8b1e-f93e8488f02f/actions/rotate',
+            'target': '/api/v2/keys/7dc12aae-d0cd-49c1-a0e6-30dba7579674/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'a99a3ca8-1a0f-4df2-b459-50e689e1ab20'},
+                        'bluemix-instance': '87f78bb2-5035-49ff-907d-61a2737db74e'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'f48580ed-e959-4aa9-8b1e-f93e8488f02f': (0, ['resources', '0', 'id'])},
+            'from': {'7dc12aae-d0cd-49c1-a0e6-30dba7579674': (0, ['resources', '0', 'id'])},
             'place': 2,
-            'group': 1,
-            'started': 1795963637.946,
+            'group': 2,
+            'started': 1795965127.631,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-at-once)',
                           [{'statuses': [409],
@@ -1125,14 +1131,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/f48580ed-e959-4aa9-8b1e-f93e8488f02f',
+               'target': '/api/v2/keys/7dc12aae-d0cd-49c1-a0e6-30dba7579674',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'a99a3ca8-1a0f-4df2-b459-50e689e1ab20',
+                           'bluemix-instance': '87f78bb2-5035-49ff-907d-61a2737db74e',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'f48580ed-e959-4aa9-8b1e-f93e8488f02f': (0, ['resources', '0', 'id'])}}]}
+               'from': {'7dc12aae-d0cd-49c1-a0e6-30dba7579674': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

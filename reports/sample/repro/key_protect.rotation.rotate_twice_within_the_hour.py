@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_within_the_hour of run 1f86ca95.
+# Case key_protect.rotation.rotate_twice_within_the_hour of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,15 +1018,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A root key rotated less than an hour ago cannot be rotated again."
 CASE = {'id': 'key_protect.rotation.rotate_twice_within_the_hour',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': 'bd234750-7486-4748-ae72-873fbfc68b37',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '83506f26-e080-4df1-aba1-95d11f01d2b9',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:8549da375cfb>': 'base64 32',
-           '<payload:8adf8fafb94c>': 'base64 32',
-           '<payload:8292467730d5>': 'base64 32'},
+ 'forms': {'<payload:16541c461c55>': 'base64 32',
+           '<payload:231693ced6e4>': 'base64 32',
+           '<payload:946504cc9727>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1065,51 +1068,54 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_within_the_hour',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'bd234750-7486-4748-ae72-873fbfc68b37',
+                        'bluemix-instance': '83506f26-e080-4df1-aba1-95d11f01d2b9',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-rotate_twice_within_the_hour-8fc5f1000',
+                                    'name': 'kmsct-6289d72d-key-rotate_twice_within_the_hour-8fc5f1000',
                                     'extractable': False,
-                                    'payload': '<payload:8549da375cfb>'}]},
+                                    'payload': '<payload:16541c461c55>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963637.492,
+            'started': 1795965127.512,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/c050a54f-8ddf-4f0a-a737-5bef8feb61c1/actions/rotate',
+            'target': '/api/v2/keys/adf74f73-1b87-40f6-960b-7f062042f327/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'bd234750-7486-4748-ae72-873fbfc68b37',
+                        'bluemix-instance': '83506f26-e080-4df1-aba1-95d11f01d2b9',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
-            'body': {'payload': '<payload:8adf8fafb94c>'},
+            'signed': False,
+            'body': {'payload': '<payload:231693ced6e4>'},
             'text': None,
-            'from': {'c050a54f-8ddf-4f0a-a737-5bef8feb61c1': (0, ['resources', '0', 'id'])},
+            'from': {'adf74f73-1b87-40f6-960b-7f062042f327': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963637.507,
+            'started': 1795965127.513,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/c050a54f-8ddf-4f0a-a737-5bef8feb61c1/actions/rotate',
+            'target': '/api/v2/keys/adf74f73-1b87-40f6-960b-7f062042f327/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'bd234750-7486-4748-ae72-873fbfc68b37',
+                        'bluemix-instance': '83506f26-e080-4df1-aba1-95d11f01d2b9',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
-            'body': {'payload': '<payload:8292467730d5>'},
+            'signed': False,
+            'body': {'payload': '<payload:946504cc9727>'},
             'text': None,
-            'from': {'c050a54f-8ddf-4f0a-a737-5bef8feb61c1': (0, ['resources', '0', 'id'])},
+            'from': {'adf74f73-1b87-40f6-960b-7f062042f327': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795963637.519,
+            'started': 1795965127.518,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
@@ -1130,14 +1136,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_within_the_hour',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/c050a54f-8ddf-4f0a-a737-5bef8feb61c1',
+               'target': '/api/v2/keys/adf74f73-1b87-40f6-960b-7f062042f327',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'bd234750-7486-4748-ae72-873fbfc68b37',
+                           'bluemix-instance': '83506f26-e080-4df1-aba1-95d11f01d2b9',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'c050a54f-8ddf-4f0a-a737-5bef8feb61c1': (0, ['resources', '0', 'id'])}}]}
+               'from': {'adf74f73-1b87-40f6-960b-7f062042f327': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.used_keys.enable_too_early_again of run 1f86ca95.
+# Case key_protect.used_keys.enable_too_early_again of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,9 +1018,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "The 30 seconds before enabling count anew each time the key is disabled."
 CASE = {'id': 'key_protect.used_keys.enable_too_early_again',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': '9c0c894f-fd56-4c68-9730-7d7efc4e93cf',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '7c2679fc-3704-465f-a6ef-f323bd61eb18',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1063,48 +1066,51 @@ CASE = {'id': 'key_protect.used_keys.enable_too_early_again',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9c0c894f-fd56-4c68-9730-7d7efc4e93cf',
+                        'bluemix-instance': '7c2679fc-3704-465f-a6ef-f323bd61eb18',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-enable_too_early_again-edf5e3000',
+                                    'name': 'kmsct-6289d72d-key-enable_too_early_again-edf5e3000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963638.871,
+            'started': 1795965127.845,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'disable key',
             'method': 'POST',
-            'target': '/api/v2/keys/ddcef3d9-bb4e-4e93-8316-ad1126c143a2/actions/disable',
+            'target': '/api/v2/keys/b44c9f62-8d95-443d-bec8-0baebaf01b0c/actions/disable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9c0c894f-fd56-4c68-9730-7d7efc4e93cf'},
+                        'bluemix-instance': '7c2679fc-3704-465f-a6ef-f323bd61eb18'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'ddcef3d9-bb4e-4e93-8316-ad1126c143a2': (0, ['resources', '0', 'id'])},
+            'from': {'b44c9f62-8d95-443d-bec8-0baebaf01b0c': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963638.886,
+            'started': 1795965127.85,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'enable key',
             'method': 'POST',
-            'target': '/api/v2/keys/ddcef3d9-bb4e-4e93-8316-ad1126c143a2/actions/enable',
+            'target': '/api/v2/keys/b44c9f62-8d95-443d-bec8-0baebaf01b0c/actions/enable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9c0c894f-fd56-4c68-9730-7d7efc4e93cf'},
+                        'bluemix-instance': '7c2679fc-3704-465f-a6ef-f323bd61eb18'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'ddcef3d9-bb4e-4e93-8316-ad1126c143a2': (0, ['resources', '0', 'id'])},
+            'from': {'b44c9f62-8d95-443d-bec8-0baebaf01b0c': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795963638.896,
+            'started': 1795965127.851,
             'before': [],
             'promises': [['409 REQ_TOO_EARLY_ERR (req-too-early-err-enable)',
                           [{'statuses': [409],
@@ -1124,14 +1130,15 @@ CASE = {'id': 'key_protect.used_keys.enable_too_early_again',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/ddcef3d9-bb4e-4e93-8316-ad1126c143a2',
+               'target': '/api/v2/keys/b44c9f62-8d95-443d-bec8-0baebaf01b0c',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '9c0c894f-fd56-4c68-9730-7d7efc4e93cf',
+                           'bluemix-instance': '7c2679fc-3704-465f-a6ef-f323bd61eb18',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'ddcef3d9-bb4e-4e93-8316-ad1126c143a2': (0, ['resources', '0', 'id'])}}]}
+               'from': {'b44c9f62-8d95-443d-bec8-0baebaf01b0c': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

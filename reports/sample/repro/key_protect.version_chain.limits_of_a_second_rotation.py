@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.version_chain.limits_of_a_second_rotation of run 1f86ca95.
+# Case key_protect.version_chain.limits_of_a_second_rotation of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,15 +1018,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A second rotation, like the first, needs key material and keeps the hour to the next."
 CASE = {'id': 'key_protect.version_chain.limits_of_a_second_rotation',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': '1e1b927e-f9b7-4dc8-8995-04d85cc3f53c',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '94b40595-d812-40d8-99a7-204e781457cf',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:3e8c93f666d1>': 'base64 32',
-           '<payload:e24c3dd29bd6>': 'base64 32',
-           '<payload:6a2976e71b84>': 'base64 32'},
+ 'forms': {'<payload:87a2d1ab2f00>': 'base64 32',
+           '<payload:6476e558fd04>': 'base64 32',
+           '<payload:61a6028e3630>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1065,51 +1068,54 @@ CASE = {'id': 'key_protect.version_chain.limits_of_a_second_rotation',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '1e1b927e-f9b7-4dc8-8995-04d85cc3f53c',
+                        'bluemix-instance': '94b40595-d812-40d8-99a7-204e781457cf',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-limits_of_a_second_rotation-21c905000',
+                                    'name': 'kmsct-6289d72d-key-limits_of_a_second_rotation-21c905000',
                                     'extractable': False,
-                                    'payload': '<payload:3e8c93f666d1>'}]},
+                                    'payload': '<payload:87a2d1ab2f00>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963639.375,
+            'started': 1795965127.96,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/b55719b5-81fa-4aeb-a500-a0a8e3c27cff/actions/rotate',
+            'target': '/api/v2/keys/655e547a-d9fd-4856-8ebe-cfe540521d09/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '1e1b927e-f9b7-4dc8-8995-04d85cc3f53c',
+                        'bluemix-instance': '94b40595-d812-40d8-99a7-204e781457cf',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
-            'body': {'payload': '<payload:e24c3dd29bd6>'},
+            'signed': False,
+            'body': {'payload': '<payload:6476e558fd04>'},
             'text': None,
-            'from': {'b55719b5-81fa-4aeb-a500-a0a8e3c27cff': (0, ['resources', '0', 'id'])},
+            'from': {'655e547a-d9fd-4856-8ebe-cfe540521d09': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963639.395,
+            'started': 1795965127.961,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/b55719b5-81fa-4aeb-a500-a0a8e3c27cff/actions/rotate',
+            'target': '/api/v2/keys/655e547a-d9fd-4856-8ebe-cfe540521d09/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '1e1b927e-f9b7-4dc8-8995-04d85cc3f53c',
+                        'bluemix-instance': '94b40595-d812-40d8-99a7-204e781457cf',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
-            'body': {'payload': '<payload:6a2976e71b84>'},
+            'signed': False,
+            'body': {'payload': '<payload:61a6028e3630>'},
             'text': None,
-            'from': {'b55719b5-81fa-4aeb-a500-a0a8e3c27cff': (0, ['resources', '0', 'id'])},
+            'from': {'655e547a-d9fd-4856-8ebe-cfe540521d09': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795963639.405,
+            'started': 1795965127.966,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
@@ -1130,14 +1136,15 @@ CASE = {'id': 'key_protect.version_chain.limits_of_a_second_rotation',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/b55719b5-81fa-4aeb-a500-a0a8e3c27cff',
+               'target': '/api/v2/keys/655e547a-d9fd-4856-8ebe-cfe540521d09',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '1e1b927e-f9b7-4dc8-8995-04d85cc3f53c',
+                           'bluemix-instance': '94b40595-d812-40d8-99a7-204e781457cf',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'b55719b5-81fa-4aeb-a500-a0a8e3c27cff': (0, ['resources', '0', 'id'])}}]}
+               'from': {'655e547a-d9fd-4856-8ebe-cfe540521d09': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

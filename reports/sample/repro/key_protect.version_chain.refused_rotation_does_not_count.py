@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.version_chain.refused_rotation_does_not_count of run 1f86ca95.
+# Case key_protect.version_chain.refused_rotation_does_not_count of run 6289d72d.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
+# Requests that were signed are sent unsigned, or with the header in KMS_AUTHORIZATION.
 
 from __future__ import annotations
 
@@ -748,6 +749,8 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
+            headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data = None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
@@ -1015,9 +1018,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A refused rotation does not extend the hour until the next one."
 CASE = {'id': 'key_protect.version_chain.refused_rotation_does_not_count',
- 'run': '1f86ca95',
- 'base_url': 'http://127.0.0.1:42067',
- 'instance': '83129491-0d90-4de3-8128-bc218b42787c',
+ 'run': '6289d72d',
+ 'base_url': 'http://127.0.0.1:45763',
+ 'instance': '952e105d-1c88-4737-8f2a-f61e1d7c7b34',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1063,48 +1066,51 @@ CASE = {'id': 'key_protect.version_chain.refused_rotation_does_not_count',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '83129491-0d90-4de3-8128-bc218b42787c',
+                        'bluemix-instance': '952e105d-1c88-4737-8f2a-f61e1d7c7b34',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
+            'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-1f86ca95-key-refused_rotation_does_not_count-6857cb000',
+                                    'name': 'kmsct-6289d72d-key-refused_rotation_does_not_count-6857cb000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795963639.417,
+            'started': 1795965127.973,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/3fb59f15-475f-4374-b0a1-33aa4fc61c2f/actions/rotate',
+            'target': '/api/v2/keys/c61f1649-be22-430d-96fd-2dc061f2bdad/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '83129491-0d90-4de3-8128-bc218b42787c'},
+                        'bluemix-instance': '952e105d-1c88-4737-8f2a-f61e1d7c7b34'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'3fb59f15-475f-4374-b0a1-33aa4fc61c2f': (0, ['resources', '0', 'id'])},
+            'from': {'c61f1649-be22-430d-96fd-2dc061f2bdad': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795963639.439,
+            'started': 1795965127.975,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/3fb59f15-475f-4374-b0a1-33aa4fc61c2f/actions/rotate',
+            'target': '/api/v2/keys/c61f1649-be22-430d-96fd-2dc061f2bdad/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '83129491-0d90-4de3-8128-bc218b42787c'},
+                        'bluemix-instance': '952e105d-1c88-4737-8f2a-f61e1d7c7b34'},
             'token_of': 'manager',
+            'signed': False,
             'body': None,
             'text': None,
-            'from': {'3fb59f15-475f-4374-b0a1-33aa4fc61c2f': (0, ['resources', '0', 'id'])},
+            'from': {'c61f1649-be22-430d-96fd-2dc061f2bdad': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795963639.452,
+            'started': 1795965127.976,
             'before': [[['wait', 1800], {}]],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-after-1h)',
                           [{'statuses': [409],
@@ -1125,14 +1131,15 @@ CASE = {'id': 'key_protect.version_chain.refused_rotation_does_not_count',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/3fb59f15-475f-4374-b0a1-33aa4fc61c2f',
+               'target': '/api/v2/keys/c61f1649-be22-430d-96fd-2dc061f2bdad',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '83129491-0d90-4de3-8128-bc218b42787c',
+                           'bluemix-instance': '952e105d-1c88-4737-8f2a-f61e1d7c7b34',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
+               'signed': False,
                'body': None,
                'text': None,
-               'from': {'3fb59f15-475f-4374-b0a1-33aa4fc61c2f': (0, ['resources', '0', 'id'])}}]}
+               'from': {'c61f1649-be22-430d-96fd-2dc061f2bdad': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":
