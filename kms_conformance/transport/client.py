@@ -5,14 +5,12 @@ It follows no redirect, so a token never goes to another host, and reads at most
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import itertools
 import json
 import logging
 import math
 import re
-import sys
 import threading
 import time
 import uuid
@@ -28,11 +26,11 @@ import httpx
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import SuiteError
-from kms_conformance.evidence.exchange import GATEWAY, JSON, OUTAGE, READS, UNSURE, Exchange, Received, Sent
-from kms_conformance.redaction.redactor import Redactor, describe
-from kms_conformance.redaction.variants import SHORTEST
+from kms_conformance.evidence.exchange import GATEWAY, OUTAGE, READS, UNSURE, Exchange
+from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
+from kms_conformance.transport.capture import Capture, form_of
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
@@ -49,9 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Recorded", "Reply", "Request", "form_of"]
 
-LONGEST_TEXT = 2000
-LONGEST_SEARCH = 64 * 1024
-_MEMBER = re.compile(r'"(\w{1,40})"\s*:\s*"((?:[^"\\]++|\\.)*+)', re.DOTALL)
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -86,6 +81,7 @@ class Client:
         self.principal = target.system.principal
         self.authorizer = Authorizer(target, self.tokens)
         self._contract = load_contract(target.contract)
+        self._capture = Capture(redactor, self._contract, self.authorizer.header)
         self._numbers, self._numbers_apart = itertools.count(1), itertools.count(1)
         self._silent = 0
         self._silence_ended = 0.0
@@ -383,119 +379,29 @@ class Client:
         started: float,
         duration: float,
     ) -> Exchange:
-        redactor = self.redactor
-        body = redactor.request(request.body if request.shown is None else request.shown)
-        sealed = [
-            redactor.remember(value, "header") for name, value in headers.items() if redactor.is_secret(name)
-        ]
-        named = {self.authorizer.header, "authorization"}
-        shown = {
-            sys.intern(name.lower()): value if name.lower() in named else redactor.scrub(value)
-            for name, value in headers.items()
-        }
-        secret: set[str] = set(sealed)
-        for name in named & shown.keys():
-            scheme, _, credential = shown[name].rpartition(" ")
-            redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
-            secret |= redactor.tokens_of([credential])
-        text = None if request.raw is None else self._shown(request.raw)
-        secret |= redactor.tokens_of(redactor.guarded(request.body))
-        secret |= redactor.tokens_of(self._guarded_in(request.raw))
-        sent = Sent(
-            method=request.method,
-            url=redactor.scrub(str(built.url)),
-            path=redactor.scrub(built.url.path),
-            headers=shown,
-            body=body,
-            text=text,
-            secrets=frozenset(secret),
-        )
-        answer = None
-        if reply is not None:
-            document = redactor.reply(reply.body if request.reading is None else request.reading(reply.body))
-            answer = Received(
-                status=reply.status,
-                headers=redactor.headers(reply.headers.multi_items()),
-                body=document,
-                is_json=bool(reply.content) and (reply.body is not None or reply.content.strip() == b"null"),
-                size=len(reply.content),
-                kind="" if reply.body is not None or not reply.content else self._kind(reply),
-                code=self._contract.code_of(document),
-            )
         return Exchange(
             id=self._number(case),
             case=case,
             step=request.step,
             operation=request.operation,
             identity=request.identity or self.principal,
-            sent=sent,
-            answer=answer,
-            trouble=redactor.scrub(trouble),
+            sent=self._capture.sent(request, headers, built),
+            answer=None if reply is None else self._capture.received(request, reply),
+            trouble=self.redactor.scrub(trouble),
             started=started,
             duration=duration,
             notes={
                 **notes,
                 **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
-                **self._forms(request.body),
+                **self._capture.forms(request.body),
             },
         )
-
-    def _forms(self, body: JSON) -> dict[str, str]:
-        """Say of what form the secrets of a request are, so that others of the same form can be made."""
-        forms = {
-            self.redactor.remember(value, "secret"): form_of(value)
-            for value in self.redactor.guarded(body, sealed=True)
-        }
-        return {"forms": json.dumps(forms)} if forms else {}
-
-    def _kind(self, reply: Reply) -> str:
-        """Say what a body that is not JSON looks like, and which secrets stand in it."""
-        echoed = " ".join(self.redactor.tokens_in(reply.content[:LONGEST_SEARCH].decode("latin-1")))
-        return describe(reply.content, reply.headers) + (f" that hold {echoed}" if echoed else "")
-
-    def _shown(self, raw: bytes) -> str:
-        """Return a hand-made body as text where it is short text, else its length."""
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError:
-            text = ""
-        with contextlib.suppress(ValueError, RecursionError):
-            self.redactor.request(json.loads(text))  # its secrets are known from here on
-        for value in self._guarded_in(raw):
-            self.redactor.remember(value, "secret")
-        if text and len(text) <= LONGEST_TEXT:
-            return self.redactor.scrub(text)
-        return f"<{len(raw)} bytes>"
-
-    def _guarded_in(self, raw: bytes | None) -> list[str]:
-        """Return the values of a hand-made body that an answer may not repeat; it need not be whole, nor JSON."""
-        text = "" if raw is None else raw.decode("utf-8", "replace")
-        members = _MEMBER.findall(text) if self.redactor.names_secret(text) else []
-        values = [_plain(value) for name, value in members if self.redactor.is_secret(name)]
-        return [value for value in values if len(value) >= SHORTEST]
-
-
-def _plain(value: str) -> str:
-    """Return the text that stands between quotation marks, without its escapes."""
-    try:
-        return str(json.loads(f'"{value}"', strict=False))
-    except ValueError:
-        return value
 
 
 @lru_cache(maxsize=2048)
 def _url(text: str) -> httpx.URL:
     """Return an address that was read before: reading one takes longer than all else of a request's making."""
     return httpx.URL(text)
-
-
-def form_of(value: str) -> str:
-    """Return the form of a secret in two words: what it is made of, and how much."""
-    try:
-        return f"base64 {len(base64.b64decode(value, validate=True))}"
-    except ValueError:
-        return f"text {len(value)}"
 
 
 def _trouble(error: Exception) -> str:
