@@ -15,12 +15,11 @@ from typing import Any
 
 import yaml
 
+from kms_conformance.contract.operations import Operation, operations_of
 from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.errors import ContractError
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.system import System, folder_of, system_of, systems
-
-_METHODS = {"get", "put", "post", "delete", "patch", "head"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +81,6 @@ class Requirement:
         if self.evidence in {"documented", "observed"}:
             return Verdict.FAILED if self.level == "MUST" else Verdict.WARNED
         return Verdict.WARNED if self.evidence == "reported" else Verdict.PASSED
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of the OpenAPI document.
-
-    ``schemas`` maps a success status to the name of the schema of its body; ``secret_paths`` are the members of a
-    success that may carry secret material. ``selector`` tells operations of one path apart. ``hidden`` ones are for other services: an endpoint may lack them.
-    """
-
-    id: str
-    method: str
-    path: str
-    schemas: Mapping[int, str]
-    statuses: tuple[int, ...]
-    secret_paths: tuple[str, ...] = ()
-    hidden: bool = False
-    selector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +308,7 @@ class Contract:
     @cached_property
     def operations(self) -> Mapping[str, Operation]:
         """The operations of the OpenAPI document by id (read on first use)."""
-        return {operation.id: operation for operation in _operations(_read(self.id, "openapi.yaml"))}
+        return {operation.id: operation for operation in operations_of(_read(self.id, "openapi.yaml"))}
 
     @cached_property
     def _routes(self) -> tuple[tuple[str, re.Pattern[str], Operation], ...]:
@@ -439,51 +420,6 @@ def _requirement(row: Mapping[str, Any]) -> Requirement:
         accepts=tuple(row.get("accepts", ())),
         editions=row.get("editions", {}),
     )
-
-
-def _operations(document: Mapping[str, Any]) -> list[Operation]:
-    operations = []
-    servers = document.get("servers") or [{}]
-    root = str(servers[0].get("url", "")).rstrip("/")
-    for place, item in document["paths"].items():
-        path, _, selector = place.partition("#")
-        for method, body in item.items():
-            if method not in _METHODS:
-                continue
-            responses = {
-                int(status): answer for status, answer in body["responses"].items() if str(status).isdigit()
-            }
-            operations.append(
-                Operation(
-                    id=body["operationId"],
-                    method=method.upper(),
-                    path=root + path,
-                    schemas={
-                        status: name
-                        for status, answer in responses.items()
-                        if (name := _schema_name(document, answer))
-                    },
-                    statuses=tuple(responses),
-                    secret_paths=tuple(body.get("x-secret-response", ())),
-                    hidden=bool(body.get("x-service-only")),
-                    selector=selector,
-                )
-            )
-    return operations
-
-
-def _schema_name(document: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    """Return the name of the schema file that a response's body refers to, or ``""``."""
-    if "$ref" in answer:
-        answer = document["components"]["responses"][answer["$ref"].rsplit("/", 1)[-1]]
-    for media in answer.get("content", {}).values():
-        schema = media.get("schema", {})
-        reference = str(schema.get("$ref", ""))
-        if reference.startswith("#/components/schemas/"):
-            reference = str(document["components"]["schemas"][reference.rsplit("/", 1)[-1]].get("$ref", ""))
-        if reference.endswith(".schema.json"):
-            return reference.rsplit("/", 1)[-1].removesuffix(".schema.json")
-    return ""
 
 
 def _read(contract_id: str, name: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +28,7 @@ from kms_conformance.laws.expected import (
     REFUSED,
     ExpectedAnswer,
     KnownFacts,
+    Observation,
     Window,
     entries_of,
     of_list,
@@ -57,16 +58,6 @@ class EffectSystem(System, Protocol):
 
     def prepare(self, subject: Mapping[str, Any]) -> PreparedCase:
         """Make the things of a case; the case is inconclusive when that fails."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Observation:
-    """What is stated of one thing in one answer, and under which rows."""
-
-    rows: tuple[str, ...]
-    stated: ExpectedAnswer
-    observed: ObservedValue
-    late: float = 0.0
 
 
 class Effects:
@@ -293,21 +284,21 @@ class Effects:
         is_object = self.resources[thing.resource]["kind"] == "one"
         return (thing, number) in self.last or thing.bystander or not (is_object or is_entry)
 
-    def _all_looked(self, seen: Snapshot, done: Sequence[CompletedOperation] | None) -> list[_Observation]:
+    def _all_looked(self, seen: Snapshot, done: Sequence[CompletedOperation] | None) -> list[Observation]:
         """State all that must be seen; ``done`` is ``None`` where nothing was tried yet."""
         return [
             *(self._prepared(seen) if done is None else self._observations(seen, done)),
             *self._agreed(seen),
         ]
 
-    def _agreed(self, seen: Snapshot) -> Iterator[_Observation]:
+    def _agreed(self, seen: Snapshot) -> Iterator[Observation]:
         """State what two requests must show alike."""
         for stated, observed, late in self.agreements.of(seen):
             if late and self.is_unsettled:
                 continue
-            yield _Observation((self.law["rows"]["agree"],), stated, observed, late)
+            yield Observation((self.law["rows"]["agree"],), stated, observed, late)
 
-    def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[_Observation]:
+    def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
         """State how the answer of an operation shows its thing; of several requests the order of effects is not known."""
         for one in done if len(done) == 1 else ():
             observed = told(one)
@@ -327,9 +318,9 @@ class Effects:
                 )
                 stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=known, late=late)
                 if stated is not None:
-                    yield _Observation(self.rows, stated, observed)
+                    yield Observation(self.rows, stated, observed)
 
-    def _prepared(self, seen: Snapshot) -> Iterator[_Observation]:
+    def _prepared(self, seen: Snapshot) -> Iterator[Observation]:
         """State, before anything is tried, that things are as they were asked for."""
         for (thing, number), observed in seen.items():
             if thing.value is None or thing.closed or number:
@@ -351,9 +342,9 @@ class Effects:
                     for name, value in thing.value.items()
                 )
                 stated = ExpectedAnswer((OK,), tuple(member for some in members for member in some))
-            yield _Observation((self.law["rows"]["lasting"],), stated, observed)
+            yield Observation((self.law["rows"]["lasting"],), stated, observed)
 
-    def _observations(self, seen: Snapshot, done: Sequence[CompletedOperation]) -> Iterator[_Observation]:
+    def _observations(self, seen: Snapshot, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
         for (thing, number), observed in seen.items():
             kind = self.resources[thing.resource]["kind"]
             before = self.seen.get((thing, number))
@@ -381,7 +372,7 @@ class Effects:
                 continue
             stated = self._stated(thing, number, (before, observed), changes, done)
             if stated is not None:
-                yield _Observation(
+                yield Observation(
                     self._charged(thing, number, changes, done), stated, observed, self._late(thing, changes)
                 )
 
@@ -474,7 +465,7 @@ class Effects:
 
     # --- judging --------------------------------------------------------------------------------------------------
 
-    def _complaint(self, one: _Observation) -> str | None:
+    def _complaint(self, one: Observation) -> str | None:
         expectation = self._expectation(one.rows[0], one.stated, one.observed)
         return mismatch(expectation, one.observed.answer.exchange, self.system.case.context.schemas)
 

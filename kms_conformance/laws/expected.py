@@ -58,6 +58,16 @@ class ExpectedAnswer:
     members: tuple[Member, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is stated of one thing in one answer, and under which rows; ``late`` is how many seconds late it may show."""
+
+    rows: tuple[str, ...]
+    stated: ExpectedAnswer
+    observed: ObservedValue
+    late: float = 0.0
+
+
 def same(path: str, value: Any, now: Any = MISSING) -> Iterator[Member]:
     """State that a member has a value: of a list its entries in any order, of a date the moment."""
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
