@@ -131,7 +131,7 @@ def test_requests_in_flight_count_too() -> None:
 def test_certificate_is_kept(authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Digest, names and validity come from the connection that the requests went over."""
     trusting = ssl.create_default_context(cafile=str(authority))
-    monkeypatch.setattr(deadline, "authorities", lambda: trusting)
+    monkeypatch.setattr(deadline, "authorities", lambda _: trusting)
     with answering(DONE, authority=authority) as url:
         asking = client(url)
         _, exchange = asking.send(Request("GET", "/x"), "a.case")
