@@ -99,6 +99,11 @@ class Server:
         return self.server_state.issuer.api_keys
 
     @property
+    def moves_clocks(self) -> bool:
+        """Whether the control path moves the clocks of instances."""
+        return self._clock == "virtual"
+
+    @property
     def crashes(self) -> list[BaseException]:
         """Errors of the reference itself, which clients saw as a 500."""
         return self.app.crashes if self.app is not None else []

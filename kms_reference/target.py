@@ -49,8 +49,11 @@ def target_text(server: Server) -> str:
     ]
     for name, api_key in server.api_keys.items():
         lines += ["", f"[identities.{name}]", f"api_key = {_quoted(api_key)}"]
-    lines += ["", "[control]", f"url = {_quoted(server.control_url)}"]
-    lines += ["", "[capabilities]", *(f"{name} = true" for name in CAPABILITIES)]
+    if server.moves_clocks:
+        lines += ["", "[control]", f"url = {_quoted(server.control_url)}"]
+    # Without the control protocol no fault can be put in.
+    able = [name for name in CAPABILITIES if name != "faults" or server.moves_clocks]
+    lines += ["", "[capabilities]", *(f"{name} = true" for name in able)]
     lines += ["", "[allow]", *(f"{name} = true" for name in ALLOWANCES)]
     for name, fresh in OTHERS.items():
         lines += ["", f"[{name}]", f"base_url = {_quoted(server.base_url)}", f'{fresh} = "fresh"']

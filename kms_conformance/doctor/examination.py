@@ -70,7 +70,7 @@ def _steps(
         return
     for contract_id, first in firsts.items():
         context = session.context(contract_id)
-        yield from of_answer(first, context.client.principal)
+        yield from of_answer(first, context.client.principal, fresh=context.target.fresh)
         if thoroughly:
             yield from _of_people(session, context)
     yield from of_mode(target)

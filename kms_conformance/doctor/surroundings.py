@@ -55,12 +55,15 @@ def of_first_answer(exchange: Exchange, target: Target) -> Iterator[Finding]:
         )
 
 
-def of_answer(exchange: Exchange, principal: str) -> Iterator[Finding]:
-    """Yield what the first answer of an endpoint that speaks the API tells: instance, clock and limits."""
+def of_answer(exchange: Exchange, principal: str, *, fresh: bool) -> Iterator[Finding]:
+    """Yield what the first answer of an endpoint that speaks the API tells: instance, clock and limits.
+
+    ``fresh``: the instance was asked for for the first time, so that it may well not exist yet.
+    """
     answer = exchange.answer
     if answer is None:
         return
-    if answer.status >= HTTPStatus.BAD_REQUEST:
+    if answer.status >= HTTPStatus.BAD_REQUEST and not (fresh and answer.status == HTTPStatus.NOT_FOUND):
         yield Finding(
             "instance",
             Level.WARNING,

@@ -242,6 +242,15 @@ def test_instance_that_is_not_there(doctor: Doctor, tmp_path: Path) -> None:
     assert ids(ended)[0] == "instance"
 
 
+def test_fresh_instance_need_not_be_there(doctor: Doctor, tmp_path: Path) -> None:
+    """Where each case has an instance of its own, there is none yet that could be the wrong one."""
+    with serving(always(404, json.dumps(ENVELOPE).encode())) as server:
+        path = Path(target(tmp_path, server.url))
+        path.write_text(path.read_text().replace(INSTANCE, "fresh"))
+        ended = doctor("--target", str(path), "--json")
+    assert "instance" not in ids(ended)
+
+
 def test_policies_and_remains(doctor: Doctor, reference: Server, tmp_path: Path) -> None:
     """What the owner has set is told, and so is what a dead run has left according to the journal."""
     path = served(reference, tmp_path)

@@ -198,11 +198,15 @@ def test_crypto_units_can_withhold_the_master_key(serve: Callable[..., Kms], exp
     assert kms.metadata(key)["state"] == 1
 
 
-def test_real_clock_cannot_be_moved(serve: Callable[..., Kms]) -> None:
-    """The clock's control path is there with a virtual clock only."""
+def test_real_clock_cannot_be_moved(serve: Callable[..., Kms], tmp_path: Path) -> None:
+    """The clock's control path is there with a virtual clock only, and the target file says so."""
     kms = serve(clock="real")
     url = f"{kms.server.control_url}/instances/{kms.instance}/clock"
     assert kms.http.post(url, json={"advance_seconds": 1}).status_code == 404
+    write_target(tmp_path / "target.toml", kms.server)
+    target = tomllib.loads((tmp_path / "target.toml").read_text())
+    assert "control" not in target
+    assert "faults" not in target["capabilities"]
 
 
 def test_control_path(kms: Kms) -> None:
