@@ -9,6 +9,9 @@ from pathlib import Path
 import click
 
 from kms_conformance.errors import ExitCode
+from kms_conformance.outputs.compare import compare, demand_alike
+from kms_conformance.outputs.compare_text import lines, markdown
+from kms_conformance.outputs.stored import read_run
 
 
 @click.command("compare")
@@ -46,12 +49,8 @@ def command(
     Exit code: 0 the same, 16 different, 2 usage, or runs that were judged by different measures. That an operation became
     slower is told and is no difference.
     """
-    from kms_conformance.outputs.compare import compare, demand_alike  # noqa: PLC0415 - `--help` is quicker without
-    from kms_conformance.outputs.compare_text import lines, markdown  # noqa: PLC0415 - same
-    from kms_conformance.outputs.stored import read_run  # noqa: PLC0415 - same
-
     if live:
-        from kms_conformance.cli.live import judge_both  # noqa: PLC0415 - same
+        from kms_conformance.cli.live import judge_both  # noqa: PLC0415 - only who judges anew pays for it
 
         before, after = judge_both(before, after, report_dir, expression)
     runs = read_run(before), read_run(after)

@@ -15,6 +15,9 @@ import uuid
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from kms_conformance.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
@@ -91,9 +94,6 @@ def _made(token: str, label: str) -> str:
 
 def _public_key(digest: bytes) -> bytes:
     """Return an RSA key of its own for a token: one modulus, another exponent."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - few cases need it
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - same
-
     numbers = rsa.RSAPublicNumbers(65537 + 2 * int.from_bytes(digest[:3], "big"), _modulus())
     return numbers.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -102,8 +102,6 @@ def _public_key(digest: bytes) -> bytes:
 
 @cache
 def _modulus() -> int:
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - few cases need it
-
     return rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key().public_numbers().n
 
 
