@@ -14,6 +14,7 @@ from kms_conformance.adapters.key_protect.fuzz_fixtures import KeyProtectFixture
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import Entry, placeholder, shipped_corpus
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.errors import InstanceBusyError
 from kms_conformance.fuzz.requests import FilledRequest
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import InstanceLocks
@@ -152,7 +153,7 @@ def test_impact_where_it_is_allowed(reference: Server, *, allowed: bool) -> None
                 patience=0
             ):
                 others.append(True)
-        except TimeoutError:
+        except InstanceBusyError:
             others.append(False)
 
     info = CaseInfo("tests.perhaps", "a case", "key_protect", ("list-keys",), perhaps=("instance",))

@@ -103,7 +103,7 @@ def test_null_server(name: str) -> None:
             "base_url": server.url,
             "instance": "fresh",
             "identities": {"manager": {"token": "a-token-of-nobody"}},
-            "limits": {"max_wait": 0, "timeout": 0.3},
+            "limits": {"max_wait": 0, "timeout": 0.3, "patience": 0.3},
             "allow": {"zeroize": True},
             "hpcs_tke": table,
         }

@@ -122,7 +122,7 @@ def test_null_server(name: str) -> None:
             "identities": {
                 name: {"token": "a-token-of-nobody"} for name in ("manager", "reader", "approver")
             },
-            "limits": {"max_wait": 0, "timeout": 0.3},
+            "limits": {"max_wait": 0, "timeout": 0.3, "patience": 0.3},
             "allow": ALLOWED,
             "control": {"url": server.url},
             "iks": {"account": "one", **USERS},
