@@ -27,12 +27,14 @@ def test_two_endpoints(command: Callable[..., Any], target_file: Path, tmp_path:
         ended = command("compare", *words)
     assert ended.code == 16, ended.err
     document = json.loads(ended.out)
-    assert [entry["case"] for entry in document["newly_failing"]] == [
-        "key_protect.states.action_on_disabled_key[wrap]"
-    ]
-    (answer,) = document["changed_answers"]
-    assert answer["before"].startswith("409 KEY_ACTION_INVALID_STATE_ERR")
-    assert answer["after"] == "200"
+    assert "key_protect.states.action_on_disabled_key[wrap]" in {
+        entry["case"] for entry in document["newly_failing"]
+    }
+    answers = document["changed_answers"]
+    assert answers
+    for answer in answers:
+        assert answer["before"].startswith("409 KEY_ACTION_INVALID_STATE_ERR")
+        assert answer["after"] == "200"
     assert (tmp_path / "reports" / "compared" / "after" / "report.html").exists()
 
 

@@ -67,7 +67,7 @@ def test_judging_changes_nothing(tmp_path: Path) -> None:
     """Judging the same exchange twice gives the same, and leaves expectation and exchange as they were."""
     run = run_cases(None, "-k", "test_rotate_twice_within_the_hour", defects=("rotation-unlimited",))
     schemas = SchemaFiles()
-    (case,) = run.cases
+    case = run.cases[0]
     before = har.render(run)
     by_id = {exchange.id: exchange for exchange in case.exchanges}
     twice = [

@@ -21,6 +21,7 @@ from kms_reference.defects import LAW_OF, SYSTEM_DEFECTS
 from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
+from kms_reference.key_protect.defects.laws_reported import REPORTED_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.server_state import ServerState
 from kms_reference.rules import Rules
@@ -44,7 +45,7 @@ RANDOM = re.compile(
 )
 DAY = 86_400
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in PATH_DEFECTS)}
+ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *REPORTED_DEFECTS))}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 
@@ -441,6 +442,7 @@ async def policies_and_lists(p: Probe) -> None:
     await p.send("GET", f"/keys/{keys[0]}", prefer="return=representation")
     await p.send("POST", f"/keys/{keys[0]}/aliases/al-1")
     await p.send("DELETE", f"/keys/{keys[1]}/aliases/al-1")
+    await p.send("GET", f"/keys/{keys[1]}/metadata")
     await p.send("GET", "/keys/al-1/metadata")
     await p.create(aliases=["al-0"])
     await p.send("POST", f"/keys/{keys[2]}/aliases/al-9")
