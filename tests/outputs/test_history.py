@@ -47,10 +47,10 @@ def test_lanes_hold_one_request_at_a_time() -> None:
 def test_text_shows_what_overlaps() -> None:
     """Each moment has a column, so a bar that begins under another one overlaps it; one that has no end is open."""
     assert history.text(HISTORY) == [
-        "client 1  createKey (<manager>)   |===|                          204, 0.0 to 250.0 ms",
-        "client 1  rotateKey (<manager>)           |===============|      204, 500.0 to 1500.0 ms",
-        "client 2  disableKey (<manager>)              |===|              204, 750.0 to 1000.0 ms",
-        "client 2  deleteKey (<manager>)                       |=======>  not answered yet, 1250.0 ms",
+        "client 1  createKey (<manager>)   |==|                    204, 0.0 to 250.0 ms",
+        "client 1  rotateKey (<manager>)         |===========|     204, 500.0 to 1500.0 ms",
+        "client 2  disableKey (<manager>)           |==|           204, 750.0 to 1000.0 ms",
+        "client 2  deleteKey (<manager>)                  |=====>  not answered yet, 1250.0 ms",
     ]
     assert history.text([]) == []
 

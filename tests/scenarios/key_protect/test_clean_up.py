@@ -166,7 +166,8 @@ def test_policy_is_written_down_before_it_is_changed(instance: Any, session: Ses
     kms.get_instance_policies().needed(200)
     kms._note_policies(["metrics"])
     kms.fault("drop-connection")
-    assert kms.set_instance_policy("metrics").reply is None
+    with pytest.raises(Inconclusive):
+        kms.set_instance_policy("metrics")
     thing, fault = session.context("key_protect").journal.left_over()
     assert (fault.kind, fault.name) == ("fault", "drop-connection")
     assert (thing.kind, thing.name, thing.detail) == ("policy", "metrics", '{"enabled": false}')
@@ -197,9 +198,13 @@ def test_lost_answers_are_cleaned_up_at_the_end(instance: Any) -> None:
     def body(kms: Any) -> None:
         key = kms.create_root_key()
         refusing(session, ("POST", "", 0))
-        assert kms.create_key().status == 0
-        assert kms.create_ring(kms.short_name("ring")).status == 0
-        assert kms.create_adapter(key, kms.short_name("adapter")).status == 0
+        for create in (
+            kms.create_key,
+            lambda: kms.create_ring(kms.short_name("ring")),
+            lambda: kms.create_adapter(key, kms.short_name("adapter")),
+        ):
+            with pytest.raises(Inconclusive):
+                create()
 
     instance.run(session, body)
     assert len(leftovers(instance)) == 4  # the adapter keeps its key
@@ -213,7 +218,12 @@ def test_what_cannot_be_looked_for_stays_in_the_journal(instance: Any, status: i
     """Where keys cannot be listed, a key whose answer was lost is not taken for gone."""
     first = instance.session()
     refusing(first, ("POST", "/keys", 0))
-    instance.abandon(first, lambda kms: kms.create_key())
+
+    def lost(kms: Any) -> None:
+        with pytest.raises(Inconclusive):
+            kms.create_key()
+
+    instance.abandon(first, lost)
     later = instance.session()
     refusing(later, ("GET", "/keys", status))
     (line,) = later.recover()
