@@ -42,7 +42,8 @@ def main() -> None:
         verdict = output.splitlines()[0]
         if not verdict.startswith("CONFORMANT"):
             sys.exit(f"the wheel's own run said: {verdict}")
-        call(python, "-m", "pytest", "--pyargs", "kms_conformance.scenarios", "-q", cwd=work)
+        # That pytest finds plug-in and cases shows with the cases of one system.
+        call(python, "-m", "pytest", "--pyargs", "kms_conformance.scenarios.iks", "-q", cwd=work)
         print(f"wheel {wheel.name}: {verdict}")  # noqa: T201 - this is a command
 
 

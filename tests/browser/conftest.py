@@ -11,9 +11,12 @@ from playwright.sync_api import Browser, sync_playwright
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(name="browser", scope="session")
+@pytest.fixture(name="browser", scope="module")
 def browser_fixture() -> Iterator[Browser]:
-    """Give the browser; tests are left out where the system has none."""
+    """Give the browser; tests are left out where the system has none.
+
+    Of a module only: as long as it is open, an event loop runs in this thread, and nothing else can run one.
+    """
     place = next(filter(None, map(shutil.which, _NAMES)), None)
     if place is None:
         pytest.skip("no Chromium is installed: apt install chromium")
