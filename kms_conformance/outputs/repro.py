@@ -22,6 +22,7 @@ from typing import Any
 from kms_conformance.contract import messages
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence import members
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
@@ -91,7 +92,9 @@ def _script(run: Run, case: CaseResult, owners: Mapping[str, str]) -> str:
 @cache
 def _runtime() -> str:
     """Return the source of what every script needs, as one module."""
-    parts = [_source(module) for module in (order, messages, repro_checks, repro_sealing, repro_runtime)]
+    parts = [
+        _source(module) for module in (members, order, messages, repro_checks, repro_sealing, repro_runtime)
+    ]
     imports = sorted({line for lines, _ in parts for line in lines})
     return "\n".join(["from __future__ import annotations", "", *imports, "", "", *(own for _, own in parts)])
 

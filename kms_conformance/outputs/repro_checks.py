@@ -9,31 +9,14 @@ from http import HTTPStatus
 from typing import Any
 
 from kms_conformance.contract.messages import says
+from kms_conformance.evidence.members import MISSING, pick
 
 Answer = tuple[int, dict[str, str], Any, str]
 """Status (0: none came), headers in lower case, document, and everything as text."""
-MISSING = object()
 FIRST_REDIRECT, FIRST_ERROR, FIRST_FAULT = 300, 400, 500
 
 
-def pick(document: Any, path: str) -> Any:
-    """Return the value at a dotted path; ``*`` collects from all entries of a list."""
-    if not path:
-        return document
-    head, _, rest = path.partition(".")
-    if head == "*":
-        if not isinstance(document, list):
-            return MISSING
-        found = [pick(entry, rest) for entry in document]
-        return [value for value in found if value is not MISSING]
-    if isinstance(document, dict) and head in document:
-        return pick(document[head], rest)
-    if isinstance(document, list) and head.isdigit() and int(head) < len(document):
-        return pick(document[int(head)], rest)
-    return MISSING
-
-
-def told_of(value: Any) -> str:
+def short_text(value: Any) -> str:
     """Return a value in a few characters."""
     return "nothing" if value is MISSING else repr(value)[:200]
 
@@ -51,7 +34,7 @@ def outcome_complaint(outcome: dict[str, Any], method: str, answer: Answer, sche
     if outcome["code"] is not None:
         code = pick(body, outcome["code_at"]) if outcome["code_at"] else MISSING
         if code != outcome["code"]:
-            return f"{status} with code {told_of(code)}"
+            return f"{status} with code {short_text(code)}"
     return _text_complaint(outcome, status, body) or _target_complaint(outcome, body)
 
 
@@ -67,7 +50,7 @@ def _text_complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
         if patterns
         else any(says(text, known, detail=outcome["detail"]) for known in messages)
     )
-    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {told_of(text)}"
+    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {short_text(text)}"
 
 
 def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
@@ -76,7 +59,7 @@ def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
         return ""
     target = pick(body, outcome["target_at"])
     fits = isinstance(target, dict) and [target.get("type"), target.get("name")] == list(outcome["target"])
-    return "" if fits else f"{outcome['code']} with target {told_of(target)}"
+    return "" if fits else f"{outcome['code']} with target {short_text(target)}"
 
 
 # --- rules of every exchange ------------------------------------------------------------------------------------------
@@ -115,7 +98,7 @@ def rule_complaint(rule: dict[str, Any], method: str, answer: Answer, schemas: d
     got, wanted = kinds[kind]()
     if kind == "new-style-code" and not got:
         return ""
-    return "" if got == wanted else f"{status} with {told_of(got) if not isinstance(got, bool) else kind}"
+    return "" if got == wanted else f"{status} with {short_text(got) if not isinstance(got, bool) else kind}"
 
 
 def _is_of(media: str, known: list[str]) -> bool:

@@ -19,14 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.order import is_between, is_sorted, selects
 from kms_conformance.outputs.repro_checks import (
-    MISSING,
     Answer,
     outcome_complaint,
-    pick,
     rule_complaint,
-    told_of,
+    short_text,
 )
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 
@@ -331,7 +330,7 @@ class Reproduction:
             return (
                 ""
                 if value is not MISSING and wanted in (None, value)
-                else f"header {path} = {told_of(value)}"
+                else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
@@ -342,7 +341,7 @@ class Reproduction:
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
             found = any(re.search(pattern, entry) for pattern in wanted for entry in texts)
-            return "" if found is (check == "matches") else f"{path} = {told_of(value)}"
+            return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: there and type(value) is type(wanted) and value == wanted,
             "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
@@ -356,7 +355,7 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {told_of(value)}"
+        return "" if checks[check]() else f"{path} = {short_text(value)}"
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""

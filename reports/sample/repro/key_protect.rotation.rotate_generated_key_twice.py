@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_generated_key_twice of run 39290656.
+# Case key_protect.rotation.rotate_generated_key_twice of run 0eeea99e.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -35,6 +36,36 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+
+
+MISSING = object()
+"""What :func:`pick` returns where nothing is."""
+
+
+def pick(document: JSON, path: str) -> JSON:
+    """Return the value at a dotted path, or :data:`MISSING`; ``*`` collects from all entries of a list.
+
+    No path: the whole document.
+    """
+    if not path:
+        return document
+    head, _, rest = path.partition(".")
+    if head == "*":
+        if not isinstance(document, list):
+            return MISSING
+        return [value for value in _each(document, rest) if value is not MISSING]
+    if isinstance(document, dict) and head in document:
+        value = document[head]
+    elif isinstance(document, list) and head.isdigit() and int(head) < len(document):
+        value = document[int(head)]
+    else:
+        return MISSING
+    return pick(value, rest) if rest else value
+
+
+def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
+    for entry in entries:
+        yield pick(entry, rest) if rest else entry
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -204,28 +235,10 @@ def _character(escape: re.Match[str]) -> str:
 
 Answer = tuple[int, dict[str, str], Any, str]
 """Status (0: none came), headers in lower case, document, and everything as text."""
-MISSING = object()
 FIRST_REDIRECT, FIRST_ERROR, FIRST_FAULT = 300, 400, 500
 
 
-def pick(document: Any, path: str) -> Any:
-    """Return the value at a dotted path; ``*`` collects from all entries of a list."""
-    if not path:
-        return document
-    head, _, rest = path.partition(".")
-    if head == "*":
-        if not isinstance(document, list):
-            return MISSING
-        found = [pick(entry, rest) for entry in document]
-        return [value for value in found if value is not MISSING]
-    if isinstance(document, dict) and head in document:
-        return pick(document[head], rest)
-    if isinstance(document, list) and head.isdigit() and int(head) < len(document):
-        return pick(document[int(head)], rest)
-    return MISSING
-
-
-def told_of(value: Any) -> str:
+def short_text(value: Any) -> str:
     """Return a value in a few characters."""
     return "nothing" if value is MISSING else repr(value)[:200]
 
@@ -243,7 +256,7 @@ def outcome_complaint(outcome: dict[str, Any], method: str, answer: Answer, sche
     if outcome["code"] is not None:
         code = pick(body, outcome["code_at"]) if outcome["code_at"] else MISSING
         if code != outcome["code"]:
-            return f"{status} with code {told_of(code)}"
+            return f"{status} with code {short_text(code)}"
     return _text_complaint(outcome, status, body) or _target_complaint(outcome, body)
 
 
@@ -259,7 +272,7 @@ def _text_complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
         if patterns
         else any(says(text, known, detail=outcome["detail"]) for known in messages)
     )
-    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {told_of(text)}"
+    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {short_text(text)}"
 
 
 def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
@@ -268,7 +281,7 @@ def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
         return ""
     target = pick(body, outcome["target_at"])
     fits = isinstance(target, dict) and [target.get("type"), target.get("name")] == list(outcome["target"])
-    return "" if fits else f"{outcome['code']} with target {told_of(target)}"
+    return "" if fits else f"{outcome['code']} with target {short_text(target)}"
 
 
 # --- rules of every exchange ------------------------------------------------------------------------------------------
@@ -307,7 +320,7 @@ def rule_complaint(rule: dict[str, Any], method: str, answer: Answer, schemas: d
     got, wanted = kinds[kind]()
     if kind == "new-style-code" and not got:
         return ""
-    return "" if got == wanted else f"{status} with {told_of(got) if not isinstance(got, bool) else kind}"
+    return "" if got == wanted else f"{status} with {short_text(got) if not isinstance(got, bool) else kind}"
 
 
 def _is_of(media: str, known: list[str]) -> bool:
@@ -918,7 +931,7 @@ class Reproduction:
             return (
                 ""
                 if value is not MISSING and wanted in (None, value)
-                else f"header {path} = {told_of(value)}"
+                else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
@@ -929,7 +942,7 @@ class Reproduction:
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
             found = any(re.search(pattern, entry) for pattern in wanted for entry in texts)
-            return "" if found is (check == "matches") else f"{path} = {told_of(value)}"
+            return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: there and type(value) is type(wanted) and value == wanted,
             "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
@@ -943,7 +956,7 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {told_of(value)}"
+        return "" if checks[check]() else f"{path} = {short_text(value)}"
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -1018,9 +1031,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A generated root key cannot be rotated twice within an hour."
 CASE = {'id': 'key_protect.rotation.rotate_generated_key_twice',
- 'run': '39290656',
- 'base_url': 'http://127.0.0.1:34709',
- 'instance': '182aa293-6557-4c14-a0bb-81494d7cd348',
+ 'run': '0eeea99e',
+ 'base_url': 'http://127.0.0.1:35861',
+ 'instance': 'cbcd7682-3510-4457-bd08-1e41bbab67c2',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1066,51 +1079,51 @@ CASE = {'id': 'key_protect.rotation.rotate_generated_key_twice',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '182aa293-6557-4c14-a0bb-81494d7cd348',
+                        'bluemix-instance': 'cbcd7682-3510-4457-bd08-1e41bbab67c2',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-39290656-key-rotate_generated_key_twice-bfecf4000',
+                                    'name': 'kmsct-0eeea99e-key-rotate_generated_key_twice-bfecf4000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795967206.848,
+            'started': 1795969065.689,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/04edc289-b38c-4e30-bb62-e1f15f70df78/actions/rotate',
+            'target': '/api/v2/keys/eb439cc8-116c-48b5-976e-93bcbcda96f4/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '182aa293-6557-4c14-a0bb-81494d7cd348'},
+                        'bluemix-instance': 'cbcd7682-3510-4457-bd08-1e41bbab67c2'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'04edc289-b38c-4e30-bb62-e1f15f70df78': (0, ['resources', '0', 'id'])},
+            'from': {'eb439cc8-116c-48b5-976e-93bcbcda96f4': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795967206.849,
+            'started': 1795969065.694,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/04edc289-b38c-4e30-bb62-e1f15f70df78/actions/rotate',
+            'target': '/api/v2/keys/eb439cc8-116c-48b5-976e-93bcbcda96f4/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '182aa293-6557-4c14-a0bb-81494d7cd348'},
+                        'bluemix-instance': 'cbcd7682-3510-4457-bd08-1e41bbab67c2'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'04edc289-b38c-4e30-bb62-e1f15f70df78': (0, ['resources', '0', 'id'])},
+            'from': {'eb439cc8-116c-48b5-976e-93bcbcda96f4': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795967206.849,
+            'started': 1795969065.695,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-generated)',
                           [{'statuses': [409],
@@ -1131,15 +1144,15 @@ CASE = {'id': 'key_protect.rotation.rotate_generated_key_twice',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/04edc289-b38c-4e30-bb62-e1f15f70df78',
+               'target': '/api/v2/keys/eb439cc8-116c-48b5-976e-93bcbcda96f4',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '182aa293-6557-4c14-a0bb-81494d7cd348',
+                           'bluemix-instance': 'cbcd7682-3510-4457-bd08-1e41bbab67c2',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'04edc289-b38c-4e30-bb62-e1f15f70df78': (0, ['resources', '0', 'id'])}}]}
+               'from': {'eb439cc8-116c-48b5-976e-93bcbcda96f4': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_by_token of run 39290656.
+# Case key_protect.rotation.rotate_twice_by_token of run 0eeea99e.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -35,6 +36,36 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+
+
+MISSING = object()
+"""What :func:`pick` returns where nothing is."""
+
+
+def pick(document: JSON, path: str) -> JSON:
+    """Return the value at a dotted path, or :data:`MISSING`; ``*`` collects from all entries of a list.
+
+    No path: the whole document.
+    """
+    if not path:
+        return document
+    head, _, rest = path.partition(".")
+    if head == "*":
+        if not isinstance(document, list):
+            return MISSING
+        return [value for value in _each(document, rest) if value is not MISSING]
+    if isinstance(document, dict) and head in document:
+        value = document[head]
+    elif isinstance(document, list) and head.isdigit() and int(head) < len(document):
+        value = document[int(head)]
+    else:
+        return MISSING
+    return pick(value, rest) if rest else value
+
+
+def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
+    for entry in entries:
+        yield pick(entry, rest) if rest else entry
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -204,28 +235,10 @@ def _character(escape: re.Match[str]) -> str:
 
 Answer = tuple[int, dict[str, str], Any, str]
 """Status (0: none came), headers in lower case, document, and everything as text."""
-MISSING = object()
 FIRST_REDIRECT, FIRST_ERROR, FIRST_FAULT = 300, 400, 500
 
 
-def pick(document: Any, path: str) -> Any:
-    """Return the value at a dotted path; ``*`` collects from all entries of a list."""
-    if not path:
-        return document
-    head, _, rest = path.partition(".")
-    if head == "*":
-        if not isinstance(document, list):
-            return MISSING
-        found = [pick(entry, rest) for entry in document]
-        return [value for value in found if value is not MISSING]
-    if isinstance(document, dict) and head in document:
-        return pick(document[head], rest)
-    if isinstance(document, list) and head.isdigit() and int(head) < len(document):
-        return pick(document[int(head)], rest)
-    return MISSING
-
-
-def told_of(value: Any) -> str:
+def short_text(value: Any) -> str:
     """Return a value in a few characters."""
     return "nothing" if value is MISSING else repr(value)[:200]
 
@@ -243,7 +256,7 @@ def outcome_complaint(outcome: dict[str, Any], method: str, answer: Answer, sche
     if outcome["code"] is not None:
         code = pick(body, outcome["code_at"]) if outcome["code_at"] else MISSING
         if code != outcome["code"]:
-            return f"{status} with code {told_of(code)}"
+            return f"{status} with code {short_text(code)}"
     return _text_complaint(outcome, status, body) or _target_complaint(outcome, body)
 
 
@@ -259,7 +272,7 @@ def _text_complaint(outcome: dict[str, Any], status: int, body: Any) -> str:
         if patterns
         else any(says(text, known, detail=outcome["detail"]) for known in messages)
     )
-    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {told_of(text)}"
+    return "" if fits else f"{outcome['code'] or status} with {path.rpartition('.')[2]} {short_text(text)}"
 
 
 def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
@@ -268,7 +281,7 @@ def _target_complaint(outcome: dict[str, Any], body: Any) -> str:
         return ""
     target = pick(body, outcome["target_at"])
     fits = isinstance(target, dict) and [target.get("type"), target.get("name")] == list(outcome["target"])
-    return "" if fits else f"{outcome['code']} with target {told_of(target)}"
+    return "" if fits else f"{outcome['code']} with target {short_text(target)}"
 
 
 # --- rules of every exchange ------------------------------------------------------------------------------------------
@@ -307,7 +320,7 @@ def rule_complaint(rule: dict[str, Any], method: str, answer: Answer, schemas: d
     got, wanted = kinds[kind]()
     if kind == "new-style-code" and not got:
         return ""
-    return "" if got == wanted else f"{status} with {told_of(got) if not isinstance(got, bool) else kind}"
+    return "" if got == wanted else f"{status} with {short_text(got) if not isinstance(got, bool) else kind}"
 
 
 def _is_of(media: str, known: list[str]) -> bool:
@@ -918,7 +931,7 @@ class Reproduction:
             return (
                 ""
                 if value is not MISSING and wanted in (None, value)
-                else f"header {path} = {told_of(value)}"
+                else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
@@ -929,7 +942,7 @@ class Reproduction:
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
             found = any(re.search(pattern, entry) for pattern in wanted for entry in texts)
-            return "" if found is (check == "matches") else f"{path} = {told_of(value)}"
+            return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: there and type(value) is type(wanted) and value == wanted,
             "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
@@ -943,7 +956,7 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {told_of(value)}"
+        return "" if checks[check]() else f"{path} = {short_text(value)}"
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -1018,19 +1031,19 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A root key rotated with an import token cannot be rotated again within an hour."
 CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
- 'run': '39290656',
- 'base_url': 'http://127.0.0.1:34709',
- 'instance': '9de63484-9fea-455e-96ae-51cd16a61e66',
+ 'run': '0eeea99e',
+ 'base_url': 'http://127.0.0.1:35861',
+ 'instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:2006bc67bdd8>': 'base64 32',
-           '<payload:8bf8c737181f>': 'base64 512',
-           '<encryptedNonce:ef1ff3675835>': 'base64 28',
-           '<iv:3cef13a9e947>': 'base64 12',
-           '<payload:a4af2d2e899f>': 'base64 512',
-           '<encryptedNonce:130823d23747>': 'base64 28',
-           '<iv:b7c6d553d04a>': 'base64 12'},
+ 'forms': {'<payload:21344f5b5719>': 'base64 32',
+           '<payload:1d09233ee675>': 'base64 512',
+           '<encryptedNonce:41ffc8651b51>': 'base64 28',
+           '<iv:b0e7f1239a03>': 'base64 12',
+           '<payload:d8ea08eaeb45>': 'base64 512',
+           '<encryptedNonce:3b4d638112b8>': 'base64 28',
+           '<iv:e3a53c5b0e0f>': 'base64 12'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1072,7 +1085,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'POST',
             'target': '/api/v2/import_token',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9de63484-9fea-455e-96ae-51cd16a61e66',
+                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
                         'content-type': 'application/json'},
             'token_of': 'manager',
             'signed': False,
@@ -1081,7 +1094,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795967207.106,
+            'started': 1795969066.043,
             'before': [],
             'promises': [],
             'needed': False},
@@ -1089,7 +1102,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'GET',
             'target': '/api/v2/import_token',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9de63484-9fea-455e-96ae-51cd16a61e66'},
+                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
@@ -1097,7 +1110,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'from': {},
             'place': 1,
             'group': 1,
-            'started': 1795967207.111,
+            'started': 1795969066.048,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1105,77 +1118,77 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9de63484-9fea-455e-96ae-51cd16a61e66',
+                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-39290656-key-rotate_twice_by_token-cc2466002',
+                                    'name': 'kmsct-0eeea99e-key-rotate_twice_by_token-cc2466002',
                                     'extractable': False,
-                                    'payload': '<payload:2006bc67bdd8>'}]},
+                                    'payload': '<payload:21344f5b5719>'}]},
             'text': None,
             'from': {},
             'place': 2,
             'group': 2,
-            'started': 1795967207.115,
+            'started': 1795969066.052,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/3ceef606-64a7-4092-8f31-6b2946e492bb/actions/rotate',
+            'target': '/api/v2/keys/8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9de63484-9fea-455e-96ae-51cd16a61e66',
+                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:8bf8c737181f>',
-                     'encryptedNonce': '<encryptedNonce:ef1ff3675835>',
-                     'iv': '<iv:3cef13a9e947>',
+            'body': {'payload': '<payload:1d09233ee675>',
+                     'encryptedNonce': '<encryptedNonce:41ffc8651b51>',
+                     'iv': '<iv:b0e7f1239a03>',
                      'encryptionAlgorithm': 'RSAES_OAEP_SHA_256'},
             'text': None,
-            'from': {'3ceef606-64a7-4092-8f31-6b2946e492bb': (2, ['resources', '0', 'id'])},
+            'from': {'8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402': (2, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1795967207.119,
+            'started': 1795969066.056,
             'before': [[['parcel',
-                         {'payload': '<payload:8bf8c737181f>',
-                          'encryptedNonce': '<encryptedNonce:ef1ff3675835>',
-                          'iv': '<iv:3cef13a9e947>',
-                          'material': '<payload:71c6d46b9043>',
-                          'key': '<payload:64aa8ae798a6>',
-                          'nonce': '<nonce:2e71cd39dbc8>'}],
-                        {'<payload:64aa8ae798a6>': (1, ['payload']),
-                         '<nonce:2e71cd39dbc8>': (1, ['nonce'])}]],
+                         {'payload': '<payload:1d09233ee675>',
+                          'encryptedNonce': '<encryptedNonce:41ffc8651b51>',
+                          'iv': '<iv:b0e7f1239a03>',
+                          'material': '<payload:80fe25c5aef1>',
+                          'key': '<payload:87f29047071a>',
+                          'nonce': '<nonce:7cc2f8313d17>'}],
+                        {'<payload:87f29047071a>': (1, ['payload']),
+                         '<nonce:7cc2f8313d17>': (1, ['nonce'])}]],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/3ceef606-64a7-4092-8f31-6b2946e492bb/actions/rotate',
+            'target': '/api/v2/keys/8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '9de63484-9fea-455e-96ae-51cd16a61e66',
+                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:a4af2d2e899f>',
-                     'encryptedNonce': '<encryptedNonce:130823d23747>',
-                     'iv': '<iv:b7c6d553d04a>',
+            'body': {'payload': '<payload:d8ea08eaeb45>',
+                     'encryptedNonce': '<encryptedNonce:3b4d638112b8>',
+                     'iv': '<iv:e3a53c5b0e0f>',
                      'encryptionAlgorithm': 'RSAES_OAEP_SHA_256'},
             'text': None,
-            'from': {'3ceef606-64a7-4092-8f31-6b2946e492bb': (2, ['resources', '0', 'id'])},
+            'from': {'8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402': (2, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1795967207.123,
+            'started': 1795969066.061,
             'before': [[['parcel',
-                         {'payload': '<payload:a4af2d2e899f>',
-                          'encryptedNonce': '<encryptedNonce:130823d23747>',
-                          'iv': '<iv:b7c6d553d04a>',
-                          'material': '<payload:5ccb3a3e4800>',
-                          'key': '<payload:64aa8ae798a6>',
-                          'nonce': '<nonce:2e71cd39dbc8>'}],
-                        {'<payload:64aa8ae798a6>': (1, ['payload']),
-                         '<nonce:2e71cd39dbc8>': (1, ['nonce'])}]],
+                         {'payload': '<payload:d8ea08eaeb45>',
+                          'encryptedNonce': '<encryptedNonce:3b4d638112b8>',
+                          'iv': '<iv:e3a53c5b0e0f>',
+                          'material': '<payload:160246a06e55>',
+                          'key': '<payload:87f29047071a>',
+                          'nonce': '<nonce:7cc2f8313d17>'}],
+                        {'<payload:87f29047071a>': (1, ['payload']),
+                         '<nonce:7cc2f8313d17>': (1, ['nonce'])}]],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
                             'code': 'KEY_ROTATION_NOT_PERMITTED',
@@ -1195,15 +1208,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/3ceef606-64a7-4092-8f31-6b2946e492bb',
+               'target': '/api/v2/keys/8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '9de63484-9fea-455e-96ae-51cd16a61e66',
+                           'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'3ceef606-64a7-4092-8f31-6b2946e492bb': (2, ['resources', '0', 'id'])}}]}
+               'from': {'8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402': (2, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":
