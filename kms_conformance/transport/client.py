@@ -30,7 +30,7 @@ from kms_conformance.evidence.exchange import GATEWAY, OUTAGE, READS, UNSURE, Ex
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
-from kms_conformance.transport.capture import Capture, form_of
+from kms_conformance.transport.capture import Capture
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
 from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
@@ -45,7 +45,7 @@ from kms_conformance.transport.unanswered import Unanswered
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
 
-__all__ = ["Client", "Recorded", "Reply", "Request", "form_of"]
+__all__ = ["Client", "Recorded", "Reply", "Request"]
 
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
