@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
-
-import pytest
 
 from kms_conformance.contract.contract import load_contract, short_anchor
 from kms_conformance.judging.verdict import Run
-from kms_conformance.pytest_plugin.items import body_of, describe, is_case
-from kms_conformance.pytest_plugin.views import ViewItems
-from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.options import SEED, Options
+from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import order
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target
+from kms_conformance.verification.installed import InstalledCase, installed_cases
 
 
-@dataclass(frozen=True)
-class Case:
-    """A case: what it declares, and its body as a function of the system."""
-
-    info: CaseInfo
-    body: Callable[[Any], None]
+class Case(InstalledCase):
+    """A case: what it declares, its body as a function of the system, and what its rows are."""
 
     @property
     def sections(self) -> frozenset[str]:
@@ -43,24 +32,6 @@ class Case:
         return any(row.level == "MUST" and row.evidence in {"documented", "observed"} for row in rows)
 
 
-class _CaseCollector:
-    def __init__(self) -> None:
-        self.cases: dict[str, Case] = {}
-
-        self._views = ViewItems(SEED, whole=False)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
-        made = yield
-        return self._views.beside(made) if isinstance(made, list) else made
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            if is_case(item):
-                info = describe(item)
-                self.cases[info.id] = Case(info, body_of(item))
-
-
 def law_of(case_id: str) -> str:
     """Return the law that a case belongs to, ``""`` for a case of a documented sequence."""
     return case_id.partition(".laws.")[2].partition("[")[0]
@@ -68,22 +39,15 @@ def law_of(case_id: str) -> str:
 
 @cache
 def collected(contract: str) -> Mapping[str, Case]:
-    """Return the cases of a contract in running order, by id; raise :class:`RuntimeError` when a module is broken."""
-    collector = _CaseCollector()
-    quiet = ["terminal", "cacheprovider", "allure_pytest", "schemathesis", "hypothesispytest", "kms-session"]
-    code = pytest.main(
-        [
-            "--collect-only",
-            *("-c", os.devnull, "--rootdir", os.getcwd(), "--import-mode=importlib"),  # noqa: PTH109 - pytest takes text
-            *(word for name in quiet for word in ("-p", f"no:{name}")),
-            *("--pyargs", f"kms_conformance.scenarios.{contract}"),
-        ],
-        plugins=[collector],
-    )
-    if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        raise RuntimeError(f"the cases of {contract} cannot be collected (pytest ended with {code})")
-    infos = {case_id: case.info for case_id, case in collector.cases.items()}
-    return {case_id: collector.cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
+    """Return the cases of a contract in running order, by id; raise :class:`RecordError` when a module is broken."""
+    # The fuzzer's cases are no sequences of the contract's own.
+    cases = {
+        case_id: Case(case.info, case.body)
+        for case_id, case in installed_cases(contract).items()
+        if case_id.startswith(f"{contract}.")
+    }
+    infos = {case_id: case.info for case_id, case in cases.items()}
+    return {case_id: cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
 
 
 def run_cases(target: Target, cases: Mapping[str, Case], contract: str) -> Run:
