@@ -108,6 +108,8 @@ class CompletedOperation:
             if not self.holds(data.get("when", {}), own):
                 continue
             value = self.value(data["value"]) if "value" in data else None
+            if data["how"] == "caller":
+                value = self.ask.identity
             named = self._named(which, thing, is_list=is_list, member=data.get("member"))
             if value is MISSING or named is None:
                 continue

@@ -48,6 +48,10 @@ class PreparedCase:
     things: list[Thing] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
 
+    def keep_own(self) -> None:
+        """Leave out totals and lists of the instance: where others come and go, they are theirs too."""
+        self.things = [thing for thing in self.things if thing.owners or not thing.seldom]
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedValue:
@@ -115,7 +119,7 @@ def taken(
                 continue
             if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            ask = _ask(read, thing, after(thing))
+            ask = _ask(read, thing, after(thing), frozenset(system.case.context.target.identities))
             name = (ask.operation, *sorted(ask.path.items()), *sorted(ask.query.items()), ask.identity)
             # A probe sends a body of its own, so it is never shared.
             key = (name, thing.id) if thing.body is not None else name
@@ -136,16 +140,22 @@ def _is_seldom(read: Mapping[str, Any], thing: Thing, *, alone: bool) -> bool:
     return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
 
 
-def _ask(read: Mapping[str, Any], thing: Thing, after: str) -> Ask:
+def _ask(read: Mapping[str, Any], thing: Thing, after: str, identities: frozenset[str]) -> Ask:
     path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
     return Ask(
         operation=read["operation"],
         path=path,
         query=dict(read.get("query", {})),
         body=thing.body,
-        identity=read.get("identity", ""),
+        identity=_reader(read, identities),
         step=f"{read['operation']} {after}",
     )
+
+
+def _reader(read: Mapping[str, Any], identities: frozenset[str]) -> str:
+    """Return who reads: of several the first that the target has, the usual identity where it has none."""
+    reader = read.get("identity", "")
+    return reader if isinstance(reader, str) else next((one for one in reader if one in identities), "")
 
 
 def _filled(value: str, thing: Thing) -> str:

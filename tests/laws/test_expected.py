@@ -72,6 +72,25 @@ def seen(after: Mapping[str, Any], *changes: Change) -> list[str]:
     return wrong(of_object(observed(KEY), observed(after), changes, ABOUT), after)
 
 
+def test_who_asked_is_named_as_before() -> None:
+    """A member names who has asked by the name that is known, or by none that others have."""
+    about = replace(ABOUT, callers={"": "me"})
+
+    def by(name: str, caller: str) -> list[str]:
+        after = {**KEY, "deletedBy": name}
+        change = Change("caller", "deletedBy", caller)
+        return wrong(of_object(observed(KEY), observed(after), [change], about), after)
+
+    assert by("me", "") == by("you", "approver") == []
+    assert by("you", "") == by("me", "approver") == ["deletedBy"]
+
+
+def test_what_is_kept_is_as_it_was_shown_last() -> None:
+    """A member that comes back has the value that it had last."""
+    assert seen({**KEY, "id": "two"}, Change("kept", "id")) == []
+    assert seen({**KEY, "id": "one"}, Change("kept", "id")) == ["id"]
+
+
 def test_what_is_not_named_stays() -> None:
     """Each member that is lost, new or another is found; what moves by itself is not."""
     assert seen({**KEY, "moving": 5}) == []
