@@ -31,6 +31,7 @@ class Change:
     entry: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""
     having: str = ""
+    until: Any = MISSING
 
     def covers(self, member: str) -> bool:
         """Tell whether the change speaks of a member: of itself, or of one above it."""
@@ -118,7 +119,14 @@ class CompletedOperation:
             }
             member = data.get("member", "").replace("/", ".")
             yield Change(
-                data["how"], member, value, named, entry, data.get("place", ""), data.get("having", "")
+                data["how"],
+                member,
+                value,
+                named,
+                entry,
+                data.get("place", ""),
+                data.get("having", ""),
+                self.value(data["until"]) if "until" in data else MISSING,
             )
 
     def _named(self, which: str, thing: Thing, *, is_list: bool, member: str | None) -> str | None:

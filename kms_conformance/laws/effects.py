@@ -194,7 +194,7 @@ class Effects:
 
     def _completed(self, ask: Ask, answer: Answer, took: float) -> CompletedOperation:
         entry = self._entry(ask)
-        needs_time = any(change["how"] == "now" for change in entry["changes"])
+        needs_time = any(change["how"] in {"now", "later"} for change in entry["changes"])
         ended = self.system.case.now() if needs_time else _NEVER
         return CompletedOperation(
             ask, answer, entry, ended, timedelta(seconds=took), self._found(ask, entry), self.prepared.marks

@@ -31,6 +31,14 @@ class Window:
         """The first and the last moment."""
         return [(self.start - self.tolerance).isoformat(), (self.end + self.tolerance).isoformat()]
 
+    def later(self, seconds: float, until: Any) -> list[str]:
+        """Return the bounds so many seconds later, or those of a moment that comes sooner."""
+        limit = comparable(until)
+        first, last = (moment + timedelta(seconds=seconds) for moment in (self.start, self.end))
+        if isinstance(limit, datetime):
+            first, last = min(first, limit), min(last, limit)
+        return [(first - self.tolerance).isoformat(), (last + self.tolerance).isoformat()]
+
 
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
@@ -154,17 +162,26 @@ def changed(
         case "absent":
             if seen not in ([], False):
                 yield Member(path, "absent")
-        case "now" if about.window is not None:
-            yield Member(path, "between", about.window.bounds)
-        case "not-earlier" if before is not None:
-            yield Member(path, "between", [before, None])
+        case "now" | "later" | "not-earlier":
+            yield from _dated(path, change, before, seen, about)
         case "new":
             yield Member(path, "present")
             yield from (Member(path, "differs", value) for value in about.earlier.get(change.member, ()))
         case "plus-one" | "minus-one":
             yield from _one_more_or_less(path, change, before, seen)
-        case "server-chosen" | "emptied" | "unspecified" | "now" | "not-earlier":
+        case "server-chosen" | "emptied" | "unspecified":
             pass
+
+
+def _dated(path: str, change: Change, before: Any, seen: Any, about: KnownFacts) -> Iterator[Member]:
+    """State which moment a member is: that of the change, one so much later, or none before the one that it was."""
+    if change.how == "not-earlier":
+        if before is not None:
+            yield Member(path, "between", [before, None])
+    elif about.window is not None and change.how == "now":
+        yield Member(path, "between", about.window.bounds)
+    elif about.window is not None and seen is not MISSING:
+        yield Member(path, "between", about.window.later(float(change.value), change.until))
 
 
 def _valued(path: str, change: Change, seen: Any, about: KnownFacts) -> Iterator[Member]:
