@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.histories import ONE_ORDER, TimedExchange
-from kms_conformance.laws.asking import Ask, System, asked
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.laws.histories import History
 from kms_conformance.laws.linearizability import Fit
+from kms_conformance.laws.request import OperationRequest, System, request_of
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ class Concurrency:
         answers = self.case.at_once([self._client(thing, client, start) for client in clients])
         all_answers = [answer for client in answers for answer in client]
         for name in self.data["reads"]:
-            question = self._ask(name, thing)
-            if question is not None:
-                all_answers.append(self.system.ask(question))
+            request = self._request(name, thing)
+            if request is not None:
+                all_answers.append(self.system.send_request(request))
         for answer in all_answers:
             answer.not_judged()
         if all_answers[-1].reply is None:
@@ -147,31 +147,33 @@ class Concurrency:
         return self.system.history(seen, self._known)
 
     def _client(self, thing: Thing, client: Client, start: threading.Barrier) -> Callable[[], list[Answer]]:
-        questions = [(seconds, name, self._ask(name, thing)) for seconds, name in client]
+        requests = [(seconds, name, self._request(name, thing)) for seconds, name in client]
 
-        def ask() -> list[Answer]:
+        def send_all() -> list[Answer]:
             start.wait()
             answers = []
-            for seconds, name, question in questions:
-                if question is None:
+            for seconds, name, request in requests:
+                if request is None:
                     continue
                 if seconds and not self.case.is_one_by_one:
                     time.sleep(seconds)
-                answer = self.system.ask(question)
+                answer = self.system.send_request(request)
                 answers.append(answer)
                 for mark, path in self.recipes[name].get("note", {}).items():
                     if answer.ok:
                         thing.marks[mark] = answer[path]
             return answers
 
-        return ask
+        return send_all
 
-    def _ask(self, name: str, thing: Thing) -> Ask | None:
+    def _request(self, name: str, thing: Thing) -> OperationRequest | None:
         """Return the request of an operation, ``None`` where it is about what no answer has named."""
         recipe = self.recipes[name]
         if recipe.get("if", "") and recipe["if"] not in thing.marks:
             return None
-        return asked({member: value for member, value in recipe.items() if member != "note"}, thing.marks)
+        return request_of(
+            {member: value for member, value in recipe.items() if member != "note"}, thing.marks
+        )
 
     # --- what is found ----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,6 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
 from kms_conformance.laws.answers import of_answer, told
-from kms_conformance.laws.asking import Ask, System, asked
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
@@ -37,6 +36,7 @@ from kms_conformance.laws.expected import (
     of_probe,
     same,
 )
+from kms_conformance.laws.request import OperationRequest, System, request_of
 from kms_conformance.laws.snapshot import Look, ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
 from kms_conformance.laws.ways import Ways
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
@@ -112,13 +112,13 @@ class Effects:
     def _step(self, number: int, step: Mapping[str, Any], *, whole: bool) -> None:
         if not self._waited(step):
             return
-        asks, done, unlike = self._requests(number, step)
+        requests, done, unlike = self._requests(number, step)
         self._add_made(done)
         just_seen = {name: observed for name, observed in self.seen.items() if self._is_fresh(*name)}
-        self.before |= {one.ask.operation: just_seen for one in done}
-        names = ", ".join(dict.fromkeys(ask.operation for ask in asks))
-        self.rows = self._rows(asks, done)
-        named = frozenset(change["of"] for ask in asks for change in self._entry(ask)["changes"])
+        self.before |= {one.request.operation: just_seen for one in done}
+        names = ", ".join(dict.fromkeys(request.operation for request in requests))
+        self.rows = self._rows(requests, done)
+        named = frozenset(change["of"] for request in requests for change in self._entry(request)["changes"])
         look = Look(whole, brief=not self.system.case.context.thorough, named=named)
         self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
@@ -143,9 +143,9 @@ class Effects:
 
     def _requests(
         self, number: int, step: Mapping[str, Any]
-    ) -> tuple[list[Ask], list[CompletedOperation], str]:
+    ) -> tuple[list[OperationRequest], list[CompletedOperation], str]:
         """Send the requests of a step; return them, what succeeded, and the first that did not come out as the step says."""
-        asks: list[Ask] = []
+        requests: list[OperationRequest] = []
         done: list[CompletedOperation] = []
         unlike = ""
         for place, data in enumerate(step.get("all", [step])):
@@ -153,54 +153,62 @@ class Effects:
                 # What must be refused now follows from what was to be done before it.
                 break
             outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
-            usual = asked(data, self.prepared.marks)
+            usual = request_of(data, self.prepared.marks)
             found = self._found(usual, self._entry(usual))
-            ask = self.ways.other(usual, (number, place), self.prepared.marks, found)
-            answer, took = self._asked(ask)
-            if ask != usual and not answer.ok and outcome != "refused":
+            request = self.ways.other(usual, (number, place), self.prepared.marks, found)
+            answer, took = self._asked(request)
+            if request != usual and not answer.ok and outcome != "refused":
                 # Whether the other way is open is for the law of views; what follows builds on this step.
-                ask = usual
-                answer, took = self._asked(ask)
-            asks.append(ask)
+                request = usual
+                answer, took = self._asked(request)
+            requests.append(request)
             if "row" in data:
                 self._judge(data["row"], ExpectedAnswer((REFUSED,)), ObservedValue(answer, "", None))
             if answer.ok:
-                done.append(self._completed(ask, answer, took))
+                done.append(self._completed(request, answer, took))
             if outcome != "any" and answer.ok != (outcome == "done"):
-                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
-        return asks, done, unlike
+                unlike = unlike or f"{request.operation}: {answer.exchange.outcome}"
+        return requests, done, unlike
 
-    def _asked(self, ask: Ask) -> tuple[Answer, float]:
+    def _asked(self, request: OperationRequest) -> tuple[Answer, float]:
         """Send a request; return the answer and the seconds that it took."""
         started = time.monotonic()
-        return self.system.ask(ask).not_judged(), time.monotonic() - started
+        return self.system.send_request(request).not_judged(), time.monotonic() - started
 
-    def _rows(self, asks: Sequence[Ask], done: Sequence[CompletedOperation]) -> tuple[str, ...]:
+    def _rows(
+        self, requests: Sequence[OperationRequest], done: Sequence[CompletedOperation]
+    ) -> tuple[str, ...]:
         """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
-        of_asks = [self._entry(ask)["row"] for ask in asks]
+        of_requests = [self._entry(request)["row"] for request in requests]
         wanted = [one.entry["row"] for one in done] or [self.law["rows"]["refused"]]
         covered = self.system.case.info.covers
-        rows = [row for row in wanted if row in covered] or [row for row in of_asks if row in covered]
+        rows = [row for row in wanted if row in covered] or [row for row in of_requests if row in covered]
         return tuple(dict.fromkeys(rows)) or (self.law["rows"]["lasting"],)
 
-    def _entry(self, ask: Ask) -> Mapping[str, Any]:
+    def _entry(self, request: OperationRequest) -> Mapping[str, Any]:
         operations = self.law["operations"]
-        entry: Mapping[str, Any] = operations[ask.operation]
+        entry: Mapping[str, Any] = operations[request.operation]
         if "as" in entry:
-            entry = operations[entry["as"]["operations"][ask.query[entry["as"]["parameter"]]]]
+            entry = operations[entry["as"]["operations"][request.query[entry["as"]["parameter"]]]]
         return entry
 
-    def _completed(self, ask: Ask, answer: Answer, took: float) -> CompletedOperation:
-        entry = self._entry(ask)
+    def _completed(self, request: OperationRequest, answer: Answer, took: float) -> CompletedOperation:
+        entry = self._entry(request)
         needs_time = any(change["how"] == "now" for change in entry["changes"])
         ended = self.system.case.now() if needs_time else _NEVER
         return CompletedOperation(
-            ask, answer, entry, ended, timedelta(seconds=took), self._found(ask, entry), self.prepared.marks
+            request,
+            answer,
+            entry,
+            ended,
+            timedelta(seconds=took),
+            self._found(request, entry),
+            self.prepared.marks,
         )
 
-    def _found(self, ask: Ask, entry: Mapping[str, Any]) -> dict[str, Any]:
+    def _found(self, request: OperationRequest, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members of what a request addresses, as last seen."""
-        addressed = {str(value) for value in ask.path.values()}
+        addressed = {str(value) for value in request.path.values()}
         for (thing, number), observed in self.seen.items():
             if number or thing.resource != entry.get("addresses"):
                 continue

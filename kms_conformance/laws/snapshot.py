@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.asking import Ask, System
+from kms_conformance.laws.request import OperationRequest, System
 
 if TYPE_CHECKING:
     from kms_conformance.run.answer import Answer
@@ -115,12 +115,17 @@ def taken(
                 continue
             if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            ask = _ask(read, thing, after(thing))
-            name = (ask.operation, *sorted(ask.path.items()), *sorted(ask.query.items()), ask.identity)
+            request = _request(read, thing, after(thing))
+            name = (
+                request.operation,
+                *sorted(request.path.items()),
+                *sorted(request.query.items()),
+                request.identity,
+            )
             # A probe sends a body of its own, so it is never shared.
             key = (name, thing.id) if thing.body is not None else name
             if key not in answers:
-                answers[key] = system.ask(ask).not_judged()
+                answers[key] = system.send_request(request).not_judged()
             snapshot[thing, number] = _observed_value(
                 answers[key], read, thing, resources[thing.resource]["kind"]
             )
@@ -136,9 +141,9 @@ def _is_seldom(read: Mapping[str, Any], thing: Thing, *, alone: bool) -> bool:
     return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
 
 
-def _ask(read: Mapping[str, Any], thing: Thing, after: str) -> Ask:
+def _request(read: Mapping[str, Any], thing: Thing, after: str) -> OperationRequest:
     path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
-    return Ask(
+    return OperationRequest(
         operation=read["operation"],
         path=path,
         query=dict(read.get("query", {})),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kms_conformance.laws.answers import of_answer, told
-from kms_conformance.laws.asking import Ask
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.expected import KnownFacts
+from kms_conformance.laws.request import OperationRequest
 from kms_conformance.laws.snapshot import ObservedValue
 
 
@@ -20,8 +20,8 @@ def done(resource: dict[str, Any] | None, **entry: Any) -> CompletedOperation:
     body = None if resource is None else {"resources": [resource]}
     answer: Any = SimpleNamespace(exchange=SimpleNamespace(answer=SimpleNamespace(body=body)), ok=True)
     about = {"answer": {"at": "/resources/0", **entry}}
-    ask = Ask("deleteKey", path={"id": "one"})
-    return CompletedOperation(ask, answer, about, datetime.now(UTC), timedelta(), {}, {"key": "1"})
+    request = OperationRequest("deleteKey", path={"id": "one"})
+    return CompletedOperation(request, answer, about, datetime.now(UTC), timedelta(), {}, {"key": "1"})
 
 
 def stated(shown: dict[str, Any], *changes: Change, late: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import made_object
+from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.laws.snapshot import PreparedCase, Thing
 
 _DAY = 86_400
@@ -23,7 +23,7 @@ _TOTALS_AND_LISTS = ("keys_total", "keys_everywhere_total", "key_rings", "instan
 class CasePreparation:
     """Makes the things of a case of the law of effects."""
 
-    def __init__(self, kms: Asking, subject: Mapping[str, Any]) -> None:
+    def __init__(self, kms: KeyProtectOperations, subject: Mapping[str, Any]) -> None:
         """Take what the case asks for: ``kind``, ``state``, ``versions``, and more things by ``with``."""
         self.kms, self.subject = kms, subject
         self.more: list[str] = subject.get("with", [])
@@ -107,7 +107,7 @@ class CasePreparation:
             shown |= {"aliases": aliases}
         self._watch(key, aliases, wrapped, shown, closed=state in {"suspended", "destroyed"})
 
-    def _key(self, inside: Asking, kind: str, **members: Any) -> Key:
+    def _key(self, inside: KeyProtectOperations, kind: str, **members: Any) -> Key:
         makers = {
             "root-generated": inside.create_root_key,
             "root-imported": inside.import_root_key,
