@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.snapshot import Thing, flat
+from kms_conformance.laws.snapshot import ObservedResource, flat
 
 if TYPE_CHECKING:
     from kms_conformance.laws.request import OperationRequest
@@ -96,7 +96,9 @@ class CompletedOperation:
             for name, wanted in when.items()
         )
 
-    def of(self, thing: Thing, members: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[Change]:
+    def of(
+        self, thing: ObservedResource, members: Mapping[str, Any], resources: Mapping[str, Any]
+    ) -> Iterator[Change]:
         """Give the changes that hold for a thing, which has these members."""
         is_list = resources[thing.resource]["kind"] == "list"
         shown = resources[thing.resource].get("shows")
@@ -119,7 +121,7 @@ class CompletedOperation:
                 data["how"], member, value, named, entry, data.get("place", ""), data.get("having", "")
             )
 
-    def _named(self, which: str, thing: Thing, *, is_list: bool, member: str | None) -> str | None:
+    def _named(self, which: str, thing: ObservedResource, *, is_list: bool, member: str | None) -> str | None:
         """Return which entry of a thing is meant (``""`` the thing itself, or any), ``None`` where it is another thing."""
         if which == "every":
             return ""

@@ -42,7 +42,7 @@ AGAIN = 8
 
 
 @dataclass(slots=True)
-class Thing:
+class ConcurrentSubject:
     """One thing that is asked at once: what data calls ``{name}``, and the evidence of its making."""
 
     marks: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Thing:
 class ConcurrencySystem(System, Protocol):
     """A system whose things are asked at once."""
 
-    def things(self, what: str, number: int) -> Iterator[Thing]:
+    def things(self, what: str, number: int) -> Iterator[ConcurrentSubject]:
         """Make so many things of a kind; the case is inconclusive when that fails."""
 
     def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
@@ -96,7 +96,7 @@ class Concurrency:
                 raise Inconclusive(f"no order of {len(history.timed)} requests was found in {PATIENCE:g} s")
             self._state([history.seen(one.id) for one in history.timed])
 
-    def _things(self, number: int) -> Iterator[Thing]:
+    def _things(self, number: int) -> Iterator[ConcurrentSubject]:
         return self.system.things(self.data["thing"], number)
 
     # --- what is asked when -----------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Concurrency:
 
     # --- one try ----------------------------------------------------------------------------------------------------
 
-    def _history(self, thing: Thing, clients: Sequence[Client]) -> History[Any, Any, Any]:
+    def _history(self, thing: ConcurrentSubject, clients: Sequence[Client]) -> History[Any, Any, Any]:
         """Let the clients ask, read the thing, and return all that was asked and answered."""
         ahead, unsure = clock(self.case) if thing.ahead is None else (thing.ahead, thing.unsure)
         # A case that sends one request after the other waits for nobody.
@@ -146,7 +146,9 @@ class Concurrency:
         self.unsure = max(self.unsure, unsure, thing.unsure)
         return self.system.history(seen, self._known)
 
-    def _client(self, thing: Thing, client: Client, start: threading.Barrier) -> Callable[[], list[Answer]]:
+    def _client(
+        self, thing: ConcurrentSubject, client: Client, start: threading.Barrier
+    ) -> Callable[[], list[Answer]]:
         requests = [(seconds, name, self._request(name, thing)) for seconds, name in client]
 
         def send_all() -> list[Answer]:
@@ -166,7 +168,7 @@ class Concurrency:
 
         return send_all
 
-    def _request(self, name: str, thing: Thing) -> OperationRequest | None:
+    def _request(self, name: str, thing: ConcurrentSubject) -> OperationRequest | None:
         """Return the request of an operation, ``None`` where it is about what no answer has named."""
         recipe = self.recipes[name]
         if recipe.get("if", "") and recipe["if"] not in thing.marks:

@@ -19,7 +19,7 @@ from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
-from kms_conformance.laws.answers import of_answer, told
+from kms_conformance.laws.answers import of_answer, shown_in_answer
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
@@ -37,7 +37,15 @@ from kms_conformance.laws.expected import (
     same,
 )
 from kms_conformance.laws.request import OperationRequest, System, request_of
-from kms_conformance.laws.snapshot import Look, ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
+from kms_conformance.laws.snapshot import (
+    Look,
+    ObservedResource,
+    ObservedValue,
+    PreparedCase,
+    Snapshot,
+    flat,
+    taken,
+)
 from kms_conformance.laws.ways import Ways
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
 
@@ -79,13 +87,13 @@ class Effects:
             self.prepared.things = [
                 thing for thing in self.prepared.things if thing.owners or not thing.seldom
             ]
-        self.known: dict[tuple[Thing, str], list[Any]] = {}
+        self.known: dict[tuple[ObservedResource, str], list[Any]] = {}
         self.failure: ConformanceFailure | None = None
         self.rows: tuple[str, ...] = ()
         self.seen: Snapshot = {}
         self.before: dict[str, Snapshot] = {}
-        self.last: set[tuple[Thing, int]] = set()
-        self.done_since: dict[Thing, list[str]] = {}
+        self.last: set[tuple[ObservedResource, int]] = set()
+        self.done_since: dict[ObservedResource, list[str]] = {}
         self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
         self.is_unsettled = False
         """Whether a change that may show late was not waited for: from then on what may be late is not judged."""
@@ -240,7 +248,9 @@ class Effects:
                 ]
                 if subjects and name not in in_lists:
                     marks = {**self.prepared.marks, **dict.fromkeys(subjects, made)}
-                    self.prepared.things.append(Thing(name, str(made), marks, frozenset({str(made)})))
+                    self.prepared.things.append(
+                        ObservedResource(name, str(made), marks, frozenset({str(made)}))
+                    )
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -273,17 +283,17 @@ class Effects:
                     values += [value] if value not in values else []
 
     def _taken(self, after: list[str], look: Look) -> Snapshot:
-        def told(thing: Thing) -> str:
+        def step_text(thing: ObservedResource) -> str:
             words = [*self.done_since.get(thing, ()), *after]
             return words[0] if words[0] == _AT_FIRST else f"after {', '.join(words)}"
 
-        return taken(self.system, self.resources, self.prepared.things, look, told)
+        return taken(self.system, self.resources, self.prepared.things, look, step_text)
 
-    def _reads(self, thing: Thing) -> Sequence[Mapping[str, Any]]:
+    def _reads(self, thing: ObservedResource) -> Sequence[Mapping[str, Any]]:
         reads: Sequence[Mapping[str, Any]] = self.resources[thing.resource]["reads"]
         return reads
 
-    def _is_fresh(self, thing: Thing, number: int) -> bool:
+    def _is_fresh(self, thing: ObservedResource, number: int) -> bool:
         """Tell whether a thing was as it was seen last when the last operations began.
 
         Objects change with nearly every operation; a list or a probe that was passed over has not been named since.
@@ -309,7 +319,7 @@ class Effects:
     def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
         """State how the answer of an operation shows its thing; of several requests the order of effects is not known."""
         for one in done if len(done) == 1 else ():
-            observed = told(one)
+            observed = shown_in_answer(one)
             if observed is None:
                 continue
             names = {str(one.value("$answer/resources/0/id")), *one.addressed}
@@ -318,7 +328,7 @@ class Effects:
                 thing for thing in self.prepared.things if thing.resource == resource and thing.owners & names
             ]
             earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
-            for thing in found or [Thing("", "")]:
+            for thing in found or [ObservedResource("", "")]:
                 changes = list(one.of(thing, self._members(thing), self.resources)) if found else []
                 known = self._about(thing, 0, done) if found else KnownFacts()
                 late = frozenset(
@@ -385,7 +395,11 @@ class Effects:
                 )
 
     def _charged(
-        self, thing: Thing, number: int, changes: Sequence[Change], done: Sequence[CompletedOperation]
+        self,
+        thing: ObservedResource,
+        number: int,
+        changes: Sequence[Change],
+        done: Sequence[CompletedOperation],
     ) -> tuple[str, ...]:
         """Return the rows that a deviation breaks: of the last operations, unless it may have come before them."""
         rows = self.law["rows"]
@@ -394,13 +408,13 @@ class Effects:
         is_older = (thing, number) in self.seen and (thing, number) not in self.last
         return (rows["lasting"],) if is_older and not changes else self.rows
 
-    def _members(self, thing: Thing) -> dict[str, Any]:
+    def _members(self, thing: ObservedResource) -> dict[str, Any]:
         observed = self.seen.get((thing, 0))
         return flat(observed.value) if observed else {}
 
     def _stated(
         self,
-        thing: Thing,
+        thing: ObservedResource,
         number: int,
         observations: tuple[ObservedValue | None, ObservedValue],
         changes: Sequence[Change],
@@ -421,7 +435,7 @@ class Effects:
         token = self.system.case.context.redactor.remember(str(thing.value), "secret")
         return of_probe(before, after, changes, token)
 
-    def _about(self, thing: Thing, number: int, done: Sequence[CompletedOperation]) -> KnownFacts:
+    def _about(self, thing: ObservedResource, number: int, done: Sequence[CompletedOperation]) -> KnownFacts:
         resource = self.resources[thing.resource]
         read = self._reads(thing)[number]["operation"]
         shown = self.resources.get(resource.get("shows", ""), {})
@@ -445,7 +459,7 @@ class Effects:
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
         return KnownFacts(never, window, perhaps, earlier)
 
-    def _readable(self, thing: Thing, seen: Snapshot) -> bool:
+    def _readable(self, thing: ObservedResource, seen: Snapshot) -> bool:
         """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""
         states = self.resources[thing.resource].get("readable")
         if states is None:
@@ -456,12 +470,12 @@ class Effects:
                 return all(members.get(name) in values for name, values in states.items() if name in members)
         return True
 
-    def _late(self, thing: Thing, changes: Sequence[Change]) -> float:
+    def _late(self, thing: ObservedResource, changes: Sequence[Change]) -> float:
         """Return how many seconds late what has changed may show; 0 where nothing of the kind has changed."""
         late = self._may_be_late(thing)
         return max((late.get(change.member, 0.0) for change in changes), default=0.0)
 
-    def _may_be_late(self, thing: Thing) -> dict[str, float]:
+    def _may_be_late(self, thing: ObservedResource) -> dict[str, float]:
         """Return the members of a thing that may show a change late, and how many seconds."""
         resource = self.resources[thing.resource]
         shown = self.resources.get(resource.get("shows", ""), {})

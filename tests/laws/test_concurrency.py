@@ -17,7 +17,7 @@ from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.judging.judge import judge
 from kms_conformance.laws import concurrency
-from kms_conformance.laws.concurrency import Concurrency, Thing
+from kms_conformance.laws.concurrency import Concurrency, ConcurrentSubject
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.histories import History
 from kms_conformance.laws.request import OperationRequest
@@ -53,7 +53,7 @@ class Numbers:
             return state + 1
         return state if answer in {None, state} else None
 
-    def wrong(self, state: int, operation: str, answer: int | None) -> str:
+    def mismatch(self, state: int, operation: str, answer: int | None) -> str:
         """Return what is wrong."""
         return f"expected {state}"
 
@@ -113,11 +113,11 @@ class System:
         self.number, self.made = 0, 0
         self._ids, self._lock = itertools.count(1), threading.Lock()
 
-    def things(self, what: str, number: int) -> Iterator[Thing]:
+    def things(self, what: str, number: int) -> Iterator[ConcurrentSubject]:
         """Begin anew for each try."""
         for _ in range(number):
             self.number, self.made = 0, self.made + 1
-            yield Thing()
+            yield ConcurrentSubject()
 
     def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return a history of numbers."""

@@ -10,7 +10,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.evidence.members import pick
-from kms_conformance.laws.concurrency import Thing, clock
+from kms_conformance.laws.concurrency import ConcurrentSubject, clock
 
 _SETTLED = 31
 _PURGEABLE = 4 * 3600 + 60
@@ -26,7 +26,7 @@ class Maker:
     why: str = ""
 
 
-def things(kms: KeyProtectOperations, what: str, number: int) -> Iterator[Thing]:
+def things(kms: KeyProtectOperations, what: str, number: int) -> Iterator[ConcurrentSubject]:
     """Make things of a kind; those that are waited for are made first and waited for once."""
     maker = MAKERS[what]
     kms.demand_no_inherited_policies()
@@ -42,13 +42,13 @@ def things(kms: KeyProtectOperations, what: str, number: int) -> Iterator[Thing]
     yield from things
 
 
-def _made(kms: KeyProtectOperations, maker: Maker, ahead: float, unsure: float) -> Thing:
+def _made(kms: KeyProtectOperations, maker: Maker, ahead: float, unsure: float) -> ConcurrentSubject:
     before = len(kms.case.exchanges)
     marks = maker.make(kms)
     for name in ("key", "other"):
         if name in marks:
             kms.case.clean_up.append(partial(_remove_survivor, kms, str(marks[name])))
-    return Thing(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]], unsure)
+    return ConcurrentSubject(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]], unsure)
 
 
 def _remove_survivor(kms: KeyProtectOperations, key: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.listed import made_object
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
-from kms_conformance.laws.snapshot import PreparedCase, Thing
+from kms_conformance.laws.snapshot import ObservedResource, PreparedCase
 
 _DAY = 86_400
 _HOUR = 3_600
@@ -61,11 +61,15 @@ class CasePreparation:
             self._adapter()
         if "import-token" in self.more:
             kms.create_import_token(expiration=900, maxAllowedRetrievals=50).needed()
-            self.prepared.things.append(Thing("import_token", "", {}))
+            self.prepared.things.append(ObservedResource("import_token", "", {}))
         if "instance" in self.more:
-            self.prepared.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
+            self.prepared.things += [
+                ObservedResource(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS
+            ]
         if self._has("kmip") and ("instance" in self.more or "kmip" in self.more):
-            self.prepared.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
+            self.prepared.things.append(
+                ObservedResource("kmip_adapters", "", {}, seldom="kmip" not in self.more)
+            )
         return self.prepared
 
     def _later(self, seconds: float) -> str:
@@ -184,19 +188,23 @@ class CasePreparation:
         if bystander and not self.is_wide:
             names = [name for name in names if name not in rare]
         self.prepared.things += [
-            Thing(
+            ObservedResource(
                 name, key.id, marks, owners, bystander, name in rare, value=shown if name == "key" else None
             )
             for name in names
         ]
         self.prepared.things += [
-            Thing("alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0)
+            ObservedResource(
+                "alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0
+            )
             for turn, alias in enumerate(aliases if self.is_wide else aliases[:1])
         ]
         for turn, (plaintext, ciphertext) in enumerate(wrapped, 1):
             body = {"ciphertext": ciphertext}
             name = f"{key.id}/{turn}"
-            one = Thing("ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed)
+            one = ObservedResource(
+                "ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed
+            )
             self.prepared.things.append(one)
 
     # --- beside it ------------------------------------------------------------------------------------------------
@@ -227,12 +235,16 @@ class CasePreparation:
             marks[f"{name}_id"] = shown
             owners = frozenset({marks[name], shown})
             self.prepared.things.append(
-                Thing("kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
+                ObservedResource(
+                    "kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1
+                )
             )
             if self.target.control_url:
                 if turn == 0:
                     marks["object"] = made_object(kms, marks[name])
                 self.prepared.things.append(
-                    Thing("kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
+                    ObservedResource(
+                        "kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1
+                    )
                 )
         marks["pem"] = kms.client_certificate()

@@ -12,7 +12,7 @@ from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOpera
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
 from kms_conformance.adapters.key_protect.laws.rich import CasePreparation
 from kms_conformance.judging.histories import TimedExchange
-from kms_conformance.laws.concurrency import Thing
+from kms_conformance.laws.concurrency import ConcurrentSubject
 from kms_conformance.laws.histories import History
 from kms_conformance.laws.request import Subjects
 from kms_conformance.laws.snapshot import PreparedCase
@@ -25,7 +25,7 @@ class KeyProtectLaws(KeyProtectOperations):
         """Make the subjects of this name."""
         return {**LISTED, **OWNED, **LIMITED}[what](self)
 
-    def things(self, what: str, number: int) -> Iterator[Thing]:
+    def things(self, what: str, number: int) -> Iterator[ConcurrentSubject]:
         """Make so many things of a kind."""
         return concurrency.things(self, what, number)
 

@@ -330,6 +330,6 @@ def newer_form(action: str | None) -> str | None:
 def unknown_action(attempt: Attempt) -> Outcome:
     """POST /keys/{id} without an action that exists."""
     rules, _ = begin(attempt)
-    wrong: frozenset[Refusal] = QUERY | refusals((404, 405))
-    rules.broken(wrong)
+    refused: frozenset[Refusal] = QUERY | refusals((404, 405))
+    rules.broken(refused)
     return attempt.answer(rules, _DONE)

@@ -208,11 +208,11 @@ def needs_state(
     ``doubtful`` are states of which the sources disagree or only guess.
     """
     states = attempt.states(key)
-    wrong = DELETED if DESTROYED in states else STATE
+    refused = DELETED if DESTROYED in states else STATE
     if not states & (allowed | doubtful):
-        rules.broken(wrong)
+        rules.broken(refused)
     elif not states <= allowed:
-        rules.perhaps("state", wrong)
+        rules.perhaps("state", refused)
 
 
 def begin(attempt: Attempt) -> tuple[Rules, Key | None]:

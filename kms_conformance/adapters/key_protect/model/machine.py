@@ -95,7 +95,7 @@ class Observed:
     """A state after an answer, and what was wrong with the answer; the state is the one before where anything was."""
 
     state: Instance
-    wrong: tuple[str, ...] = ()
+    mismatches: tuple[str, ...] = ()
 
 
 def apply(state: Instance, operation: Operation, now: float) -> Outcome:
@@ -126,9 +126,9 @@ def apply(state: Instance, operation: Operation, now: float) -> Outcome:
 def observe(state: Instance, operation: Operation, now: float, answer: Answer) -> Observed:
     """Return the state after an answer, with what it shows of the service's choices, or what is wrong with it."""
     prediction, after = apply(state, operation, now)
-    wrong = prediction.disagreements(answer)
-    if wrong:
-        return Observed(state, tuple(wrong))
+    mismatches = prediction.disagreements(answer)
+    if mismatches:
+        return Observed(state, tuple(mismatches))
     if answer.refused:
         return Observed(_purged(state, operation, now, answer))
     return Observed(learned(after, prediction, answer))
