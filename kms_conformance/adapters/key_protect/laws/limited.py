@@ -50,11 +50,11 @@ def ring(kms: KeyProtectOperations) -> Subjects:
     return Subjects(marks=_names(kms) | {"ring": kms.new_ring()})
 
 
-def parcels(kms: KeyProtectOperations) -> Subjects:
+def wrapped_materials(kms: KeyProtectOperations) -> Subjects:
     """Pack material of each size, and of seven keys, for one import token that was fetched once."""
     token = kms.import_token()
-    sizes = [kms.parcel(token, kms.key_material(size)).members() for size in _AES_KEYS]
-    imports = [kms.parcel(token, kms.key_material()).members() for _ in range(_IMPORTS)]
+    sizes = [kms.wrap_for_import(token, kms.key_material(size)).members() for size in _AES_KEYS]
+    imports = [kms.wrap_for_import(token, kms.key_material()).members() for _ in range(_IMPORTS)]
     return Subjects(marks=_names(kms) | {"sizes": sizes, "imports": imports})
 
 
@@ -84,7 +84,7 @@ MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "imported-keys": imported_keys,
     "key-with-aliases": key_with_aliases,
     "empty-ring": ring,
-    "parcels": parcels,
+    "parcels": wrapped_materials,
     "key-under-two": key_under_two,
     "kmip-key": kmip_key,
 }

@@ -123,9 +123,11 @@ class CasePreparation:
         else:
             material = self.kms.key_material()
             token = self.kms.import_token()
-            parcel = inside.parcel(token, str(material))
-            self.prepared.marks["parcel"] = inside.parcel(token, str(self.kms.key_material())).members()
-            made = inside.create_root_key(**members, **parcel.members())
+            wrapped = inside.wrap_for_import(token, str(material))
+            self.prepared.marks["parcel"] = inside.wrap_for_import(
+                token, str(self.kms.key_material())
+            ).members()
+            made = inside.create_root_key(**members, **wrapped.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
             self.prepared.marks["own_material"] = key.material

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from kms_conformance.adapters.key_protect.actions import ACTION
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import ROOT
-from kms_conformance.adapters.key_protect.material import Parcel
+from kms_conformance.adapters.key_protect.material import WrappedMaterial
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
@@ -291,25 +291,25 @@ class ByImportToken(UnderView):
         if request.method != "POST" or not isinstance(request.body, dict):
             return None
         if request.path.endswith("/actions/rotate"):
-            parcel = self._packed(request.body)
-            return None if parcel is None else replace(request, body={**request.body, **parcel.members()})
+            wrapped = self._packed(request.body)
+            return None if wrapped is None else replace(request, body={**request.body, **wrapped.members()})
         match request.body:
             case {"resources": [{"extractable": False} as resource]} if request.path == "/keys":
-                parcel = self._packed(resource)
-                if parcel is None:
+                wrapped = self._packed(resource)
+                if wrapped is None:
                     return None
                 return replace(
-                    request, body={**request.body, "resources": [{**resource, **parcel.members()}]}
+                    request, body={**request.body, "resources": [{**resource, **wrapped.members()}]}
                 )
         return None
 
-    def _packed(self, members: Mapping[str, Any]) -> Parcel | None:
+    def _packed(self, members: Mapping[str, Any]) -> WrappedMaterial | None:
         material = members.get("payload")
         is_plain = isinstance(material, Secret) and "iv" not in members and "encryptedNonce" not in members
         if not is_plain or len(str(material)) not in _AES_LENGTHS or not self.is_usual_caller:
             return None
         usual = KeyProtect(self.case)
-        return usual.parcel(usual.import_token(), str(material))
+        return usual.wrap_for_import(usual.import_token(), str(material))
 
 
 VIEWS: Mapping[str, type[UnderView]] = {
