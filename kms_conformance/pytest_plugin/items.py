@@ -10,6 +10,7 @@ import pytest
 
 from kms_conformance.contract.case_index import prefix_of
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.outputs.allure import add_steps
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.system import systems
 
@@ -165,6 +166,4 @@ def finding_lines(finding: Finding) -> str:
 def report_to_allure(item: pytest.Item, result: CaseResult) -> None:
     """Where allure-pytest writes too, give it the case's steps and true times."""
     if item.config.getoption("allure_report_dir", None):
-        from kms_conformance.outputs.allure import add_steps  # noqa: PLC0415 - inert sessions stay light
-
         add_steps(item, result)

@@ -14,6 +14,7 @@ from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs import write_all
 from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
@@ -215,8 +216,6 @@ class State:
             self._tidy()
             self.run = self.session.outcome()
             if self._report_dir is not None:
-                from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
-
                 try:
                     write_all(self.run, self._report_dir)
                     self._leave_shard(self.run, self._report_dir)

@@ -9,6 +9,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from kms_conformance.redaction.redactor import Secret
 
 IV_BYTES = 12
@@ -49,16 +53,11 @@ def pack(material: str, public_key: str, nonce: str, iv: bytes) -> WrappedMateri
 
 def seal_nonce(material: str, nonce: str, iv: bytes) -> Secret:
     """Encrypt a token's nonce under the key material: AES-GCM, no AAD, the tag behind the ciphertext."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - most runs start without it
-
     sealed = AESGCM(base64.b64decode(material)).encrypt(iv, base64.b64decode(nonce), None)
     return Secret(base64.b64encode(sealed).decode())
 
 
 def _oaep(material: bytes, public_key: bytes) -> bytes:
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - most runs start without it
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415 - most runs start without it
-
     load = (
         serialization.load_pem_public_key
         if public_key.lstrip().startswith(b"-----")
