@@ -122,7 +122,7 @@ def judge_endpoint(
         if target is not None and target.in_clear:
             click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
         if plan:
-            sys.exit(tell_plan(session, arguments))
+            sys.exit(print_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
         shown = Shown("none" if quiet and progress == "lines" else progress, quiet, write_baseline, metrics)
@@ -205,7 +205,7 @@ def planned(session: Session, arguments: list[str]) -> tuple[Plan, int]:
     return plan_of(session, state.chosen), code
 
 
-def tell_plan(session: Session, arguments: list[str]) -> int:
+def print_plan(session: Session, arguments: list[str]) -> int:
     """Print what a run would do; return the exit code."""
     plan, code = planned(session, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:

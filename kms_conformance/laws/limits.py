@@ -13,8 +13,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from kms_conformance.laws.asking import System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.request import System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
 
@@ -129,7 +129,7 @@ class Limits:
             return  # it asks about something that was not made: its creation was refused, and judged
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
         row = step.get("row", self.row)
-        answer = self.system.ask(asked(request, self.marks))
+        answer = self.system.send_request(request_of(request, self.marks))
         if step.get("expect") != "refusal":
             answer.succeeds(requirement=row)
             self.marks |= {name: answer[path] for name, path in step.get("note", {}).items()}

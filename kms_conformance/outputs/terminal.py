@@ -147,7 +147,7 @@ def _others(run: Run, width: int) -> list[_Line]:
     lines = [
         _Line(shorten(one_line(entry.message), 2 * WIDTH), "failed", 0)
         for entry in run.baseline
-        if entry.wrong
+        if entry.breaks_run
     ]
     lines += [
         _Line(shorten(f"accepted {one_line(case.id)}: {one_line(run.accepted[case.id])}", width), "name", 8)

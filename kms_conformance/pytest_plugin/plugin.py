@@ -18,7 +18,7 @@ from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
-from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
+from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, report_to_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
@@ -161,7 +161,7 @@ class State:
         if result is None:
             pytest.fail("the case was lost", pytrace=False)  # why is in the report
         pyfuncitem.stash[RESULT] = result
-        tell_pytest(result, self.session.accepts(result))
+        report_to_pytest(result, self.session.accepts(result))
         return True
 
     def _show_waiting(self, number: int, until: float) -> None:

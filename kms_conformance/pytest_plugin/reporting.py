@@ -10,7 +10,7 @@ import pytest
 
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, tell_allure
+from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, report_to_allure
 from kms_conformance.run.session import Session
 
 
@@ -45,7 +45,7 @@ class Reporting:
             if self._worker:
                 report.kms_case = to_document(result)
                 report.kms_secrets = json.dumps(self._get_session().new_secrets())
-            tell_allure(item, result)
+            report_to_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
             self._get_session().went_wrong(f"{item.name} could not be set up or torn down", if_first=True)

@@ -28,7 +28,7 @@ from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
 from kms_conformance.run.jobs import jobs_for
-from kms_conformance.run.journal import Journal, Thing
+from kms_conformance.run.journal import Journal, JournalEntry
 from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
@@ -327,7 +327,7 @@ class Session:
         if self._has_foreign_secrets:
             for result in self.results.values():
                 self._record.case_finished(scrubbed(result, self._clean))
-        self._tell_outage()
+        self._report_outage()
         found = circumstances(self._traffic.document(), self._all_roles(), self.left)
         found["command_line"] = command_line(self.options.command_line, self._clean)
         return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
@@ -354,7 +354,7 @@ class Session:
         told = (self._gone_elsewhere, *(context.client.presence.gone for context in self._contexts.values()))
         return min(filter(None, told), default=0.0)
 
-    def _tell_outage(self) -> None:
+    def _report_outage(self) -> None:
         """Note that an endpoint went away for good, and how many cases that touched."""
         gone = self._gone()
         if not gone:
@@ -379,9 +379,9 @@ class Session:
 
     # --- what runs have left --------------------------------------------------------------------------------------
 
-    def left_behind(self) -> list[Thing]:
+    def left_behind(self) -> list[JournalEntry]:
         """Return what dead runs have left on this target, newest first."""
-        return [thing for _, thing in abandoned(self._all())]
+        return [entry for _, entry in abandoned(self._all())]
 
     def living(self) -> list[str]:
         """Return the runs that are at work with this journal."""
@@ -389,15 +389,15 @@ class Session:
         assert self._journal is not None
         return self._journal.living()
 
-    def named_like_ours(self) -> list[Thing]:
+    def named_like_ours(self) -> list[JournalEntry]:
         """Return what bears a name that only this suite gives, whether the journal knows it or not."""
-        return [thing for _, thing in named_like_ours(self._all(), self.target.instance)]
+        return [entry for _, entry in named_like_ours(self._all(), self.target.instance)]
 
-    def put_right(self, things: Collection[Thing]) -> list[str]:
+    def put_right(self, things: Collection[JournalEntry]) -> list[str]:
         """Remove things, or put them back as they were; return a line for each that resists."""
         contexts = {context.contract.id: context for context in self._all()}
         return put_right(
-            [(contexts[owner_of(thing)], thing) for thing in things if owner_of(thing) in contexts]
+            [(contexts[owner_of(entry)], entry) for entry in things if owner_of(entry) in contexts]
         )
 
     def recover(self) -> list[str]:

@@ -15,7 +15,7 @@ IV_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class WrappedMaterial:
     """Key material packed for an import token: the members that an import or a rotation sends."""
 
     payload: Secret
@@ -33,12 +33,12 @@ class Parcel:
         }
 
 
-def pack(material: str, public_key: str, nonce: str, iv: bytes) -> Parcel:
+def pack(material: str, public_key: str, nonce: str, iv: bytes) -> WrappedMaterial:
     """Pack base64 key material for the token whose public key (base64 of PEM or DER) and nonce are given.
 
     Raises :class:`ValueError` when the public key or the nonce cannot be read.
     """
-    return Parcel(
+    return WrappedMaterial(
         payload=Secret(
             base64.b64encode(_oaep(base64.b64decode(material), base64.b64decode(public_key))).decode()
         ),

@@ -153,7 +153,7 @@ def test_killed_run_is_recovered(reference: Server, instance: str, tmp_path: Pat
     assert tke.kms_create_root_key().status == 400
     session.close()
     again, later = opened(target, tmp_path / "journal.sqlite")
-    assert [thing.kind for thing in later.left_behind()] == ["hpcs_tke:unit"]
+    assert [entry.kind for entry in later.left_behind()] == ["hpcs_tke:unit"]
     assert later.recover() == []
     assert later.left_behind() == []
     assert again.any_unit().look()["administrators"] == []
@@ -171,7 +171,7 @@ def test_lost_answers_are_looked_for(reference: Server, instance: str, tmp_path:
     with sqlite3.connect(tmp_path / "journal.sqlite") as file:
         file.execute("UPDATE things SET state = 'intended', ref = '' WHERE kind = 'hpcs_tke:key'")
     file.close()
-    assert {thing.state for thing in journal.left_over() if thing.kind == "hpcs_tke:key"} == {"intended"}
+    assert {entry.state for entry in journal.left_over() if entry.kind == "hpcs_tke:key"} == {"intended"}
     session.close()
     again, later = opened(target, tmp_path / "journal.sqlite")
     assert later.recover() == []
