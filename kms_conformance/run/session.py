@@ -54,7 +54,7 @@ class Session:
     def __init__(self, options: Options, target: Target | None = None) -> None:
         self.options = options.settled()
         self._reference: EmbeddedReference | None = None
-        self._target = target
+        self._target, self._is_settled = target, False
         if target is None:
             self._reference = EmbeddedReference(
                 edition=options.edition, defects=options.defects, variations=options.variations
@@ -84,12 +84,14 @@ class Session:
     def target(self) -> Target:
         """The target; the first call waits for the embedded reference where there is one."""
         with self._lock:
-            if self._target is None:
-                assert self._reference is not None
-                self._target = self._reference.target()
-            if self.options.max_wait is not None:
-                self._target = replace(self._target, max_wait=self.options.max_wait)
-            self._target = self._target.in_mode(self.options.mode)
+            if self._target is None or not self._is_settled:
+                if self._target is None:
+                    assert self._reference is not None
+                    self._target = self._reference.target()
+                if self.options.max_wait is not None:
+                    self._target = replace(self._target, max_wait=self.options.max_wait)
+                self._target = self._target.in_mode(self.options.mode)
+                self._is_settled = True
             return self._target
 
     def check(self) -> dict[str, Exchange]:
