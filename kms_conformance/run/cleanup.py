@@ -116,11 +116,21 @@ def _after_a_while(resists: Sequence[tuple[Context, Thing]]) -> dict[int, str]:
     return came
 
 
-def put_back_shared(context: Context, instance: str) -> None:
-    """Put back what dead runs have changed on a whole instance; the caller holds it alone."""
+def put_back_shared(context: Context, instance: str, *, held: bool) -> None:
+    """Put back what dead runs have changed on a whole instance; ``held``: the caller holds it alone."""
+    for owner, thing in _abandoned_shared(context, instance):
+        undo(owner, thing, held=held)
+
+
+def holds_shared(context: Context, instance: str) -> bool:
+    """Tell whether dead runs have changed something on a whole instance that nobody has put back yet."""
+    return any(True for _ in _abandoned_shared(context, instance))
+
+
+def _abandoned_shared(context: Context, instance: str) -> Iterator[tuple[Context, Thing]]:
     for owner, thing in abandoned([context]):
         if thing.instance == instance and _kind(thing) in context.contract.system.shared:
-            undo(owner, thing, held=True)
+            yield owner, thing
 
 
 def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
