@@ -111,7 +111,7 @@ class Limits:
     ) -> Iterator[dict[str, Any]]:
         case = self.system.case
         made_before = len(case.clean_up)
-        requests = [partial(self.system.ask, asked(step, marks)) for marks in each]
+        requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
         answers = case.at_once(requests, alike=True)
         case.clean_up_at_once(made_before)
         # The order in which they left, as who judges the transcript again has it.
