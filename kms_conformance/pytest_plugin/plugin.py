@@ -114,7 +114,7 @@ class State:
                 prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
             if not self._worker and self._progress_reporter is None:
-                self.session.check()
+                self.session.check(mends=not session.config.option.collectonly)
                 if not session.config.option.collectonly:
                     for line in self.session.recover():
                         tell(f"could not remove what a killed run has left: {line}")

@@ -116,11 +116,21 @@ def _after_a_while(resists: Sequence[tuple[Context, JournalEntry]]) -> dict[int,
     return came
 
 
-def put_back_shared(context: Context, instance: str) -> None:
-    """Put back what dead runs have changed on a whole instance; the caller holds it alone."""
+def put_back_shared(context: Context, instance: str, *, held: bool) -> None:
+    """Put back what dead runs have changed on a whole instance; ``held``: the caller holds it alone."""
+    for owner, entry in _abandoned_shared(context, instance):
+        undo(owner, entry, held=held)
+
+
+def holds_shared(context: Context, instance: str) -> bool:
+    """Tell whether dead runs have changed something on a whole instance that nobody has put back yet."""
+    return any(True for _ in _abandoned_shared(context, instance))
+
+
+def _abandoned_shared(context: Context, instance: str) -> Iterator[tuple[Context, JournalEntry]]:
     for owner, entry in abandoned([context]):
         if entry.instance == instance and _kind(entry) in context.contract.system.shared:
-            undo(owner, entry, held=True)
+            yield owner, entry
 
 
 def undo(context: Context, entry: JournalEntry, *, held: bool = False) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.errors import PreflightRefusedError
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
@@ -20,7 +21,15 @@ from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.circumstances import circumstances, command_line
-from kms_conformance.run.cleanup import abandoned, named_like_ours, own, owner_of, put_right
+from kms_conformance.run.cleanup import (
+    abandoned,
+    holds_shared,
+    named_like_ours,
+    own,
+    owner_of,
+    put_back_shared,
+    put_right,
+)
 from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
@@ -54,7 +63,7 @@ class Session:
     def __init__(self, options: Options, target: Target | None = None) -> None:
         self.options = options.settled()
         self._reference: EmbeddedReference | None = None
-        self._target = target
+        self._target, self._is_settled = target, False
         if target is None:
             self._reference = EmbeddedReference(
                 edition=options.edition, defects=options.defects, variations=options.variations
@@ -84,18 +93,21 @@ class Session:
     def target(self) -> Target:
         """The target; the first call waits for the embedded reference where there is one."""
         with self._lock:
-            if self._target is None:
-                assert self._reference is not None
-                self._target = self._reference.target()
-            if self.options.max_wait is not None:
-                self._target = replace(self._target, max_wait=self.options.max_wait)
-            self._target = self._target.in_mode(self.options.mode)
+            if self._target is None or not self._is_settled:
+                if self._target is None:
+                    assert self._reference is not None
+                    self._target = self._reference.target()
+                if self.options.max_wait is not None:
+                    self._target = replace(self._target, max_wait=self.options.max_wait)
+                self._target = self._target.in_mode(self.options.mode)
+                self._is_settled = True
             return self._target
 
-    def check(self) -> dict[str, Exchange]:
+    def check(self, *, mends: bool = False) -> dict[str, Exchange]:
         """Run the preflight and try the identities; raise what they raise. The embedded reference needs none.
 
-        Returns the first exchange by contract.
+        With ``mends``, an instance that refuses us because a dead run has left it so is put back first. Returns the first
+        exchange by contract.
         """
         firsts: dict[str, Exchange] = {}
         for contract_id in self.options.contracts:
@@ -104,14 +116,31 @@ class Session:
                 continue
             instance = self.instance(context.target)
             context.client.be_patient(False)
-            with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
-                first = firsts[contract_id] = preflight(context.client, context.contract, instance)
-                demand_identities(context.client, context.contract, instance)
+            try:
+                first = firsts[contract_id] = self._enter(context, instance)
+            except PreflightRefusedError:
+                if not mends or not self._opens(context, instance):
+                    raise
+                first = firsts[contract_id] = self._enter(context, instance)
             context.client.be_patient()
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
         return firsts
+
+    def _enter(self, context: Context, instance: str) -> Exchange:
+        """Ask the first requests of a contract and try the identities; raise what they raise."""
+        with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
+            first = preflight(context.client, context.contract, instance)
+            demand_identities(context.client, context.contract, instance)
+        return first
+
+    def _opens(self, context: Context, instance: str) -> bool:
+        """Put back what dead runs have changed on a whole instance; tell whether there was anything."""
+        if self.target.mode == READ_ONLY or not holds_shared(context, instance):
+            return False
+        put_back_shared(context, instance, held=False)
+        return True
 
     def read_premises(self) -> None:
         """Read what the owner of a shared instance has set there, once; called when nothing of a dead run is left on it."""

@@ -58,10 +58,12 @@ class _ReplayedCase(CaseRun):
         """Whether requests that belong together are taken one after the other: always."""
         return True
 
-    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+    def at_once(self, requests: Sequence[Callable[[], Sent]], *, alike: bool = False) -> list[Sent]:
         """Take the requests one after the other; they were answered in any order."""
         client = self.context.client
         assert isinstance(client, ReplayClient)
+        if alike:
+            return [request() for request in requests]
         # Each of several clients may send more than one request, and these were answered in any order.
         client.at_once = MOST_AT_ONCE if self.is_of_law else len(requests)
         client.sent_at_once = True

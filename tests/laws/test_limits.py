@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ class LoggedAnswer:
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
+        self.exchange = SimpleNamespace(started=float(len(log)))
 
     def __getitem__(self, path: str) -> str:
         """Return a member."""
@@ -108,6 +110,22 @@ class Case:
         """Its name."""
 
         id = "case"
+
+    def __init__(self) -> None:
+        """Nothing was made yet."""
+        self.clean_up: list[int] = []
+        self.groups: list[int] = []
+
+    def at_once(self, requests: Sequence[Callable[[], LoggedAnswer]], *, alike: bool) -> list[LoggedAnswer]:
+        """Send the last request first."""
+        assert alike
+        self.groups.append(len(requests))
+        return [request() for request in reversed(requests)]
+
+    def clean_up_at_once(self, since: int) -> None:
+        """Note that a group is removed together."""
+        assert since == len(self.clean_up)
+        self.clean_up.append(self.groups[-1])
 
 
 class System:
@@ -178,6 +196,17 @@ def test_many() -> None:
         "list succeeds",
         "list counts all 2",
     ]
+
+
+def test_many_at_once() -> None:
+    """Where data say so, things are made in groups, and each group is removed at the same moment."""
+    system: Any = System()
+    many = {"number": 5, "together": 2, "each": [{"do": "make", "note": {"made": "id"}}], "all": []}
+    many["all"] = [{"do": "list", "body": "{all_made}"}]
+    data = {"subjects": "it", "many": many}
+    Limits(system, LawCase("case", ("row",), (), (), control=False, waits=0, impact=(), data=data)).run()
+    assert system.case.groups == system.case.clean_up == [2, 2, 1]
+    assert system.log == [*["make succeeds"] * 5, "list['id!', 'id!', 'id!', 'id!', 'id!'] succeeds"]
 
 
 def test_too_much_for_others() -> None:
