@@ -244,8 +244,12 @@ class Session:
 
     def foresee(self, case_ids: Iterable[str]) -> None:
         """Note which cases are to run: from here on the run's pace is measured."""
-        requests = sum(self.expected.of(case_id) for case_id in case_ids) + self.sent
-        self._pace = Pace(lambda: self.sent, lambda: requests, lambda: self.queued)
+        requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
+        self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
+
+    def requests_of(self, case_id: str) -> int:
+        """Return how many requests a case is expected to send to this target."""
+        return self.expected.of(case_id, clean_up=not self.target.embedded)
 
     def pace(self) -> tuple[str, float | None]:
         """Return what bounds the run at this moment, and the seconds that are left; ``""`` and ``None``: unknown."""
@@ -260,6 +264,11 @@ class Session:
     def sent(self) -> int:
         """How many requests have left so far."""
         return sum(context.client.sent for context in self._contexts.values())
+
+    @property
+    def turns_taken(self) -> int:
+        """How many requests the rate limit has let through so far, those of the control protocol and for tokens included."""
+        return self._traffic.sent
 
     def alone(self, info: CaseInfo) -> bool:
         """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
