@@ -80,7 +80,6 @@ class Session:
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._gone_elsewhere = 0.0
-        self._told_secrets = 0
         self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
@@ -316,18 +315,22 @@ class Session:
         """Take in what became of a case that another process has run."""
         self._record.case_finished(result)
 
-    def new_secrets(self) -> list[list[str]]:
-        """Return the secrets that this process has learned since it was last asked, each with its label."""
-        told = self.redactor.since(self._told_secrets) if self.redactor is not None else []
-        self._told_secrets += len(told)
-        return [list(pair) for pair in told]
+    def known_secrets(self) -> list[tuple[str, str]]:
+        """Return the secrets that this process knows, each with its label."""
+        return self.redactor.known() if self.redactor is not None else []
 
-    def learn_secrets(self, pairs: Iterable[Sequence[str]]) -> None:
+    def tell_secrets(self, tell: Callable[[str, str], None]) -> None:
+        """Call this with each secret that this process learns, and its label."""
+        self._first_redactor.tell_others(tell)
+
+    def learn_secrets(self, pairs: Sequence[Sequence[str]]) -> None:
         """Take in secrets of another process of this run: a server may have repeated them to any of them."""
-        redactor = self.context(self.options.contracts[0]).redactor
-        for value, label in pairs:
-            redactor.remember(value, label)
-            self._has_foreign_secrets = True
+        self._first_redactor.take_over(pairs)
+        self._has_foreign_secrets = self._has_foreign_secrets or bool(pairs)
+
+    @property
+    def _first_redactor(self) -> Redactor:
+        return self.context(self.options.contracts[0]).redactor
 
     def expects(self, number: int) -> None:
         """Note how many cases are to run."""
