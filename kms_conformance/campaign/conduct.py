@@ -15,10 +15,12 @@ from kms_conformance.campaign.description import Campaign
 from kms_conformance.campaign.dispatch import Dispatch, Workers
 from kms_conformance.campaign.durations import measured
 from kms_conformance.campaign.errors import CampaignResultsError
+from kms_conformance.campaign.local import LocalWorkers
 from kms_conformance.campaign.merged import CampaignResult, merge_campaign
-from kms_conformance.campaign.plan import Plan, Task, make_plan, plan_of, with_timeout
+from kms_conformance.campaign.plan import Plan, Task, lanes, make_plan, plan_of, with_timeout
 from kms_conformance.campaign.store import PLAN, Store, durations_name, open_store, read_json, stored_outcomes
 from kms_conformance.campaign.work import State
+from kms_conformance.errors import BadValueError
 
 
 def settled_plan(campaign: Campaign, store: Store) -> Plan:
@@ -51,6 +53,15 @@ def stored_plan(store: Store) -> Plan | None:
         raise CampaignResultsError(store.place, why) from None
 
 
+def _demand_plan(store: Store) -> Plan:
+    plan = stored_plan(store)
+    if plan is None:
+        raise CampaignResultsError(
+            store.place, f"there is no {PLAN} in it", "give the results of a campaign."
+        )
+    return plan
+
+
 def remaining(plan: Plan, store: Store) -> list[Task]:
     """Return the tasks that are not complete, those that nobody has tried first."""
     known = stored_outcomes(store, [task.id for task in plan.tasks])
@@ -74,12 +85,29 @@ def conduct(
     return dispatch
 
 
+def run_lane(place: str, lane: int, state: str, attempts: int, says: Callable[[str], None]) -> bool:
+    """Run the shards of a lane one after the other; tell whether each has a complete report.
+
+    Raises :class:`CampaignResultsError` where there is no plan, :class:`BadValueError` where it has no such lane.
+    """
+    store = open_store(place)
+    plan = _demand_plan(store)
+    all_lanes = lanes(plan.tasks)
+    if lane >= len(all_lanes):
+        raise BadValueError(
+            "LANE", str(lane), f"the plan has {len(all_lanes)} lanes, from 0", "write the job file again."
+        )
+    tasks = remaining(replace(plan, tasks=tuple(all_lanes[lane])), store)
+    with LocalWorkers(1, place, state) as workers:
+        dispatch = Dispatch(workers, attempts, says)
+        dispatch.run(tasks)
+    return all(outcome.state is State.COMPLETE for outcome in dispatch.outcomes.values())
+
+
 def conclude(place: str, report_dir: Path, says: Callable[[str], None]) -> CampaignResult:
     """Merge what the results have, and write reports and page. Raises :class:`CampaignResultsError` where no campaign is."""
     store = open_store(place)
-    plan = stored_plan(store)
-    if plan is None:
-        raise CampaignResultsError(place, f"there is no {PLAN} in it", "give the results of a campaign.")
+    plan = _demand_plan(store)
     result = merge_campaign(plan, store, report_dir, says)
     matrix_page.write(result, report_dir, f"{datetime.now(UTC):%Y-%m-%d}")
     return result

@@ -209,11 +209,17 @@ def _merge_run(
     name: str, tasks: Sequence[Task], store: Store, report_dir: Path, gathering: _Gathering
 ) -> RunSummary:
     outcomes = stored_outcomes(store, [task.id for task in tasks])
-    missing = tuple(_missing(task, outcomes.get(task.id)) for task in tasks)
     below = Path(tempfile.mkdtemp(prefix="kms-campaign-"))
     try:
-        folders = [store.folder(shard_place(task.id), below) for task in tasks if task.id in outcomes]
-        folders = [folder for folder in folders if (folder / NAME).is_file()]
+        # A shard that a plain command has left tells nothing but its report.
+        known = {
+            task.id: store.folder(shard_place(task.id), below)
+            for task in tasks
+            if store.has_folders or task.id in outcomes
+        }
+        known = {task_id: folder for task_id, folder in known.items() if (folder / NAME).is_file()}
+        folders = list(known.values())
+        missing = [_missing(task, outcomes.get(task.id), has_report=task.id in known) for task in tasks]
         why = tuple(filter(None, missing))
         if not folders:
             code = _code([outcome["code"] for outcome in outcomes.values()])
@@ -235,9 +241,9 @@ def _merge_run(
     )
 
 
-def _missing(task: Task, outcome: Mapping[str, Any] | None) -> str:
+def _missing(task: Task, outcome: Mapping[str, Any] | None, *, has_report: bool) -> str:
     if outcome is None:
-        return f"shard {task.shard} has not been run"
+        return "" if has_report else f"shard {task.shard} has not been run"
     if outcome["state"] == State.COMPLETE:
         return ""
     return f"shard {task.shard}: {outcome['state']}, {outcome['message']}"

@@ -26,9 +26,13 @@ _SHARDS, _DURATIONS, _ARCHIVE = "shards", "durations", "shard.zip"
 
 
 class Store(Protocol):
-    """What a campaign needs of a place. Names are relative, with slashes."""
+    """What a campaign needs of a place. Names are relative, with slashes.
+
+    ``has_folders`` tells whether a shard is a folder that others may have written, too.
+    """
 
     place: str
+    has_folders: bool
 
     def read(self, name: str) -> bytes | None:
         """Return a file, ``None`` where there is none."""
@@ -54,6 +58,8 @@ def open_store(place: str) -> Store:
 
 class FolderStore:
     """A folder of this machine, or one that many machines share."""
+
+    has_folders = True
 
     def __init__(self, folder: Path) -> None:
         self.place = str(folder)
@@ -100,6 +106,8 @@ class FolderStore:
 
 class ObjectStore:
     """Object storage, by fsspec; its settings (keys, address) come from the environment of whoever opens it."""
+
+    has_folders = False
 
     def __init__(self, place: str) -> None:
         self.place = place.rstrip("/")

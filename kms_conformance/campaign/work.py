@@ -43,6 +43,8 @@ _OF_ONE_ENDPOINT = (
     *("KMS_RESCUE_URL", "KMS_REQUESTS_PER_SECOND", "KMS_REPORT_DIR", "KMS_BASELINE"),
 )
 _LONGEST = 300
+_WRITTEN_AGAIN = ("transcript.har", "allure-results", "manifest.json", "repro", "badge.svg")
+"""What merging writes anew from the shard's own file: half of a report's bytes, and nearly all of its files."""
 _UNDER_WAY: set[subprocess.Popen[bytes]] = set()
 
 
@@ -102,11 +104,20 @@ def run_task(document: Mapping[str, Any], place: str, state: str = "") -> dict[s
         journal = home / "journals" / f"{task.id.replace('/', '.')}.sqlite"
         journal.parent.mkdir(parents=True, exist_ok=True)
         outcome = _run(task, own, report, journal, store)
+        for name in _WRITTEN_AGAIN:
+            _remove(report / name)
         put(report / TASK, json.dumps(asdict(outcome), indent=1) + "\n")
         store.put_folder(shard_place(task.id), report)
         return asdict(outcome)
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def command_of(
