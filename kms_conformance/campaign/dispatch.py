@@ -17,6 +17,8 @@ from kms_conformance.outputs.text import duration_text, plural
 _BEAT = 0.5
 _BETWEEN = 10.0
 """Seconds between two lines of progress."""
+_MOST_LOST = 20
+"""How many workers one task may lose: it may be the task that ends them."""
 
 
 class Workers(Protocol):
@@ -37,14 +39,14 @@ class Dispatch:
     """Runs tasks until each is complete or has been tried ``attempts`` times.
 
     ``says`` takes a line of progress now and then. Afterwards ``outcomes`` has the last outcome of each task, ``lost`` how
-    many attempts have been lost with their workers.
+    many times the worker of a task was lost, which is no attempt of the task's own.
     """
 
     workers: Workers
     attempts: int
     says: Callable[[str], None]
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    lost: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
 
     def run(self, tasks: Sequence[Task], done: int = 0) -> None:
         """Run the tasks; ``done`` is how many more were complete before. Raises what ``workers`` raises when they are gone."""
@@ -64,7 +66,7 @@ class Dispatch:
                     task = under_way.pop(future)
                     self._take(task, future, tried)
                     outcome = self.outcomes[task.id]
-                    if outcome.again and tried[task.id] < self.attempts:
+                    if self._may_run_again(outcome, tried[task.id]):
                         queue.append(task)
                     else:
                         self._done += 1
@@ -88,8 +90,7 @@ class Dispatch:
         queue.extendleft(reversed(kept))
 
     def _take(self, task: Task, future: Future[dict[str, Any]], tried: Counter[str]) -> None:
-        """Take in how a task ended. A worker that was lost is no attempt of the task's own, but not without end."""
-        tried[task.id] += 1
+        """Take in how a task ended."""
         try:
             outcome = outcome_of(future.result())
         except SuiteError:
@@ -98,11 +99,19 @@ class Dispatch:
             self._demand_workers()
             why = f"its worker was lost ({type(error).__name__})"
             outcome = Outcome(task.id, State.FAILED, int(ExitCode.SUITE_ERROR), 0.0, "", why, "")
-        if outcome.state is State.FAILED and (outcome.code < 0 or not outcome.worker):
-            self.lost += 1
+        if _is_lost(outcome):
+            self.lost[task.id] += 1
+        else:
+            tried[task.id] += 1
         self.outcomes[task.id] = outcome
         if outcome.state is not State.COMPLETE:
-            self.says(f"{task.id}: {outcome.state.value}, attempt {tried[task.id]}: {outcome.message}")
+            attempt = tried[task.id] + self.lost[task.id]
+            self.says(f"{task.id}: {outcome.state.value}, attempt {attempt}: {outcome.message}")
+
+    def _may_run_again(self, outcome: Outcome, tried: int) -> bool:
+        if _is_lost(outcome):
+            return self.lost[outcome.task] < _MOST_LOST
+        return outcome.again and tried < self.attempts
 
     def _demand_workers(self) -> None:
         why = self.workers.why_gone()
@@ -138,6 +147,11 @@ class Dispatch:
             rounds = (waiting + under_way) / max(under_way, 1)
             parts.append(f"about {duration_text(mean * rounds)} left")
         return ", ".join(parts)
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    """Tell whether a worker, or the process of its run, was ended from outside."""
+    return outcome.state is State.FAILED and (outcome.code < 0 or not outcome.worker)
 
 
 class WorkersGoneError(Exception):

@@ -82,9 +82,17 @@ def test_lost_workers_are_made_up_for() -> None:
             return OSError("gone")
         return ended(own.id, State.FAILED, -9) if tried == 2 else ended(own.id)
 
-    dispatch = Dispatch(Fake(1, end), 3, lambda _: None)
+    dispatch = Dispatch(Fake(1, end), 1, lambda _: None)
     dispatch.run([task("a")])
-    assert (dispatch.outcomes["a"].state, dispatch.lost) == (State.COMPLETE, 2)
+    assert (dispatch.outcomes["a"].state, dispatch.lost["a"]) == (State.COMPLETE, 2)
+
+
+def test_a_task_that_ends_its_workers_is_given_up() -> None:
+    """A task that loses each worker does not go on for ever, and says so."""
+    dispatch = Dispatch(Fake(1, lambda *_: OSError("gone")), 1, lambda _: None)
+    dispatch.run([task("a")])
+    assert dispatch.lost["a"] == 20
+    assert "was lost" in dispatch.outcomes["a"].message
 
 
 def test_attempts_end() -> None:
