@@ -257,7 +257,12 @@ class State:
             return
         baseline = None if options.baseline is None else as_documents(options.baseline)
         write_shard(
-            run, directory, shard=options.shard, cases_in_all=self._collection.in_all, baseline=baseline
+            run,
+            directory,
+            shard=options.shard,
+            cases_in_all=self._collection.in_all,
+            baseline=baseline,
+            durations=options.shard_durations,
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
