@@ -15,9 +15,9 @@ from itertools import combinations
 from typing import Any
 
 from kms_conformance.evidence.members import pick
-from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 
 
@@ -216,15 +216,15 @@ class Relations:
     ) -> Answer:
         """Send the list's request: the case's scope, the question, and what this request adds."""
         scope = self.scope if question.scoped else {}
-        request = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
-        ask = asked(
-            request,
+        recipe = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
+        request = request_of(
+            recipe,
             self.marks,
             path=self.data.get("path", {}),
             query={**scope.get("query", {}), **question.query, **(query or {})},
             headers={**scope.get("headers", {}), **question.headers},
         )
-        return self.system.ask(ask)
+        return self.system.send_request(request)
 
     @property
     def _ids(self) -> str:
