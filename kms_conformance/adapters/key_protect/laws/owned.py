@@ -106,7 +106,7 @@ def bare_adapters(kms: KeyProtectOperations) -> Subjects:
     """Make two KMIP adapters without anything in them, and two client certificates."""
     key = kms.create_root_key()
     marks: dict[str, Any] = {who: kms.new_adapter(key) for who in ("mine", "theirs")}
-    marks |= {"new_cert": kms.short_name("newcert")}
+    marks |= {"key": key.id, "new_cert": kms.short_name("newcert"), "new_adapter": kms.short_name("newad")}
     marks |= {name: kms.client_certificate() for name in ("pem", "pem2")}
     return Subjects(marks=marks | always(kms))
 
