@@ -235,6 +235,7 @@ class Effects:
             made = one.value("$answer/resources/0/id")
             if made is MISSING:
                 continue
+            self.prepared.marks["made"] = made
             in_lists = {
                 change["of"]
                 for change in one.changes

@@ -26,7 +26,7 @@ from kms_reference.key_protect.defects.conditions import of_operation
 from kms_reference.key_protect.errors import RefusalError, plain
 from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.wire import KEY_TYPE, Call
-from kms_reference.switches import After, Defect, gives, instead, refused_but, then
+from kms_reference.switches import After, Defect, gives, instead, refused_but, skipped, then
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +81,26 @@ def _shared(lawful: RuleLike, call: Call, name: str, **members: Any) -> None:
     lawful(call, name, **members)
     for one in call.server_state.instances.values():
         one.policies = dict(call.instance.policies)
+
+
+def _lifted(lawful: RuleLike, call: Call, name: str, *, enabled: bool, attributes: dict[str, Any]) -> None:
+    lawful(call, name, enabled=enabled, attributes=attributes)
+    for key in call.instance.keys.values() if name == "dualAuthDelete" and not enabled else ():
+        if key.dual_auth is not None:
+            key.dual_auth.enabled = False
+
+
+def _authorised_by_another(call: Call, key: Key) -> bool:
+    return key.authorized_by not in {"", call.identity.iam_id}
+
+
+def _note_update(lawful: RuleLike, call: Call, key: Key, *material: Any) -> None:
+    _known(call)["updated"] = key.updated
+    lawful(call, key, *material)
+
+
+def _updated_as_before(draft: Draft) -> None:
+    draft.call.key_as_is().updated = _known(draft.call)["updated"]
 
 
 def _by_first_interval(lawful: RuleLike, instance: Instance, key: Key) -> float:
@@ -277,6 +297,11 @@ RECORD_EFFECTS: Final = (
         ("description-in-the-first-plane", "The description of a new key loses characters of four octets.", gives(keys.creation_body, _first_plane("description"))),
         ("second-policy-lost-with-overrides", "Of two policies that a key is created with, one is lost.", instead(answered, _second_lost, of_operation(_OVERRIDES))),
     ),
+    *_defects(
+        ("instance-policy-lifts-dual-auth", "Without dual authorisation for new keys the keys that have it lose it.", instead(instance_policies.set_policy, _lifted)),
+        ("withdrawal-by-another-lost", "Only who has authorised a deletion withdraws that.", skipped(actions.withdraw, _authorised_by_another)),
+    ),
+    Defect("rotation-is-no-update", "A rotation leaves the date of the last update.", (), changes=(instead(actions.add_version, _note_update),), after=After("rotateKey", _updated_as_before)),
     Defect("rotation-on-again-is-monthly", "A rotation policy that is switched on again has an interval of one month.", (), after=After("putPolicy", _monthly)),
     Defect("policy-changed-by-its-maker", "A changed policy says that who has made it has changed it.", (), after=After("putPolicy", _by_its_maker)),
     Defect("made-by-who-reads", "A key says that who reads it has made it.", (), _shown(_made_by_reader)),
