@@ -55,9 +55,9 @@ def read_seeds(path: Path) -> dict[str, list[dict[str, Any]]]:
     for instance, keys in instances.items():
         for key in keys if isinstance(keys, list) else [None]:
             if not isinstance(key, dict) or "name" not in key or not set(key) <= _MEMBERS:
-                known = ", ".join(sorted(_MEMBERS))
+                members = ", ".join(sorted(_MEMBERS))
                 raise SeedFileError(
-                    f"a key of {instance} in {path} is {key!r}: it needs a name and may have {known}"
+                    f"a key of {instance} in {path} is {key!r}: it needs a name and may have {members}"
                 )
     return {str(instance): list(keys) for instance, keys in instances.items()}
 

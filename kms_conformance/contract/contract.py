@@ -329,8 +329,8 @@ class Contract:
         apart; each has its value behind a ``#`` in its path (``/#CreateKey``).
         """
         selector = self._selector(headers or {}, body)
-        for known, pattern, operation in self._routes:
-            if known == method and pattern.search(path) and operation.selector in {"", selector}:
+        for route_method, pattern, operation in self._routes:
+            if route_method == method and pattern.search(path) and operation.selector in {"", selector}:
                 return operation.id
         return None
 

@@ -121,14 +121,14 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
         for row_id, verdict in given.items():
             if (case.contract, row_id) in touching:
                 touching[case.contract, row_id][case.id] = verdict
-    known = {(case.contract, case.id): case for case in cases}
+    cases_by_id = {(case.contract, case.id): case for case in cases}
     results = []
     for row in rows:
         given, why = touching[row.contract, row.id], ""
         verdict = worst(given.values())
         if verdict is Verdict.INCONCLUSIVE:
-            first = next(case_id for case_id, told in given.items() if told is verdict)
-            why = why_inconclusive(known[row.contract, first])
+            first = next(case_id for case_id, case_verdict in given.items() if case_verdict is verdict)
+            why = why_inconclusive(cases_by_id[row.contract, first])
         results.append(RowResult(row=row, verdict=verdict, cases=tuple(given), why=why))
     return tuple(results)
 

@@ -265,11 +265,11 @@ class State:
             terminalreporter.write_line(f"error: {self.unwritten.sentence}")
 
 
-def _of_report(wrong: Exception, folder: Path) -> ReportDirError:
-    if isinstance(wrong, ReportDirError):
-        return wrong
-    why = wrong.strerror if isinstance(wrong, OSError) else None
-    return ReportDirError(str(folder), why or type(wrong).__name__)
+def _of_report(error: Exception, folder: Path) -> ReportDirError:
+    if isinstance(error, ReportDirError):
+        return error
+    why = error.strerror if isinstance(error, OSError) else None
+    return ReportDirError(str(folder), why or type(error).__name__)
 
 
 def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:

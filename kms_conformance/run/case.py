@@ -118,13 +118,13 @@ class CaseRun:
 
     def _judge_at_once(self, exchange: Exchange) -> None:
         """Hold an exchange against the rules of every exchange; raise :class:`Inconclusive` where it is not the service's."""
-        found = wire_findings(exchange, self.context.contract, self.context.schemas)
+        findings = wire_findings(exchange, self.context.contract, self.context.schemas)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
-        if found and after_outage(exchange):
-            self._demand_no_outage(found[0])
+        if findings and after_outage(exchange):
+            self._demand_no_outage(findings[0])
         with self._lock:
-            self.findings += found
+            self.findings += findings
         if of_gateway(exchange):
             raise Inconclusive(
                 f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"

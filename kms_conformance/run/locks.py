@@ -33,16 +33,16 @@ def private_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode):
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
             raise PrivateFolderError(str(folder), "it is no folder")
-        if found.st_uid != os.getuid():
+        if status.st_uid != os.getuid():
             raise PrivateFolderError(str(folder), "it belongs to somebody else")
-        if found.st_mode & 0o077:
+        if status.st_mode & 0o077:
             folder.chmod(0o700)
-    except OSError as wrong:
-        why = "it is no folder" if isinstance(wrong, FileExistsError) else wrong.strerror
-        raise PrivateFolderError(str(folder), why or type(wrong).__name__) from None
+    except OSError as error:
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise PrivateFolderError(str(folder), why or type(error).__name__) from None
     return folder
 
 

@@ -309,9 +309,9 @@ class Session:
 
     def new_secrets(self) -> list[list[str]]:
         """Return the secrets that this process has learned since it was last asked, each with its label."""
-        told = self.redactor.since(self._told_secrets) if self.redactor is not None else []
-        self._told_secrets += len(told)
-        return [list(pair) for pair in told]
+        secrets = self.redactor.since(self._told_secrets) if self.redactor is not None else []
+        self._told_secrets += len(secrets)
+        return [list(pair) for pair in secrets]
 
     def learn_secrets(self, pairs: Iterable[Sequence[str]]) -> None:
         """Take in secrets of another process of this run: a server may have repeated them to any of them."""
@@ -357,9 +357,9 @@ class Session:
             for result in self.results.values():
                 self._record.case_finished(scrubbed(result, self._clean))
         self._report_outage()
-        found = circumstances(self._traffic.document(), self._all_roles(), self.left)
-        found["command_line"] = command_line(self.options.command_line, self._clean)
-        return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
+        surroundings = circumstances(self._traffic.document(), self._all_roles(), self.left)
+        surroundings["command_line"] = command_line(self.options.command_line, self._clean)
+        return describe_run(self.options, self._target, self._record.recorded(), self.started, surroundings)
 
     def seen(self) -> dict[str, Any]:
         """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
@@ -380,8 +380,11 @@ class Session:
 
     def _gone(self) -> float:
         """Return when an endpoint went away for good (seconds since the epoch), 0 where none did."""
-        told = (self._gone_elsewhere, *(context.client.presence.gone for context in self._contexts.values()))
-        return min(filter(None, told), default=0.0)
+        sources = (
+            self._gone_elsewhere,
+            *(context.client.presence.gone for context in self._contexts.values()),
+        )
+        return min(filter(None, sources), default=0.0)
 
     def _report_outage(self) -> None:
         """Note that an endpoint went away for good, and how many cases that touched."""

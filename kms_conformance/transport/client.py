@@ -412,9 +412,9 @@ def _trouble(error: Exception) -> str:
         return str(error)
     if isinstance(error, httpx.ConnectError):
         return f"{NO_CONNECTION} ({error})"
-    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    reason = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
     if isinstance(error, httpx.RemoteProtocolError):
-        if told.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({told})"
-        return f"an answer that is not HTTP ({told})"
-    return f"{BROKEN} ({told or type(error).__name__})"
+        if reason.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({reason})"
+        return f"an answer that is not HTTP ({reason})"
+    return f"{BROKEN} ({reason or type(error).__name__})"

@@ -29,17 +29,17 @@ _DROPPED = {"host", "accept-encoding", "connection", "transfer-encoding", "conte
 def spellings(value: str) -> set[str]:
     """Return what a search for a leaked secret looks for."""
     plain = value.encode()
-    found = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
-    found |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
-    found |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
-    found |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
+    forms = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
+    forms |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
+    forms |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
+    forms |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
     try:
         raw = base64.b64decode(value, validate=True)
     except ValueError:
         raw = b""
     if len(raw) >= SHORTEST:
-        found |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-    return {form for form in found if len(form) >= SHORTEST and not form.startswith("=")}
+        forms |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    return {form for form in forms if len(form) >= SHORTEST and not form.startswith("=")}
 
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -75,8 +75,8 @@ class Leaky:
     def some(self) -> list[str]:
         """Return the latest secrets and some old ones."""
         with self._lock:
-            known = list(self.seen)
-        return known[-2:] + self._random.sample(known, min(1, len(known)))
+            values = list(self.seen)
+        return values[-2:] + self._random.sample(values, min(1, len(values)))
 
     def spoil(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a document that repeats secrets everywhere."""

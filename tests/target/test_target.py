@@ -108,18 +108,18 @@ def flag_of(place: tuple[str, ...], value: Any) -> list[str]:
 
 def by_flags(arguments: list[str]) -> dict[str, Any]:
     """Return the document that these arguments make."""
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
 
     @click.command()
     @target_options
     def command(**flags: Any) -> None:
-        found.update(flags_document(flags))
+        document.update(flags_document(flags))
 
     ended = CliRunner().invoke(
         command, arguments, env={"KMS_TARGET": None, "KMS_CONTRACT": None}, catch_exceptions=False
     )
     assert ended.exit_code == 0, ended.output
-    return found
+    return document
 
 
 def seen(target: Target, place: tuple[str, ...]) -> Any:

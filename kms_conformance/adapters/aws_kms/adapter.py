@@ -50,14 +50,14 @@ class AwsKms(SystemAdapter):
     def raw_call(self, operation: str, body: Any, *, token: str | None = "", step: str = "") -> Answer:
         """Send an operation with any document; ``token`` ``None``: unsigned, otherwise a literal ``authorization``."""
         headers = {"content-type": MEDIA, "x-amz-target": f"{TARGET}{operation}"}
-        known = self.case.context.contract.operation_of("POST", "/", headers, body)
+        operation_id = self.case.context.contract.operation_of("POST", "/", headers, body)
         request = Request(
             "POST",
             "/",
             headers=headers,
             body=body,
             token=token,
-            operation=known,
+            operation=operation_id,
             step=step or operation,
             reading=_with_size,
         )

@@ -230,11 +230,11 @@ class Unit:
         """
         if self._known is None or self._counter is None:
             self.attributes().needed()
-        known = self._known
-        assert known is not None
+        last_answer = self._known
+        assert last_answer is not None
         fields = {
-            "domain": known.domain,
-            "module": known.module,
+            "domain": last_answer.domain,
+            "module": last_answer.module,
             "counter": wire.next_counter(self._counter or b""),
             **changes,
         }
