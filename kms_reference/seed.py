@@ -38,7 +38,7 @@ def plant(application: Any, server_state: ServerState, path: Path) -> None:
     seeds = read_seeds(path)
     api_key = server_state.issuer.api_keys["manager"]
     empty = {instance: keys for instance, keys in seeds.items() if not server_state.instance(instance).keys}
-    # Whoever starts the server may be inside an event loop of his own.
+    # The caller that starts the server may run an event loop itself.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, _plant(application, api_key, empty)).result()
 

@@ -217,7 +217,7 @@ class Contract:
 
     @property
     def throttled(self) -> frozenset[str]:
-        """The reason codes of a rate limit, where it is told by code."""
+        """The reason codes of a rate limit, where the reason code tells it."""
         return frozenset(self.about.get("throttled", ()))
 
     @property

@@ -88,7 +88,7 @@ class Run:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the shell is told."""
+        """The exit code for the shell."""
         match self.verdict:
             case RunVerdict.CONFORMANT:
                 return ExitCode.CONFORMANT
@@ -103,7 +103,7 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
     """Give each row its verdict: the worst that a case of its contract gives it.
 
     A finding that names a row gives it the finding's severity, whichever case it comes from. A case that covers a row
-    gives it ``passed`` where some answer was held against the row, ``inconclusive`` where another finding stopped the
+    gives it ``passed`` where some answer was judged by the row, ``inconclusive`` where another finding stopped the
     case before, else the case's own verdict. A row that holds for every exchange (a wire rule) passes in each case that
     exchanged anything, unless a finding names it. Two contracts may have rows of one id.
     """

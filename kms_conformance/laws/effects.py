@@ -83,7 +83,7 @@ class Effects:
         )
         self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
-            # Others come and go on a shared instance: its totals and lists are theirs too.
+            # On a shared instance other users change totals and lists as well.
             self.prepared.things = [
                 thing for thing in self.prepared.things if thing.owners or not thing.seldom
             ]

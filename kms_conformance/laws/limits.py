@@ -42,7 +42,7 @@ class Limits:
     # --- bounds ---------------------------------------------------------------------------------------------------
 
     def _bound(self, bound: Mapping[str, Any]) -> None:
-        """Send each value; the accepted ones come first, because a refusal counts only beside a success."""
+        """Send each value; the accepted ones come first, because a refusal counts only after a success."""
         all_of(self._values(bound))
 
     def _values(self, bound: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
@@ -129,7 +129,7 @@ class Limits:
         for number in range(1, schedule.get("times", 1) + 1):
             self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
             self._steps(schedule["begin"] if number == 1 else again or ())
-            # What runs again by itself may have been late each time before, so the moments drift apart from the first one.
+            # A schedule may have run late each time before, so its moments drift away from the first one.
             drift = 0.0 if again or number == 1 else late * (number - 1)
             self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
             self._steps(schedule.get("not_yet", ()))
@@ -180,7 +180,7 @@ class Limits:
     # --- values ---------------------------------------------------------------------------------------------------
 
     def made(self, value: Any) -> Any:
-        """Return data with what its objects stand for.
+        """Return data with its objects replaced by the values that they describe.
 
         ``{text, to, begin}``: a text of ``to`` characters that begins with ``begin`` and goes on with ``text``; ``{list, of}``:
         so many texts, ``{number}`` in each; ``{octets}``: so many random ones in base64; ``{later}``: the moment so many seconds

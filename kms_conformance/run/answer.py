@@ -114,7 +114,7 @@ class Answer:
         return self
 
     def not_judged(self) -> Self:
-        """Leave the answer out of the verdict: it only told the case how to go on."""
+        """Leave the answer out of the verdict: the case only needs its values."""
         self.case.unjudged.pop(self.exchange.id, None)
         return self
 

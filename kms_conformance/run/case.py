@@ -106,7 +106,7 @@ class CaseRun:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
-            # Evidence, but not judged: whoever judges the transcript again has to know.
+            # Evidence, but not judged: a later judgement of the transcript has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
         elif OUTAGE not in exchange.notes and self._lost_time():
             exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
@@ -117,7 +117,7 @@ class CaseRun:
         return Answer(self, reply, exchange)
 
     def _judge_at_once(self, exchange: Exchange) -> None:
-        """Hold an exchange against the rules of every exchange; raise :class:`Inconclusive` where it is not the service's."""
+        """Judge an exchange by the rules of every exchange; raise :class:`Inconclusive` where the service has not answered it."""
         findings = wire_findings(exchange, self.context.contract, self.context.schemas)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
@@ -174,7 +174,7 @@ class CaseRun:
         self.clean_up[since:] = [remove_all] if together else []
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
-        """Send a request, or take what became of it from the recording of a deferred case."""
+        """Send a request, or take its answer from the recording of a deferred case."""
         client, recording = self.context.client, self.recording
         if recording is None or self.cleaning:
             return client.send(request, self.info.id)
@@ -313,7 +313,7 @@ class CaseRun:
         self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
-        """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
+        """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""
         under_way = self.context.redactor.under_way
         if under_way.overlaps != self._overlaps:
             under_way.wait(self.context.target.timeout)
@@ -374,7 +374,7 @@ class CaseRun:
         )
 
     def _judged(self) -> tuple[str, ...]:
-        """Return the covered rows that some answer was held against, in the order in which the case names them."""
+        """Return the covered rows by which some answer was judged, in the order in which the case names them."""
         named = {expectation.requirement for expectation in self.expectations}
         return tuple(row for row in self.info.covers if row in named or self.checks_not_kept)
 

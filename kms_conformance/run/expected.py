@@ -1,7 +1,7 @@
 """How many requests each case is expected to send: as the last run here has counted, else as recorded on the reference.
 
 The shipped file is ``contracts/requests.json``; ``python -m tools.request_counts`` makes it from a run's own file, which
-is kept beside the journal. A case that neither knows is taken for a usual one.
+is kept beside the journal. A case without a count gets the usual number.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class InstanceLocks:
             yield
             return
         with ExitStack() as stack:
-            # Whoever wants it alone waits in the door, so that no new ones come in and those inside become fewer.
+            # A case that wants it alone takes this lock first, so that no further case gets in and those inside end.
             with self._file("door", exclusive=alone, patience=patience):
                 stack.enter_context(self._file("instance", exclusive=alone, patience=patience))
             for thing in sorted(things):

@@ -304,7 +304,7 @@ class Session:
     # --- what the verdict is made of ------------------------------------------------------------------------------
 
     def case_finished(self, result: CaseResult) -> None:
-        """Take in what became of a case that another process has run."""
+        """Take the result of a case that another process has run."""
         self._record.case_finished(result)
 
     def new_secrets(self) -> list[list[str]]:

@@ -106,7 +106,7 @@ def test_date_of_expiry(aws, date):
 
 @covers("import-own-key")
 def test_import_into_the_services_own(aws):
-    """Nobody is told how to import into a key whose material the service has made."""
+    """No import parameters are given for a key whose material the service has made."""
     asked = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
     aws.call("GetParametersForImport", KeyId=aws.key_without_material(), **asked).succeeds(200)
     answer = aws.call("GetParametersForImport", KeyId=aws.key(), **asked)

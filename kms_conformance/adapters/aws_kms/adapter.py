@@ -218,7 +218,7 @@ class AwsKms(SystemAdapter):
     # --- what no evidence shows -------------------------------------------------------------------------------------
 
     def has_size(self, answer: Answer, size: int) -> None:
-        """Expect a plaintext of so many bytes; reports show a token in its place, and beside it the number."""
+        """Expect a plaintext of so many bytes. Reports show a token instead of the plaintext, and its size."""
         answer.shows("Plaintext").shows(SIZE, size)
 
     def same_policy(self, answer: Answer, policy: str) -> None:
@@ -294,7 +294,7 @@ class AwsKms(SystemAdapter):
 
 
 def _with_size(document: JSON) -> JSON:
-    """Return an answer with the size of its plaintext beside it; one that is read again has it already."""
+    """Return an answer with the size of its plaintext added; an answer read from a record has it already."""
     plaintext = document.get("Plaintext") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(plaintext, str) or SIZE in document:
         return document

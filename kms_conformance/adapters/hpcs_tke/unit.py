@@ -242,7 +242,7 @@ class Unit:
 
     @property
     def counter(self) -> bytes:
-        """The counter that the unit last told."""
+        """The counter in the unit's last answer."""
         return self._counter or b""
 
     def command(
@@ -271,7 +271,7 @@ class Unit:
             contents=shows,
             public=public,
         )
-        # The unit tells its counter with each answer; where it told none, the next command asks first.
+        # Each answer of the unit holds its counter; where one held none, the next command queries it first.
         self._counter = answer.heard.counter if answer.ok else None
         if command == wire.ZEROIZE:
             self._known = None  # the domain may get another instance number
