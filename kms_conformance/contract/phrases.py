@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from kms_conformance.contract.messages import Word, words
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+    from kms_conformance.contract.contract import Contract
+    from kms_conformance.contract.rows import ReasonCode, Requirement
 
 LONGEST_GAP = 16
 """A placeholder of a message stands for this many words at most."""

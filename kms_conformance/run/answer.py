@@ -17,7 +17,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import ReasonCode, Requirement
+    from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import JSON, Exchange
     from kms_conformance.judging.results import Finding
     from kms_conformance.run.context import CaseInfo, Context

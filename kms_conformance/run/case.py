@@ -47,7 +47,7 @@ from kms_conformance.target.target import READ_ONLY
 from kms_conformance.transport.outage import clock_time
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import ReasonCode, Requirement
+    from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request

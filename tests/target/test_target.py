@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from kms_conformance.cli.flags import flags_document, target_options
 from kms_conformance.errors import MissingSecretError, SuiteError
 from kms_conformance.target.schema import target_schema
-from kms_conformance.target.target import FRESH, Target, build_target, read_target
+from kms_conformance.target.target import Target, build_target, read_target
 from kms_conformance.target.urls import is_loopback
+from kms_conformance.target.values import FRESH
 from kms_reference.server import Server
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"
