@@ -26,7 +26,7 @@ from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.openmetrics import write_metrics
-from kms_conformance.outputs.shards import read_shard
+from kms_conformance.outputs.shards import read_durations, read_shard
 from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.outputs.text import one_line
 from kms_conformance.pytest_plugin.plugin import State
@@ -50,6 +50,7 @@ def judge_endpoint(
     expression: str | None,
     workers: str | None,
     shard: str,
+    shard_durations: Path | None,
     jobs: int | None,
     mode: str | None,
     *,
@@ -102,6 +103,7 @@ def judge_endpoint(
         baseline=read_baseline(baseline) if baseline else None,
         fuzz=fuzz_options(flags, profile),
         shard=shard,
+        shard_durations=read_durations(shard_durations) if shard_durations else {},
         jobs=jobs,
         mode=mode or "",
         command_line=tuple(sys.argv),

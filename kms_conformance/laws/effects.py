@@ -279,8 +279,9 @@ class Effects:
         for (thing, number), observed in seen.items():
             if number == 0:
                 for name, value in flat(observed.value).items():
-                    values = self.known.setdefault((thing, name), [])
-                    values += [value] if value not in values else []
+                    # The one that was shown last stands last.
+                    values = [one for one in self.known.get((thing, name), ()) if one != value]
+                    self.known[thing, name] = [*values, value]
 
     def _taken(self, after: list[str], look: Look) -> Snapshot:
         def step_text(thing: ObservedResource) -> str:

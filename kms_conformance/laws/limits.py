@@ -114,8 +114,10 @@ class Limits:
         requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
         answers = case.at_once(requests, alike=True)
         case.clean_up_at_once(made_before)
-        # The order in which they left, as who judges the transcript again has it.
-        for marks, answer in zip(each, sorted(answers, key=lambda one: one.exchange.started), strict=True):
+        # In the order of the evidence, which is the same for who judges it again.
+        places = {exchange.id: place for place, exchange in enumerate(case.exchanges)}
+        answers.sort(key=lambda answer: places[answer.exchange.id])
+        for marks, answer in zip(each, answers, strict=True):
             self.marks = marks
             self._judge(answer, step)
             yield self.marks

@@ -161,13 +161,18 @@ class Relations:
         whole = self._list(question).succeeds(requirement=question.row)
         whole.selects(self._ids, self.ours, wanted, requirement=question.row)
         order = [str(one) for one in _values(pick(whole.body, self._ids))]
+        count = self.list.get("count", {})
         for limit in data["pages"]:
             rest = list(order)
             for offset in range(0, len(order) + limit, limit):
                 query = {paging["limit"]: limit, paging["offset"]: offset}
+                query |= count.get("query", {}) if offset else {}
                 page = self._list(question, query=query).succeeds(requirement=question.row)
                 number = max(0, min(limit, len(order) - offset))
                 page.shows(self.list["total"], number, requirement=question.row)
+                if offset and "query" in count:
+                    # How many there are in all is the same on each page.
+                    page.shows(count["member"], len(order), requirement=question.row)
                 if data.get("ordered", False):
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)

@@ -24,6 +24,7 @@ from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
+from kms_conformance.pytest_plugin.shared_secrets import Hub, share
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import tell
 from kms_conformance.run.options import Options
@@ -50,6 +51,7 @@ def of_worker(worker: dict[str, Any]) -> State:
     def start() -> Session:
         session = Session(options, target)
         session.also_read(sent["premises"])
+        share(session, worker["kms_secrets"])
         return session
 
     return State(start, None, worker=sent["dist"], workers=int(worker["workercount"]))
@@ -81,6 +83,7 @@ class State:
         )
         self._session: Session | None = None
         self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
+        self._hub = Hub(lambda: self.session)
         self.run: Run | None = None
         self.unwritten: ReportDirError | None = None
 
@@ -135,6 +138,7 @@ class State:
                 "dist": str(node.config.getoption("dist")),
             }
         )
+        node.workerinput["kms_secrets"] = self._hub.connect(node.gateway.newchannel())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, Any, Any]:
@@ -253,7 +257,12 @@ class State:
             return
         baseline = None if options.baseline is None else as_documents(options.baseline)
         write_shard(
-            run, directory, shard=options.shard, cases_in_all=self._collection.in_all, baseline=baseline
+            run,
+            directory,
+            shard=options.shard,
+            cases_in_all=self._collection.in_all,
+            baseline=baseline,
+            durations=options.shard_durations,
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

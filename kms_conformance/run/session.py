@@ -80,7 +80,6 @@ class Session:
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._gone_elsewhere = 0.0
-        self._told_secrets = 0
         self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
@@ -244,8 +243,12 @@ class Session:
 
     def foresee(self, case_ids: Iterable[str]) -> None:
         """Note which cases are to run: from here on the run's pace is measured."""
-        requests = sum(self.expected.of(case_id) for case_id in case_ids) + self.sent
-        self._pace = Pace(lambda: self.sent, lambda: requests, lambda: self.queued)
+        requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
+        self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
+
+    def requests_of(self, case_id: str) -> int:
+        """Return how many requests a case is expected to send to this target."""
+        return self.expected.of(case_id, clean_up=not self.target.embedded)
 
     def pace(self) -> tuple[str, float | None]:
         """Return what bounds the run at this moment, and the seconds that are left; ``""`` and ``None``: unknown."""
@@ -260,6 +263,11 @@ class Session:
     def sent(self) -> int:
         """How many requests have left so far."""
         return sum(context.client.sent for context in self._contexts.values())
+
+    @property
+    def turns_taken(self) -> int:
+        """How many requests the rate limit has let through so far, those of the control protocol and for tokens included."""
+        return self._traffic.sent
 
     def alone(self, info: CaseInfo) -> bool:
         """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
@@ -307,18 +315,22 @@ class Session:
         """Take the result of a case that another process has run."""
         self._record.case_finished(result)
 
-    def new_secrets(self) -> list[list[str]]:
-        """Return the secrets that this process has learned since it was last asked, each with its label."""
-        secrets = self.redactor.since(self._told_secrets) if self.redactor is not None else []
-        self._told_secrets += len(secrets)
-        return [list(pair) for pair in secrets]
+    def known_secrets(self) -> list[tuple[str, str]]:
+        """Return the secrets that this process knows, each with its label."""
+        return self.redactor.known() if self.redactor is not None else []
 
-    def learn_secrets(self, pairs: Iterable[Sequence[str]]) -> None:
+    def tell_secrets(self, tell: Callable[[str, str], None]) -> None:
+        """Call this with each secret that this process learns, and its label."""
+        self._first_redactor.tell_others(tell)
+
+    def learn_secrets(self, pairs: Sequence[Sequence[str]]) -> None:
         """Take in secrets of another process of this run: a server may have repeated them to any of them."""
-        redactor = self.context(self.options.contracts[0]).redactor
-        for value, label in pairs:
-            redactor.remember(value, label)
-            self._has_foreign_secrets = True
+        self._first_redactor.take_over(pairs)
+        self._has_foreign_secrets = self._has_foreign_secrets or bool(pairs)
+
+    @property
+    def _first_redactor(self) -> Redactor:
+        return self.context(self.options.contracts[0]).redactor
 
     def expects(self, number: int) -> None:
         """Note how many cases are to run."""

@@ -87,7 +87,7 @@ class LoggedAnswer:
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
-        self.exchange = SimpleNamespace(started=float(len(log)))
+        self.exchange = SimpleNamespace(id=str(len(log)))
 
     def __getitem__(self, path: str) -> str:
         """Return a member."""
@@ -113,6 +113,7 @@ class Case:
 
     def __init__(self) -> None:
         """Nothing was made yet."""
+        self.exchanges = [SimpleNamespace(id=str(number)) for number in range(9)]
         self.clean_up: list[int] = []
         self.groups: list[int] = []
 
