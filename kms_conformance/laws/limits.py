@@ -172,6 +172,8 @@ class Limits:
     def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
         for path, value in filled(step.get("shows", {}), self.marks).items():
             answer.shows(path, value, requirement=row)
+        for path, value in filled(step.get("agrees", {}), self.marks).items():
+            answer.agrees(path, value, requirement=row)
         for path, number in filled(step.get("counts", {}), self.marks).items():
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():
