@@ -16,6 +16,7 @@ from kms_conformance.errors import ExitCode, SuiteError, veiled
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
     "merge": "Make one run of the reports of shards.",
+    "campaign": "Judge many endpoints, on this machine or on many.",
     "corpus": "Make a corpus of fuzz requests, or look at one.",
     "doctor": "Say what stands in the way of a run, and what to do about it.",
     "serve": "Serve the embedded reference.",

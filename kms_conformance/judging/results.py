@@ -81,6 +81,6 @@ class KnownDeviation:
     deviations: tuple[str, ...] = ()
 
     @property
-    def wrong(self) -> bool:
+    def breaks_run(self) -> bool:
         """Whether the entry itself breaks the run."""
         return self.state not in {"used", "not-tested"}

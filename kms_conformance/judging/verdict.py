@@ -158,7 +158,7 @@ def run_verdict(run: Run) -> RunVerdict:
     checked = any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases)
     run = replace(run, cases=tuple(_settled(case) if case.id in run.accepted else case for case in run.cases))
     if any(case.verdict is Verdict.FAILED for case in run.cases) or any(
-        entry.wrong for entry in run.baseline
+        entry.breaks_run for entry in run.baseline
     ):
         return RunVerdict.NON_CONFORMANT
     if run.incomplete or run.trouble:
@@ -235,9 +235,9 @@ def counts_of(run: Run) -> list[tuple[str, int]]:
 
 def baseline_text(run: Run) -> str:
     """Return in a few words how many failures the baseline accepts and how many of its entries are wrong."""
-    wrong = sum(entry.wrong for entry in run.baseline)
+    broken_entries = sum(entry.breaks_run for entry in run.baseline)
     text = f"{len(run.accepted)} failed accepted by the baseline"
-    return text + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
+    return text + (f", {broken_entries} of its {len(run.baseline)} entries wrong" if broken_entries else "")
 
 
 def monotony(run: Run) -> str:

@@ -141,8 +141,10 @@ def changed(
     if before is None and seen is MISSING and about.may_lack(change.member):
         return
     match change.how:
-        case "equals":
-            yield from same(path, change.value, seen)
+        case "equals" | "kept":
+            # Kept is the last value that it had, also where it was not shown since.
+            known = about.earlier.get(change.member, ())[-1:] if change.how == "kept" else (change.value,)
+            yield from (member for value in known for member in same(path, value, seen))
         case "absent":
             if seen not in ([], False):
                 yield Member(path, "absent")

@@ -13,8 +13,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from kms_conformance.laws.asking import System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.request import System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
 
@@ -72,17 +72,18 @@ class Limits:
     # --- many -----------------------------------------------------------------------------------------------------
 
     def _many(self, many: Mapping[str, Any]) -> None:
-        """Make a number of things one after the other, then ask each of them, and for all of them."""
+        """Make a number of things, then ask each of them, and for all of them."""
         if many.get("alone") and not self.system.alone:
             raise NotTested("makes too much for an instance that others use: give the run one of its own")
         number = many["number"]
         self._steps(many.get("begin", ()))
-        common, things = self.marks, []
-        for count in range(1, number + 1):
-            own = common[many["from"]][count - 1] if "from" in many else {}
-            self.marks = {**common, **own, "number": count, "left": number - count}
-            self._steps(many["each"])
-            things.append(self.marks)
+        common = self.marks
+        own = common[many["from"]] if "from" in many else [{}] * number
+        each = [
+            {**common, **own[count - 1], "number": count, "left": number - count}
+            for count in range(1, number + 1)
+        ]
+        things = list(self._made_each(many, each))
         names = set(_noted(many["each"]))
         self.marks = {**common, **{f"all_{name}": [thing.get(name) for thing in things] for name in names}}
         self._steps(many.get("first", ()))
@@ -93,6 +94,33 @@ class Limits:
             for step in many.get("one", ())
         ]
         all_of([*questions, *(partial(self._step_with, whole, step) for step in many.get("all", ()))])
+
+    def _made_each(self, many: Mapping[str, Any], each: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Make the things, those of a group at the same moment, and give the marks of each."""
+        group = many.get("together", 1)
+        for begin in range(0, len(each), group):
+            if group > 1:
+                yield from self._made_together(many["each"][0], each[begin : begin + group])
+            else:
+                self.marks = each[begin]
+                self._steps(many["each"])
+                yield self.marks
+
+    def _made_together(
+        self, step: Mapping[str, Any], each: Sequence[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        case = self.system.case
+        made_before = len(case.clean_up)
+        requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
+        answers = case.at_once(requests, alike=True)
+        case.clean_up_at_once(made_before)
+        # In the order of the evidence, which is the same for who judges it again.
+        places = {exchange.id: place for place, exchange in enumerate(case.exchanges)}
+        answers.sort(key=lambda answer: places[answer.exchange.id])
+        for marks, answer in zip(each, answers, strict=True):
+            self.marks = marks
+            self._judge(answer, step)
+            yield self.marks
 
     # --- schedules ------------------------------------------------------------------------------------------------
 
@@ -128,8 +156,10 @@ class Limits:
         if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
             return  # it asks about something that was not made: its creation was refused, and judged
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
+        self._judge(self.system.send_request(request_of(request, self.marks)), step)
+
+    def _judge(self, answer: Answer, step: Mapping[str, Any]) -> None:
         row = step.get("row", self.row)
-        answer = self.system.ask(asked(request, self.marks))
         if step.get("expect") != "refusal":
             answer.succeeds(requirement=row)
             self.marks |= {name: answer[path] for name, path in step.get("note", {}).items()}

@@ -15,9 +15,9 @@ from itertools import combinations
 from typing import Any
 
 from kms_conformance.evidence.members import pick
-from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 
 
@@ -161,13 +161,18 @@ class Relations:
         whole = self._list(question).succeeds(requirement=question.row)
         whole.selects(self._ids, self.ours, wanted, requirement=question.row)
         order = [str(one) for one in _values(pick(whole.body, self._ids))]
+        count = self.list.get("count", {})
         for limit in data["pages"]:
             rest = list(order)
             for offset in range(0, len(order) + limit, limit):
                 query = {paging["limit"]: limit, paging["offset"]: offset}
+                query |= count.get("query", {}) if offset else {}
                 page = self._list(question, query=query).succeeds(requirement=question.row)
                 number = max(0, min(limit, len(order) - offset))
                 page.shows(self.list["total"], number, requirement=question.row)
+                if offset and "query" in count:
+                    # How many there are in all is the same on each page.
+                    page.shows(count["member"], len(order), requirement=question.row)
                 if data.get("ordered", False):
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)
@@ -211,15 +216,15 @@ class Relations:
     ) -> Answer:
         """Send the list's request: the case's scope, the question, and what this request adds."""
         scope = self.scope if question.scoped else {}
-        request = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
-        ask = asked(
-            request,
+        recipe = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
+        request = request_of(
+            recipe,
             self.marks,
             path=self.data.get("path", {}),
             query={**scope.get("query", {}), **question.query, **(query or {})},
             headers={**scope.get("headers", {}), **question.headers},
         )
-        return self.system.ask(ask)
+        return self.system.send_request(request)
 
     @property
     def _ids(self) -> str:

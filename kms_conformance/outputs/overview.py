@@ -167,7 +167,7 @@ def unseen(run: Run) -> str:
     ):
         return ""
     return (
-        "; ".join(entry.message for entry in run.baseline if entry.wrong)
+        "; ".join(entry.message for entry in run.baseline if entry.breaks_run)
         or run.trouble
         or run.incomplete
         or ("no case was tested" if not with_verdict(run, Verdict.PASSED, Verdict.WARNED) else "")

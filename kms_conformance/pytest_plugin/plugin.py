@@ -14,11 +14,12 @@ from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs import write_all
 from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
-from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
+from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, report_to_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
@@ -165,7 +166,7 @@ class State:
         if result is None:
             pytest.fail("the case was lost", pytrace=False)  # why is in the report
         pyfuncitem.stash[RESULT] = result
-        tell_pytest(result, self.session.accepts(result))
+        report_to_pytest(result, self.session.accepts(result))
         return True
 
     def _show_waiting(self, number: int, until: float) -> None:
@@ -219,8 +220,6 @@ class State:
             self._tidy()
             self.run = self.session.outcome()
             if self._report_dir is not None:
-                from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
-
                 try:
                     write_all(self.run, self._report_dir)
                     self._leave_shard(self.run, self._report_dir)
@@ -258,7 +257,12 @@ class State:
             return
         baseline = None if options.baseline is None else as_documents(options.baseline)
         write_shard(
-            run, directory, shard=options.shard, cases_in_all=self._collection.in_all, baseline=baseline
+            run,
+            directory,
+            shard=options.shard,
+            cases_in_all=self._collection.in_all,
+            baseline=baseline,
+            durations=options.shard_durations,
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, tell_allure
+from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, report_to_allure
 from kms_conformance.run.session import Session
 
 
@@ -43,7 +43,7 @@ class Reporting:
                 report.longrepr = self._without_secrets(result, str(report.longrepr))
             if self._worker:
                 report.kms_case = to_document(result)
-            tell_allure(item, result)
+            report_to_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
             self._get_session().went_wrong(f"{item.name} could not be set up or torn down", if_first=True)

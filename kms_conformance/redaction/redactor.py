@@ -237,7 +237,7 @@ class Redactor:
     def reply(self, body: JSON) -> JSON:
         """Return a reply's document with everything replaced that is not known to be public."""
         # First the members that are secret by name: a text further up may repeat what stands further down.
-        self.request(body)
+        self._remember_named(body, "")
         return self._reply(body, "")
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -251,6 +251,18 @@ class Redactor:
                 shown_name = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
                 shown[shown_name] = self._unknown(value, "header")
         return shown
+
+    def _remember_named(self, body: JSON, name: str) -> None:
+        """Make the members of a document known that are secret by name."""
+        if isinstance(body, dict):
+            for key, value in body.items():
+                if key in self._secret or isinstance(value, (dict, list)):
+                    self._remember_named(value, key)
+        elif isinstance(body, list):
+            for value in body:
+                self._remember_named(value, name)
+        elif isinstance(body, str) and name in self._secret and body not in self._known.harmless:
+            self.remember(body, name)
 
     def _reply(self, body: JSON, name: str) -> JSON:
         match body:

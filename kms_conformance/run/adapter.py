@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import JSON
     from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
-    from kms_conformance.run.journal import Thing
+    from kms_conformance.run.journal import JournalEntry
 
 GONE = frozenset({404, 410})
 """Statuses of a thing that is not there any more."""
@@ -28,7 +28,7 @@ class Adapter(Protocol):
 
     case: CaseRun
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove or put back what a row of the journal describes; return whether nothing is left of it."""
 
 

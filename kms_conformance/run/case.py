@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
@@ -140,10 +141,11 @@ class CaseRun:
         """Whether requests that belong together are sent one after the other: a deferred case has to repeat their order."""
         return self.recording is not None
 
-    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+    def at_once(self, requests: Sequence[Callable[[], Sent]], *, alike: bool = False) -> list[Sent]:  # noqa: ARG002 - for who plays a case again
         """Send requests, all at the same moment; return what each gives, answers mostly, in the order of the requests.
 
-        A deferred case sends them one after the other: it has to send them in the same order again.
+        ``alike``: each is the same request, so that it does not matter which one had which answer. A deferred case sends them
+        one after the other: it has to send them in the same order again.
         """
         if self.is_one_by_one:
             return [request() for request in requests]
@@ -157,6 +159,19 @@ class CaseRun:
         requests = [begin, *requests[1:]]
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
+
+    def clean_up_at_once(self, since: int) -> None:
+        """Have removed at the same moment what was made since ``clean_up`` had so many entries."""
+        together = self.clean_up[since:]
+
+        def remove(undo: Callable[[], None]) -> None:
+            with contextlib.suppress(Exception):  # one thing that resists must not keep the others
+                undo()
+
+        def remove_all() -> None:
+            self.at_once([partial(remove, undo) for undo in together])
+
+        self.clean_up[since:] = [remove_all] if together else []
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
         """Send a request, or take what became of it from the recording of a deferred case."""
@@ -217,8 +232,15 @@ class CaseRun:
         return now - (before + after) / 2, (after - before) / 2
 
     def random_secret(self, size: int) -> Secret:
-        """Return ``size`` random bytes in base64."""
-        return Secret(base64.b64encode(self.random_bytes(size)).decode())
+        """Return ``size`` random bytes in base64, the first and the last of them not ASCII.
+
+        Careless code drops a zero or a line break at an end: only the cases that mean it shall find it, not one that
+        happens to draw such a byte.
+        """
+        octets = bytearray(self.random_bytes(size))
+        for end in (0, -1) if octets else ():
+            octets[end] |= 0x80
+        return Secret(base64.b64encode(octets).decode())
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation now and keep it for those who judge again."""

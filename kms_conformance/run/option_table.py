@@ -95,6 +95,12 @@ RUN_OPTIONS = (
         variable="KMS_MODE",
     ),
     RunOption("shard", "Run one part of N; `kms-conformance merge` makes one run of all.", metavar="I/N"),
+    RunOption(
+        "shard_durations",
+        "Cut shards by these seconds of each case (JSON), not by their number; the same file for every shard.",
+        kind=Path,
+        metavar="FILE",
+    ),
 )
 
 FUZZ_OPTIONS = (

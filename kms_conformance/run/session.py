@@ -37,7 +37,7 @@ from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
 from kms_conformance.run.jobs import jobs_for
-from kms_conformance.run.journal import Journal, Thing
+from kms_conformance.run.journal import Journal, JournalEntry
 from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
@@ -63,7 +63,7 @@ class Session:
     def __init__(self, options: Options, target: Target | None = None) -> None:
         self.options = options.settled()
         self._reference: EmbeddedReference | None = None
-        self._target = target
+        self._target, self._is_settled = target, False
         if target is None:
             self._reference = EmbeddedReference(
                 edition=options.edition, defects=options.defects, variations=options.variations
@@ -92,12 +92,14 @@ class Session:
     def target(self) -> Target:
         """The target; the first call waits for the embedded reference where there is one."""
         with self._lock:
-            if self._target is None:
-                assert self._reference is not None
-                self._target = self._reference.target()
-            if self.options.max_wait is not None:
-                self._target = replace(self._target, max_wait=self.options.max_wait)
-            self._target = self._target.in_mode(self.options.mode)
+            if self._target is None or not self._is_settled:
+                if self._target is None:
+                    assert self._reference is not None
+                    self._target = self._reference.target()
+                if self.options.max_wait is not None:
+                    self._target = replace(self._target, max_wait=self.options.max_wait)
+                self._target = self._target.in_mode(self.options.mode)
+                self._is_settled = True
             return self._target
 
     def check(self, *, mends: bool = False) -> dict[str, Exchange]:
@@ -241,8 +243,12 @@ class Session:
 
     def foresee(self, case_ids: Iterable[str]) -> None:
         """Note which cases are to run: from here on the run's pace is measured."""
-        requests = sum(self.expected.of(case_id) for case_id in case_ids) + self.sent
-        self._pace = Pace(lambda: self.sent, lambda: requests, lambda: self.queued)
+        requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
+        self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
+
+    def requests_of(self, case_id: str) -> int:
+        """Return how many requests a case is expected to send to this target."""
+        return self.expected.of(case_id, clean_up=not self.target.embedded)
 
     def pace(self) -> tuple[str, float | None]:
         """Return what bounds the run at this moment, and the seconds that are left; ``""`` and ``None``: unknown."""
@@ -257,6 +263,11 @@ class Session:
     def sent(self) -> int:
         """How many requests have left so far."""
         return sum(context.client.sent for context in self._contexts.values())
+
+    @property
+    def turns_taken(self) -> int:
+        """How many requests the rate limit has let through so far, those of the control protocol and for tokens included."""
+        return self._traffic.sent
 
     def alone(self, info: CaseInfo) -> bool:
         """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
@@ -357,7 +368,7 @@ class Session:
         if self._has_foreign_secrets:
             for result in self.results.values():
                 self._record.case_finished(scrubbed(result, self._clean))
-        self._tell_outage()
+        self._report_outage()
         found = circumstances(self._traffic.document(), self._all_roles(), self.left)
         found["command_line"] = command_line(self.options.command_line, self._clean)
         return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
@@ -384,7 +395,7 @@ class Session:
         told = (self._gone_elsewhere, *(context.client.presence.gone for context in self._contexts.values()))
         return min(filter(None, told), default=0.0)
 
-    def _tell_outage(self) -> None:
+    def _report_outage(self) -> None:
         """Note that an endpoint went away for good, and how many cases that touched."""
         gone = self._gone()
         if not gone:
@@ -409,9 +420,9 @@ class Session:
 
     # --- what runs have left --------------------------------------------------------------------------------------
 
-    def left_behind(self) -> list[Thing]:
+    def left_behind(self) -> list[JournalEntry]:
         """Return what dead runs have left on this target, newest first."""
-        return [thing for _, thing in abandoned(self._all())]
+        return [entry for _, entry in abandoned(self._all())]
 
     def living(self) -> list[str]:
         """Return the runs that are at work with this journal."""
@@ -419,15 +430,15 @@ class Session:
         assert self._journal is not None
         return self._journal.living()
 
-    def named_like_ours(self) -> list[Thing]:
+    def named_like_ours(self) -> list[JournalEntry]:
         """Return what bears a name that only this suite gives, whether the journal knows it or not."""
-        return [thing for _, thing in named_like_ours(self._all(), self.target.instance)]
+        return [entry for _, entry in named_like_ours(self._all(), self.target.instance)]
 
-    def put_right(self, things: Collection[Thing]) -> list[str]:
+    def put_right(self, things: Collection[JournalEntry]) -> list[str]:
         """Remove things, or put them back as they were; return a line for each that resists."""
         contexts = {context.contract.id: context for context in self._all()}
         return put_right(
-            [(contexts[owner_of(thing)], thing) for thing in things if owner_of(thing) in contexts]
+            [(contexts[owner_of(entry)], entry) for entry in things if owner_of(entry) in contexts]
         )
 
     def recover(self) -> list[str]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Recorded", "Reply", "Request"]
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -293,9 +294,7 @@ class Client:
         }
         content = request.raw
         if content is None and request.body is not None:
-            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
-                "utf-8", "surrogatepass"
-            )
+            content = _encode(request.body).encode("utf-8", "surrogatepass")
         url = _url((request.base_url or self.target.base_url) + request.path)
         params = request.params or None
         if request.token == "" and self.authorizer.signs:

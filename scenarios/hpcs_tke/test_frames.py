@@ -56,12 +56,12 @@ FIELDS = [
 
 
 @covers("tke-frame-no-server-error", "tke-frame-length")
-@pytest.mark.parametrize("wrong", STRINGS)
-def test_request_string(tke, wrong):
+@pytest.mark.parametrize("damage", STRINGS)
+def test_request_string(tke, damage):
     """A malformed request string causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
-    clean = unit.wrong_string(wrong)
+    clean = unit.malformed_string(damage)
     clean.is_refused_cleanly(
         control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-length"
     )
@@ -69,12 +69,12 @@ def test_request_string(tke, wrong):
 
 
 @covers("tke-frame-no-server-error", "tke-frame-header")
-@pytest.mark.parametrize("wrong", HEADERS)
-def test_header(tke, wrong):
+@pytest.mark.parametrize("damage", HEADERS)
+def test_header(tke, damage):
     """A header with one wrong field causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
     known = unit.attributes().succeeds()
-    clean = unit.wrong_header(wrong)
+    clean = unit.malformed_header(damage)
     clean.is_refused_cleanly(
         control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-header"
     )

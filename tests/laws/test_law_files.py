@@ -11,9 +11,9 @@ from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
 from kms_conformance.contract.contract import known_contracts, load_contract
-from kms_conformance.laws.asking import filled
 from kms_conformance.laws.entries import law_cases, law_file
 from kms_conformance.laws.entrypoints import LAWS
+from kms_conformance.laws.request import filled
 
 CONTRACT = "key_protect"
 FEWEST, MOST = 120, 260

@@ -47,7 +47,7 @@ def test_sample_is_fresh(command: Callable[..., Any], tmp_path: Path) -> None:
 def test_sample_is_as_recorded() -> None:
     """The sample ends as its run did when it is judged again: else it is of another version, and `make sample` is due."""
     found = examine(PLACE)
-    assert (found.wrong, found.exit_code) == ((), NON_CONFORMANT), "run `make sample`"
+    assert (found.breaks_run, found.exit_code) == ((), NON_CONFORMANT), "run `make sample`"
     assert len(json.loads((PLACE / results.NAME).read_text())["groups"]) >= len(DEFECTS)
 
 

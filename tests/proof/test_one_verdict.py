@@ -148,7 +148,7 @@ def test_verdicts_are_no_better_than_their_evidence(seed: int) -> None:
     if run.verdict is RunVerdict.CONFORMANT:
         assert any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases)
         assert not run.interrupted + run.trouble
-        assert not any(entry.wrong for entry in run.baseline)
+        assert not any(entry.breaks_run for entry in run.baseline)
         assert replace(run, cases=()).verdict is RunVerdict.NOT_VERIFIED
         skipped = tuple(replace(case, verdict=Verdict.NOT_TESTED) for case in run.cases)
         assert replace(run, cases=skipped).verdict is RunVerdict.NOT_VERIFIED

@@ -103,8 +103,8 @@ def refused(path: Path, made: Made, **options: Any) -> str:
         found = verify(path, read_public(made.key), **options)
     except BundleError as error:
         return error.why
-    assert found.examination.wrong, "it was accepted"
-    return found.examination.wrong[0]
+    assert found.examination.problems, "it was accepted"
+    return found.examination.problems[0]
 
 
 def files_of(path: Path, folder: Path) -> dict[str, bytes]:

@@ -40,7 +40,7 @@ def recorded(tmp_path: Path) -> tuple[Path, Keys]:
 
 def departures(folder: Path) -> list[str]:
     """Return where the transcript is not that of the cases; that some of a module's cases make a run is another matter."""
-    return [line for line in examine(folder).wrong if line.startswith("transcript.har")]
+    return [line for line in examine(folder).problems if line.startswith("transcript.har")]
 
 
 def test_signed_record(recorded: tuple[Path, Keys]) -> None:

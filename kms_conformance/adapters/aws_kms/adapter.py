@@ -22,7 +22,7 @@ from kms_conformance.transport.client import Request
 if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import JSON
     from kms_conformance.run.answer import Answer
-    from kms_conformance.run.journal import Thing
+    from kms_conformance.run.journal import JournalEntry
 
 __all__ = ["AwsKms"]
 
@@ -260,12 +260,12 @@ class AwsKms(SystemAdapter):
 
     # --- clean-up -------------------------------------------------------------------------------------------------
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left; a key whose creation was never answered is looked for by its description."""
-        if thing.kind == "alias":
-            answer = self.delete_alias(thing.name)
+        if entry.kind == "alias":
+            answer = self.delete_alias(entry.name)
             return answer.ok or self._is_over(answer)
-        keys = [thing.ref] if thing.ref else self._keys_described(thing.name)
+        keys = [entry.ref] if entry.ref else self._keys_described(entry.name)
         done = [self._schedule_deletion(key) for key in keys]
         return all(done)
 

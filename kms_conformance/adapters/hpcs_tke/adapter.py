@@ -24,7 +24,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import GONE, SystemAdapter
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.outcomes import Inconclusive, NotTested
 from kms_conformance.transport.client import Request
 
@@ -66,7 +66,7 @@ class TrustedKeyEntry(SystemAdapter):
     ZERO_1SIGN = 0x40
     """Permission to zeroize with one signature."""
     next_counter = staticmethod(wire.next_counter)
-    spoiled = staticmethod(malformed.inputs)
+    damaged = staticmethod(malformed.inputs)
 
     def __init__(self, case: CaseRun, view: View | None = None, shared: _Shared | None = None) -> None:
         super().__init__(case)
@@ -253,13 +253,13 @@ class TrustedKeyEntry(SystemAdapter):
     def _make(self, instance: str) -> None:
         ask(self.case.context, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
-        if thing.kind == KMS_KEY:
-            paths = [thing.ref] if thing.ref else self._paths_of(thing.name)
+        if entry.kind == KMS_KEY:
+            paths = [entry.ref] if entry.ref else self._paths_of(entry.name)
             return all(self._delete_key(path) for path in paths)
         return any(
-            unit.hsm_id == thing.ref and self._vacated(unit)
+            unit.hsm_id == entry.ref and self._vacated(unit)
             for kind in ("hsms", "source_hsms")
             for unit in self.units(kind)
         )

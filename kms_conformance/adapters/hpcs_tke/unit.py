@@ -115,20 +115,20 @@ class Unit:
         cprb = (header or wire.Header(self.domain_index)).encode(payload)
         return self.frame(wire.htp_request(self.module_index, cprb), **how)
 
-    def wrong_string(self, name: str) -> UnitAnswer:
+    def malformed_string(self, name: str) -> UnitAnswer:
         """Send a query whose request string has one thing wrong; names are those of ``malformed.STRINGS``."""
         text = malformed.STRINGS[name](self.module_index, self.domain_index)
         return self.frame(text, step=f"string with wrong {name}")
 
-    def wrong_header(self, name: str) -> UnitAnswer:
+    def malformed_header(self, name: str) -> UnitAnswer:
         """Send a query whose header has one thing wrong; names are those of ``malformed.HEADERS``."""
         text = malformed.HEADERS[name](self.module_index, self.domain_index)
         return self.frame(text, step=f"header with wrong {name}")
 
     def wrong_fields(self, name: str) -> Iterator[UnitAnswer]:
         """Send queries in which an element has a wrong type or length; names are those of ``malformed.FIELDS``."""
-        for wrong, text in malformed.spoiled(self.module_index, self.domain_index, name):
-            yield self.frame(text, step=f"{name} with {wrong}")
+        for damage, text in malformed.damaged_elements(self.module_index, self.domain_index, name):
+            yield self.frame(text, step=f"{name} with {damage}")
 
     def longer_lengths(self) -> UnitAnswer:
         """Query the registers by a message whose lengths take more octets than they need."""

@@ -22,7 +22,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import SystemAdapter
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.outcomes import Inconclusive, NotTested
 
 __all__ = ["Credential", "KubernetesService"]
@@ -403,9 +403,9 @@ class KubernetesService(SystemAdapter):
         """Mend what :meth:`fault` broke."""
         self.fault(name, clear=True, **settings)
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
-        if thing.kind == CLUSTER:
-            return self._deleted(thing.name)
-        region, group = json.loads(thing.name)
+        if entry.kind == CLUSTER:
+            return self._deleted(entry.name)
+        region, group = json.loads(entry.name)
         return self._seen(region=region, group=group).request("DELETE", "/credentials").ok

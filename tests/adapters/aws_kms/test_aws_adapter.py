@@ -25,6 +25,7 @@ sys.path.append(str(Path(__file__).parent))
 from fake_kms import Keys, serving
 from runs import run_cases
 
+from kms_conformance.adapters import aws_kms
 from kms_conformance.adapters.aws_kms.adapter import AwsKms
 from kms_conformance.adapters.aws_kms.material import Parameters, wrapped
 from kms_conformance.adapters.aws_kms.signing import MissingAccessKeyError, MissingSignerError, sign
@@ -34,7 +35,7 @@ from kms_conformance.outputs import repro
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.cleanup import put_right
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.options import Options
 from kms_conformance.run.outcomes import Inconclusive
 from kms_conformance.run.session import Session
@@ -115,13 +116,13 @@ def test_what_a_killed_run_has_left(aws: AwsKms, known: Keys) -> None:
     other = known.create("somebody's")["KeyId"]
     journal = aws.case.context.journal
     journal.intend(known.url, "", "aws_kms:key", "kmsct-lost")
-    left = [(aws.case.context, thing) for thing in journal.own(known.url)]
+    left = [(aws.case.context, entry) for entry in journal.own(known.url)]
     assert put_right(left) == []
     assert {known.keys[key]["KeyState"] for key in (by_id, by_name)} == {"PendingDeletion"}
     assert known.keys[other]["KeyState"] == "Enabled"
-    gone = Thing(1, "r", known.url, "", "key", "n", "no-such-key", "created", 0.0, "")
+    gone = JournalEntry(1, "r", known.url, "", "key", "n", "no-such-key", "created", 0.0, "")
     assert aws.undo(gone)
-    assert aws.undo(Thing(1, "r", known.url, "", "alias", "alias/none", "", "created", 0.0, ""))
+    assert aws.undo(JournalEntry(1, "r", known.url, "", "alias", "alias/none", "", "created", 0.0, ""))
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +134,9 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ImportError(name)
         return real(name, *arguments, **options)
 
+    # An earlier test may have loaded the module that needs botocore.
+    monkeypatch.delitem(sys.modules, "kms_conformance.adapters.aws_kms.sigv4", raising=False)
+    monkeypatch.delattr(aws_kms, "sigv4", raising=False)
     monkeypatch.setattr(builtins, "__import__", missing)
     target = target_of("http://127.0.0.1:9")
     request = FinalRequest("POST", "http://127.0.0.1:9/", {}, b"{}")
