@@ -222,4 +222,6 @@ def lines_of(result: LoadResult) -> list[str]:
         lines.append(
             f"  first wrong answer after {wrong['after_s']:.1f} s: {wrong['operation']}: expected {wrong['expected']}, got {wrong['got']}"
         )
-    return [*lines, f"  cases beside it: {result.cases['line']}"]
+    took = float(result.cases["seconds"])
+    longer = f" (they took {duration_text(took)}, longer than the load)" if took > result.seconds else ""
+    return [*lines, f"  cases beside it{longer}: {result.cases['line']}"]

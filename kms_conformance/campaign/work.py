@@ -149,13 +149,16 @@ def judge_beside(target: str, contract: str, cases: str, folder: Path, timeout: 
     words = ["run", "--target", target, "--contract", contract, "--no-fuzz", "-k", cases, "--quiet"]
     words += ["--report-dir", str(report), "--journal", str(folder / "run.sqlite"), "--progress", "none"]
     _remove(report / "results.json")
+    began = time.monotonic()
     code = _process(words, told, timeout)
+    seconds = round(time.monotonic() - began, 3)
     try:
         record = json.loads((report / "results.json").read_text(encoding="utf-8"))
-        return {"code": code, "line": record["headline"], "counts": record["counts"]}
+        line, counts = record["headline"], record["counts"]
     except (OSError, ValueError, KeyError):
         lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
-        return {"code": code, "line": _short(lines[-1] if lines else "it said nothing"), "counts": {}}
+        line, counts = _short(lines[-1] if lines else "it said nothing"), {}
+    return {"code": code, "seconds": seconds, "line": line, "counts": counts}
 
 
 def _run(task: Task, own: Path, report: Path, journal: Path, store: Store) -> Outcome:
