@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -78,6 +79,7 @@ class CaseRun:
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
+    ahead_at_first: float = 0.0
     recording: Recording | None = None
     random_bytes: Callable[[int], bytes] = os.urandom
     server_now: Callable[[], datetime] | None = None
@@ -148,15 +150,21 @@ class CaseRun:
         if self.is_one_by_one:
             return [request() for request in requests]
         client = self.context.client
-        notes, first = client.hand_over(), requests[0]
+        notes = client.hand_over()
 
-        def begin() -> Sent:
-            client.take_over(notes)
-            return first()
+        def begin(number: int, request: Callable[[], Sent]) -> Sent:
+            if number == 1:
+                client.take_over(notes)
+            # Whoever judges again has to know which request followed which.
+            with client.one_of_several(number):
+                return request()
 
-        requests = [begin, *requests[1:]]
         with ThreadPoolExecutor(len(requests)) as threads:
-            return list(threads.map(lambda request: request(), requests))
+            return list(threads.map(begin, itertools.count(1), requests))
+
+    def evidence(self, exchange: Exchange) -> Exchange:
+        """Return an exchange as the record has it: a case that is played again sees values of its own in it."""
+        return exchange
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
         """Send a request, or take what became of it from the recording of a deferred case."""
@@ -201,12 +209,21 @@ class CaseRun:
     def now(self) -> datetime:
         """Return the instance's time."""
         if self.recording is None:
-            return self.context.clock.now(self.instance)
+            return self._asked_for_now()
         event = self.recording.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
-        now = self.context.clock.now(self.instance)
+        now = self._asked_for_now()
         self.recording.record("now", "", at=now.isoformat())
+        return now
+
+    def _asked_for_now(self) -> datetime:
+        """Ask the clock; note how far it was ahead when the case began, since others move the clock of a shared instance."""
+        now = self.context.clock.now(self.instance)
+        if not self.ahead_at_first:
+            moved = self.waited if self.context.target.control_url else 0.0
+            ahead = now.timestamp() - time.time() - moved
+            self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 1.0 else 0.0
         return now
 
     def clock_ahead(self) -> tuple[float, float]:
@@ -347,6 +364,7 @@ class CaseRun:
             started=round(self.started, 3),
             duration=round((self.finished or time.time()) - self.started, 3),
             waited=round(self.waited, 3),
+            clock_ahead=self.ahead_at_first,
             checks=len(self.expectations) + self.checks_not_kept,
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),
