@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"(.*?x+)(\d{5,})")
 _SHARD = re.compile(r"s(\d+)x")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}|kmsct-[\w-]+")
+_NAME, _SIGN, _STEM = re.compile(r"kmsct-([0-9A-Za-z]{8,})-", re.IGNORECASE), re.compile(r"[^0-9A-Za-z]"), 8
 _AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 
@@ -39,6 +40,7 @@ def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     yield from _dates(exchanges)
     yield from _correlations(exchanges)
     yield from _clocks(run)
+    yield from _names(run, record)
     yield from _profile(record)
 
 
@@ -155,6 +157,23 @@ def _clocks(run: Run) -> Iterator[str]:
             if case.clock_ahead < seen.get(of_run, case.clock_ahead) - _SKEWED:
                 yield f"results.json: clock_ahead_s of {case.id} is {case.clock_ahead:g}, less than of a case before it"
             seen[of_run] = max(case.clock_ahead, seen.get(of_run, case.clock_ahead))
+
+
+def _names(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
+    """Check that the names in requests are of this run, whose id they begin with; a deferred case began in an earlier one."""
+    ids = [record["run_id"], *(part["run_id"] for part in record["shards"])]
+    own = {_SIGN.sub("", str(run_id)).casefold()[:_STEM] for run_id in ids}
+    for case in run.cases:
+        if any(exchange.started < run.started - _APART for exchange in case.exchanges):
+            continue
+        for exchange in case.exchanges:
+            if exchange.notes.get("phase"):
+                continue  # clean-up may be of what an earlier run has left
+            text = f"{exchange.sent.url} {json.dumps(exchange.sent.body)}"
+            foreign = next((name for name in _NAME.findall(text) if name.casefold()[:_STEM] not in own), None)
+            if foreign is not None:
+                yield f"transcript.har: exchange {exchange.id} names a thing of run {foreign}, results.json is of {record['run_id']}"
+                break
 
 
 def kind_of_control(asked: Sequence[Any]) -> str:
