@@ -34,7 +34,7 @@ class Change:
     until: Any = MISSING
 
     def covers(self, member: str) -> bool:
-        """Tell whether the change speaks of a member: of itself, or of one above it."""
+        """Tell whether the change concerns a member: the member itself or one that holds it."""
         return member == self.member or member.startswith(f"{self.member}.")
 
 

@@ -164,8 +164,8 @@ class Effects:
                 break
             outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
             usual = request_of(data, self.prepared.marks)
-            found = self._found(usual, self._entry(usual))
-            request = self.ways.other(usual, (number, place), self.prepared.marks, found)
+            members_before = self._found(usual, self._entry(usual))
+            request = self.ways.other(usual, (number, place), self.prepared.marks, members_before)
             answer, took = self._asked(request)
             if request != usual and not answer.ok and outcome != "refused":
                 # Whether the other way is open is for the law of views; what follows builds on this step.
@@ -329,17 +329,17 @@ class Effects:
                 continue
             names = {str(one.value("$answer/resources/0/id")), *one.addressed}
             resource = one.entry["answer"].get("of")
-            found = [
+            things = [
                 thing for thing in self.prepared.things if thing.resource == resource and thing.owners & names
             ]
             earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
-            for thing in found or [ObservedResource("", "")]:
-                changes = list(one.of(thing, self._members(thing), self.resources)) if found else []
-                known = self._about(thing, 0, done) if found else KnownFacts()
+            for thing in things or [ObservedResource("", "")]:
+                changes = list(one.of(thing, self._members(thing), self.resources)) if things else []
+                facts = self._about(thing, 0, done) if things else KnownFacts()
                 late = frozenset(
                     entry["member"] for entry in self.resources.get(resource, {}).get("late", ())
                 )
-                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=known, late=late)
+                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=facts, late=late)
                 if stated is not None:
                     yield Observation(self.rows, stated, observed)
 
@@ -505,15 +505,15 @@ class Effects:
         """Judge what is stated; each member that is not as stated is a finding of its own."""
         exchange, schemas = observed.answer.exchange, self.system.case.context.schemas
         whole = self._expectation(row, stated, observed)
-        wrong: list[Expectation] = []
+        broken: list[Expectation] = []
         if not mismatch(whole, exchange, schemas):
             pass
         elif mismatch(replace(whole, members=()), exchange, schemas):
-            wrong = [replace(whole, members=())]
+            broken = [replace(whole, members=())]
         else:
             each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
-            wrong = [one for one in each if mismatch(one, exchange, schemas)]
-        for expectation in wrong or [whole]:
+            broken = [one for one in each if mismatch(one, exchange, schemas)]
+        for expectation in broken or [whole]:
             finding = self.system.case.judge(expectation, exchange)
             if finding is not None and finding.severity is Verdict.FAILED and self.failure is None:
                 self.failure = ConformanceFailure(

@@ -147,16 +147,16 @@ class Ownership:
             if reads
             else None
         )
-        wrong = each["wrong"]
-        if "body" in wrong:
+        changed = each["wrong"]
+        if "body" in changed:
             demand(
                 self.system.case,
                 isinstance(recipe.get("body", {}), dict),
                 f"{operation} has no body to add to",
             )
         given = {
-            **wrong,
-            **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {}),
+            **changed,
+            **({"body": {**recipe.get("body", {}), **changed["body"]}} if "body" in changed else {}),
         }
         right = request_of({"do": operation, **recipe}, self.marks)
         other = request_of({"do": operation, **recipe}, self.marks, **given)
