@@ -54,15 +54,15 @@ if TYPE_CHECKING:
     from kms_conformance.run.answer import Answer
 
 _LOOKS_AGAIN = 2
-"""How often a case waits at most until what may show late must be there."""
+"""How often a case waits at most for a change that may show late."""
 _SECONDS = 2.0
 _AT_FIRST = "at first"
 _NEVER = datetime.min.replace(tzinfo=UTC)
-"""Of an operation whose changes have nothing to do with time."""
+"""For an operation whose changes do not depend on time."""
 
 
 class EffectSystem(System, Protocol):
-    """A system on which effects are looked at."""
+    """A system whose effects can be observed."""
 
     def prepare(self, subject: Mapping[str, Any]) -> PreparedCase:
         """Make the things of a case; the case is inconclusive when that fails."""
@@ -72,7 +72,7 @@ class Effects:
     """One case of the law."""
 
     def __init__(self, system: EffectSystem, case: LawCase) -> None:
-        """Make the things of the case, and look at all of them."""
+        """Make the things of the case, and take the first snapshot of all of them."""
         self.system, self.data = system, case.data
         self.law = law_file(system.case.info.contract, "effects")
         self.resources: Mapping[str, Any] = self.law["resources"]
@@ -96,11 +96,11 @@ class Effects:
         self.done_since: dict[ObservedResource, list[str]] = {}
         self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
         self.is_unsettled = False
-        """Whether a change that may show late was not waited for: from then on what may be late is not judged."""
+        """Whether a change that may show late was not waited for: from then on, members that may be late are not judged."""
         self._look([_AT_FIRST], Look(whole=True))
 
     def run(self) -> None:
-        """Perform the steps, and look after each; a gate looks at what they name, and at everything at the end."""
+        """Perform the steps, with a snapshot after each; a gate reads what a step names, and everything at the end."""
         steps = [
             (number, step)
             for number, step in enumerate(self.data["steps"])
@@ -130,14 +130,14 @@ class Effects:
         look = Look(whole, brief=not self.system.case.context.thorough, named=named)
         self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
-            # Whether it may succeed is for other cases; what follows builds on it.
+            # Other cases judge whether it may succeed; the next steps need that it did.
             if self.passed_over:
                 # A step before it could not be waited for, so its state is another one.
                 raise self.failure or NotTested(self.passed_over)
             raise self.failure or Inconclusive(f"precondition {unlike}")
 
     def _waited(self, step: Mapping[str, Any]) -> bool:
-        """Let the time before a step pass; tell whether the step can be performed."""
+        """Wait before a step; tell whether the step can be performed."""
         if "wait" in step:
             if not self._can_wait(step["wait"]):
                 self.passed_over = (
@@ -152,13 +152,13 @@ class Effects:
     def _requests(
         self, number: int, step: Mapping[str, Any]
     ) -> tuple[list[OperationRequest], list[CompletedOperation], str]:
-        """Send the requests of a step; return them, what succeeded, and the first that did not come out as the step says."""
+        """Send the requests of a step; return them, what succeeded, and the first whose outcome is not the step's."""
         requests: list[OperationRequest] = []
         done: list[CompletedOperation] = []
         unlike = ""
         for place, data in enumerate(step.get("all", [step])):
             if unlike and "row" in data:
-                # What must be refused now follows from what was to be done before it.
+                # A later request must be refused only because of the step that failed here.
                 break
             outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
             usual = request_of(data, self.prepared.marks)
@@ -166,7 +166,7 @@ class Effects:
             request = self.ways.other(usual, (number, place), self.prepared.marks, members_before)
             answer, took = self._asked(request)
             if request != usual and not answer.ok and outcome != "refused":
-                # Whether the other way is open is for the law of views; what follows builds on this step.
+                # The law of views judges whether the other way is open; the next steps need that this one succeeds.
                 request = usual
                 answer, took = self._asked(request)
             requests.append(request)
@@ -186,7 +186,7 @@ class Effects:
     def _rows(
         self, requests: Sequence[OperationRequest], done: Sequence[CompletedOperation]
     ) -> tuple[str, ...]:
-        """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
+        """Return the covered rows to judge by: those of the operations that succeeded, else the row that a refusal changes nothing."""
         of_requests = [self._entry(request)["row"] for request in requests]
         wanted = [one.entry["row"] for one in done] or [self.law["rows"]["refused"]]
         covered = self.system.case.info.covers
@@ -228,7 +228,7 @@ class Effects:
         return {}
 
     def _add_made(self, done: Sequence[CompletedOperation]) -> None:
-        """Look, from now on, at what an operation has made."""
+        """Add what an operation has made to all later snapshots."""
         for one in done:
             made = one.value("$answer/resources/0/id")
             if made is MISSING:
@@ -255,7 +255,7 @@ class Effects:
     # --- looking --------------------------------------------------------------------------------------------------
 
     def _look(self, after: list[str], look: Look, done: Sequence[CompletedOperation] | None = None) -> None:
-        """Take a snapshot and judge it; what may show a change late is looked at once more, after its time."""
+        """Take a snapshot and judge it; where a change may show late, take another after that time."""
         seen = self._taken(after, look)
         looked = self._all_looked(seen, done)
         answered = list(self._answered(done or ()))
@@ -279,7 +279,7 @@ class Effects:
         for (thing, number), observed in seen.items():
             if number == 0:
                 for name, value in flat(observed.value).items():
-                    # The one that was shown last stands last.
+                    # The value that was shown last comes last.
                     values = [one for one in self.known.get((thing, name), ()) if one != value]
                     self.known[thing, name] = [*values, value]
 
@@ -295,7 +295,7 @@ class Effects:
         return reads
 
     def _is_fresh(self, thing: ObservedResource, number: int) -> bool:
-        """Tell whether a thing was as it was seen last when the last operations began.
+        """Tell whether the last snapshot still showed a thing when the last operations began.
 
         Objects change with nearly every operation; a list or a probe that was passed over has not been named since.
         """
@@ -304,7 +304,7 @@ class Effects:
         return (thing, number) in self.last or thing.bystander or not (is_object or is_entry)
 
     def _all_looked(self, seen: Snapshot, done: Sequence[CompletedOperation] | None) -> list[Observation]:
-        """State all that must be seen; ``done`` is ``None`` where nothing was tried yet."""
+        """Return everything that a snapshot must show; ``done`` is ``None`` where no operation was tried yet."""
         return [
             *(self._prepared(seen) if done is None else self._observations(seen, done)),
             *self._agreed(seen),
@@ -373,7 +373,7 @@ class Effects:
             if before is not None and not before.ok and kind != "probe":
                 continue
             if before is not None and not self._is_fresh(thing, number):
-                # What several steps have changed is seen by the agreements with what was looked at after each.
+                # Changes of several steps are judged by the agreements, with the things that were read after each step.
                 continue
             late = self._may_be_late(thing) if self.is_unsettled else {}
             if "" in late:
@@ -402,7 +402,7 @@ class Effects:
         changes: Sequence[Change],
         done: Sequence[CompletedOperation],
     ) -> tuple[str, ...]:
-        """Return the rows that a deviation breaks: of the last operations, unless it may have come before them."""
+        """Return the rows that a deviation breaks: those of the last operations, unless earlier ones may have caused it."""
         rows = self.law["rows"]
         if thing.bystander and done:
             return (rows["bystander"],)
@@ -503,7 +503,7 @@ class Effects:
         )
 
     def _judge(self, row: str, stated: ExpectedAnswer, observed: ObservedValue) -> None:
-        """Judge what is stated; each member that is not as stated is a finding of its own."""
+        """Judge a statement; each member that differs is a finding of its own."""
         exchange, schemas = observed.answer.exchange, self.system.case.context.schemas
         whole = self._expectation(row, stated, observed)
         broken: list[Expectation] = []

@@ -34,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
-    """What else is known of a thing.
+    """Further facts about a thing.
 
     ``moving`` members are never compared, ``optional`` ones need not be shown; ``window`` is when it was changed,
     ``earlier`` holds the values that members had.
@@ -52,7 +52,7 @@ class KnownFacts:
 
 @dataclass(slots=True)
 class ExpectedAnswer:
-    """What one answer must be and show."""
+    """The outcomes and members that one answer must have."""
 
     outcomes: tuple[Outcome, ...] = ()
     members: tuple[Member, ...] = ()
@@ -60,7 +60,7 @@ class ExpectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is stated of one thing in one answer, and under which rows; ``late`` is how many seconds late it may show."""
+    """A statement about one thing in one answer, and its rows; ``late`` is how many seconds late it may become true."""
 
     rows: tuple[str, ...]
     stated: ExpectedAnswer
@@ -142,7 +142,7 @@ def changed(
         return
     match change.how:
         case "equals" | "kept":
-            # Kept is the last value that it had, also where it was not shown since.
+            # A kept member has its last known value, also where no answer has shown it since.
             known = about.earlier.get(change.member, ())[-1:] if change.how == "kept" else (change.value,)
             yield from (member for value in known for member in same(path, value, seen))
         case "absent":
@@ -214,7 +214,7 @@ def of_list(  # noqa: C901 - one case per form of change
     wanted = [name for name in wanted if name not in unknown]
     is_part = bool(after.whole)
     if not any(change.how == "plus-one" for change in whole):
-        # What a request writes by its name is made where it was not there.
+        # A request that writes a thing by its name creates it where it does not exist.
         written = dict.fromkeys(
             change.which for change in changes if change.which and change.which not in had
         )

@@ -91,7 +91,7 @@ class Reproduction:
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Give the ways to assign answers to requests that were the same and sent at once."""
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
         same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
         if len(steps) <= MOST_AT_ONCE:
             for places in itertools.permutations(range(len(steps))):

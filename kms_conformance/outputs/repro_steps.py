@@ -125,7 +125,7 @@ class RecordedSequence:
         return steps
 
     def clean_up(self) -> Iterator[dict[str, Any]]:
-        """Give a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
+        """Yield a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
         for place, exchange in enumerate(self.exchanges):
             body = exchange.answer.body if exchange.answer is not None else None
             made = exchange.answer is not None and exchange.answer.status == _CREATED
@@ -354,7 +354,7 @@ def _shown(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
 
 
 def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
-    """Give path and value of each text in a document."""
+    """Yield path and value of each text in a document."""
     entries: Iterable[tuple[Any, JSON]] = ()
     if isinstance(body, dict):
         entries = body.items()

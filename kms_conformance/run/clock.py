@@ -71,7 +71,7 @@ class ControlledClock:
         return self._advance(instance, 0)
 
     def cancel(self) -> None:
-        """Nothing is ever under way."""
+        """This clock has no waits to end."""
 
     def close(self) -> None:
         """Close the connection to the control protocol."""
@@ -125,7 +125,7 @@ class RealClock:
         self._stop.set()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """This clock has nothing to close."""
 
 
 class NoClock(RealClock):

@@ -24,7 +24,7 @@ _OF_LAWS = (Outcome(tuple(range(_OK, _OK + 100))), Outcome(()))
 
 
 def complaints(case: CaseResult, info: CaseInfo, contract: Contract, edition: str) -> Iterator[str]:
-    """Give a sentence for each expectation that the contract does not have."""
+    """Yield a sentence for each expectation that the contract does not have."""
     exchanges = {exchange.id: exchange for exchange in case.exchanges}
     for expectation in case.expectations:
         exchange = exchanges.get(expectation.exchange)
@@ -50,7 +50,7 @@ def complaints(case: CaseResult, info: CaseInfo, contract: Contract, edition: st
 
 
 def _histories(case: CaseResult) -> Iterator[str]:
-    """Give a sentence for each exchange of a passed case of several clients that none of its histories holds.
+    """Yield a sentence for each exchange of a passed case of several clients that none of its histories holds.
 
     Whoever leaves one out could leave out the answer that fits no order.
     """

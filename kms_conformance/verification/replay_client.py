@@ -95,7 +95,7 @@ class ReplayClock:
         """Nothing is under way."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """This clock has nothing to close."""
 
 
 class ReplayClient(Client):
