@@ -71,7 +71,7 @@ class ControlledClock:
         return self._advance(instance, 0)
 
     def cancel(self) -> None:
-        """This clock has no waits to end."""
+        """Do nothing: no wait can be cancelled here."""
 
     def close(self) -> None:
         """Close the connection to the control protocol."""
@@ -125,7 +125,7 @@ class RealClock:
         self._stop.set()
 
     def close(self) -> None:
-        """This clock has nothing to close."""
+        """Do nothing: nothing is open."""
 
 
 class NoClock(RealClock):

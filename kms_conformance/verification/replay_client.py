@@ -95,7 +95,7 @@ class ReplayClock:
         """Nothing is under way."""
 
     def close(self) -> None:
-        """This clock has nothing to close."""
+        """Do nothing: nothing is open."""
 
 
 class ReplayClient(Client):
