@@ -31,7 +31,7 @@ SEED = 1
 TIMEOUT = 6 * 3600.0
 _OUTSIDE = ("results", "earlier", "attempts", "timeout")
 """What may change without making another campaign of it."""
-_FLAGS = ("profile", "edition", "mode", "baseline", "example_database", "max_examples", "fuzz_time")
+_FLAGS = ("profile", "edition", "mode", "baseline", "example_database", "max_examples", "fuzz_time", "jobs")
 _LITERALS = ("api_key", "token", "password")
 
 

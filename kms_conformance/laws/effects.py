@@ -20,6 +20,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
 from kms_conformance.laws.answers import of_answer, shown_in_answer
+from kms_conformance.laws.callers import Callers
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
@@ -29,6 +30,7 @@ from kms_conformance.laws.expected import (
     KnownFacts,
     Observation,
     Window,
+    each_same,
     entries_of,
     of_list,
     of_number,
@@ -83,14 +85,12 @@ class Effects:
         )
         self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
-            # On a shared instance other users change totals and lists as well.
-            self.prepared.things = [
-                thing for thing in self.prepared.things if thing.owners or not thing.seldom
-            ]
+            self.prepared.keep_own()
         self.known: dict[tuple[ObservedResource, str], list[Any]] = {}
         self.failure: ConformanceFailure | None = None
         self.rows: tuple[str, ...] = ()
         self.seen: Snapshot = {}
+        self.callers = Callers()
         self.before: dict[str, Snapshot] = {}
         self.last: set[tuple[ObservedResource, int]] = set()
         self.done_since: dict[ObservedResource, list[str]] = {}
@@ -98,6 +98,7 @@ class Effects:
         self.is_unsettled = False
         """Whether a change that may show late was not waited for: from then on, members that may be late are not judged."""
         self._look([_AT_FIRST], Look(whole=True))
+        self.callers.know_creator(self.seen, self.law.get("creator", {}))
 
     def run(self) -> None:
         """Perform the steps, with a snapshot after each; a gate reads what a step names, and everything at the end."""
@@ -130,11 +131,12 @@ class Effects:
         look = Look(whole, brief=not self.system.case.context.thorough, named=named)
         self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
-            # Other cases judge whether it may succeed; the next steps need that it did.
-            if self.passed_over:
-                # A step before it could not be waited for, so its state is another one.
-                raise self.failure or NotTested(self.passed_over)
-            raise self.failure or Inconclusive(f"precondition {unlike}")
+            # Other cases judge whether it may succeed; the next steps need that it did. Where a step before it could not be
+            # waited for, its state is another one.
+            reason = (
+                NotTested(self.passed_over) if self.passed_over else Inconclusive(f"precondition {unlike}")
+            )
+            raise self.failure or reason
 
     def _waited(self, step: Mapping[str, Any]) -> bool:
         """Wait before a step; tell whether the step can be performed."""
@@ -202,7 +204,7 @@ class Effects:
 
     def _completed(self, request: OperationRequest, answer: Answer, took: float) -> CompletedOperation:
         entry = self._entry(request)
-        needs_time = any(change["how"] == "now" for change in entry["changes"])
+        needs_time = any(change["how"] in {"now", "later"} for change in entry["changes"])
         ended = self.system.case.now() if needs_time else _NEVER
         return CompletedOperation(
             request,
@@ -271,6 +273,7 @@ class Effects:
         for one in (*looked, *answered):
             for row in one.rows:
                 self._judge(row, one.stated, one.observed)
+        self.callers.meet(seen, done or (), self.resources)
         self.seen |= seen
         self.last = set(seen)
         for thing in self.prepared.things:
@@ -355,12 +358,7 @@ class Effects:
                     ),
                 )
             else:
-                now = flat(observed.value)
-                members = (
-                    same(f"{observed.at}.{name}", value, now.get(name, MISSING))
-                    for name, value in thing.value.items()
-                )
-                stated = ExpectedAnswer((OK,), tuple(member for some in members for member in some))
+                stated = ExpectedAnswer((OK,), tuple(each_same(observed, thing.value)))
             yield Observation((self.law["rows"]["lasting"],), stated, observed)
 
     def _observations(self, seen: Snapshot, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
@@ -458,7 +456,7 @@ class Effects:
             if read in entry.get("reads", (read,))
         ]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
-        return KnownFacts(never, window, perhaps, earlier)
+        return KnownFacts(never, window, perhaps, earlier, self.callers.names)
 
     def _readable(self, thing: ObservedResource, seen: Snapshot) -> bool:
         """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""

@@ -112,11 +112,8 @@ class Limits:
         case = self.system.case
         made_before = len(case.clean_up)
         requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
-        answers = case.at_once(requests, alike=True)
+        answers = case.at_once(requests)
         case.clean_up_at_once(made_before)
-        # In the order of the evidence, which a later judgement has too.
-        places = {exchange.id: place for place, exchange in enumerate(case.exchanges)}
-        answers.sort(key=lambda answer: places[answer.exchange.id])
         for marks, answer in zip(each, answers, strict=True):
             self.marks = marks
             self._judge(answer, step)
@@ -172,6 +169,8 @@ class Limits:
     def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
         for path, value in filled(step.get("shows", {}), self.marks).items():
             answer.shows(path, value, requirement=row)
+        for path, value in filled(step.get("agrees", {}), self.marks).items():
+            answer.agrees(path, value, requirement=row)
         for path, number in filled(step.get("counts", {}), self.marks).items():
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():

@@ -118,6 +118,8 @@ class Ownership:
             answer.selects(path, values, values, requirement=row)
         for path, values in filled(step.get("lists_not", {}), self.marks).items():
             answer.selects(path, values, [], requirement=row)
+        for name, value in filled(step.get("tells", {}), self.marks).items():
+            answer.has_header(name, value, requirement=row)
         if "same" in step:
             self._same(answer, self.kept[step["same"]["as"]], step["same"]["at"], row)
 

@@ -16,7 +16,7 @@ from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.claims import claims_of
-from kms_conformance.transport.outage import delay, is_away
+from kms_conformance.transport.outage import delay, is_away, trouble_of
 
 if TYPE_CHECKING:
     from kms_conformance.system import Grant
@@ -115,11 +115,7 @@ class Tokens:
         except UnfitAnswerError as error:
             raise TokenRefusedError(name, url, str(error)) from None
         except httpx.HTTPError as error:
-            # Only a connection that never came about is sure to quote nothing that was sent or received.
-            why = (
-                f"no connection ({error})" if isinstance(error, httpx.ConnectError) else type(error).__name__
-            )
-            raise _NobodyThereError(f"no answer: {why}") from None
+            raise _NobodyThereError(f"no answer: {trouble_of(error)}") from None
         document = json_document(content, lenient=True, as_it_is=True)
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:
