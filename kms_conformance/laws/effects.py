@@ -199,6 +199,7 @@ class Effects(ObservedEffects):
             made = one.value("$answer/resources/0/id")
             if made is MISSING:
                 continue
+            self.prepared.marks["made"] = made
             in_lists = {
                 change["of"]
                 for change in one.changes
