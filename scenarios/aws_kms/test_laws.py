@@ -17,12 +17,23 @@ REFUSED = {
     "ScheduleKeyDeletion": ({"PendingWindowInDays": 6}, {"PendingWindowInDays": 31}),
     "UpdateKeyDescription": ({"Description": "d" * 8193},),
     "TagResource": ({"Tags": [{"TagKey": "aws:of-theirs", "TagValue": "1"}]},),
-    "UntagResource": ({"TagKeys": [""]},),
     "PutKeyPolicy": ({"PolicyName": "other", "Policy": "{}"}, {"PolicyName": "default", "Policy": "{"}),
     "CancelKeyDeletion": ({},),
     "UpdateAlias": ({"AliasName": "alias/kmsct-no-such-alias"},),
     "DeleteAlias": ({"AliasName": "alias/kmsct-no-such-alias"},),
 }
+
+
+def read(aws, operation, key):
+    """Ask for what an operation shows of a key."""
+    return aws.call(
+        operation, KeyId=key, **({"PolicyName": "default"} if operation == "GetKeyPolicy" else {})
+    )
+
+
+def evidence(answer, member):
+    """Return a member as evidence shows it, where what is not known to be public has a token."""
+    return answer.exchange.answer.body[member]
 
 
 def rich_key(aws):
@@ -39,8 +50,8 @@ def test_id_and_arn(aws, operation):
     """A key's id and its ARN get the same answer."""
     key, _ = rich_key(aws)
     member = READS[operation]
-    shown = aws.call(operation, KeyId=key).succeeds(200)
-    aws.call(operation, KeyId=aws.arn(key)).succeeds(200).shows(member, shown[member])
+    shown = read(aws, operation, key).succeeds(200)
+    read(aws, operation, aws.arn(key)).succeeds(200).shows(member, evidence(shown, member))
 
 
 @covers("key-identifiers")
@@ -50,7 +61,7 @@ def test_alias_is_described(aws, form):
     key, alias = rich_key(aws)
     shown = aws.call("DescribeKey", KeyId=key).succeeds(200)
     name = alias if form == "alias" else str(shown["KeyMetadata.Arn"]).replace(f"key/{key}", alias)
-    aws.call("DescribeKey", KeyId=name).succeeds(200).shows("KeyMetadata", shown["KeyMetadata"])
+    aws.call("DescribeKey", KeyId=name).succeeds(200).shows("KeyMetadata", evidence(shown, "KeyMetadata"))
 
 
 @covers("refused-unchanged")
@@ -58,12 +69,12 @@ def test_alias_is_described(aws, form):
 def test_refused_change(aws, operation):
     """A change that is refused has changed nothing of the key: state, description, tags, aliases and policy."""
     key, _ = rich_key(aws)
-    before = {read: aws.call(read, KeyId=key).needed(200)[member] for read, member in READS.items()}
+    before = {name: evidence(read(aws, name, key).needed(200), member) for name, member in READS.items()}
     named = "TargetKeyId" if operation == "UpdateAlias" else "KeyId"
     for members in REFUSED[operation]:
         of_key = {} if operation == "DeleteAlias" else {named: key}
         answer = aws.call(operation, **of_key, **members).not_judged()
         if answer.ok:
             raise Inconclusive(f"{operation} is accepted here, which a case of its own tells")
-        for read, member in READS.items():
-            aws.call(read, KeyId=key).succeeds(200).shows(member, before[read])
+        for name, member in READS.items():
+            read(aws, name, key).succeeds(200).shows(member, before[name])
