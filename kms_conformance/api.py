@@ -96,7 +96,7 @@ def raw_request(
 
 
 def walk(system: Any, kind: str) -> None:
-    """Walk through the life of things of a kind, and hold every answer against the system's model."""
+    """Walk through the life of things of a kind, and compare every answer with the system's model."""
     entrypoints.walk(system.case, kind)
 
 

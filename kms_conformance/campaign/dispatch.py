@@ -50,13 +50,16 @@ class Dispatch:
 
     def run(self, tasks: Sequence[Task], done: int = 0) -> None:
         """Run the tasks; ``done`` is how many more were complete before. Raises what ``workers`` raises when they are gone."""
-        queue, tried = deque(tasks), Counter[str]()
+        queues: dict[str, deque[Task]] = {}
+        for task in tasks:
+            queues.setdefault(task.endpoint, deque()).append(task)
+        tried = Counter[str]()
         under_way: dict[Future[dict[str, Any]], Task] = {}
         self._total, self._done, self._told = len(tasks) + done, done, time.monotonic()
         try:
-            while queue or under_way:
-                self._hand_out(queue, under_way)
-                self._tell(queue, under_way)
+            while queues or under_way:
+                self._hand_out(queues, under_way)
+                self._tell(queues, under_way)
                 if not under_way:
                     time.sleep(_BEAT)  # workers may join later
                     self._demand_workers()
@@ -65,9 +68,8 @@ class Dispatch:
                 for future in finished:
                     task = under_way.pop(future)
                     self._take(task, future, tried)
-                    outcome = self.outcomes[task.id]
-                    if self._may_run_again(outcome, tried[task.id]):
-                        queue.append(task)
+                    if self._may_run_again(self.outcomes[task.id], tried[task.id]):
+                        queues.setdefault(task.endpoint, deque()).append(task)
                     else:
                         self._done += 1
                 if not finished:
@@ -76,18 +78,22 @@ class Dispatch:
             for future in under_way:
                 future.cancel()
 
-    def _hand_out(self, queue: deque[Task], under_way: dict[Future[dict[str, Any]], Task]) -> None:
-        """Hand out what endpoints and workers allow, in the order of the queue."""
+    def _hand_out(
+        self, queues: dict[str, deque[Task]], under_way: dict[Future[dict[str, Any]], Task]
+    ) -> None:
+        """Hand out what endpoints and workers allow, to each endpoint in its turn."""
         busy = Counter(task.endpoint for task in under_way.values())
-        kept = []
-        while queue and len(under_way) < self.workers.number():
-            task = queue.popleft()
-            if busy[task.endpoint] < task.at_once:
-                busy[task.endpoint] += 1
+        number = self.workers.number()
+        for endpoint in tuple(queues):
+            queue = queues.pop(endpoint)  # and behind the others with it
+            while queue and busy[endpoint] < queue[0].at_once and len(under_way) < number:
+                task = queue.popleft()
+                busy[endpoint] += 1
                 under_way[self.workers.submit(task)] = task
-            else:
-                kept.append(task)
-        queue.extendleft(reversed(kept))
+            if queue:
+                queues[endpoint] = queue
+            if len(under_way) >= number:
+                return
 
     def _take(self, task: Task, future: Future[dict[str, Any]], tried: Counter[str]) -> None:
         """Take in how a task ended."""
@@ -118,12 +124,12 @@ class Dispatch:
         if why:
             raise WorkersGoneError(why)
 
-    def _tell(self, queue: Sequence[Task], under_way: dict[Future[dict[str, Any]], Task]) -> None:
+    def _tell(self, queues: dict[str, deque[Task]], under_way: dict[Future[dict[str, Any]], Task]) -> None:
         now = time.monotonic()
         if now - self._told < _BETWEEN:
             return
         self._told = now
-        self.says(self.progress(len(queue), len(under_way)))
+        self.says(self.progress(sum(map(len, queues.values())), len(under_way)))
 
     def progress(self, waiting: int, under_way: int) -> str:
         """Return how far the campaign is, and what bounds it: workers, or the endpoints, and the runs themselves."""

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -129,18 +130,46 @@ def command_of(
     return ["run", "--target", target, *task.arguments, *cut, *places, "--quiet"]
 
 
+@contextmanager
+def target_file(target: str | Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Give the path of an endpoint's target file, written into a folder for as long as it is needed where it is a table."""
+    if isinstance(target, str):
+        yield target
+        return
+    path = put(folder / "target.toml", toml_text(target))
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def judge_beside(target: str, contract: str, cases: str, folder: Path, timeout: float) -> dict[str, Any]:
+    """Judge chosen cases by a plain run; return its exit code, verdict line and counts."""
+    report, told = folder / "report", folder / "run.log"
+    words = ["run", "--target", target, "--contract", contract, "--no-fuzz", "-k", cases, "--quiet"]
+    words += ["--report-dir", str(report), "--journal", str(folder / "run.sqlite"), "--progress", "none"]
+    _remove(report / "results.json")
+    began = time.monotonic()
+    code = _process(words, told, timeout)
+    seconds = round(time.monotonic() - began, 3)
+    try:
+        record = json.loads((report / "results.json").read_text(encoding="utf-8"))
+        line, counts = record["headline"], record["counts"]
+    except (OSError, ValueError, KeyError):
+        lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
+        line, counts = _short(lines[-1] if lines else "it said nothing"), {}
+    return {"code": code, "seconds": seconds, "line": line, "counts": counts}
+
+
 def _run(task: Task, own: Path, report: Path, journal: Path, store: Store) -> Outcome:
-    target = task.target
-    if not isinstance(target, str):
-        put(own / "target.toml", toml_text(target))
-        target = str(own / "target.toml")
     durations = own / "durations.json"
     if task.durations:
         durations.write_bytes(store.read(durations_name(task.endpoint)) or b"{}")
-    words = command_of(task, target=target, report=report, journal=journal, durations=str(durations))
     began = time.monotonic()
     told = own / "told"
-    code = _process([*words, "--progress", "json"], told, task.timeout)
+    with target_file(task.target, own) as target:
+        words = command_of(task, target=target, report=report, journal=journal, durations=str(durations))
+        code = _process([*words, "--progress", "json"], told, task.timeout)
     seconds = round(time.monotonic() - began, 3)
     lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
     state, why = _reached(report, task, code, lines)

@@ -15,6 +15,9 @@ import click
 from kms_conformance.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kms_conformance.campaign.description import Campaign
     from kms_conformance.campaign.plan import Task
 
 _REPORTS = Path("reports") / "campaign"
@@ -66,6 +69,9 @@ def command() -> None:
     show_default=True,
     help="Where the merged reports and the page go.",
 )
+@click.option(
+    "--load", is_flag=True, help="Put load on each endpoint instead, and judge the cases of [load] meanwhile."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
     file: Path,
@@ -76,6 +82,7 @@ def run(
     state: str,
     report_dir: Path,
     *,
+    load: bool,
     quiet: bool,
 ) -> None:
     """Run a campaign, or what is left of it, then merge it.
@@ -100,6 +107,8 @@ def run(
         if not quiet:
             click.echo(line, err=True)
 
+    if load:
+        sys.exit(_load(campaign, report_dir, says))
     if scheduler:
         from kms_conformance.campaign.remote import DaskWorkers  # noqa: PLC0415 - same
 
@@ -112,6 +121,18 @@ def run(
     result = conclude(campaign.results, report_dir, lambda _: None)
     _print(lines_of(result, report_dir))
     sys.exit(result.exit_code)
+
+
+def _load(campaign: Campaign, report_dir: Path, says: Callable[[str], None]) -> int:
+    """Put load on one endpoint after the other; return the worst exit code."""
+    from kms_conformance.campaign.load import lines_of, load_endpoint  # noqa: PLC0415 - loaded when it is used
+
+    codes = []
+    for endpoint in campaign.endpoints:
+        result = load_endpoint(campaign, endpoint, report_dir / "load" / endpoint.name, says)
+        _print(lines_of(result))
+        codes.append(result.exit_code)
+    return ExitCode.NON_CONFORMANT if ExitCode.NON_CONFORMANT in codes else max(codes)
 
 
 @command.command("plan")

@@ -113,8 +113,8 @@ def judge_endpoint(
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     if not plan:
         prepare(report_dir)  # no run shall be lost for want of a place for its report
-    # A job that a CI system cancels is told so by SIGTERM, one whose terminal closes by SIGHUP: it ends as with Ctrl-C,
-    # clean-up and reports included. What was started with nohup ignores SIGHUP, and goes on doing so.
+    # A CI system cancels a job by SIGTERM, a closing terminal by SIGHUP: the run ends as with Ctrl-C,
+    # clean-up and reports included. A run started with nohup keeps ignoring SIGHUP.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, signal.default_int_handler)

@@ -58,20 +58,20 @@ def command(
         for run in session.living():
             click.echo(f"run {run} is at work; what it has made stays.")
         things = session.left_behind()
-        known = {(entry.instance, entry.ref or entry.name) for entry in things}
+        journalled = {(entry.instance, entry.ref or entry.name) for entry in things}
         if by_name and is_let_in:
             things += [
-                entry for entry in session.named_like_ours() if (entry.instance, entry.ref) not in known
+                entry for entry in session.named_like_ours() if (entry.instance, entry.ref) not in journalled
             ]
         things = [entry for entry in things if entry.at <= time.time() - age]
         _list(things)
         if not yes or dry_run or not things:
-            told = (
+            message = (
                 f"{len(things)} things left behind; --yes removes them."
                 if things
                 else "Nothing is left behind."
             )
-            click.echo(told)
+            click.echo(message)
             sys.exit(ExitCode.NOT_VERIFIED if things else ExitCode.CONFORMANT)
         trouble = session.put_right(things)
     finally:

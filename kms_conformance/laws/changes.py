@@ -31,9 +31,10 @@ class Change:
     entry: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""
     having: str = ""
+    until: Any = MISSING
 
     def covers(self, member: str) -> bool:
-        """Tell whether the change speaks of a member: of itself, or of one above it."""
+        """Tell whether the change concerns a member: the member itself or one that holds it."""
         return member == self.member or member.startswith(f"{self.member}.")
 
 
@@ -110,6 +111,8 @@ class CompletedOperation:
             if not self.holds(data.get("when", {}), own):
                 continue
             value = self.value(data["value"]) if "value" in data else None
+            if data["how"] == "caller":
+                value = self.request.identity
             named = self._named(which, thing, is_list=is_list, member=data.get("member"))
             if value is MISSING or named is None:
                 continue
@@ -118,7 +121,14 @@ class CompletedOperation:
             }
             member = data.get("member", "").replace("/", ".")
             yield Change(
-                data["how"], member, value, named, entry, data.get("place", ""), data.get("having", "")
+                data["how"],
+                member,
+                value,
+                named,
+                entry,
+                data.get("place", ""),
+                data.get("having", ""),
+                self.value(data["until"]) if "until" in data else MISSING,
             )
 
     def _named(self, which: str, thing: ObservedResource, *, is_list: bool, member: str | None) -> str | None:

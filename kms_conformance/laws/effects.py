@@ -20,6 +20,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
 from kms_conformance.laws.answers import of_answer, shown_in_answer
+from kms_conformance.laws.callers import Callers
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
@@ -29,6 +30,7 @@ from kms_conformance.laws.expected import (
     KnownFacts,
     Observation,
     Window,
+    each_same,
     entries_of,
     of_list,
     of_number,
@@ -83,14 +85,12 @@ class Effects:
         )
         self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
-            # Others come and go on a shared instance: its totals and lists are theirs too.
-            self.prepared.things = [
-                thing for thing in self.prepared.things if thing.owners or not thing.seldom
-            ]
+            self.prepared.keep_own()
         self.known: dict[tuple[ObservedResource, str], list[Any]] = {}
         self.failure: ConformanceFailure | None = None
         self.rows: tuple[str, ...] = ()
         self.seen: Snapshot = {}
+        self.callers = Callers()
         self.before: dict[str, Snapshot] = {}
         self.last: set[tuple[ObservedResource, int]] = set()
         self.done_since: dict[ObservedResource, list[str]] = {}
@@ -98,6 +98,7 @@ class Effects:
         self.is_unsettled = False
         """Whether a change that may show late was not waited for: from then on what may be late is not judged."""
         self._look([_AT_FIRST], Look(whole=True))
+        self.callers.know_creator(self.seen, self.law.get("creator", {}))
 
     def run(self) -> None:
         """Perform the steps, and look after each; a gate looks at what they name, and at everything at the end."""
@@ -130,11 +131,12 @@ class Effects:
         look = Look(whole, brief=not self.system.case.context.thorough, named=named)
         self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
-            # Whether it may succeed is for other cases; what follows builds on it.
-            if self.passed_over:
-                # A step before it could not be waited for, so its state is another one.
-                raise self.failure or NotTested(self.passed_over)
-            raise self.failure or Inconclusive(f"precondition {unlike}")
+            # Whether it may succeed is for other cases; what follows builds on it. Where a step before it could not be
+            # waited for, its state is another one.
+            reason = (
+                NotTested(self.passed_over) if self.passed_over else Inconclusive(f"precondition {unlike}")
+            )
+            raise self.failure or reason
 
     def _waited(self, step: Mapping[str, Any]) -> bool:
         """Let the time before a step pass; tell whether the step can be performed."""
@@ -162,8 +164,8 @@ class Effects:
                 break
             outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
             usual = request_of(data, self.prepared.marks)
-            found = self._found(usual, self._entry(usual))
-            request = self.ways.other(usual, (number, place), self.prepared.marks, found)
+            members_before = self._found(usual, self._entry(usual))
+            request = self.ways.other(usual, (number, place), self.prepared.marks, members_before)
             answer, took = self._asked(request)
             if request != usual and not answer.ok and outcome != "refused":
                 # Whether the other way is open is for the law of views; what follows builds on this step.
@@ -202,7 +204,7 @@ class Effects:
 
     def _completed(self, request: OperationRequest, answer: Answer, took: float) -> CompletedOperation:
         entry = self._entry(request)
-        needs_time = any(change["how"] == "now" for change in entry["changes"])
+        needs_time = any(change["how"] in {"now", "later"} for change in entry["changes"])
         ended = self.system.case.now() if needs_time else _NEVER
         return CompletedOperation(
             request,
@@ -271,6 +273,7 @@ class Effects:
         for one in (*looked, *answered):
             for row in one.rows:
                 self._judge(row, one.stated, one.observed)
+        self.callers.meet(seen, done or (), self.resources)
         self.seen |= seen
         self.last = set(seen)
         for thing in self.prepared.things:
@@ -325,17 +328,17 @@ class Effects:
                 continue
             names = {str(one.value("$answer/resources/0/id")), *one.addressed}
             resource = one.entry["answer"].get("of")
-            found = [
+            things = [
                 thing for thing in self.prepared.things if thing.resource == resource and thing.owners & names
             ]
             earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
-            for thing in found or [ObservedResource("", "")]:
-                changes = list(one.of(thing, self._members(thing), self.resources)) if found else []
-                known = self._about(thing, 0, done) if found else KnownFacts()
+            for thing in things or [ObservedResource("", "")]:
+                changes = list(one.of(thing, self._members(thing), self.resources)) if things else []
+                facts = self._about(thing, 0, done) if things else KnownFacts()
                 late = frozenset(
                     entry["member"] for entry in self.resources.get(resource, {}).get("late", ())
                 )
-                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=known, late=late)
+                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=facts, late=late)
                 if stated is not None:
                     yield Observation(self.rows, stated, observed)
 
@@ -355,12 +358,7 @@ class Effects:
                     ),
                 )
             else:
-                now = flat(observed.value)
-                members = (
-                    same(f"{observed.at}.{name}", value, now.get(name, MISSING))
-                    for name, value in thing.value.items()
-                )
-                stated = ExpectedAnswer((OK,), tuple(member for some in members for member in some))
+                stated = ExpectedAnswer((OK,), tuple(each_same(observed, thing.value)))
             yield Observation((self.law["rows"]["lasting"],), stated, observed)
 
     def _observations(self, seen: Snapshot, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
@@ -458,7 +456,7 @@ class Effects:
             if read in entry.get("reads", (read,))
         ]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
-        return KnownFacts(never, window, perhaps, earlier)
+        return KnownFacts(never, window, perhaps, earlier, self.callers.names)
 
     def _readable(self, thing: ObservedResource, seen: Snapshot) -> bool:
         """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""
@@ -506,15 +504,15 @@ class Effects:
         """Judge what is stated; each member that is not as stated is a finding of its own."""
         exchange, schemas = observed.answer.exchange, self.system.case.context.schemas
         whole = self._expectation(row, stated, observed)
-        wrong: list[Expectation] = []
+        broken: list[Expectation] = []
         if not mismatch(whole, exchange, schemas):
             pass
         elif mismatch(replace(whole, members=()), exchange, schemas):
-            wrong = [replace(whole, members=())]
+            broken = [replace(whole, members=())]
         else:
             each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
-            wrong = [one for one in each if mismatch(one, exchange, schemas)]
-        for expectation in wrong or [whole]:
+            broken = [one for one in each if mismatch(one, exchange, schemas)]
+        for expectation in broken or [whole]:
             finding = self.system.case.judge(expectation, exchange)
             if finding is not None and finding.severity is Verdict.FAILED and self.failure is None:
                 self.failure = ConformanceFailure(

@@ -29,7 +29,7 @@ class Model(Protocol[Op, Reply, State]):
         """Return the operations and answers that exchanges show."""
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> State:
-        """Return the state before a history; ``value`` is what the expectation says beside the requests."""
+        """Return the state before a history; ``value`` holds what the expectation says besides the requests."""
 
     def step(self, state: State, operation: Op, answer: Reply | None) -> State | None:
         """Return the state after an operation, ``None`` where it may not be answered so."""
@@ -50,7 +50,7 @@ class History(Generic[Op, Reply, State]):
     def __init__(
         self, model: Model[Op, Reply, State], seen: Sequence[TimedExchange], value: Mapping[str, Any]
     ) -> None:
-        """Read the exchanges; ``value`` is what the expectation says beside the requests."""
+        """Read the exchanges; ``value`` holds what the expectation says besides the requests."""
         self.model, self._seen = model, {one.exchange.id: one for one in seen}
         clients = lanes(seen)
         self.timed = [

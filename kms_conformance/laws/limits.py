@@ -42,7 +42,7 @@ class Limits:
     # --- bounds ---------------------------------------------------------------------------------------------------
 
     def _bound(self, bound: Mapping[str, Any]) -> None:
-        """Send each value; the accepted ones come first, because a refusal counts only beside a success."""
+        """Send each value; the accepted ones come first, because a refusal counts only after a success."""
         all_of(self._values(bound))
 
     def _values(self, bound: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
@@ -112,11 +112,8 @@ class Limits:
         case = self.system.case
         made_before = len(case.clean_up)
         requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
-        answers = case.at_once(requests, alike=True)
+        answers = case.at_once(requests)
         case.clean_up_at_once(made_before)
-        # In the order of the evidence, which is the same for who judges it again.
-        places = {exchange.id: place for place, exchange in enumerate(case.exchanges)}
-        answers.sort(key=lambda answer: places[answer.exchange.id])
         for marks, answer in zip(each, answers, strict=True):
             self.marks = marks
             self._judge(answer, step)
@@ -131,7 +128,7 @@ class Limits:
         for number in range(1, schedule.get("times", 1) + 1):
             self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
             self._steps(schedule["begin"] if number == 1 else again or ())
-            # What runs again by itself may have been late each time before, so the moments drift apart from the first one.
+            # A schedule may have run late each time before, so its moments drift away from the first one.
             drift = 0.0 if again or number == 1 else late * (number - 1)
             self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
             self._steps(schedule.get("not_yet", ()))
@@ -172,6 +169,8 @@ class Limits:
     def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
         for path, value in filled(step.get("shows", {}), self.marks).items():
             answer.shows(path, value, requirement=row)
+        for path, value in filled(step.get("agrees", {}), self.marks).items():
+            answer.agrees(path, value, requirement=row)
         for path, number in filled(step.get("counts", {}), self.marks).items():
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():
@@ -182,7 +181,7 @@ class Limits:
     # --- values ---------------------------------------------------------------------------------------------------
 
     def made(self, value: Any) -> Any:
-        """Return data with what its objects stand for.
+        """Return data with its objects replaced by the values that they describe.
 
         ``{text, to, begin}``: a text of ``to`` characters that begins with ``begin`` and goes on with ``text``; ``{list, of}``:
         so many texts, ``{number}`` in each; ``{octets}``: so many random ones in base64; ``{later}``: the moment so many seconds

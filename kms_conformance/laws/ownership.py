@@ -118,6 +118,8 @@ class Ownership:
             answer.selects(path, values, values, requirement=row)
         for path, values in filled(step.get("lists_not", {}), self.marks).items():
             answer.selects(path, values, [], requirement=row)
+        for name, value in filled(step.get("tells", {}), self.marks).items():
+            answer.has_header(name, value, requirement=row)
         if "same" in step:
             self._same(answer, self.kept[step["same"]["as"]], step["same"]["at"], row)
 
@@ -145,16 +147,16 @@ class Ownership:
             if reads
             else None
         )
-        wrong = each["wrong"]
-        if "body" in wrong:
+        changed = each["wrong"]
+        if "body" in changed:
             demand(
                 self.system.case,
                 isinstance(recipe.get("body", {}), dict),
                 f"{operation} has no body to add to",
             )
         given = {
-            **wrong,
-            **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {}),
+            **changed,
+            **({"body": {**recipe.get("body", {}), **changed["body"]}} if "body" in changed else {}),
         }
         right = request_of({"do": operation, **recipe}, self.marks)
         other = request_of({"do": operation, **recipe}, self.marks, **given)

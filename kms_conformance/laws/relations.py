@@ -1,6 +1,6 @@
 """Law 3: lists are queries. What a list shows is what the subjects' own replies say, filtered by us.
 
-``relations.yaml`` names the lists of a system and asks questions of them: *filtered* (what is not asked for is not there), *sorted*,
+``relations.yaml`` names the lists of a system and asks questions of them: *filtered* (a list holds nothing but what the filter selects), *sorted*,
 *pages* (put together they are the whole, each entry once), *limits* (at their bounds and beyond). Each filter is also put
 to whatever counts, and the questions of a case are joined in pairs. Others may come and go on the instance: only our own
 things are judged, unless the ``scope`` of a case holds nothing but ours.
@@ -237,7 +237,7 @@ class Relations:
         return self.exact and (question.scoped or self.system.alone)
 
     def _expected(self, question: Question) -> list[str]:
-        """Return the ids of our things that the question asks for; what a list leaves out of itself has to be asked for."""
+        """Return the ids of our things that the question asks for; what a list leaves out by default has to be requested."""
         usual = {"any": self.data["shown"]} if "shown" in self.data else {}
         left_out = {
             member: condition

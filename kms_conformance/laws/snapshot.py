@@ -48,6 +48,10 @@ class PreparedCase:
     things: list[ObservedResource] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
 
+    def keep_own(self) -> None:
+        """Leave out totals and lists of the instance: where others come and go, they are theirs too."""
+        self.things = [thing for thing in self.things if thing.owners or not thing.seldom]
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedValue:
@@ -115,7 +119,7 @@ def taken(
                 continue
             if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            request = _request(read, thing, after(thing))
+            request = _request(read, thing, after(thing), frozenset(system.case.context.target.identities))
             name = (
                 request.operation,
                 *sorted(request.path.items()),
@@ -141,16 +145,24 @@ def _is_seldom(read: Mapping[str, Any], thing: ObservedResource, *, alone: bool)
     return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
 
 
-def _request(read: Mapping[str, Any], thing: ObservedResource, after: str) -> OperationRequest:
+def _request(
+    read: Mapping[str, Any], thing: ObservedResource, after: str, identities: frozenset[str]
+) -> OperationRequest:
     path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
     return OperationRequest(
         operation=read["operation"],
         path=path,
         query=dict(read.get("query", {})),
         body=thing.body,
-        identity=read.get("identity", ""),
+        identity=_reader(read, identities),
         step=f"{read['operation']} {after}",
     )
+
+
+def _reader(read: Mapping[str, Any], identities: frozenset[str]) -> str:
+    """Return who reads: of several the first that the target has, the usual identity where it has none."""
+    reader = read.get("identity", "")
+    return reader if isinstance(reader, str) else next((one for one in reader if one in identities), "")
 
 
 def _filled(value: str, thing: ObservedResource) -> str:

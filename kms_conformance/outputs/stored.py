@@ -61,7 +61,7 @@ class StoredRun:
 
     @property
     def name(self) -> str:
-        """How the run is called where several stand beside each other."""
+        """The name of the run in a comparison of several."""
         return self.directory.name or str(self.directory)
 
     @cached_property

@@ -177,14 +177,14 @@ class State:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped: by hand, or by pytest itself."""
-        if self._session is not None:  # else the session could not be started, which has been told
+        if self._session is not None:  # else the session could not be started, which has been reported
             by_hand = type(excinfo.value) is KeyboardInterrupt
             why = "stopped by hand" if by_hand else str(excinfo.value) or "stopped by pytest"
             self._session.cut_short(why)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excrepr: Any, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note an error of pytest or of the suite itself; whoever prints it prints no local variables."""
+        """Note an error of pytest or of the suite itself; its traceback is printed without local variables."""
         text = self._clean(str(excinfo.getrepr(style="short", showlocals=False)))
         excrepr.toterminal = lambda terminal: terminal.line(text)
         if self._session is not None:
@@ -233,7 +233,7 @@ class State:
 
     @property
     def exit_code(self) -> int:
-        """What the shell is told: the verdict, or, where that is no trouble, that the report is missing."""
+        """The exit code for the shell: of the verdict, or, where that is 0, of a missing report."""
         assert self.run is not None
         return int(self.run.exit_code or (ExitCode.USAGE if self.unwritten is not None else 0))
 
@@ -274,11 +274,11 @@ class State:
             terminalreporter.write_line(f"error: {self.unwritten.sentence}")
 
 
-def _of_report(wrong: Exception, folder: Path) -> ReportDirError:
-    if isinstance(wrong, ReportDirError):
-        return wrong
-    why = wrong.strerror if isinstance(wrong, OSError) else None
-    return ReportDirError(str(folder), why or type(wrong).__name__)
+def _of_report(error: Exception, folder: Path) -> ReportDirError:
+    if isinstance(error, ReportDirError):
+        return error
+    why = error.strerror if isinstance(error, OSError) else None
+    return ReportDirError(str(folder), why or type(error).__name__)
 
 
 def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:

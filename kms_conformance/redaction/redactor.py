@@ -65,7 +65,7 @@ class Redactor:
     ``secret`` and ``public`` are member names, ``public_headers`` header names, as in the contract; ``sealed`` are
     secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext); ``personal`` are patterns
     of what tells who somebody is, which gets a pseudonym (:mod:`kms_conformance.redaction.pseudonyms`). What ``kin``
-    knows is known here too, and the other way round: a server may repeat to one system what another has told it.
+    knows is known here too, and the other way round: a server may repeat to one system what another has sent to it.
     """
 
     def __init__(

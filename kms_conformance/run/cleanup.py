@@ -96,7 +96,7 @@ def put_right(left: Sequence[tuple[Context, JournalEntry]], *, wait: bool = True
 
 
 def _after_a_while(resists: Sequence[tuple[Context, JournalEntry]]) -> dict[int, str]:
-    """Wait, and undo things once more; return what came of those for which there was a wait."""
+    """Wait, and undo things once more; return the outcome for each that was waited for."""
     waited: set[tuple[str, str]] = set()
     came: dict[int, str] = {}
     for context, entry in resists:

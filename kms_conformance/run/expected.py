@@ -2,7 +2,7 @@
 
 The shipped file is ``contracts/requests.json``; ``python -m tools.request_counts`` makes it from a run's own file, which
 is kept beside the journal. A case has a number, or two where its clean-up sends some as well: that of all its requests, and
-that of the clean-up. A case that neither file knows is taken for a usual one.
+that of the clean-up. A case without a count gets the usual number.
 """
 
 from __future__ import annotations

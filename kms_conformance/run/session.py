@@ -312,7 +312,7 @@ class Session:
     # --- what the verdict is made of ------------------------------------------------------------------------------
 
     def case_finished(self, result: CaseResult) -> None:
-        """Take in what became of a case that another process has run."""
+        """Take the result of a case that another process has run."""
         self._record.case_finished(result)
 
     def known_secrets(self) -> list[tuple[str, str]]:
@@ -369,9 +369,9 @@ class Session:
             for result in self.results.values():
                 self._record.case_finished(scrubbed(result, self._clean))
         self._report_outage()
-        found = circumstances(self._traffic.document(), self._all_roles(), self.left)
-        found["command_line"] = command_line(self.options.command_line, self._clean)
-        return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
+        surroundings = circumstances(self._traffic.document(), self._all_roles(), self.left)
+        surroundings["command_line"] = command_line(self.options.command_line, self._clean)
+        return describe_run(self.options, self._target, self._record.recorded(), self.started, surroundings)
 
     def seen(self) -> dict[str, Any]:
         """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
@@ -392,8 +392,11 @@ class Session:
 
     def _gone(self) -> float:
         """Return when an endpoint went away for good (seconds since the epoch), 0 where none did."""
-        told = (self._gone_elsewhere, *(context.client.presence.gone for context in self._contexts.values()))
-        return min(filter(None, told), default=0.0)
+        sources = (
+            self._gone_elsewhere,
+            *(context.client.presence.gone for context in self._contexts.values()),
+        )
+        return min(filter(None, sources), default=0.0)
 
     def _report_outage(self) -> None:
         """Note that an endpoint went away for good, and how many cases that touched."""

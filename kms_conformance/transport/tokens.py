@@ -92,12 +92,12 @@ class Tokens:
         for tried in itertools.count(1):
             try:
                 return self._asked(name, url, grant, api_key)
-            except _NobodyThereError as wrong:
+            except _NobodyThereError as error:
                 if time.monotonic() + delay(tried) > until:
                     if self.patience:
                         self.is_gone(begun)
                     self.patience = 0.0  # whoever asks next need not wait as long again
-                    raise TokenRefusedError(name, url, wrong.why) from None
+                    raise TokenRefusedError(name, url, error.why) from None
             time.sleep(delay(tried))
         raise AssertionError
 
@@ -112,8 +112,8 @@ class Tokens:
                 headers={"accept": "application/json"},
             ) as answer:
                 content = read_body(answer, LARGEST_TOKEN)
-        except UnfitAnswerError as wrong:
-            raise TokenRefusedError(name, url, str(wrong)) from None
+        except UnfitAnswerError as error:
+            raise TokenRefusedError(name, url, str(error)) from None
         except httpx.HTTPError as error:
             raise _NobodyThereError(f"no answer: {trouble_of(error)}") from None
         document = json_document(content, lenient=True, as_it_is=True)

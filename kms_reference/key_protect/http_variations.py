@@ -140,8 +140,8 @@ def _lowered(lawful: RuleLike, call: Call) -> Any:
 
 
 def _without_comma(lawful: RuleLike, call: Call, text: str) -> Search:
-    found: Search = lawful(call, text.removesuffix(","))
-    return found
+    parsed: Search = lawful(call, text.removesuffix(","))
+    return parsed
 
 
 def _binary(text: str, *_: Any) -> str:

@@ -18,7 +18,7 @@ INPUTS = {
     "final-pattern": (FINALIZE, lambda _, __: bytes(32)),
     "control-points": (ADD_POINTS, lambda _, __: b"\xff" * 16),
 }
-"""Commands, and for each an input that would be of the right form, to be spoiled."""
+"""Commands, and for each an input of the right form, of which damaged copies are sent."""
 
 
 @covers("tke-malformed-input")

@@ -99,8 +99,8 @@ def test_import_with_a_wrong_iv(kms):
     token, material = kms.import_token(), kms.key_material()
     wrapped = kms.wrap_for_import(token, material)
     kms.create_key(**wrapped.members()).succeeds(201)
-    wrong = Secret(base64.b64encode(os.urandom(12)).decode())
-    kms.create_key(**{**wrapped.members(), "iv": wrong}).is_refused("INCORRECT_NONCE_IV_ERR")
+    other_iv = Secret(base64.b64encode(os.urandom(12)).decode())
+    kms.create_key(**{**wrapped.members(), "iv": other_iv}).is_refused("INCORRECT_NONCE_IV_ERR")
     other = {**wrapped.members(), "payload": kms.wrap_for_import(token, kms.key_material()).payload}
     kms.create_key(**other).is_refused(
         "INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material"

@@ -81,8 +81,8 @@ def test_rotate_with_a_wrong_iv(kms):
     token, key = kms.import_token(), kms.import_root_key()
     wrapped = kms.wrap_for_import(token, kms.key_material())
     kms.rotate(kms.import_root_key(), wrapped=kms.wrap_for_import(token, kms.key_material())).succeeds(204)
-    wrong = {**wrapped.members(), "iv": kms.wrap_for_import(token, kms.key_material()).iv}
-    kms.action(key, "rotate", wrong).is_refused("INCORRECT_NONCE_IV_ERR")
+    with_other_iv = {**wrapped.members(), "iv": kms.wrap_for_import(token, kms.key_material()).iv}
+    kms.action(key, "rotate", with_other_iv).is_refused("INCORRECT_NONCE_IV_ERR")
     kms.list_versions(key).succeeds(200).counts("resources", 1)
 
 

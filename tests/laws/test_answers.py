@@ -30,8 +30,8 @@ def stated(shown: dict[str, Any], *changes: Change, late: frozenset[str] = froze
     observed = shown_in_answer(one)
     assert observed is not None
     before = ObservedValue(one.answer, "resources.0", {"state": 1, "keyRingID": "r", "name": "n"})
-    found = of_answer(one, observed, before, changes, known=KnownFacts(), late=late)
-    return {} if found is None else {member.path: member.value for member in found.members}
+    expected = of_answer(one, observed, before, changes, known=KnownFacts(), late=late)
+    return {} if expected is None else {member.path: member.value for member in expected.members}
 
 
 def test_changed_and_unchanged_members() -> None:
@@ -62,6 +62,6 @@ def test_known_values() -> None:
     one = done({"keyId": "one"}, shows={"keyId": "$subject.key"})
     observed = shown_in_answer(one)
     assert observed is not None
-    found = of_answer(one, observed, None, (), known=KnownFacts(), late=frozenset())
-    assert found is not None
-    assert [(member.path, member.value) for member in found.members] == [("resources.0.keyId", "1")]
+    expected = of_answer(one, observed, None, (), known=KnownFacts(), late=frozenset())
+    assert expected is not None
+    assert [(member.path, member.value) for member in expected.members] == [("resources.0.keyId", "1")]

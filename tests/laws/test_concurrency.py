@@ -37,11 +37,11 @@ class Numbers:
 
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[str, int | None]]:
         """Return operations and answers."""
-        found: list[tuple[str, int | None]] = []
+        operations: list[tuple[str, int | None]] = []
         for one in history:
             answer = one.exchange.answer
-            found.append((one.exchange.operation or "", None if answer is None else answer.body))
-        return found
+            operations.append((one.exchange.operation or "", None if answer is None else answer.body))
+        return operations
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> int:
         """Begin at nothing."""
@@ -94,11 +94,11 @@ class Case:
     def judge(self, expectation: Any, exchange: Exchange) -> Any:
         """Judge an expectation by the model of numbers."""
         self.expectations.append(expectation)
-        known = {one.id: one for one in self.exchanges}
+        exchanges = {one.id: one for one in self.exchanges}
 
         def complaint(value: Mapping[str, Any]) -> str | None:
             seen = [
-                TimedExchange(known[name], ahead, answered) for name, ahead, answered in value["requests"]
+                TimedExchange(exchanges[name], ahead, answered) for name, ahead, answered in value["requests"]
             ]
             return History(Numbers(), seen, value).complaint()
 

@@ -72,6 +72,37 @@ def seen(after: Mapping[str, Any], *changes: Change) -> list[str]:
     return unmet_paths(of_object(observed(KEY), observed(after), changes, ABOUT), after)
 
 
+def test_who_asked_is_named_as_before() -> None:
+    """A member names who has asked by the name that is known, or by none that others have."""
+    about = replace(ABOUT, callers={"": "me"})
+
+    def by(name: str, caller: str) -> list[str]:
+        after = {**KEY, "deletedBy": name}
+        change = Change("caller", "deletedBy", caller)
+        return unmet_paths(of_object(observed(KEY), observed(after), [change], about), after)
+
+    assert by("me", "") == by("you", "approver") == []
+    assert by("you", "") == by("me", "approver") == ["deletedBy"]
+
+
+def test_a_date_follows_so_much_later() -> None:
+    """A date lies so many seconds after the operation, or at the moment that comes sooner; what is not shown is not missed."""
+
+    def at(moment: str, until: Any = MISSING) -> list[str]:
+        change = Change("later", "purgeAllowedFrom", 14_400, until=until)
+        return seen({**KEY, "purgeAllowedFrom": moment}, change)
+
+    assert at("2026-11-29T16:00:30Z") == at("2026-11-29T13:00:00Z", "2026-11-29T13:00:00Z") == []
+    assert at("2026-11-29T16:02:00Z") == at("2026-11-29T16:00:30Z", "2026-11-29T13:00:00Z") != []
+    assert seen(KEY, Change("later", "purgeAllowedFrom", 14_400)) == []
+
+
+def test_what_is_kept_is_as_it_was_shown_last() -> None:
+    """A member that comes back has the value that it had last."""
+    assert seen({**KEY, "id": "two"}, Change("kept", "id")) == []
+    assert seen({**KEY, "id": "one"}, Change("kept", "id")) == ["id"]
+
+
 def test_what_is_not_named_stays() -> None:
     """Each member that is lost, new or another is found; what moves by itself is not."""
     assert seen({**KEY, "moving": 5}) == []

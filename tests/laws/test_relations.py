@@ -44,8 +44,8 @@ class Answered:
 
     def selects(self, path: str, of: list[str], are: list[str], *, ordered: bool = False, **_: Any) -> None:
         """Say which of the things are there."""
-        found = [one["id"] for one in self.body["resources"] if one["id"] in of]
-        self._say(found == are if ordered else sorted(found) == sorted(are), path)
+        ids = [one["id"] for one in self.body["resources"] if one["id"] in of]
+        self._say(ids == are if ordered else sorted(ids) == sorted(are), path)
 
     def shows(self, path: str, value: Any, **_: Any) -> None:
         """Say what a member is."""
@@ -75,10 +75,10 @@ class Listing:
     def send_request(self, request: OperationRequest) -> Any:
         """Find, and cut the page."""
         self.asked += 1
-        found = self.find(dict(request.query))
+        matches = self.find(dict(request.query))
         limit, offset = int(request.query.get("limit", 9)), int(request.query.get("offset", 0))
-        page = found[self.cut(offset, limit)]
-        return Answered({"resources": page, "total": len(page), "count": len(found)})
+        page = matches[self.cut(offset, limit)]
+        return Answered({"resources": page, "total": len(page), "count": len(matches)})
 
     def wait(self, seconds: float, why: str) -> None:
         """Never wait."""

@@ -17,12 +17,12 @@ MARKS = {"key": "1", "alias": "one"}
 
 def places() -> dict[tuple[str, str], list[tuple[str, int, int]]]:
     """Return the requests of the cases by operation and outcome."""
-    found = defaultdict(list)
+    by_operation = defaultdict(list)
     for case in law_file(CONTRACT, EFFECT_CASES)["cases"]:
         for number, step in enumerate(case["steps"]):
             for place, request in enumerate(step.get("all", [step])):
-                found[request["do"], step.get("outcome", "done")].append((case["id"], number, place))
-    return found
+                by_operation[request["do"], step.get("outcome", "done")].append((case["id"], number, place))
+    return by_operation
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -40,11 +40,11 @@ def test_each_way_is_taken(seed: int) -> None:
 
 
 def ways(
-    found: dict[str, str], *, at: tuple[int, int], identities: frozenset[str] = frozenset()
+    members: dict[str, str], *, at: tuple[int, int], identities: frozenset[str] = frozenset()
 ) -> OperationRequest:
     """Return a wrap of the case of an active key in the ways that its place takes."""
     request = OperationRequest("wrapKey", path={"id": "1"})
-    return Ways(CONTRACT, "root-generated-active", 1, identities).other(request, at, MARKS, found)
+    return Ways(CONTRACT, "root-generated-active", 1, identities).other(request, at, MARKS, members)
 
 
 def test_ways_of_a_request() -> None:

@@ -184,9 +184,9 @@ def test_text_is_cut_and_says_so(realistic: Realistic, tmp_path: Path) -> None:
     run = realistic(60, 1)
     worse = replace(run, cases=tuple(replace(case, verdict=Verdict.ERROR, message="m") for case in run.cases))
     document = compared(run, worse, tmp_path)
-    told = list(lines(document))
-    assert any(line.endswith("more (--format json has all)") for line in told)
-    assert len(list(lines(document, whole=True))) > len(told)
+    text = list(lines(document))
+    assert any(line.endswith("more (--format json has all)") for line in text)
+    assert len(list(lines(document, whole=True))) > len(text)
     assert "- and " in markdown(document)
 
 

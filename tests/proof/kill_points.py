@@ -136,19 +136,19 @@ class Instance:
     def things(self) -> dict[str, Any]:
         """Return all that stands on the instance, each thing with what lists show of it, and the policies under ``""``."""
         self._sign_in()  # the runs move the clock, and the token of a while ago may have expired
-        found: dict[str, Any] = {}
+        things: dict[str, Any] = {}
         for key in self._listed("/keys", limit=5000, state="0,1,2,3"):
-            found[f"key {key['id']} {key['name']}"] = key
-            found |= {f"alias {alias}": key["id"] for alias in key.get("aliases", ())}
-        found |= {
+            things[f"key {key['id']} {key['name']}"] = key
+            things |= {f"alias {alias}": key["id"] for alias in key.get("aliases", ())}
+        things |= {
             f"ring {ring['id']}": ring for ring in self._listed("/key_rings") if ring["id"] != "default"
         }
-        found |= {f"adapter {one['name']}": one for one in self._listed("/kmip_adapters")}
+        things |= {f"adapter {one['name']}": one for one in self._listed("/kmip_adapters")}
         policies = self._listed("/instance/policies")
-        found[""] = {
+        things[""] = {
             one["policy_type"]: one["policy_data"] for one in policies if one["policy_data"]["enabled"]
         }
-        return found
+        return things
 
     def _listed(self, path: str, **params: Any) -> list[dict[str, Any]]:
         return list(self._ask("GET", path, params=params).get("resources", []))

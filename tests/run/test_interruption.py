@@ -54,8 +54,8 @@ def keys_of(server: Server) -> list[dict[str, object]]:
             Request("GET", "/api/v2/keys?limit=5000", {"bluemix-instance": INSTANCE}), "test"
         )
         assert reply is not None
-        found: list[dict[str, object]] = reply.body.get("resources", [])
-        return found
+        resources: list[dict[str, object]] = reply.body.get("resources", [])
+        return resources
     finally:
         session.close()
 

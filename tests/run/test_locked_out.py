@@ -64,8 +64,8 @@ def test_the_next_run_opens_it_again(reference: Server, locked: str, tmp_path: P
     target = read_target(tmp_path / "target.toml", {})
     session = Session(Options(contracts=target.contracts, journal=tmp_path / "journal.sqlite"), target)
     try:
-        told = examine(session, thoroughly=True)
-        assert [finding.id for finding in told][-2:] == ["left-behind", "refused"]
+        examination = examine(session, thoroughly=True)
+        assert [finding.id for finding in examination][-2:] == ["left-behind", "refused"]
         assert not lets_us_in(reference, locked)
         demand_readiness(session)
     finally:

@@ -31,19 +31,19 @@ _DROPPED = {"host", "accept-encoding", "connection", "transfer-encoding", "conte
 def spellings(value: str) -> set[str]:
     """Return what a search for a leaked secret looks for."""
     plain = value.encode()
-    found = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
-    found |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
-    found |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
-    found |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
-    found |= {"".join(f"%{byte:02X}" for byte in plain), "".join(f"&#{ord(sign)};" for sign in value)}
-    found |= {plain.hex(":"), plain.hex(" "), "\n".join(re.findall(".{1,64}", value))}
+    forms = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
+    forms |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
+    forms |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
+    forms |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
+    forms |= {"".join(f"%{byte:02X}" for byte in plain), "".join(f"&#{ord(sign)};" for sign in value)}
+    forms |= {plain.hex(":"), plain.hex(" "), "\n".join(re.findall(".{1,64}", value))}
     try:
         raw = base64.b64decode(value, validate=True)
     except ValueError:
         raw = b""
     if len(raw) >= SHORTEST:
-        found |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-    return {form for form in found if len(form) >= SHORTEST and not form.startswith("=")}
+        forms |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    return {form for form in forms if len(form) >= SHORTEST and not form.startswith("=")}
 
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -81,8 +81,8 @@ class Leaky:
     def some(self) -> list[str]:
         """Return the latest secrets and some old ones."""
         with self._lock:
-            known = list(self.seen)
-        return known[-2:] + self._random.sample(known, min(1, len(known)))
+            values = list(self.seen)
+        return values[-2:] + self._random.sample(values, min(1, len(values)))
 
     def spoil(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a document that repeats secrets everywhere."""

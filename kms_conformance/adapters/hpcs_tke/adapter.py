@@ -231,7 +231,7 @@ class TrustedKeyEntry(SystemAdapter):
 
     def _seed(self) -> bytes:
         if self.case.context.target.fresh:
-            # Units that live as long as a case need no secret, and whoever judges the run again can make the keys again.
+            # Units that live as long as a case need no secret, and a later judgement of the run can derive the same keys.
             return hashlib.sha256(f"administrators of {self.case.context.run}".encode()).digest()
         manager = self.case.context.target.identities.get("manager")
         secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)

@@ -230,11 +230,11 @@ class Unit:
         """
         if self._known is None or self._counter is None:
             self.attributes().needed()
-        known = self._known
-        assert known is not None
+        last_answer = self._known
+        assert last_answer is not None
         fields = {
-            "domain": known.domain,
-            "module": known.module,
+            "domain": last_answer.domain,
+            "module": last_answer.module,
             "counter": wire.next_counter(self._counter or b""),
             **changes,
         }
@@ -242,7 +242,7 @@ class Unit:
 
     @property
     def counter(self) -> bytes:
-        """The counter that the unit last told."""
+        """The counter in the unit's last answer."""
         return self._counter or b""
 
     def command(
@@ -271,7 +271,7 @@ class Unit:
             contents=shows,
             public=public,
         )
-        # The unit tells its counter with each answer; where it told none, the next command asks first.
+        # Each answer of the unit holds its counter; where one held none, the next command queries it first.
         self._counter = answer.heard.counter if answer.ok else None
         if command == wire.ZEROIZE:
             self._known = None  # the domain may get another instance number
@@ -403,11 +403,12 @@ class Unit:
         return wire.parameter_file(*entries)
 
     def take_part(self, exported: UnitAnswer, by: Sequence[Administrator]) -> UnitAnswer:
-        """Import the one part of another unit's export, unread."""
+        """Import the one part of another unit's export, unread; an output of zeros, as a record shows it, holds none."""
         try:
-            parts = [data for tag, _, data in wire.read_parameter_file(exported.output) if tag == _PART]
+            entries = wire.read_parameter_file(exported.output) if exported.output.strip(b"\0") else ()
         except wire.WireError as error:
             raise Inconclusive(f"{exported.exchange.step}: {error}") from None
+        parts = [data for tag, _, data in entries if tag == _PART]
         part = self.part(b"".join(parts), by)
         return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 

@@ -195,7 +195,7 @@ class KeyProtectFixtures:
                 return str(uuid.UUID(bytes=self.case.random_bytes(16), version=4))
 
     def _made(self, name: str) -> str:
-        """Return a part of the name of something that a request has made; part 0 goes on to the next thing."""
+        """Return a part of the name of something that a request has made; part 0 starts the name of the next thing."""
         kind, _, part = name.partition(":")
         names = self._names.get(kind)
         if not names:

@@ -37,7 +37,7 @@ class ImportTokens(Base):
         remember = self.case.context.redactor.remember
         members = packed.members()
         made = {name: remember(members[name], name) for name in ("payload", "encryptedNonce", "iv")}
-        # Whoever sends the sequence again has to pack other material for another token.
+        # A script that sends the sequence again has to encrypt other material for another token.
         made |= {
             "material": remember(material, "payload"),
             "key": remember(key, "payload"),

@@ -47,9 +47,9 @@ class LeftOver(Keys, Network):
 
         Raises :class:`UnsureError` where they cannot be listed.
         """
-        found: list[JournalEntry] = []
+        entries: list[JournalEntry] = []
         for kind, path, member in _LISTED:
-            found += [
+            entries += [
                 JournalEntry(
                     0,
                     name[6:14],
@@ -65,7 +65,7 @@ class LeftOver(Keys, Network):
                 for name, ref, at in self._listed(path, member)
                 if OURS.fullmatch(name)
             ]
-        return found
+        return entries
 
     def _listed(self, path: str, member: str) -> Iterator[tuple[str, str, float]]:
         """Yield name, reference and time of creation (seconds since the epoch) of what a list shows."""

@@ -96,7 +96,7 @@ def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "body", "good"),
+    ("ciphertext", "body", "good"),
     [
         (Ciphertext(KEY, KEY, "AAAA"), {"plaintext": "AAAA", "keyVersion": {"id": KEY}}, True),
         (Ciphertext(KEY, KEY, "AAAA"), {"plaintext": "BBBB", "keyVersion": {"id": KEY}}, False),
@@ -106,10 +106,10 @@ def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
     ],
 )
 def test_what_a_ciphertext_opens_to(
-    story: Any, known: Ciphertext, body: dict[str, Any], *, good: bool
+    story: Any, ciphertext: Ciphertext, body: dict[str, Any], *, good: bool
 ) -> None:
     """A ciphertext opens to its plaintext under its key and its data, and else not at all."""
-    unwrap = Operation("unwrapKey", path=PATH, body={"ciphertext": "x"}, ciphertext=known)
+    unwrap = Operation("unwrapKey", path=PATH, body={"ciphertext": "x"}, ciphertext=ciphertext)
     assert (observe(created(story), unwrap, story.now, Answer(200, body=body)).mismatches == ()) is good
 
 

@@ -230,10 +230,10 @@ def listed(story: Any, answer: dict[str, Any], **query: str) -> list[str]:
 
 def entry(story: Any, key: str, **members: Any) -> dict[str, Any]:
     """Return a list entry of a key."""
-    known = story.state.key(key)
+    key_state = story.state.key(key)
     return {
-        "type": f"{KIND}key+json", "id": key, "name": known.name, "state": known.state, "extractable": known.standard,
-        "imported": known.imported, "deleted": known.state == 5, "creationDate": "2027-01-15T08:00:00Z",
+        "type": f"{KIND}key+json", "id": key, "name": key_state.name, "state": key_state.state, "extractable": key_state.standard,
+        "imported": key_state.imported, "deleted": key_state.state == 5, "creationDate": "2027-01-15T08:00:00Z",
         "keyVersion": {"id": key}, "crn": f"crn:key:{key}", **members,
     }  # fmt: skip
 

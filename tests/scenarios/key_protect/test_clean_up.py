@@ -68,8 +68,8 @@ def leftovers(instance: Any) -> list[str]:
     return [key["name"] for key in keys] + rings + [adapter["name"] for adapter in adapters]
 
 
-@pytest.mark.parametrize("wrong", [None, RuntimeError, Inconclusive, KeyboardInterrupt])
-def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseException] | None) -> None:
+@pytest.mark.parametrize("error", [None, RuntimeError, Inconclusive, KeyboardInterrupt])
+def test_case_leaves_nothing(instance: Any, session: Session, error: type[BaseException] | None) -> None:
     """Keys, rings, aliases, registrations, adapters and policies are as before, however a case ends."""
     setup = instance.session()
     before = {"enabled": True, "attributes": {"interval_month": 4}}
@@ -81,10 +81,10 @@ def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseEx
     def body(kms: Any) -> None:
         everything(kms)
         kms.set_instance_policy("rotation", interval_month=9).needed(204)
-        if wrong is not None:
-            raise wrong("on purpose")
+        if error is not None:
+            raise error("on purpose")
 
-    if wrong is KeyboardInterrupt:
+    if error is KeyboardInterrupt:
         with pytest.raises(KeyboardInterrupt):
             instance.run(session, body)
     else:

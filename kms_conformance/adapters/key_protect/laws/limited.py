@@ -72,7 +72,7 @@ def kmip_key(kms: KeyProtectOperations) -> Subjects:
 
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
     """Return names of our own; ``pair`` has two characters, the fewest that an alias may have."""
-    # By run and case, so that whoever judges the run again finds the same names.
+    # Derived from run and case, so that a later judgement of the run finds the same names.
     first, second = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()[:2]
     pair = _LETTERS[first % len(_LETTERS)] + _LETTERS[second % len(_LETTERS)]
     return always(kms) | {"stem": kms.short_name("many"), "pair": pair}

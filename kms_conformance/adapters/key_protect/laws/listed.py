@@ -79,7 +79,14 @@ def names(kms: KeyProtectOperations) -> Subjects:
     ]
     entries[-1]["state"] = 5
     entries.append({"id": apart.id, "name": apart.name, "state": 1, "keyRingID": "default"})
-    marks = {"ring": ring, "word": word, "lower": word.lower(), "upper": word.upper(), "alias": alias}
+    marks = {
+        "ring": ring,
+        "word": word,
+        "lower": word.lower(),
+        "upper": word.upper(),
+        "alias": alias,
+        "stem": stem,
+    }
     marks |= {"second": named[1][0], "fifth": made[4][0].id, "part": word[2:-1]}
     return Subjects(entries, marks)
 

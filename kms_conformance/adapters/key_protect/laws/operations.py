@@ -42,11 +42,11 @@ class KeyProtectOperations(KeyProtect):
 
     def send_request(self, request: OperationRequest) -> Answer:
         """Send a request; booleans of the query go as the API writes them."""
-        known = self.case.context.contract.operations[request.operation]
-        path = self._path(known.path, request.path)
+        operation = self.case.context.contract.operations[request.operation]
+        path = self._path(operation.path, request.path)
         view = self._seen(request)
         arguments: dict[str, Any] = {
-            "method": known.method,
+            "method": operation.method,
             "path": path,
             "body": request.body,
             "params": {name: _text(value) for name, value in request.query.items()},
@@ -63,10 +63,10 @@ class KeyProtectOperations(KeyProtect):
             return view._restored(request, arguments)  # noqa: SLF001 - our own kind
         answer = view.request(**arguments)
         # A deletion elsewhere says nothing of the thing that we have made here.
-        if answer.ok and _ELSEWHERE not in request.headers and known.method == "DELETE":
+        if answer.ok and _ELSEWHERE not in request.headers and operation.method == "DELETE":
             named = request.usual_path or request.path
             self.forget(
-                self._path(known.path, named) if request.operation in _GONE else str(named.get("id", ""))
+                self._path(operation.path, named) if request.operation in _GONE else str(named.get("id", ""))
             )
         return answer
 
@@ -81,8 +81,8 @@ class KeyProtectOperations(KeyProtect):
 
     def _make(self, request: OperationRequest, arguments: dict[str, Any]) -> Answer:
         """Make something that its own path removes."""
-        known = self.case.context.contract.operations[request.operation]
-        path = self._path(known.path, request.usual_path or request.path)
+        operation = self.case.context.contract.operations[request.operation]
+        path = self._path(operation.path, request.usual_path or request.path)
         kind, name = _MADE[request.operation], path.rsplit("/", 1)[-1]
         if kind.startswith("kmip"):
             resources = request.body.get("resources") if isinstance(request.body, dict) else None

@@ -17,6 +17,7 @@ _CREATED_LONG_AGO = "2001-01-01T00:00:00Z"
 def key_in_ring(kms: KeyProtectOperations) -> Subjects:
     """Make a root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
     ring, elsewhere, alias = kms.new_ring(), kms.new_ring(), kms.short_name("mine")
+    new_alias = kms.short_name("new")
     plaintext, inside = kms.key_material(), kms.in_ring(ring)
     key = inside.create_root_key(aliases=[alias])
     bystander = kms.create_root_key()
@@ -27,7 +28,8 @@ def key_in_ring(kms: KeyProtectOperations) -> Subjects:
         "key": key.id,
         "name": key.name,
         "alias": alias,
-        "new_alias": kms.short_name("new"),
+        "new_alias": new_alias,
+        "upper_alias": new_alias.upper(),
         "bystander": bystander.id,
         "bystander_name": bystander.name,
         "plaintext": plaintext,
@@ -71,7 +73,8 @@ def plain(kms: KeyProtectOperations) -> Subjects:
 
 def ring(kms: KeyProtectOperations) -> Subjects:
     """Make an empty key ring, and names for more."""
-    marks = {"ring": kms.new_ring(), "new_ring": kms.short_name("unasked")}
+    made = kms.new_ring()
+    marks = {"ring": made, "upper_ring": made.upper(), "new_ring": kms.short_name("unasked")}
     return Subjects(marks=marks | always(kms))
 
 
@@ -96,6 +99,15 @@ def adapters(kms: KeyProtectOperations) -> Subjects:
         "new_cert": kms.short_name("newcert"),
         "new_adapter": kms.short_name("newad"),
     }
+    return Subjects(marks=marks | always(kms))
+
+
+def bare_adapters(kms: KeyProtectOperations) -> Subjects:
+    """Make two KMIP adapters without anything in them, and two client certificates."""
+    key = kms.create_root_key()
+    marks: dict[str, Any] = {who: kms.new_adapter(key) for who in ("mine", "theirs")}
+    marks |= {"key": key.id, "new_cert": kms.short_name("newcert"), "new_adapter": kms.short_name("newad")}
+    marks |= {name: kms.client_certificate() for name in ("pem", "pem2")}
     return Subjects(marks=marks | always(kms))
 
 
@@ -130,5 +142,6 @@ MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "plain": plain,
     "ring": ring,
     "kmip-adapters": adapters,
+    "bare-adapters": bare_adapters,
     "kmip-things": objects,
 }

@@ -1,4 +1,4 @@
-"""Keys with everything that a key can have, of each kind and in each state, beside another one: what effects are looked at on."""
+"""Subjects of the law of effects: keys of each kind and in each state, with everything that a key can have, and another key."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _DONE = Success(frozenset({204}))
 
 
 def _begin(attempt: Attempt) -> tuple[Rules, Key | None]:
-    """Begin an action that only a root key takes (No. 18); kind and state may be told in either order (P16)."""
+    """Begin an action that only a root key takes (No. 18); kind and state may be checked in either order (P16)."""
     rules, key = begin(attempt)
     if key is not None and key.standard:
         rules.broken(ROOT_ONLY)
@@ -208,7 +208,7 @@ def _new_material(attempt: Attempt, rules: Rules, key: Key, body: dict[str, Any]
     packed = body.get("encryptedNonce") is not None or body.get("iv") is not None
     if not key.imported:
         if given is not None:
-            # With material that is bad as well, either may be told.
+            # With material that is bad as well, either refusal may come.
             rules.broken(refusals((400,), "INVALID_QUERY_PARAM_ERR"))
             if decoded(given) is None or packed:
                 rules.broken(BAD_REQUEST)
@@ -228,7 +228,7 @@ def enable(attempt: Attempt) -> Outcome:
     """Enable a suspended key, 30 seconds after the last action; an expired one stays as it is (P12)."""
     rules, key = _begin(attempt)
     if key is None or (key.standard and attempt.states(key) == {ACTIVE}):
-        # A standard key is never suspended, and yet No. 18 names enabling: its kind is told.
+        # A standard key is never suspended, and yet No. 18 names enabling: the refusal names its kind.
         return attempt.answer(rules, _DONE)
     needs_state(attempt, rules, key, frozenset({SUSPENDED}))
     if SUSPENDED in attempt.states(key):
@@ -299,7 +299,7 @@ def sync(attempt: Attempt) -> Outcome:
         rules.perhaps("which events count", EARLY)
     states = attempt.states(key)
     if DESTROYED in states:
-        # P15: within the hour the time is told, not the state; what comes after it is not stated.
+        # P15: within the hour the refusal names the time, not the state; no source says what is checked next.
         if not rules.must:
             rules.perhaps("syncing a deleted key", DELETED)
     elif states != {ACTIVE}:

@@ -124,7 +124,7 @@ class Located:
 def authorised(attempt: Attempt) -> Prediction | None:
     """Return the refusal of a caller who may not ask this, nothing where the role suffices.
 
-    The service tells a missing role by 401 (P2). What another service may do beside registrations is fixed nowhere but
+    The service answers a missing role with 401 (P2). What another service may do besides registrations no source says, except
     for deletion, which the page refuses with RESOURCE_OWNER_ERR (No. 30).
     """
     name, caller = attempt.operation.name, attempt.caller

@@ -52,7 +52,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class NoneOf:
-    """A text that is none of those known: what the service must have made anew."""
+    """A text that is none of those known, because the service must have made a new one."""
 
     values: frozenset[str]
 

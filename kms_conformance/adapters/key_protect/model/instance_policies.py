@@ -97,7 +97,7 @@ def _shown(one: InstancePolicy) -> dict[str, Rule]:
 
 
 def _with(state: Instance, one: InstancePolicy) -> Instance:
-    others = tuple(known for known in state.policies if known.kind != one.kind)
+    others = tuple(policy for policy in state.policies if policy.kind != one.kind)
     return replace(state, policies=tuple(sorted((*others, one), key=lambda policy: policy.kind)))
 
 

@@ -211,7 +211,7 @@ def _holds(attempt: Attempt, key: Key) -> bool:
 
 
 def purge(attempt: Attempt) -> Outcome:
-    """DELETE /keys/{id}/purge: four hours after the deletion; the state is told before the time (P14)."""
+    """DELETE /keys/{id}/purge: four hours after the deletion; the state is checked before the time (P14)."""
     rules, key = begin(attempt)
     statuses = (
         frozenset({200}) if attempt.operation.prefer == "return=representation" else frozenset({200, 204})

@@ -151,7 +151,7 @@ def delete_object(attempt: Attempt) -> Outcome:
     if one.state not in _SHOWN_STATES:
         rules.perhaps("deleting a destroyed object", ANY_REFUSAL)
     # Whether it is shown as destroyed, in state 5 or 6, or is gone, is not stated.
-    objects = tuple(KmipObject(known.id, 0) if known.id == one.id else known for known in adapter.objects)
+    objects = tuple(KmipObject(other.id, 0) if other.id == one.id else other for other in adapter.objects)
     return attempt.answer(
         rules, Success(frozenset({204})), attempt.state.put_adapter(replace(adapter, objects=objects))
     )
@@ -224,7 +224,7 @@ def delete_certificate(attempt: Attempt) -> Outcome:
     one = _certificate(attempt, rules, adapter)
     if adapter is None or one is None:
         return attempt.answer(rules, Success(frozenset({204})))
-    left = tuple(known for known in adapter.certificates if known.id != one.id)
+    left = tuple(other for other in adapter.certificates if other.id != one.id)
     return attempt.answer(
         rules, Success(frozenset({204})), attempt.state.put_adapter(replace(adapter, certificates=left))
     )
@@ -296,7 +296,9 @@ def _states(attempt: Attempt, rules: Rules) -> frozenset[int]:
 
 def _object(attempt: Attempt, rules: Rules, adapter: Adapter | None) -> KmipObject | None:
     named = attempt.operation.path["object_id"]
-    one = next((known for known in adapter.objects if known.id == named), None) if adapter else None
+    one = (
+        next((candidate for candidate in adapter.objects if candidate.id == named), None) if adapter else None
+    )
     if adapter is not None and one is None:
         rules.broken(_ABSENT if UUID.fullmatch(named) else _ABSENT | BAD_REQUEST)
     elif one is not None and one.state == 0:
@@ -307,7 +309,9 @@ def _object(attempt: Attempt, rules: Rules, adapter: Adapter | None) -> KmipObje
 def _certificate(attempt: Attempt, rules: Rules, adapter: Adapter | None) -> Certificate | None:
     named = attempt.operation.path["cert_id"]
     one = (
-        next((known for known in adapter.certificates if named in {known.id, known.name}), None)
+        next(
+            (candidate for candidate in adapter.certificates if named in {candidate.id, candidate.name}), None
+        )
         if adapter
         else None
     )
