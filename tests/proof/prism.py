@@ -29,6 +29,8 @@ from served_reference import served
 ROOT = Path(__file__).parents[2]
 PRISM = "@stoplight/prism-cli@5.14.2"
 WITNESSES = ROOT / ".witnesses"
+KEPT = ROOT / "reports" / "out" / "prism"
+"""Where Prism's log and the suite's report stay."""
 BROKEN, ITS_CASES = "collection-total-text", "test_bodies"
 """A defect that an answer's schema shows, and cases in which it does."""
 _START, _LONGEST = 60.0, 1800.0
@@ -105,7 +107,8 @@ def main() -> int:
     program = installed()
     with tempfile.TemporaryDirectory() as name:
         broken = violations(program, Path(name), [BROKEN], ["-k", ITS_CASES])
-        sound = violations(program, Path(name), [], sys.argv[1:])
+    KEPT.mkdir(parents=True, exist_ok=True)
+    sound = violations(program, KEPT, [], sys.argv[1:])
     if not any(what.startswith("response") for what in broken):
         click.echo(f"Prism does not see the defect {BROKEN} in {broken['']} answers")
         return 1
