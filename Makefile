@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page foreign field-report sample format constraints bench bench-network campaign-proof clean
+.PHONY: conformance test lint types imports unit wheel matrix repros kill-points model-check coverage-page foreign field-report sample format constraints bench bench-network campaign-proof clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -46,6 +46,10 @@ matrix: $(READY)
 # The reproduction of each defect's first failing case, on the broken and on a sound server (some minutes).
 repros: $(READY)
 	$(BIN)/python tests/proof/repros.py $(ARGS)
+
+# Runs ended by kill -9 at 200 requests beside the things of others, each followed by sweep (some 20 minutes).
+kill-points: $(READY)
+	$(BIN)/python tests/proof/kill_points.py $(ARGS)
 
 # Model and reference of Key Protect walked against each other, in both editions (some three minutes).
 model-check: $(READY)

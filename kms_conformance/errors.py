@@ -197,7 +197,7 @@ class JournalError(SuiteError):
 
 @dataclass(eq=False)
 class PrivateFolderError(SuiteError):
-    """The folder for locks is not this user's own: whoever can write there could hold up every run."""
+    """The folder for locks does not belong to this user: another writer there could block every run."""
 
     path: str
     why: str
@@ -219,7 +219,7 @@ class InstanceBusyError(SuiteError):
 
 @dataclass(eq=False)
 class UnreachableError(SuiteError):
-    """Nothing answers at the target's address, or not in time, or not in private."""
+    """Nothing answers at the target's address, or too late, or without the protection that TLS should give."""
 
     url: str
     why: str

@@ -19,8 +19,9 @@ import jsonschema_rs
 from kms_conformance.campaign.errors import CampaignFileError
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.target.schema import secret_members, target_schema
-from kms_conformance.target.target import DEFAULT_RATE, FRESH
+from kms_conformance.target.target import DEFAULT_RATE
 from kms_conformance.target.urls import is_loopback
+from kms_conformance.target.values import FRESH
 
 AT_ONCE = 4
 """Shards under way at once against an endpoint that gives each case an instance of its own."""

@@ -71,7 +71,7 @@ def main() -> None:
         click.echo("error: stopped by hand before there was a verdict.", err=True)
         sys.exit(ExitCode.NOT_VERIFIED)
     except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does; Python must not trip over it once more at its end.
+        # The reader of our output has closed it, as `| head` does; Python must not fail on it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.SUITE_ERROR)
     except Exception as error:  # noqa: BLE001 - Python's own ending would be exit code 1, which says "non-conformant"

@@ -11,8 +11,9 @@ from kms_conformance.contract.case_index import ListedCase, listed_cases
 from kms_conformance.contract.phrases import Kind
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+    from kms_conformance.contract.contract import Contract
     from kms_conformance.contract.lookup import Recognised
+    from kms_conformance.contract.rows import ReasonCode, Requirement
 
 _WIDTH = 100
 _BY = {Kind.CODE: "code", Kind.MESSAGE: "message", Kind.HEADING: "heading", Kind.SUBJECT: "errorMsg"}

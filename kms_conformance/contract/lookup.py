@@ -13,7 +13,8 @@ from kms_conformance.contract.messages import words
 from kms_conformance.contract.phrases import Entry, Kind, Phrase, PhraseMatch, Scanner, phrases
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode
+    from kms_conformance.contract.contract import Contract
+    from kms_conformance.contract.rows import ReasonCode
 
 _WORD = r"(?:[\s:=,/.-]|return|reason|code|rc)"
 _PAIR = re.compile(rf"{_WORD}*(\d+){_WORD}+(\d+){_WORD}*", re.IGNORECASE)

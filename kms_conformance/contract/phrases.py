@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from kms_conformance.contract.messages import Word, words
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+    from kms_conformance.contract.contract import Contract
+    from kms_conformance.contract.rows import ReasonCode, Requirement
 
 LONGEST_GAP = 16
 """A placeholder of a message stands for this many words at most."""
@@ -196,10 +197,10 @@ class Scanner:
                 wanted.pop()
                 gap = LONGEST_GAP
                 continue
-            size = next((at for at, known in enumerate(reversed(wanted)) if known is None), len(wanted))
+            size = next((at for at, literal in enumerate(reversed(wanted)) if literal is None), len(wanted))
             part, wanted = wanted[-size:], wanted[:-size]
             for end in range(place - bool(gap), max(place - gap, size) - 1, -1):
-                if [known.text for known in self._window[end - size : end]] == part:
+                if [word.text for word in self._window[end - size : end]] == part:
                     place = end - size
                     break
             else:
@@ -236,7 +237,7 @@ class Scanner:
             return [number] if _FIRST_ERROR <= number <= _LAST_ERROR and before in _SAYS_STATUS else []
         for size in _PHRASE_SIZES:
             tail = self._window[-size:]
-            status = _PHRASES.get(" ".join(known.text for known in tail))
+            status = _PHRASES.get(" ".join(one.text for one in tail))
             if status is not None and word.closes and (tail[0].opens or before == str(status)):
                 return [status]
         return []

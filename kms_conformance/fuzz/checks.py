@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from kms_conformance.contract.contract import STATUSES_OF_HTTP
+from kms_conformance.contract.refusals import STATUSES_OF_HTTP
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange, Received
 from kms_conformance.judging.every_exchange import respelled, wire_findings

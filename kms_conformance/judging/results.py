@@ -24,10 +24,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What became of one case.
+    """The result of one case.
 
     ``checks`` counts the expectations that were judged; ``exchanges`` and ``expectations`` are the evidence.
-    ``file`` and ``line`` (from 1) are where the case is written. ``judged`` names the covered rows that some answer was held against. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
+    ``file`` and ``line`` (from 1) are where the case is written. ``judged`` names the covered rows by which some answer was judged. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
     """
 
     id: str
@@ -81,6 +81,6 @@ class KnownDeviation:
     deviations: tuple[str, ...] = ()
 
     @property
-    def wrong(self) -> bool:
+    def breaks_run(self) -> bool:
         """Whether the entry itself breaks the run."""
         return self.state not in {"used", "not-tested"}

@@ -16,7 +16,7 @@ from kms_conformance.laws.expected import OK, ExpectedAnswer, KnownFacts, of_obj
 from kms_conformance.laws.snapshot import ObservedValue, flat
 
 
-def told(done: CompletedOperation) -> ObservedValue | None:
+def shown_in_answer(done: CompletedOperation) -> ObservedValue | None:
     """Return the thing in the answer of an operation, ``None`` where the answer shows none."""
     about = done.entry.get("answer")
     received = done.answer.exchange.answer

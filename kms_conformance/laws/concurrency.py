@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.histories import ONE_ORDER, TimedExchange
-from kms_conformance.laws.asking import Ask, System, asked
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.laws.histories import History
 from kms_conformance.laws.linearizability import Fit
+from kms_conformance.laws.request import OperationRequest, System, request_of
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ AGAIN = 8
 
 
 @dataclass(slots=True)
-class Thing:
+class ConcurrentSubject:
     """One thing that is asked at once: what data calls ``{name}``, and the evidence of its making."""
 
     marks: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Thing:
 class ConcurrencySystem(System, Protocol):
     """A system whose things are asked at once."""
 
-    def things(self, what: str, number: int) -> Iterator[Thing]:
+    def things(self, what: str, number: int) -> Iterator[ConcurrentSubject]:
         """Make so many things of a kind; the case is inconclusive when that fails."""
 
     def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
@@ -96,7 +96,7 @@ class Concurrency:
                 raise Inconclusive(f"no order of {len(history.timed)} requests was found in {PATIENCE:g} s")
             self._state([history.seen(one.id) for one in history.timed])
 
-    def _things(self, number: int) -> Iterator[Thing]:
+    def _things(self, number: int) -> Iterator[ConcurrentSubject]:
         return self.system.things(self.data["thing"], number)
 
     # --- what is asked when -----------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Concurrency:
 
     # --- one try ----------------------------------------------------------------------------------------------------
 
-    def _history(self, thing: Thing, clients: Sequence[Client]) -> History[Any, Any, Any]:
+    def _history(self, thing: ConcurrentSubject, clients: Sequence[Client]) -> History[Any, Any, Any]:
         """Let the clients ask, read the thing, and return all that was asked and answered."""
         ahead, unsure = clock(self.case) if thing.ahead is None else (thing.ahead, thing.unsure)
         # A case that sends one request after the other waits for nobody.
@@ -132,9 +132,9 @@ class Concurrency:
         answers = self.case.at_once([self._client(thing, client, start) for client in clients])
         all_answers = [answer for client in answers for answer in client]
         for name in self.data["reads"]:
-            question = self._ask(name, thing)
-            if question is not None:
-                all_answers.append(self.system.ask(question))
+            request = self._request(name, thing)
+            if request is not None:
+                all_answers.append(self.system.send_request(request))
         for answer in all_answers:
             answer.not_judged()
         if all_answers[-1].reply is None:
@@ -146,32 +146,36 @@ class Concurrency:
         self.unsure = max(self.unsure, unsure, thing.unsure)
         return self.system.history(seen, self._known)
 
-    def _client(self, thing: Thing, client: Client, start: threading.Barrier) -> Callable[[], list[Answer]]:
-        questions = [(seconds, name, self._ask(name, thing)) for seconds, name in client]
+    def _client(
+        self, thing: ConcurrentSubject, client: Client, start: threading.Barrier
+    ) -> Callable[[], list[Answer]]:
+        requests = [(seconds, name, self._request(name, thing)) for seconds, name in client]
 
-        def ask() -> list[Answer]:
+        def send_all() -> list[Answer]:
             start.wait()
             answers = []
-            for seconds, name, question in questions:
-                if question is None:
+            for seconds, name, request in requests:
+                if request is None:
                     continue
                 if seconds and not self.case.is_one_by_one:
                     time.sleep(seconds)
-                answer = self.system.ask(question)
+                answer = self.system.send_request(request)
                 answers.append(answer)
                 for mark, path in self.recipes[name].get("note", {}).items():
                     if answer.ok:
                         thing.marks[mark] = answer[path]
             return answers
 
-        return ask
+        return send_all
 
-    def _ask(self, name: str, thing: Thing) -> Ask | None:
+    def _request(self, name: str, thing: ConcurrentSubject) -> OperationRequest | None:
         """Return the request of an operation, ``None`` where it is about what no answer has named."""
         recipe = self.recipes[name]
         if recipe.get("if", "") and recipe["if"] not in thing.marks:
             return None
-        return asked({member: value for member, value in recipe.items() if member != "note"}, thing.marks)
+        return request_of(
+            {member: value for member, value in recipe.items() if member != "note"}, thing.marks
+        )
 
     # --- what is found ----------------------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.agreements import Agreements
-from kms_conformance.laws.answers import of_answer, told
-from kms_conformance.laws.asking import Ask, System, asked
+from kms_conformance.laws.answers import of_answer, shown_in_answer
+from kms_conformance.laws.callers import Callers
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.entries import law_file
 from kms_conformance.laws.expected import (
@@ -30,6 +30,7 @@ from kms_conformance.laws.expected import (
     KnownFacts,
     Observation,
     Window,
+    each_same,
     entries_of,
     of_list,
     of_number,
@@ -37,7 +38,16 @@ from kms_conformance.laws.expected import (
     of_probe,
     same,
 )
-from kms_conformance.laws.snapshot import Look, ObservedValue, PreparedCase, Snapshot, Thing, flat, taken
+from kms_conformance.laws.request import OperationRequest, System, request_of
+from kms_conformance.laws.snapshot import (
+    Look,
+    ObservedResource,
+    ObservedValue,
+    PreparedCase,
+    Snapshot,
+    flat,
+    taken,
+)
 from kms_conformance.laws.ways import Ways
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive, NotTested
 
@@ -75,21 +85,20 @@ class Effects:
         )
         self.prepared = system.prepare(case.data["subject"])
         if not system.alone:
-            # Others come and go on a shared instance: its totals and lists are theirs too.
-            self.prepared.things = [
-                thing for thing in self.prepared.things if thing.owners or not thing.seldom
-            ]
-        self.known: dict[tuple[Thing, str], list[Any]] = {}
+            self.prepared.keep_own()
+        self.known: dict[tuple[ObservedResource, str], list[Any]] = {}
         self.failure: ConformanceFailure | None = None
         self.rows: tuple[str, ...] = ()
         self.seen: Snapshot = {}
+        self.callers = Callers()
         self.before: dict[str, Snapshot] = {}
-        self.last: set[tuple[Thing, int]] = set()
-        self.done_since: dict[Thing, list[str]] = {}
+        self.last: set[tuple[ObservedResource, int]] = set()
+        self.done_since: dict[ObservedResource, list[str]] = {}
         self.looks_again, self.passed_over = _LOOKS_AGAIN, ""
         self.is_unsettled = False
         """Whether a change that may show late was not waited for: from then on what may be late is not judged."""
         self._look([_AT_FIRST], Look(whole=True))
+        self.callers.know_creator(self.seen, self.law.get("creator", {}))
 
     def run(self) -> None:
         """Perform the steps, and look after each; a gate looks at what they name, and at everything at the end."""
@@ -112,21 +121,22 @@ class Effects:
     def _step(self, number: int, step: Mapping[str, Any], *, whole: bool) -> None:
         if not self._waited(step):
             return
-        asks, done, unlike = self._requests(number, step)
+        requests, done, unlike = self._requests(number, step)
         self._add_made(done)
         just_seen = {name: observed for name, observed in self.seen.items() if self._is_fresh(*name)}
-        self.before |= {one.ask.operation: just_seen for one in done}
-        names = ", ".join(dict.fromkeys(ask.operation for ask in asks))
-        self.rows = self._rows(asks, done)
-        named = frozenset(change["of"] for ask in asks for change in self._entry(ask)["changes"])
+        self.before |= {one.request.operation: just_seen for one in done}
+        names = ", ".join(dict.fromkeys(request.operation for request in requests))
+        self.rows = self._rows(requests, done)
+        named = frozenset(change["of"] for request in requests for change in self._entry(request)["changes"])
         look = Look(whole, brief=not self.system.case.context.thorough, named=named)
         self._look([names if done else f"{names} (refused)"], look, done)
         if unlike:
-            # Whether it may succeed is for other cases; what follows builds on it.
-            if self.passed_over:
-                # A step before it could not be waited for, so its state is another one.
-                raise self.failure or NotTested(self.passed_over)
-            raise self.failure or Inconclusive(f"precondition {unlike}")
+            # Whether it may succeed is for other cases; what follows builds on it. Where a step before it could not be
+            # waited for, its state is another one.
+            reason = (
+                NotTested(self.passed_over) if self.passed_over else Inconclusive(f"precondition {unlike}")
+            )
+            raise self.failure or reason
 
     def _waited(self, step: Mapping[str, Any]) -> bool:
         """Let the time before a step pass; tell whether the step can be performed."""
@@ -143,9 +153,9 @@ class Effects:
 
     def _requests(
         self, number: int, step: Mapping[str, Any]
-    ) -> tuple[list[Ask], list[CompletedOperation], str]:
+    ) -> tuple[list[OperationRequest], list[CompletedOperation], str]:
         """Send the requests of a step; return them, what succeeded, and the first that did not come out as the step says."""
-        asks: list[Ask] = []
+        requests: list[OperationRequest] = []
         done: list[CompletedOperation] = []
         unlike = ""
         for place, data in enumerate(step.get("all", [step])):
@@ -153,54 +163,62 @@ class Effects:
                 # What must be refused now follows from what was to be done before it.
                 break
             outcome = "refused" if "row" in data else data.get("outcome", step.get("outcome", "done"))
-            usual = asked(data, self.prepared.marks)
-            found = self._found(usual, self._entry(usual))
-            ask = self.ways.other(usual, (number, place), self.prepared.marks, found)
-            answer, took = self._asked(ask)
-            if ask != usual and not answer.ok and outcome != "refused":
+            usual = request_of(data, self.prepared.marks)
+            members_before = self._found(usual, self._entry(usual))
+            request = self.ways.other(usual, (number, place), self.prepared.marks, members_before)
+            answer, took = self._asked(request)
+            if request != usual and not answer.ok and outcome != "refused":
                 # Whether the other way is open is for the law of views; what follows builds on this step.
-                ask = usual
-                answer, took = self._asked(ask)
-            asks.append(ask)
+                request = usual
+                answer, took = self._asked(request)
+            requests.append(request)
             if "row" in data:
                 self._judge(data["row"], ExpectedAnswer((REFUSED,)), ObservedValue(answer, "", None))
             if answer.ok:
-                done.append(self._completed(ask, answer, took))
+                done.append(self._completed(request, answer, took))
             if outcome != "any" and answer.ok != (outcome == "done"):
-                unlike = unlike or f"{ask.operation}: {answer.exchange.outcome}"
-        return asks, done, unlike
+                unlike = unlike or f"{request.operation}: {answer.exchange.outcome}"
+        return requests, done, unlike
 
-    def _asked(self, ask: Ask) -> tuple[Answer, float]:
+    def _asked(self, request: OperationRequest) -> tuple[Answer, float]:
         """Send a request; return the answer and the seconds that it took."""
         started = time.monotonic()
-        return self.system.ask(ask).not_judged(), time.monotonic() - started
+        return self.system.send_request(request).not_judged(), time.monotonic() - started
 
-    def _rows(self, asks: Sequence[Ask], done: Sequence[CompletedOperation]) -> tuple[str, ...]:
+    def _rows(
+        self, requests: Sequence[OperationRequest], done: Sequence[CompletedOperation]
+    ) -> tuple[str, ...]:
         """Return the rows to judge by: of what was done, or that a refusal changes nothing, of those that the case covers."""
-        of_asks = [self._entry(ask)["row"] for ask in asks]
+        of_requests = [self._entry(request)["row"] for request in requests]
         wanted = [one.entry["row"] for one in done] or [self.law["rows"]["refused"]]
         covered = self.system.case.info.covers
-        rows = [row for row in wanted if row in covered] or [row for row in of_asks if row in covered]
+        rows = [row for row in wanted if row in covered] or [row for row in of_requests if row in covered]
         return tuple(dict.fromkeys(rows)) or (self.law["rows"]["lasting"],)
 
-    def _entry(self, ask: Ask) -> Mapping[str, Any]:
+    def _entry(self, request: OperationRequest) -> Mapping[str, Any]:
         operations = self.law["operations"]
-        entry: Mapping[str, Any] = operations[ask.operation]
+        entry: Mapping[str, Any] = operations[request.operation]
         if "as" in entry:
-            entry = operations[entry["as"]["operations"][ask.query[entry["as"]["parameter"]]]]
+            entry = operations[entry["as"]["operations"][request.query[entry["as"]["parameter"]]]]
         return entry
 
-    def _completed(self, ask: Ask, answer: Answer, took: float) -> CompletedOperation:
-        entry = self._entry(ask)
-        needs_time = any(change["how"] == "now" for change in entry["changes"])
+    def _completed(self, request: OperationRequest, answer: Answer, took: float) -> CompletedOperation:
+        entry = self._entry(request)
+        needs_time = any(change["how"] in {"now", "later"} for change in entry["changes"])
         ended = self.system.case.now() if needs_time else _NEVER
         return CompletedOperation(
-            ask, answer, entry, ended, timedelta(seconds=took), self._found(ask, entry), self.prepared.marks
+            request,
+            answer,
+            entry,
+            ended,
+            timedelta(seconds=took),
+            self._found(request, entry),
+            self.prepared.marks,
         )
 
-    def _found(self, ask: Ask, entry: Mapping[str, Any]) -> dict[str, Any]:
+    def _found(self, request: OperationRequest, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members of what a request addresses, as last seen."""
-        addressed = {str(value) for value in ask.path.values()}
+        addressed = {str(value) for value in request.path.values()}
         for (thing, number), observed in self.seen.items():
             if number or thing.resource != entry.get("addresses"):
                 continue
@@ -232,7 +250,9 @@ class Effects:
                 ]
                 if subjects and name not in in_lists:
                     marks = {**self.prepared.marks, **dict.fromkeys(subjects, made)}
-                    self.prepared.things.append(Thing(name, str(made), marks, frozenset({str(made)})))
+                    self.prepared.things.append(
+                        ObservedResource(name, str(made), marks, frozenset({str(made)}))
+                    )
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -253,6 +273,7 @@ class Effects:
         for one in (*looked, *answered):
             for row in one.rows:
                 self._judge(row, one.stated, one.observed)
+        self.callers.meet(seen, done or (), self.resources)
         self.seen |= seen
         self.last = set(seen)
         for thing in self.prepared.things:
@@ -261,21 +282,22 @@ class Effects:
         for (thing, number), observed in seen.items():
             if number == 0:
                 for name, value in flat(observed.value).items():
-                    values = self.known.setdefault((thing, name), [])
-                    values += [value] if value not in values else []
+                    # The one that was shown last stands last.
+                    values = [one for one in self.known.get((thing, name), ()) if one != value]
+                    self.known[thing, name] = [*values, value]
 
     def _taken(self, after: list[str], look: Look) -> Snapshot:
-        def told(thing: Thing) -> str:
+        def step_text(thing: ObservedResource) -> str:
             words = [*self.done_since.get(thing, ()), *after]
             return words[0] if words[0] == _AT_FIRST else f"after {', '.join(words)}"
 
-        return taken(self.system, self.resources, self.prepared.things, look, told)
+        return taken(self.system, self.resources, self.prepared.things, look, step_text)
 
-    def _reads(self, thing: Thing) -> Sequence[Mapping[str, Any]]:
+    def _reads(self, thing: ObservedResource) -> Sequence[Mapping[str, Any]]:
         reads: Sequence[Mapping[str, Any]] = self.resources[thing.resource]["reads"]
         return reads
 
-    def _is_fresh(self, thing: Thing, number: int) -> bool:
+    def _is_fresh(self, thing: ObservedResource, number: int) -> bool:
         """Tell whether a thing was as it was seen last when the last operations began.
 
         Objects change with nearly every operation; a list or a probe that was passed over has not been named since.
@@ -301,22 +323,22 @@ class Effects:
     def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
         """State how the answer of an operation shows its thing; of several requests the order of effects is not known."""
         for one in done if len(done) == 1 else ():
-            observed = told(one)
+            observed = shown_in_answer(one)
             if observed is None:
                 continue
             names = {str(one.value("$answer/resources/0/id")), *one.addressed}
             resource = one.entry["answer"].get("of")
-            found = [
+            things = [
                 thing for thing in self.prepared.things if thing.resource == resource and thing.owners & names
             ]
             earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
-            for thing in found or [Thing("", "")]:
-                changes = list(one.of(thing, self._members(thing), self.resources)) if found else []
-                known = self._about(thing, 0, done) if found else KnownFacts()
+            for thing in things or [ObservedResource("", "")]:
+                changes = list(one.of(thing, self._members(thing), self.resources)) if things else []
+                facts = self._about(thing, 0, done) if things else KnownFacts()
                 late = frozenset(
                     entry["member"] for entry in self.resources.get(resource, {}).get("late", ())
                 )
-                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=known, late=late)
+                stated = of_answer(one, observed, earlier.get((thing, 0)), changes, known=facts, late=late)
                 if stated is not None:
                     yield Observation(self.rows, stated, observed)
 
@@ -336,12 +358,7 @@ class Effects:
                     ),
                 )
             else:
-                now = flat(observed.value)
-                members = (
-                    same(f"{observed.at}.{name}", value, now.get(name, MISSING))
-                    for name, value in thing.value.items()
-                )
-                stated = ExpectedAnswer((OK,), tuple(member for some in members for member in some))
+                stated = ExpectedAnswer((OK,), tuple(each_same(observed, thing.value)))
             yield Observation((self.law["rows"]["lasting"],), stated, observed)
 
     def _observations(self, seen: Snapshot, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
@@ -377,7 +394,11 @@ class Effects:
                 )
 
     def _charged(
-        self, thing: Thing, number: int, changes: Sequence[Change], done: Sequence[CompletedOperation]
+        self,
+        thing: ObservedResource,
+        number: int,
+        changes: Sequence[Change],
+        done: Sequence[CompletedOperation],
     ) -> tuple[str, ...]:
         """Return the rows that a deviation breaks: of the last operations, unless it may have come before them."""
         rows = self.law["rows"]
@@ -386,13 +407,13 @@ class Effects:
         is_older = (thing, number) in self.seen and (thing, number) not in self.last
         return (rows["lasting"],) if is_older and not changes else self.rows
 
-    def _members(self, thing: Thing) -> dict[str, Any]:
+    def _members(self, thing: ObservedResource) -> dict[str, Any]:
         observed = self.seen.get((thing, 0))
         return flat(observed.value) if observed else {}
 
     def _stated(
         self,
-        thing: Thing,
+        thing: ObservedResource,
         number: int,
         observations: tuple[ObservedValue | None, ObservedValue],
         changes: Sequence[Change],
@@ -413,7 +434,7 @@ class Effects:
         token = self.system.case.context.redactor.remember(str(thing.value), "secret")
         return of_probe(before, after, changes, token)
 
-    def _about(self, thing: Thing, number: int, done: Sequence[CompletedOperation]) -> KnownFacts:
+    def _about(self, thing: ObservedResource, number: int, done: Sequence[CompletedOperation]) -> KnownFacts:
         resource = self.resources[thing.resource]
         read = self._reads(thing)[number]["operation"]
         shown = self.resources.get(resource.get("shows", ""), {})
@@ -435,9 +456,9 @@ class Effects:
             if read in entry.get("reads", (read,))
         ]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
-        return KnownFacts(never, window, perhaps, earlier)
+        return KnownFacts(never, window, perhaps, earlier, self.callers.names)
 
-    def _readable(self, thing: Thing, seen: Snapshot) -> bool:
+    def _readable(self, thing: ObservedResource, seen: Snapshot) -> bool:
         """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""
         states = self.resources[thing.resource].get("readable")
         if states is None:
@@ -448,12 +469,12 @@ class Effects:
                 return all(members.get(name) in values for name, values in states.items() if name in members)
         return True
 
-    def _late(self, thing: Thing, changes: Sequence[Change]) -> float:
+    def _late(self, thing: ObservedResource, changes: Sequence[Change]) -> float:
         """Return how many seconds late what has changed may show; 0 where nothing of the kind has changed."""
         late = self._may_be_late(thing)
         return max((late.get(change.member, 0.0) for change in changes), default=0.0)
 
-    def _may_be_late(self, thing: Thing) -> dict[str, float]:
+    def _may_be_late(self, thing: ObservedResource) -> dict[str, float]:
         """Return the members of a thing that may show a change late, and how many seconds."""
         resource = self.resources[thing.resource]
         shown = self.resources.get(resource.get("shows", ""), {})
@@ -483,15 +504,15 @@ class Effects:
         """Judge what is stated; each member that is not as stated is a finding of its own."""
         exchange, schemas = observed.answer.exchange, self.system.case.context.schemas
         whole = self._expectation(row, stated, observed)
-        wrong: list[Expectation] = []
+        broken: list[Expectation] = []
         if not mismatch(whole, exchange, schemas):
             pass
         elif mismatch(replace(whole, members=()), exchange, schemas):
-            wrong = [replace(whole, members=())]
+            broken = [replace(whole, members=())]
         else:
             each = [replace(whole, outcomes=(), members=(member,)) for member in whole.members]
-            wrong = [one for one in each if mismatch(one, exchange, schemas)]
-        for expectation in wrong or [whole]:
+            broken = [one for one in each if mismatch(one, exchange, schemas)]
+        for expectation in broken or [whole]:
             finding = self.system.case.judge(expectation, exchange)
             if finding is not None and finding.severity is Verdict.FAILED and self.failure is None:
                 self.failure = ConformanceFailure(

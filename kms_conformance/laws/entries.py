@@ -12,7 +12,7 @@ from kms_conformance.contract.contract import contract_file
 EFFECTS, EFFECT_CASES = "effects", "effect-cases"
 """The law whose entries are of operations, and the file that holds what it is tried on."""
 _LATE = 1_300.0
-"""Seconds that a case of the law of effects may wait besides, for what shows late."""
+"""Extra seconds that a case of the law of effects may wait for changes that show late."""
 
 
 @dataclass(frozen=True, slots=True)

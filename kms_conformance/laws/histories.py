@@ -29,12 +29,12 @@ class Model(Protocol[Op, Reply, State]):
         """Return the operations and answers that exchanges show."""
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> State:
-        """Return the state before a history; ``value`` is what the expectation says beside the requests."""
+        """Return the state before a history; ``value`` holds what the expectation says besides the requests."""
 
     def step(self, state: State, operation: Op, answer: Reply | None) -> State | None:
         """Return the state after an operation, ``None`` where it may not be answered so."""
 
-    def wrong(self, state: State, operation: Op, answer: Reply | None) -> str:
+    def mismatch(self, state: State, operation: Op, answer: Reply | None) -> str:
         """Return why it may not be answered so."""
 
     def things(self, operation: Op, answer: Reply | None) -> Iterable[Hashable]:
@@ -50,7 +50,7 @@ class History(Generic[Op, Reply, State]):
     def __init__(
         self, model: Model[Op, Reply, State], seen: Sequence[TimedExchange], value: Mapping[str, Any]
     ) -> None:
-        """Read the exchanges; ``value`` is what the expectation says beside the requests."""
+        """Read the exchanges; ``value`` holds what the expectation says besides the requests."""
         self.model, self._seen = model, {one.exchange.id: one for one in seen}
         clients = lanes(seen)
         self.timed = [
@@ -106,7 +106,7 @@ class History(Generic[Op, Reply, State]):
         left = [one for one in part if one.id not in result.order and one.answered != UNANSWERED]
         following = min(left, key=lambda one: one.sent)
         after = [steps[name] for name in result.order]
-        why = self.model.wrong(result.states[-1], following.operation, following.answer)
+        why = self.model.mismatch(result.states[-1], following.operation, following.answer)
         prefix = f"after {', '.join(after)}: " if after else ""
         answer = self._seen[following.id].exchange.outcome
         return f"no order fits; {prefix}{steps[following.id]} answered {answer}, {why}"

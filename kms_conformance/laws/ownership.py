@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 
@@ -59,7 +59,7 @@ class Ownership:
             return
         if self._is_moot(step):
             return
-        answer = self.system.ask(asked(self._request(step), self.marks))
+        answer = self.system.send_request(request_of(self._request(step), self.marks))
         row = step.get("row", self.row)
         self._outcome(answer, step, row)
         self._members(answer, step, row)
@@ -118,6 +118,8 @@ class Ownership:
             answer.selects(path, values, values, requirement=row)
         for path, values in filled(step.get("lists_not", {}), self.marks).items():
             answer.selects(path, values, [], requirement=row)
+        for name, value in filled(step.get("tells", {}), self.marks).items():
+            answer.has_header(name, value, requirement=row)
         if "same" in step:
             self._same(answer, self.kept[step["same"]["as"]], step["same"]["at"], row)
 
@@ -140,26 +142,30 @@ class Ownership:
         recipe, row = self.recipes[operation], each["row"]
         demand(self.system.case, recipe is not None, f"{operation} has no recipe")
         reads = recipe.get("changes") and each.get("reads")
-        before = self.system.ask(asked(self._request({"do": reads}), self.marks)).needed() if reads else None
-        wrong = each["wrong"]
-        if "body" in wrong:
+        before = (
+            self.system.send_request(request_of(self._request({"do": reads}), self.marks)).needed()
+            if reads
+            else None
+        )
+        changed = each["wrong"]
+        if "body" in changed:
             demand(
                 self.system.case,
                 isinstance(recipe.get("body", {}), dict),
                 f"{operation} has no body to add to",
             )
         given = {
-            **wrong,
-            **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {}),
+            **changed,
+            **({"body": {**recipe.get("body", {}), **changed["body"]}} if "body" in changed else {}),
         }
-        right = asked({"do": operation, **recipe}, self.marks)
-        other = asked({"do": operation, **recipe}, self.marks, **given)
+        right = request_of({"do": operation, **recipe}, self.marks)
+        other = request_of({"do": operation, **recipe}, self.marks, **given)
         same: Answer | None = None
         if each.get("same_answer") and not recipe.get("changes"):
             same, answer = self._at_rest(right, other)
         else:
-            same = self.system.ask(right) if each.get("same_answer") else None
-            answer = self.system.ask(other)
+            same = self.system.send_request(right) if each.get("same_answer") else None
+            answer = self.system.send_request(other)
         if answer.ok and (each.get("expect") == "either" or operation in each.get("may_succeed", ())):
             answer.succeeds(requirement=row)
             if same is not None:
@@ -172,12 +178,16 @@ class Ownership:
         for path in each.get("lacks", ()):
             answer.lacks(path, requirement=row)
         if before is not None:
-            after = self.system.ask(asked(self._request({"do": reads}), self.marks)).succeeds(requirement=row)
+            after = self.system.send_request(request_of(self._request({"do": reads}), self.marks)).succeeds(
+                requirement=row
+            )
             self._same(after, before, each["same"], row)
         if same is not None:
             same.succeeds(requirement=row)
         elif each.get("control", True):
-            self.system.ask(asked({"do": operation, **recipe}, self.marks)).succeeds(requirement=row)
+            self.system.send_request(request_of({"do": operation, **recipe}, self.marks)).succeeds(
+                requirement=row
+            )
 
     def _at_rest(self, right: Any, other: Any) -> tuple[Answer, Answer]:
         """Return the answers to the right request and to the other one while nobody else changes what they show.
@@ -187,10 +197,10 @@ class Ownership:
         never shows the same twice.
         """
         if self.system.case.context.target.fresh:
-            return self.system.ask(right), self.system.ask(other)
+            return self.system.send_request(right), self.system.send_request(other)
         for _ in range(_TRIES):
-            same, answer = self.system.ask(right), self.system.ask(other)
-            again = self.system.ask(right).not_judged()
+            same, answer = self.system.send_request(right), self.system.send_request(other)
+            again = self.system.send_request(right).not_judged()
             if same.body == again.body:
                 return same, answer
             same.not_judged()

@@ -1,6 +1,6 @@
 """Law 3: lists are queries. What a list shows is what the subjects' own replies say, filtered by us.
 
-``relations.yaml`` names the lists of a system and asks questions of them: *filtered* (what is not asked for is not there), *sorted*,
+``relations.yaml`` names the lists of a system and asks questions of them: *filtered* (a list holds nothing but what the filter selects), *sorted*,
 *pages* (put together they are the whole, each entry once), *limits* (at their bounds and beyond). Each filter is also put
 to whatever counts, and the questions of a case are joined in pairs. Others may come and go on the instance: only our own
 things are judged, unless the ``scope`` of a case holds nothing but ours.
@@ -15,9 +15,9 @@ from itertools import combinations
 from typing import Any
 
 from kms_conformance.evidence.members import pick
-from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 
 
@@ -161,13 +161,18 @@ class Relations:
         whole = self._list(question).succeeds(requirement=question.row)
         whole.selects(self._ids, self.ours, wanted, requirement=question.row)
         order = [str(one) for one in _values(pick(whole.body, self._ids))]
+        count = self.list.get("count", {})
         for limit in data["pages"]:
             rest = list(order)
             for offset in range(0, len(order) + limit, limit):
                 query = {paging["limit"]: limit, paging["offset"]: offset}
+                query |= count.get("query", {}) if offset else {}
                 page = self._list(question, query=query).succeeds(requirement=question.row)
                 number = max(0, min(limit, len(order) - offset))
                 page.shows(self.list["total"], number, requirement=question.row)
+                if offset and "query" in count:
+                    # How many there are in all is the same on each page.
+                    page.shows(count["member"], len(order), requirement=question.row)
                 if data.get("ordered", False):
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)
@@ -211,15 +216,15 @@ class Relations:
     ) -> Answer:
         """Send the list's request: the case's scope, the question, and what this request adds."""
         scope = self.scope if question.scoped else {}
-        request = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
-        ask = asked(
-            request,
+        recipe = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
+        request = request_of(
+            recipe,
             self.marks,
             path=self.data.get("path", {}),
             query={**scope.get("query", {}), **question.query, **(query or {})},
             headers={**scope.get("headers", {}), **question.headers},
         )
-        return self.system.ask(ask)
+        return self.system.send_request(request)
 
     @property
     def _ids(self) -> str:
@@ -232,7 +237,7 @@ class Relations:
         return self.exact and (question.scoped or self.system.alone)
 
     def _expected(self, question: Question) -> list[str]:
-        """Return the ids of our things that the question asks for; what a list leaves out of itself has to be asked for."""
+        """Return the ids of our things that the question asks for; what a list leaves out by default has to be requested."""
         usual = {"any": self.data["shown"]} if "shown" in self.data else {}
         left_out = {
             member: condition

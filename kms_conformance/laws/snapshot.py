@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.asking import Ask, System
+from kms_conformance.laws.request import OperationRequest, System
 
 if TYPE_CHECKING:
     from kms_conformance.run.answer import Answer
@@ -21,7 +21,7 @@ _SUBJECT = "$subject."
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class ObservedResource:
     """A thing to look at: a resource of ``effects.yaml`` and which one of its kind.
 
     ``owners`` are the names by which the path of a request may address it or what it belongs to; none: it belongs to the
@@ -45,8 +45,12 @@ class Thing:
 class PreparedCase:
     """What the adapter has prepared for a case: things to look at, and what data call ``{name}``."""
 
-    things: list[Thing] = field(default_factory=list)
+    things: list[ObservedResource] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
+
+    def keep_own(self) -> None:
+        """Leave out totals and lists of the instance: where others come and go, they are theirs too."""
+        self.things = [thing for thing in self.things if thing.owners or not thing.seldom]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class ObservedValue:
         return self.answer.ok
 
 
-Snapshot = dict[tuple[Thing, int], ObservedValue]
+Snapshot = dict[tuple[ObservedResource, int], ObservedValue]
 """Each thing in the answer to each of its reads, by their number."""
 
 
@@ -83,7 +87,7 @@ class Look:
     brief: bool = False
     named: frozenset[str] = frozenset()
 
-    def passes_over(self, thing: Thing, kind: str) -> bool:
+    def passes_over(self, thing: ObservedResource, kind: str) -> bool:
         """Tell whether a thing, of a resource of this kind, is not looked at."""
         if self.whole:
             return False
@@ -97,9 +101,9 @@ class Look:
 def taken(
     system: System,
     resources: Mapping[str, Any],
-    things: Iterable[Thing],
+    things: Iterable[ObservedResource],
     look: Look,
-    after: Callable[[Thing], str],
+    after: Callable[[ObservedResource], str],
 ) -> Snapshot:
     """Look at things. ``after`` says in reports what has been done since a thing was looked at.
 
@@ -115,19 +119,24 @@ def taken(
                 continue
             if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            ask = _ask(read, thing, after(thing))
-            name = (ask.operation, *sorted(ask.path.items()), *sorted(ask.query.items()), ask.identity)
+            request = _request(read, thing, after(thing), frozenset(system.case.context.target.identities))
+            name = (
+                request.operation,
+                *sorted(request.path.items()),
+                *sorted(request.query.items()),
+                request.identity,
+            )
             # A probe sends a body of its own, so it is never shared.
             key = (name, thing.id) if thing.body is not None else name
             if key not in answers:
-                answers[key] = system.ask(ask).not_judged()
+                answers[key] = system.send_request(request).not_judged()
             snapshot[thing, number] = _observed_value(
                 answers[key], read, thing, resources[thing.resource]["kind"]
             )
     return snapshot
 
 
-def _is_seldom(read: Mapping[str, Any], thing: Thing, *, alone: bool) -> bool:
+def _is_seldom(read: Mapping[str, Any], thing: ObservedResource, *, alone: bool) -> bool:
     """Tell whether a request is sent for the first and the last snapshot only."""
     if "entry" in read and not alone:
         # Of an instance that others use as well, a list of everything is long.
@@ -136,23 +145,33 @@ def _is_seldom(read: Mapping[str, Any], thing: Thing, *, alone: bool) -> bool:
     return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
 
 
-def _ask(read: Mapping[str, Any], thing: Thing, after: str) -> Ask:
+def _request(
+    read: Mapping[str, Any], thing: ObservedResource, after: str, identities: frozenset[str]
+) -> OperationRequest:
     path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
-    return Ask(
+    return OperationRequest(
         operation=read["operation"],
         path=path,
         query=dict(read.get("query", {})),
         body=thing.body,
-        identity=read.get("identity", ""),
+        identity=_reader(read, identities),
         step=f"{read['operation']} {after}",
     )
 
 
-def _filled(value: str, thing: Thing) -> str:
+def _reader(read: Mapping[str, Any], identities: frozenset[str]) -> str:
+    """Return who reads: of several the first that the target has, the usual identity where it has none."""
+    reader = read.get("identity", "")
+    return reader if isinstance(reader, str) else next((one for one in reader if one in identities), "")
+
+
+def _filled(value: str, thing: ObservedResource) -> str:
     return str(thing.marks[value.removeprefix(_SUBJECT)]) if value.startswith(_SUBJECT) else value
 
 
-def _observed_value(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> ObservedValue:
+def _observed_value(
+    answer: Answer, read: Mapping[str, Any], thing: ObservedResource, kind: str
+) -> ObservedValue:
     received = answer.exchange.answer
     if received is None:
         return ObservedValue(answer, "", MISSING)

@@ -121,7 +121,7 @@ def _expectation(expectation: Expectation) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _outcomes(outcomes: tuple[Outcome, ...]) -> list[dict[str, Any]]:
-    """Return what a requirement allows as a document; a run has some hundred of these, told thousands of times."""
+    """Return what a requirement allows as a document; a run has some hundred of these, written thousands of times."""
     document: list[dict[str, Any]] = to_document(outcomes)
     return document
 

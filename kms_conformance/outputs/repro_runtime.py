@@ -39,7 +39,7 @@ class CouldNotRunError(Exception):
 
 
 class Reproduction:
-    """Sends the requests of a case again; what differs from run to run is made anew or taken from the answers."""
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case

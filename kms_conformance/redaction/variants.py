@@ -65,7 +65,7 @@ class Search:
         low = _folded(form)
         earlier = self._tokens.get(low)
         if earlier is None:
-            # A new list each time: whoever is searching keeps the old one.
+            # A new list each time: a search that is under way keeps the old one.
             starting = [*self._starts.get(low[:SHORTEST], ())]
             insort(starting, low)
             self._starts[low[:SHORTEST]] = starting

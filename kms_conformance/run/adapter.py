@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import JSON
     from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
-    from kms_conformance.run.journal import Thing
+    from kms_conformance.run.journal import JournalEntry
 
 GONE = frozenset({404, 410})
 """Statuses of a thing that is not there any more."""
@@ -28,7 +28,7 @@ class Adapter(Protocol):
 
     case: CaseRun
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove or put back what a row of the journal describes; return whether nothing is left of it."""
 
 
@@ -36,7 +36,7 @@ class SystemAdapter:
     """Base of adapters: it sends requests, and writes what they make to the journal before they leave.
 
     A request that makes something goes through three steps: a row says what is intended; the answer confirms the row with
-    the thing's reference, or strikes it where the thing was refused; whoever removes the thing closes the row. After
+    the thing's reference, or deletes it where the thing was refused; the removal of the thing closes the row. After
     silence or a server error nobody knows, so the row stays and a later run looks. :meth:`creates` takes all steps;
     the single ones are for requests that make several things, and for changes that are put back.
     """

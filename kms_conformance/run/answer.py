@@ -17,7 +17,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import ReasonCode, Requirement
+    from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import JSON, Exchange
     from kms_conformance.judging.results import Finding
     from kms_conformance.run.context import CaseInfo, Context
@@ -114,7 +114,7 @@ class Answer:
         return self
 
     def not_judged(self) -> Self:
-        """Leave the answer out of the verdict: it only told the case how to go on."""
+        """Leave the answer out of the verdict: the case only needs its values."""
         self.case.unjudged.pop(self.exchange.id, None)
         return self
 

@@ -1,4 +1,4 @@
-"""Whether a case may run: what it says of itself makes sense, and the target gives what it needs."""
+"""Whether a case may run: its declarations make sense, and the target has what it needs."""
 
 from __future__ import annotations
 

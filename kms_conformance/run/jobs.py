@@ -16,7 +16,7 @@ _OWN_WORK = 0.002
 def jobs_for(round_trip: float, per_second: float | None) -> int:
     """Return how many cases to run at once; ``round_trip`` in seconds, ``per_second`` the rate limit or ``None``.
 
-    Under a rate limit no more are of use than keep the rate full.
+    Under a rate limit, more jobs than it takes to use the rate up would only wait.
     """
     wanted = ON_LOOPBACK if round_trip < _LOOPBACK else math.ceil(round_trip / _OWN_WORK) + 1
     if per_second:

@@ -58,10 +58,12 @@ class _ReplayedCase(CaseRun):
         """Whether requests that belong together are taken one after the other: always."""
         return True
 
-    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+    def at_once(self, requests: Sequence[Callable[[], Sent]], *, alike: bool = False) -> list[Sent]:
         """Take the requests one after the other; they were answered in any order."""
         client = self.context.client
         assert isinstance(client, ReplayClient)
+        if alike:
+            return [request() for request in requests]
         # Each of several clients may send more than one request, and these were answered in any order.
         client.at_once = MOST_AT_ONCE if self.is_of_law else len(requests)
         client.sent_at_once = True
@@ -148,9 +150,9 @@ class ReplayContext:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of playing a case again: ``wrong`` sentences, or why it cannot be played again (``instead``)."""
+    """What came of playing a case again: ``problems`` as sentences, or why it cannot be played again (``instead``)."""
 
-    wrong: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     instead: str = ""
 
 
@@ -201,14 +203,14 @@ def _played(
         return Replayed(instead=f"{type(error).__name__}: {error}")
     if departed is not None:
         return departed
-    wrong = _left(run, client) or _compared(case, run.result())
-    if wrong and _may_differ(installed, client):
-        return Replayed(instead=f"{_DEPENDS}, and {wrong[0]}")
-    if wrong and client.withheld:
+    problems = _left(run, client) or _compared(case, run.result())
+    if problems and _may_differ(installed, client):
+        return Replayed(instead=f"{_DEPENDS}, and {problems[0]}")
+    if problems and client.withheld:
         return Replayed(instead="what a crypto unit put out is not in the record")
-    if not wrong and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
+    if not problems and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
         return Replayed(instead=f"taken as recorded: {case.missing}")
-    return Replayed(wrong)
+    return Replayed(problems)
 
 
 def _departed(
@@ -279,20 +281,20 @@ def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:
 
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
-    wrong = []
+    problems = []
     for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if name == "nodeid":
             # Pytest names a file from where it was started, which is not where the record is judged.
             recorded, made = recorded.rpartition("/")[2], made.rpartition("/")[2]
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
-            wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
+            problems.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
     # What stands before the file's name depends on the folder in which the run was started, and the judging.
     if _last(case.nodeid) != _last(anew.nodeid):
-        wrong.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
+        problems.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
-        wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
-    return tuple(wrong)
+        problems.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
+    return tuple(problems)
 
 
 def _last(nodeid: str) -> str:

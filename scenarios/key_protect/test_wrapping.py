@@ -88,8 +88,8 @@ def test_unwrap_tampered_ciphertext(kms, place):
     key, plaintext = kms.create_root_key(), kms.key_material()
     wrapped = kms.wrap(key, plaintext).succeeds(200)
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", plaintext)
-    wrong = tampered(wrapped["ciphertext"], place)
-    refused = kms.unwrap(key, wrong).is_refused(
+    changed = tampered(wrapped["ciphertext"], place)
+    refused = kms.unwrap(key, changed).is_refused(
         "UNPROCESSABLE_CIPHERTEXT_ERR", requirement=("unprocessable-ciphertext-err", "unwrap-tampered")
     )
     refused.lacks("plaintext", requirement="unwrap-tampered-no-plaintext")

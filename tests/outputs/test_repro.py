@@ -134,9 +134,9 @@ def test_schemas_are_read_as_the_judge_reads_them() -> None:
     broken = 0
     for name, whole in (("key-list", good), ("error-envelope", refusal)):
         for changed in _spoiled(whole):
-            told = SchemaFiles(places).complaint(name, changed) is not None
-            broken += told
-            assert bool(schema_complaint(name, changed, schemas)) is told, changed
+            is_refused = SchemaFiles(places).complaint(name, changed) is not None
+            broken += is_refused
+            assert bool(schema_complaint(name, changed, schemas)) is is_refused, changed
     assert broken > 20
 
 

@@ -30,7 +30,7 @@ def recorded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _complaints(directory: Path) -> list[str]:
-    return [sentence for sentence in examine(directory).wrong if sentence.startswith("transcript.har: ")]
+    return [sentence for sentence in examine(directory).problems if sentence.startswith("transcript.har: ")]
 
 
 def _without(directory: Path, kind: str) -> None:

@@ -115,20 +115,20 @@ class Unit:
         cprb = (header or wire.Header(self.domain_index)).encode(payload)
         return self.frame(wire.htp_request(self.module_index, cprb), **how)
 
-    def wrong_string(self, name: str) -> UnitAnswer:
+    def malformed_string(self, name: str) -> UnitAnswer:
         """Send a query whose request string has one thing wrong; names are those of ``malformed.STRINGS``."""
         text = malformed.STRINGS[name](self.module_index, self.domain_index)
         return self.frame(text, step=f"string with wrong {name}")
 
-    def wrong_header(self, name: str) -> UnitAnswer:
+    def malformed_header(self, name: str) -> UnitAnswer:
         """Send a query whose header has one thing wrong; names are those of ``malformed.HEADERS``."""
         text = malformed.HEADERS[name](self.module_index, self.domain_index)
         return self.frame(text, step=f"header with wrong {name}")
 
     def wrong_fields(self, name: str) -> Iterator[UnitAnswer]:
         """Send queries in which an element has a wrong type or length; names are those of ``malformed.FIELDS``."""
-        for wrong, text in malformed.spoiled(self.module_index, self.domain_index, name):
-            yield self.frame(text, step=f"{name} with {wrong}")
+        for damage, text in malformed.damaged_elements(self.module_index, self.domain_index, name):
+            yield self.frame(text, step=f"{name} with {damage}")
 
     def longer_lengths(self) -> UnitAnswer:
         """Query the registers by a message whose lengths take more octets than they need."""
@@ -230,11 +230,11 @@ class Unit:
         """
         if self._known is None or self._counter is None:
             self.attributes().needed()
-        known = self._known
-        assert known is not None
+        last_answer = self._known
+        assert last_answer is not None
         fields = {
-            "domain": known.domain,
-            "module": known.module,
+            "domain": last_answer.domain,
+            "module": last_answer.module,
             "counter": wire.next_counter(self._counter or b""),
             **changes,
         }
@@ -242,7 +242,7 @@ class Unit:
 
     @property
     def counter(self) -> bytes:
-        """The counter that the unit last told."""
+        """The counter in the unit's last answer."""
         return self._counter or b""
 
     def command(
@@ -271,7 +271,7 @@ class Unit:
             contents=shows,
             public=public,
         )
-        # The unit tells its counter with each answer; where it told none, the next command asks first.
+        # Each answer of the unit holds its counter; where one held none, the next command queries it first.
         self._counter = answer.heard.counter if answer.ok else None
         if command == wire.ZEROIZE:
             self._known = None  # the domain may get another instance number

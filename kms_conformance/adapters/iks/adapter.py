@@ -22,7 +22,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import SystemAdapter
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.outcomes import Inconclusive, NotTested
 
 __all__ = ["Credential", "KubernetesService"]
@@ -284,36 +284,36 @@ class KubernetesService(SystemAdapter):
 
     def new_worker(self, cluster: str) -> str:
         """Add a worker as a precondition; return its id."""
-        known = self.worker_ids(cluster)
+        earlier = self.worker_ids(cluster)
         self.add_worker(cluster).needed(*ACCEPTED)
-        return self._newest(cluster, known)
+        return self._newest(cluster, earlier)
 
-    def _newest(self, cluster: str, known: list[str]) -> str:
-        new = [worker for worker in self.worker_ids(cluster) if worker not in known]
+    def _newest(self, cluster: str, earlier: list[str]) -> str:
+        new = [worker for worker in self.worker_ids(cluster) if worker not in earlier]
         if not new:
             raise Inconclusive("the worker that was added is not among the cluster's workers")
         return new[0]
 
     def works(self, cluster: str, *refusals: str, requirement: str | None = None) -> None:
         """Expect that a worker can be added, and shows none of the refusals."""
-        known = self.worker_ids(cluster)
+        workers = self.worker_ids(cluster)
         self.add_worker(cluster).succeeds(*ACCEPTED, requirement=requirement)
-        worker = self._newest(cluster, known)
+        worker = self._newest(cluster, workers)
         self.get_worker(cluster, worker).succeeds(200, requirement=requirement).tells_not(
             "errorMessage", *refusals, requirement=requirement
         )
 
     def fails(self, cluster: str, code: str, *, requirement: str | None = None) -> Answer:
         """Expect that adding a worker is refused, or leaves a worker with the text: sources name both places."""
-        known = self.worker_ids(cluster)
+        workers = self.worker_ids(cluster)
         answer = self.add_worker(cluster)
         if not answer.ok:
             answer.is_refused(code, requirement=requirement)
-            self.list_workers(cluster).succeeds(200).counts("", len(known), requirement=requirement)
+            self.list_workers(cluster).succeeds(200).counts("", len(workers), requirement=requirement)
             return answer
         answer.succeeds(*ACCEPTED)
         return (
-            self.get_worker(cluster, self._newest(cluster, known))
+            self.get_worker(cluster, self._newest(cluster, workers))
             .succeeds(200)
             .tells("errorMessage", code, requirement=requirement)
         )
@@ -403,9 +403,9 @@ class KubernetesService(SystemAdapter):
         """Mend what :meth:`fault` broke."""
         self.fault(name, clear=True, **settings)
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
-        if thing.kind == CLUSTER:
-            return self._deleted(thing.name)
-        region, group = json.loads(thing.name)
+        if entry.kind == CLUSTER:
+            return self._deleted(entry.name)
+        region, group = json.loads(entry.name)
         return self._seen(region=region, group=group).request("DELETE", "/credentials").ok

@@ -56,7 +56,7 @@ class Success:
     headers: Mapping[str, Rule] = field(default_factory=dict)
     learn: tuple[Learn, ...] = ()
 
-    def wrong(self, answer: Answer) -> list[str]:
+    def mismatches(self, answer: Answer) -> list[str]:
         """Return what the answer shows wrongly."""
         messages = failures(self.headers, dict(answer.headers))
         return messages + (failures(self.facts, answer.body) if answer.body is not None else [])
@@ -80,7 +80,7 @@ class Prediction:
             return [f"expected {self}, not {answer.status}"]
         if answer.status not in self.success.statuses:
             return [f"expected {self}, not {answer.status}"]
-        return self.success.wrong(answer)
+        return self.success.mismatches(answer)
 
     def __str__(self) -> str:
         statuses = [str(status) for status in sorted(self.success.statuses)] if self.success else []

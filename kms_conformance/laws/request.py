@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class OperationRequest:
     """A request by the name of its operation; ``path`` holds the parameters of the path, not yet encoded.
 
     ``usual_path`` are the same parameters as they are written elsewhere, where ``path`` names a thing otherwise.
@@ -51,7 +51,7 @@ class System(Protocol):
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name; the case is inconclusive when that fails."""
 
-    def ask(self, ask: Ask) -> Answer:
+    def send_request(self, request: OperationRequest) -> Answer:
         """Send a request."""
 
     def wait(self, seconds: float, why: str) -> None:
@@ -75,14 +75,14 @@ def filled(value: Any, marks: Mapping[str, Any]) -> Any:
     return value
 
 
-def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask:
+def request_of(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> OperationRequest:
     """Return the request that data describes; ``more`` is merged into its path, query and headers, or replaces the rest."""
     recipe = filled({**data}, marks)
     merged = {
         name: {**recipe.get(name, {}), **filled(more.get(name) or {}, marks)}
         for name in ("path", "query", "headers")
     }
-    return Ask(
+    return OperationRequest(
         operation=recipe["do"],
         **merged,
         body=filled(more["body"], marks) if "body" in more else recipe.get("body"),
