@@ -36,7 +36,7 @@ def results(folder: Path, runs: dict[str, Any]) -> CampaignResult:
             elif failed is not None or part == 1:
                 leave_shard(place, f"{part}/2", failed=failed or "", got=MARKUP)
     (folder / PLAN).write_text(json.dumps(Plan("night", "d", tuple(tasks), {}).document()))
-    return conclude(str(folder), folder / "merged", lambda _: None)
+    return conclude(str(folder), folder / "merged")
 
 
 @pytest.fixture(name="merged")
@@ -102,7 +102,12 @@ def test_document_has_a_schema(merged: CampaignResult) -> None:
     assert SCHEMA_FILES.complaint("campaign-results", document) is not None
 
 
+def test_merging_in_processes(merged: CampaignResult, tmp_path: Path) -> None:
+    """Runs that are merged in processes of their own make the same result."""
+    assert conclude(str(tmp_path), tmp_path / "again", 2) == merged
+
+
 def test_no_campaign(tmp_path: Path) -> None:
     """A folder without a plan is no campaign."""
     with pytest.raises(CampaignResultsError):
-        conclude(str(tmp_path), tmp_path / "merged", lambda _: None)
+        conclude(str(tmp_path), tmp_path / "merged")
