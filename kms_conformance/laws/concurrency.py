@@ -139,8 +139,9 @@ class Concurrency:
             answer.not_judged()
         if all_answers[-1].reply is None:
             raise Inconclusive(f"{all_answers[-1].exchange.step}: {all_answers[-1].exchange.outcome}")
-        exchanges = sorted((answer.exchange for answer in all_answers), key=lambda exchange: exchange.started)
-        seen = [TimedExchange(*one) for one in thing.made] + [
+        evidence = self.case.evidence
+        exchanges = sorted((evidence(answer.exchange) for answer in all_answers), key=lambda one: one.started)
+        seen = [TimedExchange(evidence(made), ahead_then) for made, ahead_then in thing.made] + [
             TimedExchange(exchange, ahead) for exchange in exchanges
         ]
         self.unsure = max(self.unsure, unsure, thing.unsure)

@@ -112,11 +112,8 @@ class Limits:
         case = self.system.case
         made_before = len(case.clean_up)
         requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
-        answers = case.at_once(requests, alike=True)
+        answers = case.at_once(requests)
         case.clean_up_at_once(made_before)
-        # In the order of the evidence, which is the same for who judges it again.
-        places = {exchange.id: place for place, exchange in enumerate(case.exchanges)}
-        answers.sort(key=lambda answer: places[answer.exchange.id])
         for marks, answer in zip(each, answers, strict=True):
             self.marks = marks
             self._judge(answer, step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -79,6 +80,7 @@ class CaseRun:
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
+    ahead_at_first: float = 0.0
     recording: Recording | None = None
     random_bytes: Callable[[int], bytes] = os.urandom
     server_now: Callable[[], datetime] | None = None
@@ -141,24 +143,29 @@ class CaseRun:
         """Whether requests that belong together are sent one after the other: a deferred case has to repeat their order."""
         return self.recording is not None
 
-    def at_once(self, requests: Sequence[Callable[[], Sent]], *, alike: bool = False) -> list[Sent]:  # noqa: ARG002 - for who plays a case again
+    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Send requests, all at the same moment; return what each gives, answers mostly, in the order of the requests.
 
-        ``alike``: each is the same request, so that it does not matter which one had which answer. A deferred case sends them
-        one after the other: it has to send them in the same order again.
+        A deferred case sends them one after the other: it has to send them in the same order again.
         """
         if self.is_one_by_one:
             return [request() for request in requests]
         client = self.context.client
-        notes, first = client.hand_over(), requests[0]
+        notes = client.hand_over()
 
-        def begin() -> Sent:
-            client.take_over(notes)
-            return first()
+        def begin(number: int, request: Callable[[], Sent]) -> Sent:
+            if number == 1:
+                client.take_over(notes)
+            # Whoever judges again has to know which request followed which.
+            with client.one_of_several(number):
+                return request()
 
-        requests = [begin, *requests[1:]]
         with ThreadPoolExecutor(len(requests)) as threads:
-            return list(threads.map(lambda request: request(), requests))
+            return list(threads.map(begin, itertools.count(1), requests))
+
+    def evidence(self, exchange: Exchange) -> Exchange:
+        """Return an exchange as the record has it: a case that is played again sees values of its own in it."""
+        return exchange
 
     def clean_up_at_once(self, since: int) -> None:
         """Have removed at the same moment what was made since ``clean_up`` had so many entries."""
@@ -216,12 +223,21 @@ class CaseRun:
     def now(self) -> datetime:
         """Return the instance's time."""
         if self.recording is None:
-            return self.context.clock.now(self.instance)
+            return self._asked_for_now()
         event = self.recording.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
-        now = self.context.clock.now(self.instance)
+        now = self._asked_for_now()
         self.recording.record("now", "", at=now.isoformat())
+        return now
+
+    def _asked_for_now(self) -> datetime:
+        """Ask the clock; note how far it was ahead when the case began, since others move the clock of a shared instance."""
+        now = self.context.clock.now(self.instance)
+        if not self.ahead_at_first:
+            moved = self.waited if self.context.target.control_url else 0.0
+            ahead = now.timestamp() - time.time() - moved
+            self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 1.0 else 0.0
         return now
 
     def clock_ahead(self) -> tuple[float, float]:
@@ -362,6 +378,7 @@ class CaseRun:
             started=round(self.started, 3),
             duration=round((self.finished or time.time()) - self.started, 3),
             waited=round(self.waited, 3),
+            clock_ahead=self.ahead_at_first,
             checks=len(self.expectations) + self.checks_not_kept,
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),

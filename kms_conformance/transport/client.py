@@ -13,7 +13,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -25,7 +25,7 @@ import httpx
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import SuiteError, UnreachableError
-from kms_conformance.evidence.exchange import GATEWAY, OUTAGE, READS, UNSURE, Exchange
+from kms_conformance.evidence.exchange import CLIENT, GATEWAY, OUTAGE, READS, UNSURE, Exchange
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import json_document, read_body
@@ -234,6 +234,15 @@ class Client:
         """Take what has happened in another thread since its last request."""
         self._between.notes = notes
 
+    @contextlib.contextmanager
+    def one_of_several(self, number: int) -> Iterator[None]:
+        """Note on what this thread sends that it is of one of several clients who ask at the same moment."""
+        self._between.client = str(number) if number else ""
+        try:
+            yield
+        finally:
+            self._between.client = ""
+
     def noted(self) -> dict[str, str]:
         """Return what has happened in this thread since the last request, as a note of the next exchange."""
         notes, self._between.notes = getattr(self._between, "notes", ()), ()
@@ -383,6 +392,11 @@ class Client:
         started: float,
         duration: float,
     ) -> Exchange:
+        named = (
+            ("system", request.system),
+            ("view", request.view),
+            (CLIENT, getattr(self._between, "client", "")),
+        )
         return Exchange(
             id=self._number(case),
             case=case,
@@ -396,7 +410,7 @@ class Client:
             duration=duration,
             notes={
                 **notes,
-                **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
+                **{name: note for name, note in named if note},
                 **self._capture.forms(request.body),
             },
         )

@@ -27,7 +27,7 @@ from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.run.options import SEED, FuzzOptions
 from kms_conformance.target.schema import secret_members
 from kms_conformance.target.target import FULL, Target, build_target
-from kms_conformance.verification import coherence, outcomes
+from kms_conformance.verification import coherence
 from kms_conformance.verification.installed import InstalledCase, installed_cases
 from kms_conformance.verification.rejudge import differences, read_record, run_of, text_of
 from kms_conformance.verification.replay import ReplayContext, Replayed, replay
@@ -80,24 +80,13 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[
         installed.update(installed_cases(block["id"], seed, whole=run.profile is not Profile.GATE))
     if not record["options"].get("fuzz", {}).get("generated"):
         installed = {name: case for name, case in installed.items() if not _generates(name)}
-    problems, notes, unkept = list(_set_of_cases(run, record, installed)), [], 0
+    problems = list(_set_of_cases(run, record, installed))
     problems += [
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
         for case_id in sorted(listed - {case.id for case in run.cases})
     ]
-    for case, replayed in _replayed(run, record, installed):
-        problems += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.problems]
-        contract = load_contract(case.contract)
-        if replayed.instead and _of_fuzzer(case, contract):
-            unkept += case.checks
-            problems += _unreported(case, contract)
-        elif replayed.instead:
-            problems += outcomes.complaints(case, installed[case.id].info, contract, record["edition"])
-            notes.append(f"{case.id} was not played again: {replayed.instead}")
-    if unkept:
-        notes.append(
-            f"{unkept} answers to requests of the fuzzer were judged and, with nothing wrong in them, not kept"
-        )
+    replay_problems, notes = _played_again(run, record, installed)
+    problems += replay_problems
     problems += coherence.complaints(run, record)
     problems += [f"results.json: {line}" for line in differences(record, again)]
     if read_file(directory / results.NAME) != text_of(again).encode("utf-8", "backslashreplace"):
@@ -117,6 +106,32 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[
         tuple(notes),
         again["exit_code"],
     )
+
+
+def _played_again(
+    run: Run, record: Mapping[str, Any], installed: Mapping[str, InstalledCase]
+) -> tuple[list[str], list[str]]:
+    """Play every case again; return what is not as recorded, and notes on what was taken as recorded."""
+    problems, notes, unkept = [], [], 0
+    by_control = coherence.done_by_control(run)
+    for case, replayed in _replayed(run, record, installed):
+        problems += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.problems]
+        if replayed.refused_by_control in by_control:
+            there = by_control[replayed.refused_by_control]
+            problems.append(
+                f"results.json: {case.id} was not tested for want of what the control protocol has done before exchange {there}"
+            )
+        contract = load_contract(case.contract)
+        if replayed.instead and _of_fuzzer(case, contract):
+            unkept += case.checks
+            problems += _unreported(case, contract)
+        elif replayed.instead:
+            notes.append(f"{case.id} was not played to its end: {replayed.instead}")
+    if unkept:
+        notes.append(
+            f"{unkept} answers to requests of the fuzzer were judged and, with nothing wrong in them, not kept"
+        )
+    return problems, notes
 
 
 def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:

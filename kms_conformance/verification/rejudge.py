@@ -178,6 +178,7 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
         started=_seconds(row["started"]),
         duration=row["duration_s"],
         waited=row["waited_s"],
+        clock_ahead=row.get("clock_ahead_s", 0.0),
         verdict=verdict,
         requirements=tuple(row["requirements"]),
         message=message,

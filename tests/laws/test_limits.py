@@ -117,11 +117,10 @@ class Case:
         self.clean_up: list[int] = []
         self.groups: list[int] = []
 
-    def at_once(self, requests: Sequence[Callable[[], LoggedAnswer]], *, alike: bool) -> list[LoggedAnswer]:
-        """Send the last request first."""
-        assert alike
+    def at_once(self, requests: Sequence[Callable[[], LoggedAnswer]]) -> list[LoggedAnswer]:
+        """Send the last request first; the answers come in the order of the requests."""
         self.groups.append(len(requests))
-        return [request() for request in reversed(requests)]
+        return [request() for request in reversed(requests)][::-1]
 
     def clean_up_at_once(self, since: int) -> None:
         """Note that a group is removed together."""

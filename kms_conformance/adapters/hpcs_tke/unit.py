@@ -403,11 +403,12 @@ class Unit:
         return wire.parameter_file(*entries)
 
     def take_part(self, exported: UnitAnswer, by: Sequence[Administrator]) -> UnitAnswer:
-        """Import the one part of another unit's export, unread."""
+        """Import the one part of another unit's export, unread; an output of zeros, as a record shows it, holds none."""
         try:
-            parts = [data for tag, _, data in wire.read_parameter_file(exported.output) if tag == _PART]
+            entries = wire.read_parameter_file(exported.output) if exported.output.strip(b"\0") else ()
         except wire.WireError as error:
             raise Inconclusive(f"{exported.exchange.step}: {error}") from None
+        parts = [data for tag, _, data in entries if tag == _PART]
         part = self.part(b"".join(parts), by)
         return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 
