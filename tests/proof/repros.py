@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     why: Counter[str] = Counter()
     for one in played(defects()[::every]):
         counted[one.broken, one.sound] += 1
-        if one.sound == 2 and one.right:  # noqa: PLR2004 - could not be run
+        if one.sound == 2 and one.right:
             why[one.output.rpartition("could not be run: ")[2].strip().partition(" (")[0]] += 1
         elif not one.right:
             click.echo(
