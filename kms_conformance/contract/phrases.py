@@ -120,12 +120,22 @@ def _texts(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[Kind
             yield Kind.MESSAGE, text, [entry], ""
         for text in reason.subjects:
             yield Kind.SUBJECT, text, [entry], ""
+    for text, entry in _tolerated(contract, entries):
+        yield Kind.MESSAGE, text, [entry], ""
     for section in contract.about.get("sections", ()):
         about = [entries[code] for code in section.get("codes", ())]
         for title in (section["title"], *section.get("headings", ())):
             yield Kind.HEADING, str(title), about, ""
     for name, row in contract.about.get("row_names", {}).items():
         yield Kind.CODE, str(name), [Entry(contract, row=contract.requirement(row))], ""
+
+
+def _tolerated(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[str, Entry]]:
+    """Give the messages that rows tolerate in the place of their codes, which are about these codes all the same."""
+    for row in contract.requirements.values():
+        for other in row.accepts:
+            if other.get("message") and row.code in entries:
+                yield str(other["message"]), entries[row.code]
 
 
 def _sequence(text: str, *, numbers: bool) -> tuple[str | None, ...]:

@@ -177,8 +177,11 @@ class Relations:
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)
                     continue
+                seen = [one for one in order if one not in rest]
+                if seen:
+                    page.selects(self._ids, seen, [], requirement=question.row)
                 ids = [str(one) for one in _values(pick(page.body, self._ids))]
-                # The remaining entries have to come; earlier ones must not come twice.
+                # The remaining entries have to come, and nothing twice.
                 are = rest if number == len(rest) else [one for one in rest if one in ids]
                 page.selects(self._ids, order, are, requirement=question.row)
                 rest = [one for one in rest if one not in ids]
