@@ -4,7 +4,7 @@ Usage: ``python benchmarks/campaign_faults.py [--kills 20] [--cases EXPR] [--see
 
 Eight references are served as eight endpoints: five sound ones, one with a defect, one far away (80 ms), one that does not
 answer. Four Dask workers (TLS by ``campaign certs``) run campaigns of them. Workers, or the run that one has started,
-are killed with -9 at random moments, the scheduler once; the same command then goes on. At the end every shard has to be
+are killed with -9 at random moments, the scheduler and the client once; the same command then goes on. At the end every shard has to be
 there, every verdict, count and row has to be that of a single run, and no key may live in any reference.
 """
 
@@ -200,7 +200,7 @@ def one_campaign(
     ]
     words += ["--scheduler", cluster.address, "--certificates", str(cluster.certificates)]
     words += ["--state", str(folder / "state"), "--report-dir", str(folder / f"merged-{number}")]
-    done = {"worker": 0, "run": 0, "scheduler": 0, "starts": 0}
+    done = {"worker": 0, "run": 0, "scheduler": 0, "client": 0, "starts": 0}
     until = time.monotonic() + LONGEST
     while time.monotonic() < until:
         done["starts"] += 1
@@ -213,6 +213,9 @@ def one_campaign(
             if scheduler and not done["scheduler"] and done["worker"] + done["run"] >= MIDDLE:
                 cluster.kill_scheduler()
                 done["scheduler"] += 1
+            elif scheduler and not done["client"] and done["worker"] + done["run"] >= 2 * MIDDLE:
+                process.kill()
+                done["client"] += 1
             elif done["worker"] + done["run"] < kills:
                 victim = chance.randrange(WORKERS)
                 if chance.random() < 0.5 and cluster.kill_run(victim):  # noqa: PLR2004 - half of them
@@ -220,8 +223,8 @@ def one_campaign(
                 else:
                     cluster.kill_worker(victim)
                     done["worker"] += 1
-        merged = folder / f"merged-{number}" / "campaign-results.json"
-        if merged.exists():
+        process.wait()
+        if (folder / f"merged-{number}" / "campaign-results.json").exists():
             return done
     raise SystemExit("the campaign did not end")
 
@@ -254,7 +257,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="campaign-faults-"))
     print(f"folder {folder}, seed {asked.seed}", flush=True)
     chance = random.Random(asked.seed)  # noqa: S311 - moments, not secrets
-    total, number, wrong = {"worker": 0, "run": 0, "scheduler": 0, "starts": 0}, 0, []
+    total, number, wrong = {"worker": 0, "run": 0, "scheduler": 0, "client": 0, "starts": 0}, 0, []
     with endpoints(folder) as servers:
         single = single_runs(folder, asked.cases)
         (folder / "campaign.toml").write_text(campaign_text(asked.cases))
@@ -273,7 +276,9 @@ def main() -> None:
         finally:
             cluster.close()
         after = sum(map(alive, servers.values()))
-    print(f"killed: {total['worker']} workers, {total['run']} runs, {total['scheduler']} schedulers")
+    print(
+        f"killed: {total['worker']} workers, {total['run']} runs, {total['scheduler']} schedulers, {total['client']} clients"
+    )
     print(f"campaigns: {number}; different from single runs or missing: {len(wrong)}")
     print(f"keys alive: {before} before, {after} after")
     sys.exit(1 if wrong or after > before else 0)

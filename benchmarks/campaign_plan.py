@@ -104,7 +104,7 @@ def main() -> None:
     assert memory() < MOST_MEMORY, "planning takes too much memory"
     if asked.results:
         began = time.process_time()
-        merged = conclude(asked.results, folder / "merged", lambda _: None)
+        merged = conclude(asked.results, folder / "merged")
         used = time.process_time() - began
         shards = len(list(Path(asked.results).rglob("shard.json")))
         each = used / max(shards, 1)

@@ -104,11 +104,11 @@ def run_lane(place: str, lane: int, state: str, attempts: int, says: Callable[[s
     return all(outcome.state is State.COMPLETE for outcome in dispatch.outcomes.values())
 
 
-def conclude(place: str, report_dir: Path, says: Callable[[str], None]) -> CampaignResult:
-    """Merge what the results have, and write reports and page. Raises :class:`CampaignResultsError` where no campaign is."""
+def conclude(place: str, report_dir: Path, processes: int = 1) -> CampaignResult:
+    """Merge what the results have, so many runs at once, and write reports and page. Raises :class:`CampaignResultsError` where no campaign is."""
     store = open_store(place)
     plan = _demand_plan(store)
-    result = merge_campaign(plan, store, report_dir, says)
+    result = merge_campaign(plan, place, report_dir, processes)
     matrix_page.write(result, report_dir, f"{datetime.now(UTC):%Y-%m-%d}")
     return result
 

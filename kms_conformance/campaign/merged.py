@@ -9,20 +9,23 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from kms_conformance.campaign.errors import CampaignResultsError
 from kms_conformance.campaign.plan import Plan, Task, runs_of
-from kms_conformance.campaign.store import Store, shard_place, stored_outcomes
+from kms_conformance.campaign.store import open_store, shard_place, stored_outcomes
 from kms_conformance.campaign.work import State
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import BadValueError, ExitCode
-from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
 from kms_conformance.outputs import write_all
+from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html import section_places
 from kms_conformance.outputs.overview import contract_title, failure_groups, group_title, sections
 from kms_conformance.outputs.shards import NAME, merge
@@ -113,44 +116,49 @@ class CampaignResult:
 
 @dataclass
 class _Gathering:
-    """What has been seen so far of all runs."""
+    """What has been seen of one run, or of all so far."""
 
     lines: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     rows: dict[tuple[str, str, str], dict[str, tuple[Verdict, str]]] = field(default_factory=dict)
     findings: dict[tuple[str, str, str, str], dict[str, Any]] = field(default_factory=dict)
 
     def take(self, endpoint: str, name: str, run: Run) -> None:
-        """Take in a run: the verdict of each row, and its findings by their cause."""
+        """Take in the only run: the verdict of each row, and its findings by their cause."""
         places = section_places(run)
         for section in sections(run):
             key = (section.contract, section.anchor)
-            self.lines.setdefault(
-                key,
-                {
-                    "contract": section.contract,
-                    "contract_title": contract_title(run, section.contract),
-                    "anchor": section.anchor,
-                    "title": section.title,
-                    "link": section.link,
-                },
-            )
-            rows = self.rows.setdefault((*key, endpoint), {})
+            self.lines[key] = {
+                "contract": section.contract,
+                "contract_title": contract_title(run, section.contract),
+                "anchor": section.anchor,
+                "title": section.title,
+                "link": section.link,
+            }
             href = f"{name}/report.html#{places[key]}"
-            for result in section.demanded:
-                before = rows.get(result.row.id, (result.verdict, href))
-                is_worse = worst([before[0], result.verdict]) is not before[0]
-                rows[result.row.id] = (result.verdict, href) if is_worse else before
+            self.rows[*key, endpoint] = {result.row.id: (result.verdict, href) for result in section.demanded}
         for group in failure_groups(run):
-            self._finding(endpoint, name, run, group)
+            self.findings[group.contract, group.section, group.expected, group.got] = {
+                "title": group_title(run, group)[0],
+                "rows": dict.fromkeys(group.rows),
+                "cases": set(group.cases),
+                "endpoints": {endpoint: f"{name}/report.html#{group.exchange or 'failures'}"},
+            }
 
-    def _finding(self, endpoint: str, name: str, run: Run, group: FindingGroup) -> None:
-        cause = (group.contract, group.section, group.expected, group.got)
-        told = self.findings.setdefault(
-            cause, {"title": group_title(run, group)[0], "rows": {}, "cases": set(), "endpoints": {}}
-        )
-        told["rows"] |= dict.fromkeys(group.rows)
-        told["cases"] |= set(group.cases)
-        told["endpoints"].setdefault(endpoint, f"{name}/report.html#{group.exchange or 'failures'}")
+    def join(self, other: _Gathering) -> None:
+        """Take in what was seen of another run; the evidence of the first one with the worst verdict stays."""
+        for key, line in other.lines.items():
+            self.lines.setdefault(key, line)
+        for place, rows in other.rows.items():
+            own = self.rows.setdefault(place, {})
+            for row_id, seen in rows.items():
+                before = own.setdefault(row_id, seen)
+                own[row_id] = before if worst([before[0], seen[0]]) is before[0] else seen
+        for cause, told in other.findings.items():
+            known = self.findings.setdefault(cause, {**told, "rows": {}, "cases": set(), "endpoints": {}})
+            known["rows"] |= told["rows"]
+            known["cases"] |= told["cases"]
+            for endpoint, href in told["endpoints"].items():
+                known["endpoints"].setdefault(endpoint, href)
 
     def section_lines(self) -> tuple[SectionLine, ...]:
         """Return the sections, in the order of the contracts."""
@@ -186,28 +194,38 @@ def _cell(rows: Sequence[tuple[Verdict, str]]) -> Cell:
     return Cell(verdict.value, good, len(applicable), href)
 
 
-def merge_campaign(
-    plan: Plan, store: Store, report_dir: Path, says: Callable[[str], None] = lambda _: None
-) -> CampaignResult:
-    """Merge what is there of every run, and write the report of each below ``report_dir``; ``says`` takes lines of progress.
+def merge_campaign(plan: Plan, place: str, report_dir: Path, processes: int = 1) -> CampaignResult:
+    """Merge what the results at a place have of every run, and write the report of each below ``report_dir``.
 
-    Raises :class:`CampaignResultsError` where the shards of a run are not parts of one.
+    So many ``processes`` merge a run each. Raises :class:`CampaignResultsError` where the shards of a run are not parts of
+    one.
     """
     gathering, summaries = _Gathering(), dict[str, list[RunSummary]]()
-    for number, (name, tasks) in enumerate(runs_of(plan.tasks).items(), 1):
-        summary = _merge_run(name, tasks, store, report_dir, gathering)
-        summaries.setdefault(tasks[0].endpoint, []).append(summary)
-        says(f"merged {number}: {name}: {summary.headline}")
-    endpoints = tuple(_endpoint(name, runs) for name, runs in summaries.items())
+    runs = runs_of(plan.tasks)
+    with _pool(processes) as pool:
+        done = pool.map(_merge_run, runs, runs.values(), repeat(place), repeat(report_dir))
+        for tasks, (summary, seen) in zip(runs.values(), done, strict=True):
+            summaries.setdefault(tasks[0].endpoint, []).append(summary)
+            gathering.join(seen)
+    endpoints = tuple(_endpoint(name, own) for name, own in summaries.items())
     result = CampaignResult(plan.name, endpoints, gathering.section_lines(), gathering.shared_findings())
     report_dir.mkdir(parents=True, exist_ok=True)
-    (report_dir / RESULTS).write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
+    put(report_dir / RESULTS, json.dumps(result.document(), indent=1) + "\n")
     return result
 
 
+def _pool(processes: int) -> Executor:
+    """Return what merges runs: one after the other in a thread, or in processes that share nothing with this one."""
+    if processes == 1:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+
+
 def _merge_run(
-    name: str, tasks: Sequence[Task], store: Store, report_dir: Path, gathering: _Gathering
-) -> RunSummary:
+    name: str, tasks: Sequence[Task], place: str, report_dir: Path
+) -> tuple[RunSummary, _Gathering]:
+    """Merge one run, write its report, and return its summary with what its verdicts and findings are."""
+    store, seen = open_store(place), _Gathering()
     outcomes = stored_outcomes(store, [task.id for task in tasks])
     below = Path(tempfile.mkdtemp(prefix="kms-campaign-"))
     try:
@@ -225,7 +243,8 @@ def _merge_run(
             code = _code([outcome["code"] for outcome in outcomes.values()])
             line = f"{RunVerdict.NOT_VERIFIED.value.upper()}: no shard has a report"
             shutil.rmtree(report_dir / name, ignore_errors=True)
-            return RunSummary(name, RunVerdict.NOT_VERIFIED.value, code, line, {}, why, report=False)
+            verdict = RunVerdict.NOT_VERIFIED.value
+            return RunSummary(name, verdict, code, line, {}, why, report=False), seen
         try:
             run = merge(folders, all_parts=False)
         except BadValueError as error:
@@ -235,10 +254,9 @@ def _merge_run(
     finally:
         shutil.rmtree(below, ignore_errors=True)
     write_all(run, report_dir / name)
-    gathering.take(tasks[0].endpoint, name, run)
-    return RunSummary(
-        name, run.verdict.value, int(run.exit_code), headline(run), run.counts, why, report=True
-    )
+    seen.take(tasks[0].endpoint, name, run)
+    code = int(run.exit_code)
+    return RunSummary(name, run.verdict.value, code, headline(run), run.counts, why, report=True), seen
 
 
 def _missing(task: Task, outcome: Mapping[str, Any] | None, *, has_report: bool) -> str:

@@ -118,7 +118,7 @@ def run(
             raise SchedulerError(scheduler, str(error)) from None
     else:
         conduct(campaign, LocalWorkers(local or 2, campaign.results, state), says)
-    result = conclude(campaign.results, report_dir, lambda _: None)
+    result = conclude(campaign.results, report_dir, local or 1)
     _print(lines_of(result, report_dir))
     sys.exit(result.exit_code)
 

@@ -17,7 +17,15 @@ from kms_conformance.run.option_table import RUN_OPTIONS
 @click.command("merge")
 @click.argument("places", nargs=-1, required=True, metavar="DIR...")
 @click_option(named(RUN_OPTIONS, "report_dir"))
-def command(places: tuple[str, ...], report_dir: Path) -> None:
+@click.option(
+    "-n",
+    "processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Merge so many runs of a campaign at once.",
+)
+def command(places: tuple[str, ...], report_dir: Path, processes: int) -> None:
     """Make one run of the report directories of all shards, and write its reports.
 
     Where DIR is the results of a campaign (a folder or s3://...), each endpoint gets a verdict and all of them one page.
@@ -27,7 +35,7 @@ def command(places: tuple[str, ...], report_dir: Path) -> None:
     from kms_conformance.campaign.store import PLAN  # noqa: PLC0415 - same
 
     if len(places) == 1 and ("://" in places[0] or (Path(places[0]) / PLAN).is_file()):
-        result = conclude(places[0], report_dir, lambda _: None)
+        result = conclude(places[0], report_dir, processes)
         for line in lines_of(result, report_dir):
             click.echo(line)
         sys.exit(result.exit_code)

@@ -123,7 +123,8 @@ FUZZ_OPTIONS = (
     RunOption("replay", "Try one finding again: its id or its file, as the report names it.", metavar="ID"),
     RunOption(
         "example_database",
-        "Where generated findings are kept between runs: a folder or redis://HOST.",
+        "Where generated findings are kept between runs: a folder or redis://HOST. [KMS_EXAMPLE_DATABASE]",
         metavar="URL",
+        variable="KMS_EXAMPLE_DATABASE",
     ),
 )

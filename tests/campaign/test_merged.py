@@ -36,14 +36,20 @@ def results(folder: Path, runs: dict[str, Any]) -> CampaignResult:
             elif failed is not None or part == 1:
                 leave_shard(place, f"{part}/2", failed=failed or "", got=MARKUP)
     (folder / PLAN).write_text(json.dumps(Plan("night", "d", tuple(tasks), {}).document()))
-    return conclude(str(folder), folder / "merged", lambda _: None)
+    return conclude(str(folder), folder / "merged")
 
 
-@pytest.fixture(name="merged")
-def merged_fixture(tmp_path: Path) -> CampaignResult:
+@pytest.fixture(name="folder", scope="module")
+def folder_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the results; their merge is below it."""
+    return tmp_path_factory.mktemp("campaign")
+
+
+@pytest.fixture(name="merged", scope="module")
+def merged_fixture(folder: Path) -> CampaignResult:
     """Return a campaign of a sound, two broken, one half and one dead endpoint."""
     return results(
-        tmp_path,
+        folder,
         {
             "good/seed-1": "",
             "bad/seed-1": "",
@@ -55,7 +61,7 @@ def merged_fixture(tmp_path: Path) -> CampaignResult:
     )
 
 
-def test_verdicts(merged: CampaignResult, tmp_path: Path) -> None:
+def test_verdicts(merged: CampaignResult, folder: Path) -> None:
     """An endpoint has the worst verdict of its runs; what is not there is not verified, and says why."""
     found = {endpoint.name: (endpoint.verdict, endpoint.exit_code) for endpoint in merged.endpoints}
     assert found["bad"] == found["worse"] == ("non-conformant", 1)
@@ -66,29 +72,28 @@ def test_verdicts(merged: CampaignResult, tmp_path: Path) -> None:
         "non-conformant",
     ]
     assert merged.exit_code == 1
-    lines = "\n".join(lines_of(merged, tmp_path))
+    lines = "\n".join(lines_of(merged, folder))
     assert "half/seed-1: shard 2/2 has not been run" in lines
     assert "nobody answers" in lines
 
 
-def test_a_finding_is_told_once(merged: CampaignResult, tmp_path: Path) -> None:
+def test_a_finding_is_told_once(merged: CampaignResult, folder: Path) -> None:
     """One cause at two endpoints is one finding, with the evidence of each."""
     (finding,) = merged.findings
     assert list(finding.endpoints) == ["bad", "worse"]
     place, _, anchor = finding.endpoints["worse"].partition("#")
-    assert f'id="{anchor}"' in (tmp_path / "merged" / place).read_text()
+    assert f'id="{anchor}"' in (folder / "merged" / place).read_text()
 
 
-def test_page(merged: CampaignResult, tmp_path: Path) -> None:
+def test_page(merged: CampaignResult, folder: Path) -> None:
     """The page holds no script and no markup of a server, and each of its addresses is there."""
-    page = (tmp_path / "merged" / "campaign.html").read_text()
+    page = (folder / "merged" / "campaign.html").read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 1
     cells = [cell.href for line in merged.sections for cell in line.cells.values()]
     assert len(cells) > 4
     reports = {
-        place: (tmp_path / "merged" / place).read_text()
-        for place in {href.partition("#")[0] for href in cells}
+        place: (folder / "merged" / place).read_text() for place in {href.partition("#")[0] for href in cells}
     }
     assert all(f'id="{href.partition("#")[2]}"' in reports[href.partition("#")[0]] for href in cells)
     assert all(f'href="{href}"' in page for href in cells)
@@ -102,7 +107,12 @@ def test_document_has_a_schema(merged: CampaignResult) -> None:
     assert SCHEMA_FILES.complaint("campaign-results", document) is not None
 
 
+def test_merging_in_processes(merged: CampaignResult, folder: Path) -> None:
+    """Runs that are merged in processes of their own make the same result."""
+    assert conclude(str(folder), folder / "again", 2) == merged
+
+
 def test_no_campaign(tmp_path: Path) -> None:
     """A folder without a plan is no campaign."""
     with pytest.raises(CampaignResultsError):
-        conclude(str(tmp_path), tmp_path / "merged", lambda _: None)
+        conclude(str(tmp_path), tmp_path / "merged")

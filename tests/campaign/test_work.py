@@ -12,6 +12,7 @@ import pytest
 
 from kms_conformance.campaign.store import FolderStore, open_store
 from kms_conformance.campaign.work import Task, run_task, toml_text
+from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.outputs.shards import NAME
 from kms_reference.server import Server
 
@@ -44,7 +45,7 @@ def test_a_folder_appears_as_a_whole(tmp_path: Path) -> None:
 def test_a_shard_by_a_worker(
     reference: Server, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A campaign of one endpoint: secrets come from the environment, the verdict is that of a run, a second start runs nothing."""
+    """Two shards, cut by durations: secrets come from the environment, the verdict is that of the whole, nothing runs twice."""
     monkeypatch.chdir(tmp_path)
     key = reference.api_keys["manager"]
     target = (
@@ -53,28 +54,35 @@ def test_a_shard_by_a_worker(
         '[endpoints.target.identities.manager]\napi_key_env = "SECRET_OF_THE_WORKER"\n'
         f'[endpoints.target.iks]\nbase_url = "{reference.base_url}"\naccount = "fresh"\n'
     )
+    cases = [{"id": case.id, "duration_s": 0.15, "waited_s": 0} for case in listed_cases("iks")]
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier/results.json").write_text(
+        json.dumps({"target": {"base_url": reference.base_url}, "cases": cases})
+    )
     (tmp_path / "campaign.toml").write_text(
-        'name = "night"\ncontracts = ["iks"]\nfuzz = false\n[[endpoints]]\nname = "one"\nat_once = 1\n'
+        'name = "night"\ncontracts = ["iks"]\nfuzz = false\nearlier = ["earlier"]\nshard_seconds = 5\n'
+        '[[endpoints]]\nname = "one"\nat_once = 2\n'
         f"[endpoints.target]\n{target}"
     )
     environment = {"SECRET_OF_THE_WORKER": key, "KMS_BASE_URL": "http://127.0.0.1:9"}
-    ended = command("campaign", "campaign.toml", "--local", "1", **environment)
-    shard = tmp_path / "campaign-results/shards/one/seed-1/1-of-1"
-    outcome = json.loads((shard / "task.json").read_text())
-    assert outcome["state"] == "complete", ended.output
+    ended = command("campaign", "campaign.toml", "--local", "2", **environment)
+    shards = sorted((tmp_path / "campaign-results/shards/one/seed-1").iterdir())
+    assert [shard.name for shard in shards] == ["1-of-2", "2-of-2"], ended.output
+    outcomes = [json.loads((shard / "task.json").read_text()) for shard in shards]
+    assert [outcome["state"] for outcome in outcomes] == ["complete", "complete"], ended.output
     merged = json.loads((tmp_path / "reports/campaign/campaign-results.json").read_text())
-    part = json.loads((shard / NAME).read_text())
-    assert (
-        sum(merged["endpoints"][0]["runs"][0]["counts"].values())
-        == part["cases_in_all"]
-        == len(part["cases"])
-    )
+    parts = [json.loads((shard / NAME).read_text()) for shard in shards]
+    counted = sum(merged["endpoints"][0]["runs"][0]["counts"].values())
+    assert counted == parts[0]["cases_in_all"] == sum(len(part["cases"]) for part in parts)
+    assert parts[0]["durations"] == parts[1]["durations"] != ""
+    judged = command("judge", "reports/campaign/one/seed-1")
+    assert judged.code == 0, judged.output
     assert ended.code == merged["exit_code"] == merged["endpoints"][0]["exit_code"]
     texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(key.encode() in text for text in texts)
     plan = json.loads((tmp_path / "campaign-results/campaign.json").read_text())
     again = run_task(plan["tasks"][0], str(tmp_path / "campaign-results"))
-    assert again == outcome
+    assert again == outcomes[0]
     assert not list((tmp_path / ".kms-conformance/campaign/work").iterdir())
 
 

@@ -296,7 +296,7 @@ DEFECTS: Mapping[str, Defect] = {
 def unseen(
     server: Server, url: str, folder: Path, results: Mapping[str, Any], proved: set[str]
 ) -> Iterator[str]:
-    """Give a line for each defect that its case does not see; a case that fails without the defect proves nothing.
+    """Yield a line for each defect that its case does not see; a case that fails without the defect proves nothing.
 
     ``results`` tell how the server does without any; defects in ``proved`` are left out, those that are seen are added.
     """
