@@ -94,7 +94,8 @@ class System:
     ``module:Class``. ``identities`` are who may ask, the one that may do everything first; ``secrets`` are members of an
     identity beside ``api_key`` and ``token``. ``capabilities`` are what an endpoint may lack, ``impacts`` what cases may
     touch. ``table`` are the properties (JSON Schema) of the system's table in the target file, ``shown`` those of them
-    that reports show. ``shared`` are the kinds of things in the journal that concern everybody on an instance.
+    that reports show. ``shared`` are the kinds of things in the journal that concern everybody on an instance, ``lingers``
+    those that stay for so many seconds after their removal, because the service keeps them.
     ``default``: a plain run without a target judges it. ``reference``: the embedded reference serves it. ``preflight`` is
     ``module:function``, instead of the requests that ``contract.yaml`` names. ``premises`` is ``module:name`` of what reads
     the settings of an instance's owner and tells which requests they change (:mod:`kms_conformance.run.premises`).
@@ -122,6 +123,7 @@ class System:
     table: Mapping[str, Any] = field(default_factory=dict)
     shown: tuple[str, ...] = ("base_url",)
     shared: frozenset[str] = frozenset()
+    lingers: Mapping[str, float] = field(default_factory=dict)
     default: bool = False
     reference: bool = False
     preflight: str = ""

@@ -63,7 +63,8 @@ def command(
             things += [
                 entry for entry in session.named_like_ours() if (entry.instance, entry.ref) not in journalled
             ]
-        things = [entry for entry in things if entry.at <= time.time() - age]
+        if age:  # by itself the clock of the endpoint may be ahead of ours, and what it has just made not be old at all
+            things = [entry for entry in things if entry.at <= time.time() - age]
         _list(things)
         if not yes or dry_run or not things:
             message = (

@@ -11,6 +11,7 @@ from kms_conformance.doctor.surroundings import (
     in_use,
     of_answer,
     of_first_answer,
+    of_lingering,
     of_mode,
     of_plan,
     of_remains,
@@ -87,6 +88,7 @@ def _steps(
         session.read_premises()
         yield from of_instance(session)
         yield from of_remains(session.left_behind())
+        yield from of_lingering(session.lingering())
         if plan is not None:
             yield from of_plan(plan(), profile)
     except SuiteError as error:

@@ -136,9 +136,21 @@ def of_remains(things: Sequence[JournalEntry]) -> Iterator[Finding]:
         yield Finding(
             "left-behind",
             Level.WARNING,
-            f"{plural(len(things), 'entry')} of earlier runs may still be there, the oldest of {rfc3339(oldest)}",
+            f"{plural(len(things), 'thing')} of earlier runs may still be there, the oldest of {rfc3339(oldest)}",
             "a run was killed, or its clean-up was refused",
             "`kms-conformance sweep` lists them, `sweep --yes` removes them; a run does so at its start",
+        )
+
+
+def of_lingering(kinds: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield what runs have removed and the service still keeps, by kind."""
+    for kind, number in kinds.items():
+        yield Finding(
+            "lingering",
+            Level.NOTE,
+            f"{number} of kind {kind} made by earlier runs wait for their deletion",
+            "the service deletes them only after a documented while, and shows them until then",
+            "nothing to do: they go by themselves",
         )
 
 

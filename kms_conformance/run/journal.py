@@ -234,6 +234,16 @@ class Journal:
             ).fetchall()
         return [JournalEntry(*row) for row in rows]
 
+    def removed_since(self, base_url: str, kind: str, moment: float) -> int:
+        """Return how many things of a kind that were made since a moment (seconds since the epoch) are removed by now."""
+        with self._using():
+            (number,) = self._file.execute(
+                "SELECT COUNT(DISTINCT ref) FROM things"
+                " WHERE state = 'gone' AND ref != '' AND base_url = ? AND kind = ? AND at > ?",
+                (base_url, kind, moment),
+            ).fetchone()
+        return int(number)
+
     def defer(self, case: str, base_url: str, instance: str, run: str, seed: bytes) -> DeferredCase:
         """Note that a case is being deferred; ``seed`` is encrypted."""
         with self._using():

@@ -427,6 +427,16 @@ class Session:
         """Return what dead runs have left on this target, newest first."""
         return [entry for _, entry in abandoned(self._all())]
 
+    def lingering(self) -> dict[str, int]:
+        """Return how many things of which kinds were removed by runs, but are still kept by their service."""
+        found: dict[str, int] = {}
+        for context in self._all():
+            for kind, seconds in context.contract.system.lingers.items():
+                whose = f"{context.contract.id}:{kind}"
+                since = time.time() - seconds
+                found[whose] = context.journal.removed_since(context.target.base_url, whose, since)
+        return {kind: number for kind, number in found.items() if number}
+
     def living(self) -> list[str]:
         """Return the runs that are at work with this journal."""
         self._all()

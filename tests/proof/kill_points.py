@@ -37,6 +37,8 @@ PROGRAM = (sys.executable, "-m", "kms_conformance")
 KEY, POLICY = "application/vnd.ibm.kms.key+json", "application/vnd.ibm.kms.policy+json"
 ADAPTER = "application/vnd.ibm.kms.kmip_adapter+json"
 _NEVER = 10**9
+_TOLD = 10
+"""After so many points a line says how far it is."""
 _LONGEST = 300.0
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 NAMES = (
@@ -255,6 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 counted.update(killed=int(killed), whole=int(not killed), wrong=int(bool(wrong)))
                 for line in wrong:
                     click.echo(f"{title}, request {at} of {requests}: {line}")
+                if place % _TOLD == _TOLD - 1:
+                    click.echo(f"{title}: {place + 1} of {number} points, {counted['wrong']} wrong")
             click.echo(f"{title}: {requests} requests, {dict(counted)}")
             total.update(counted)
     click.echo(

@@ -1,8 +1,11 @@
 """An independent reading of our OpenAPI document: Prism, as a proxy between the suite and the reference, checks every answer.
 
 ``python tests/proof/prism.py [ARGUMENTS OF run]`` installs Prism (npm) into ``.witnesses``, runs the cases of Key Protect through
-it and ends with 1 where it finds a violation in an answer. Violations in requests are counted only: many cases send what has
-to be refused. First a reference with a defect is asked, so that a proxy which finds nothing in anything is seen.
+it and ends with 1 where a body or a header of an answer breaks the document. Violations in requests are counted only: many cases
+send what has to be refused; so are statuses that the document does not name, with which addresses outside of it (405) and bodies
+that are too long (413) are refused. First a reference with a defect is asked, so that a proxy which finds nothing is seen.
+
+Bodies that are no JSON do not get through: Prism refuses them itself, and the cases that send them fail here.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ BROKEN, ITS_CASES = "collection-total-text", "test_bodies"
 """A defect that an answer's schema shows, and cases in which it does."""
 _START, _LONGEST = 60.0, 1800.0
 _VIOLATION = re.compile(r"Violation: ((?:request|response)\S*) (.*)")
+_OF_ANSWERS = ("response.body", "response.header")
 _LISTENS = re.compile(r"Prism is listening on (\S+)")
 
 
@@ -109,13 +113,15 @@ def main() -> int:
         broken = violations(program, Path(name), [BROKEN], ["-k", ITS_CASES])
     KEPT.mkdir(parents=True, exist_ok=True)
     sound = violations(program, KEPT, [], sys.argv[1:])
-    if not any(what.startswith("response") for what in broken):
+    if not any(what.startswith(_OF_ANSWERS) for what in broken):
         click.echo(f"Prism does not see the defect {BROKEN} in {broken['']} answers")
         return 1
-    in_answers = {what: number for what, number in sound.items() if what.startswith("response")}
+    in_answers = {what: number for what, number in sound.items() if what.startswith(_OF_ANSWERS)}
+    statuses = sum(number for what, number in sound.items() if what.startswith("response "))
     in_requests = sum(number for what, number in sound.items() if what.startswith("request"))
     click.echo(
-        f"{sound['']} answers, {sum(in_answers.values())} violations in answers, {in_requests} in requests"
+        f"{sound['']} answers, {sum(in_answers.values())} violations in their bodies and headers,"
+        f" {statuses} statuses that the document does not name, {in_requests} violations in requests"
     )
     for what, number in sorted(in_answers.items()):
         click.echo(f"{number:6} {what}")

@@ -13,8 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from killing_proxy import KillingProxy
 
+from kms_conformance.cli.sweep import command as sweep
 from kms_reference.server import Server
 from kms_reference.target import target_text
 
@@ -223,6 +225,18 @@ def test_sweep_by_name(reference: Server, instance: Instance, tmp_path: Path) ->
     done = swept(tmp_path, target, "--by-name", "--yes")
     assert done.returncode == 0, done.stderr
     assert instance.things() == before
+
+
+def test_sweep_by_name_whatever_the_clock(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """What an endpoint whose clock is ahead of ours has made just now is not too young to be found by its name."""
+    control = f"{reference.base_url}/_control/instances/{instance.id}/clock"
+    httpx.post(control, json={"advance_seconds": 600}).raise_for_status()
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    instance.make_key("kmsct-deadbeef-key-delete_twice-abcdef001")
+    options = ["--target", str(target), "--journal", str(tmp_path / "journal.sqlite"), "--by-name"]
+    listed = CliRunner().invoke(sweep, options)
+    assert "1 things left behind" in listed.output
+    assert "Nothing is left behind." in CliRunner().invoke(sweep, [*options, "--older-than", "1h"]).output
 
 
 def test_sweep_names_living_runs(reference: Server, instance: Instance, tmp_path: Path) -> None:

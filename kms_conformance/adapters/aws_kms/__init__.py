@@ -38,6 +38,7 @@ SYSTEM = System(
         },
     },
     shown=("base_url", "account", "region"),
+    lingers={"key": 7 * 86_400.0},
     certifiable=False,
     order=30,
 )

@@ -29,6 +29,7 @@ from kms_conformance.adapters import aws_kms
 from kms_conformance.adapters.aws_kms.adapter import AwsKms
 from kms_conformance.adapters.aws_kms.material import Parameters, wrapped
 from kms_conformance.adapters.aws_kms.signing import MissingAccessKeyError, MissingSignerError, sign
+from kms_conformance.doctor.surroundings import of_lingering
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs import repro
@@ -232,3 +233,24 @@ def test_reproduction_of_signed_requests(server: Keys, tmp_path: Path) -> None:
         sent = {headers.get("authorization") for _, _, headers in server.seen}
         assert sent == {given.get("KMS_AUTHORIZATION")}
         assert "x-amz-date" not in server.seen[0][2]
+
+
+def test_what_remains_is_told(tmp_path: Path) -> None:
+    """Keys whose deletion is scheduled stay for seven days: the journal knows how many, and no request is sent."""
+    url, journal = "http://127.0.0.1:9", tmp_path / "journal.sqlite"
+    session = Session(
+        Options(contracts=("aws_kms",), journal=journal),
+        target_of(url, access_key_id=ACCESS_KEY, secret_access_key=SECRET_KEY),
+    )
+    try:
+        assert session.lingering() == {}
+        earlier = session.context("aws_kms").journal
+        for name, made in (("one", True), ("two", True), ("never made", False)):
+            row = earlier.intend(url, "", "aws_kms:key", name)
+            if made:
+                earlier.created(row, f"id of {name}")
+            earlier.gone(row)
+        (finding,) = of_lingering(session.lingering())
+    finally:
+        session.close()
+    assert finding.symptom == "2 of kind aws_kms:key made by earlier runs wait for their deletion"
