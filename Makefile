@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix repros kill-points model-check coverage-page foreign field-report sample format constraints bench bench-network campaign-proof clean
+.PHONY: conformance test lint types imports unit wheel matrix repros kill-points prism schemathesis model-check coverage-page foreign field-report sample format constraints bench bench-network campaign-proof clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -50,6 +50,14 @@ repros: $(READY)
 # Runs ended by kill -9 at 200 requests beside the things of others, each followed by sweep (some 20 minutes).
 kill-points: $(READY)
 	$(BIN)/python tests/proof/kill_points.py $(ARGS)
+
+# Prism (npm) between suite and reference: an independent program checks each answer by our OpenAPI document (some two minutes).
+prism: $(READY)
+	$(BIN)/python tests/proof/prism.py $(ARGS)
+
+# Schemathesis's own command line on the three OpenAPI documents and the reference (some five minutes).
+schemathesis: $(READY)
+	$(BIN)/python tests/proof/schemathesis_witness.py $(ARGS)
 
 # Model and reference of Key Protect walked against each other, in both editions (some three minutes).
 model-check: $(READY)

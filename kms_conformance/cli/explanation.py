@@ -43,7 +43,7 @@ class Explanation:
         return self.code.code if self.code is not None else self.row.id if self.row is not None else ""
 
     def lines(self) -> Iterator[str]:
-        """Give the lines that explain it."""
+        """Yield the lines that explain it."""
         if self.code is not None:
             yield from _code_lines(self.contract, self.code)
         elif self.section is not None:

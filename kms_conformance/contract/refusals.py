@@ -1,4 +1,4 @@
-"""Where a refusal says why it refuses, and which refusals need not say it."""
+"""Where a refusal says why it refuses, and which refusals need not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kms_conformance.contract.operations import Operation
 class ReasonPlaces:
     """Where an answer says why it refuses, as dotted paths; ``""`` where it does not say that.
 
-    ``status`` repeats the HTTP status, ``target`` names what was wrong. ``summary`` is a text for people: it begins with
+    ``status`` repeats the HTTP status, ``target`` names the member or header that was refused. ``summary`` is a text for people: it begins with
     the status's phrase, and a refusal that has no code has its text there.
     """
 
@@ -57,7 +57,7 @@ HTTP_LAYER = (
     BareRefusal(_WEB_SERVER),
     BareRefusal(frozenset(range(400, 500)), raw=True),
     BareRefusal(frozenset({404}), operation="absent"),
-    # A method or a coding that a web server does not know is its own affair; what an operation has is not.
+    # A web server may refuse a method or a coding that it does not know, but not one that an operation has.
     BareRefusal(_WEB_SERVER_FAULTS, raw=True),
     BareRefusal(_WEB_SERVER_FAULTS, operation="unknown"),
 )

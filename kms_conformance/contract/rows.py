@@ -60,7 +60,7 @@ class Requirement:
 
     @property
     def severity(self) -> Verdict:
-        """What a deviation does to a case: level and evidence decide.
+        """What a deviation does to a case; level and evidence decide it.
 
         ``documented`` and ``observed`` promises fail when they are a MUST and warn otherwise; ``reported`` ones warn;
         ``unspecified`` ones are recorded, which costs nothing.

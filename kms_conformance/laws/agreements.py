@@ -42,7 +42,7 @@ class Agreements:
     def _apart(
         self, members: Sequence[Member], observed: ObservedValue, *things: ObservedResource
     ) -> Iterator[tuple[ExpectedAnswer, ObservedValue, float]]:
-        """Give what holds at once, then what holds after the time that a change may take to show."""
+        """Yield what holds at once, then what holds after the time that a change may take to show."""
         late = {
             f"{observed.at}.{entry['member']}": float(entry["seconds"])
             for thing in things

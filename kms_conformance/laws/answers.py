@@ -1,6 +1,6 @@
-"""What an operation answers is what it has done: its own answer shows a thing as it is from then on.
+"""An operation's own answer shows the thing as the operation has left it.
 
-``answer`` of an operation in ``effects.yaml`` says where the thing stands in the answer. Nothing is asked for it: members that
+``answer`` of an operation in ``effects.yaml`` says where the thing stands in the answer. It needs no further request: members that
 the answer leaves out are not missed, and those that may show a change late are not looked at.
 """
 

@@ -40,9 +40,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class CompletedOperation:
-    """An operation that has succeeded: its request, its answer, when, and what it found.
+    """An operation that has succeeded: its request, its answer, its time, and what its request addressed.
 
-    ``found`` are the members of the addressed thing before, ``marks`` what data call ``$subject.NAME``.
+    ``found`` holds the members of the addressed thing before it, ``marks`` the values of ``$subject.NAME``.
     """
 
     request: OperationRequest
@@ -65,7 +65,7 @@ class CompletedOperation:
         return frozenset(str(value) for value in self.request.path.values())
 
     def value(self, text: Any) -> Any:
-        """Return what a $-value stands for, :data:`MISSING` where it leads nowhere; other data as they are."""
+        """Return the value that a $-expression names, :data:`MISSING` where there is none; other data unchanged."""
         if not (isinstance(text, str) and text.startswith("$")):
             return text
         head, _, rest = text[1:].partition("/")
@@ -100,7 +100,7 @@ class CompletedOperation:
     def of(
         self, thing: ObservedResource, members: Mapping[str, Any], resources: Mapping[str, Any]
     ) -> Iterator[Change]:
-        """Give the changes that hold for a thing, which has these members."""
+        """Yield the changes that hold for a thing, which has these members."""
         is_list = resources[thing.resource]["kind"] == "list"
         shown = resources[thing.resource].get("shows")
         for data in self.changes:

@@ -42,7 +42,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
-    """What else is known of a thing.
+    """Further facts about a thing.
 
     ``moving`` members are never compared, ``optional`` ones need not be shown; ``window`` is when it was changed,
     ``earlier`` holds the values that members had, ``callers`` how the API names the identities that have asked so far.
@@ -61,7 +61,7 @@ class KnownFacts:
 
 @dataclass(slots=True)
 class ExpectedAnswer:
-    """What one answer must be and show."""
+    """The outcomes and members that one answer must have."""
 
     outcomes: tuple[Outcome, ...] = ()
     members: tuple[Member, ...] = ()
@@ -69,7 +69,7 @@ class ExpectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is stated of one thing in one answer, and under which rows; ``late`` is how many seconds late it may show."""
+    """A statement about one thing in one answer, and its rows; ``late`` is how many seconds late it may become true."""
 
     rows: tuple[str, ...]
     stated: ExpectedAnswer
@@ -252,7 +252,7 @@ def of_list(  # noqa: C901 - one case per form of change
     wanted = [name for name in wanted if name not in unknown]
     is_part = bool(after.whole)
     if not any(change.how == "plus-one" for change in whole):
-        # What a request writes by its name is made where it was not there.
+        # A request that writes a thing by its name creates it where it does not exist.
         written = dict.fromkeys(
             change.which for change in changes if change.which and change.which not in had
         )

@@ -1,7 +1,7 @@
-"""Law 6: many, and much later. What is bounded is accepted up to its bound and refused beyond it; a time rule keeps its time.
+"""Law 6: bounds and times. A value is accepted up to its bound and refused beyond it; a rule of time takes effect at its time.
 
 ``limits.yaml`` holds cases of three kinds. A *bound* sends one request with each value that is the last accepted or the first
-refused. *Many* makes a number of things and then asks each of them, and for all of them. A *schedule* begins something, looks
+refused. *Many* makes a number of things, then reads each of them and lists them all. A *schedule* begins something, looks
 shortly before its time and shortly after it, and does so as often as ``times`` says: nothing is early, nothing is left out, and the
 second time is as the first.
 """
@@ -72,7 +72,7 @@ class Limits:
     # --- many -----------------------------------------------------------------------------------------------------
 
     def _many(self, many: Mapping[str, Any]) -> None:
-        """Make a number of things, then ask each of them, and for all of them."""
+        """Make a number of things, then read each of them and list them all."""
         if many.get("alone") and not self.system.alone:
             raise NotTested("makes too much for an instance that others use: give the run one of its own")
         number = many["number"]
@@ -96,7 +96,7 @@ class Limits:
         all_of([*questions, *(partial(self._step_with, whole, step) for step in many.get("all", ()))])
 
     def _made_each(self, many: Mapping[str, Any], each: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Make the things, those of a group at the same moment, and give the marks of each."""
+        """Make the things, those of a group at the same moment, and yield the marks of each."""
         group = many.get("together", 1)
         for begin in range(0, len(each), group):
             if group > 1:
@@ -151,7 +151,7 @@ class Limits:
             self.system.wait(float(step["wait"]), step["why"])
             return
         if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
-            return  # it asks about something that was not made: its creation was refused, and judged
+            return  # it names something that was not made: its creation was refused, and judged
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
         self._judge(self.system.send_request(request_of(request, self.marks)), step)
 
@@ -209,7 +209,7 @@ class Limits:
 
 
 def _noted(data: Any) -> Iterator[str]:
-    """Give every name that a piece of data takes from answers, wherever it stands."""
+    """Yield every name that a piece of data takes from answers, at any depth."""
     if isinstance(data, dict):
         yield from data.get("note", {})
         for inner in data.values():

@@ -1,4 +1,4 @@
-"""Law 4: things belong somewhere. A thing is found, used and changed only where it belongs, and by whom it may be.
+"""Law 4: ownership. A thing is found, used and changed only in its instance and ring, and only by those who may.
 
 ``ownership.yaml`` holds, for each operation, a request that succeeds (``operations``), and cases. A case makes its subjects, and
 then either goes through ``steps``, or sends each of some operations the wrong way (``each``: another instance, ring,
@@ -20,7 +20,7 @@ from kms_conformance.run.outcomes import Inconclusive
 NOT_TAKEN = (400, 405, 409, 415, 422)
 """How a request with something that its operation does not take is refused."""
 _TRIES = 6
-"""So often two answers are compared until nobody has changed anything in between."""
+"""How often two answers are compared until nobody else has changed anything in between."""
 CONTROL = "the same operation succeeds where the thing belongs"
 
 
@@ -90,7 +90,7 @@ class Ownership:
             case "refusal":
                 self._refused(answer, step, row)
             case "either":
-                # No source says whether it is refused; where it is not, the members below tell what it did.
+                # No source says whether it is refused; where it succeeds, the members below show what it did.
                 if answer.ok:
                     answer.succeeds(requirement=row)
                 else:
@@ -193,7 +193,7 @@ class Ownership:
         """Return the answers to the right request and to the other one while nobody else changes what they show.
 
         On a shared instance others make and remove things all the time, so the right request is sent once more after
-        the other one: where it shows something new, all of it is asked again. Raises :class:`Inconclusive` where it
+        the other one: where it shows something new, all three are sent again. Raises :class:`Inconclusive` where it
         never shows the same twice.
         """
         if self.system.case.context.target.fresh:
@@ -209,7 +209,7 @@ class Ownership:
 
 
 def _leaves(body: Any, path: str = "") -> Iterator[str]:
-    """Give the paths of everything in a document that is no object and no list of objects."""
+    """Yield the paths of everything in a document that is no object and no list of objects."""
     if isinstance(body, dict):
         for name, inner in body.items():
             yield from _leaves(inner, f"{path}.{name}" if path else name)

@@ -22,7 +22,7 @@ _SUBJECT = "$subject."
 
 @dataclass(frozen=True, slots=True)
 class ObservedResource:
-    """A thing to look at: a resource of ``effects.yaml`` and which one of its kind.
+    """A thing that snapshots read: the name of its resource in ``effects.yaml``, and its id.
 
     ``owners`` are the names by which the path of a request may address it or what it belongs to; none: it belongs to the
     instance. ``marks`` fill ``$subject.NAME``. A probe sends ``body`` and, where it succeeds, gets ``value``.
@@ -43,7 +43,7 @@ class ObservedResource:
 
 @dataclass(slots=True)
 class PreparedCase:
-    """What the adapter has prepared for a case: things to look at, and what data call ``{name}``."""
+    """What the adapter has prepared for a case: the things to read, and the values of ``{name}`` in the data."""
 
     things: list[ObservedResource] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class PreparedCase:
 
 @dataclass(frozen=True, slots=True)
 class ObservedValue:
-    """One thing in one answer: where it stands (a dotted path, or the name of a header) and its value.
+    """One thing in one answer: its place (a dotted path, or the name of a header) and its value.
 
     ``whole`` is the path of the list that holds it, where it is an entry. An answer that is a refusal has no value.
     """
@@ -105,9 +105,9 @@ def taken(
     look: Look,
     after: Callable[[ObservedResource], str],
 ) -> Snapshot:
-    """Look at things. ``after`` says in reports what has been done since a thing was looked at.
+    """Read things. ``after`` says in reports which operations came since a thing was last read.
 
-    Nothing is judged here, also not whether a request succeeds.
+    Nothing is judged here, not even whether a request succeeds.
     """
     answers: dict[Any, Answer] = {}
     snapshot: Snapshot = {}
@@ -141,7 +141,7 @@ def _is_seldom(read: Mapping[str, Any], thing: ObservedResource, *, alone: bool)
     if "entry" in read and not alone:
         # Of an instance that others use as well, a list of everything is long.
         return True
-    # Others are seen well enough where they stand in a list.
+    # Other things are read in lists only.
     return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
 
 
@@ -186,7 +186,7 @@ def _observed_value(
     entries = value if isinstance(value, list) else []
     member = read["entry"]
     if kind == "list":
-        # A list of everything: ours are those whose member says so; where they stand is of no interest.
+        # A list of everything: ours are those whose member says so; their places do not matter.
         ours = [one for one in entries if isinstance(one, dict) and str(one.get(member)) in thing.owners]
         return ObservedValue(answer, at, ours, whole=at)
     for place, entry in enumerate(entries):

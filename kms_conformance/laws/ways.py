@@ -1,6 +1,6 @@
 """Other ways of making the requests of the law of effects, as ``ways`` of ``effects.yaml`` has them.
 
-A request that is made in another way has the same effects: its key is named by an alias, its action in the older form of
+A request in another form has the same effects: its key is named by an alias, its action in the older form of
 the path, its caller is another one of equal role. No request is sent twice for it. All requests of the cases for one
 operation take its ways in turn, so that each is taken at least once where there are enough of them; which request takes
 which, the run's seed decides. Ways of different groups come together as they fall.

@@ -63,7 +63,7 @@ def render(run: Run) -> dict[str, bytes]:
 
 
 def pieces(run: Run) -> Iterator[tuple[str, bytes]]:
-    """Give the files of :func:`render` one after the other."""
+    """Yield the files of :func:`render` one after the other."""
     encode = json.JSONEncoder(default=_plain).encode
     rows = {(row.contract, row.id): row for row in run.rows}
     titles = {(section.contract, section.anchor): section.title for section in sections(run)}

@@ -14,7 +14,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import to_document
-from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import ONE_ORDER
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.outputs.repro_checks import FIRST_FAULT
@@ -34,7 +34,7 @@ _SENT_BY_RUNTIME = frozenset(
 )
 _SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
-_OK, _CREATED = 200, 201
+_OK, _CREATED, _BAD_REQUEST = 200, 201, 400
 _LONGEST_MADE = 64
 """Bytes of what a case makes itself; what is longer is of the endpoint."""
 _UNSENDABLE = (
@@ -60,8 +60,10 @@ class RecordedSequence:
         }
         # What else is broken after the first may follow from it.
         last = next((place for place, exchange in enumerate(judged) if exchange.id in failed_exchanges), -1)
-        self.exchanges = judged[: last + 1]
-        self.groups = _groups(judged)[: last + 1]
+        groups = _groups(judged)
+        # What was asked at the same moment belongs to it.
+        end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
+        self.exchanges, self.groups = judged[:end], groups[:end]
         self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
         self._rules = {
             exchange.id: [
@@ -125,7 +127,7 @@ class RecordedSequence:
         return steps
 
     def clean_up(self) -> Iterator[dict[str, Any]]:
-        """Give a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
+        """Yield a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
         for place, exchange in enumerate(self.exchanges):
             body = exchange.answer.body if exchange.answer is not None else None
             made = exchange.answer is not None and exchange.answer.status == _CREATED
@@ -161,7 +163,7 @@ class RecordedSequence:
         promises: list[list[Any]] = [
             [
                 f"{broken.description()} ({broken.requirement})",
-                [to_document(outcome) for outcome in broken.outcomes],
+                [to_document(outcome) for outcome in _outcomes(broken, exchange)],
                 [
                     {
                         "path": member.path,
@@ -169,6 +171,7 @@ class RecordedSequence:
                         "check": member.check,
                         "value": member.value,
                         "from": self._sources_of_member(place, member),
+                        "pages": list(self._pages(place, member)) if member.check == "selects" else [],
                     }
                     for member in broken.members
                 ],
@@ -176,7 +179,14 @@ class RecordedSequence:
             ]
             for broken in self.broken[exchange.id]
         ]
-        promises += [[promise, [], [], [rule]] for promise, rule in self._rules[exchange.id]]
+        # Which of several that were sent at the same moment breaks a rule of every exchange, chance decides.
+        together = [
+            rule
+            for other, group in zip(self.exchanges, self.groups, strict=True)
+            for rule in self._rules[other.id]
+            if group == self.groups[place]
+        ]
+        promises += [[promise, [], [], [rule]] for promise, rule in together]
         return {
             **self._request(place, exchange),
             "place": place,
@@ -188,6 +198,15 @@ class RecordedSequence:
             ],
             "promises": promises,
         }
+
+    def _pages(self, place: int, member: Member) -> Iterator[list[Any]]:
+        """Give what earlier answers for the same path have shown of the values that a list is about."""
+        path = self.exchanges[place].sent.url.partition("?")[0]
+        for number, earlier in enumerate(self.exchanges[:place]):
+            if earlier.sent.url.partition("?")[0] == path and earlier.answer is not None:
+                shown = pick(earlier.answer.body, member.path)
+                if isinstance(shown, list):
+                    yield [number, member.path.split("."), [one for one in shown if one in member.value[0]]]
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
@@ -331,6 +350,16 @@ def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     ]
 
 
+def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:
+    """Return what was expected; a law that leaves open whether a request is refused says only how."""
+    refused = exchange.answer is not None and exchange.answer.status >= _BAD_REQUEST
+    only_how = refused and all(
+        status >= _BAD_REQUEST for outcome in broken.outcomes for status in outcome.statuses
+    )
+    open_law = only_how and broken.outcomes and broken.requirement.startswith("law-ownership")
+    return (*broken.outcomes, Outcome(tuple(range(_OK, _OK + 100)))) if open_law else broken.outcomes
+
+
 def _groups(exchanges: Sequence[Exchange]) -> list[int]:
     """Return for each request the number of those that were sent before the others were answered."""
     groups: list[int] = []
@@ -354,7 +383,7 @@ def _shown(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
 
 
 def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
-    """Give path and value of each text in a document."""
+    """Yield path and value of each text in a document."""
     entries: Iterable[tuple[Any, JSON]] = ()
     if isinstance(body, dict):
         entries = body.items()

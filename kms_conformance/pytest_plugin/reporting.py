@@ -30,7 +30,7 @@ class Reporting:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
-        """Give the report the case's true duration and, for a worker's controller, its result."""
+        """Yield the report the case's true duration and, for a worker's controller, its result."""
         report = yield
         result = item.stash.get(RESULT, None)
         if result is not None and report.when == "call":

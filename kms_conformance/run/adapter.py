@@ -1,4 +1,4 @@
-"""Adapters: a system's documented requests as methods, and the journal ritual that all of them share."""
+"""Adapters: a system's documented requests as methods, and the steps by which all of them keep the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAULT = 500
 
 
 class Adapter(Protocol):
-    """What the engine asks of an adapter; what cases ask of it is the system's own affair.
+    """What the engine needs of an adapter; which methods cases call, each system decides.
 
     An adapter may also have ``server_now() -> datetime``, the date by the endpoint's own clock: with it, cases that wait
     longer than a run may are begun in one nightly run and finished in a later one.
@@ -119,7 +119,7 @@ class SystemAdapter:
         self.keep(row, ref, remove)
 
     def keep(self, row: int, ref: str, remove: Callable[[str], object]) -> None:
-        """Let ``remove`` be called with a reference when the case ends, unless it is forgotten by then."""
+        """Call ``remove`` with a reference when the case ends, unless :meth:`forget` was called before."""
         self.case.own_things[ref] = row
 
         def clean_up() -> None:
@@ -145,5 +145,5 @@ class SystemAdapter:
 
 
 def was_refused(answer: Answer) -> bool:
-    """Tell whether an answer means that nothing was made: after silence or a server error nobody knows."""
+    """Tell whether an answer means that nothing was made: after no answer or a server error that is unknown."""
     return answer.reply is not None and not answer.ok and answer.status < _FAULT

@@ -237,7 +237,8 @@ class CaseRun:
         if not self.ahead_at_first:
             moved = self.waited if self.context.target.control_url else 0.0
             ahead = now.timestamp() - time.time() - moved
-            self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 1.0 else 0.0
+            # Clocks that tell whole seconds are up to one behind.
+            self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 2.0 else 0.0  # noqa: PLR2004 - as above
         return now
 
     def clock_ahead(self) -> tuple[float, float]:
@@ -250,7 +251,7 @@ class CaseRun:
     def random_secret(self, size: int) -> Secret:
         """Return ``size`` random bytes in base64, the first and the last of them not ASCII.
 
-        Careless code drops a zero or a line break at an end: only the cases that mean it shall find it, not one that
+        Careless code drops a zero or a line break at an end: only the cases about that shall find it, not one that
         happens to draw such a byte.
         """
         octets = bytearray(self.random_bytes(size))
@@ -259,7 +260,7 @@ class CaseRun:
         return Secret(base64.b64encode(octets).decode())
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
-        """Judge an expectation now and keep it for those who judge again."""
+        """Judge an expectation and keep it, so that the run can be judged again."""
         self.unjudged.pop(exchange.id, None)
         # The evidence shows pseudonyms, so what is expected of it names them as well.
         expectation = scrubbed_expectation(expectation, self.context.redactor.without_persons)
@@ -319,7 +320,7 @@ class CaseRun:
         return codes[code]
 
     def _scrub_again(self) -> None:
-        """Take out what is known to be secret by now: it may stand in an answer that came before it was known.
+        """Replace secrets that became known since: they may stand in an answer that came earlier.
 
         See :mod:`kms_conformance.redaction.under_way`.
         """

@@ -75,7 +75,7 @@ class ControlledClock:
         return self._advance(instance, 0)
 
     def cancel(self) -> None:
-        """Nothing is ever under way."""
+        """Do nothing: no wait can be cancelled here."""
 
     def close(self) -> None:
         """Close the connection to the control protocol."""
@@ -131,7 +131,7 @@ class RealClock:
         self._stop.set()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""
 
 
 class NoClock(RealClock):

@@ -1,4 +1,4 @@
-"""How many cases are under way at once where nobody says it: as many as the round trip asks for."""
+"""How many cases are under way at once by default: enough to fill the round trip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 MOST_JOBS = 32
 ON_LOOPBACK = 1
-"""Beside the reference on the same machine."""
+"""For an endpoint on this machine."""
 _LOOPBACK = 0.008
 """A round trip, in seconds, below which the endpoint's own work and ours are what takes the time."""
 _OWN_WORK = 0.002

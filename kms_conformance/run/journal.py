@@ -198,7 +198,7 @@ class Journal:
         if self._alive is None:
             return True
         until = time.monotonic() + seconds
-        # Who holds a file alone still holds it: for other runs this one stays alive.
+        # While this is tried the old lock is still held: for other runs this one stays alive.
         while not self._alive.try_acquire(alone=True):
             # The system takes the old lock away even when it does not give the new one.
             self._alive.acquire(alone=False)
@@ -211,7 +211,7 @@ class Journal:
         return run == self._run or run.startswith(f"{self._run}-")
 
     def _lives(self, run: str) -> bool:
-        """Tell whether a run is still going on, here: it then holds a lock that the system frees at its death."""
+        """Tell whether a run on this machine is still alive: it then holds a lock that the system frees at its end."""
         if self.path is None:
             return True
         path = _alive_path(self.path, run.partition("-")[0])

@@ -21,7 +21,7 @@ from kms_conformance.errors import InstanceBusyError, PrivateFolderError
 from kms_conformance.file_lock import FileLock, holders
 
 MOMENT = 2.0
-"""Seconds after which somebody who waits says so."""
+"""Seconds after which a process that waits prints a line."""
 
 
 def private_folder() -> Path:
@@ -55,7 +55,7 @@ def tell(line: str) -> None:
 class InstanceLocks:
     """Locks of one instance. Where every case has its own instance nothing needs a lock: pass ``shared=False``.
 
-    ``says`` takes the line about whom one waits for.
+    ``says`` is called with the line that names the holders.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class FuzzOptions:
 
 
 USUAL = FuzzOptions()
-"""What a gate does without any flag: the sample, nothing generated."""
+"""The default: the sample is replayed, nothing is generated."""
 
 
 @dataclass(frozen=True)

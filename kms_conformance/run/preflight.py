@@ -126,7 +126,7 @@ def _locked_out(client: Client, exchange: Exchange) -> PreflightRefusedError:
     return PreflightRefusedError(
         client.target.base_url,
         f"it refuses the identity {client.principal!r} with {exchange.outcome}",
-        "check its token or key, the instance, and that it may do everything there.",
+        "check its token or key, the instance, that it may do everything there, and that the instance lets this network in.",
     )
 
 

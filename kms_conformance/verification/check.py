@@ -116,17 +116,14 @@ def _played_again(
     by_control = coherence.done_by_control(run)
     for case, replayed in _replayed(run, record, installed):
         problems += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.problems]
-        if replayed.refused_by_control in by_control:
-            there = by_control[replayed.refused_by_control]
-            problems.append(
-                f"results.json: {case.id} was not tested for want of what the control protocol has done before exchange {there}"
-            )
         contract = load_contract(case.contract)
         if replayed.instead and _of_fuzzer(case, contract):
             unkept += case.checks
             problems += _unreported(case, contract)
         elif replayed.instead:
-            notes.append(f"{case.id} was not played to its end: {replayed.instead}")
+            done = by_control.get(replayed.refused_by_control)
+            elsewhere = f", which it has done before exchange {done}" if done else ""
+            notes.append(f"{case.id} was not played to its end: {replayed.instead}{elsewhere}")
     if unkept:
         notes.append(
             f"{unkept} answers to requests of the fuzzer were judged and, with nothing wrong in them, not kept"

@@ -31,7 +31,7 @@ def operations() -> dict[str, str]:
 
 
 def sourced(value: Any) -> Iterator[str]:
-    """Give each source that anything names."""
+    """Yield each source that anything names."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "source":

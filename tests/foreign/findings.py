@@ -53,7 +53,7 @@ def keep(server: str, version: str, findings: Findings) -> Path:
 
 
 def differences(known: Findings, found: Findings) -> Iterator[str]:
-    """Give a line for each case that breaks a row and did not, and for each that broke it and does not any more."""
+    """Yield a line for each case that breaks a row and did not, and for each that broke it and does not any more."""
     for row in sorted({*known, *found}):
         before, now = set(known.get(row, ())), set(found.get(row, ()))
         yield from (f"new: {row} in {case}" for case in sorted(now - before))

@@ -92,7 +92,7 @@ def installed(server: Server, folder: Path = ENVIRONMENTS) -> Path:
 
 @contextmanager
 def running(server: Server, programs: Path, folder: Path) -> Iterator[str]:
-    """Give the address of a server that runs in a folder; raise :class:`NotStartedError` where it does not answer."""
+    """Yield the address of a server that runs in a folder; raise :class:`NotStartedError` where it does not answer."""
     port = _free_port()
     name, *arguments = (part.format(port=port) for part in server.command)
     log = folder / f"{server.name}.log"

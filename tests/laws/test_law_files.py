@@ -20,7 +20,7 @@ FEWEST, MOST = 120, 260
 
 
 def steps(case: Any) -> Iterator[Any]:
-    """Give the steps of a case of ownership, in their order."""
+    """Yield the steps of a case of ownership, in their order."""
     yield from case.get("steps", ())
     yield from (step for step in case.get("each", {}).get("operations", ()) if isinstance(step, dict))
     yield from case.get("after", ())

@@ -22,7 +22,7 @@ DAY = 86_400
 
 
 def requests_in(data: Any) -> Iterator[Mapping[str, Any]]:
-    """Give every request that a piece of data describes."""
+    """Yield every request that a piece of data describes."""
     if isinstance(data, dict):
         if "do" in data:
             yield data

@@ -50,7 +50,7 @@ SAMPLE = (
 
 @pytest.fixture(scope="module", name="sound")
 def sound_fixture() -> Iterator[object]:
-    """Give one sound server for all."""
+    """Yield one sound server for all."""
     from kms_reference.server import Server  # noqa: PLC0415 - only these tests serve
 
     server = Server(edition="page", defects=[], variations=[]).start()
@@ -141,7 +141,7 @@ def test_schemas_are_read_as_the_judge_reads_them() -> None:
 
 
 def _spoiled(document: Any) -> Iterator[Any]:
-    """Give a document, and each with one member left out or replaced."""
+    """Yield a document, and each with one member left out or replaced."""
     yield document
     if isinstance(document, dict):
         for name, value in document.items():

@@ -17,12 +17,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +31,13 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from killing_proxy import KillingProxy
+from served_reference import served
 
 PROGRAM = (sys.executable, "-m", "kms_conformance")
 KEY, POLICY = "application/vnd.ibm.kms.key+json", "application/vnd.ibm.kms.policy+json"
 ADAPTER = "application/vnd.ibm.kms.kmip_adapter+json"
 _NEVER = 10**9
-_START, _LONGEST = 60.0, 300.0
+_LONGEST = 300.0
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 NAMES = (
     "production",
@@ -153,25 +152,6 @@ class Instance:
 
     def _listed(self, path: str, **params: Any) -> list[dict[str, Any]]:
         return list(self._ask("GET", path, params=params).get("resources", []))
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve the reference in a process of its own; give the text of its target file."""
-    path = folder / "served.toml"
-    process = subprocess.Popen(
-        [*PROGRAM, "serve", "--port", "0", "--write-target", str(path)], stdout=subprocess.DEVNULL
-    )
-    try:
-        until = time.monotonic() + _START
-        while not path.exists() or not path.read_text():
-            if time.monotonic() > until or process.poll() is not None:
-                sys.exit("the reference did not start")
-            time.sleep(0.1)
-        yield path.read_text()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def write_target(folder: Path, text: str, proxy: KillingProxy, instance: Instance, kind: Kind) -> Path:

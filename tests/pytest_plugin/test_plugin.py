@@ -29,7 +29,7 @@ PACKAGE = ("--pyargs", "kms_conformance.scenarios.key_protect")
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[Server]:
-    """Give a reference with one defect."""
+    """Yield a reference with one defect."""
     with Server(defects=[BROKEN]) as server:
         yield server
 

@@ -90,7 +90,7 @@ def pytest_runtest_logreport(report):
 
 @pytest.fixture(params=["json", "html"])
 def leaky(request: pytest.FixtureRequest) -> Iterator[Leaky]:
-    """Give a reference behind a proxy that repeats every secret; its refusals are JSON, or HTML pages and broken HTTP."""
+    """Yield a reference behind a proxy that repeats every secret; its refusals are JSON, or HTML pages and broken HTTP."""
     with Server() as server, leaking(server.base_url) as proxy:
         proxy.html = request.param == "html"
         proxy.unruly = 7 * proxy.html

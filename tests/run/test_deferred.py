@@ -36,7 +36,7 @@ NOT_ITS_VIEWS = (
 
 @pytest.fixture
 def reference() -> Iterator[Server]:
-    """Give a reference whose clock the test moves and the suite cannot."""
+    """Yield a reference whose clock the test moves and the suite cannot."""
     with Server() as server:
         yield server
 

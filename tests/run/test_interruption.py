@@ -32,7 +32,7 @@ WAITING = "(test_enable_too_early and not again) or test_unwrap_after_enable or 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Give a reference of this test's own."""
+    """Yield a reference of this test's own."""
     with Server() as running:
         yield running
 

@@ -27,7 +27,7 @@ SOME = ("-k", "states and not views")
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """Give a reference in a process of its own."""
+    """Yield a reference in a process of its own."""
     with Served(tmp_path) as running:
         yield running
 

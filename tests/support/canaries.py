@@ -108,7 +108,7 @@ class Leaky:
         return document
 
     def headers(self) -> Iterator[tuple[str, str]]:
-        """Give headers that repeat secrets, in value and in name."""
+        """Yield headers that repeat secrets, in value and in name."""
         forms = [
             form for value in self.some() for form in spellings(value) if form.isascii() and "\n" not in form
         ]

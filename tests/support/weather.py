@@ -81,7 +81,7 @@ class _Quiet(ThreadingHTTPServer):
 
 @contextmanager
 def way_to(url: str, weather: Weather) -> Iterator[str]:
-    """Give the address of a proxy in front of an endpoint, by which requests do not always get there."""
+    """Yield the address of a proxy in front of an endpoint, by which requests do not always get there."""
     there = urlsplit(url).netloc
     numbers = iter(range(1, 1_000_000))
     lock = threading.Lock()

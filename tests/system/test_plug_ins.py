@@ -180,7 +180,7 @@ def sign(request: FinalRequest, identity: Identity, target: Target) -> Mapping[s
 
 @pytest.fixture
 def heard() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Give the address of a server that notes the headers of every request."""
+    """Yield the address of a server that notes the headers of every request."""
     seen: list[dict[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -204,7 +204,7 @@ def heard() -> Iterator[tuple[str, list[dict[str, str]]]]:
 
 @pytest.fixture
 def signing(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
-    """Give a system that signs, in the place of the one without capabilities of its own."""
+    """Yield a system that signs, in the place of the one without capabilities of its own."""
     monkeypatch.setitem(sys.modules, "signing_of_this_test", sys.modules[__name__])
     way = Authorization(header="x-signature", signer="signing_of_this_test:sign", curl="--sign-me")
     table = {"base_url": {"type": "string"}, "region": {"type": "string"}}

@@ -38,7 +38,7 @@ OTHERS = ("aws_kms", "hpcs_tke", "iks")
 
 
 def leaves(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Give every place of the schema that holds a value."""
+    """Yield every place of the schema that holds a value."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
     if schema.get("type") != "object":

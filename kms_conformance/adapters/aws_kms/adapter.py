@@ -190,7 +190,7 @@ class AwsKms(SystemAdapter):
     # --- lists ----------------------------------------------------------------------------------------------------
 
     def pages(self, operation: str, **members: Any) -> Iterator[Answer]:
-        """Give the pages of a list; each page must succeed, and there are not more than a list can need."""
+        """Yield the pages of a list; each page must succeed, and there are not more than a list can need."""
         marker: dict[str, str] = {}
         for _ in range(_MOST_PAGES):
             page = self.call(operation, **members, **marker).needed(200)

@@ -63,7 +63,7 @@ def _refusal(code: str) -> tuple[int, dict[str, Any]]:
 
 @contextmanager
 def serving() -> Iterator[Keys]:
-    """Give the server's knowledge while it runs."""
+    """Yield the server's knowledge while it runs."""
     keys = Keys()
 
     class Handler(BaseHTTPRequestHandler):

@@ -63,14 +63,14 @@ def target_of(url: str, **identity: str) -> Target:
 
 @pytest.fixture
 def server() -> Iterator[Keys]:
-    """Give a server."""
+    """Yield a server."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
 def aws(server: Keys, tmp_path: Path) -> Iterator[AwsKms]:
-    """Give the adapter of a case under way."""
+    """Yield the adapter of a case under way."""
     session = Session(Options(contracts=("aws_kms",), journal=tmp_path / "journal"), target_of(server.url))
     context = session.context("aws_kms")
     yield AwsKms(CaseRun(context, CaseInfo("tests.case", "A case", "aws_kms", ("round-trip",)), ""))

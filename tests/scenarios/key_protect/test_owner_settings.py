@@ -43,7 +43,7 @@ def instance() -> str:
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[Server]:
-    """Give a reference that forgets to refuse the second rotation within an hour."""
+    """Yield a reference that forgets to refuse the second rotation within an hour."""
     with Server(defects=["rotation-unlimited"]) as server:
         yield server
 

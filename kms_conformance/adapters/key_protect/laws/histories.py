@@ -83,7 +83,7 @@ class InstanceModel:
         return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=slack))
 
     def step(self, state: Instance, operation: SentRequest, answer: Answer | None) -> Instance | None:
-        """Return the state after an operation, ``None`` where it may not be answered so."""
+        """Return the state after an operation, ``None`` where that answer is not allowed."""
         if answer is None:
             prediction, after = apply(state, operation.operation, operation.now)
             return after if prediction.success is not None else state
@@ -91,7 +91,7 @@ class InstanceModel:
         return None if seen.mismatches else seen.state
 
     def mismatch(self, state: Instance, operation: SentRequest, answer: Answer | None) -> str:
-        """Return why it may not be answered so."""
+        """Return why that answer is not allowed."""
         if answer is None:
             return "which may be"
         return "; ".join(observe(state, operation.operation, operation.now, answer).mismatches)

@@ -103,10 +103,6 @@ class Attempt:
         """Whether a boolean query parameter is neither ``true`` nor ``false``."""
         return self.operation.query.get(name, "false") not in {"true", "false"}
 
-    def refuse(self, *refusals: frozenset[Refusal]) -> Outcome:
-        """Return a refusal that changes nothing."""
-        return Prediction(None, frozenset().union(*refusals)), self.state
-
     def answer(self, rules: Rules, success: Success, after: Instance | None = None) -> Outcome:
         """Return what the rules allow, and the state after a success."""
         return rules.predict(success), self.state if after is None else after
