@@ -57,6 +57,12 @@ class _Known:
         self.under_way = UnderWay()
         self.lock = threading.Lock()
 
+    def copy(self) -> _Known:
+        """Return another one that knows the same, and learns apart from this one."""
+        other = _Known()
+        other.tokens, other.harmless, other.search = {**self.tokens}, {*self.harmless}, self.search.copy()
+        return other
+
 
 class Redactor:
     """Replaces secrets by tokens; safe between threads.

@@ -14,6 +14,7 @@ import pytest
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
+from kms_conformance.fuzz.checks import SLOW, TIME_BOUND
 from kms_conformance.fuzz.requests import CaseFuzzer
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
@@ -185,3 +186,22 @@ def test_only_a_gateway_that_stays_is_found(
     assert asked > 50
     assert (result.verdict is Verdict.FAILED) is found, result.findings
     assert ("wire-no-server-error" in {finding.requirement for finding in result.findings}) is found
+
+
+@pytest.mark.parametrize(("every", "found"), [(50, False), (1, True)])
+def test_only_what_is_late_alone_is_late(monkeypatch: pytest.MonkeyPatch, *, every: int, found: bool) -> None:
+    """An answer that came late among many, and in time to the same request alone, is no finding; one that is always late is."""
+    asked = 0
+    ask = _Connection.ask
+
+    async def late(line: _Connection, content: bytes, *, head: bool) -> SendResult:
+        nonlocal asked
+        result = await ask(line, content, head=head)
+        asked += 1
+        return replace(result, duration=SLOW + 1) if asked % every == 0 else result
+
+    monkeypatch.setattr(_Connection, "ask", late)
+    result = judged(lambda case: tiers.replay_group(case, "import-tokens"))
+    assert asked > 50
+    assert (TIME_BOUND in {finding.requirement for finding in result.findings}) is found
+    assert result.verdict is (Verdict.WARNED if found else Verdict.PASSED)
