@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -205,3 +207,13 @@ def test_only_what_is_late_alone_is_late(monkeypatch: pytest.MonkeyPatch, *, eve
     assert asked > 50
     assert (TIME_BOUND in {finding.requirement for finding in result.findings}) is found
     assert result.verdict is (Verdict.WARNED if found else Verdict.PASSED)
+
+
+def test_a_replay_loads_no_generator() -> None:
+    """What replays a corpus does without Schemathesis and Hypothesis, whose loading would take a second of each run."""
+    code = (
+        "import sys, kms_conformance.fuzz.entrypoints, kms_conformance.adapters.key_protect.fuzz_fixtures as _;"
+        "print(sorted({'hypothesis', 'schemathesis'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
