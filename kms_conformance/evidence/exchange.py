@@ -22,6 +22,8 @@ OF_GATEWAY = frozenset({502, 503, 504})
 OUTAGE, AFTER = "outage", "after"
 """A note of an exchange: ``unsure`` where no answer came because of an outage, or may not have come for that reason;
 ``after`` where an outage passed since the case began, so that the endpoint may have lost what the case has made."""
+CLIENT = "client"
+"""A note of an exchange: the number of its client, from 1, where several ask at the same moment."""
 READS = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from kms_conformance.contract.contract import HTTP_LAYER, BareRefusal
+from kms_conformance.contract.refusals import HTTP_LAYER, BareRefusal
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (

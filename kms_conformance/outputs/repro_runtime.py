@@ -39,7 +39,7 @@ class CouldNotRunError(Exception):
 
 
 class Reproduction:
-    """Sends the requests of a case again; what differs from run to run is made anew or taken from the answers."""
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
@@ -73,8 +73,10 @@ class Reproduction:
         for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
             self.between(what, how, refs)
         requests = [self.request(step) for step in steps]
+        # As far apart as they were.
+        apart = [min(step["started"] - steps[0]["started"], LONGEST_APART) for step in steps]
         with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(send, requests))
+            given = list(threads.map(send_after, apart, requests))
         # Which of several equal requests is answered first, nobody knows: the best fit counts.
         answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
         broken = self.broken(steps, answers)
@@ -91,7 +93,7 @@ class Reproduction:
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Give the ways to assign answers to requests that were the same and sent at once."""
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
         same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
         if len(steps) <= MOST_AT_ONCE:
             for places in itertools.permutations(range(len(steps))):
@@ -273,8 +275,13 @@ class Reproduction:
     def secret(self, recorded: str) -> str:
         """Make a secret of the form that the record tells."""
         kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
-        if kind == "base64":
-            return base64.b64encode(secrets.token_bytes(int(size))).decode()
+        material, *ends = kind.split(":")
+        if material == "base64":
+            first, last = map(bytes.fromhex, ends or ("", ""))
+            drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
+            for end in (0, -1) if drawn else ():
+                drawn[end] |= 0x80
+            return base64.b64encode((first + drawn + last)[: int(size)]).decode()
         # No base64 either.
         return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
 
@@ -336,6 +343,8 @@ class Reproduction:
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
+        if check in {"equals", "between"} and not there and self.is_gone(member, body):
+            return ""
         if check.startswith("matches"):
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
@@ -355,7 +364,29 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {short_text(value)}"
+        if checks[check]():
+            return ""
+        for place, at, shown in member.get("pages", ()):
+            now = self.at(self.answers.get(place), at)
+            own = [one for one in now if one in wanted[0]] if isinstance(now, list) else []
+            if own != self.document(shown, refs):
+                raise CouldNotRunError(
+                    "what a page has to hold follows from other pages, which are not those of the record"
+                )
+        return f"{path} = {short_text(value)}"
+
+    def is_gone(self, member: dict[str, Any], body: Any) -> bool:
+        """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
+        refs, value = member["from"], member["value"]
+        known = [
+            refs.get(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+        ]
+        before = [self.at(self.answers[ref[0]], ref[1]) for ref in known if ref and ref[0] in self.answers]
+        if before and all(was is MISSING for was in before):
+            return True
+        at = member["at"]
+        entry = next((place for place, part in enumerate(at) if not isinstance(part, str)), None)
+        return entry is not None and self.at(body, at[: entry + 1]) is MISSING
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -374,6 +405,12 @@ def widened(bounds: list[Any], recorded: list[Any], refs: dict[str, Any]) -> lis
         for bound, known, slack in zip(bounds, recorded, (-SLACK, SLACK), strict=True)
     )
     return [first, last]
+
+
+def send_after(seconds: float, request: urllib.request.Request) -> Answer:
+    """Send a request after so many seconds."""
+    time.sleep(max(0.0, seconds))
+    return send(request)
 
 
 def send(request: urllib.request.Request) -> Answer:
@@ -405,6 +442,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 MOST_AT_ONCE = 5
+LONGEST_APART = 0.5
+"""Seconds between requests of one moment."""
 OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"

@@ -14,7 +14,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import JSON, Exchange
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import to_document
-from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import ONE_ORDER
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.outputs.repro_checks import FIRST_FAULT
@@ -34,7 +34,7 @@ _SENT_BY_RUNTIME = frozenset(
 )
 _SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
-_OK, _CREATED = 200, 201
+_OK, _CREATED, _BAD_REQUEST = 200, 201, 400
 _LONGEST_MADE = 64
 """Bytes of what a case makes itself; what is longer is of the endpoint."""
 _UNSENDABLE = (
@@ -55,11 +55,15 @@ class RecordedSequence:
         self._contract, self._base, self._owners = contract, base, owners
         judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
         judged.sort(key=lambda exchange: exchange.started)
-        found = {finding.exchange for finding in case.findings if finding.severity is Verdict.FAILED}
+        failed_exchanges = {
+            finding.exchange for finding in case.findings if finding.severity is Verdict.FAILED
+        }
         # What else is broken after the first may follow from it.
-        last = next((place for place, exchange in enumerate(judged) if exchange.id in found), -1)
-        self.exchanges = judged[: last + 1]
-        self.groups = _groups(judged)[: last + 1]
+        last = next((place for place, exchange in enumerate(judged) if exchange.id in failed_exchanges), -1)
+        groups = _groups(judged)
+        # What was asked at the same moment belongs to it.
+        end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
+        self.exchanges, self.groups = judged[:end], groups[:end]
         self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
         self._rules = {
             exchange.id: [
@@ -123,7 +127,7 @@ class RecordedSequence:
         return steps
 
     def clean_up(self) -> Iterator[dict[str, Any]]:
-        """Give a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
+        """Yield a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
         for place, exchange in enumerate(self.exchanges):
             body = exchange.answer.body if exchange.answer is not None else None
             made = exchange.answer is not None and exchange.answer.status == _CREATED
@@ -142,16 +146,16 @@ class RecordedSequence:
         ]
         for rule in (rule for rules in self._rules.values() for _, rule in rules):
             names += [rule.get("schema"), *rule.get("schemas", {}).values()]
-        known: dict[str, Any] = {}
+        schemas: dict[str, Any] = {}
         while names:
             name = names.pop()
-            if name and name not in known:
-                known[name] = load_schema(name, self._contract.system.schemas)
+            if name and name not in schemas:
+                schemas[name] = load_schema(name, self._contract.system.schemas)
                 names += [
                     file.rpartition("/")[2].removesuffix(".schema.json")
-                    for file in _FILE.findall(json.dumps(known[name]))
+                    for file in _FILE.findall(json.dumps(schemas[name]))
                 ]
-        return {name: _bare(known[name]) for name in sorted(known)}
+        return {name: _bare(schemas[name]) for name in sorted(schemas)}
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +163,7 @@ class RecordedSequence:
         promises: list[list[Any]] = [
             [
                 f"{broken.description()} ({broken.requirement})",
-                [to_document(outcome) for outcome in broken.outcomes],
+                [to_document(outcome) for outcome in _outcomes(broken, exchange)],
                 [
                     {
                         "path": member.path,
@@ -167,6 +171,7 @@ class RecordedSequence:
                         "check": member.check,
                         "value": member.value,
                         "from": self._sources_of_member(place, member),
+                        "pages": list(self._pages(place, member)) if member.check == "selects" else [],
                     }
                     for member in broken.members
                 ],
@@ -174,7 +179,14 @@ class RecordedSequence:
             ]
             for broken in self.broken[exchange.id]
         ]
-        promises += [[told, [], [], [rule]] for told, rule in self._rules[exchange.id]]
+        # Which of several that were sent at the same moment breaks a rule of every exchange, chance decides.
+        together = [
+            rule
+            for other, group in zip(self.exchanges, self.groups, strict=True)
+            for rule in self._rules[other.id]
+            if group == self.groups[place]
+        ]
+        promises += [[promise, [], [], [rule]] for promise, rule in together]
         return {
             **self._request(place, exchange),
             "place": place,
@@ -186,6 +198,15 @@ class RecordedSequence:
             ],
             "promises": promises,
         }
+
+    def _pages(self, place: int, member: Member) -> Iterator[list[Any]]:
+        """Give what earlier answers for the same path have shown of the values that a list is about."""
+        path = self.exchanges[place].sent.url.partition("?")[0]
+        for number, earlier in enumerate(self.exchanges[:place]):
+            if earlier.sent.url.partition("?")[0] == path and earlier.answer is not None:
+                shown = pick(earlier.answer.body, member.path)
+                if isinstance(shown, list):
+                    yield [number, member.path.split("."), [one for one in shown if one in member.value[0]]]
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
@@ -216,13 +237,13 @@ class RecordedSequence:
 
     def _sources(self, place: int, text: str, *, in_body: bool = False) -> dict[str, Ref]:
         """Return for each value in a request where an earlier answer has shown it."""
-        found = {}
+        sources = {}
         for value in self._values_in(text):
             earlier = [one for one in self._shown[value] if one[0] < place]
             if earlier:
                 lists = [one for one in earlier if in_body and self._is_part(one[0])]
-                found[value] = self._ref(lists[-1] if lists else earlier[0])
-        return found
+                sources[value] = self._ref(lists[-1] if lists else earlier[0])
+        return sources
 
     def first(self) -> dict[str, Ref]:
         """Return where each value that tells the entries of lists apart was shown first."""
@@ -253,7 +274,7 @@ class RecordedSequence:
 
     def _sources_of_member(self, place: int, member: Member) -> dict[str, Ref]:
         """Return for each value of a promise where it was shown before: at best in the same place of the same answer."""
-        found = {}
+        sources = {}
         url = self.exchanges[place].sent.url
         for value in self._values_in(json.dumps(member.value, ensure_ascii=False)):
             earlier = [one for one in self._shown[value] if one[0] < place]
@@ -262,8 +283,8 @@ class RecordedSequence:
             here = [one for one in self._shown[value] if one[0] == place and one[1] != member.path]
             if earlier or here:
                 best = again or same or earlier[:1] or here[:1]
-                found[value] = self._ref(best[-1])
-        return found
+                sources[value] = self._ref(best[-1])
+        return sources
 
     def _values_in(self, text: str) -> Iterable[str]:
         variable = (value for value in VARIABLE.findall(text) if value in self._shown)
@@ -316,7 +337,7 @@ class RecordedSequence:
 
 def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     """Return the expectations of an exchange that did not hold."""
-    told = {
+    outcomes = {
         (finding.requirement, finding.expected)
         for finding in case.findings
         if finding.exchange == exchange.id and finding.severity is Verdict.FAILED
@@ -325,8 +346,18 @@ def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
         expectation
         for expectation in case.expectations
         if expectation.exchange == exchange.id
-        and (expectation.requirement, expectation.description()) in told
+        and (expectation.requirement, expectation.description()) in outcomes
     ]
+
+
+def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:
+    """Return what was expected; a law that leaves open whether a request is refused says only how."""
+    refused = exchange.answer is not None and exchange.answer.status >= _BAD_REQUEST
+    only_how = refused and all(
+        status >= _BAD_REQUEST for outcome in broken.outcomes for status in outcome.statuses
+    )
+    open_law = only_how and broken.outcomes and broken.requirement.startswith("law-ownership")
+    return (*broken.outcomes, Outcome(tuple(range(_OK, _OK + 100)))) if open_law else broken.outcomes
 
 
 def _groups(exchanges: Sequence[Exchange]) -> list[int]:
@@ -352,7 +383,7 @@ def _shown(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
 
 
 def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
-    """Give path and value of each text in a document."""
+    """Yield path and value of each text in a document."""
     entries: Iterable[tuple[Any, JSON]] = ()
     if isinstance(body, dict):
         entries = body.items()
@@ -382,8 +413,10 @@ def _bare(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_bare(one) for one in schema]
     if isinstance(schema, dict):
-        told = {"$schema", "$id", "title", "description"}
+        left_out = {"$schema", "$id", "title", "description"}
         return {
-            name: _bare(one) for name, one in schema.items() if name not in told or not isinstance(one, str)
+            name: _bare(one)
+            for name, one in schema.items()
+            if name not in left_out or not isinstance(one, str)
         }
     return schema

@@ -117,6 +117,7 @@ def _case(case: CaseResult, accepted: str) -> dict[str, Any]:
         "started": rfc3339(case.started),
         "duration_s": rounded(case.duration),
         "waited_s": rounded(case.waited),
+        **({"clock_ahead_s": rounded(case.clock_ahead)} if case.clock_ahead else {}),
         "checks": case.checks,
         "judged": list(case.judged),
         "findings": [_finding(finding) for finding in case.findings],

@@ -143,7 +143,7 @@ class Collection:
         shard = self._session.options.shard
         if not shard:
             return cases
-        chosen = in_shard(cases, shard)
+        chosen = in_shard(cases, shard, self._session.options.shard_durations)
         return {case_id: case for case_id, case in cases.items() if case_id in chosen}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -163,7 +163,7 @@ class Search:
         return ""
 
     def _pieces(self, low: str, place: int) -> Iterator[tuple[int, int]]:
-        """Give begin and end of pieces that hold a place: from the start of a spelling, and from inside of one."""
+        """Yield begin and end of pieces that hold a place: from the start of a spelling, and from inside of one."""
         gram = low[place : place + SHORTEST]
         starting = self._starts.get(gram, ())
         if starting:
@@ -257,7 +257,7 @@ def parts(value: str) -> list[str]:
 
 
 def plainer(text: str) -> Iterator[tuple[str, int]]:
-    """Give a text without its escapes, and without what parts its characters, where it has such.
+    """Yield a text without its escapes, and without what parts its characters, where it has such.
 
     Each comes with how long a secret must be that is found in it: words that were driven together may spell anything.
     """
@@ -289,7 +289,7 @@ def _decoded(value: str) -> bytes:
 
 
 def _inside_base64(raw: bytes) -> Iterator[str]:
-    """Give what is left of the bytes in base64 when other bytes stand before and behind them."""
+    """Yield what is left of the bytes in base64 when other bytes stand before and behind them."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + raw).decode()
         whole = (before + len(raw)) * 8 // 6

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -47,7 +48,7 @@ from kms_conformance.target.target import READ_ONLY
 from kms_conformance.transport.outage import clock_time
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import ReasonCode, Requirement
+    from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
@@ -79,6 +80,7 @@ class CaseRun:
     clean_up: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     waited: float = 0.0
+    ahead_at_first: float = 0.0
     recording: Recording | None = None
     random_bytes: Callable[[int], bytes] = os.urandom
     server_now: Callable[[], datetime] | None = None
@@ -106,7 +108,7 @@ class CaseRun:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
-            # Evidence, but not judged: whoever judges the transcript again has to know.
+            # Evidence, but not judged: a later judgement of the transcript has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
         elif OUTAGE not in exchange.notes and self._lost_time():
             exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
@@ -117,14 +119,14 @@ class CaseRun:
         return Answer(self, reply, exchange)
 
     def _judge_at_once(self, exchange: Exchange) -> None:
-        """Hold an exchange against the rules of every exchange; raise :class:`Inconclusive` where it is not the service's."""
-        found = wire_findings(exchange, self.context.contract, self.context.schemas)
+        """Judge an exchange by the rules of every exchange; raise :class:`Inconclusive` where the service has not answered it."""
+        findings = wire_findings(exchange, self.context.contract, self.context.schemas)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
-        if found and after_outage(exchange):
-            self._demand_no_outage(found[0])
+        if findings and after_outage(exchange):
+            self._demand_no_outage(findings[0])
         with self._lock:
-            self.findings += found
+            self.findings += findings
         if of_gateway(exchange):
             raise Inconclusive(
                 f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
@@ -141,24 +143,29 @@ class CaseRun:
         """Whether requests that belong together are sent one after the other: a deferred case has to repeat their order."""
         return self.recording is not None
 
-    def at_once(self, requests: Sequence[Callable[[], Sent]], *, alike: bool = False) -> list[Sent]:  # noqa: ARG002 - for who plays a case again
+    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
         """Send requests, all at the same moment; return what each gives, answers mostly, in the order of the requests.
 
-        ``alike``: each is the same request, so that it does not matter which one had which answer. A deferred case sends them
-        one after the other: it has to send them in the same order again.
+        A deferred case sends them one after the other: it has to send them in the same order again.
         """
         if self.is_one_by_one:
             return [request() for request in requests]
         client = self.context.client
-        notes, first = client.hand_over(), requests[0]
+        notes = client.hand_over()
 
-        def begin() -> Sent:
-            client.take_over(notes)
-            return first()
+        def begin(number: int, request: Callable[[], Sent]) -> Sent:
+            if number == 1:
+                client.take_over(notes)
+            # Whoever judges again has to know which request followed which.
+            with client.one_of_several(number):
+                return request()
 
-        requests = [begin, *requests[1:]]
         with ThreadPoolExecutor(len(requests)) as threads:
-            return list(threads.map(lambda request: request(), requests))
+            return list(threads.map(begin, itertools.count(1), requests))
+
+    def evidence(self, exchange: Exchange) -> Exchange:
+        """Return an exchange as the record has it: a case that is played again sees values of its own in it."""
+        return exchange
 
     def clean_up_at_once(self, since: int) -> None:
         """Have removed at the same moment what was made since ``clean_up`` had so many entries."""
@@ -174,7 +181,7 @@ class CaseRun:
         self.clean_up[since:] = [remove_all] if together else []
 
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
-        """Send a request, or take what became of it from the recording of a deferred case."""
+        """Send a request, or take its answer from the recording of a deferred case."""
         client, recording = self.context.client, self.recording
         if recording is None or self.cleaning:
             return client.send(request, self.info.id)
@@ -216,12 +223,22 @@ class CaseRun:
     def now(self) -> datetime:
         """Return the instance's time."""
         if self.recording is None:
-            return self.context.clock.now(self.instance)
+            return self._asked_for_now()
         event = self.recording.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
-        now = self.context.clock.now(self.instance)
+        now = self._asked_for_now()
         self.recording.record("now", "", at=now.isoformat())
+        return now
+
+    def _asked_for_now(self) -> datetime:
+        """Ask the clock; note how far it was ahead when the case began, since others move the clock of a shared instance."""
+        now = self.context.clock.now(self.instance)
+        if not self.ahead_at_first:
+            moved = self.waited if self.context.target.control_url else 0.0
+            ahead = now.timestamp() - time.time() - moved
+            # Clocks that tell whole seconds are up to one behind.
+            self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 2.0 else 0.0  # noqa: PLR2004 - as above
         return now
 
     def clock_ahead(self) -> tuple[float, float]:
@@ -232,11 +249,18 @@ class CaseRun:
         return now - (before + after) / 2, (after - before) / 2
 
     def random_secret(self, size: int) -> Secret:
-        """Return ``size`` random bytes in base64."""
-        return Secret(base64.b64encode(self.random_bytes(size)).decode())
+        """Return ``size`` random bytes in base64, the first and the last of them not ASCII.
+
+        Careless code drops a zero or a line break at an end: only the cases about that shall find it, not one that
+        happens to draw such a byte.
+        """
+        octets = bytearray(self.random_bytes(size))
+        for end in (0, -1) if octets else ():
+            octets[end] |= 0x80
+        return Secret(base64.b64encode(octets).decode())
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
-        """Judge an expectation now and keep it for those who judge again."""
+        """Judge an expectation and keep it, so that the run can be judged again."""
         self.unjudged.pop(exchange.id, None)
         # The evidence shows pseudonyms, so what is expected of it names them as well.
         expectation = scrubbed_expectation(expectation, self.context.redactor.without_persons)
@@ -296,7 +320,7 @@ class CaseRun:
         return codes[code]
 
     def _scrub_again(self) -> None:
-        """Take out what is known to be secret by now: it may stand in an answer that came before it was known.
+        """Replace secrets that became known since: they may stand in an answer that came earlier.
 
         See :mod:`kms_conformance.redaction.under_way`.
         """
@@ -306,7 +330,7 @@ class CaseRun:
         self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
-        """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
+        """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""
         under_way = self.context.redactor.under_way
         if under_way.overlaps != self._overlaps:
             under_way.wait(self.context.target.timeout)
@@ -355,6 +379,7 @@ class CaseRun:
             started=round(self.started, 3),
             duration=round((self.finished or time.time()) - self.started, 3),
             waited=round(self.waited, 3),
+            clock_ahead=self.ahead_at_first,
             checks=len(self.expectations) + self.checks_not_kept,
             findings=tuple(self.findings),
             exchanges=tuple(self.exchanges),
@@ -367,7 +392,7 @@ class CaseRun:
         )
 
     def _judged(self) -> tuple[str, ...]:
-        """Return the covered rows that some answer was held against, in the order in which the case names them."""
+        """Return the covered rows by which some answer was judged, in the order in which the case names them."""
         named = {expectation.requirement for expectation in self.expectations}
         return tuple(row for row in self.info.covers if row in named or self.checks_not_kept)
 

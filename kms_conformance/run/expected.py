@@ -1,8 +1,8 @@
-"""How many requests each case is expected to send: as the last run here has counted, else as recorded on the reference.
+"""How many requests each case is expected to send: the count of the last run here, else the recorded one of the reference.
 
 The shipped file is ``contracts/requests.json``; ``python -m tools.request_counts`` makes it from a run's own file, which
 is kept beside the journal. A case has a number, or two where its clean-up sends some as well: that of all its requests, and
-that of the clean-up. A case that neither file knows is taken for a usual one.
+that of the clean-up. A case without a count gets the usual number.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ExpectedRequests:
         return counts.all if clean_up else counts.all - counts.clean_up
 
     def keep(self, results: Iterable[CaseResult]) -> None:
-        """Write down what cases have sent, for the next run here; a file that cannot be written is no harm."""
+        """Write down what cases have sent, for the next run here; a file that cannot be written is ignored."""
         if self._path is None:
             return
         sent = {result.id: requests_of(result) for result in results}
@@ -63,7 +63,7 @@ class ExpectedRequests:
 
 
 def requests_of(result: CaseResult) -> Requests:
-    """Return how many requests a case has sent; those of a corpus are judged and, where nothing is wrong, not kept."""
+    """Return how many requests a case has sent; those of a corpus are kept only where an answer deviates."""
     not_kept = max(0, result.checks - len(result.expectations))
     control = sum(
         note[0] in _BY_CONTROL

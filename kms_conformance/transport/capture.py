@@ -116,12 +116,24 @@ class Capture:
         return [value for value in values if len(value) >= SHORTEST]
 
 
+_BLANK, _MOST_BLANK = bytes(range(0x21)), 8
+"""Octets that careless code drops at an end, and how many of them are told."""
+
+
 def form_of(value: str) -> str:
-    """Return the form of a secret in two words: what it is made of, and how much."""
+    """Return the form of a secret in two words: what it is made of, and how much.
+
+    Blank octets at its ends (zeros, line breaks) belong to the form: a case that has them means them, and drawn material
+    has none.
+    """
     try:
-        return f"base64 {len(base64.b64decode(value, validate=True))}"
+        octets = base64.b64decode(value, validate=True)
     except ValueError:
         return f"text {len(value)}"
+    first = octets[: len(octets) - len(octets.lstrip(_BLANK))][:_MOST_BLANK]
+    last = octets[len(octets.rstrip(_BLANK)) :][-_MOST_BLANK:]
+    ends = f":{first.hex()}:{last.hex()}" if first or last else ""
+    return f"base64{ends} {len(octets)}"
 
 
 def _without_escapes(value: str) -> str:

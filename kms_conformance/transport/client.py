@@ -10,11 +10,10 @@ import itertools
 import json
 import logging
 import math
-import re
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -25,15 +24,15 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.errors import SuiteError
-from kms_conformance.evidence.exchange import GATEWAY, OUTAGE, READS, UNSURE, Exchange
+from kms_conformance.errors import SuiteError, UnreachableError
+from kms_conformance.evidence.exchange import CLIENT, GATEWAY, OUTAGE, READS, UNSURE, Exchange
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
-from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
+from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.capture import Capture
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
-from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
+from kms_conformance.transport.outage import LATE, Presence, is_away, trouble_of
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
 from kms_conformance.transport.request import Recorded, Reply, Request
@@ -235,6 +234,15 @@ class Client:
         """Take what has happened in another thread since its last request."""
         self._between.notes = notes
 
+    @contextlib.contextmanager
+    def one_of_several(self, number: int) -> Iterator[None]:
+        """Note on what this thread sends that it is of one of several clients who ask at the same moment."""
+        self._between.client = str(number) if number else ""
+        try:
+            yield
+        finally:
+            self._between.client = ""
+
     def noted(self) -> dict[str, str]:
         """Return what has happened in this thread since the last request, as a note of the next exchange."""
         notes, self._between.notes = getattr(self._between, "notes", ()), ()
@@ -261,12 +269,18 @@ class Client:
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
 
-        It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
+        It may take as long as any other request, and waits for no other. Raises :class:`UnreachableError` where nobody
+        answers it, or only a gateway.
         """
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
-        with self._http.stream(method, url, json=body) as answer:
-            reply = httpx.Response(answer.status_code, content=read_body(answer))
+        try:
+            with self._http.stream(method, url, json=body) as answer:
+                reply = httpx.Response(answer.status_code, content=read_body(answer))
+        except httpx.HTTPError as error:
+            raise UnreachableError(url, f"the control protocol gave no answer: {trouble_of(error)}") from None
+        if is_away(reply.status_code):
+            raise UnreachableError(url, f"the control protocol answers {reply.status_code}")
         self.note_made(reply)
         return reply
 
@@ -328,7 +342,7 @@ class Client:
         except httpx.TimeoutException:
             reply, trouble = None, f"{LATE} {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reply, trouble = None, _trouble(error)
+            reply, trouble = None, trouble_of(error)
         ended = time.perf_counter()
         with self._lock:
             self.sent += 1
@@ -378,6 +392,11 @@ class Client:
         started: float,
         duration: float,
     ) -> Exchange:
+        named = (
+            ("system", request.system),
+            ("view", request.view),
+            (CLIENT, getattr(self._between, "client", "")),
+        )
         return Exchange(
             id=self._number(case),
             case=case,
@@ -391,7 +410,7 @@ class Client:
             duration=duration,
             notes={
                 **notes,
-                **{name: note for name, note in (("system", request.system), ("view", request.view)) if note},
+                **{name: note for name, note in named if note},
                 **self._capture.forms(request.body),
             },
         )
@@ -401,20 +420,3 @@ class Client:
 def _url(text: str) -> httpx.URL:
     """Return an address that was read before: reading one takes longer than all else of a request's making."""
     return httpx.URL(text)
-
-
-def _trouble(error: Exception) -> str:
-    """Say what happened to the connection, in the words of the field and in none of the server's own.
-
-    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
-    """
-    if isinstance(error, UnfitAnswerError):
-        return str(error)
-    if isinstance(error, httpx.ConnectError):
-        return f"{NO_CONNECTION} ({error})"
-    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
-    if isinstance(error, httpx.RemoteProtocolError):
-        if told.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({told})"
-        return f"an answer that is not HTTP ({told})"
-    return f"{BROKEN} ({told or type(error).__name__})"

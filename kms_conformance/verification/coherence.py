@@ -5,6 +5,7 @@ Pure. Each function returns a sentence for each thing that does not fit.
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +20,14 @@ from kms_conformance.judging.verdict import Run
 _NUMBER = re.compile(r"(.*?x+)(\d{5,})")
 _SHARD = re.compile(r"s(\d+)x")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}|kmsct-[\w-]+")
+_NAME, _SIGN, _STEM = re.compile(r"kmsct-([0-9A-Za-z]{8,})-", re.IGNORECASE), re.compile(r"[^0-9A-Za-z]"), 8
 _AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 
 
 def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
-    """Give a sentence for each thing that does not fit."""
+    """Yield a sentence for each thing that does not fit."""
     exchanges = [exchange for case in run.cases for exchange in case.exchanges]
     yield from _numbers(run, exchanges, record)
     targets = [record["target"], *(part["target"] for part in record["shards"])]
@@ -36,6 +39,8 @@ def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     yield from _times(run)
     yield from _dates(exchanges)
     yield from _correlations(exchanges)
+    yield from _clocks(run, targets)
+    yield from _names(run, record)
     yield from _profile(record)
 
 
@@ -141,6 +146,62 @@ def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
         correlation = exchange.sent.headers.get("correlation-id", "")
         if _UUID.fullmatch(correlation) and owners.setdefault(correlation, exchange.case) != exchange.case:
             yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[correlation]}"
+
+
+def _clocks(run: Run, targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Check that no shared instance's clock goes back: the control protocol moves it forward only, and a skew stays."""
+    fresh = {
+        case.contract
+        for case in run.cases
+        for target in targets
+        if "fresh" in {_table(target, case.contract).get(name) for name in ("instance", "account")}
+    }
+    seen: dict[tuple[str, str], float] = {}
+    for case in sorted(run.cases, key=lambda case: case.started):
+        if case.clock_ahead and case.contract not in fresh:
+            of_run = (case.contract, shard_of(case))
+            if case.clock_ahead < seen.get(of_run, case.clock_ahead) - _SKEWED:
+                yield f"results.json: clock_ahead_s of {case.id} is {case.clock_ahead:g}, less than of a case before it"
+            seen[of_run] = max(case.clock_ahead, seen.get(of_run, case.clock_ahead))
+
+
+def _table(target: Mapping[str, Any], contract: str) -> Mapping[str, Any]:
+    """Return what a target says of a contract's endpoint: a table of its own, or the target itself."""
+    table = target.get(contract)
+    return table if isinstance(table, Mapping) else target
+
+
+def _names(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
+    """Check that the names in requests are of this run, whose id they begin with; a deferred case began in an earlier one."""
+    ids = [record["run_id"], *(part["run_id"] for part in record["shards"])]
+    own = {_SIGN.sub("", str(run_id)).casefold()[:_STEM] for run_id in ids}
+    for case in run.cases:
+        if any(exchange.started < run.started - _APART for exchange in case.exchanges):
+            continue
+        for exchange in case.exchanges:
+            if exchange.notes.get("phase"):
+                continue  # clean-up may be of what an earlier run has left
+            text = f"{exchange.sent.url} {json.dumps(exchange.sent.body)}"
+            foreign = next((name for name in _NAME.findall(text) if name.casefold()[:_STEM] not in own), None)
+            if foreign is not None:
+                yield f"transcript.har: exchange {exchange.id} names a thing of run {foreign}, results.json is of {record['run_id']}"
+                break
+
+
+def kind_of_control(asked: Sequence[Any]) -> str:
+    """Return a request of the control protocol without ids and names, as which it stands for others of its kind."""
+    return _VARIABLE.sub("", json.dumps(asked[:3]))
+
+
+def done_by_control(run: Run) -> dict[str, str]:
+    """Return the kinds of requests that the control protocol has answered, each with an exchange that came after it."""
+    return {
+        kind_of_control(note[1:]): exchange.id
+        for case in run.cases
+        for exchange in case.exchanges
+        for note in json.loads(exchange.notes.get("before", "[]"))
+        if note[0] == "control"
+    }
 
 
 def _profile(record: Mapping[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.serialization import to_document
+from kms_conformance.judging.every_exchange import after_outage
 from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.histories import ONE_ORDER, CaseHistories
 from kms_conformance.judging.judge import judge
@@ -29,11 +30,10 @@ from kms_conformance.run.journal import Journal
 from kms_conformance.run.options import FuzzOptions
 from kms_conformance.run.outcomes import CaseStopped
 from kms_conformance.target.target import Target
-from kms_conformance.verification.alignment import BoundError, DepartureError
+from kms_conformance.verification.alignment import DepartureError
 from kms_conformance.verification.installed import InstalledCase
 from kms_conformance.verification.replay_client import (
     BY_CONTROL,
-    MOST_AT_ONCE,
     RecordEndedError,
     ReplayClient,
     ReplayClock,
@@ -42,7 +42,6 @@ from kms_conformance.verification.replay_client import (
 from kms_conformance.verification.stand_ins import StandIns
 
 CLEAN_UP = "clean-up"
-_DEPENDS = "what it asks depends on what it has seen"
 _SKEWED = 10.0
 """Seconds by which two clocks may be apart."""
 _DUE = "due "
@@ -53,33 +52,35 @@ class _ReplayedCase(CaseRun):
     """A case under way that takes its expectations from the record where they equal its own."""
 
     stated: dict[str, list[Expectation]] = field(default_factory=dict)
-    is_of_law: bool = False
 
     @property
     def is_one_by_one(self) -> bool:
         """Whether requests that belong together are taken one after the other: always."""
         return True
 
-    def at_once(self, requests: Sequence[Callable[[], Sent]], *, alike: bool = False) -> list[Sent]:
-        """Take the requests one after the other; they were answered in any order."""
+    def at_once(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Take the requests of one client after those of another; each client's own are in their order."""
         client = self.context.client
         assert isinstance(client, ReplayClient)
-        if alike:
-            return [request() for request in requests]
-        # Each of several clients may send more than one request, and these were answered in any order.
-        client.at_once = MOST_AT_ONCE if self.is_of_law else len(requests)
-        client.sent_at_once = True
         answers = []
-        for request in requests:
-            client.taken_until = 0.0
-            answers.append(request())
-        if self.is_of_law:
-            client.at_once, client.taken_until = 1, 0.0
+        for number, request in enumerate(requests, 1):
+            # A deferred case has sent them one after the other.
+            with client.one_of_several(number if client.is_at_once else 0):
+                answers.append(request())
+        client.know_answers()
         return answers
 
+    def evidence(self, exchange: Exchange) -> Exchange:
+        """Return an exchange as the record has it."""
+        client = self.context.client
+        assert isinstance(client, ReplayClient)
+        return client.as_recorded.get(exchange.id, exchange)
+
     def clock_ahead(self) -> tuple[float, float]:
-        """Return how far the clock of an instance must be ahead: by the waits, where the control protocol moves it."""
-        return (self.waited if self.context.target.control_url else 0.0), 0.0
+        """Return how far the clock of an instance must be ahead: as at first, and by the waits where the control protocol moves it."""
+        clock = self.context.clock
+        assert isinstance(clock, ReplayClock)
+        return clock.begun + (self.waited if self.context.target.control_url else 0.0), 0.0
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""
@@ -98,11 +99,11 @@ class _ReplayedCase(CaseRun):
             client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {name}")
         del left[0]
         self.expectations.append(recorded)
-        exchanges = [client.as_recorded.get(one.id, one) for one in self.exchanges]
-        histories = CaseHistories(self.context.contract.about, exchanges)
-        as_recorded = client.as_recorded.get(exchange.id, exchange)
-        finding = judge(recorded, as_recorded, self.context.schemas, histories)
+        histories = CaseHistories(self.context.contract.about, [self.evidence(one) for one in self.exchanges])
+        finding = judge(recorded, self.evidence(exchange), self.context.schemas, histories)
         if finding is not None:
+            if after_outage(exchange):
+                self._demand_no_outage(finding)
             self.findings.append(finding)
         return finding
 
@@ -168,10 +169,14 @@ class ReplayContext:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of playing a case again: ``wrong`` sentences, or why it cannot be played again (``instead``)."""
+    """What came of playing a case again: ``problems`` as sentences, or why it cannot be played again (``instead``).
 
-    wrong: tuple[str, ...] = ()
+    ``refused_by_control`` is the kind of the request that the control protocol is said to have refused.
+    """
+
+    problems: tuple[str, ...] = ()
     instead: str = ""
+    refused_by_control: str = ""
 
 
 def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) -> Replayed:
@@ -179,7 +184,7 @@ def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) ->
     contract, target = shared.contract, shared.target
     redactor, clock = shared.stand_ins.apart(), ReplayClock(target)
     judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
-    clock.at = judged[0].started if judged else case.started
+    clock.at, clock.begun = judged[0].started if judged else case.started, case.clock_ahead
     client = ReplayClient(target, redactor, clock, judged, case)
     context = Context(
         contract=contract,
@@ -198,7 +203,7 @@ def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) ->
         stated.setdefault(expectation.exchange, []).append(expectation)
     instance = "00000000-0000-4000-8000-00000000aaaa" if target.fresh else target.instance
     client.is_of_law = _is_of_law(installed)
-    run = _ReplayedCase(context, installed.info, instance, stated=stated, is_of_law=_is_of_law(installed))
+    run = _ReplayedCase(context, installed.info, instance, stated=stated)
     try:
         return _played(case, installed, run, client, shared)
     finally:
@@ -217,18 +222,16 @@ def _played(
         departed = _departed(case, installed, run, client, shared)
     except CaseStopped as stopped:
         run.stopped, departed = stopped, None
-    except Exception as error:  # noqa: BLE001 - whatever a case may raise over a value that is none
-        return Replayed(instead=f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - as a run does, whatever a case may raise
+        if case.verdict is not Verdict.ERROR:
+            return Replayed((f"its function ends with {type(error).__name__}: {error}",))
+        run.stopped, departed = error, None
     if departed is not None:
         return departed
-    wrong = _left(run, client) or _compared(case, run.result())
-    if wrong and _may_differ(installed, client):
-        return Replayed(instead=f"{_DEPENDS}, and {wrong[0]}")
-    if wrong and client.withheld:
-        return Replayed(instead="what a crypto unit put out is not in the record")
-    if not wrong and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
-        return Replayed(instead=f"taken as recorded: {case.missing}")
-    return Replayed(wrong)
+    problems = _left(run, client) or _compared(case, run.result())
+    if not problems and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
+        return Replayed((), f"taken as recorded: {case.missing}", client.refused_by_control)
+    return Replayed(problems)
 
 
 def _departed(
@@ -243,16 +246,9 @@ def _departed(
         admit(installed.info, client.target)
         installed.body(adapter_of(run.context.contract, installed.info.view)(run))
     except DepartureError as departure:
-        if installed.info.view and (isinstance(departure, BoundError) or client.sent_at_once):
-            # A view puts other secrets in the place of the case's own, and rewrites what leaves at once in any order.
-            return Replayed(instead=f"it runs under the view {installed.info.view}, and {departure}")
-        if _may_differ(installed, client):
-            return Replayed(instead=f"{_DEPENDS}, and {departure}")
         return Replayed((str(departure),))
     except RecordEndedError as ended:
-        if _may_differ(installed, client):
-            return Replayed(instead=f"{_DEPENDS}, and its record ends before {str(ended)!r}")
-        return _ended(case, str(ended), shared.interrupted)
+        return _ended(case, run, str(ended), shared.interrupted)
     return None
 
 
@@ -277,42 +273,36 @@ def _is_of_law(installed: InstalledCase) -> bool:
     return ".laws." in installed.info.id and not installed.info.view
 
 
-def _may_differ(installed: InstalledCase, client: ReplayClient) -> bool:
-    """Tell whether a case that is played again may do otherwise than it did, although the record is as it was.
-
-    Several clients are played one after the other; and how far the clock of a shared instance was moved by the cases
-    before, no evidence of this case says. Any other case of a law does the same again.
-    """
-    target = client.target
-    return _is_of_law(installed) and (client.sent_at_once or (not target.fresh and bool(target.control_url)))
-
-
-def _ended(case: CaseResult, step: str, interrupted: str) -> Replayed:
+def _ended(case: CaseResult, run: _ReplayedCase, step: str, interrupted: str) -> Replayed:
     """Tell whether a case may end before its end: only one that something from outside has stopped.
 
     A case that was not tested could otherwise have been one that failed; the others keep a run from being conformant.
     """
     stopped = case.verdict is Verdict.NOT_TESTED and interrupted
+    if any(run.stated.values()):
+        return Replayed(
+            (f"its record ends before its request {step!r}, with expectations that it does not state",)
+        )
     if stopped or case.verdict in {Verdict.ERROR, Verdict.INCONCLUSIVE}:
         return Replayed(instead=f"it was stopped before its request {step!r}: {case.message}")
     return Replayed((f"its record ends before its request {step!r}",))
 
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
-    wrong = []
+    problems = []
     for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if name == "nodeid":
             # Pytest names a file from where it was started, which is not where the record is judged.
             recorded, made = recorded.rpartition("/")[2], made.rpartition("/")[2]
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
-            wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
+            problems.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
     # What stands before the file's name depends on the folder in which the run was started, and the judging.
     if _last(case.nodeid) != _last(anew.nodeid):
-        wrong.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
+        problems.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
-        wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
-    return tuple(wrong)
+        problems.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
+    return tuple(problems)
 
 
 def _last(nodeid: str) -> str:

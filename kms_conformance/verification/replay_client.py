@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import MissingSecretError
-from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.evidence.exchange import CLIENT, JSON, Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.clock import TooLong
@@ -29,13 +29,14 @@ from kms_conformance.target.target import Target
 from kms_conformance.transport.authorization import Authorizer
 from kms_conformance.transport.client import Client, Recorded, Reply, Request
 from kms_conformance.verification.alignment import Alignment, DepartureError
+from kms_conformance.verification.coherence import kind_of_control
 from kms_conformance.verification.stand_ins import StandIns
 
 _WITHHELD = "withheld"
 _TOKEN = re.compile(r"<\w+:[0-9a-f]{12}>")
+_ENDS = re.compile(r":[0-9a-f]*")
+"""What a form says of the ends of a secret, which another one of the same size need not have."""
 BY_CONTROL = "of the control protocol, which answers"
-MOST_AT_ONCE = 24
-"""Requests that several clients send at once."""
 _DONE, _LONGEST_MATERIAL = 200, 64
 _MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de00000000"
 _CONTROL_NOTE = 4
@@ -76,7 +77,7 @@ class ReplayClock:
     overlaps = False
 
     def __init__(self, target: Target) -> None:
-        self.at, self.ahead = 0.0, 0.0
+        self.at = self.begun = self.ahead = 0.0
         self._moved = bool(target.control_url)
         self._longest = math.inf if target.control_url and target.max_wait else target.max_wait
         self.goes_on: Callable[[], bool] = lambda: True
@@ -88,8 +89,11 @@ class ReplayClock:
         self.ahead += seconds
 
     def now(self, instance: str) -> datetime:  # noqa: ARG002 - same
-        """Return the time of the last exchange, and the waits: since then, or all where the control protocol moved the clock."""
-        return datetime.fromtimestamp(self.at, UTC) + timedelta(seconds=self.ahead)
+        """Return the time of the last exchange, what the clock was ahead at first, and the waits.
+
+        These are the waits since then, or all where the control protocol moved the clock.
+        """
+        return datetime.fromtimestamp(self.at, UTC) + timedelta(seconds=self.begun + self.ahead)
 
     def pass_on(self, at: float) -> None:
         """Take the time of the next exchange; what was really waited is in it."""
@@ -101,7 +105,7 @@ class ReplayClock:
         """Nothing is under way."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""
 
 
 class ReplayClient(Client):
@@ -120,11 +124,11 @@ class ReplayClient(Client):
         self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)
-        self.withheld = self.sent_at_once = False
         clock.goes_on = lambda: bool(self.left)
-        self.at_once, self.taken_until = 1, 0.0
         self.alignment = Alignment()
         self.is_of_law = False
+        self.refused_by_control = ""
+        self._unknown: list[Exchange] = []
         self.as_recorded: dict[str, Exchange] = {}
 
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
@@ -139,12 +143,12 @@ class ReplayClient(Client):
         return self._reply(exchange, request), exchange
 
     def _as_anew(self, exchange: Exchange) -> Exchange:
-        """Return an exchange whose answer shows what the case has made itself: a law looks for it there."""
-        answer = exchange.answer
+        """Return an exchange with what the case has made itself: a law looks for it there."""
+        sent, answer, anew = exchange.sent, exchange.answer, self.alignment.as_anew
         if answer is None:
             return exchange
-        shown = replace(answer, body=self.alignment.as_anew(answer.body))
-        return replace(exchange, answer=shown)
+        asked = replace(sent, url=_each_part(sent.url, anew), path=anew(sent.path), body=anew(sent.body))
+        return replace(exchange, sent=asked, answer=replace(answer, body=anew(answer.body)))
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return the recorded exchange of a request that was sent by other means."""
@@ -166,9 +170,11 @@ class ReplayClient(Client):
 
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Do what is asked in thought; where the record ends with a refusal of the control protocol, so does this."""
+        asked = [method, url.removeprefix(self.target.control_url), body]
         if not self.left and self._case.verdict is Verdict.NOT_TESTED and BY_CONTROL in self._case.missing:
+            self.refused_by_control = kind_of_control(asked)
             raise NotTested(self._case.missing)
-        self.note("control", method, url.removeprefix(self.target.control_url), body)
+        self.note("control", *asked)
         made = self._made_id()
         reply = httpx.Response(_DONE, json={"id": made or _MADE_BY_CONTROL})
         if made:
@@ -186,26 +192,39 @@ class ReplayClient(Client):
         """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""
         if not self.left:
             raise RecordEndedError(request.step or f"{request.method} {request.path}")
-        departures = []
-        for place, exchange in enumerate(self.left[: self.at_once]):
-            if exchange.started < self.taken_until:
-                continue
-            try:
-                self._compare(request, exchange, case)
-            except DepartureError as departure:
-                departures.append(departure)
-            else:
-                del self.left[place]
-                if self.at_once < MOST_AT_ONCE:
-                    self.at_once = max(1, self.at_once - 1)
-                else:
-                    self.taken_until = exchange.started + exchange.duration
-                self._clock.pass_on(exchange.started)
-                if exchange.answer is not None:
-                    self.alignment.know(exchange.answer.body)
-                    self.alignment.know(dict(exchange.answer.headers))
-                return exchange
-        raise next(iter(departures), DepartureError(f"{request.step} is not in the record"))
+        place, exchange = self._next()
+        self._compare(request, exchange, case)
+        del self.left[place]
+        self._clock.pass_on(exchange.started)
+        self._unknown.append(exchange)
+        # What one of several clients was answered may show what another one sends, who is played after it.
+        if not getattr(self._between, "client", ""):
+            self.know_answers()
+        return exchange
+
+    def know_answers(self) -> None:
+        """Let everything in the answers since the last time stand for itself."""
+        for exchange in self._unknown:
+            if exchange.answer is not None:
+                self.alignment.know(exchange.answer.body)
+                self.alignment.know(dict(exchange.answer.headers))
+        self._unknown.clear()
+
+    def _next(self) -> tuple[int, Exchange]:
+        """Return the next recorded exchange and its place: of this client, where several asked at the same moment."""
+        client = getattr(self._between, "client", "")
+        for place, exchange in enumerate(self.left):
+            of_client = exchange.notes.get(CLIENT, "")
+            if of_client == client:
+                return place, exchange
+            if not of_client:
+                break
+        return 0, self.left[0]
+
+    @property
+    def is_at_once(self) -> bool:
+        """Whether the next recorded exchange is of one of several clients."""
+        return bool(self.left) and CLIENT in self.left[0].notes
 
     def _compare(self, request: Request, exchange: Exchange, case: str) -> None:
         headers, built, notes = self._build(request, case)
@@ -219,6 +238,7 @@ class ReplayClient(Client):
             ("step", anew.step, exchange.step),
             ("operation", anew.operation, exchange.operation),
             ("identity", anew.identity, exchange.identity),
+            ("client", anew.notes.get(CLIENT, ""), exchange.notes.get(CLIENT, "")),
             ("path", sent.path, recorded.path),
             ("url", unquote(sent.url), unquote(recorded.url)),
         ):
@@ -244,7 +264,7 @@ class ReplayClient(Client):
             raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
         for token, form in theirs.items():
             made = self.alignment.anew.get(token, token) != token
-            if made and recorded[token] != form and not _is_long(form):
+            if made and _ENDS.sub("", recorded[token]) != _ENDS.sub("", form) and not _is_long(form):
                 raise DepartureError(f"the form of {token} of {where} is {form} instead of {recorded[token]}")
 
     def _demand_secrets(self, anew: frozenset[str], recorded: frozenset[str], where: str) -> None:
@@ -272,9 +292,6 @@ class ReplayClient(Client):
         frame = body.get("response") if isinstance(body, dict) else None
         if not isinstance(frame, str):
             return body
-        if _WITHHELD in body or "<" in frame:
-            # Its output is kept out of the record, in whole or in part.
-            self.withheld = True
         if "<" in frame:
             return {"response": frame}
         anew = self._stand_ins.reply(reading({"response": frame}))
@@ -284,6 +301,16 @@ class ReplayClient(Client):
             f"the reading of the frame of exchange {exchange.id}",
         )
         return {"response": frame}
+
+
+def _each_part(url: str, change: Callable[[str], str]) -> str:
+    """Return an address with each part of its path and query changed; what stays as it was keeps its escapes."""
+    parts = re.split(r"([/?&=])", url)
+    plain = [unquote(part) for part in parts]
+    return "".join(
+        part if (anew := change(text)) == text else quote(anew, safe="")
+        for part, text in zip(parts, plain, strict=True)
+    )
 
 
 def _is_long(form: str) -> bool:

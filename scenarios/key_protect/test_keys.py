@@ -185,7 +185,7 @@ def test_minimal_representation(kms):
 def test_import_material_that_is_no_base64(kms):
     """Importing key material that is not base64 is refused."""
     kms.create_key(payload=kms.key_material()).succeeds(201)
-    kms.create_key(payload=kms.harmless("no base64 at all!")).is_refused_somehow()
+    kms.create_key(payload=kms.harmless("not even base64!")).is_refused_somehow()
 
 
 @covers("instances-are-separate")

@@ -11,9 +11,9 @@ import pytest
 from kms_conformance.adapters.key_protect.laws.limited import MAKERS
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.laws.asking import Ask, Subjects
 from kms_conformance.laws.entries import LawCase, law_cases
 from kms_conformance.laws.limits import Limits
+from kms_conformance.laws.request import OperationRequest, Subjects
 from kms_conformance.run.outcomes import NotTested
 
 CONTRACT = "key_protect"
@@ -21,16 +21,16 @@ CASES = law_cases(CONTRACT, "limits")
 DAY = 86_400
 
 
-def asks(data: Any) -> Iterator[Mapping[str, Any]]:
-    """Give every request that a piece of data describes."""
+def requests_in(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every request that a piece of data describes."""
     if isinstance(data, dict):
         if "do" in data:
             yield data
         for inner in data.values():
-            yield from asks(inner)
+            yield from requests_in(inner)
     elif isinstance(data, list):
         for inner in data:
-            yield from asks(inner)
+            yield from requests_in(inner)
 
 
 def waited(steps: Any) -> float:
@@ -60,18 +60,24 @@ def test_case_makes_sense(case: LawCase) -> None:
     contract = load_contract(CONTRACT)
     assert case.data["subjects"] in MAKERS
     assert declared(case.data) == case.waits
-    for ask in asks(case.data):
-        assert ask["do"] in contract.operations
-        assert ask.get("code", "KEY_NOT_FOUND_ERR") in contract.codes
+    for request in requests_in(case.data):
+        assert request["do"] in contract.operations
+        assert request.get("code", "KEY_NOT_FOUND_ERR") in contract.codes
 
 
 def test_a_refused_operation_succeeds_too() -> None:
     """Whatever a case expects to be refused it, or another case of the law, also sees succeed."""
     worked = {
-        ask["do"] for case in CASES.values() for ask in asks(case.data) if ask.get("expect") != "refusal"
+        request["do"]
+        for case in CASES.values()
+        for request in requests_in(case.data)
+        if request.get("expect") != "refusal"
     }
     refused = {
-        ask["do"] for case in CASES.values() for ask in asks(case.data) if ask.get("expect") == "refusal"
+        request["do"]
+        for case in CASES.values()
+        for request in requests_in(case.data)
+        if request.get("expect") == "refusal"
     }
     assert refused <= worked
 
@@ -111,11 +117,10 @@ class Case:
         self.clean_up: list[int] = []
         self.groups: list[int] = []
 
-    def at_once(self, requests: Sequence[Callable[[], LoggedAnswer]], *, alike: bool) -> list[LoggedAnswer]:
-        """Send the last request first."""
-        assert alike
+    def at_once(self, requests: Sequence[Callable[[], LoggedAnswer]]) -> list[LoggedAnswer]:
+        """Send the last request first; the answers come in the order of the requests."""
         self.groups.append(len(requests))
-        return [request() for request in reversed(requests)]
+        return [request() for request in reversed(requests)][::-1]
 
     def clean_up_at_once(self, since: int) -> None:
         """Note that a group is removed together."""
@@ -134,9 +139,11 @@ class System:
         """Make a subject."""
         return Subjects(marks={"thing": what})
 
-    def ask(self, ask: Ask) -> LoggedAnswer:
+    def send_request(self, request: OperationRequest) -> LoggedAnswer:
         """Answer."""
-        return LoggedAnswer(self.log, f"{ask.operation}{list(ask.path.values()) or ''}{ask.body or ''}")
+        return LoggedAnswer(
+            self.log, f"{request.operation}{list(request.path.values()) or ''}{request.body or ''}"
+        )
 
     def wait(self, seconds: float, why: str) -> None:
         """Let time pass."""

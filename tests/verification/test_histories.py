@@ -1,9 +1,11 @@
-"""A record of several clients is refused where an answer is left out of the histories that it states."""
+"""Cases of laws and of several clients are played again to their end, whatever clock their instance has."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +15,32 @@ from kms_conformance.outputs import har, write_all
 from kms_conformance.verification.check import examine
 from kms_conformance.verification.rejudge import read_record, run_of
 
-CASES = ("key_protect.laws.concurrency[rotate-name]", "key_protect.laws.effects[root-imported-suspended]")
+CASES = (
+    # A wait first, which moves the clock of a shared instance for all that come after it.
+    "key_protect.rotation.rotate_again_after_55_minutes",
+    "key_protect.rotation.rotate_twice_at_the_same_moment",
+    "key_protect.laws.concurrency[clients-of-registrations]",
+    "key_protect.laws.concurrency[rotate-name]",
+    "key_protect.laws.effects[root-imported-suspended]",
+)
+SHARED = "7f1d1c4e-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module", name="recorded")
 def recorded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the report of two cases of laws on a sound server."""
+    """Return the report of such cases on a shared instance of a sound server."""
     from cases import collected, run_cases  # noqa: PLC0415 - beside this file
     from in_process import reference, without_sockets  # noqa: PLC0415 - same
 
     folder = tmp_path_factory.mktemp("laws")
     some = {case_id: collected("key_protect")[case_id] for case_id in CASES}
     with without_sockets(), reference() as (target, _):
-        write_all(run_cases(target, some, "key_protect"), folder)
+        write_all(run_cases(replace(target, instance=SHARED), some, "key_protect"), folder)
     return folder
 
 
 def _complaints(directory: Path) -> list[str]:
-    return [sentence for sentence in examine(directory).wrong if sentence.startswith("transcript.har: ")]
+    return [sentence for sentence in examine(directory).problems if sentence.startswith("transcript.har: ")]
 
 
 def _without(directory: Path, kind: str) -> None:
@@ -50,8 +60,12 @@ def _without(directory: Path, kind: str) -> None:
 
 
 def test_laws_are_as_recorded(recorded: Path) -> None:
-    """Cases of laws that nobody has touched are played again, and are what they were."""
+    """Cases that nobody has touched are played again to their end, and are what they were."""
+    found = examine(recorded)
     assert _complaints(recorded) == []
+    assert not [note for note in found.notes if "played" in note]
+    ahead = {case["id"]: case.get("clock_ahead_s", 0.0) for case in read_record(recorded)["cases"]}
+    assert ahead["key_protect.laws.concurrency[rotate-name]"] > 3000
 
 
 @pytest.mark.parametrize("kind", ["history", "effect"])
@@ -60,3 +74,34 @@ def test_what_is_left_out_is_refused(kind: str, recorded: Path, tmp_path: Path) 
     copy = Path(shutil.copytree(recorded, tmp_path / "copy"))
     _without(copy, kind)
     assert _complaints(copy)
+
+
+def _clients(document: dict[str, Any], _: dict[str, Any]) -> None:
+    for entry in document["log"]["entries"]:
+        entry["_kms"]["notes"].pop("client", None)
+
+
+def _clock(_: dict[str, Any], record: dict[str, Any]) -> None:
+    *_, last = (case for case in record["cases"] if case.get("clock_ahead_s"))
+    last["clock_ahead_s"] = 60.0
+
+
+def _other_run(document: dict[str, Any], record: dict[str, Any]) -> None:
+    record["run_id"] = "00000000"
+    document["log"]["_kms"]["run_id"] = "00000000"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [(_clients, "transcript.har: "), (_clock, "clock_ahead_s of "), (_other_run, "names a thing of run ")],
+)
+def test_circumstances_fit_the_evidence(
+    change: Callable[[dict[str, Any], dict[str, Any]], None], sentence: str, recorded: Path, tmp_path: Path
+) -> None:
+    """Who of several asked, how far the clock was ahead and which run it was cannot be rewritten."""
+    copy = Path(shutil.copytree(recorded, tmp_path / "copy"))
+    document, record = json.loads((copy / har.NAME).read_text()), read_record(copy)
+    change(document, record)
+    (copy / har.NAME).write_text(json.dumps(document))
+    write_all(run_of(record, har.read(copy / har.NAME), copy), copy)
+    assert any(sentence in told for told in examine(copy).problems)

@@ -142,7 +142,9 @@ class Base(SystemAdapter):
         run, case = self.case.context.run, self.case.info.id
         # Cases of one name, in different files, may be under way on one instance at the same moment.
         digest = hashlib.sha256(case.encode()).hexdigest()[:6]
-        stem = f"kmsct-{run}-{what}-{case.rsplit('.', 1)[-1]}"
+        # A case's parameter may be a secret's text, by which no name is cut into pieces.
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", case.rsplit(".", 1)[-1])
+        stem = f"kmsct-{run}-{what}-{plain}"
         # Three digits, so that no name is the beginning of another one and a search finds one key.
         return f"{stem[: LONGEST_NAME - 12]}-{digest}{len(self.case.exchanges):03d}"
 
