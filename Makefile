@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix repros model-check coverage-page foreign field-report sample format constraints bench bench-network clean
+.PHONY: conformance test lint types imports unit wheel matrix repros kill-points prism schemathesis model-check coverage-page foreign field-report sample format constraints bench bench-network campaign-proof clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -47,6 +47,18 @@ matrix: $(READY)
 repros: $(READY)
 	$(BIN)/python tests/proof/repros.py $(ARGS)
 
+# Runs ended by kill -9 at 200 requests beside the things of others, each followed by sweep (some 20 minutes).
+kill-points: $(READY)
+	$(BIN)/python tests/proof/kill_points.py $(ARGS)
+
+# Prism (npm) between suite and reference: an independent program checks each answer by our OpenAPI document (some two minutes).
+prism: $(READY)
+	$(BIN)/python tests/proof/prism.py $(ARGS)
+
+# Schemathesis's own command line on the three OpenAPI documents and the reference (some five minutes).
+schemathesis: $(READY)
+	$(BIN)/python tests/proof/schemathesis_witness.py $(ARGS)
+
 # Model and reference of Key Protect walked against each other, in both editions (some three minutes).
 model-check: $(READY)
 	$(BIN)/python -m tools.model_check $(ARGS)
@@ -82,6 +94,16 @@ bench: $(READY)
 # The suite far away from the endpoint beside the suite on loopback: 0, 20, 80 and 200 ms, three rounds (some 15 minutes).
 bench-network: $(READY)
 	$(BIN)/python benchmarks/network.py $(ARGS)
+
+# Campaigns: real schedulers, object storage, Redis and Locust, then workers that are killed, rates, plans and speed (some 25 minutes).
+campaign-proof: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group campaign
+	$(BIN)/pytest -q -rs tests/campaign
+	$(BIN)/python benchmarks/campaign_faults.py
+	$(BIN)/python benchmarks/campaign_rate.py
+	$(BIN)/python benchmarks/campaign_plan.py
+	$(BIN)/python benchmarks/campaign_scaling.py
+	$(BIN)/python benchmarks/campaign_scaling.py --delay 0 --workers 1,2
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info reports/out .kms-conformance

@@ -20,6 +20,7 @@ import pytest
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.fuzz import entrypoints
 from kms_conformance.fuzz.raw_request import send_raw
+from kms_conformance.laws import entries
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
@@ -95,14 +96,12 @@ def raw_request(
 
 
 def walk(system: Any, kind: str) -> None:
-    """Walk through the life of things of a kind, and hold every answer against the system's model."""
+    """Walk through the life of things of a kind, and compare every answer with the system's model."""
     entrypoints.walk(system.case, kind)
 
 
 def law_cases(contract: str, law: str, part: str = "") -> list[Any]:
     """Return the parameters of a law's cases, or of a part of them, each with the markers that its data ask for."""
-    from kms_conformance.laws.entries import law_cases as cases  # noqa: PLC0415 - only the law cases need it
-
     return [
         pytest.param(
             case.id,
@@ -114,7 +113,7 @@ def law_cases(contract: str, law: str, part: str = "") -> list[Any]:
                 *([impact(*case.impact)] if case.impact else []),
             ],
         )
-        for case in cases(contract, law).values()
+        for case in entries.law_cases(contract, law).values()
         if not part or case.data.get("part") == part
     ]
 

@@ -110,12 +110,17 @@ class SuiteError(Exception):
 
 
 @dataclass(eq=False)
-class TargetFileError(SuiteError):
-    """The target file cannot be read or is not TOML."""
+class FileError(SuiteError):
+    """A file or folder that the user named cannot be used: which one, and why."""
 
     path: str
     why: str
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+
+class TargetFileError(FileError):
+    """The target file cannot be read or is not TOML."""
+
     says: ClassVar[str] = "The target file {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "`kms-conformance serve --write-target target.toml` writes a complete example."
 
@@ -184,24 +189,17 @@ class MissingTargetError(SuiteError):
 
 
 @dataclass(eq=False)
-class JournalError(SuiteError):
+class JournalError(FileError):
     """The journal cannot be opened or written: without it nothing may be created."""
 
-    path: str
-    why: str
     advice: str = "give --journal a file that you may write to, on a disk with room."
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The journal {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "{advice}"
 
 
-@dataclass(eq=False)
-class PrivateFolderError(SuiteError):
-    """The folder for locks is not this user's own: whoever can write there could hold up every run."""
+class PrivateFolderError(FileError):
+    """The folder for locks does not belong to this user: another writer there could block every run."""
 
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The folder for locks {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "remove it, or name another folder for temporary files by TMPDIR=DIR."
 
@@ -219,7 +217,7 @@ class InstanceBusyError(SuiteError):
 
 @dataclass(eq=False)
 class UnreachableError(SuiteError):
-    """Nothing answers at the target's address, or not in time, or not in private."""
+    """Nothing answers at the target's address, or too late, or without the protection that TLS should give."""
 
     url: str
     why: str
@@ -259,12 +257,10 @@ class TokenRefusedError(SuiteError):
     advises: ClassVar[str] = "check [iam] url, and that the API key belongs to this issuer and is not locked."
 
 
-@dataclass(eq=False)
-class ContractError(SuiteError):
+class ContractError(FileError):
     """A contract file is missing or contradicts itself."""
 
-    path: str
-    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.SUITE_ERROR
     says: ClassVar[str] = "The contract file {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "the installation may be damaged; `make test` checks every contract file."
 
@@ -314,70 +310,48 @@ class AuthorError(SuiteError):
     advises: ClassVar[str] = "docs/author.md tells how a case is built."
 
 
-@dataclass(eq=False)
-class RecordError(SuiteError):
+class RecordError(FileError):
     """A report directory does not hold a run that this suite can judge again."""
 
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The run in {path!r} cannot be judged again: {why}."
     advises: ClassVar[str] = (
         "give a report directory with results.json and transcript.har, unchanged, of this version of the suite."
     )
 
 
-@dataclass(eq=False)
-class ReportDirError(SuiteError):
+class ReportDirError(FileError):
     """The report directory cannot be made or written to."""
 
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The report directory {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "give --report-dir a directory that you may write to, on a disk with room."
 
 
-@dataclass(eq=False)
-class BaselineError(SuiteError):
+class BaselineError(FileError):
     """The baseline file cannot be used."""
 
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The baseline {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "`kms-conformance run --write-baseline` prints entries ready to paste."
 
 
-@dataclass(eq=False)
-class TranscriptError(SuiteError):
+class TranscriptError(FileError):
     """A file is not a transcript of this suite."""
 
-    path: str
-    why: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The transcript {path!r} cannot be read: {why}."
     advises: ClassVar[str] = "give the transcript.har that a run of this suite has written, unchanged."
 
 
 @dataclass(eq=False)
-class KeyFileError(SuiteError):
+class KeyFileError(FileError):
     """A file holds no key that can sign, or check, a bundle."""
 
-    path: str
-    why: str
     advice: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The key {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "{advice}"
 
 
-@dataclass(eq=False)
-class BundleError(SuiteError):
+class BundleError(FileError):
     """A bundle is not one, was changed, or would do harm when it is unpacked."""
 
-    path: str
-    why: str
     exit_code: ClassVar[ExitCode] = ExitCode.NOT_AS_RECORDED
     says: ClassVar[str] = "The bundle {path!r} is refused: {why}."
     advises: ClassVar[str] = (

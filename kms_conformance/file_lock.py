@@ -22,8 +22,8 @@ def holders(handle: int) -> list[int]:
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:
         return []
-    found = (line.split() for line in lines if " FLOCK " in line and "->" not in line)
-    return sorted({int(parts[4]) for parts in found if parts[5].rpartition(":")[2] == str(inode)})
+    fields = (line.split() for line in lines if " FLOCK " in line and "->" not in line)
+    return sorted({int(parts[4]) for parts in fields if parts[5].rpartition(":")[2] == str(inode)})
 
 
 class FileLock:

@@ -101,7 +101,8 @@ class System:
     ``apart`` are groups of identities that are different people, ``rights`` is ``module:name`` of what each has to be able
     to do (:mod:`kms_conformance.run.identities`), and the token of those in ``lapsed`` is meant to be expired.
     ``views`` is ``module:mapping`` from the
-    views of ``views.yaml`` to the adapters that ask in that way. ``certifiable``: a run with the profile ``certify`` may
+    views of ``views.yaml`` to the adapters that ask in that way. ``load`` is ``module:function`` that makes, with an adapter,
+    what a load sends (:class:`kms_conformance.run.load_operation.LoadOperation`). ``certifiable``: a run with the profile ``certify`` may
     judge it; not so an experimental one. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
     """
@@ -130,6 +131,7 @@ class System:
     quotas: str = ""
     lapsed: frozenset[str] = frozenset()
     views: str = ""
+    load: str = ""
     certifiable: bool = True
     order: int = 100
 

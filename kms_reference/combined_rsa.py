@@ -1,6 +1,6 @@
 """RSA keys out of primes that are combined two by two: making primes is what takes the time.
 
-Each key has a modulus of its own, but whoever holds two of them that share a prime can break both: good for a throw-away
+Each key has a modulus of its own, but two keys that share a prime can both be broken by their holder: good for a throw-away
 reference, for nothing else.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def key_protect_server() -> Iterator[Server]:
-    """Give an emulator of Key Protect on a free loopback port: edition ``service``, in memory, with a virtual clock.
+    """Yield an emulator of Key Protect on a free loopback port: edition ``service``, in memory, with a virtual clock.
 
     An instance is made when it is first named, so a test that takes a new UUID has one of its own.
     """

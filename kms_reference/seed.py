@@ -38,7 +38,7 @@ def plant(application: Any, server_state: ServerState, path: Path) -> None:
     seeds = read_seeds(path)
     api_key = server_state.issuer.api_keys["manager"]
     empty = {instance: keys for instance, keys in seeds.items() if not server_state.instance(instance).keys}
-    # Whoever starts the server may be inside an event loop of his own.
+    # The caller that starts the server may run an event loop itself.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, _plant(application, api_key, empty)).result()
 
@@ -55,9 +55,9 @@ def read_seeds(path: Path) -> dict[str, list[dict[str, Any]]]:
     for instance, keys in instances.items():
         for key in keys if isinstance(keys, list) else [None]:
             if not isinstance(key, dict) or "name" not in key or not set(key) <= _MEMBERS:
-                known = ", ".join(sorted(_MEMBERS))
+                members = ", ".join(sorted(_MEMBERS))
                 raise SeedFileError(
-                    f"a key of {instance} in {path} is {key!r}: it needs a name and may have {known}"
+                    f"a key of {instance} in {path} is {key!r}: it needs a name and may have {members}"
                 )
     return {str(instance): list(keys) for instance, keys in instances.items()}
 

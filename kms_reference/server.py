@@ -8,19 +8,23 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import uvicorn
+from starlette.applications import Starlette
+
 from kms_reference.defects import rules_of
 from kms_reference.errors import DataFileError, ServerError
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.control import control
 from kms_reference.key_protect.model import StoreError
 from kms_reference.key_protect.server_state import ClockKind, ServerState
+from kms_reference.protocol import Protocol
+from kms_reference.services import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
-    import uvicorn
     from starlette.routing import BaseRoute
 
 __all__ = ["EDITIONS", "DataFileError", "Server", "ServerError", "serve_forever"]
@@ -171,10 +175,6 @@ class Server:
     # -- inside ----------------------------------------------------------------------------------
 
     def _bind(self) -> uvicorn.Server:
-        import uvicorn  # noqa: PLC0415 - loading it takes as long as starting
-
-        from kms_reference.protocol import Protocol  # noqa: PLC0415 - same
-
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off; without, answers wait 40 ms for an acknowledgement.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -196,7 +196,7 @@ class Server:
         self.app = KeyProtect(self.server_state)
         application = self._application()
         if self._seed is not None:
-            from kms_reference.seed import plant  # noqa: PLC0415 - only where it is asked for
+            from kms_reference.seed import plant  # noqa: PLC0415 - brings an HTTP client, which few servers need
 
             try:
                 plant(application, self.server_state, self._seed)
@@ -221,10 +221,6 @@ class Server:
     def _application(self) -> Any:
         assert self.server_state is not None
         assert self.app is not None
-        from starlette.applications import Starlette  # noqa: PLC0415 - as uvicorn
-
-        from kms_reference.services import attach  # noqa: PLC0415 - same
-
         further = self._extra_routes(self.server_state) if self._extra_routes is not None else []
         application = Starlette(routes=[*further, *attach(self.server_state)])
         # Not a mount: its pattern does not match a path with an encoded line break.

@@ -27,7 +27,7 @@ def command(tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def reference() -> Iterator[Server]:
-    """Give an unbroken reference on a real socket; each test uses instances of its own."""
+    """Yield an unbroken reference on a real socket; each test uses instances of its own."""
     with Server() as server:
         yield server
 

@@ -15,7 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract.contract import Contract, Requirement, load_contract
+from kms_conformance.contract.contract import Contract, load_contract
+from kms_conformance.contract.rows import Requirement
 from kms_conformance.contract.severity import Verdict
 
 _TESTED = {Verdict.PASSED, Verdict.WARNED, Verdict.FAILED}

@@ -100,7 +100,7 @@ class Step:
 class Difference:
     """A step whose answer the model does not allow, with what went before it."""
 
-    wrong: tuple[str, ...]
+    mismatches: tuple[str, ...]
     last: str
     history: list[str]
 
@@ -147,10 +147,10 @@ class Walk:
         self.history.append(sentence(operation, answer))
         self._count(operation, answer)
         seen = observe(self.state, operation, now, answer)
-        if seen.wrong:
+        if seen.mismatches:
             prediction, _ = apply(self.state, operation, now)
             open_points = f"not fixed: {prediction.unspecified}" if prediction.unspecified else ""
-            return Difference((*seen.wrong, *filter(None, [open_points])), operation.name, self.history)
+            return Difference((*seen.mismatches, *filter(None, [open_points])), operation.name, self.history)
         self.state = seen.state
         self.walker = self.walker.saw(operation, self.state, answer)
         return None
@@ -269,7 +269,7 @@ def check(edition: str, options: argparse.Namespace) -> int:
             taken += length
             if difference is None:
                 continue
-            cause = f"{difference.last} {difference.wrong[0].split(' not ')[0][:60]}"
+            cause = f"{difference.last} {difference.mismatches[0].split(' not ')[0][:60]}"
             if cause in seen:
                 continue
             seen.add(cause)
@@ -292,7 +292,7 @@ def check(edition: str, options: argparse.Namespace) -> int:
 def print_difference(edition: str, difference: Difference, seed: int) -> None:
     """Print a walk that ends in a difference."""
     print(f"\nDIFFERENCE in edition {edition} (seed {seed}): {difference.last}")
-    for line in difference.wrong:
+    for line in difference.mismatches:
         print(f"  {line}")
     for number, line in enumerate(difference.history, 1):
         print(f"  {number:3}. {line}")

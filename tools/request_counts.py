@@ -6,13 +6,13 @@ Usage: ``python -m tools.request_counts FOLDER/requests.json``, where FOLDER is 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from kms_conformance.cli.judge_endpoint import collect
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.pytest_plugin.plugin import State
+from kms_conformance.run.expected import counts_of, text_of
 from kms_conformance.run.options import Options
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import contracts_by_default
@@ -26,15 +26,17 @@ def main() -> None:
     functions = {case.id for contract in contracts_by_default(None) for case in listed_cases(contract)}
     # What a gate does not choose is of another profile, or gone: then its function is gone, or chosen otherwise.
     functions -= {case_id.partition("[")[0] for case_id in chosen}
-    counts: dict[str, int] = json.loads(SHIPPED.read_text(encoding="ascii"))
-    counts |= json.loads(Path(sys.argv[1]).read_text(encoding="ascii"))
+    counts = counts_of(SHIPPED.read_text(encoding="ascii"))
+    counts |= counts_of(Path(sys.argv[1]).read_text(encoding="ascii"))
     kept = {
         case_id: number
         for case_id, number in counts.items()
         if case_id in chosen or case_id.partition("[")[0] in functions
     }
-    SHIPPED.write_text(f"{json.dumps(dict(sorted(kept.items())), indent=0)}\n", encoding="ascii")
-    print(f"{len(kept)} cases, {sum(kept.values())} requests; not counted: {sorted(chosen - kept.keys())}")
+    SHIPPED.write_text(text_of(kept), encoding="ascii")
+    print(
+        f"{len(kept)} cases, {sum(number.all for number in kept.values())} requests; not counted: {sorted(chosen - kept.keys())}"
+    )
 
 
 def chosen_cases() -> set[str]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from kms_conformance.errors import UnreachableError
 from kms_conformance.run.outcomes import NotTested
 
 if TYPE_CHECKING:
@@ -18,16 +15,13 @@ _FIRST_ERROR = 400
 def ask(context: Context, method: str, path: str, body: dict[str, Any] | None = None) -> None:
     """Send a request below the control URL.
 
-    Raises :class:`NotTested` when there is no control protocol or it does not offer this, and
-    :class:`UnreachableError` when it does not answer.
+    Raises :class:`NotTested` when there is no control protocol or it does not offer this, and what
+    :meth:`Client.control` raises.
     """
     target = context.target
     if not target.control_url:
         raise NotTested("add [control] url to the target")
     url = f"{target.control_url}{path}"
-    try:
-        status = context.client.control(method, url, body).status_code
-    except httpx.HTTPError as error:
-        raise UnreachableError(url, f"the control protocol gave no answer ({type(error).__name__})") from None
+    status = context.client.control(method, url, body).status_code
     if status >= _FIRST_ERROR:
         raise NotTested(f"needs {method} {path} of the control protocol, which answers {status}")

@@ -16,6 +16,7 @@ from kms_conformance.errors import ExitCode, SuiteError, veiled
 _COMMANDS = {
     "run": "Judge an endpoint; without a target, the embedded reference.",
     "merge": "Make one run of the reports of shards.",
+    "campaign": "Judge many endpoints, on this machine or on many.",
     "corpus": "Make a corpus of fuzz requests, or look at one.",
     "doctor": "Say what stands in the way of a run, and what to do about it.",
     "serve": "Serve the embedded reference.",
@@ -70,7 +71,7 @@ def main() -> None:
         click.echo("error: stopped by hand before there was a verdict.", err=True)
         sys.exit(ExitCode.NOT_VERIFIED)
     except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does; Python must not trip over it once more at its end.
+        # The reader of our output has closed it, as `| head` does; Python must not fail on it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.SUITE_ERROR)
     except Exception as error:  # noqa: BLE001 - Python's own ending would be exit code 1, which says "non-conformant"

@@ -14,10 +14,10 @@ def check_names(flag: str, fuzz_options: tuple[str, ...], registry: str) -> None
     if not fuzz_options:
         return
     module, _, name = registry.partition(":")
-    known = getattr(import_module(module), name)
+    switches = getattr(import_module(module), name)
     for choice in fuzz_options:
-        if choice not in known:
-            near = did_you_mean(choice, known)
+        if choice not in switches:
+            near = did_you_mean(choice, switches)
             hint = f"did you mean {near!r}?" if near else "`kms-conformance serve --list` shows all."
             raise BadValueError(flag, choice, "the reference knows no such name", hint)
 

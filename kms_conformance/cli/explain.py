@@ -79,7 +79,7 @@ def known_names(contracts: Iterable[Contract]) -> dict[str, str]:
 
 
 def explain(contract: Contract, wanted: str) -> Iterator[str]:
-    """Give the lines that explain a code, a section, a row or a text; none when the contract does not know it."""
+    """Yield the lines that explain a code, a section, a row or a text; none when the contract does not know it."""
     yield from _in_full(explained([contract], wanted))
 
 
@@ -115,7 +115,7 @@ def _by_name(contract: Contract, wanted: str) -> Explanation | None:
 
 
 def _in_full(answers: list[Explanation]) -> Iterator[str]:
-    """Give several answers: the likeliest in full, the others in one line each."""
+    """Yield several answers: the likeliest in full, the others in one line each."""
     if len(answers) > 1 and answers[0].by != "name":
         yield f"{len(answers)} answers fit this text, the likeliest first:"
         yield ""
@@ -157,7 +157,7 @@ def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> 
 
 
 def pieces(log: BinaryIO) -> Iterator[tuple[int, str]]:
-    """Give the lines of a log with their numbers; a long line in pieces of bounded size, none cut within a word."""
+    """Yield the lines of a log with their numbers; a long line in pieces of bounded size, none cut within a word."""
     number, kept = 1, b""
     while read := log.readline(LONGEST_PIECE):
         whole = kept + read

@@ -11,8 +11,9 @@ from kms_conformance.contract.case_index import ListedCase, listed_cases
 from kms_conformance.contract.phrases import Kind
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+    from kms_conformance.contract.contract import Contract
     from kms_conformance.contract.lookup import Recognised
+    from kms_conformance.contract.rows import ReasonCode, Requirement
 
 _WIDTH = 100
 _BY = {Kind.CODE: "code", Kind.MESSAGE: "message", Kind.HEADING: "heading", Kind.SUBJECT: "errorMsg"}
@@ -42,7 +43,7 @@ class Explanation:
         return self.code.code if self.code is not None else self.row.id if self.row is not None else ""
 
     def lines(self) -> Iterator[str]:
-        """Give the lines that explain it."""
+        """Yield the lines that explain it."""
         if self.code is not None:
             yield from _code_lines(self.contract, self.code)
         elif self.section is not None:

@@ -23,8 +23,8 @@ def command(directory: Path) -> None:
     click.echo(f"{examination.headline} ({examination.scope})")
     for note in examination.notes:
         click.echo(f"note: {note}")
-    for sentence in examination.wrong:
+    for sentence in examination.problems:
         click.echo(f"not as recorded: {sentence}")
-    if not examination.wrong:
+    if not examination.problems:
         click.echo("judged again: the same verdict, findings and counts as recorded")
-    sys.exit(ExitCode.NOT_AS_RECORDED if examination.wrong else examination.exit_code)
+    sys.exit(ExitCode.NOT_AS_RECORDED if examination.problems else examination.exit_code)

@@ -26,7 +26,7 @@ from kms_conformance.outputs import github
 from kms_conformance.outputs.baseline import dump, proposed, read_baseline
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.openmetrics import write_metrics
-from kms_conformance.outputs.shards import read_shard
+from kms_conformance.outputs.shards import read_durations, read_shard
 from kms_conformance.outputs.terminal import print_summary
 from kms_conformance.outputs.text import one_line
 from kms_conformance.pytest_plugin.plugin import State
@@ -50,6 +50,7 @@ def judge_endpoint(
     expression: str | None,
     workers: str | None,
     shard: str,
+    shard_durations: Path | None,
     jobs: int | None,
     mode: str | None,
     *,
@@ -102,6 +103,7 @@ def judge_endpoint(
         baseline=read_baseline(baseline) if baseline else None,
         fuzz=fuzz_options(flags, profile),
         shard=shard,
+        shard_durations=read_durations(shard_durations) if shard_durations else {},
         jobs=jobs,
         mode=mode or "",
         command_line=tuple(sys.argv),
@@ -111,8 +113,8 @@ def judge_endpoint(
     arguments += ["-n", check_workers(workers), "--dist", "loadgroup"] if workers else []
     if not plan:
         prepare(report_dir)  # no run shall be lost for want of a place for its report
-    # A job that a CI system cancels is told so by SIGTERM, one whose terminal closes by SIGHUP: it ends as with Ctrl-C,
-    # clean-up and reports included. What was started with nohup ignores SIGHUP, and goes on doing so.
+    # A CI system cancels a job by SIGTERM, a closing terminal by SIGHUP: the run ends as with Ctrl-C,
+    # clean-up and reports included. A run started with nohup keeps ignoring SIGHUP.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
@@ -122,7 +124,7 @@ def judge_endpoint(
         if target is not None and target.in_clear:
             click.echo(f"note: tokens travel in clear to {', '.join(target.in_clear)}; use https.", err=True)
         if plan:
-            sys.exit(tell_plan(session, arguments))
+            sys.exit(print_plan(session, arguments))
         for line in session.recover():
             click.echo(f"could not remove what a killed run has left: {line}", err=True)
         shown = Shown("none" if quiet and progress == "lines" else progress, quiet, write_baseline, metrics)
@@ -205,7 +207,7 @@ def planned(session: Session, arguments: list[str]) -> tuple[Plan, int]:
     return plan_of(session, state.chosen), code
 
 
-def tell_plan(session: Session, arguments: list[str]) -> int:
+def print_plan(session: Session, arguments: list[str]) -> int:
     """Print what a run would do; return the exit code."""
     plan, code = planned(session, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:

@@ -12,6 +12,8 @@ from kms_conformance.errors import BadValueError, ExitCode
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import results
 from kms_conformance.target.target import Target
+from kms_conformance.verification import bundle
+from kms_conformance.verification.keys import read_signer
 from kms_conformance.verification.product import Product, read_product
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ class Signing:
         """
         if self.signer is None:
             return int(run.exit_code)
-        from kms_conformance.verification import bundle  # noqa: PLC0415 - only who signs pays for it
-
         record = results.render(run)
         lacking = bundle.missing(record)
         for sentence in lacking:
@@ -74,6 +74,4 @@ def signing_of(
         url = target.base_url if target else "the embedded reference"
         advice = "name an endpoint that speaks https."
         raise BadValueError("--sign", url, "without TLS nothing shows which server has answered", advice)
-    from kms_conformance.verification.keys import read_signer  # noqa: PLC0415 - only who signs pays for it
-
     return Signing(about, read_signer(key))

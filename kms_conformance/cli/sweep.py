@@ -13,8 +13,8 @@ import click
 
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.cli.table_options import click_option, named
-from kms_conformance.errors import BadValueError, ExitCode, MissingTargetError
-from kms_conformance.run.journal import Thing
+from kms_conformance.errors import BadValueError, ExitCode, MissingTargetError, PreflightRefusedError
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.option_table import RUN_OPTIONS
 from kms_conformance.run.options import Options
 from kms_conformance.run.session import Session
@@ -54,24 +54,24 @@ def command(
         )
     session = Session(Options(journal=journal, contracts=target.contracts), target)
     try:
-        session.check()
+        is_let_in = _is_let_in(session)
         for run in session.living():
             click.echo(f"run {run} is at work; what it has made stays.")
         things = session.left_behind()
-        known = {(thing.instance, thing.ref or thing.name) for thing in things}
-        if by_name:
+        journalled = {(entry.instance, entry.ref or entry.name) for entry in things}
+        if by_name and is_let_in:
             things += [
-                thing for thing in session.named_like_ours() if (thing.instance, thing.ref) not in known
+                entry for entry in session.named_like_ours() if (entry.instance, entry.ref) not in journalled
             ]
-        things = [thing for thing in things if thing.at <= time.time() - age]
+        things = [entry for entry in things if entry.at <= time.time() - age]
         _list(things)
         if not yes or dry_run or not things:
-            told = (
+            message = (
                 f"{len(things)} things left behind; --yes removes them."
                 if things
                 else "Nothing is left behind."
             )
-            click.echo(told)
+            click.echo(message)
             sys.exit(ExitCode.NOT_VERIFIED if things else ExitCode.CONFORMANT)
         trouble = session.put_right(things)
     finally:
@@ -82,11 +82,22 @@ def command(
     sys.exit(ExitCode.NOT_VERIFIED if trouble else ExitCode.CONFORMANT)
 
 
-def _list(things: Sequence[Thing]) -> None:
-    for thing in things:
-        since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(thing.at))
+def _is_let_in(session: Session) -> bool:
+    """Tell whether the endpoint lets us in; raise what its preflight raises where no dead run can be the reason."""
+    try:
+        session.check()
+    except PreflightRefusedError:
+        if not session.left_behind():
+            raise
+        return False
+    return True
+
+
+def _list(things: Sequence[JournalEntry]) -> None:
+    for entry in things:
+        since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(entry.at))
         click.echo(
-            f"{thing.kind:12}  {thing.name or thing.ref}  (instance {thing.instance}, run {thing.run}, {since} UTC)"
+            f"{entry.kind:12}  {entry.name or entry.ref}  (instance {entry.instance}, run {entry.run}, {since} UTC)"
         )
 
 

@@ -60,6 +60,6 @@ def _verified(path: Path, trusted: Collection[str]) -> Listed:
     signer = verified.key.keyid
     if trusted and signer not in trusted:
         raise BundleError(str(path), f"none of the given keys has signed it, but {signer[:16]}")
-    if verified.examination.wrong:
-        raise BundleError(str(path), verified.examination.wrong[0])
+    if verified.examination.problems:
+        raise BundleError(str(path), verified.examination.problems[0])
     return Listed(verified.own, signer, verified.record)

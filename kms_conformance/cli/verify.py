@@ -33,8 +33,8 @@ def command(bundle: Path, key: Path | None, challenge: str) -> None:
         click.echo(line)
     for note in examination.notes:
         click.echo(f"note: {note}")
-    for sentence in examination.wrong:
+    for sentence in examination.problems:
         click.echo(f"refused: {sentence}")
-    if not examination.wrong:
+    if not examination.problems:
         click.echo("verified: signature, digests, completeness, and every exchange judged again")
-    sys.exit(ExitCode.NOT_AS_RECORDED if examination.wrong else examination.exit_code)
+    sys.exit(ExitCode.NOT_AS_RECORDED if examination.problems else examination.exit_code)

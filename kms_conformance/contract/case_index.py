@@ -46,7 +46,7 @@ def listed_cases(contract: str) -> tuple[ListedCase, ...]:
 def not_among(collected: Collection[str], contracts: Iterable[str], *, without: Collection[str]) -> int:
     """Return how many cases of the contracts a pytest session has not collected; ``without`` names files it may not.
 
-    Who collects none of ours runs cases of his own, of which we know no number: 0.
+    A session without any of our cases runs other cases, whose number is unknown: 0.
     """
     functions = {case_id.partition("[")[0] for case_id in collected}
     skipped = {name.removesuffix(".py").removeprefix("test_") for name in without}
@@ -83,7 +83,7 @@ def _listed(name: str, contract: str) -> tuple[ListedCase, ...]:
 
 
 def _marks(function: Callable[..., Any]) -> Iterator[Any]:
-    """Give the marks of a case, and those of its parameters: one case may put a row to the test with each."""
+    """Yield the marks of a case and of its parameters: each parameter may cover a row."""
     for mark in getattr(function, "pytestmark", []):
         yield mark
         if mark.name == "parametrize":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources.abc import Traversable
@@ -16,125 +16,12 @@ from typing import Any
 import yaml
 
 from kms_conformance.contract.operations import Operation, operations_of
-from kms_conformance.contract.severity import Row, Verdict
+from kms_conformance.contract.refusals import HTTP_LAYER, BareRefusal, ReasonPlaces
+from kms_conformance.contract.rows import ReasonCode, Requirement, read_reason_code, read_requirement
+from kms_conformance.contract.severity import Row
 from kms_conformance.errors import ContractError
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.system import System, folder_of, system_of, systems
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonCode:
-    """One reason code of the catalogue: what an answer that carries it must look like.
-
-    ``patterns`` are regular expressions for the accepted texts where the texts have variable parts; ``subjects`` are
-    what ``errorMsg`` was seen to say beside the code.
-    """
-
-    code: str
-    statuses: tuple[int, ...]
-    messages: tuple[str, ...]
-    detail: bool
-    target: tuple[str, str] | None
-    sections: tuple[str, ...]
-    documented: bool
-    in_body: bool
-    evidence: str
-    source: str
-    provoke: str
-    answer: str
-    patterns: tuple[str, ...] = ()
-    subjects: tuple[str, ...] = ()
-    status_judged: bool = True
-    symptom: str = ""
-    cause: str = ""
-    resolution: str = ""
-
-    @property
-    def refusals(self) -> tuple[int, ...]:
-        """The statuses that a refusal may have; none where no source says, so that any error will do."""
-        return self.statuses if self.status_judged else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One promise. Field names as in ``schemas/requirements.schema.json``."""
-
-    id: str
-    section: str
-    text: str
-    level: str
-    evidence: str
-    title: str = ""
-    code: str | None = None
-    target: tuple[str, str] | None = None
-    excluded: str = ""
-    accepts: tuple[Mapping[str, Any], ...] = ()
-    editions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def severity(self) -> Verdict:
-        """What a deviation does to a case: level and evidence decide.
-
-        ``documented`` and ``observed`` promises fail when they are a MUST and warn otherwise; ``reported`` ones warn;
-        ``unspecified`` ones are recorded, which costs nothing.
-        """
-        if self.evidence in {"documented", "observed"}:
-            return Verdict.FAILED if self.level == "MUST" else Verdict.WARNED
-        return Verdict.WARNED if self.evidence == "reported" else Verdict.PASSED
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonPlaces:
-    """Where an answer says why it refuses, as dotted paths; ``""`` where it does not say that.
-
-    ``status`` repeats the HTTP status, ``target`` names what was wrong. ``summary`` is a text for people: it begins with
-    the status's phrase, and a refusal that has no code has its text there.
-    """
-
-    code: str = ""
-    text: str = ""
-    status: str = ""
-    target: str = ""
-    summary: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BareRefusal:
-    """Refusals that need no envelope, as nobody knows that the service itself gave them; all conditions must hold.
-
-    ``statuses``: the answer has one of these. ``raw``: the request had a form that no client library sends.
-    ``operation``: ``unknown`` where no operation has the request's method and path, ``absent`` also where the endpoint
-    may lack the operation, ``any``. ``named``: also where a case names the status that it expects.
-    """
-
-    statuses: frozenset[int]
-    raw: bool = False
-    operation: str = "any"
-    named: bool = False
-
-    def covers(self, status: int, operation: Operation | None, *, raw: bool) -> bool:
-        """Tell whether a refusal is one of these."""
-        if status not in self.statuses or (self.raw and not raw):
-            return False
-        unknown = operation is None
-        absent = operation is None or operation.hidden
-        return {"unknown": unknown, "absent": absent}.get(self.operation, True)
-
-
-# Statuses by which a web server or a gateway answers itself, before any service reads the request: no source shows an
-# envelope with them, and every stock web server has a page or a line of its own.
-_WEB_SERVER = frozenset({405, 406, 408, 411, 413, 414, 417, 421, 429, 431})
-_WEB_SERVER_FAULTS = frozenset({501, 505})
-HTTP_LAYER = (
-    BareRefusal(_WEB_SERVER),
-    BareRefusal(frozenset(range(400, 500)), raw=True),
-    BareRefusal(frozenset({404}), operation="absent"),
-    # A method or a coding that a web server does not know is its own affair; what an operation has is not.
-    BareRefusal(_WEB_SERVER_FAULTS, raw=True),
-    BareRefusal(_WEB_SERVER_FAULTS, operation="unknown"),
-)
-"""What holds for every endpoint that is reached by HTTP; a contract adds its own."""
-STATUSES_OF_HTTP = _WEB_SERVER | _WEB_SERVER_FAULTS
 
 
 @dataclass(frozen=True)
@@ -217,7 +104,7 @@ class Contract:
 
     @property
     def throttled(self) -> frozenset[str]:
-        """The reason codes of a rate limit, where it is told by code."""
+        """The reason codes of a rate limit, where the reason code tells it."""
         return frozenset(self.about.get("throttled", ()))
 
     @property
@@ -329,8 +216,8 @@ class Contract:
         apart; each has its value behind a ``#`` in its path (``/#CreateKey``).
         """
         selector = self._selector(headers or {}, body)
-        for known, pattern, operation in self._routes:
-            if known == method and pattern.search(path) and operation.selector in {"", selector}:
+        for route_method, pattern, operation in self._routes:
+            if route_method == method and pattern.search(path) and operation.selector in {"", selector}:
                 return operation.id
         return None
 
@@ -357,8 +244,8 @@ def load_contract(contract_id: str) -> Contract:
         return Contract(
             id=contract_id,
             about=about,
-            codes={code["code"]: _reason_code(code) for code in codes},
-            requirements={row["id"]: _requirement(row) for row in rows},
+            codes={code["code"]: read_reason_code(code) for code in codes},
+            requirements={row["id"]: read_requirement(row) for row in rows},
             sha256=_digest(contract_id),
         )
     except (KeyError, TypeError) as error:
@@ -378,48 +265,6 @@ def known_contracts() -> tuple[str, ...]:
 def contract_folder(contract_id: str) -> Traversable:
     """Return the folder that holds a contract's files."""
     return folder_of(system_of(contract_id).contract)
-
-
-def _reason_code(row: Mapping[str, Any]) -> ReasonCode:
-    target = row.get("target")
-    status = row["status"]
-    return ReasonCode(
-        code=row["code"],
-        statuses=tuple(status) if isinstance(status, list) else (status,),
-        messages=tuple(row.get("messages", ())),
-        detail=bool(row.get("detail")),
-        target=(target["type"], target["name"]) if target else None,
-        sections=tuple(row.get("sections", ())),
-        documented=bool(row.get("documented")),
-        in_body=row.get("in_body", True),
-        evidence=row.get("evidence", "documented"),
-        source=str(row.get("source", "")),
-        provoke=row.get("provoke", ""),
-        answer=row.get("answer", ""),
-        patterns=tuple(row.get("patterns", ())),
-        subjects=tuple(row.get("errorMsg", ())),
-        status_judged=row.get("status_judged", True),
-        symptom=row.get("symptom", ""),
-        cause=row.get("cause", ""),
-        resolution=row.get("resolution", ""),
-    )
-
-
-def _requirement(row: Mapping[str, Any]) -> Requirement:
-    target = row.get("target")
-    return Requirement(
-        id=row["id"],
-        section=row["section"],
-        text=row["text"],
-        level=row["level"],
-        evidence=row["evidence"],
-        title=row.get("title", ""),
-        code=row.get("code"),
-        target=(target["type"], target["name"]) if target else None,
-        excluded=row.get("excluded", ""),
-        accepts=tuple(row.get("accepts", ())),
-        editions=row.get("editions", {}),
-    )
 
 
 def _read(contract_id: str, name: str) -> Mapping[str, Any]:

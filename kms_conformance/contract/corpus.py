@@ -158,7 +158,7 @@ def _as_path(contract_id: str, name: str) -> Any:
 
 
 def _lines(data: bytes) -> Iterator[str]:
-    """Give the lines of compressed text without unpacking more than is asked for."""
+    """Yield the lines of compressed text without unpacking more than is read."""
     unpacker, rest = lzma.LZMADecompressor(), b""
     feed = data
     while not unpacker.eof:

@@ -1,4 +1,4 @@
-"""Which refusal somebody is looking at: a message as it was pasted, a code in a log, return and reason code of a module."""
+"""Which refusal a text shows: a pasted message, a code in a log, return and reason code of a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from kms_conformance.contract.messages import words
 from kms_conformance.contract.phrases import Entry, Kind, Phrase, PhraseMatch, Scanner, phrases
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode
+    from kms_conformance.contract.contract import Contract
+    from kms_conformance.contract.rows import ReasonCode
 
 _WORD = r"(?:[\s:=,/.-]|return|reason|code|rc)"
 _PAIR = re.compile(rf"{_WORD}*(\d+){_WORD}+(\d+){_WORD}*", re.IGNORECASE)
@@ -78,7 +79,7 @@ def pasted(contracts: Sequence[Contract], text: str) -> list[Recognised]:
 
 
 def in_log(contracts: Sequence[Contract], pieces: Iterable[tuple[int, str]]) -> Iterator[Refusal]:
-    """Find every known refusal in a log, in the order of its lines; keeps a few lines at a time.
+    """Yield every known refusal in a log, in the order of its lines; keeps a few lines at a time.
 
     ``pieces`` are numbered lines; a long line may come in several pieces with the same number.
     """
@@ -111,7 +112,7 @@ class _Log:
     codes: list[PhraseMatch] = field(default_factory=list)
 
     def settled(self, until: int | None) -> Iterator[Refusal]:
-        """Report what ends before a line (``None``: the end of the log)."""
+        """Yield the refusals that end before a line (``None``: the end of the log)."""
         if until is not None and not (self.waiting and self.waiting[0].last < until):
             return
         whole = _outermost(self.waiting)
@@ -144,7 +145,7 @@ def _each(codes: Iterable[PhraseMatch]) -> list[list[Recognised]]:
 
 
 def _belongs(match: PhraseMatch, sure: Iterable[PhraseMatch], texts: Iterable[PhraseMatch]) -> bool:
-    """Tell whether something surer near by already tells this refusal."""
+    """Tell whether a surer match near by already names this refusal."""
     if match.kind is Kind.CODE:
         return False
     for code in sure:

@@ -1,4 +1,4 @@
-"""When two message texts say the same.
+"""When two message texts count as the same.
 
 The source pages print one message in several spellings: quoted with back-ticks, apostrophes or quotation marks or
 not at all; with a colon, a period or a comma at the same place; with and without a final period. All of these are
@@ -30,7 +30,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def normalise(text: str) -> str:
-    """Return the text without what the pages leave free: case, quotes, the kind of stop, the final period."""
+    """Return the text without the differences that the pages leave open: case, quotes, the kind of stop, the final period."""
     bare = text.translate(_QUOTES).strip().rstrip(".:;,").casefold()
     return _SPACE.sub(" ", _BREAK.sub(" :", bare))
 

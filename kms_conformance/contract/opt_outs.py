@@ -1,4 +1,4 @@
-"""Which cases opt out of the views of ``views.yaml``, and why: what the suite does not ask in another way, and says so."""
+"""Which cases opt out of the views of ``views.yaml``, and why: which cases the suite does not run in another form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kms_conformance.contract.contract import contract_file, known_contracts
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """Cases that a view does not suit, as a pattern of ids without the contract's name, and why."""
+    """Cases that do not run under a view, as a pattern of ids without the contract's name, and why."""
 
     cases: str
     why: str

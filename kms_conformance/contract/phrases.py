@@ -1,4 +1,4 @@
-"""What the contracts' refusals are called wherever people meet them: codes, message texts, headings, ``errorMsg``.
+"""The texts by which people meet refusals: codes, message texts, headings, ``errorMsg``.
 
 A phrase is a sequence of words, so that quotes, stops, line breaks and frames around or within it do not matter.
 """
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from kms_conformance.contract.messages import Word, words
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+    from kms_conformance.contract.contract import Contract
+    from kms_conformance.contract.rows import ReasonCode, Requirement
 
 LONGEST_GAP = 16
 """A placeholder of a message stands for this many words at most."""
@@ -84,7 +85,7 @@ class PhraseMatch:
 
 @dataclass
 class LineMatches:
-    """What a line adds: phrases that end in it, and the statuses that it names."""
+    """The matches of a line: phrases that end in it, and the statuses that it names."""
 
     found: list[PhraseMatch] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
@@ -111,7 +112,7 @@ def phrases(contracts: Iterable[Contract]) -> tuple[Phrase, ...]:
 def _texts(contract: Contract, entries: dict[str, Entry]) -> Iterator[tuple[Kind, str, list[Entry], str]]:
     for code, entry in entries.items():
         reason = contract.codes[code]
-        # An ordinary word says nothing: a code has an underscore, a number or a capital letter within it.
+        # An ordinary word names no code: a code has an underscore, a number or a capital letter within it.
         # A name that no answer carries is ours or the page's: elsewhere the same word in small letters means other things.
         if re.search(r"_|[a-z]\d|\d[a-z]|(?-i:[a-z][A-Z])", code, re.IGNORECASE):
             yield Kind.CODE, code, [entry], "" if reason.in_body else code
@@ -206,10 +207,10 @@ class Scanner:
                 wanted.pop()
                 gap = LONGEST_GAP
                 continue
-            size = next((at for at, known in enumerate(reversed(wanted)) if known is None), len(wanted))
+            size = next((at for at, literal in enumerate(reversed(wanted)) if literal is None), len(wanted))
             part, wanted = wanted[-size:], wanted[:-size]
             for end in range(place - bool(gap), max(place - gap, size) - 1, -1):
-                if [known.text for known in self._window[end - size : end]] == part:
+                if [word.text for word in self._window[end - size : end]] == part:
                     place = end - size
                     break
             else:
@@ -246,7 +247,7 @@ class Scanner:
             return [number] if _FIRST_ERROR <= number <= _LAST_ERROR and before in _SAYS_STATUS else []
         for size in _PHRASE_SIZES:
             tail = self._window[-size:]
-            status = _PHRASES.get(" ".join(known.text for known in tail))
+            status = _PHRASES.get(" ".join(one.text for one in tail))
             if status is not None and word.closes and (tail[0].opens or before == str(status)):
                 return [status]
         return []

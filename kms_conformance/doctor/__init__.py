@@ -1,1 +1,1 @@
-"""What stands in the way of a run, told before it: symptom, cause and resolution of each finding."""
+"""What would stop a run, reported before it starts: symptom, cause and resolution of each finding."""

@@ -45,7 +45,7 @@ class _Place:
 
 
 def diagnose(url: str, seconds: float, settings: ConnectionSettings = DIRECT) -> Finding | None:
-    """Return why nobody answers at an address, ``None`` where a connection comes about; nothing is sent but its opening."""
+    """Return why nobody answers at an address, ``None`` where a connection can be opened; nothing else is sent."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     port = parts.port or (443 if tls else 80)

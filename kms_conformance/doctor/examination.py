@@ -17,7 +17,7 @@ from kms_conformance.doctor.surroundings import (
     of_rights,
     of_settings,
 )
-from kms_conformance.errors import SuiteError, TokenRefusedError, UnreachableError
+from kms_conformance.errors import PreflightRefusedError, SuiteError, TokenRefusedError, UnreachableError
 from kms_conformance.run.context import Context
 from kms_conformance.run.plan import Plan
 from kms_conformance.run.preflight import first_request
@@ -30,15 +30,20 @@ _LONGEST = 2.0
 
 
 def examine(
-    session: Session, *, thoroughly: bool = False, plan: Callable[[], Plan] | None = None, profile: str = ""
+    session: Session,
+    *,
+    thoroughly: bool = False,
+    mends: bool = False,
+    plan: Callable[[], Plan] | None = None,
+    profile: str = "",
 ) -> list[Finding]:
     """Return what is found, in the order in which it is looked for; the last one is the problem that ends the search.
 
-    ``thoroughly`` asks more than a run needs to know: about rights that are too many, and limits. ``plan`` says what a
-    run would do.
+    ``thoroughly`` asks more than a run needs to know: about rights that are too many, and limits. ``mends`` first puts
+    back what a dead run has left where that keeps us out. ``plan`` says what a run would do.
     """
     findings: list[Finding] = []
-    for finding in _steps(session, thoroughly=thoroughly, plan=plan, profile=profile):
+    for finding in _steps(session, thoroughly=thoroughly, mends=mends, plan=plan, profile=profile):
         findings.append(finding)
         if finding.level is Level.PROBLEM:
             break
@@ -47,7 +52,7 @@ def examine(
 
 def demand_readiness(session: Session) -> list[Finding]:
     """Return what a run should know beforehand; raise :class:`DiagnosedError` where it cannot be made."""
-    findings = examine(session)
+    findings = examine(session, mends=True)
     for finding in findings:
         if finding.level is Level.PROBLEM:
             raise DiagnosedError(finding)
@@ -55,7 +60,7 @@ def demand_readiness(session: Session) -> list[Finding]:
 
 
 def _steps(
-    session: Session, *, thoroughly: bool, plan: Callable[[], Plan] | None, profile: str
+    session: Session, *, thoroughly: bool, mends: bool, plan: Callable[[], Plan] | None, profile: str
 ) -> Iterator[Finding]:
     target = session.target
     if target.embedded:
@@ -64,8 +69,10 @@ def _steps(
     if thoroughly:
         yield from _first_answers(session)
     try:
-        firsts = session.check()
+        firsts = session.check(mends=mends)
     except SuiteError as error:
+        if thoroughly and isinstance(error, PreflightRefusedError):
+            yield from of_remains(session.left_behind())  # they may be what keeps us out
         yield _cause(error, session)
         return
     for contract_id, first in firsts.items():

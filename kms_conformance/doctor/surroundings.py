@@ -13,7 +13,7 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.outputs.text import duration_text, plural, rfc3339
 from kms_conformance.run.context import Context
 from kms_conformance.run.identities import refusals, rights_of
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.plan import Plan
 from kms_conformance.target.target import FULL, Target
 
@@ -129,14 +129,14 @@ def of_settings(context: Context) -> Iterator[Finding]:
         )
 
 
-def of_remains(things: Sequence[Thing]) -> Iterator[Finding]:
+def of_remains(things: Sequence[JournalEntry]) -> Iterator[Finding]:
     """Yield what dead runs have left on the target."""
     if things:
-        oldest = min(thing.at for thing in things)
+        oldest = min(entry.at for entry in things)
         yield Finding(
             "left-behind",
             Level.WARNING,
-            f"{plural(len(things), 'thing')} of earlier runs may still be there, the oldest of {rfc3339(oldest)}",
+            f"{plural(len(things), 'entry')} of earlier runs may still be there, the oldest of {rfc3339(oldest)}",
             "a run was killed, or its clean-up was refused",
             "`kms-conformance sweep` lists them, `sweep --yes` removes them; a run does so at its start",
         )

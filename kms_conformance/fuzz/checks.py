@@ -1,4 +1,4 @@
-"""What is asked of every answer to a fuzzed request: the wire rules, and a few rows of section ``api-fuzz``.
+"""The rules for every answer to a fuzzed request: the wire rules, and a few rows of section ``api-fuzz``.
 
 Pure. The rows say what must hold whatever was sent; a contract without them is judged by the wire rules alone.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from kms_conformance.contract.contract import STATUSES_OF_HTTP
+from kms_conformance.contract.refusals import STATUSES_OF_HTTP
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange, Received
 from kms_conformance.judging.every_exchange import respelled, wire_findings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SLOW = 5.0
 """Seconds that an answer may take."""
-# What a server, or a gateway before it, may say of any request: about its form, not about the operation.
+# Codes that a server, or a gateway in front of it, may give any request: they concern its form, not the operation.
 _OF_FORM = frozenset({400, 401, 403, 404, 415, 422}) | STATUSES_OF_HTTP
 _QUIET = frozenset({"HEAD", "OPTIONS", "TRACE"})
 _VARIES = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?")
@@ -50,7 +50,7 @@ def fuzz_findings(exchange: Exchange, contract: Contract, schemas: Schemas) -> l
 
 
 def cause_of(finding: Finding) -> str:
-    """Return what came instead, without what differs from time to time: equal causes are one finding."""
+    """Return the actual answer without the parts that vary: equal causes are one finding."""
     words = finding.got.split(" ", 1)
     kept = words[0] if words[0].isdigit() and len(words[0]) == 3 else _VARIES.sub("#", words[0])  # noqa: PLR2004 - a status
     return " ".join([kept, *(_VARIES.sub("#", word) for word in words[1:])])

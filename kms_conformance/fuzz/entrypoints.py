@@ -44,7 +44,7 @@ def fuzz_operation(case: CaseRun, operation: str, kind: str) -> None:
 
 
 def walk(case: CaseRun, kind: str) -> None:
-    """Walk through the life of things of a kind, and hold every answer against the system's model."""
+    """Walk through the life of things of a kind, and compare every answer with the system's model."""
     demand_fuzzing(case)
     module, _, name = str(case.context.contract.about["fuzz"]["walks"]).partition(":")
     getattr(import_module(module), name)(case).run(kind)

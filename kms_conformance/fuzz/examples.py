@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypothesis.database import DirectoryBasedExampleDatabase
 
@@ -22,12 +22,11 @@ def example_database(place: str) -> ExampleDatabase | None:
     if not place.startswith(("redis://", "rediss://")):
         return DirectoryBasedExampleDatabase(place)
     try:
-        import redis  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - an optional package
-        from hypothesis.extra.redis import RedisExampleDatabase  # noqa: PLC0415 - same
+        # Hypothesis's module imports the client of Redis, which is an optional package.
+        from hypothesis.extra import redis  # noqa: PLC0415
     except ImportError:
         hint = "install it: python -m pip install redis."
         raise BadValueError(
             "--example-database", place.partition("@")[2] or place, "the package redis is not installed", hint
         ) from None
-    server: Any = redis.Redis.from_url(place)
-    return RedisExampleDatabase(server)
+    return redis.RedisExampleDatabase(redis.Redis.from_url(place))  # type: ignore[attr-defined]  # its own import

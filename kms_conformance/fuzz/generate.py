@@ -1,4 +1,4 @@
-"""Making a corpus: Schemathesis generates, the system's recipe puts placeholders in.
+"""Makes a corpus: Schemathesis generates, the system's recipe inserts placeholders.
 
 Schemathesis is bound to one processor (some hundred requests a second), so this is done once, and the file is shipped.
 The same seed, size and versions of Schemathesis and Hypothesis give the same bytes.
@@ -120,14 +120,14 @@ def _in_order(made: Mapping[str, list[Entry]], size: int) -> tuple[list[Entry], 
 
 def schema_of(contract_id: str) -> Any:
     """Return a contract's OpenAPI document as Schemathesis's schema."""
-    # A configuration of our own: the user's schemathesis.toml has no say, and nothing is learnt from earlier runs.
+    # A configuration of our own: the user's schemathesis.toml is ignored, and so are earlier runs.
     config = SchemathesisConfig.from_dict({"cache": {"enabled": False}})
     with as_file(contract_folder(contract_id)) as folder:
         return schemathesis.openapi.from_path(str(folder / "openapi.yaml"), config=config)
 
 
 def schemathesis_operations(contract_id: str) -> Iterator[tuple[str, Any]]:
-    """Give the operations of a contract, by id, as Schemathesis knows them."""
+    """Yield the operations of a contract, by id, as Schemathesis knows them."""
     for result in schema_of(contract_id).get_all_operations():
         operation = result.ok()
         yield operation.definition.raw["operationId"], operation
@@ -136,7 +136,7 @@ def schemathesis_operations(contract_id: str) -> Iterator[tuple[str, Any]]:
 def _entries(  # noqa: PLR0917 - what the corpus is about, from the whole to the part
     name: str, operation: Any, contract: Contract, recipe: Recipe, seed: int, wanted: int
 ) -> Iterator[Entry]:
-    """Give distinct requests of one operation: boundary cases first, then valid, invalid and twisted ones in turn."""
+    """Yield distinct requests of one operation: boundary cases first, then valid, invalid and twisted ones in turn."""
     described = contract.operations[name]
     seen: set[str] = set()
     number = 0
@@ -299,7 +299,7 @@ def _text(value: Any) -> str:
 
 
 def _sendable(name: str, value: str) -> bool:
-    """Tell whether HTTP/1.1 carries a header; what it cannot carry is the business of the raw probes."""
+    """Tell whether HTTP/1.1 carries a header; the raw probes send what it cannot carry."""
     token = (
         name.isascii() and name.isprintable() and name != "" and not set('"(),/:;<=>?@[\\]{} ') & set(name)
     )

@@ -38,7 +38,7 @@ _FAILED = 80
 
 
 class _Stop(KeyboardInterrupt):
-    """The time is up, or nobody answers; Hypothesis lets this through at once."""
+    """The time is up, or nobody answers; Hypothesis does not catch this."""
 
 
 class LiveFuzz:

@@ -55,7 +55,7 @@ _MARK = "\ue002here\ue002"
 
 
 def twisted(body: Any, rng: random.Random) -> str:
-    """Return a body as JSON text in which one thing is wrong in a nasty way."""
+    """Return a body as JSON text with one value or member that careless code handles wrongly."""
     places = list(_places(body))
     way = rng.random()
     if way < 0.7 or not isinstance(body, dict):  # noqa: PLR2004 - seven in ten

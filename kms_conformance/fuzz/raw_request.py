@@ -28,7 +28,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
 ) -> tuple[Answer, int]:
     """Send a request as it is given and return the first answer and how many came.
 
-    More than one is a finding of the case's first row: something in the request was taken for another one. ``target`` and ``headers`` leave as they are; ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.
+    More than one is a finding of the case's first row: the server has read a second request out of the first. ``target`` and ``headers`` leave as they are; ``{host}``, ``{token}`` and ``{instance}`` in a header are filled.
     Raises :class:`NotTested` for targets that are neither loopback nor allow it.
     """
     case: CaseRun = system.case
@@ -79,6 +79,6 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
             )
         )
     if answers.count:
-        # To cut the line is a lawful answer to a request that is no HTTP; what is said must keep the rules.
+        # Closing the connection is a lawful answer to a request that is no HTTP; an answer must keep the rules.
         case.findings += wire_findings(exchange, case.context.contract, case.context.schemas)
     return Answer(case, reply if answers.count else None, exchange), answers.count

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kms_conformance.run.case import CaseRun
 
 MOST_FINDINGS = 40
-"""Findings that one case reports; what goes beyond is counted."""
+"""Findings that one case reports; further ones are counted."""
 _TRIES, _ALL_TRIES = 40, 400
 
 
@@ -153,7 +153,7 @@ class Replay:
         return not self.tally.stopped
 
     def _sort(self, request: FilledRequest, result: SendResult) -> None:
-        """Take in an answer and keep what is wrong with it."""
+        """Judge an answer and keep its findings."""
         for key, finding in self._take(request, result).items():
             earlier = self.tally.found.get(key)
             if earlier is None:

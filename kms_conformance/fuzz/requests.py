@@ -95,7 +95,7 @@ class CaseFuzzer:
     def filled(
         self, entry: Entry, path: str, query: str, headers: dict[str, str], content: bytes | None
     ) -> FilledRequest:
-        """Return a request of filled parts, with the token of whoever sends it."""
+        """Return a request of filled parts, with the token of the identity that sends it."""
         self._numbers += 1
         contract = self.context.contract
         identity = self.fixtures.identity(entry)

@@ -56,7 +56,7 @@ def _smaller(fuzzer: CaseFuzzer, request: FilledRequest) -> Iterator[FilledReque
 
 
 def _bodies(body: Any) -> Iterator[Any]:
-    """Give versions of a document with one member or entry less, the largest pieces first."""
+    """Yield versions of a document with one member or entry less, the largest pieces first."""
     for place in sorted(_places(body), key=len):
         changed = copy.deepcopy(body)
         holder = changed

@@ -84,7 +84,7 @@ class Walker(Generic[Walk]):
                     raise _Stop
                 self.walk = walker._begin()
                 self.taken = 0
-                self.wrong = False
+                self.failed = False
 
             @rule(step=hypothesis.strategies.sampled_from(self._steps), number=numbers, blind=blind)  # type: ignore[misc, unused-ignore]  # Hypothesis's decorators are untyped
             def go(self, step: str, number: int, *, blind: bool) -> None:
@@ -96,12 +96,12 @@ class Walker(Generic[Walk]):
                 try:
                     self.walk.step(step)
                 except DisallowedAnswerError as failure:
-                    self.wrong = True
+                    self.failed = True
                     walker._note(self.walk, self.taken, failure)
                     raise
 
             def teardown(self) -> None:
-                walker._end(self.walk, wrong=self.wrong)
+                walker._end(self.walk, failed=self.failed)
 
         test: Any = hypothesis.seed(
             int.from_bytes(sha256(f"{options.seed} {label}".encode()).digest()[:6], "big")
@@ -140,23 +140,23 @@ class Walker(Generic[Walk]):
                 tries -= 1
                 if tries < 0:
                     break
-                if self._goes_wrong(taken[:place] + taken[place + 1 :]):
+                if self._fails(taken[:place] + taken[place + 1 :]):
                     going = True
                     break
         return self._shortest
 
-    def _goes_wrong(self, steps: Sequence[str]) -> bool:
+    def _fails(self, steps: Sequence[str]) -> bool:
         walk = self._begin()
-        wrong = False
+        failed = False
         try:
             for step in steps:
                 self.steps += 1
                 walk.step(step)
         except DisallowedAnswerError as failure:
-            wrong = len(walk.taken) < self._length
+            failed = len(walk.taken) < self._length
             self._note(walk, len(walk.taken), failure)
-        self._end(walk, wrong=wrong)
-        return wrong
+        self._end(walk, failed=failed)
+        return failed
 
     def _note(self, walk: Walk, length: int, failure: DisallowedAnswerError) -> None:
         if length < self._length:
@@ -164,7 +164,7 @@ class Walker(Generic[Walk]):
                 self._shortest[0].close()
             self._shortest, self._length = (walk, failure), length
 
-    def _end(self, walk: Walk, *, wrong: bool) -> None:
+    def _end(self, walk: Walk, *, failed: bool) -> None:
         walk.end()
-        if not wrong or self._shortest is None or self._shortest[0] is not walk:
+        if not failed or self._shortest is None or self._shortest[0] is not walk:
             walk.close()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from kms_conformance.contract.contract import HTTP_LAYER, BareRefusal
+from kms_conformance.contract.refusals import HTTP_LAYER, BareRefusal
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kms_conformance.contract.contract import Contract
     from kms_conformance.judging.judge import Schemas
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
@@ -348,7 +349,7 @@ def _without(body: JSON, path: list[str]) -> JSON:
 
 
 def _text(document: JSON) -> str:
-    return json.dumps(document, ensure_ascii=False)
+    return _encode(document)
 
 
 _RULES: tuple[Callable[[Exchange, Received, Contract, Schemas], Iterator[Complaint]], ...] = (

@@ -23,7 +23,7 @@ class Outcome:
     ``errorMsg`` alone). ``messages`` are accepted texts (none: any); with ``detail`` more may follow each.
     ``target`` is ``(type, name)`` where the reason must name what was wrong. ``schema`` names a file of ``schemas/``.
     No statuses: any error. ``code_at``, ``text_at``, ``target_at`` and ``summary_at`` are the dotted paths of what the answer
-    must say (see :class:`kms_conformance.contract.contract.ReasonPlaces`); ``patterns`` are regular expressions of which one must be found in the text.
+    must say (see :class:`kms_conformance.contract.refusals.ReasonPlaces`); ``patterns`` are regular expressions of which one must be found in the text.
     """
 
     statuses: tuple[int, ...]

@@ -127,7 +127,7 @@ def _text_mismatch(outcome: Outcome, answer: Received) -> str | None:
         return f"{answered} without {name}"
     if outcome.patterns:
         return None if _found(outcome.patterns, text) else f"{answer.status} with {name} = {text!r}"
-    if any(says(text, known, detail=outcome.detail) for known in outcome.messages):
+    if any(says(text, message, detail=outcome.detail) for message in outcome.messages):
         return None
     return f"{answered} with {name} {text!r}, documented is {outcome.messages[0]!r}"
 

@@ -19,8 +19,8 @@ def selects(values: object, wanted: Sequence[Any]) -> bool:
     of, are, ordered = wanted
     if not isinstance(values, list):
         return not are and not isinstance(values, dict | str)
-    known = set(of)
-    selected = [value for value in values if isinstance(value, str) and value in known]
+    ours = set(of)
+    selected = [value for value in values if isinstance(value, str) and value in ours]
     return selected == list(are) if ordered else Counter(selected) == Counter(are)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from kms_conformance.contract.contract import Contract, ReasonCode, Requirement
+from kms_conformance.contract.contract import Contract
+from kms_conformance.contract.rows import ReasonCode, Requirement
 from kms_conformance.judging.expectation import Outcome
 
 _ANY_SUCCESS = (200, 201, 202, 204)

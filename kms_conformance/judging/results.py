@@ -24,12 +24,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What became of one case.
+    """The result of one case.
 
     ``checks`` counts the expectations that were judged; ``exchanges`` and ``expectations`` are the evidence.
     ``clock_ahead`` is how many seconds the instance's clock was ahead of ours when the case began, as far as the case has
     asked for the time.
-    ``file`` and ``line`` (from 1) are where the case is written. ``judged`` names the covered rows that some answer was held against. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
+    ``file`` and ``line`` (from 1) are where the case is written. ``judged`` names the covered rows by which some answer was judged. ``missing`` says, for a case that was not tested, what to add to the target to get it run.
     """
 
     id: str
@@ -84,6 +84,6 @@ class KnownDeviation:
     deviations: tuple[str, ...] = ()
 
     @property
-    def wrong(self) -> bool:
+    def breaks_run(self) -> bool:
         """Whether the entry itself breaks the run."""
         return self.state not in {"used", "not-tested"}

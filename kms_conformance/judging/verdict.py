@@ -88,7 +88,7 @@ class Run:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the shell is told."""
+        """The exit code for the shell."""
         match self.verdict:
             case RunVerdict.CONFORMANT:
                 return ExitCode.CONFORMANT
@@ -103,7 +103,7 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
     """Give each row its verdict: the worst that a case of its contract gives it.
 
     A finding that names a row gives it the finding's severity, whichever case it comes from. A case that covers a row
-    gives it ``passed`` where some answer was held against the row, ``inconclusive`` where another finding stopped the
+    gives it ``passed`` where some answer was judged by the row, ``inconclusive`` where another finding stopped the
     case before, else the case's own verdict. A row that holds for every exchange (a wire rule) passes in each case that
     exchanged anything, unless a finding names it. Two contracts may have rows of one id.
     """
@@ -121,14 +121,14 @@ def judge_rows(rows: Sequence[Row], cases: Sequence[CaseResult]) -> tuple[RowRes
         for row_id, verdict in given.items():
             if (case.contract, row_id) in touching:
                 touching[case.contract, row_id][case.id] = verdict
-    known = {(case.contract, case.id): case for case in cases}
+    cases_by_id = {(case.contract, case.id): case for case in cases}
     results = []
     for row in rows:
         given, why = touching[row.contract, row.id], ""
         verdict = worst(given.values())
         if verdict is Verdict.INCONCLUSIVE:
-            first = next(case_id for case_id, told in given.items() if told is verdict)
-            why = why_inconclusive(known[row.contract, first])
+            first = next(case_id for case_id, case_verdict in given.items() if case_verdict is verdict)
+            why = why_inconclusive(cases_by_id[row.contract, first])
         results.append(RowResult(row=row, verdict=verdict, cases=tuple(given), why=why))
     return tuple(results)
 
@@ -158,7 +158,7 @@ def run_verdict(run: Run) -> RunVerdict:
     checked = any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases)
     run = replace(run, cases=tuple(_settled(case) if case.id in run.accepted else case for case in run.cases))
     if any(case.verdict is Verdict.FAILED for case in run.cases) or any(
-        entry.wrong for entry in run.baseline
+        entry.breaks_run for entry in run.baseline
     ):
         return RunVerdict.NON_CONFORMANT
     if run.incomplete or run.trouble:
@@ -235,9 +235,9 @@ def counts_of(run: Run) -> list[tuple[str, int]]:
 
 def baseline_text(run: Run) -> str:
     """Return in a few words how many failures the baseline accepts and how many of its entries are wrong."""
-    wrong = sum(entry.wrong for entry in run.baseline)
+    broken_entries = sum(entry.breaks_run for entry in run.baseline)
     text = f"{len(run.accepted)} failed accepted by the baseline"
-    return text + (f", {wrong} of its {len(run.baseline)} entries wrong" if wrong else "")
+    return text + (f", {broken_entries} of its {len(run.baseline)} entries wrong" if broken_entries else "")
 
 
 def monotony(run: Run) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Member
 from kms_conformance.laws.expected import OK, ExpectedAnswer, entries_of, same
-from kms_conformance.laws.snapshot import ObservedValue, Snapshot, Thing, flat
+from kms_conformance.laws.snapshot import ObservedResource, ObservedValue, Snapshot, flat
 
 _NUMBER = "#"
 
@@ -40,9 +40,9 @@ class Agreements:
                         yield from self._apart(members, two, thing, other)
 
     def _apart(
-        self, members: Sequence[Member], observed: ObservedValue, *things: Thing
+        self, members: Sequence[Member], observed: ObservedValue, *things: ObservedResource
     ) -> Iterator[tuple[ExpectedAnswer, ObservedValue, float]]:
-        """Give what holds at once, then what holds after the time that a change may take to show."""
+        """Yield what holds at once, then what holds after the time that a change may take to show."""
         late = {
             f"{observed.at}.{entry['member']}": float(entry["seconds"])
             for thing in things
@@ -63,14 +63,14 @@ class Agreements:
         return next(number for number, read in enumerate(reads) if read["operation"] == wanted)
 
     @staticmethod
-    def _others(thing: Thing, right: Mapping[str, Any], seen: Snapshot) -> list[Thing]:
+    def _others(thing: ObservedResource, right: Mapping[str, Any], seen: Snapshot) -> list[ObservedResource]:
         of_kind = dict.fromkeys(other for other, _ in seen if other.resource == right["resource"])
         if thing.resource == right["resource"]:
             return [thing]
         return [other for other in of_kind if not thing.owners or other.owners & thing.owners]
 
     @staticmethod
-    def _holds(when: Mapping[str, Any], thing: Thing, seen: Snapshot) -> bool:
+    def _holds(when: Mapping[str, Any], thing: ObservedResource, seen: Snapshot) -> bool:
         """Tell whether the thing, or the one that it belongs to, has the members that an agreement asks for."""
         for (other, number), observed in seen.items():
             if number == 0 and (other == thing or (other.owners and other.owners == thing.owners)):

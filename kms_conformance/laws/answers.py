@@ -1,6 +1,6 @@
-"""What an operation answers is what it has done: its own answer shows a thing as it is from then on.
+"""An operation's own answer shows the thing as the operation has left it.
 
-``answer`` of an operation in ``effects.yaml`` says where the thing stands in the answer. Nothing is asked for it: members that
+``answer`` of an operation in ``effects.yaml`` says where the thing stands in the answer. It needs no further request: members that
 the answer leaves out are not missed, and those that may show a change late are not looked at.
 """
 
@@ -16,7 +16,7 @@ from kms_conformance.laws.expected import OK, ExpectedAnswer, KnownFacts, of_obj
 from kms_conformance.laws.snapshot import ObservedValue, flat
 
 
-def told(done: CompletedOperation) -> ObservedValue | None:
+def shown_in_answer(done: CompletedOperation) -> ObservedValue | None:
     """Return the thing in the answer of an operation, ``None`` where the answer shows none."""
     about = done.entry.get("answer")
     received = done.answer.exchange.answer

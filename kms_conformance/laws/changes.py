@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.snapshot import Thing, flat
+from kms_conformance.laws.snapshot import ObservedResource, flat
 
 if TYPE_CHECKING:
-    from kms_conformance.laws.asking import Ask
+    from kms_conformance.laws.request import OperationRequest
     from kms_conformance.run.answer import Answer
 
 _PRESENT = "$present"
@@ -31,20 +31,21 @@ class Change:
     entry: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""
     having: str = ""
+    until: Any = MISSING
 
     def covers(self, member: str) -> bool:
-        """Tell whether the change speaks of a member: of itself, or of one above it."""
+        """Tell whether the change concerns a member: the member itself or one that holds it."""
         return member == self.member or member.startswith(f"{self.member}.")
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedOperation:
-    """An operation that has succeeded: its request, its answer, when, and what it found.
+    """An operation that has succeeded: its request, its answer, its time, and what its request addressed.
 
-    ``found`` are the members of the addressed thing before, ``marks`` what data call ``$subject.NAME``.
+    ``found`` holds the members of the addressed thing before it, ``marks`` the values of ``$subject.NAME``.
     """
 
-    ask: Ask
+    request: OperationRequest
     answer: Answer
     entry: Mapping[str, Any]
     ended: datetime
@@ -61,18 +62,18 @@ class CompletedOperation:
     @property
     def addressed(self) -> frozenset[str]:
         """The values in the request's path."""
-        return frozenset(str(value) for value in self.ask.path.values())
+        return frozenset(str(value) for value in self.request.path.values())
 
     def value(self, text: Any) -> Any:
-        """Return what a $-value stands for, :data:`MISSING` where it leads nowhere; other data as they are."""
+        """Return the value that a $-expression names, :data:`MISSING` where there is none; other data unchanged."""
         if not (isinstance(text, str) and text.startswith("$")):
             return text
         head, _, rest = text[1:].partition("/")
         kind, _, name = head.partition(".")
         source: dict[str, Callable[[], Any]] = {
-            "path": lambda: self.ask.path.get(name, MISSING),
-            "query": lambda: self.ask.query.get(name, MISSING),
-            "header": lambda: self.ask.headers.get(name, MISSING),
+            "path": lambda: self.request.path.get(name, MISSING),
+            "query": lambda: self.request.query.get(name, MISSING),
+            "header": lambda: self.request.headers.get(name, MISSING),
             "subject": lambda: self.marks.get(name, MISSING),
             "body": lambda: self._picked(self.answer.exchange.sent.body, rest),
             "answer": lambda: self._picked(
@@ -96,8 +97,10 @@ class CompletedOperation:
             for name, wanted in when.items()
         )
 
-    def of(self, thing: Thing, members: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[Change]:
-        """Give the changes that hold for a thing, which has these members."""
+    def of(
+        self, thing: ObservedResource, members: Mapping[str, Any], resources: Mapping[str, Any]
+    ) -> Iterator[Change]:
+        """Yield the changes that hold for a thing, which has these members."""
         is_list = resources[thing.resource]["kind"] == "list"
         shown = resources[thing.resource].get("shows")
         for data in self.changes:
@@ -108,6 +111,8 @@ class CompletedOperation:
             if not self.holds(data.get("when", {}), own):
                 continue
             value = self.value(data["value"]) if "value" in data else None
+            if data["how"] == "caller":
+                value = self.request.identity
             named = self._named(which, thing, is_list=is_list, member=data.get("member"))
             if value is MISSING or named is None:
                 continue
@@ -116,10 +121,17 @@ class CompletedOperation:
             }
             member = data.get("member", "").replace("/", ".")
             yield Change(
-                data["how"], member, value, named, entry, data.get("place", ""), data.get("having", "")
+                data["how"],
+                member,
+                value,
+                named,
+                entry,
+                data.get("place", ""),
+                data.get("having", ""),
+                self.value(data["until"]) if "until" in data else MISSING,
             )
 
-    def _named(self, which: str, thing: Thing, *, is_list: bool, member: str | None) -> str | None:
+    def _named(self, which: str, thing: ObservedResource, *, is_list: bool, member: str | None) -> str | None:
         """Return which entry of a thing is meant (``""`` the thing itself, or any), ``None`` where it is another thing."""
         if which == "every":
             return ""

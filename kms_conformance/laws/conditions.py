@@ -1,4 +1,4 @@
-"""Which entries a condition selects: the law's own filter, against which the system's is held.
+"""Which entries a condition selects: the law's own filter, with which the system's filter is compared.
 
 A condition is ``{member: value}``: a list means one of its values, an object operators, anything else equality. Operators are
 ``lt``, ``lte``, ``gt``, ``gte``, ``none`` (not there), ``has`` and ``is`` (part of the text, the whole text, in any case; of a list: of one

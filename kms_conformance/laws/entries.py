@@ -10,14 +10,14 @@ from typing import Any
 from kms_conformance.contract.contract import contract_file
 
 EFFECTS, EFFECT_CASES = "effects", "effect-cases"
-"""The law whose entries are of operations, and the file that holds what it is tried on."""
+"""The law with an entry for each operation, and the file with its cases."""
 _LATE = 1_300.0
-"""Seconds that a case of the law of effects may wait besides, for what shows late."""
+"""Extra seconds that a case of the law of effects may wait for changes that show late."""
 
 
 @dataclass(frozen=True, slots=True)
 class LawCase:
-    """One case of a law: its id, the rows it covers, what its target must give, how long it waits, what it changes."""
+    """One case of a law: its id, the rows it covers, what its target must have, how long it waits, what it changes."""
 
     id: str
     rows: tuple[str, ...]
@@ -87,7 +87,7 @@ def _case(data: Mapping[str, Any]) -> LawCase:
 
 
 def _rows(data: Any) -> Iterator[str]:
-    """Give every row that a piece of data names, wherever it stands."""
+    """Yield every row that a piece of data names, at any depth."""
     if isinstance(data, dict):
         if isinstance(data.get("row"), str):
             yield data["row"]

@@ -18,7 +18,7 @@ class _Law(Protocol):
     """One case of a law, its subjects made."""
 
     def run(self) -> None:
-        """Ask every question of the case."""
+        """Send every request of the case and judge the answers."""
 
 
 LAWS: Mapping[str, Callable[[Any, LawCase], _Law]] = {

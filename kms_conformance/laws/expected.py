@@ -31,19 +31,28 @@ class Window:
         """The first and the last moment."""
         return [(self.start - self.tolerance).isoformat(), (self.end + self.tolerance).isoformat()]
 
+    def later(self, seconds: float, until: Any) -> list[str]:
+        """Return the bounds so many seconds later, or those of a moment that comes sooner."""
+        limit = comparable(until)
+        first, last = (moment + timedelta(seconds=seconds) for moment in (self.start, self.end))
+        if isinstance(limit, datetime):
+            first, last = min(first, limit), min(last, limit)
+        return [(first - self.tolerance).isoformat(), (last + self.tolerance).isoformat()]
+
 
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
-    """What else is known of a thing.
+    """Further facts about a thing.
 
     ``moving`` members are never compared, ``optional`` ones need not be shown; ``window`` is when it was changed,
-    ``earlier`` holds the values that members had.
+    ``earlier`` holds the values that members had, ``callers`` how the API names the identities that have asked so far.
     """
 
     moving: tuple[str, ...] = ()
     window: Window | None = None
     optional: tuple[str, ...] = ()
     earlier: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    callers: Mapping[str, Any] = field(default_factory=dict)
 
     def may_lack(self, member: str) -> bool:
         """Tell whether the reply need not show a member: one of the optional ones, or inside of one."""
@@ -52,7 +61,7 @@ class KnownFacts:
 
 @dataclass(slots=True)
 class ExpectedAnswer:
-    """What one answer must be and show."""
+    """The outcomes and members that one answer must have."""
 
     outcomes: tuple[Outcome, ...] = ()
     members: tuple[Member, ...] = ()
@@ -60,7 +69,7 @@ class ExpectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is stated of one thing in one answer, and under which rows; ``late`` is how many seconds late it may show."""
+    """A statement about one thing in one answer, and its rows; ``late`` is how many seconds late it may become true."""
 
     rows: tuple[str, ...]
     stated: ExpectedAnswer
@@ -77,6 +86,13 @@ def same(path: str, value: Any, now: Any = MISSING) -> Iterator[Member]:
         yield Member(path, "between", [value, value])
     else:
         yield Member(path, "equals", value)
+
+
+def each_same(observed: ObservedValue, members: Mapping[str, Any]) -> Iterator[Member]:
+    """State that an object has these members."""
+    now = flat(observed.value)
+    for name, value in members.items():
+        yield from same(f"{observed.at}.{name}", value, now.get(name, MISSING))
 
 
 def of_object(
@@ -141,22 +157,46 @@ def changed(
     if before is None and seen is MISSING and about.may_lack(change.member):
         return
     match change.how:
-        case "equals":
-            yield from same(path, change.value, seen)
+        case "equals" | "kept" | "caller":
+            yield from _valued(path, change, seen, about)
         case "absent":
             if seen not in ([], False):
                 yield Member(path, "absent")
-        case "now" if about.window is not None:
-            yield Member(path, "between", about.window.bounds)
-        case "not-earlier" if before is not None:
-            yield Member(path, "between", [before, None])
+        case "now" | "later" | "not-earlier":
+            yield from _dated(path, change, before, seen, about)
         case "new":
             yield Member(path, "present")
             yield from (Member(path, "differs", value) for value in about.earlier.get(change.member, ()))
         case "plus-one" | "minus-one":
             yield from _one_more_or_less(path, change, before, seen)
-        case "server-chosen" | "emptied" | "unspecified" | "now" | "not-earlier":
+        case "server-chosen" | "emptied" | "unspecified":
             pass
+
+
+def _dated(path: str, change: Change, before: Any, seen: Any, about: KnownFacts) -> Iterator[Member]:
+    """State which moment a member is: that of the change, one so much later, or none before the one that it was."""
+    if change.how == "not-earlier":
+        if before is not None:
+            yield Member(path, "between", [before, None])
+    elif about.window is not None and change.how == "now":
+        yield Member(path, "between", about.window.bounds)
+    elif about.window is not None and seen is not MISSING:
+        yield Member(path, "between", about.window.later(float(change.value), change.until))
+
+
+def _valued(path: str, change: Change, seen: Any, about: KnownFacts) -> Iterator[Member]:
+    """State which value a member has: that of the change, the last one that it had, or the name of who has asked."""
+    if change.how == "equals":
+        yield from same(path, change.value, seen)
+    elif change.how == "kept":
+        # Also where it was not shown since.
+        last = about.earlier.get(change.member, ())[-1:]
+        yield from (member for value in last for member in same(path, value, seen))
+    elif change.value in about.callers and seen is not MISSING:
+        yield Member(path, "equals", about.callers[change.value])
+    elif seen is not MISSING:
+        # Who asks for the first time is nobody who has asked before.
+        yield from (Member(path, "differs", other) for other in about.callers.values())
 
 
 def _one_more_or_less(path: str, change: Change, before: Any, seen: Any) -> Iterator[Member]:
@@ -207,12 +247,12 @@ def of_list(  # noqa: C901 - one case per form of change
         name
         for change in whole
         for name, entry in (*had.items(), *has.items())
-        if change.having and any(f"{member}.".startswith(f"{change.having}.") for member in flat(entry))
+        if change.having and _has(entry, change.having)
     }
     wanted = [name for name in wanted if name not in unknown]
     is_part = bool(after.whole)
     if not any(change.how == "plus-one" for change in whole):
-        # What a request writes by its name is made where it was not there.
+        # A request that writes a thing by its name creates it where it does not exist.
         written = dict.fromkeys(
             change.which for change in changes if change.which and change.which not in had
         )
@@ -229,14 +269,33 @@ def of_list(  # noqa: C901 - one case per form of change
         Member(path, "selects", [[name for name in order if name not in unknown], wanted, ordered])
     )
     for place, (name, entry) in enumerate(has.items()):
-        own = [change for change in changes if change.member and change.which in {"", name}]
+        own = [
+            change
+            for change in changes
+            if change.member and change.which in {"", name} and _has(entry, change.having)
+        ]
         is_new = name not in had
-        if is_part or name in unknown or (is_new and not own):
+        if is_part or (is_new and not own):
             continue
         place_of = f"{after.at}.{place}" if after.at else str(place)
+        if name in unknown:
+            members += _of_unknown(place_of, entry, own, about)
+            continue
         facts = replace(about, earlier={}) if is_new else about
         members += _members(place_of, (flat(had.get(name)), flat(entry)), own, facts, made=is_new)
     return ExpectedAnswer((OK,), tuple(members))
+
+
+def _has(entry: Any, member: str) -> bool:
+    """Tell whether an entry has a member, or one inside of it; each has the empty one."""
+    return not member or any(f"{name}.".startswith(f"{member}.") for name in flat(entry))
+
+
+def _of_unknown(at: str, entry: Any, changes: Sequence[Change], about: KnownFacts) -> Iterator[Member]:
+    """State, of an entry that may be any, what is known of some of its members."""
+    for change in changes:
+        if change.having:
+            yield from changed(f"{at}.{change.member}", change, {}, flat(entry), about)
 
 
 def entries_of(observed: ObservedValue | None, by: str) -> dict[str, Any]:

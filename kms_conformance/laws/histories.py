@@ -23,22 +23,22 @@ ENDLESS = float("inf")
 
 
 class Model(Protocol[Op, Reply, State]):
-    """What a system allows, one request after the other. An answer ``None`` stands for one that tells nothing."""
+    """What a system allows when requests come one after the other. An answer ``None`` shows nothing."""
 
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[Op, Reply | None]]:
         """Return the operations and answers that exchanges show."""
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> State:
-        """Return the state before a history; ``value`` is what the expectation says beside the requests."""
+        """Return the state before a history; ``value`` holds what the expectation says besides the requests."""
 
     def step(self, state: State, operation: Op, answer: Reply | None) -> State | None:
-        """Return the state after an operation, ``None`` where it may not be answered so."""
+        """Return the state after an operation, ``None`` where that answer is not allowed."""
 
-    def wrong(self, state: State, operation: Op, answer: Reply | None) -> str:
-        """Return why it may not be answered so."""
+    def mismatch(self, state: State, operation: Op, answer: Reply | None) -> str:
+        """Return why that answer is not allowed."""
 
     def things(self, operation: Op, answer: Reply | None) -> Iterable[Hashable]:
-        """Return what an operation is about: two that have nothing in common do not touch each other."""
+        """Return the things that an operation concerns: operations without a common thing do not affect each other."""
 
     def harmless(self, operation: Op, answer: Reply | None) -> bool:
         """Tell whether an operation that was answered so has changed nothing."""
@@ -50,7 +50,7 @@ class History(Generic[Op, Reply, State]):
     def __init__(
         self, model: Model[Op, Reply, State], seen: Sequence[TimedExchange], value: Mapping[str, Any]
     ) -> None:
-        """Read the exchanges; ``value`` is what the expectation says beside the requests."""
+        """Read the exchanges; ``value`` holds what the expectation says besides the requests."""
         self.model, self._seen = model, {one.exchange.id: one for one in seen}
         clients = lanes(seen)
         self.timed = [
@@ -101,19 +101,19 @@ class History(Generic[Op, Reply, State]):
         return search(part, self.initial)
 
     def _explanation(self, part: Sequence[Timed[Op, Reply]], result: SearchResult[State]) -> str:
-        """Say what the longest order that fits comes to, and what may not be answered after it."""
+        """Name the longest order that fits, and the answer that is not allowed after it."""
         steps = {one.id: self._seen[one.id].exchange.step for one in part}
         left = [one for one in part if one.id not in result.order and one.answered != UNANSWERED]
         following = min(left, key=lambda one: one.sent)
         after = [steps[name] for name in result.order]
-        why = self.model.wrong(result.states[-1], following.operation, following.answer)
+        why = self.model.mismatch(result.states[-1], following.operation, following.answer)
         prefix = f"after {', '.join(after)}: " if after else ""
         answer = self._seen[following.id].exchange.outcome
         return f"no order fits; {prefix}{steps[following.id]} answered {answer}, {why}"
 
 
 def _timed(one: TimedExchange, client: str, operation: Op, answer: Reply | None) -> Timed[Op, Reply]:
-    """Return an exchange as an operation of a history; one whose answer tells nothing is taken as not answered."""
+    """Return an exchange as an operation of a history; one whose answer shows nothing counts as unanswered."""
     exchange = one.exchange
     complete = one.answered and answer is not None
     return Timed(

@@ -1,7 +1,7 @@
-"""Law 6: many, and much later. What is bounded is accepted up to its bound and refused beyond it; a time rule keeps its time.
+"""Law 6: bounds and times. A value is accepted up to its bound and refused beyond it; a rule of time takes effect at its time.
 
 ``limits.yaml`` holds cases of three kinds. A *bound* sends one request with each value that is the last accepted or the first
-refused. *Many* makes a number of things and then asks each of them, and for all of them. A *schedule* begins something, looks
+refused. *Many* makes a number of things, then reads each of them and lists them all. A *schedule* begins something, looks
 shortly before its time and shortly after it, and does so as often as ``times`` says: nothing is early, nothing is left out, and the
 second time is as the first.
 """
@@ -13,8 +13,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from kms_conformance.laws.asking import System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.request import System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
 
@@ -42,7 +42,7 @@ class Limits:
     # --- bounds ---------------------------------------------------------------------------------------------------
 
     def _bound(self, bound: Mapping[str, Any]) -> None:
-        """Send each value; the accepted ones come first, because a refusal counts only beside a success."""
+        """Send each value; the accepted ones come first, because a refusal counts only after a success."""
         all_of(self._values(bound))
 
     def _values(self, bound: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
@@ -72,17 +72,18 @@ class Limits:
     # --- many -----------------------------------------------------------------------------------------------------
 
     def _many(self, many: Mapping[str, Any]) -> None:
-        """Make a number of things one after the other, then ask each of them, and for all of them."""
+        """Make a number of things, then read each of them and list them all."""
         if many.get("alone") and not self.system.alone:
             raise NotTested("makes too much for an instance that others use: give the run one of its own")
         number = many["number"]
         self._steps(many.get("begin", ()))
-        common, things = self.marks, []
-        for count in range(1, number + 1):
-            own = common[many["from"]][count - 1] if "from" in many else {}
-            self.marks = {**common, **own, "number": count, "left": number - count}
-            self._steps(many["each"])
-            things.append(self.marks)
+        common = self.marks
+        own = common[many["from"]] if "from" in many else [{}] * number
+        each = [
+            {**common, **own[count - 1], "number": count, "left": number - count}
+            for count in range(1, number + 1)
+        ]
+        things = list(self._made_each(many, each))
         names = set(_noted(many["each"]))
         self.marks = {**common, **{f"all_{name}": [thing.get(name) for thing in things] for name in names}}
         self._steps(many.get("first", ()))
@@ -94,6 +95,30 @@ class Limits:
         ]
         all_of([*questions, *(partial(self._step_with, whole, step) for step in many.get("all", ()))])
 
+    def _made_each(self, many: Mapping[str, Any], each: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Make the things, those of a group at the same moment, and yield the marks of each."""
+        group = many.get("together", 1)
+        for begin in range(0, len(each), group):
+            if group > 1:
+                yield from self._made_together(many["each"][0], each[begin : begin + group])
+            else:
+                self.marks = each[begin]
+                self._steps(many["each"])
+                yield self.marks
+
+    def _made_together(
+        self, step: Mapping[str, Any], each: Sequence[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        case = self.system.case
+        made_before = len(case.clean_up)
+        requests = [partial(self.system.send_request, request_of(step, marks)) for marks in each]
+        answers = case.at_once(requests)
+        case.clean_up_at_once(made_before)
+        for marks, answer in zip(each, answers, strict=True):
+            self.marks = marks
+            self._judge(answer, step)
+            yield self.marks
+
     # --- schedules ------------------------------------------------------------------------------------------------
 
     def _schedule(self, schedule: Mapping[str, Any]) -> None:
@@ -103,7 +128,7 @@ class Limits:
         for number in range(1, schedule.get("times", 1) + 1):
             self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
             self._steps(schedule["begin"] if number == 1 else again or ())
-            # What runs again by itself may have been late each time before, so the moments drift apart from the first one.
+            # A schedule may have run late each time before, so its moments drift away from the first one.
             drift = 0.0 if again or number == 1 else late * (number - 1)
             self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
             self._steps(schedule.get("not_yet", ()))
@@ -126,10 +151,12 @@ class Limits:
             self.system.wait(float(step["wait"]), step["why"])
             return
         if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
-            return  # it asks about something that was not made: its creation was refused, and judged
+            return  # it names something that was not made: its creation was refused, and judged
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
+        self._judge(self.system.send_request(request_of(request, self.marks)), step)
+
+    def _judge(self, answer: Answer, step: Mapping[str, Any]) -> None:
         row = step.get("row", self.row)
-        answer = self.system.ask(asked(request, self.marks))
         if step.get("expect") != "refusal":
             answer.succeeds(requirement=row)
             self.marks |= {name: answer[path] for name, path in step.get("note", {}).items()}
@@ -142,6 +169,8 @@ class Limits:
     def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
         for path, value in filled(step.get("shows", {}), self.marks).items():
             answer.shows(path, value, requirement=row)
+        for path, value in filled(step.get("agrees", {}), self.marks).items():
+            answer.agrees(path, value, requirement=row)
         for path, number in filled(step.get("counts", {}), self.marks).items():
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():
@@ -152,7 +181,7 @@ class Limits:
     # --- values ---------------------------------------------------------------------------------------------------
 
     def made(self, value: Any) -> Any:
-        """Return data with what its objects stand for.
+        """Return data with its objects replaced by the values that they describe.
 
         ``{text, to, begin}``: a text of ``to`` characters that begins with ``begin`` and goes on with ``text``; ``{list, of}``:
         so many texts, ``{number}`` in each; ``{octets}``: so many random ones in base64; ``{later}``: the moment so many seconds
@@ -180,7 +209,7 @@ class Limits:
 
 
 def _noted(data: Any) -> Iterator[str]:
-    """Give every name that a piece of data takes from answers, wherever it stands."""
+    """Yield every name that a piece of data takes from answers, at any depth."""
     if isinstance(data, dict):
         yield from data.get("note", {})
         for inner in data.values():

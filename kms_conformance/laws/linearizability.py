@@ -18,7 +18,7 @@ Op = TypeVar("Op")
 Reply = TypeVar("Reply")
 State = TypeVar("State", bound=Hashable)
 UNANSWERED = math.inf
-"""When an operation was answered that never was, or not while we looked."""
+"""The time of the answer of an operation that was not answered, or not within the history."""
 MOST_STEPS = 200_000
 """Applications of the specification after which a search gives up."""
 SECONDS = 10.0
@@ -40,14 +40,14 @@ class Timed(Generic[Op, Reply]):
 
 
 Specification = Callable[[State, Op, Reply | None], State | None]
-"""The state after an operation that was answered so, ``None`` where no such answer is allowed in that state.
+"""The state after an operation with this answer, ``None`` where the answer is not allowed in that state.
 
 For an operation without an answer: the state after it, had it happened.
 """
 
 
 class Fit(Enum):
-    """What a search says of a history."""
+    """The result of a search for a fitting order."""
 
     FITS = "fits an order"
     VIOLATES = "fits no order"
@@ -67,7 +67,7 @@ class SearchResult(Generic[State]):
 class Search(Generic[Op, Reply, State]):
     """A search with its bounds: ``most_steps`` applications of the specification, and ``seconds`` of this machine's time.
 
-    Where a bound ends it, the history is undecided, which says nothing against it.
+    Where a bound ends it, the history is undecided.
     """
 
     specification: Specification[State, Op, Reply]
@@ -112,7 +112,7 @@ class Search(Generic[Op, Reply, State]):
 
 
 def _next(history: Sequence[Timed[Op, Reply]], done: int, must: int) -> Iterator[int]:
-    """Give the operations that may come next: those sent before any of the others was answered."""
+    """Yield the operations that may come next: those sent before any of the others was answered."""
     left = [number for number in range(len(history)) if not done >> number & 1]
     first = min((history[number].answered for number in left if must >> number & 1), default=UNANSWERED)
     for number in left:

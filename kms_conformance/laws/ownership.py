@@ -1,4 +1,4 @@
-"""Law 4: things belong somewhere. A thing is found, used and changed only where it belongs, and by whom it may be.
+"""Law 4: ownership. A thing is found, used and changed only in its instance and ring, and only by those who may.
 
 ``ownership.yaml`` holds, for each operation, a request that succeeds (``operations``), and cases. A case makes its subjects, and
 then either goes through ``steps``, or sends each of some operations the wrong way (``each``: another instance, ring,
@@ -12,15 +12,15 @@ from functools import partial
 from typing import Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 
 NOT_TAKEN = (400, 405, 409, 415, 422)
 """How a request with something that its operation does not take is refused."""
 _TRIES = 6
-"""So often two answers are compared until nobody has changed anything in between."""
+"""How often two answers are compared until nobody else has changed anything in between."""
 CONTROL = "the same operation succeeds where the thing belongs"
 
 
@@ -59,7 +59,7 @@ class Ownership:
             return
         if self._is_moot(step):
             return
-        answer = self.system.ask(asked(self._request(step), self.marks))
+        answer = self.system.send_request(request_of(self._request(step), self.marks))
         row = step.get("row", self.row)
         self._outcome(answer, step, row)
         self._members(answer, step, row)
@@ -90,7 +90,7 @@ class Ownership:
             case "refusal":
                 self._refused(answer, step, row)
             case "either":
-                # No source says whether it is refused; where it is not, the members below tell what it did.
+                # No source says whether it is refused; where it succeeds, the members below show what it did.
                 if answer.ok:
                     answer.succeeds(requirement=row)
                 else:
@@ -118,6 +118,8 @@ class Ownership:
             answer.selects(path, values, values, requirement=row)
         for path, values in filled(step.get("lists_not", {}), self.marks).items():
             answer.selects(path, values, [], requirement=row)
+        for name, value in filled(step.get("tells", {}), self.marks).items():
+            answer.has_header(name, value, requirement=row)
         if "same" in step:
             self._same(answer, self.kept[step["same"]["as"]], step["same"]["at"], row)
 
@@ -140,26 +142,30 @@ class Ownership:
         recipe, row = self.recipes[operation], each["row"]
         demand(self.system.case, recipe is not None, f"{operation} has no recipe")
         reads = recipe.get("changes") and each.get("reads")
-        before = self.system.ask(asked(self._request({"do": reads}), self.marks)).needed() if reads else None
-        wrong = each["wrong"]
-        if "body" in wrong:
+        before = (
+            self.system.send_request(request_of(self._request({"do": reads}), self.marks)).needed()
+            if reads
+            else None
+        )
+        changed = each["wrong"]
+        if "body" in changed:
             demand(
                 self.system.case,
                 isinstance(recipe.get("body", {}), dict),
                 f"{operation} has no body to add to",
             )
         given = {
-            **wrong,
-            **({"body": {**recipe.get("body", {}), **wrong["body"]}} if "body" in wrong else {}),
+            **changed,
+            **({"body": {**recipe.get("body", {}), **changed["body"]}} if "body" in changed else {}),
         }
-        right = asked({"do": operation, **recipe}, self.marks)
-        other = asked({"do": operation, **recipe}, self.marks, **given)
+        right = request_of({"do": operation, **recipe}, self.marks)
+        other = request_of({"do": operation, **recipe}, self.marks, **given)
         same: Answer | None = None
         if each.get("same_answer") and not recipe.get("changes"):
             same, answer = self._at_rest(right, other)
         else:
-            same = self.system.ask(right) if each.get("same_answer") else None
-            answer = self.system.ask(other)
+            same = self.system.send_request(right) if each.get("same_answer") else None
+            answer = self.system.send_request(other)
         if answer.ok and (each.get("expect") == "either" or operation in each.get("may_succeed", ())):
             answer.succeeds(requirement=row)
             if same is not None:
@@ -172,25 +178,29 @@ class Ownership:
         for path in each.get("lacks", ()):
             answer.lacks(path, requirement=row)
         if before is not None:
-            after = self.system.ask(asked(self._request({"do": reads}), self.marks)).succeeds(requirement=row)
+            after = self.system.send_request(request_of(self._request({"do": reads}), self.marks)).succeeds(
+                requirement=row
+            )
             self._same(after, before, each["same"], row)
         if same is not None:
             same.succeeds(requirement=row)
         elif each.get("control", True):
-            self.system.ask(asked({"do": operation, **recipe}, self.marks)).succeeds(requirement=row)
+            self.system.send_request(request_of({"do": operation, **recipe}, self.marks)).succeeds(
+                requirement=row
+            )
 
     def _at_rest(self, right: Any, other: Any) -> tuple[Answer, Answer]:
         """Return the answers to the right request and to the other one while nobody else changes what they show.
 
         On a shared instance others make and remove things all the time, so the right request is sent once more after
-        the other one: where it shows something new, all of it is asked again. Raises :class:`Inconclusive` where it
+        the other one: where it shows something new, all three are sent again. Raises :class:`Inconclusive` where it
         never shows the same twice.
         """
         if self.system.case.context.target.fresh:
-            return self.system.ask(right), self.system.ask(other)
+            return self.system.send_request(right), self.system.send_request(other)
         for _ in range(_TRIES):
-            same, answer = self.system.ask(right), self.system.ask(other)
-            again = self.system.ask(right).not_judged()
+            same, answer = self.system.send_request(right), self.system.send_request(other)
+            again = self.system.send_request(right).not_judged()
             if same.body == again.body:
                 return same, answer
             same.not_judged()
@@ -199,7 +209,7 @@ class Ownership:
 
 
 def _leaves(body: Any, path: str = "") -> Iterator[str]:
-    """Give the paths of everything in a document that is no object and no list of objects."""
+    """Yield the paths of everything in a document that is no object and no list of objects."""
     if isinstance(body, dict):
         for name, inner in body.items():
             yield from _leaves(inner, f"{path}.{name}" if path else name)

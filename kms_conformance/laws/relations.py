@@ -1,6 +1,6 @@
 """Law 3: lists are queries. What a list shows is what the subjects' own replies say, filtered by us.
 
-``relations.yaml`` names the lists of a system and asks questions of them: *filtered* (what is not asked for is not there), *sorted*,
+``relations.yaml`` names the lists of a system and asks questions of them: *filtered* (a list holds nothing but what the filter selects), *sorted*,
 *pages* (put together they are the whole, each entry once), *limits* (at their bounds and beyond). Each filter is also put
 to whatever counts, and the questions of a case are joined in pairs. Others may come and go on the instance: only our own
 things are judged, unless the ``scope`` of a case holds nothing but ours.
@@ -15,15 +15,15 @@ from itertools import combinations
 from typing import Any
 
 from kms_conformance.evidence.members import pick
-from kms_conformance.laws.asking import Subjects, System, all_of, asked, demand, filled
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file
+from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
 from kms_conformance.run.answer import Answer
 
 
 @dataclass(slots=True)
 class Question:
-    """One question: what is asked for, which entries have to come, and in what order."""
+    """One list request: its filter, which entries have to come, and in what order."""
 
     row: str
     query: dict[str, Any] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Relations:
         self.ours = [self._id(entry) for entry in self.subjects.entries]
 
     def run(self) -> None:
-        """Ask every question of the case, then every pair of them."""
+        """Send every question of the case, then every pair of them joined."""
         all_of([*self._each(), *self._pairs()])
 
     # --- the questions --------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Relations:
                     yield partial(self._filtered, one.joined(other))
 
     def _filtered(self, question: Question) -> None:
-        """Ask for a filtered or sorted list, and whatever counts for the same number."""
+        """Request a filtered or sorted list, and its number from every request that counts."""
         wanted = self._expected(question)
         answer = self._list(question).succeeds(requirement=question.row)
         if self._is_page(question):
@@ -136,7 +136,7 @@ class Relations:
             answer.shows(self.list["total"], number, requirement=question.row)
 
     def _counted(self, question: Question, wanted: list[str]) -> None:
-        """Ask whatever counts the entries of a list for the number of those that match."""
+        """Request the number of matching entries from every request that counts the list."""
         count = self.list.get("count")
         if not count or not self._is_exact(question):
             return
@@ -161,13 +161,18 @@ class Relations:
         whole = self._list(question).succeeds(requirement=question.row)
         whole.selects(self._ids, self.ours, wanted, requirement=question.row)
         order = [str(one) for one in _values(pick(whole.body, self._ids))]
+        count = self.list.get("count", {})
         for limit in data["pages"]:
             rest = list(order)
             for offset in range(0, len(order) + limit, limit):
                 query = {paging["limit"]: limit, paging["offset"]: offset}
+                query |= count.get("query", {}) if offset else {}
                 page = self._list(question, query=query).succeeds(requirement=question.row)
                 number = max(0, min(limit, len(order) - offset))
                 page.shows(self.list["total"], number, requirement=question.row)
+                if offset and "query" in count:
+                    # The total is the same on each page.
+                    page.shows(count["member"], len(order), requirement=question.row)
                 if data.get("ordered", False):
                     are = order[offset : offset + limit]
                     page.selects(self._ids, order, are, ordered=True, requirement=question.row)
@@ -176,7 +181,7 @@ class Relations:
                 if seen:
                     page.selects(self._ids, seen, [], requirement=question.row)
                 ids = [str(one) for one in _values(pick(page.body, self._ids))]
-                # What is left has to come, and nothing twice.
+                # The remaining entries have to come, and nothing twice.
                 are = rest if number == len(rest) else [one for one in rest if one in ids]
                 page.selects(self._ids, order, are, requirement=question.row)
                 rest = [one for one in rest if one not in ids]
@@ -193,7 +198,7 @@ class Relations:
         whole.selects(self._ids, self.ours, self._expected(question), requirement=question.row)
 
     def _limits(self, data: Mapping[str, Any]) -> None:
-        """Ask at the bounds of a parameter, and beyond them."""
+        """Send a parameter at its bounds, and beyond them."""
         question = Question.of(data, self.marks)
         wanted = self._expected(question)
         control = self._list(question).needed()
@@ -214,15 +219,15 @@ class Relations:
     ) -> Answer:
         """Send the list's request: the case's scope, the question, and what this request adds."""
         scope = self.scope if question.scoped else {}
-        request = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
-        ask = asked(
-            request,
+        recipe = {"do": operation or self.list["operation"], "path": {}, "as": self.data.get("as", "")}
+        request = request_of(
+            recipe,
             self.marks,
             path=self.data.get("path", {}),
             query={**scope.get("query", {}), **question.query, **(query or {})},
             headers={**scope.get("headers", {}), **question.headers},
         )
-        return self.system.ask(ask)
+        return self.system.send_request(request)
 
     @property
     def _ids(self) -> str:
@@ -235,7 +240,7 @@ class Relations:
         return self.exact and (question.scoped or self.system.alone)
 
     def _expected(self, question: Question) -> list[str]:
-        """Return the ids of our things that the question asks for; what a list leaves out of itself has to be asked for."""
+        """Return the ids of our things that the question asks for; what a list leaves out by default has to be requested."""
         usual = {"any": self.data["shown"]} if "shown" in self.data else {}
         left_out = {
             member: condition
@@ -253,14 +258,14 @@ class Relations:
         ]
 
     def _demand_telling(self, question: Question, data: Mapping[str, Any]) -> None:
-        """Refuse a filter that selects what the list shows anyway: it cannot show that it is ignored."""
+        """Refuse a filter that selects everything: its answer could not show that it was ignored."""
         if question.where and not data.get("whole"):
             usual = self._expected(Question(question.row, scoped=question.scoped))
             telling = set(usual) != set(self._expected(question))
             demand(self.system.case, telling, f"{data['query']} selects what the list shows without it")
 
     def _order(self, order: Any, name: str, question: Question) -> Any:
-        """Return an order; ``reversed``: the opposite of what the list shows when it is asked for the member ascending."""
+        """Return an order; ``reversed``: the opposite of the order that the list has when sorted by the member, ascending."""
         if order != "reversed":
             return order
         sort = self.list["sort"]
@@ -274,7 +279,7 @@ def _values(value: Any) -> list[Any]:
 
 
 def _names(condition: Any, member: str) -> bool:
-    """Tell whether a condition speaks of a member."""
+    """Tell whether a condition names a member."""
     if isinstance(condition, dict):
         return member in condition or any(_names(inner, member) for inner in condition.values())
     return isinstance(condition, list) and any(_names(inner, member) for inner in condition)

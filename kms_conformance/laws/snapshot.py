@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.laws.asking import Ask, System
+from kms_conformance.laws.request import OperationRequest, System
 
 if TYPE_CHECKING:
     from kms_conformance.run.answer import Answer
@@ -21,8 +21,8 @@ _SUBJECT = "$subject."
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """A thing to look at: a resource of ``effects.yaml`` and which one of its kind.
+class ObservedResource:
+    """A thing that snapshots read: the name of its resource in ``effects.yaml``, and its id.
 
     ``owners`` are the names by which the path of a request may address it or what it belongs to; none: it belongs to the
     instance. ``marks`` fill ``$subject.NAME``. A probe sends ``body`` and, where it succeeds, gets ``value``.
@@ -43,15 +43,19 @@ class Thing:
 
 @dataclass(slots=True)
 class PreparedCase:
-    """What the adapter has prepared for a case: things to look at, and what data call ``{name}``."""
+    """What the adapter has prepared for a case: the things to read, and the values of ``{name}`` in the data."""
 
-    things: list[Thing] = field(default_factory=list)
+    things: list[ObservedResource] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
+
+    def keep_own(self) -> None:
+        """Leave out totals and lists of the instance: where others come and go, they are theirs too."""
+        self.things = [thing for thing in self.things if thing.owners or not thing.seldom]
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedValue:
-    """One thing in one answer: where it stands (a dotted path, or the name of a header) and its value.
+    """One thing in one answer: its place (a dotted path, or the name of a header) and its value.
 
     ``whole`` is the path of the list that holds it, where it is an entry. An answer that is a refusal has no value.
     """
@@ -67,7 +71,7 @@ class ObservedValue:
         return self.answer.ok
 
 
-Snapshot = dict[tuple[Thing, int], ObservedValue]
+Snapshot = dict[tuple[ObservedResource, int], ObservedValue]
 """Each thing in the answer to each of its reads, by their number."""
 
 
@@ -83,7 +87,7 @@ class Look:
     brief: bool = False
     named: frozenset[str] = frozenset()
 
-    def passes_over(self, thing: Thing, kind: str) -> bool:
+    def passes_over(self, thing: ObservedResource, kind: str) -> bool:
         """Tell whether a thing, of a resource of this kind, is not looked at."""
         if self.whole:
             return False
@@ -97,13 +101,13 @@ class Look:
 def taken(
     system: System,
     resources: Mapping[str, Any],
-    things: Iterable[Thing],
+    things: Iterable[ObservedResource],
     look: Look,
-    after: Callable[[Thing], str],
+    after: Callable[[ObservedResource], str],
 ) -> Snapshot:
-    """Look at things. ``after`` says in reports what has been done since a thing was looked at.
+    """Read things. ``after`` says in reports which operations came since a thing was last read.
 
-    Nothing is judged here, also not whether a request succeeds.
+    Nothing is judged here, not even whether a request succeeds.
     """
     answers: dict[Any, Answer] = {}
     snapshot: Snapshot = {}
@@ -115,44 +119,59 @@ def taken(
                 continue
             if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            ask = _ask(read, thing, after(thing))
-            name = (ask.operation, *sorted(ask.path.items()), *sorted(ask.query.items()), ask.identity)
+            request = _request(read, thing, after(thing), frozenset(system.case.context.target.identities))
+            name = (
+                request.operation,
+                *sorted(request.path.items()),
+                *sorted(request.query.items()),
+                request.identity,
+            )
             # A probe sends a body of its own, so it is never shared.
             key = (name, thing.id) if thing.body is not None else name
             if key not in answers:
-                answers[key] = system.ask(ask).not_judged()
+                answers[key] = system.send_request(request).not_judged()
             snapshot[thing, number] = _observed_value(
                 answers[key], read, thing, resources[thing.resource]["kind"]
             )
     return snapshot
 
 
-def _is_seldom(read: Mapping[str, Any], thing: Thing, *, alone: bool) -> bool:
+def _is_seldom(read: Mapping[str, Any], thing: ObservedResource, *, alone: bool) -> bool:
     """Tell whether a request is sent for the first and the last snapshot only."""
     if "entry" in read and not alone:
         # Of an instance that others use as well, a list of everything is long.
         return True
-    # Others are seen well enough where they stand in a list.
+    # Other things are read in lists only.
     return bool(read.get("seldom")) or (thing.bystander and "entry" not in read)
 
 
-def _ask(read: Mapping[str, Any], thing: Thing, after: str) -> Ask:
+def _request(
+    read: Mapping[str, Any], thing: ObservedResource, after: str, identities: frozenset[str]
+) -> OperationRequest:
     path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
-    return Ask(
+    return OperationRequest(
         operation=read["operation"],
         path=path,
         query=dict(read.get("query", {})),
         body=thing.body,
-        identity=read.get("identity", ""),
+        identity=_reader(read, identities),
         step=f"{read['operation']} {after}",
     )
 
 
-def _filled(value: str, thing: Thing) -> str:
+def _reader(read: Mapping[str, Any], identities: frozenset[str]) -> str:
+    """Return who reads: of several the first that the target has, the usual identity where it has none."""
+    reader = read.get("identity", "")
+    return reader if isinstance(reader, str) else next((one for one in reader if one in identities), "")
+
+
+def _filled(value: str, thing: ObservedResource) -> str:
     return str(thing.marks[value.removeprefix(_SUBJECT)]) if value.startswith(_SUBJECT) else value
 
 
-def _observed_value(answer: Answer, read: Mapping[str, Any], thing: Thing, kind: str) -> ObservedValue:
+def _observed_value(
+    answer: Answer, read: Mapping[str, Any], thing: ObservedResource, kind: str
+) -> ObservedValue:
     received = answer.exchange.answer
     if received is None:
         return ObservedValue(answer, "", MISSING)
@@ -167,7 +186,7 @@ def _observed_value(answer: Answer, read: Mapping[str, Any], thing: Thing, kind:
     entries = value if isinstance(value, list) else []
     member = read["entry"]
     if kind == "list":
-        # A list of everything: ours are those whose member says so; where they stand is of no interest.
+        # A list of everything: ours are those whose member says so; their places do not matter.
         ours = [one for one in entries if isinstance(one, dict) and str(one.get(member)) in thing.owners]
         return ObservedValue(answer, at, ours, whole=at)
     for place, entry in enumerate(entries):

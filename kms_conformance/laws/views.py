@@ -1,4 +1,4 @@
-"""Views: another way of asking has the same answer.
+"""Views: the same request in another form has the same answer.
 
 A view changes how a request is made, a key named by an alias instead of its id for example, and must not change its
 outcome. The cases of a contract run again under each view that applies to them, and no case is changed for it. Which
@@ -30,7 +30,7 @@ FILE, INDEX = "views.yaml", "views-index.json"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Another way of asking. ``row`` is the requirement that promises the same answer.
+    """Another form of a request. ``row`` is the requirement that promises the same answer.
 
     ``unit`` is what a sample has at least once (see :func:`sample`). ``identities``, ``capabilities`` and ``impact`` are what the view needs beyond what its cases need.
     """

@@ -1,6 +1,6 @@
 """Other ways of making the requests of the law of effects, as ``ways`` of ``effects.yaml`` has them.
 
-A request that is made in another way has the same effects: its key is named by an alias, its action in the older form of
+A request in another form has the same effects: its key is named by an alias, its action in the older form of
 the path, its caller is another one of equal role. No request is sent twice for it. All requests of the cases for one
 operation take its ways in turn, so that each is taken at least once where there are enough of them; which request takes
 which, the run's seed decides. Ways of different groups come together as they fall.
@@ -17,8 +17,8 @@ from itertools import cycle, islice
 from typing import Any
 
 from kms_conformance.evidence.members import MISSING
-from kms_conformance.laws.asking import Ask
 from kms_conformance.laws.entries import EFFECT_CASES, EFFECTS, law_file
+from kms_conformance.laws.request import OperationRequest
 
 _FOUND = "$before/"
 Place = tuple[str, int, int]
@@ -32,9 +32,9 @@ def ways_by_place(contract: str, seed: int) -> Mapping[Place, tuple[Way, ...]]:
     places: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for case in law_file(contract, EFFECT_CASES)["cases"]:
         for number, step in enumerate(case["steps"]):
-            for place, ask in enumerate(step.get("all", [step])):
+            for place, request in enumerate(step.get("all", [step])):
                 if step.get("ways", True):
-                    places[ask["do"], step.get("outcome", "done")].append((case["id"], number, place))
+                    places[request["do"], step.get("outcome", "done")].append((case["id"], number, place))
     groups: dict[str, list[Way]] = defaultdict(list)
     for way in law_file(contract, EFFECTS).get("ways", ()):
         groups[way["group"]].append(way)
@@ -58,37 +58,45 @@ class Ways:
     seed: int
     identities: frozenset[str]
 
-    def other(self, ask: Ask, at: tuple[int, int], marks: Mapping[str, Any], found: Mapping[str, Any]) -> Ask:
+    def other(
+        self,
+        request: OperationRequest,
+        at: tuple[int, int],
+        marks: Mapping[str, Any],
+        found: Mapping[str, Any],
+    ) -> OperationRequest:
         """Return a request in the ways that its place takes, as far as they fit it.
 
         ``at`` are the numbers of its step and in its step; ``found`` are the members of what it addresses.
         """
         for way in ways_by_place(self.contract, self.seed).get((self.case, *at), ()):
-            ask = self._in(way, ask, marks, found)
-        return ask
+            request = self._in(way, request, marks, found)
+        return request
 
-    def _in(self, way: Way, ask: Ask, marks: Mapping[str, Any], found: Mapping[str, Any]) -> Ask:
+    def _in(
+        self, way: Way, request: OperationRequest, marks: Mapping[str, Any], found: Mapping[str, Any]
+    ) -> OperationRequest:
         caller = way.get("identity", "")
-        if caller and (ask.identity or caller not in self.identities):
-            return ask
-        path = dict(ask.path)
+        if caller and (request.identity or caller not in self.identities):
+            return request
+        path = dict(request.path)
         for parameter, names in way.get("path", {}).items():
             usual, other = (marks.get(name) for name in names)
             if other is None or path.get(parameter) != usual:
-                return ask
+                return request
             path[parameter] = other
         headers = dict(self._headers(way, found))
-        if MISSING in headers.values() or headers.keys() & ask.headers.keys():
-            return ask
-        query = way.get("query", {}).get(ask.operation, {})
+        if MISSING in headers.values() or headers.keys() & request.headers.keys():
+            return request
+        query = way.get("query", {}).get(request.operation, {})
         return replace(
-            ask,
-            operation=way.get("do", ask.operation),
+            request,
+            operation=way.get("do", request.operation),
             path=path,
-            query={**ask.query, **query},
-            headers={**ask.headers, **headers},
-            identity=caller or ask.identity,
-            usual_path=ask.usual_path or ask.path,
+            query={**request.query, **query},
+            headers={**request.headers, **headers},
+            identity=caller or request.identity,
+            usual_path=request.usual_path or request.path,
         )
 
     @staticmethod

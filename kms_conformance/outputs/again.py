@@ -9,7 +9,17 @@ from collections.abc import Iterator, Sequence
 from kms_conformance.judging.verdict import Run
 
 _WITH_VALUE = frozenset(
-    {"-k", "-n", "--shard", "--report-dir", "--kms-report-dir", "--kms-shard", "--junitxml", "--alluredir"}
+    {
+        "-k",
+        "-n",
+        "--shard",
+        "--shard-durations",
+        "--report-dir",
+        "--kms-report-dir",
+        "--kms-shard",
+        "--junitxml",
+        "--alluredir",
+    }
 )
 _ALONE = frozenset({"-x", "--exitfirst", "--lf", "--last-failed", "--write-baseline"})
 # What pytest's -k takes as one word.

@@ -24,9 +24,9 @@ from kms_conformance.outputs.allure_steps import (
     FINISHED,
     STATUS,
     add_steps,
+    attach_exchanges,
     details_of,
     milliseconds,
-    tell_exchanges,
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
 from kms_conformance.outputs.overview import contract_title, gravest, sections, unjudged_text, unseen
@@ -63,7 +63,7 @@ def render(run: Run) -> dict[str, bytes]:
 
 
 def pieces(run: Run) -> Iterator[tuple[str, bytes]]:
-    """Give the files of :func:`render` one after the other."""
+    """Yield the files of :func:`render` one after the other."""
     encode = json.JSONEncoder(default=_plain).encode
     rows = {(row.contract, row.id): row for row in run.rows}
     titles = {(section.contract, section.anchor): section.title for section in sections(run)}
@@ -72,7 +72,7 @@ def pieces(run: Run) -> Iterator[tuple[str, bytes]]:
         covered = [row for name in case.requirements if (row := rows.get((case.contract, name)))]
         result = _result(run, case, covered, titles, start)
         attached: dict[str, bytes] = {}
-        tell_exchanges(result, case, f"{PREFIX}{result.uuid}", attached)
+        attach_exchanges(result, case, f"{PREFIX}{result.uuid}", attached)
         yield from attached.items()
         yield f"{PREFIX}{result.uuid}-result.json", encode(result).encode("ascii")
     why = unseen(run)

@@ -41,7 +41,7 @@ STATUS = {
 }
 
 
-def tell_exchanges(result: TestResult, case: CaseResult, prefix: str, files: dict[str, bytes]) -> None:
+def attach_exchanges(result: TestResult, case: CaseResult, prefix: str, files: dict[str, bytes]) -> None:
     """Give a result a step per exchange; attachments, whose names begin with ``prefix``, go into ``files``.
 
     Where nothing is wrong there are none: thousands of small files take longer than the run. Elsewhere all exchanges of
@@ -68,7 +68,7 @@ def add_steps(item: pytest.Item, case: CaseResult) -> None:
     if result is None:
         return
     files: dict[str, bytes] = {}
-    tell_exchanges(result, case, result.uuid, files)
+    attach_exchanges(result, case, result.uuid, files)
     for name, content in files.items():
         allure_commons.plugin_manager.hook.report_attached_data(body=content, file_name=name)
     result.start, result.stop = milliseconds(case.started), milliseconds(case.started + case.duration)

@@ -144,7 +144,7 @@ def settle(
     complete: bool,
     today: date | None = None,
 ) -> tuple[KnownDeviation, ...]:
-    """Hold the entries against what was found, and return how each was used, in their order.
+    """Compare the entries with the findings, and return how each was used, in their order.
 
     ``known_cases`` are the ids that exist, run or not; a case with parameters may be known by its name alone.
     ``complete`` is whether every case was run: only then does an entry without a deviation count as stale.

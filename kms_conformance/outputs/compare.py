@@ -14,7 +14,7 @@ from typing import Any
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import BadValueError
 from kms_conformance.judging.groups import without_variable_parts
-from kms_conformance.outputs.stored import Answer, Asked, StoredRun
+from kms_conformance.outputs.stored import Answer, StoredExchange, StoredRun
 
 SCHEMA_VERSION = "1.0"
 _BROKEN = frozenset({Verdict.FAILED, Verdict.ERROR})
@@ -167,12 +167,14 @@ def _changed_answers(before: StoredRun, after: StoredRun, renamed: Mapping[str, 
     ]
 
 
-def _apart(earlier: Sequence[Asked], later: Sequence[Asked]) -> tuple[set[Answer], set[Answer]]:
+def _apart(
+    earlier: Sequence[StoredExchange], later: Sequence[StoredExchange]
+) -> tuple[set[Answer], set[Answer]]:
     """Return the answers to a step that only one run has; where it was asked as often, each answer counts as often as it came.
 
     Where a case asks until something has happened, the number of its requests says nothing.
     """
-    one, other = (Counter(asked.answer for asked in step) for step in (earlier, later))
+    one, other = (Counter(exchange.answer for exchange in step) for step in (earlier, later))
     if one.total() != other.total():
         return one.keys() - other.keys(), other.keys() - one.keys()
     return set(one - other), set(other - one)
@@ -182,13 +184,13 @@ def _words(answers: Iterable[Answer]) -> str:
     return "; ".join(sorted(answer.text for answer in answers))
 
 
-def _by_step(run: StoredRun, renamed: Mapping[str, str]) -> dict[tuple[str, str], list[Asked]]:
+def _by_step(run: StoredRun, renamed: Mapping[str, str]) -> dict[tuple[str, str], list[StoredExchange]]:
     """Return the exchanges by case and step, without what differs between any two runs."""
-    by_step: dict[tuple[str, str], list[Asked]] = defaultdict(list)
-    for asked in run.asked:
-        plain = asked.answer._replace(message=_plainly(asked.answer.message))
-        by_step[renamed.get(asked.case, asked.case), _plainly(asked.step)].append(
-            asked._replace(answer=plain)
+    by_step: dict[tuple[str, str], list[StoredExchange]] = defaultdict(list)
+    for exchange in run.exchanges:
+        plain = exchange.answer._replace(message=_plainly(exchange.answer.message))
+        by_step[renamed.get(exchange.case, exchange.case), _plainly(exchange.step)].append(
+            exchange._replace(answer=plain)
         )
     return by_step
 

@@ -46,7 +46,7 @@ def workflow_commands(run: Run) -> Iterator[str]:
         yield _command("error", "KMS conformance", headline(run))
     shown = groups if len(groups) <= MOST_ANNOTATIONS else groups[: MOST_ANNOTATIONS - 1]
     for group in shown:
-        yield _command("error", _title(run, group), _told(group))
+        yield _command("error", _title(run, group), _annotation(group))
     if len(shown) < len(groups):
         rest = len(groups) - len(shown)
         yield _command("error", "KMS conformance", f"and {plural(rest, 'more cause')}; the report has all")
@@ -56,7 +56,7 @@ def _title(run: Run, group: FindingGroup) -> str:
     return f"{plural(len(group.cases), 'case')}: {group_title(run, group)[0] or group.contract}"
 
 
-def _told(group: FindingGroup) -> str:
+def _annotation(group: FindingGroup) -> str:
     expected = f"expected {group.expected}, " if group.expected else ""
     return f"{expected}got {group.got} (first in {group.case})"
 

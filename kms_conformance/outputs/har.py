@@ -45,7 +45,7 @@ def render(run: Run) -> str:
 
 
 def pieces(run: Run) -> Iterator[str]:
-    """Give the text of :func:`render` piece by piece: it may be larger than everything else that a run holds."""
+    """Yield the text of :func:`render` piece by piece: it may be larger than everything else that a run holds."""
     cases = sorted((case for case in run.cases if case.exchanges), key=_began)
     head = {
         "version": HAR_VERSION,
@@ -100,7 +100,7 @@ def _page(case: CaseResult) -> dict[str, Any]:
 
 
 def _expected(case: CaseResult) -> Iterator[tuple[Exchange, list[Expectation]]]:
-    """Give each exchange of a case with what was expected of it."""
+    """Yield each exchange of a case with what was expected of it."""
     expected: dict[str, list[Expectation]] = {}
     for expectation in case.expectations:
         expected.setdefault(expectation.exchange, []).append(expectation)
@@ -121,7 +121,7 @@ def _expectation(expectation: Expectation) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _outcomes(outcomes: tuple[Outcome, ...]) -> list[dict[str, Any]]:
-    """Return what a requirement allows as a document; a run has some hundred of these, told thousands of times."""
+    """Return what a requirement allows as a document; a run has some hundred of these, written thousands of times."""
     document: list[dict[str, Any]] = to_document(outcomes)
     return document
 

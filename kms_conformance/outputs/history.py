@@ -1,7 +1,7 @@
 """A history of requests that were under way at the same time, drawn: as text for terminals, as SVG for the report.
 
 Time runs to the right, one row for each request. Distances are not to scale: each sending and each answer has a column
-of its own, so that one sees who asked before whom was answered; the milliseconds stand beside.
+of its own, so that one sees which request was sent before which answer came; the milliseconds stand next to it.
 """
 
 from __future__ import annotations

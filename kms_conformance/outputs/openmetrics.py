@@ -67,8 +67,8 @@ def _family(
     lines = [f"# TYPE {full} {kind}", f"# HELP {full} {what}"]
     lines[1:1] = [f"# UNIT {full} seconds"] if name.endswith("_seconds") else []
     for key, value in values.items():
-        told = {**labels, **({label: key} if label else {})}
-        shown = ",".join(f'{label_name}="{_escaped(entry)}"' for label_name, entry in told.items())
+        sample_labels = {**labels, **({label: key} if label else {})}
+        shown = ",".join(f'{label_name}="{_escaped(entry)}"' for label_name, entry in sample_labels.items())
         lines.append(f"{full}{{{shown}}} {value:.10g}" if value < 1e9 else f"{full}{{{shown}}} {value:.3f}")  # noqa: PLR2004 - a date has more digits
     return lines
 

@@ -24,7 +24,7 @@ class OptedOut:
 
 def opted_out(run: Run) -> tuple[OptedOut, ...]:
     """Return the cases that opt out of a view, by view and reason, in the order of the contract's views."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    cases_by_reason: dict[tuple[str, str, str], list[str]] = {}
     for contract in contract_ids(run):
         views = opt_outs(contract)
         cases = [case for case in run.cases if views and _may_have_views(case, contract)]
@@ -33,8 +33,8 @@ def opted_out(run: Run) -> tuple[OptedOut, ...]:
                 asks_as = {exchange.identity for exchange in case.exchanges}
                 why = view.why(case.id.removeprefix(f"{contract}."), asks_as)
                 if why:
-                    found.setdefault((contract, view.view, why), []).append(case.id)
-    return tuple(OptedOut(*known, tuple(cases)) for known, cases in found.items())
+                    cases_by_reason.setdefault((contract, view.view, why), []).append(case.id)
+    return tuple(OptedOut(*reason, tuple(cases)) for reason, cases in cases_by_reason.items())
 
 
 def _may_have_views(case: CaseResult, contract: str) -> bool:

@@ -135,7 +135,7 @@ def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:
 def unjudged_rows(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the rows that an earlier finding kept from being judged, by that finding, the one of most rows first.
 
-    Those of a case that is inconclusive itself are told with the case.
+    Those of a case that is inconclusive itself are listed with the case.
     """
     inconclusive = {case.id for case in with_verdict(run, Verdict.INCONCLUSIVE, Verdict.ERROR)}
     grouped: dict[str, list[str]] = {}
@@ -167,7 +167,7 @@ def unseen(run: Run) -> str:
     ):
         return ""
     return (
-        "; ".join(entry.message for entry in run.baseline if entry.wrong)
+        "; ".join(entry.message for entry in run.baseline if entry.breaks_run)
         or run.trouble
         or run.incomplete
         or ("no case was tested" if not with_verdict(run, Verdict.PASSED, Verdict.WARNED) else "")

@@ -7,13 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.text import duration_text
-
-if TYPE_CHECKING:
-    from rich.live import Live
 
 QUIET = 2.0
 EVERY = 2.0
@@ -114,11 +115,6 @@ class Progress:
         self._stream.flush()
 
     def _show(self) -> None:
-        # Loaded only here: most runs are over before there is anything to show.
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
         with self._lock:
             if not self._running:
                 return

@@ -140,8 +140,8 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
     if why_not:
         return {**document, "schemas": {}, "first": {}, "steps": [], "clean_up": []}
     sent, undone = recorded.steps(), list(recorded.clean_up())
-    known = {"schemas": recorded.schemas(), "first": recorded.first()}
-    return {**document, **known, "steps": sent, "clean_up": undone}
+    more = {"schemas": recorded.schemas(), "first": recorded.first()}
+    return {**document, **more, "steps": sent, "clean_up": undone}
 
 
 def _owners(run: Run) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a reproduction holds an answer against: pasted into each script, standard library only."""
+"""The checks by which a reproduction judges an answer: pasted into each script, standard library only."""
 
 from __future__ import annotations
 

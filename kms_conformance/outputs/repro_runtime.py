@@ -39,7 +39,7 @@ class CouldNotRunError(Exception):
 
 
 class Reproduction:
-    """Sends the requests of a case again; what differs from run to run is made anew or taken from the answers."""
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
@@ -91,7 +91,7 @@ class Reproduction:
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Give the ways to assign answers to requests that were the same and sent at once."""
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
         same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
         if len(steps) <= MOST_AT_ONCE:
             for places in itertools.permutations(range(len(steps))):

@@ -55,9 +55,11 @@ class RecordedSequence:
         self._contract, self._base, self._owners = contract, base, owners
         judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
         judged.sort(key=lambda exchange: exchange.started)
-        found = {finding.exchange for finding in case.findings if finding.severity is Verdict.FAILED}
+        failed_exchanges = {
+            finding.exchange for finding in case.findings if finding.severity is Verdict.FAILED
+        }
         # What else is broken after the first may follow from it.
-        last = next((place for place, exchange in enumerate(judged) if exchange.id in found), -1)
+        last = next((place for place, exchange in enumerate(judged) if exchange.id in failed_exchanges), -1)
         groups = _groups(judged)
         # What was asked at the same moment belongs to it.
         end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
@@ -125,7 +127,7 @@ class RecordedSequence:
         return steps
 
     def clean_up(self) -> Iterator[dict[str, Any]]:
-        """Give a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
+        """Yield a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
         for place, exchange in enumerate(self.exchanges):
             body = exchange.answer.body if exchange.answer is not None else None
             made = exchange.answer is not None and exchange.answer.status == _CREATED
@@ -144,16 +146,16 @@ class RecordedSequence:
         ]
         for rule in (rule for rules in self._rules.values() for _, rule in rules):
             names += [rule.get("schema"), *rule.get("schemas", {}).values()]
-        known: dict[str, Any] = {}
+        schemas: dict[str, Any] = {}
         while names:
             name = names.pop()
-            if name and name not in known:
-                known[name] = load_schema(name, self._contract.system.schemas)
+            if name and name not in schemas:
+                schemas[name] = load_schema(name, self._contract.system.schemas)
                 names += [
                     file.rpartition("/")[2].removesuffix(".schema.json")
-                    for file in _FILE.findall(json.dumps(known[name]))
+                    for file in _FILE.findall(json.dumps(schemas[name]))
                 ]
-        return {name: _bare(known[name]) for name in sorted(known)}
+        return {name: _bare(schemas[name]) for name in sorted(schemas)}
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -184,7 +186,7 @@ class RecordedSequence:
             for rule in self._rules[other.id]
             if group == self.groups[place]
         ]
-        promises += [[told, [], [], [rule]] for told, rule in together]
+        promises += [[promise, [], [], [rule]] for promise, rule in together]
         return {
             **self._request(place, exchange),
             "place": place,
@@ -235,13 +237,13 @@ class RecordedSequence:
 
     def _sources(self, place: int, text: str, *, in_body: bool = False) -> dict[str, Ref]:
         """Return for each value in a request where an earlier answer has shown it."""
-        found = {}
+        sources = {}
         for value in self._values_in(text):
             earlier = [one for one in self._shown[value] if one[0] < place]
             if earlier:
                 lists = [one for one in earlier if in_body and self._is_part(one[0])]
-                found[value] = self._ref(lists[-1] if lists else earlier[0])
-        return found
+                sources[value] = self._ref(lists[-1] if lists else earlier[0])
+        return sources
 
     def first(self) -> dict[str, Ref]:
         """Return where each value that tells the entries of lists apart was shown first."""
@@ -272,7 +274,7 @@ class RecordedSequence:
 
     def _sources_of_member(self, place: int, member: Member) -> dict[str, Ref]:
         """Return for each value of a promise where it was shown before: at best in the same place of the same answer."""
-        found = {}
+        sources = {}
         url = self.exchanges[place].sent.url
         for value in self._values_in(json.dumps(member.value, ensure_ascii=False)):
             earlier = [one for one in self._shown[value] if one[0] < place]
@@ -281,8 +283,8 @@ class RecordedSequence:
             here = [one for one in self._shown[value] if one[0] == place and one[1] != member.path]
             if earlier or here:
                 best = again or same or earlier[:1] or here[:1]
-                found[value] = self._ref(best[-1])
-        return found
+                sources[value] = self._ref(best[-1])
+        return sources
 
     def _values_in(self, text: str) -> Iterable[str]:
         variable = (value for value in VARIABLE.findall(text) if value in self._shown)
@@ -335,7 +337,7 @@ class RecordedSequence:
 
 def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     """Return the expectations of an exchange that did not hold."""
-    told = {
+    outcomes = {
         (finding.requirement, finding.expected)
         for finding in case.findings
         if finding.exchange == exchange.id and finding.severity is Verdict.FAILED
@@ -344,7 +346,7 @@ def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
         expectation
         for expectation in case.expectations
         if expectation.exchange == exchange.id
-        and (expectation.requirement, expectation.description()) in told
+        and (expectation.requirement, expectation.description()) in outcomes
     ]
 
 
@@ -393,7 +395,7 @@ def _shown(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
 
 
 def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
-    """Give path and value of each text in a document."""
+    """Yield path and value of each text in a document."""
     entries: Iterable[tuple[Any, JSON]] = ()
     if isinstance(body, dict):
         entries = body.items()
@@ -423,8 +425,10 @@ def _bare(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_bare(one) for one in schema]
     if isinstance(schema, dict):
-        told = {"$schema", "$id", "title", "description"}
+        left_out = {"$schema", "$id", "title", "description"}
         return {
-            name: _bare(one) for name, one in schema.items() if name not in told or not isinstance(one, str)
+            name: _bare(one)
+            for name, one in schema.items()
+            if name not in left_out or not isinstance(one, str)
         }
     return schema

@@ -6,6 +6,8 @@ evidence, so that the merged run has the verdict, the rows and the reports that 
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,12 +23,15 @@ from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 from kms_conformance.outputs.files import put
 
+_FLAG, _WRITES = "--shard-durations", "`kms-conformance campaign plan` writes such a file."
 NAME = "shard.json"
 FORMAT = 1
 _TEXT = re.compile(r"([1-9]\d*)/([1-9]\d*)")
-_NOTE = re.compile(r"this is shard ([1-9]\d*/[1-9]\d*);")
+_NOTE = re.compile(r"this is shard ([1-9]\d*/[1-9]\d*)(?:, cut by durations)?;")
 # What parts must have in common to be parts of one run.
-_SAME = ("profile", "edition", "suite", "contracts", "options", "baseline", "cases_in_all")
+_SAME = ("profile", "edition", "suite", "contracts", "options", "baseline", "cases_in_all", "durations")
+_UNKNOWN = 0.1
+"""Seconds that a case takes of which no earlier run tells anything; each case costs at least a tenth of it."""
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -40,15 +45,45 @@ def read_shard(text: str) -> tuple[int, int]:
     return number, total
 
 
-def in_shard(case_ids: Iterable[str], shard: str) -> set[str]:
-    """Return the cases of a part: every n-th of all, in the order of their ids."""
+def in_shard(case_ids: Iterable[str], shard: str, durations: Mapping[str, float] | None = None) -> set[str]:
+    """Return the cases of a part: every n-th of all, in the order of their ids.
+
+    With ``durations`` (seconds by case id) each case, the longest first, joins the part that has least to do so far. The
+    same durations make the same parts everywhere.
+    """
     number, total = read_shard(shard)
-    return set(sorted(case_ids)[number - 1 :: total])
+    ids = sorted(case_ids)
+    if not durations:
+        return set(ids[number - 1 :: total])
+    seconds = {case_id: max(durations.get(case_id, _UNKNOWN), _UNKNOWN / 10) for case_id in ids}
+    parts: list[tuple[float, int]] = [(0.0, part) for part in range(1, total + 1)]
+    own = set()
+    for case_id in sorted(ids, key=lambda case_id: (-seconds[case_id], case_id)):
+        load, part = heapq.heappop(parts)
+        heapq.heappush(parts, (round(load + seconds[case_id], 6), part))
+        if part == number:
+            own.add(case_id)
+    return own
 
 
-def note(shard: str) -> str:
+def read_durations(path: Path) -> dict[str, float]:
+    """Return seconds by case id from a JSON file; raise :class:`BadValueError` where it holds anything else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadValueError(_FLAG, str(path), error.strerror or "it cannot be read", _WRITES) from None
+    except ValueError:
+        raise BadValueError(_FLAG, str(path), "it is no JSON", _WRITES) from None
+    durations: dict[str, Any] = document if isinstance(document, dict) else {"": None}
+    if not all(isinstance(value, int | float) and value >= 0 for value in durations.values()):
+        raise BadValueError(_FLAG, str(path), "it holds no seconds by case id", _WRITES)
+    return {str(case_id): float(value) for case_id, value in durations.items()}
+
+
+def note(shard: str, durations: Mapping[str, float] | None = None) -> str:
     """Return why the verdict of a part is not yet a verdict."""
-    return f"this is shard {shard}; `kms-conformance merge` makes one run of all"
+    cut = ", cut by durations" if durations else ""
+    return f"this is shard {shard}{cut}; `kms-conformance merge` makes one run of all"
 
 
 def named_in(partial: str) -> str:
@@ -57,14 +92,26 @@ def named_in(partial: str) -> str:
     return named[1] if named else ""
 
 
-def write_shard(run: Run, directory: Path, *, shard: str, cases_in_all: int, baseline: Any = None) -> Path:
-    """Write what a part leaves behind for :func:`merge`; ``baseline`` is the document of the run's baseline."""
+def write_shard(
+    run: Run,
+    directory: Path,
+    *,
+    shard: str,
+    cases_in_all: int,
+    baseline: Any = None,
+    durations: Mapping[str, float] | None = None,
+) -> Path:
+    """Write what a part leaves behind for :func:`merge`.
+
+    ``baseline`` is the document of the run's baseline, ``durations`` what the parts were cut by.
+    """
     document = {
         "format": FORMAT,
         "shard": shard,
         "cases_in_all": cases_in_all,
         "profile": run.profile.value,
-        "partial": "" if run.partial == note(shard) else run.partial,
+        "partial": "" if run.partial == note(shard, durations) else run.partial,
+        "durations": _digest(durations),
         "interrupted": run.interrupted,
         "trouble": run.trouble,
         "started": run.started,
@@ -76,10 +123,13 @@ def write_shard(run: Run, directory: Path, *, shard: str, cases_in_all: int, bas
     return put(directory / NAME, json.dumps(document) + "\n")
 
 
-def merge(directories: Sequence[Path]) -> Run:
-    """Return the run that the parts make; raise :class:`BadValueError` when they are not all of one run's parts."""
+def merge(directories: Sequence[Path], *, all_parts: bool = True) -> Run:
+    """Return the run that the parts make; raise :class:`BadValueError` when they are not parts of one run.
+
+    Unless ``all_parts`` are there, which is demanded by default, the run says how many cases did not run.
+    """
     parts = [_read(directory) for directory in directories]
-    _demand_one_run(parts, directories)
+    _demand_one_run(parts, directories, all_parts=all_parts)
     first = parts[0]
     cases = _cases(parts)
     contracts = [load_contract(block["id"]) for block in first["meta"]["contracts"]]
@@ -152,10 +202,19 @@ def _read(directory: Path) -> dict[str, Any]:
     return document
 
 
-def _demand_one_run(parts: Sequence[Mapping[str, Any]], directories: Sequence[Path]) -> None:
+def _digest(durations: Mapping[str, float] | None) -> str:
+    """Return what tells two ways to cut apart; ``""`` for the usual one."""
+    return hashlib.sha256(json.dumps(durations, sort_keys=True).encode()).hexdigest() if durations else ""
+
+
+def _demand_one_run(
+    parts: Sequence[Mapping[str, Any]], directories: Sequence[Path], *, all_parts: bool
+) -> None:
     shards = [read_shard(part["shard"]) for part in parts]
     total = shards[0][1]
-    if sorted(shards) != [(number, total) for number in range(1, total + 1)]:
+    whole = [(number, total) for number in range(1, total + 1)]
+    distinct = len(set(shards)) == len(shards) and set(shards) <= set(whole)
+    if not distinct or (all_parts and len(shards) < total):
         given = ", ".join(part["shard"] for part in parts)
         raise BadValueError(
             "DIR",

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
         return f"{words}: {self.message}" if self.message else words
 
 
-class Asked(NamedTuple):
+class StoredExchange(NamedTuple):
     """One exchange: whose, which, what came, and when it began and ended, in seconds since the epoch."""
 
     case: str
@@ -61,11 +61,11 @@ class StoredRun:
 
     @property
     def name(self) -> str:
-        """How the run is called where several stand beside each other."""
+        """The name of the run in a comparison of several."""
         return self.directory.name or str(self.directory)
 
     @cached_property
-    def asked(self) -> list[Asked]:
+    def exchanges(self) -> list[StoredExchange]:
         """Every exchange of the transcript; none where there is no transcript."""
         path = self.directory / TRANSCRIPT
         try:
@@ -74,14 +74,14 @@ class StoredRun:
             return []
         except (OSError, ValueError) as error:
             raise RecordError(str(path), "its transcript cannot be read") from error
-        return list(_asked(path, text))
+        return list(_exchanges(path, text))
 
     @property
     def overlapping(self) -> set[str]:
         """The cases that have sent requests at the same moment, whose answers depend on which of them was first."""
         until: dict[str, float] = {}
         cases = set()
-        for one in sorted(self.asked, key=lambda one: one.began):
+        for one in sorted(self.exchanges, key=lambda one: one.began):
             if one.began < until.get(one.case, 0.0):
                 cases.add(one.case)
             until[one.case] = max(one.ended, until.get(one.case, 0.0))
@@ -99,7 +99,7 @@ def read_run(directory: Path) -> StoredRun:
         raise RecordError(str(directory), "its results.json is none") from error
 
 
-def _asked(path: Path, text: str) -> Iterator[Asked]:
+def _exchanges(path: Path, text: str) -> Iterator[StoredExchange]:
     """Yield the exchanges: a run writes one of them a line, which spares reading all that is not compared."""
     lines = text.split("\n")
     try:
@@ -122,10 +122,10 @@ def _asked(path: Path, text: str) -> Iterator[Asked]:
         message = _message(_plain(body[2])) if body else ""
         began = float(own[7])
         answer = Answer(number, _plain(code[1]), message)
-        yield Asked(case, step, operation, exchange, answer, began, began + float(own[8]))
+        yield StoredExchange(case, step, operation, exchange, answer, began, began + float(own[8]))
 
 
-def _whole(path: Path, text: str) -> Iterator[Asked]:
+def _whole(path: Path, text: str) -> Iterator[StoredExchange]:
     try:
         for entry in json.loads(text)["log"]["entries"]:
             kms, status = entry["_kms"], int(entry["response"]["status"])
@@ -133,7 +133,9 @@ def _whole(path: Path, text: str) -> Iterator[Asked]:
             answer = Answer(status, kms["code"] or "", _message(body or ""))
             began = float(kms["started"])
             ended = began + float(kms["duration"])
-            yield Asked(kms["case"], kms["step"], kms["operation"] or "", kms["id"], answer, began, ended)
+            yield StoredExchange(
+                kms["case"], kms["step"], kms["operation"] or "", kms["id"], answer, began, ended
+            )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(str(path), "its transcript cannot be read") from error
 

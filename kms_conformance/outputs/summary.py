@@ -131,9 +131,14 @@ def _linked(exchange: str) -> str:
 def _accepted(run: Run) -> list[str]:
     """Return what the baseline accepts, and what is wrong with the baseline itself."""
     lines: list[str] = []
-    wrong = [entry for entry in run.baseline if entry.wrong]
-    if wrong:
-        lines += ["## The baseline is wrong", "", *(f"- {_plain(entry.message)}" for entry in wrong), ""]
+    broken_entries = [entry for entry in run.baseline if entry.breaks_run]
+    if broken_entries:
+        lines += [
+            "## The baseline is wrong",
+            "",
+            *(f"- {_plain(entry.message)}" for entry in broken_entries),
+            "",
+        ]
     accepted = [case for case in with_verdict(run, Verdict.FAILED) if case.id in run.accepted]
     if accepted:
         lines += ["## Failures that the baseline accepts", ""]

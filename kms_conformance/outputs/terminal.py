@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from rich.console import Console
+from rich.text import Text
+
 from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
@@ -72,9 +75,6 @@ def print_summary(run: Run, report_dir: Path | str, stream: TextIO) -> None:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         stream.write("".join(f"{line.text}\n" for line in lines))
         return
-    from rich.console import Console  # noqa: PLC0415 - loaded only where there is something to colour
-    from rich.text import Text  # noqa: PLC0415 - same
-
     console = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)
     for line in lines:
         text = Text(line.text)
@@ -147,7 +147,7 @@ def _others(run: Run, width: int) -> list[_Line]:
     lines = [
         _Line(shorten(one_line(entry.message), 2 * WIDTH), "failed", 0)
         for entry in run.baseline
-        if entry.wrong
+        if entry.breaks_run
     ]
     lines += [
         _Line(shorten(f"accepted {one_line(case.id)}: {one_line(run.accepted[case.id])}", width), "name", 8)

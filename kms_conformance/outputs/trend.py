@@ -134,16 +134,16 @@ def _latency(nights: Sequence[StoredRun]) -> Iterator[tuple[str, str, list[float
     )
     series = {name: [night.get(name) for night in by_night] for name, _ in asked.most_common(MOST_OPERATIONS)}
     for name, values in sorted(series.items(), key=lambda entry: -_growth(entry[1])):
-        known = [value for value in values if value is not None]
-        yield name, f"{duration_text(known[0])} to {duration_text(known[-1])}", values
+        measured = [value for value in values if value is not None]
+        yield name, f"{duration_text(measured[0])} to {duration_text(measured[-1])}", values
 
 
 def _growth(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    half = len(known) // 2
+    measured = [value for value in values if value is not None]
+    half = len(measured) // 2
     if not half:
         return 0.0
-    first, last = sorted(known[:half]), sorted(known[-half:])
+    first, last = sorted(measured[:half]), sorted(measured[-half:])
     return last[len(last) // 2] / max(first[len(first) // 2], 0.001)
 
 

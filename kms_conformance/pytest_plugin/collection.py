@@ -133,7 +133,7 @@ class Collection:
             # Hypothesis changes warning filters and random seeds of the whole process: what uses it stays in one thread.
             quick = session.jobs > 1 and item.path.name not in GENERATING
             if quick or self._waits_beside_others(info):
-                self.overlapping.add(info, body_of(item), requests=session.expected.of(info.id))
+                self.overlapping.add(info, body_of(item), requests=session.requests_of(info.id))
 
     def _of_shard(
         self, cases: dict[str, tuple[pytest.Item, CaseInfo]]
@@ -143,7 +143,7 @@ class Collection:
         shard = self._session.options.shard
         if not shard:
             return cases
-        chosen = in_shard(cases, shard)
+        chosen = in_shard(cases, shard, self._session.options.shard_durations)
         return {case_id: case for case_id, case in cases.items() if case_id in chosen}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from kms_conformance.contract.case_index import prefix_of
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.outputs.allure import add_steps
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.system import systems
 
@@ -144,7 +145,7 @@ def body_of(item: pytest.Item) -> Callable[[Any], None]:
     return body
 
 
-def tell_pytest(result: CaseResult, accepted: str) -> None:
+def report_to_pytest(result: CaseResult, accepted: str) -> None:
     """Turn a verdict into what pytest understands; a failure that a baseline accepts is no failure to pytest."""
     match result.verdict:
         case Verdict.PASSED | Verdict.WARNED:
@@ -162,9 +163,7 @@ def finding_lines(finding: Finding) -> str:
     return f"  {finding.requirement}: expected {finding.expected}, got {finding.got}\n    {finding.curl}"
 
 
-def tell_allure(item: pytest.Item, result: CaseResult) -> None:
+def report_to_allure(item: pytest.Item, result: CaseResult) -> None:
     """Where allure-pytest writes too, give it the case's steps and true times."""
     if item.config.getoption("allure_report_dir", None):
-        from kms_conformance.outputs.allure import add_steps  # noqa: PLC0415 - inert sessions stay light
-
         add_steps(item, result)

@@ -14,15 +14,17 @@ from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
+from kms_conformance.outputs import write_all
 from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
-from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, tell_pytest
+from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, report_to_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
+from kms_conformance.pytest_plugin.shared_secrets import Hub, share
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import tell
 from kms_conformance.run.options import Options
@@ -49,6 +51,7 @@ def of_worker(worker: dict[str, Any]) -> State:
     def start() -> Session:
         session = Session(options, target)
         session.also_read(sent["premises"])
+        share(session, worker["kms_secrets"])
         return session
 
     return State(start, None, worker=sent["dist"], workers=int(worker["workercount"]))
@@ -80,6 +83,7 @@ class State:
         )
         self._session: Session | None = None
         self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
+        self._hub = Hub(lambda: self.session)
         self.run: Run | None = None
         self.unwritten: ReportDirError | None = None
 
@@ -113,7 +117,7 @@ class State:
                 prepare(self._report_dir)
             self.session  # noqa: B018 - starts it
             if not self._worker and self._progress_reporter is None:
-                self.session.check()
+                self.session.check(mends=not session.config.option.collectonly)
                 if not session.config.option.collectonly:
                     for line in self.session.recover():
                         tell(f"could not remove what a killed run has left: {line}")
@@ -134,6 +138,7 @@ class State:
                 "dist": str(node.config.getoption("dist")),
             }
         )
+        node.workerinput["kms_secrets"] = self._hub.connect(node.gateway.newchannel())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, Any, Any]:
@@ -161,7 +166,7 @@ class State:
         if result is None:
             pytest.fail("the case was lost", pytrace=False)  # why is in the report
         pyfuncitem.stash[RESULT] = result
-        tell_pytest(result, self.session.accepts(result))
+        report_to_pytest(result, self.session.accepts(result))
         return True
 
     def _show_waiting(self, number: int, until: float) -> None:
@@ -172,14 +177,14 @@ class State:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped: by hand, or by pytest itself."""
-        if self._session is not None:  # else the session could not be started, which has been told
+        if self._session is not None:  # else the session could not be started, which has been reported
             by_hand = type(excinfo.value) is KeyboardInterrupt
             why = "stopped by hand" if by_hand else str(excinfo.value) or "stopped by pytest"
             self._session.cut_short(why)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excrepr: Any, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note an error of pytest or of the suite itself; whoever prints it prints no local variables."""
+        """Note an error of pytest or of the suite itself; its traceback is printed without local variables."""
         text = self._clean(str(excinfo.getrepr(style="short", showlocals=False)))
         excrepr.toterminal = lambda terminal: terminal.line(text)
         if self._session is not None:
@@ -215,8 +220,6 @@ class State:
             self._tidy()
             self.run = self.session.outcome()
             if self._report_dir is not None:
-                from kms_conformance.outputs import write_all  # noqa: PLC0415 - templates are loaded when there is something to write
-
                 try:
                     write_all(self.run, self._report_dir)
                     self._leave_shard(self.run, self._report_dir)
@@ -230,7 +233,7 @@ class State:
 
     @property
     def exit_code(self) -> int:
-        """What the shell is told: the verdict, or, where that is no trouble, that the report is missing."""
+        """The exit code for the shell: of the verdict, or, where that is 0, of a missing report."""
         assert self.run is not None
         return int(self.run.exit_code or (ExitCode.USAGE if self.unwritten is not None else 0))
 
@@ -254,7 +257,12 @@ class State:
             return
         baseline = None if options.baseline is None else as_documents(options.baseline)
         write_shard(
-            run, directory, shard=options.shard, cases_in_all=self._collection.in_all, baseline=baseline
+            run,
+            directory,
+            shard=options.shard,
+            cases_in_all=self._collection.in_all,
+            baseline=baseline,
+            durations=options.shard_durations,
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -266,11 +274,11 @@ class State:
             terminalreporter.write_line(f"error: {self.unwritten.sentence}")
 
 
-def _of_report(wrong: Exception, folder: Path) -> ReportDirError:
-    if isinstance(wrong, ReportDirError):
-        return wrong
-    why = wrong.strerror if isinstance(wrong, OSError) else None
-    return ReportDirError(str(folder), why or type(wrong).__name__)
+def _of_report(error: Exception, folder: Path) -> ReportDirError:
+    if isinstance(error, ReportDirError):
+        return error
+    why = error.strerror if isinstance(error, OSError) else None
+    return ReportDirError(str(folder), why or type(error).__name__)
 
 
 def open_case(request: pytest.FixtureRequest, contract: str) -> Iterator[str]:

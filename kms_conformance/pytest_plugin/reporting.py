@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, tell_allure
+from kms_conformance.pytest_plugin.items import RESULT, finding_lines, is_case, report_to_allure
 from kms_conformance.run.session import Session
 
 
@@ -31,7 +30,7 @@ class Reporting:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
-        """Give the report the case's true duration and, for a worker's controller, its result."""
+        """Yield the report the case's true duration and, for a worker's controller, its result."""
         report = yield
         result = item.stash.get(RESULT, None)
         if result is not None and report.when == "call":
@@ -44,8 +43,7 @@ class Reporting:
                 report.longrepr = self._without_secrets(result, str(report.longrepr))
             if self._worker:
                 report.kms_case = to_document(result)
-                report.kms_secrets = json.dumps(self._get_session().new_secrets())
-            tell_allure(item, result)
+            report_to_allure(item, result)
         elif is_case(item) and report.failed:
             report.longrepr = self._clean(str(report.longrepr))
             self._get_session().went_wrong(f"{item.name} could not be set up or torn down", if_first=True)
@@ -57,12 +55,14 @@ class Reporting:
             return "\n".join([f"{result.id}: {result.title}", *map(finding_lines, result.findings)])
         return self._clean(text)
 
+    @pytest.hookimpl(tryfirst=True)  # before other plugins show or keep the texts of a worker
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in a worker's result, and tell the progress line."""
         document = getattr(report, "kms_case", None)
         if document is not None and not self._worker:
-            # Through the pipe between the processes of the run, and never by the disk.
-            self._get_session().learn_secrets(json.loads(report.__dict__.pop("kms_secrets", "[]")))
+            if isinstance(report.longrepr, str):
+                report.longrepr = self._clean(report.longrepr)
+            report.sections = [(name, self._clean(text)) for name, text in report.sections]
             self._get_session().case_finished(from_document(CaseResult, document))
         if self._progress_reporter is not None and report.when == "call":
             self._progress_reporter.case_done(self._get_session().results)

@@ -10,7 +10,7 @@ from kms_conformance.contract.case_index import packages
 from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs.baseline import read_baseline
-from kms_conformance.outputs.shards import read_shard
+from kms_conformance.outputs.shards import read_durations, read_shard
 from kms_conformance.run.jobs import MOST_JOBS
 from kms_conformance.run.option_table import FUZZ_OPTIONS, HOME
 from kms_conformance.run.options import FuzzOptions, Options, fuzz_options
@@ -22,6 +22,7 @@ def session_of(config: pytest.Config) -> Session:
     """Return the session that the options of pytest's command line describe."""
     baseline = config.getoption("kms_baseline")
     path = config.getoption("kms_target")
+    durations = config.getoption("kms_shard_durations")
     target = read_target(path) if path else None
     contracts = _contracts(config, target)
     options = Options(
@@ -34,6 +35,7 @@ def session_of(config: pytest.Config) -> Session:
         baseline=read_baseline(Path(baseline)) if baseline else None,
         fuzz=_fuzzing(config),
         shard=_shard(config),
+        shard_durations=read_durations(Path(durations)) if durations else {},
         jobs=_jobs(config),
         mode=config.getoption("kms_mode") or "",
         command_line=("pytest", *map(str, config.invocation_params.args)),

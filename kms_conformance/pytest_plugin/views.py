@@ -20,7 +20,7 @@ class ViewItems:
         self._pairs: dict[str, Pairs] = {}
 
     def beside(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-        """Return the items, and behind each case the items in which it runs under a view."""
+        """Return the items, each case followed by its items under a view."""
         return [made for item in items for made in (item, *self._of(item))]
 
     def _of(self, item: pytest.Item) -> Iterator[pytest.Item]:

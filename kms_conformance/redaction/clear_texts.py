@@ -29,7 +29,7 @@ class ClearTexts:
         return self._clear.get(text)
 
     def is_worth_keeping(self, text: str) -> bool:
-        """Tell whether a text that is clear has come often enough to be kept."""
+        """Tell whether a text without secrets has come often enough to be remembered."""
         if len(text) > _LONGEST:
             return False
         times = self._seen.get(text, 0) + 1

@@ -21,7 +21,7 @@ import secrets
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kms_conformance.redaction.pseudonyms import Pseudonyms
@@ -56,6 +56,7 @@ class _Known:
         self.harmless: set[str] = set()
         self.under_way = UnderWay()
         self.lock = threading.Lock()
+        self.tell: Callable[[str, str], None] | None = None
 
 
 class Redactor:
@@ -64,7 +65,7 @@ class Redactor:
     ``secret`` and ``public`` are member names, ``public_headers`` header names, as in the contract; ``sealed`` are
     secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext); ``personal`` are patterns
     of what tells who somebody is, which gets a pseudonym (:mod:`kms_conformance.redaction.pseudonyms`). What ``kin``
-    knows is known here too, and the other way round: a server may repeat to one system what another has told it.
+    knows is known here too, and the other way round: a server may repeat to one system what another has sent to it.
     """
 
     def __init__(
@@ -99,17 +100,33 @@ class Redactor:
         existing = self._known.tokens.get(value)
         if existing is not None:
             return existing
+        token, is_new = self._take_in(value, label)
+        if is_new and self._known.tell is not None:
+            self._known.tell(value, label)
+        return token
+
+    def take_over(self, pairs: Iterable[Sequence[str]]) -> None:
+        """Make secrets known that another process of the run has told, each with its label."""
+        for value, label in pairs:
+            self._take_in(value, label)
+
+    def tell_others(self, tell: Callable[[str, str], None]) -> None:
+        """Call this with each secret that becomes known here from now on, and its label; from any thread."""
+        self._known.tell = tell
+
+    def _take_in(self, value: str, label: str) -> tuple[str, bool]:
+        """Return a secret's token, and whether it was not known yet."""
         token = self._token(value, label)
         with self._known.lock:
             if value in self._known.tokens:
-                return self._known.tokens[value]
+                return self._known.tokens[value], False
             self._known.tokens[value] = token
             for form in spellings(value) if len(value) >= SHORTEST else ():
                 self._known.search.add(form, token)
             # What is encrypted already may hold ids in clear, and does no harm.
             for part in parts(value) if label not in self._sealed else ():
                 self._known.search.add_part(part)
-        return token
+        return token, True
 
     def allow(self, value: str) -> str:
         """Declare a value harmless, although it travels in a secret member: it is then shown in clear."""
@@ -167,11 +184,11 @@ class Redactor:
         """Tell whether the name of a member that may not be repeated stands in a text."""
         return any(name in text for name in self._guarded)
 
-    def since(self, number: int) -> list[tuple[str, str]]:
-        """Return the secrets that became known after so many others, each with its label, for the run's other processes."""
+    def known(self) -> list[tuple[str, str]]:
+        """Return the secrets that are known so far, each with its label, for the run's other processes."""
         with self._known.lock:
-            later = list(self._known.tokens.items())[number:]
-        return [(value, token[1:].partition(":")[0]) for value, token in later]
+            tokens = list(self._known.tokens.items())
+        return [(value, token[1:].partition(":")[0]) for value, token in tokens]
 
     def request(self, body: JSON, name: str = "") -> JSON:
         """Return a request's document with its secret members replaced."""
@@ -220,7 +237,7 @@ class Redactor:
     def reply(self, body: JSON) -> JSON:
         """Return a reply's document with everything replaced that is not known to be public."""
         # First the members that are secret by name: a text further up may repeat what stands further down.
-        self.request(body)
+        self._remember_named(body, "")
         return self._reply(body, "")
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -234,6 +251,18 @@ class Redactor:
                 shown_name = self._token(low, "header") if len(low) > _LONG_HEADER else self.scrub(low)
                 shown[shown_name] = self._unknown(value, "header")
         return shown
+
+    def _remember_named(self, body: JSON, name: str) -> None:
+        """Make the members of a document known that are secret by name."""
+        if isinstance(body, dict):
+            for key, value in body.items():
+                if key in self._secret or isinstance(value, (dict, list)):
+                    self._remember_named(value, key)
+        elif isinstance(body, list):
+            for value in body:
+                self._remember_named(value, name)
+        elif isinstance(body, str) and name in self._secret and body not in self._known.harmless:
+            self.remember(body, name)
 
     def _reply(self, body: JSON, name: str) -> JSON:
         match body:

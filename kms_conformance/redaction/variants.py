@@ -65,7 +65,7 @@ class Search:
         low = _folded(form)
         earlier = self._tokens.get(low)
         if earlier is None:
-            # A new list each time: whoever is searching keeps the old one.
+            # A new list each time: a search that is under way keeps the old one.
             starting = [*self._starts.get(low[:SHORTEST], ())]
             insort(starting, low)
             self._starts[low[:SHORTEST]] = starting
@@ -147,7 +147,7 @@ class Search:
         return ""
 
     def _pieces(self, low: str, place: int) -> Iterator[tuple[int, int]]:
-        """Give begin and end of pieces that hold a place: from the start of a spelling, and from inside of one."""
+        """Yield begin and end of pieces that hold a place: from the start of a spelling, and from inside of one."""
         gram = low[place : place + SHORTEST]
         starting = self._starts.get(gram, ())
         if starting:
@@ -236,7 +236,7 @@ def parts(value: str) -> list[str]:
 
 
 def plainer(text: str) -> Iterator[tuple[str, int]]:
-    """Give a text without its escapes, and without what parts its characters, where it has such.
+    """Yield a text without its escapes, and without what parts its characters, where it has such.
 
     Each comes with how long a secret must be that is found in it: words that were driven together may spell anything.
     """
@@ -268,7 +268,7 @@ def _decoded(value: str) -> bytes:
 
 
 def _inside_base64(raw: bytes) -> Iterator[str]:
-    """Give what is left of the bytes in base64 when other bytes stand before and behind them."""
+    """Yield what is left of the bytes in base64 when other bytes stand before and behind them."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + raw).decode()
         whole = (before + len(raw)) * 8 // 6

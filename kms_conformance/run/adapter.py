@@ -1,4 +1,4 @@
-"""Adapters: a system's documented requests as methods, and the journal ritual that all of them share."""
+"""Adapters: a system's documented requests as methods, and the steps by which all of them keep the journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import JSON
     from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
-    from kms_conformance.run.journal import Thing
+    from kms_conformance.run.journal import JournalEntry
 
 GONE = frozenset({404, 410})
 """Statuses of a thing that is not there any more."""
@@ -20,7 +20,7 @@ _FAULT = 500
 
 
 class Adapter(Protocol):
-    """What the engine asks of an adapter; what cases ask of it is the system's own affair.
+    """What the engine needs of an adapter; which methods cases call, each system decides.
 
     An adapter may also have ``server_now() -> datetime``, the date by the endpoint's own clock: with it, cases that wait
     longer than a run may are begun in one nightly run and finished in a later one.
@@ -28,7 +28,7 @@ class Adapter(Protocol):
 
     case: CaseRun
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove or put back what a row of the journal describes; return whether nothing is left of it."""
 
 
@@ -36,7 +36,7 @@ class SystemAdapter:
     """Base of adapters: it sends requests, and writes what they make to the journal before they leave.
 
     A request that makes something goes through three steps: a row says what is intended; the answer confirms the row with
-    the thing's reference, or strikes it where the thing was refused; whoever removes the thing closes the row. After
+    the thing's reference, or deletes it where the thing was refused; the removal of the thing closes the row. After
     silence or a server error nobody knows, so the row stays and a later run looks. :meth:`creates` takes all steps;
     the single ones are for requests that make several things, and for changes that are put back.
     """
@@ -119,7 +119,7 @@ class SystemAdapter:
         self.keep(row, ref, remove)
 
     def keep(self, row: int, ref: str, remove: Callable[[str], object]) -> None:
-        """Let ``remove`` be called with a reference when the case ends, unless it is forgotten by then."""
+        """Call ``remove`` with a reference when the case ends, unless :meth:`forget` was called before."""
         self.case.own_things[ref] = row
 
         def clean_up() -> None:
@@ -145,5 +145,5 @@ class SystemAdapter:
 
 
 def was_refused(answer: Answer) -> bool:
-    """Tell whether an answer means that nothing was made: after silence or a server error nobody knows."""
+    """Tell whether an answer means that nothing was made: after no answer or a server error that is unknown."""
     return answer.reply is not None and not answer.ok and answer.status < _FAULT

@@ -17,7 +17,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import ReasonCode, Requirement
+    from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import JSON, Exchange
     from kms_conformance.judging.results import Finding
     from kms_conformance.run.context import CaseInfo, Context
@@ -62,12 +62,12 @@ class Answer:
     equivalent: tuple[int, ...] = ()
     """Statuses of success that stand for each other: the request was made in another way."""
     usual_operation: str = ""
-    """The operation that the case has asked for, where the request was made in another way."""
+    """The operation that the case has called, where the request was sent in another form."""
     is_proof: bool = False
 
     @property
     def proof(self) -> Self:
-        """The answer as proof that an earlier success did what it said.
+        """The same answer, to prove that an earlier success has really happened.
 
         What is stated of it fails the case whatever the level of its row: a feature may be optional, that its success
         is true is not.
@@ -86,7 +86,7 @@ class Answer:
 
     @property
     def action(self) -> str:
-        """What was asked for: a refusal needs an earlier success of the same. The operation, or what an adapter says."""
+        """The action: a refusal needs an earlier success of the same one. The operation, or what an adapter names."""
         return self.usual_operation or self.exchange.operation or ""
 
     @property
@@ -114,14 +114,14 @@ class Answer:
         return self
 
     def not_judged(self) -> Self:
-        """Leave the answer out of the verdict: it only told the case how to go on."""
+        """Leave the answer out of the verdict: the case only needs its values."""
         self.case.unjudged.pop(self.exchange.id, None)
         return self
 
     def needed(self, *statuses: int) -> Self:
         """Require success as a precondition: anything else makes the case inconclusive.
 
-        A request that is made in another way than the usual one has to succeed as the usual one does.
+        A request that is sent in another form has to succeed like the usual one.
         """
         self.case.unjudged.pop(self.exchange.id, None)
         law = self.case.law_of_view()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
@@ -47,7 +48,7 @@ from kms_conformance.target.target import READ_ONLY
 from kms_conformance.transport.outage import clock_time
 
 if TYPE_CHECKING:
-    from kms_conformance.contract.contract import ReasonCode, Requirement
+    from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
     from kms_conformance.transport.client import Reply, Request
@@ -107,7 +108,7 @@ class CaseRun:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
-            # Evidence, but not judged: whoever judges the transcript again has to know.
+            # Evidence, but not judged: a later judgement of the transcript has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
         elif OUTAGE not in exchange.notes and self._lost_time():
             exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
@@ -118,14 +119,14 @@ class CaseRun:
         return Answer(self, reply, exchange)
 
     def _judge_at_once(self, exchange: Exchange) -> None:
-        """Hold an exchange against the rules of every exchange; raise :class:`Inconclusive` where it is not the service's."""
-        found = wire_findings(exchange, self.context.contract, self.context.schemas)
+        """Judge an exchange by the rules of every exchange; raise :class:`Inconclusive` where the service has not answered it."""
+        findings = wire_findings(exchange, self.context.contract, self.context.schemas)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
-        if found and after_outage(exchange):
-            self._demand_no_outage(found[0])
+        if findings and after_outage(exchange):
+            self._demand_no_outage(findings[0])
         with self._lock:
-            self.findings += found
+            self.findings += findings
         if of_gateway(exchange):
             raise Inconclusive(
                 f"{exchange.step}: a gateway answered {exchange.outcome}, so whether it was done is not known"
@@ -166,8 +167,21 @@ class CaseRun:
         """Return an exchange as the record has it: a case that is played again sees values of its own in it."""
         return exchange
 
+    def clean_up_at_once(self, since: int) -> None:
+        """Have removed at the same moment what was made since ``clean_up`` had so many entries."""
+        together = self.clean_up[since:]
+
+        def remove(undo: Callable[[], None]) -> None:
+            with contextlib.suppress(Exception):  # one thing that resists must not keep the others
+                undo()
+
+        def remove_all() -> None:
+            self.at_once([partial(remove, undo) for undo in together])
+
+        self.clean_up[since:] = [remove_all] if together else []
+
     def _exchange(self, request: Request) -> tuple[Reply | None, Exchange]:
-        """Send a request, or take what became of it from the recording of a deferred case."""
+        """Send a request, or take its answer from the recording of a deferred case."""
         client, recording = self.context.client, self.recording
         if recording is None or self.cleaning:
             return client.send(request, self.info.id)
@@ -237,7 +251,7 @@ class CaseRun:
     def random_secret(self, size: int) -> Secret:
         """Return ``size`` random bytes in base64, the first and the last of them not ASCII.
 
-        Careless code drops a zero or a line break at an end: only the cases that mean it shall find it, not one that
+        Careless code drops a zero or a line break at an end: only the cases about that shall find it, not one that
         happens to draw such a byte.
         """
         octets = bytearray(self.random_bytes(size))
@@ -246,7 +260,7 @@ class CaseRun:
         return Secret(base64.b64encode(octets).decode())
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
-        """Judge an expectation now and keep it for those who judge again."""
+        """Judge an expectation and keep it, so that the run can be judged again."""
         self.unjudged.pop(exchange.id, None)
         # The evidence shows pseudonyms, so what is expected of it names them as well.
         expectation = scrubbed_expectation(expectation, self.context.redactor.without_persons)
@@ -306,7 +320,7 @@ class CaseRun:
         return codes[code]
 
     def _scrub_again(self) -> None:
-        """Take out what is known to be secret by now: it may stand in an answer that came before it was known.
+        """Replace secrets that became known since: they may stand in an answer that came earlier.
 
         See :mod:`kms_conformance.redaction.under_way`.
         """
@@ -316,7 +330,7 @@ class CaseRun:
         self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
-        """Return what became of the case; its findings by exchange, so that judging again gives the same report."""
+        """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""
         under_way = self.context.redactor.under_way
         if under_way.overlaps != self._overlaps:
             under_way.wait(self.context.target.timeout)
@@ -378,7 +392,7 @@ class CaseRun:
         )
 
     def _judged(self) -> tuple[str, ...]:
-        """Return the covered rows that some answer was held against, in the order in which the case names them."""
+        """Return the covered rows by which some answer was judged, in the order in which the case names them."""
         named = {expectation.requirement for expectation in self.expectations}
         return tuple(row for row in self.info.covers if row in named or self.checks_not_kept)
 

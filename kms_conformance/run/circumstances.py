@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
 
 
 def options_block(options: Options) -> dict[str, Any]:
-    """Return what the options say that the rest of the results does not."""
+    """Return the options that the rest of the results does not show."""
     return {
         "max_wait": options.max_wait,
         "defects": list(options.defects),
@@ -59,7 +59,7 @@ def options_block(options: Options) -> dict[str, Any]:
 def circumstances(
     traffic: Mapping[str, Any], roles: Mapping[str, Iterable[str]], left: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Return the blocks for the verdict object; ``left`` is ``None`` where nobody has looked for remains."""
+    """Return the blocks for the verdict object; ``left`` is ``None`` where remains were not looked for."""
     blocks = {
         "command_line": [],
         "environment": environment(),

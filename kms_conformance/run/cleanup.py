@@ -19,7 +19,7 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.run.adapter import Adapter
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.system import first_system, named_object
 
@@ -48,23 +48,23 @@ def clean_up(case: CaseRun) -> None:
         raise
 
 
-def abandoned(contexts: Sequence[Context]) -> Iterator[tuple[Context, Thing]]:
+def abandoned(contexts: Sequence[Context]) -> Iterator[tuple[Context, JournalEntry]]:
     """Yield what dead runs have left, newest first, with the context of the contract that it belongs to."""
     for context in contexts:
-        for thing in context.journal.abandoned(context.target.base_url):
-            if owner_of(thing) == context.contract.id:
-                yield context, thing
+        for entry in context.journal.abandoned(context.target.base_url):
+            if owner_of(entry) == context.contract.id:
+                yield context, entry
 
 
-def own(contexts: Sequence[Context]) -> Iterator[tuple[Context, Thing]]:
+def own(contexts: Sequence[Context]) -> Iterator[tuple[Context, JournalEntry]]:
     """Yield what this run has left, newest first."""
     for context in contexts:
-        for thing in context.journal.own(context.target.base_url):
-            if owner_of(thing) == context.contract.id:
-                yield context, thing
+        for entry in context.journal.own(context.target.base_url):
+            if owner_of(entry) == context.contract.id:
+                yield context, entry
 
 
-def named_like_ours(contexts: Sequence[Context], instance: str) -> Iterator[tuple[Context, Thing]]:
+def named_like_ours(contexts: Sequence[Context], instance: str) -> Iterator[tuple[Context, JournalEntry]]:
     """Yield what bears a name of the full shape that only this suite gives, whether the journal knows it or not.
 
     Only the adapters that have ``named_like_ours`` can tell.
@@ -75,72 +75,82 @@ def named_like_ours(contexts: Sequence[Context], instance: str) -> Iterator[tupl
         )
         find = getattr(adapter_of(context.contract)(case), "named_like_ours", None)
         living = set(context.journal.living())
-        for thing in find() if find is not None else ():
-            if thing.run not in living:
-                yield context, thing
+        for entry in find() if find is not None else ():
+            if entry.run not in living:
+                yield context, entry
 
 
-def put_right(left: Sequence[tuple[Context, Thing]], *, wait: bool = True) -> list[str]:
+def put_right(left: Sequence[tuple[Context, JournalEntry]], *, wait: bool = True) -> list[str]:
     """Undo each thing; return a line for each that resists.
 
     What resists may yield after a documented while (``settles`` of the adapter, in seconds), so it is tried once more then if there is time to ``wait``.
     """
-    first = [(context, thing, undo(context, thing)) for context, thing in left]
-    again = _after_a_while([(context, thing) for context, thing, why in first if why]) if wait else {}
-    lines = ((thing, why and again.get(thing.id, why)) for _, thing, why in first)
+    first = [(context, entry, undo(context, entry)) for context, entry in left]
+    again = _after_a_while([(context, entry) for context, entry, why in first if why]) if wait else {}
+    lines = ((entry, why and again.get(entry.id, why)) for _, entry, why in first)
     return [
-        f"{thing.kind} {thing.name or thing.ref} in instance {thing.instance}: {why}"
-        for thing, why in lines
+        f"{entry.kind} {entry.name or entry.ref} in instance {entry.instance}: {why}"
+        for entry, why in lines
         if why
     ]
 
 
-def _after_a_while(resists: Sequence[tuple[Context, Thing]]) -> dict[int, str]:
-    """Wait, and undo things once more; return what came of those for which there was a wait."""
+def _after_a_while(resists: Sequence[tuple[Context, JournalEntry]]) -> dict[int, str]:
+    """Wait, and undo things once more; return the outcome for each that was waited for."""
     waited: set[tuple[str, str]] = set()
     came: dict[int, str] = {}
-    for context, thing in resists:
+    for context, entry in resists:
         seconds = float(getattr(adapter_of(context.contract), "settles", 0.0))
         if not seconds or context.client.silent >= _NO_ANSWERS or seconds > context.target.max_wait:
             continue
         is_real = context.clock.overlaps
-        place = (context.contract.id, "" if is_real else thing.instance)
+        place = (context.contract.id, "" if is_real else entry.instance)
         if place not in waited:
             try:
                 # A real clock does not wait any more once the cases are done.
-                time.sleep(seconds) if is_real else context.clock.wait(thing.instance, seconds)
+                time.sleep(seconds) if is_real else context.clock.wait(entry.instance, seconds)
             except SuiteError:
                 continue
         waited.add(place)
-        came[thing.id] = undo(context, thing)
+        came[entry.id] = undo(context, entry)
     return came
 
 
-def put_back_shared(context: Context, instance: str) -> None:
-    """Put back what dead runs have changed on a whole instance; the caller holds it alone."""
-    for owner, thing in abandoned([context]):
-        if thing.instance == instance and _kind(thing) in context.contract.system.shared:
-            undo(owner, thing, held=True)
+def put_back_shared(context: Context, instance: str, *, held: bool) -> None:
+    """Put back what dead runs have changed on a whole instance; ``held``: the caller holds it alone."""
+    for owner, entry in _abandoned_shared(context, instance):
+        undo(owner, entry, held=held)
 
 
-def undo(context: Context, thing: Thing, *, held: bool = False) -> str:
+def holds_shared(context: Context, instance: str) -> bool:
+    """Tell whether dead runs have changed something on a whole instance that nobody has put back yet."""
+    return any(True for _ in _abandoned_shared(context, instance))
+
+
+def _abandoned_shared(context: Context, instance: str) -> Iterator[tuple[Context, JournalEntry]]:
+    for owner, entry in abandoned([context]):
+        if entry.instance == instance and _kind(entry) in context.contract.system.shared:
+            yield owner, entry
+
+
+def undo(context: Context, entry: JournalEntry, *, held: bool = False) -> str:
     """Remove a thing or put it back; return why that was not possible, ``""`` when nothing is left of it."""
     if context.client.silent >= _NO_ANSWERS:
         return "the endpoint does not answer"
     info = CaseInfo("recovery", "Clean-up", context.contract.id, ())
-    case = CaseRun(context, info, thing.instance, cleaning=True)
+    case = CaseRun(context, info, entry.instance, cleaning=True)
     turns = InstanceLocks(
-        context.target.base_url, thing.instance, shared=not context.target.fresh and not held
+        context.target.base_url, entry.instance, shared=not context.target.fresh and not held
     )
     try:
-        with turns.hold(alone=_kind(thing) in context.contract.system.shared):
-            done = bool(adapter_of(context.contract)(case).undo(replace(thing, kind=_kind(thing))))
+        with turns.hold(alone=_kind(entry) in context.contract.system.shared):
+            done = bool(adapter_of(context.contract)(case).undo(replace(entry, kind=_kind(entry))))
     except SuiteError as error:
         return error.sentence
     except Exception as error:  # noqa: BLE001 - one thing that resists must not keep the others
         return str(error) or type(error).__name__
     if done:
-        context.journal.gone(thing.id)
+        context.journal.gone(entry.id)
         return ""
     failures = [exchange.outcome for exchange in case.exchanges if not _succeeded(exchange)]
     return f"it is still there ({failures[0]})" if failures else "it is still there"
@@ -150,11 +160,11 @@ def _succeeded(exchange: Exchange) -> bool:
     return exchange.answer is not None and exchange.answer.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def _kind(thing: Thing) -> str:
-    return thing.kind.rpartition(":")[2]
+def _kind(entry: JournalEntry) -> str:
+    return entry.kind.rpartition(":")[2]
 
 
-def owner_of(thing: Thing) -> str:
+def owner_of(entry: JournalEntry) -> str:
     """Return the system of a thing: ``<system>:<kind>``, or the first one."""
-    owner, colon, _ = thing.kind.partition(":")
+    owner, colon, _ = entry.kind.partition(":")
     return owner if colon else first_system().id

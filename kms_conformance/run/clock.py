@@ -20,9 +20,13 @@ import httpx
 from kms_conformance.errors import UnreachableError
 from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.deadline import DeadlineTransport
+from kms_conformance.transport.outage import trouble_of
 
 if TYPE_CHECKING:
     from kms_conformance.target.target import Target
+
+
+_UNMOVED = "the control protocol did not move the clock"
 
 
 class Cancelled(BaseException):
@@ -71,7 +75,7 @@ class ControlledClock:
         return self._advance(instance, 0)
 
     def cancel(self) -> None:
-        """Nothing is ever under way."""
+        """Do nothing: no wait can be cancelled here."""
 
     def close(self) -> None:
         """Close the connection to the control protocol."""
@@ -83,11 +87,13 @@ class ControlledClock:
         try:
             with self._http.stream("POST", url, json={"advance_seconds": seconds}) as answer:
                 document = json_document(read_body(answer))
-            return datetime.fromisoformat(document["now"] if answer.status_code == HTTPStatus.OK else "")
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise UnreachableError(
-                url, f"the control protocol did not move the clock ({type(error).__name__})"
-            ) from None
+            if answer.status_code != HTTPStatus.OK:
+                raise UnreachableError(url, f"{_UNMOVED}: it answers {answer.status_code}")
+            return datetime.fromisoformat(document["now"])
+        except httpx.HTTPError as error:
+            raise UnreachableError(url, f"{_UNMOVED}: {trouble_of(error)}") from None
+        except (ValueError, KeyError, TypeError):
+            raise UnreachableError(url, f"{_UNMOVED}: its answer tells no time") from None
 
 
 class RealClock:
@@ -125,7 +131,7 @@ class RealClock:
         self._stop.set()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""
 
 
 class NoClock(RealClock):

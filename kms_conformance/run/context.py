@@ -1,4 +1,4 @@
-"""What a case declares of itself, and what all cases of a run share."""
+"""What a case declares, and what all cases of a run share."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class DeferredCases:
         case.server_now = system.server_now
 
     def _load(self, case: CaseRun, entry: DeferredCase) -> None:
-        """Give a case the recording of an earlier run; without effect where that is lost and may be begun anew."""
+        """Give a case the recording of an earlier run; does nothing where it is lost and the case may start again."""
         journal = case.context.journal
         cipher = self._journal_cipher(case.context.target)
         case.instance = entry.instance

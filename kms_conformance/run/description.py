@@ -37,7 +37,7 @@ def describe_run(
     """
     partial = recorded.partial
     if options.shard and not partial:
-        partial = shard_note(options.shard)
+        partial = shard_note(options.shard, options.shard_durations)
     contracts = [load_contract(contract_id) for contract_id in options.contracts]
     cases = recorded.cases
     rows = tuple(row for contract in contracts for row in contract.rows())

@@ -1,4 +1,4 @@
-"""Whether a case may run: what it says of itself makes sense, and the target gives what it needs."""
+"""Whether a case may run: its declarations make sense, and the target has what it needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def demand_sense(info: CaseInfo, contract: Contract) -> None:
-    """Raise :class:`AuthorError` where a marker of a case names what does not exist: it would be ignored in silence."""
+    """Raise :class:`AuthorError` where a marker of a case names what does not exist: it would be ignored silently."""
     system = contract.system
     if not info.covers:
         raise AuthorError(info.id, "it covers no row of the contract")
@@ -48,7 +48,7 @@ def switched_off(kind: str, target: Target) -> str:
 
 
 def held_back(method: str, operation: str | None, target: Target) -> str:
-    """Return why the mode of the run keeps a request from leaving, ``""`` where it does not."""
+    """Return why the mode of the run forbids a request, ``""`` where it does not."""
     if target.mode == READ_ONLY and method not in READS:
         return f"--mode {READ_ONLY} sends no request that may change something, such as {method}"
     if target.mode == SAFE and not target.fresh:
@@ -59,7 +59,7 @@ def held_back(method: str, operation: str | None, target: Target) -> str:
 
 
 def demand_leave(request: Request, target: Target) -> None:
-    """Raise :class:`NotTested` where the mode of the run does not let a request leave."""
+    """Raise :class:`NotTested` where the mode of the run forbids a request."""
     if why := held_back(request.method, request.operation, target):
         raise NotTested(why)
 

@@ -77,7 +77,7 @@ def _named(target: Target) -> Iterator[str]:
 
 
 def _who(client: Client, target: Target, name: str) -> frozenset[tuple[str, ...]]:
-    """Return everything by which an identity can be told: its secrets, and the subject of its token."""
+    """Return everything that tells an identity from others: its secrets, and the subject of its token."""
     secrets = {
         (f"the same {member}", str(secret)) for member, secret in target.identities[name].secrets().items()
     }

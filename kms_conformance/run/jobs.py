@@ -1,4 +1,4 @@
-"""How many cases are under way at once where nobody says it: as many as the round trip asks for."""
+"""How many cases are under way at once by default: enough to fill the round trip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 MOST_JOBS = 32
 ON_LOOPBACK = 1
-"""Beside the reference on the same machine."""
+"""For an endpoint on this machine."""
 _LOOPBACK = 0.008
 """A round trip, in seconds, below which the endpoint's own work and ours are what takes the time."""
 _OWN_WORK = 0.002
@@ -16,7 +16,7 @@ _OWN_WORK = 0.002
 def jobs_for(round_trip: float, per_second: float | None) -> int:
     """Return how many cases to run at once; ``round_trip`` in seconds, ``per_second`` the rate limit or ``None``.
 
-    Under a rate limit no more are of use than keep the rate full.
+    Under a rate limit, more jobs than it takes to use the rate up would only wait.
     """
     wanted = ON_LOOPBACK if round_trip < _LOOPBACK else math.ceil(round_trip / _OWN_WORK) + 1
     if per_second:

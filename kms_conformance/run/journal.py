@@ -69,7 +69,7 @@ _TROUBLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class JournalEntry:
     """Something we created or were about to create: a key, an alias, a ring, a policy that was changed."""
 
     id: int
@@ -119,7 +119,7 @@ class Journal:
             self._file = _open(path)
         except (OSError, sqlite3.Error) as error:
             self._end()
-            raise _told(path, error) from None
+            raise _journal_error(path, error) from None
 
     def tagged(self, run: str) -> Journal:
         """Return the same journal, writing under another run's id."""
@@ -133,8 +133,8 @@ class Journal:
         with self._lock:
             try:
                 yield
-            except sqlite3.Error as wrong:
-                raise _told(self.path, wrong) from None
+            except sqlite3.Error as error:
+                raise _journal_error(self.path, error) from None
 
     def intend(
         self, base_url: str, instance: str, kind: str, name: str, *, ref: str = "", detail: str = ""
@@ -176,10 +176,10 @@ class Journal:
                 (row, row),
             )
 
-    def abandoned(self, base_url: str) -> list[Thing]:
+    def abandoned(self, base_url: str) -> list[JournalEntry]:
         """Return what runs that are no longer alive have left, newest first: the order in which to remove it."""
         left = reversed(self.left_over(base_url))
-        return [thing for thing in left if not self._is_own(thing.run) and not self._lives(thing.run)]
+        return [entry for entry in left if not self._is_own(entry.run) and not self._lives(entry.run)]
 
     def living(self) -> list[str]:
         """Return the runs that are at work with this journal, other than this one."""
@@ -189,16 +189,16 @@ class Journal:
         runs = (name.removeprefix(f"{self.path.name}.").removesuffix(".alive") for name in names)
         return sorted(run for run in runs if not self._is_own(run) and self._lives(run))
 
-    def own(self, base_url: str) -> list[Thing]:
+    def own(self, base_url: str) -> list[JournalEntry]:
         """Return what this run has left, newest first."""
-        return [thing for thing in reversed(self.left_over(base_url)) if self._is_own(thing.run)]
+        return [entry for entry in reversed(self.left_over(base_url)) if self._is_own(entry.run)]
 
     def last(self, seconds: float) -> bool:
         """Tell whether no other process of this run is alive; they are given ``seconds`` to end."""
         if self._alive is None:
             return True
         until = time.monotonic() + seconds
-        # Who holds a file alone still holds it: for other runs this one stays alive.
+        # While this is tried the old lock is still held: for other runs this one stays alive.
         while not self._alive.try_acquire(alone=True):
             # The system takes the old lock away even when it does not give the new one.
             self._alive.acquire(alone=False)
@@ -211,7 +211,7 @@ class Journal:
         return run == self._run or run.startswith(f"{self._run}-")
 
     def _lives(self, run: str) -> bool:
-        """Tell whether a run is still going on, here: it then holds a lock that the system frees at its death."""
+        """Tell whether a run on this machine is still alive: it then holds a lock that the system frees at its end."""
         if self.path is None:
             return True
         path = _alive_path(self.path, run.partition("-")[0])
@@ -223,7 +223,7 @@ class Journal:
             path.unlink(missing_ok=True)
             return False
 
-    def left_over(self, base_url: str | None = None) -> list[Thing]:
+    def left_over(self, base_url: str | None = None) -> list[JournalEntry]:
         """Return what is not gone and not kept for a deferred case, oldest first."""
         with self._using():
             rows = self._file.execute(
@@ -232,7 +232,7 @@ class Journal:
                 " AND run NOT IN (SELECT run FROM plants WHERE due != '') ORDER BY id",
                 (base_url, base_url),
             ).fetchall()
-        return [Thing(*row) for row in rows]
+        return [JournalEntry(*row) for row in rows]
 
     def defer(self, case: str, base_url: str, instance: str, run: str, seed: bytes) -> DeferredCase:
         """Note that a case is being deferred; ``seed`` is encrypted."""
@@ -299,14 +299,14 @@ class _Damaged(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
-def _told(path: Path | None, wrong: Exception) -> JournalError:
+def _journal_error(path: Path | None, error: Exception) -> JournalError:
     """Return what went wrong with the file in words of this suite."""
-    if isinstance(wrong, OSError):
-        return JournalError(str(path), wrong.strerror or type(wrong).__name__)
-    code = getattr(wrong, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, OSError):
+        return JournalError(str(path), error.strerror or type(error).__name__)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _TROUBLES:
         return JournalError(str(path), *_TROUBLES[code])
-    return JournalError(str(path), str(wrong) or type(wrong).__name__)
+    return JournalError(str(path), str(error) or type(error).__name__)
 
 
 def _open(path: Path | None) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""Takes out of results what became known to be secret only afterwards."""
+"""Replaces secrets in results that became known only afterwards."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def scrubbed(result: CaseResult, scrub: Scrub) -> CaseResult:
 
 
 def scrubbed_finding(finding: Finding, scrub: Scrub) -> Finding:
-    """Return a finding so."""
+    """Return a finding in which ``scrub`` has replaced secrets."""
     return replace(
         finding, expected=scrub(finding.expected), got=scrub(finding.got), curl=scrub(finding.curl)
     )
 
 
 def scrubbed_expectation(expectation: Expectation, scrub: Scrub) -> Expectation:
-    """Return an expectation so: what a later answer has to hold may come from an earlier one."""
+    """Return an expectation likewise: its values may come from an earlier answer."""
     members = (replace(member, value=_each_text(member.value, scrub)) for member in expectation.members)
     return replace(expectation, members=tuple(members))
 
 
 def scrubbed_exchange(exchange: Exchange, scrub: Scrub) -> Exchange:
-    """Return an exchange so."""
+    """Return an exchange in which ``scrub`` has replaced secrets."""
     answer, sent = exchange.answer, exchange.sent
     sent = replace(sent, url=scrub(sent.url), path=scrub(sent.path))
     if answer is not None:

@@ -21,7 +21,7 @@ from kms_conformance.errors import InstanceBusyError, PrivateFolderError
 from kms_conformance.file_lock import FileLock, holders
 
 MOMENT = 2.0
-"""Seconds after which somebody who waits says so."""
+"""Seconds after which a process that waits prints a line."""
 
 
 def private_folder() -> Path:
@@ -33,16 +33,16 @@ def private_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode):
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
             raise PrivateFolderError(str(folder), "it is no folder")
-        if found.st_uid != os.getuid():
+        if status.st_uid != os.getuid():
             raise PrivateFolderError(str(folder), "it belongs to somebody else")
-        if found.st_mode & 0o077:
+        if status.st_mode & 0o077:
             folder.chmod(0o700)
-    except OSError as wrong:
-        why = "it is no folder" if isinstance(wrong, FileExistsError) else wrong.strerror
-        raise PrivateFolderError(str(folder), why or type(wrong).__name__) from None
+    except OSError as error:
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        raise PrivateFolderError(str(folder), why or type(error).__name__) from None
     return folder
 
 
@@ -55,7 +55,7 @@ def tell(line: str) -> None:
 class InstanceLocks:
     """Locks of one instance. Where every case has its own instance nothing needs a lock: pass ``shared=False``.
 
-    ``says`` takes the line about whom one waits for.
+    ``says`` is called with the line that names the holders.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class InstanceLocks:
             yield
             return
         with ExitStack() as stack:
-            # Whoever wants it alone waits in the door, so that no new ones come in and those inside become fewer.
+            # A case that wants it alone takes this lock first, so that no further case gets in and those inside end.
             with self._file("door", exclusive=alone, patience=patience):
                 stack.enter_context(self._file("instance", exclusive=alone, patience=patience))
             for thing in sorted(things):

@@ -95,6 +95,12 @@ RUN_OPTIONS = (
         variable="KMS_MODE",
     ),
     RunOption("shard", "Run one part of N; `kms-conformance merge` makes one run of all.", metavar="I/N"),
+    RunOption(
+        "shard_durations",
+        "Cut shards by these seconds of each case (JSON), not by their number; the same file for every shard.",
+        kind=Path,
+        metavar="FILE",
+    ),
 )
 
 FUZZ_OPTIONS = (
@@ -117,7 +123,8 @@ FUZZ_OPTIONS = (
     RunOption("replay", "Try one finding again: its id or its file, as the report names it.", metavar="ID"),
     RunOption(
         "example_database",
-        "Where generated findings are kept between runs: a folder or redis://HOST.",
+        "Where generated findings are kept between runs: a folder or redis://HOST. [KMS_EXAMPLE_DATABASE]",
         metavar="URL",
+        variable="KMS_EXAMPLE_DATABASE",
     ),
 )

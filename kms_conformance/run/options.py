@@ -51,7 +51,7 @@ class FuzzOptions:
 
 
 USUAL = FuzzOptions()
-"""What a gate does without any flag: the sample, nothing generated."""
+"""The default: the sample is replayed, nothing is generated."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Options:
     ``max_wait`` overrides the target's; ``journal`` ``None`` keeps it in memory; ``baseline`` holds the deviations that
     do not fail the run, ``None`` where no baseline was given; ``jobs`` is how many cases are under way at once, ``None``:
     as many as the round trip asks for; ``mode`` is one of :data:`~kms_conformance.target.target.MODES`, ``""`` the usual
-    one of the target; ``command_line`` is as in ``sys.argv``; ``challenge`` is the certifier's text that
+    one of the target; ``shard_durations`` are the seconds by case id that shards are cut by; ``command_line`` is as in ``sys.argv``; ``challenge`` is the certifier's text that
     every request has to carry, ``product`` what the reports say is judged. A certification takes no baseline:
     :class:`BadValueError`.
     """
@@ -77,6 +77,7 @@ class Options:
     baseline: tuple[Entry, ...] | None = None
     fuzz: FuzzOptions = USUAL
     shard: str = ""
+    shard_durations: Mapping[str, float] = field(default_factory=dict)
     jobs: int | None = None
     mode: str = ""
     command_line: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from kms_conformance.contract.severity import Verdict
 
 
 class CaseStopped(Exception):  # noqa: N818 - the root of reasons, not of errors
-    """A case cannot or need not go on; ``verdict`` is what that makes of it."""
+    """A case cannot or need not go on; ``verdict`` is its verdict then."""
 
     verdict: Verdict
 

@@ -50,7 +50,7 @@ def plan(session: Session, infos: Iterable[CaseInfo]) -> Plan:
         if reason:
             left_out[reason] += 1
             continue
-        chosen[info.id] = session.expected.of(info.id)
+        chosen[info.id] = session.requests_of(info.id)
         if session.overlaps(info.contract):
             waits = max(waits, info.waits)
         if session.alone(info):

@@ -42,7 +42,7 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
 
     The contract's ``preflight`` names the requests: ``list`` and ``miss``, the paths of a list and of a thing in it,
     ``method``, ``headers`` and ``body`` of both. Without ``miss`` any answer but a page for browsers will do; ``speaks``
-    is a member that one of the two answers has, ``barred`` has the codes that refuse whoever asks.
+    is a member that one of the two answers has, ``barred`` has the codes that refuse the caller.
 
     Raises :class:`UnreachableError` or :class:`PreflightRefusedError`.
     """
@@ -126,7 +126,7 @@ def _locked_out(client: Client, exchange: Exchange) -> PreflightRefusedError:
     return PreflightRefusedError(
         client.target.base_url,
         f"it refuses the identity {client.principal!r} with {exchange.outcome}",
-        "check its token or key, the instance, and that it may do everything there.",
+        "check its token or key, the instance, that it may do everything there, and that the instance lets this network in.",
     )
 
 

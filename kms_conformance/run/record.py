@@ -27,7 +27,7 @@ class Recorded:
 
 @dataclass
 class RunRecord:
-    """Keeps what has become of the cases of a run; safe between threads."""
+    """Keeps the results of the cases of a run; safe between threads."""
 
     _results: dict[str, CaseResult] = field(default_factory=dict)
     _expected: int = 0
@@ -39,7 +39,7 @@ class RunRecord:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def case_finished(self, result: CaseResult) -> None:
-        """Take in what became of a case; a later result of the same case replaces it."""
+        """Take a case's result; a later result of the same case replaces it."""
         with self._lock:
             self._results[result.id] = result
 
@@ -77,7 +77,7 @@ class RunRecord:
         return self._refused
 
     def result(self, case_id: str) -> CaseResult | None:
-        """Return what became of a case, ``None`` before it has finished."""
+        """Return the result of a case, ``None`` before it has finished."""
         with self._lock:
             return self._results.get(case_id)
 

@@ -172,7 +172,7 @@ class Recording:
     def wait(
         self, seconds: float, why: str, within: float | None, server_now: Callable[[], datetime] | None
     ) -> bool:
-        """Tell whether a wait lies behind us; raise :class:`Deferred` when the case has to stop here for a later run.
+        """Tell whether a wait is over; raise :class:`Deferred` when the case has to stop here for a later run.
 
         ``server_now`` reads the server's date, ``None`` for a wait that this run may sit out. Raises
         :class:`NotTested` when no nightly run could go on in time, and :class:`StaleError` when none did.

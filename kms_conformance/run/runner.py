@@ -75,7 +75,7 @@ class Runner:
         with self._deferred.lock(case), locks.hold(sorted(kinds & takes_turns), alone=alone):
             self._deferred.take_up(case, system)
             if alone and not context.target.fresh:
-                put_back_shared(case.context, case.instance)
+                put_back_shared(case.context, case.instance, held=True)
             return _run_body(case, body, system)
 
     def _demand_answers(self, context: Context) -> None:

@@ -3,7 +3,7 @@
 Cases are plain synchronous functions. Some ``jobs`` of them are under way at once, each in a thread; beside these,
 every case whose waits are real has a thread of its own, as it does nothing most of its time. Their items, each at its
 turn, only collect the results: ``-k``, ``-x``, ``--lf``, JUnit and Allure see ordinary items in the usual order with
-their true durations. What needs the instance to itself runs where its item is, and nothing beside it.
+their true durations. A case that needs the instance alone runs in the place of its item, with no other case at the same time.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.errors import PreflightRefusedError
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
@@ -20,7 +21,15 @@ from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.circumstances import circumstances, command_line
-from kms_conformance.run.cleanup import abandoned, named_like_ours, own, owner_of, put_right
+from kms_conformance.run.cleanup import (
+    abandoned,
+    holds_shared,
+    named_like_ours,
+    own,
+    owner_of,
+    put_back_shared,
+    put_right,
+)
 from kms_conformance.run.clock import RealClock, choose_clock
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import DeferredCases
@@ -28,7 +37,7 @@ from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
 from kms_conformance.run.jobs import jobs_for
-from kms_conformance.run.journal import Journal, Thing
+from kms_conformance.run.journal import Journal, JournalEntry
 from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks, private_folder
 from kms_conformance.run.options import Options
@@ -54,7 +63,7 @@ class Session:
     def __init__(self, options: Options, target: Target | None = None) -> None:
         self.options = options.settled()
         self._reference: EmbeddedReference | None = None
-        self._target = target
+        self._target, self._is_settled = target, False
         if target is None:
             self._reference = EmbeddedReference(
                 edition=options.edition, defects=options.defects, variations=options.variations
@@ -71,7 +80,6 @@ class Session:
         self._traffic = Traffic()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._gone_elsewhere = 0.0
-        self._told_secrets = 0
         self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
@@ -84,18 +92,21 @@ class Session:
     def target(self) -> Target:
         """The target; the first call waits for the embedded reference where there is one."""
         with self._lock:
-            if self._target is None:
-                assert self._reference is not None
-                self._target = self._reference.target()
-            if self.options.max_wait is not None:
-                self._target = replace(self._target, max_wait=self.options.max_wait)
-            self._target = self._target.in_mode(self.options.mode)
+            if self._target is None or not self._is_settled:
+                if self._target is None:
+                    assert self._reference is not None
+                    self._target = self._reference.target()
+                if self.options.max_wait is not None:
+                    self._target = replace(self._target, max_wait=self.options.max_wait)
+                self._target = self._target.in_mode(self.options.mode)
+                self._is_settled = True
             return self._target
 
-    def check(self) -> dict[str, Exchange]:
+    def check(self, *, mends: bool = False) -> dict[str, Exchange]:
         """Run the preflight and try the identities; raise what they raise. The embedded reference needs none.
 
-        Returns the first exchange by contract.
+        With ``mends``, an instance that refuses us because a dead run has left it so is put back first. Returns the first
+        exchange by contract.
         """
         firsts: dict[str, Exchange] = {}
         for contract_id in self.options.contracts:
@@ -104,14 +115,31 @@ class Session:
                 continue
             instance = self.instance(context.target)
             context.client.be_patient(False)
-            with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
-                first = firsts[contract_id] = preflight(context.client, context.contract, instance)
-                demand_identities(context.client, context.contract, instance)
+            try:
+                first = firsts[contract_id] = self._enter(context, instance)
+            except PreflightRefusedError:
+                if not mends or not self._opens(context, instance):
+                    raise
+                first = firsts[contract_id] = self._enter(context, instance)
             context.client.be_patient()
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
         return firsts
+
+    def _enter(self, context: Context, instance: str) -> Exchange:
+        """Ask the first requests of a contract and try the identities; raise what they raise."""
+        with InstanceLocks(context.target.base_url, instance, shared=not context.target.fresh).hold():
+            first = preflight(context.client, context.contract, instance)
+            demand_identities(context.client, context.contract, instance)
+        return first
+
+    def _opens(self, context: Context, instance: str) -> bool:
+        """Put back what dead runs have changed on a whole instance; tell whether there was anything."""
+        if self.target.mode == READ_ONLY or not holds_shared(context, instance):
+            return False
+        put_back_shared(context, instance, held=False)
+        return True
 
     def read_premises(self) -> None:
         """Read what the owner of a shared instance has set there, once; called when nothing of a dead run is left on it."""
@@ -215,8 +243,12 @@ class Session:
 
     def foresee(self, case_ids: Iterable[str]) -> None:
         """Note which cases are to run: from here on the run's pace is measured."""
-        requests = sum(self.expected.of(case_id) for case_id in case_ids) + self.sent
-        self._pace = Pace(lambda: self.sent, lambda: requests, lambda: self.queued)
+        requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
+        self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
+
+    def requests_of(self, case_id: str) -> int:
+        """Return how many requests a case is expected to send to this target."""
+        return self.expected.of(case_id, clean_up=not self.target.embedded)
 
     def pace(self) -> tuple[str, float | None]:
         """Return what bounds the run at this moment, and the seconds that are left; ``""`` and ``None``: unknown."""
@@ -231,6 +263,11 @@ class Session:
     def sent(self) -> int:
         """How many requests have left so far."""
         return sum(context.client.sent for context in self._contexts.values())
+
+    @property
+    def turns_taken(self) -> int:
+        """How many requests the rate limit has let through so far, those of the control protocol and for tokens included."""
+        return self._traffic.sent
 
     def alone(self, info: CaseInfo) -> bool:
         """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
@@ -275,21 +312,25 @@ class Session:
     # --- what the verdict is made of ------------------------------------------------------------------------------
 
     def case_finished(self, result: CaseResult) -> None:
-        """Take in what became of a case that another process has run."""
+        """Take the result of a case that another process has run."""
         self._record.case_finished(result)
 
-    def new_secrets(self) -> list[list[str]]:
-        """Return the secrets that this process has learned since it was last asked, each with its label."""
-        told = self.redactor.since(self._told_secrets) if self.redactor is not None else []
-        self._told_secrets += len(told)
-        return [list(pair) for pair in told]
+    def known_secrets(self) -> list[tuple[str, str]]:
+        """Return the secrets that this process knows, each with its label."""
+        return self.redactor.known() if self.redactor is not None else []
 
-    def learn_secrets(self, pairs: Iterable[Sequence[str]]) -> None:
+    def tell_secrets(self, tell: Callable[[str, str], None]) -> None:
+        """Call this with each secret that this process learns, and its label."""
+        self._first_redactor.tell_others(tell)
+
+    def learn_secrets(self, pairs: Sequence[Sequence[str]]) -> None:
         """Take in secrets of another process of this run: a server may have repeated them to any of them."""
-        redactor = self.context(self.options.contracts[0]).redactor
-        for value, label in pairs:
-            redactor.remember(value, label)
-            self._has_foreign_secrets = True
+        self._first_redactor.take_over(pairs)
+        self._has_foreign_secrets = self._has_foreign_secrets or bool(pairs)
+
+    @property
+    def _first_redactor(self) -> Redactor:
+        return self.context(self.options.contracts[0]).redactor
 
     def expects(self, number: int) -> None:
         """Note how many cases are to run."""
@@ -327,10 +368,10 @@ class Session:
         if self._has_foreign_secrets:
             for result in self.results.values():
                 self._record.case_finished(scrubbed(result, self._clean))
-        self._tell_outage()
-        found = circumstances(self._traffic.document(), self._all_roles(), self.left)
-        found["command_line"] = command_line(self.options.command_line, self._clean)
-        return describe_run(self.options, self._target, self._record.recorded(), self.started, found)
+        self._report_outage()
+        surroundings = circumstances(self._traffic.document(), self._all_roles(), self.left)
+        surroundings["command_line"] = command_line(self.options.command_line, self._clean)
+        return describe_run(self.options, self._target, self._record.recorded(), self.started, surroundings)
 
     def seen(self) -> dict[str, Any]:
         """Return what this process has seen of the wire, as simple values for :meth:`also_seen` of another."""
@@ -351,10 +392,13 @@ class Session:
 
     def _gone(self) -> float:
         """Return when an endpoint went away for good (seconds since the epoch), 0 where none did."""
-        told = (self._gone_elsewhere, *(context.client.presence.gone for context in self._contexts.values()))
-        return min(filter(None, told), default=0.0)
+        sources = (
+            self._gone_elsewhere,
+            *(context.client.presence.gone for context in self._contexts.values()),
+        )
+        return min(filter(None, sources), default=0.0)
 
-    def _tell_outage(self) -> None:
+    def _report_outage(self) -> None:
         """Note that an endpoint went away for good, and how many cases that touched."""
         gone = self._gone()
         if not gone:
@@ -379,9 +423,9 @@ class Session:
 
     # --- what runs have left --------------------------------------------------------------------------------------
 
-    def left_behind(self) -> list[Thing]:
+    def left_behind(self) -> list[JournalEntry]:
         """Return what dead runs have left on this target, newest first."""
-        return [thing for _, thing in abandoned(self._all())]
+        return [entry for _, entry in abandoned(self._all())]
 
     def living(self) -> list[str]:
         """Return the runs that are at work with this journal."""
@@ -389,15 +433,15 @@ class Session:
         assert self._journal is not None
         return self._journal.living()
 
-    def named_like_ours(self) -> list[Thing]:
+    def named_like_ours(self) -> list[JournalEntry]:
         """Return what bears a name that only this suite gives, whether the journal knows it or not."""
-        return [thing for _, thing in named_like_ours(self._all(), self.target.instance)]
+        return [entry for _, entry in named_like_ours(self._all(), self.target.instance)]
 
-    def put_right(self, things: Collection[Thing]) -> list[str]:
+    def put_right(self, things: Collection[JournalEntry]) -> list[str]:
         """Remove things, or put them back as they were; return a line for each that resists."""
         contexts = {context.contract.id: context for context in self._all()}
         return put_right(
-            [(contexts[owner_of(thing)], thing) for thing in things if owner_of(thing) in contexts]
+            [(contexts[owner_of(entry)], entry) for entry in things if owner_of(entry) in contexts]
         )
 
     def recover(self) -> list[str]:

@@ -48,10 +48,10 @@ class ConnectionSettings:
 
     def secrets(self) -> dict[str, str]:
         """Return what no output may show, with a label each."""
-        told = {str(self.proxy_password): "proxy_password"}
+        secrets = {str(self.proxy_password): "proxy_password"}
         if self.proxy_authorization:
-            told[self.proxy_authorization.partition(" ")[2]] = "proxy_authorization"
-        return {value: label for value, label in told.items() if value}
+            secrets[self.proxy_authorization.partition(" ")[2]] = "proxy_authorization"
+        return {value: label for value, label in secrets.items() if value}
 
     def document(self) -> dict[str, Any]:
         """Return the tables of the target with a literal password, for a worker's pipe and nothing else."""

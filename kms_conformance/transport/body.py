@@ -139,10 +139,12 @@ def json_document(content: bytes | None, *, lenient: bool = False, as_it_is: boo
     if not content or beyond(content):
         return None
     try:
-        document = json.loads(content, parse_constant=float if lenient else _refuse)
+        decoder = _LENIENT if lenient else _STRICT
+        document = decoder.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     except (ValueError, RecursionError):
         return None
-    if _is_deep(document):
+    # Without more brackets than levels are allowed, there is no need to look.
+    if content.count(b"[") + content.count(b"{") > DEEPEST and _is_deep(document):
         return None
     return document if as_it_is or not _MAY_BE_HALF.search(content) else _whole(document)
 
@@ -174,3 +176,7 @@ def _whole(value: JSON) -> JSON:
 def _refuse(name: str) -> None:
     """Refuse ``NaN`` and ``Infinity``, which Python reads but JSON does not have."""
     raise ValueError(name)
+
+
+# Made once: a decoder takes longer to make than a usual answer to read.
+_STRICT, _LENIENT = json.JSONDecoder(parse_constant=_refuse), json.JSONDecoder(parse_constant=float)

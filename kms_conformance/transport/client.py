@@ -10,7 +10,6 @@ import itertools
 import json
 import logging
 import math
-import re
 import threading
 import time
 import uuid
@@ -25,15 +24,15 @@ import httpx
 
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
-from kms_conformance.errors import SuiteError
+from kms_conformance.errors import SuiteError, UnreachableError
 from kms_conformance.evidence.exchange import CLIENT, GATEWAY, OUTAGE, READS, UNSURE, Exchange
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
-from kms_conformance.transport.body import UnfitAnswerError, json_document, read_body
+from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.capture import Capture
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
 from kms_conformance.transport.deadline import DeadlineTransport
-from kms_conformance.transport.outage import BROKEN, LATE, NO_CONNECTION, Presence
+from kms_conformance.transport.outage import LATE, Presence, is_away, trouble_of
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
 from kms_conformance.transport.request import Recorded, Reply, Request
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Recorded", "Reply", "Request"]
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -269,12 +269,18 @@ class Client:
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
 
-        It may take as long as any other request, and waits for no other. Raises :class:`httpx.HTTPError`.
+        It may take as long as any other request, and waits for no other. Raises :class:`UnreachableError` where nobody
+        answers it, or only a gateway.
         """
         self.note("control", method, url.removeprefix(self.target.control_url), body)
         self.take_turn()
-        with self._http.stream(method, url, json=body) as answer:
-            reply = httpx.Response(answer.status_code, content=read_body(answer))
+        try:
+            with self._http.stream(method, url, json=body) as answer:
+                reply = httpx.Response(answer.status_code, content=read_body(answer))
+        except httpx.HTTPError as error:
+            raise UnreachableError(url, f"the control protocol gave no answer: {trouble_of(error)}") from None
+        if is_away(reply.status_code):
+            raise UnreachableError(url, f"the control protocol answers {reply.status_code}")
         self.note_made(reply)
         return reply
 
@@ -297,9 +303,7 @@ class Client:
         }
         content = request.raw
         if content is None and request.body is not None:
-            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(
-                "utf-8", "surrogatepass"
-            )
+            content = _encode(request.body).encode("utf-8", "surrogatepass")
         url = _url((request.base_url or self.target.base_url) + request.path)
         params = request.params or None
         if request.token == "" and self.authorizer.signs:
@@ -338,7 +342,7 @@ class Client:
         except httpx.TimeoutException:
             reply, trouble = None, f"{LATE} {self.target.timeout:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reply, trouble = None, _trouble(error)
+            reply, trouble = None, trouble_of(error)
         ended = time.perf_counter()
         with self._lock:
             self.sent += 1
@@ -416,20 +420,3 @@ class Client:
 def _url(text: str) -> httpx.URL:
     """Return an address that was read before: reading one takes longer than all else of a request's making."""
     return httpx.URL(text)
-
-
-def _trouble(error: Exception) -> str:
-    """Say what happened to the connection, in the words of the field and in none of the server's own.
-
-    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
-    """
-    if isinstance(error, UnfitAnswerError):
-        return str(error)
-    if isinstance(error, httpx.ConnectError):
-        return f"{NO_CONNECTION} ({error})"
-    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
-    if isinstance(error, httpx.RemoteProtocolError):
-        if told.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({told})"
-        return f"an answer that is not HTTP ({told})"
-    return f"{BROKEN} ({told or type(error).__name__})"

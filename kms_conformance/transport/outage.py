@@ -14,7 +14,10 @@ from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
 
+import httpx
+
 from kms_conformance.evidence.exchange import OF_GATEWAY
+from kms_conformance.transport.body import UnfitAnswerError
 from kms_conformance.transport.parsing import CUT
 
 NO_CONNECTION = "no connection"
@@ -37,6 +40,23 @@ class State(Enum):
 def is_lost(trouble: str) -> bool:
     """Tell whether trouble with an answer is its absence; an answer that is wrong, or too long, is there."""
     return _LOST.match(trouble) is not None
+
+
+def trouble_of(error: Exception) -> str:
+    """Say what happened to the connection, in the words of the field and in none of the server's own.
+
+    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
+    """
+    if isinstance(error, UnfitAnswerError):
+        return str(error)
+    if isinstance(error, httpx.ConnectError):
+        return f"{NO_CONNECTION} ({error})"
+    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    if isinstance(error, httpx.RemoteProtocolError):
+        if told.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({told})"
+        return f"an answer that is not HTTP ({told})"
+    return f"{BROKEN} ({told or type(error).__name__})"
 
 
 def is_refused(trouble: str) -> bool:

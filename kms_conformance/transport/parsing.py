@@ -72,9 +72,9 @@ class ParsedAnswer:
         if self._number > MOST_HEADERS or self._named > LARGEST_HEAD:
             self.fail(self.trouble or TOO_LONG_HEAD)
             return
-        known = name.decode("latin-1").lower()
-        self._framed = self._framed or known in {"content-length", "transfer-encoding"}
-        self.headers.append((known, value.decode("latin-1").strip(" \t")))
+        header = name.decode("latin-1").lower()
+        self._framed = self._framed or header in {"content-length", "transfer-encoding"}
+        self.headers.append((header, value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
         """Take the status; an answer to HEAD ends here, whatever length it names."""

@@ -380,7 +380,7 @@ class _HttpProtocol(asyncio.Protocol):
         try:
             answer.content = unpacked(answer.content, codings)
             answer.trouble = beyond(answer.content)
-        except UnfitAnswerError as wrong:
-            answer.trouble = str(wrong)
+        except UnfitAnswerError as error:
+            answer.trouble = str(error)
         if answer.trouble:
             answer.content = b""

@@ -16,7 +16,7 @@ from kms_conformance.errors import MissingSecretError, TokenRefusedError
 from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.claims import claims_of
-from kms_conformance.transport.outage import delay, is_away
+from kms_conformance.transport.outage import delay, is_away, trouble_of
 
 if TYPE_CHECKING:
     from kms_conformance.system import Grant
@@ -92,12 +92,12 @@ class Tokens:
         for tried in itertools.count(1):
             try:
                 return self._asked(name, url, grant, api_key)
-            except _NobodyThereError as wrong:
+            except _NobodyThereError as error:
                 if time.monotonic() + delay(tried) > until:
                     if self.patience:
                         self.is_gone(begun)
                     self.patience = 0.0  # whoever asks next need not wait as long again
-                    raise TokenRefusedError(name, url, wrong.why) from None
+                    raise TokenRefusedError(name, url, error.why) from None
             time.sleep(delay(tried))
         raise AssertionError
 
@@ -112,14 +112,10 @@ class Tokens:
                 headers={"accept": "application/json"},
             ) as answer:
                 content = read_body(answer, LARGEST_TOKEN)
-        except UnfitAnswerError as wrong:
-            raise TokenRefusedError(name, url, str(wrong)) from None
+        except UnfitAnswerError as error:
+            raise TokenRefusedError(name, url, str(error)) from None
         except httpx.HTTPError as error:
-            # Only a connection that never came about is sure to quote nothing that was sent or received.
-            why = (
-                f"no connection ({error})" if isinstance(error, httpx.ConnectError) else type(error).__name__
-            )
-            raise _NobodyThereError(f"no answer: {why}") from None
+            raise _NobodyThereError(f"no answer: {trouble_of(error)}") from None
         document = json_document(content, lenient=True, as_it_is=True)
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:

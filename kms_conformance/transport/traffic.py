@@ -26,6 +26,11 @@ class Traffic:
         with self._lock:
             self._sent += 1
 
+    @property
+    def sent(self) -> int:
+        """How many requests have left."""
+        return self._sent
+
     def waits(self, seconds: float) -> None:
         """Count an answer of 429, after which the request is sent again in so many seconds."""
         with self._lock:

@@ -39,14 +39,14 @@ _DEEPEST_SENTENCE = 400
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What an examination found: ``headline`` as recomputed, ``scope`` what it is about, ``wrong`` the refusals.
+    """What an examination found: ``headline`` as recomputed, ``scope`` what it is about, ``problems`` the refusals.
 
     ``notes`` say what was taken as recorded, and what was left out; ``exit_code`` is that of the run.
     """
 
     headline: str
     scope: str
-    wrong: tuple[str, ...]
+    problems: tuple[str, ...]
     notes: tuple[str, ...]
     exit_code: int
 
@@ -80,19 +80,19 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[
         installed.update(installed_cases(block["id"], seed, whole=run.profile is not Profile.GATE))
     if not record["options"].get("fuzz", {}).get("generated"):
         installed = {name: case for name, case in installed.items() if not _generates(name)}
-    wrong = list(_set_of_cases(run, record, installed))
-    wrong += [
+    problems = list(_set_of_cases(run, record, installed))
+    problems += [
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
         for case_id in sorted(listed - {case.id for case in run.cases})
     ]
-    told, notes = _played_again(run, record, installed)
-    wrong += told
-    wrong += coherence.complaints(run, record)
-    wrong += [f"results.json: {line}" for line in differences(record, again)]
+    replay_problems, notes = _played_again(run, record, installed)
+    problems += replay_problems
+    problems += coherence.complaints(run, record)
+    problems += [f"results.json: {line}" for line in differences(record, again)]
     if read_file(directory / results.NAME) != text_of(again).encode("utf-8", "backslashreplace"):
-        wrong.append("results.json is not what the evidence gives, byte for byte")
-    wrong += digest_complaints(directory)
-    wrong += _files(directory, run)
+        problems.append("results.json is not what the evidence gives, byte for byte")
+    problems += digest_complaints(directory)
+    problems += _files(directory, run)
     missing = coherence.missing_cases(run, installed)
     if missing:
         notes.insert(0, f"left out: {_listed(missing)}")
@@ -102,7 +102,7 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[
     return Examination(
         again["headline"],
         _scope(run, record, len(missing)),
-        tuple(dict.fromkeys(sentence[:_DEEPEST_SENTENCE] for sentence in wrong)),
+        tuple(dict.fromkeys(sentence[:_DEEPEST_SENTENCE] for sentence in problems)),
         tuple(notes),
         again["exit_code"],
     )
@@ -112,14 +112,14 @@ def _played_again(
     run: Run, record: Mapping[str, Any], installed: Mapping[str, InstalledCase]
 ) -> tuple[list[str], list[str]]:
     """Play every case again; return what is not as recorded, and notes on what was taken as recorded."""
-    wrong, notes, unkept = [], [], 0
+    problems, notes, unkept = [], [], 0
     by_control = coherence.done_by_control(run)
     for case, replayed in _replayed(run, record, installed):
-        wrong += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.wrong]
+        problems += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.problems]
         contract = load_contract(case.contract)
         if replayed.instead and _of_fuzzer(case, contract):
             unkept += case.checks
-            wrong += _unreported(case, contract)
+            problems += _unreported(case, contract)
         elif replayed.instead:
             done = by_control.get(replayed.refused_by_control)
             elsewhere = f", which it has done before exchange {done}" if done else ""
@@ -128,7 +128,7 @@ def _played_again(
         notes.append(
             f"{unkept} answers to requests of the fuzzer were judged and, with nothing wrong in them, not kept"
         )
-    return wrong, notes
+    return problems, notes
 
 
 def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:
@@ -326,18 +326,18 @@ def digest_complaints(directory: Path) -> list[str]:
         text = read_file(directory / manifest.NAME).decode("utf-8")
         document = json.loads(text)
         listed = document["files"]
-        wrong = []
+        problems = []
         if text != manifest.text_of(document):
-            wrong.append("manifest.json is not written the way that a run writes it")
+            problems.append("manifest.json is not written the way that a run writes it")
         for name, entry in listed.items():
             content = read_file(directory / name)
             if {"sha256": manifest.digest(content), "size": len(content)} != entry:
-                wrong.append(f"{name} has another digest than manifest.json says")
+                problems.append(f"{name} has another digest than manifest.json says")
     except OSError as unread:
         return [f"{unread.filename or manifest.NAME} cannot be read: {unread.strerror}"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as unread:
         return [f"manifest.json is no manifest ({unread!r})"]
-    return wrong
+    return problems
 
 
 def _listed(names: list[str]) -> str:

@@ -27,7 +27,7 @@ _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 
 
 def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
-    """Give a sentence for each thing that does not fit."""
+    """Yield a sentence for each thing that does not fit."""
     exchanges = [exchange for case in run.cases for exchange in case.exchanges]
     yield from _numbers(run, exchanges, record)
     targets = [record["target"], *(part["target"] for part in record["shards"])]

@@ -12,7 +12,7 @@ from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.errors import BadValueError
 from kms_conformance.outputs.files import read_file
 
-VENDOR, CERTIFIER = "vendor", "certifier"
+CERTIFIER = "certifier"
 _USUAL_DAYS = 365
 _EXAMPLE = "docs/certification-programme.md shows a whole file."
 

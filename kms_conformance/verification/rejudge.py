@@ -156,15 +156,15 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     )
     verdict, message = recorded, row["message"]
     if not by_hand:
-        found = _findings(evidence, contract)
+        all_findings = _findings(evidence, contract)
         after = {exchange.id for exchange, _ in evidence if after_outage(exchange)}
-        findings = tuple(finding for finding in found if finding.exchange not in after)
+        findings = tuple(finding for finding in all_findings if finding.exchange not in after)
         verdict = _verdict(recorded, findings)
         nothing = any(
             (of_gateway(exchange) or of_outage(exchange)) and "phase" not in exchange.notes
             for exchange, _ in evidence
         )
-        if nothing or len(findings) < len(found):
+        if nothing or len(findings) < len(all_findings):
             verdict = worst([verdict, Verdict.INCONCLUSIVE])
         if findings and verdict in {Verdict.FAILED, Verdict.WARNED}:
             grave = max(findings, key=lambda finding: finding.severity.rank)

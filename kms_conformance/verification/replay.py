@@ -151,12 +151,12 @@ class ReplayContext:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of playing a case again: ``wrong`` sentences, or why it cannot be played again (``instead``).
+    """What came of playing a case again: ``problems`` as sentences, or why it cannot be played again (``instead``).
 
     ``refused_by_control`` is the kind of the request that the control protocol is said to have refused.
     """
 
-    wrong: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     instead: str = ""
     refused_by_control: str = ""
 
@@ -210,10 +210,10 @@ def _played(
         run.stopped, departed = error, None
     if departed is not None:
         return departed
-    wrong = _left(run, client) or _compared(case, run.result())
-    if not wrong and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
+    problems = _left(run, client) or _compared(case, run.result())
+    if not problems and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
         return Replayed((), f"taken as recorded: {case.missing}", client.refused_by_control)
-    return Replayed(wrong)
+    return Replayed(problems)
 
 
 def _departed(
@@ -271,20 +271,20 @@ def _ended(case: CaseResult, run: _ReplayedCase, step: str, interrupted: str) ->
 
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
-    wrong = []
+    problems = []
     for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if name == "nodeid":
             # Pytest names a file from where it was started, which is not where the record is judged.
             recorded, made = recorded.rpartition("/")[2], made.rpartition("/")[2]
         if recorded != made and not (name == "missing" and recorded.startswith(_DUE)):
-            wrong.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
+            problems.append(f"its {name} is {_shown(recorded)} instead of {_shown(made)}")
     # What stands before the file's name depends on the folder in which the run was started, and the judging.
     if _last(case.nodeid) != _last(anew.nodeid):
-        wrong.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
+        problems.append(f"its nodeid is {case.nodeid!r} instead of {anew.nodeid!r}")
     if abs(case.waited - anew.waited) > 0.01:  # noqa: PLR2004 - it is kept to the millisecond
-        wrong.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
-    return tuple(wrong)
+        problems.append(f"it says to have waited {case.waited:g} s, and it waits {anew.waited:g} s")
+    return tuple(problems)
 
 
 def _last(nodeid: str) -> str:

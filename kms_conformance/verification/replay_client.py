@@ -99,7 +99,7 @@ class ReplayClock:
         """Nothing is under way."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""
 
 
 class ReplayClient(Client):

@@ -88,7 +88,7 @@ def _parse_cprb(raw: bytes) -> tuple[int, bytes]:
     if len(raw) < _HEADER.size:
         raise CprbError(0)
     length, version, flags, subtype, _, domain, code, size = _HEADER.unpack_from(raw)
-    wrong = {
+    faults = {
         0: length != _HEADER.size,
         2: version != _VERSION,
         5: flags != _FLAGS,
@@ -96,8 +96,8 @@ def _parse_cprb(raw: bytes) -> tuple[int, bytes]:
         16: code != 0,
         28: size != len(raw) - _HEADER.size,
     }
-    for offset, is_wrong in wrong.items():
-        if is_wrong:
+    for offset, is_faulty in faults.items():
+        if is_faulty:
             raise CprbError(offset, domain)
     return domain, raw[_HEADER.size :]
 

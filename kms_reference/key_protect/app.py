@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.instance import Instance
+    from kms_reference.key_protect.operations import Match
     from kms_reference.key_protect.rsa_pairs import Pair
     from kms_reference.key_protect.server_state import ServerState
 
@@ -195,6 +196,8 @@ class Exchange:
             self.operation = (
                 BY_ACTION.get(query.get("action", "")) if action_form else matched.methods.get(method)
             )
+        if self.rules.varies("router-before-authentication"):
+            self._route(matched, action_form=action_form)
         identity = self.server_state.issuer.authenticate(self.headers.get("authorization"))
         instance = self.instance = self._find_instance(identity)
         now = instance.now()
@@ -202,14 +205,11 @@ class Exchange:
         self.check_caller(instance, identity)
         if not await self._interfere(instance):
             return None
-        if matched is None:
-            raise plain(404, "The requested path does not exist")
-        if self.operation is None:
-            raise _no_operation(matched.methods, action_form=action_form)
-        self._check_rights(identity, self.operation)
+        operation, args = self._route(matched, action_form=action_form)
+        self._check_rights(identity, operation)
         call = self.call = Call(
-            self.operation,
-            matched.args,
+            operation,
+            args,
             query,
             self.headers,
             self.raw,
@@ -218,12 +218,20 @@ class Exchange:
             self.server_state,
             now,
         )
-        if self.operation.id in _NEED_MASTER_KEY and not self.server_state.crypto_ready(instance.id):
+        if operation.id in _NEED_MASTER_KEY and not self.server_state.crypto_ready(instance.id):
             raise RefusalError(status=400, summary=NO_MASTER_KEY)
         await self.prepare(call)
         call.now = instance.now()
         reply = await self.answer(call)
-        return Draft(self.operation.id, None, reply.status, reply.headers, reply.body, call)
+        return Draft(operation.id, None, reply.status, reply.headers, reply.body, call)
+
+    def _route(self, matched: Match | None, *, action_form: bool) -> tuple[Operation, dict[str, str]]:
+        """Return what is asked for, and the arguments of its path. Raises 404, 405, INVALID_QUERY_PARAM_ERR."""
+        if matched is None:
+            raise plain(404, "The requested path does not exist")
+        if self.operation is None:
+            raise _no_operation(matched.methods, action_form=action_form)
+        return self.operation, matched.args
 
     def _find_instance(self, identity: Identity) -> Instance:
         instance_id = self.instance_id()

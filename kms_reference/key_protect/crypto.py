@@ -16,6 +16,8 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 if TYPE_CHECKING:
@@ -150,7 +152,4 @@ def oaep_encrypt(public: RSAPublicKey, data: bytes) -> bytes:
 
 
 def _oaep() -> AsymmetricPadding:
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - only imports need RSA
-    from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415 - only imports need RSA
-
     return padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)

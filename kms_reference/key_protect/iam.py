@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 from uuid import uuid4
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
 from kms_reference.key_protect.clock import real_now
 from kms_reference.key_protect.errors import RefusalError, unauthorized
 from kms_reference.rules import rule
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
     from kms_reference.rules import Rules
 
 LIFE: Final = 3_600
@@ -30,7 +32,7 @@ _CACHE_SIZE: Final = 8_192
 _SIGNING_BITS: Final = 2_048
 
 _signing_lock = threading.Lock()
-_signing_key: list[RSAPrivateKey] = []
+_signing_key: list[rsa.RSAPrivateKey] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Issuer:
         self._identities = identities
         self._by_iam_id = {identity.iam_id: identity for identity in identities.values()}
         self.rules = rules
-        self._private: RSAPrivateKey | None = None
+        self._private: rsa.RSAPrivateKey | None = None
         self._pem = signing_pem
         self._kid = ""
         self._cache: dict[str, tuple[Identity, float]] = {}
@@ -154,8 +156,6 @@ class Issuer:
         private = self._signer()
         head = _segment({"kid": self._kid, "typ": "JWT", "alg": "RS256"})
         signed = f"{head}.{_segment(claims)}"
-        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - not needed to start
-        from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415 - same
 
         signature = private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_text(signature)}"
@@ -216,10 +216,6 @@ class Issuer:
     @rule
     def signed(self, token: str) -> bool:
         """Whether the token carries the signature of this issuer."""
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - not needed to start
-        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - same
-        from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415 - same
-
         private = self._signer()
         signed, _, signature = token.rpartition(".")
         head = _json_segment(signed.partition(".")[0]) or {}
@@ -238,11 +234,8 @@ class Issuer:
         self._signer()
         return self._pem
 
-    def _signer(self) -> RSAPrivateKey:
+    def _signer(self) -> rsa.RSAPrivateKey:
         if self._private is None:
-            from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - slow import
-            from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - same
-
             if self._pem:
                 loaded = serialization.load_pem_private_key(self._pem.encode(), None)
                 assert isinstance(loaded, rsa.RSAPrivateKey)

@@ -15,6 +15,7 @@ from kms_reference.key_protect.crypto import (
 )
 from kms_reference.key_protect.errors import RefusalError, bad_field, plain
 from kms_reference.key_protect.model import ImportToken
+from kms_reference.key_protect.rsa_pairs import load_private
 from kms_reference.key_protect.wire import Call, Members, Reply
 from kms_reference.rules import rule
 
@@ -132,9 +133,6 @@ def decrypt(_: Call, token: ImportToken, payload: bytes) -> bytes | None:
     """Return the key material that was encrypted with the token's public key, None when it was not."""
     if not token.private_pem:
         return None
-    # An import by token is rare enough to import the key format's reader late.
-    from kms_reference.key_protect.rsa_pairs import load_private  # noqa: PLC0415 - slow import
-
     return oaep_decrypt(load_private(token.private_pem), payload)
 
 

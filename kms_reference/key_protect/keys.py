@@ -297,8 +297,8 @@ def _check_restore_body(call: Call, key: Key, value: object) -> None:
     if not resource.text("payload"):
         raise bad_field("payload", "the key material that the key was created with")
     material = read_material(call, resource, extractable=key.extractable)
-    wrong = material.data.hex() not in {version.material for version in key.versions}
-    if wrong and not call.rules.varies("restore-ignores-material"):
+    is_other_material = material.data.hex() not in {version.material for version in key.versions}
+    if is_other_material and not call.rules.varies("restore-ignores-material"):
         raise bad_field("payload", "the key material that the key was created with")
 
 

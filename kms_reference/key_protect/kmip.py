@@ -7,6 +7,9 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509 import load_pem_x509_certificate
+
 from kms_reference.key_protect.clock import stamp
 from kms_reference.key_protect.errors import RefusalError, bad_field, bad_query, plain
 from kms_reference.key_protect.model import KmipAdapter, KmipCertificate, KmipObject, State
@@ -230,9 +233,6 @@ def _name(resource: Members, prefix: str) -> str:
 
 
 def _fingerprint(pem: str) -> str:
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - only KMIP needs certificates
-    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - same
-
     try:
         return load_pem_x509_certificate(pem.encode("utf-8", "replace")).fingerprint(hashes.SHA256()).hex()
     except ValueError:

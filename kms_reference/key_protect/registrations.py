@@ -89,7 +89,7 @@ def _write(call: Call, *, keep: bool) -> Reply:
     registration = _merged(call, key, crn, members, old, keep=keep)
     key.registrations[crn] = registration
     call.instance.touch(key)
-    view = collection("registration+json", [_view(call, key, registration)])
+    view = collection("registration+json", [view_of(call, key, registration)])
     return Reply(201 if old is None else 200, view)
 
 
@@ -169,7 +169,7 @@ def _list(call: Call, keys: list[Key]) -> Reply:
     pattern = call.query.get("urlEncodedResourceCRNQuery") or "*"
     prevented = call.flag("preventKeyDeletion") if "preventKeyDeletion" in call.query else None
     views = [
-        _view(call, key, registration)
+        view_of(call, key, registration)
         for key in keys
         for registration in key.registrations.values()
         if fits(call, registration.crn, pattern) and prevented in (None, registration.prevent_deletion)
@@ -195,7 +195,8 @@ def fits(_: Call, text: str, pattern: str) -> bool:
     return len(text) - len(last) >= at and text.endswith(last)
 
 
-def _view(call: Call, key: Key, registration: Registration) -> dict[str, Any]:
+def view_of(call: Call, key: Key, registration: Registration) -> dict[str, Any]:
+    """Return a registration as replies show it; its metadata are for services only."""
     version = next((v for v in key.versions if v.id == registration.version_id), key.newest)
     view: dict[str, Any] = {
         "keyId": key.id,

@@ -4,7 +4,7 @@ Making one takes about a second. To have some at once, the first come from twent
 with the package, combined two by two in random order: 190 moduli, more than a run of the suite asks for.
 Later ones are made in the background, and their primes combined with all earlier ones in the same way. Each
 pair that is handed out is a modulus of its own, so that an import under an older token's key fails, as it
-must. Whoever reads the shipped file, or holds two private keys of this server, can break these keys: good
+must. A reader of the shipped file, or a holder of two private keys of this server, can break these keys: good
 for a throw-away reference, for nothing else.
 """
 

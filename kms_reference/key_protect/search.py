@@ -36,14 +36,14 @@ _MAX_TERMS: Final = 3
 _VALID_FILTER: Final = (
     'a valid filter query with a valid operator for a property specified after an "=" symbol'
 )
-_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "": lambda a, b: a == b,
     "lt": lambda a, b: a < b,
     "lte": lambda a, b: a <= b,
     "gt": lambda a, b: a > b,
     "gte": lambda a, b: a >= b,
 }
-_DATES: Final[dict[str, Callable[[Key], float | None]]] = {
+DATES: Final[dict[str, Callable[[Key], float | None]]] = {
     "creationDate": lambda key: key.created,
     "deletionDate": lambda key: key.deleted,
     "expirationDate": lambda key: key.expires,
@@ -215,14 +215,14 @@ def _terms(call: Call) -> list[tuple[str, str, str]]:
 def filter_test(_: Call, name: str, operator: str, value: str) -> Test:
     """Return what a key has to pass for one term. Raises INVALID_QUERY_PARAM_ERR."""
     refusal = bad_query("filter", _VALID_FILTER)
-    if name in _DATES:
-        read = _DATES[name]
+    if name in DATES:
+        read = DATES[name]
         if value.lower() == "none" and not operator:
             return lambda key: read(key) is None
         moment = parse_stamp(value)
         if moment is None:
             raise refusal
-        compare = _COMPARE[operator]
+        compare = COMPARE[operator]
         # Replies show whole seconds, so whole seconds are compared, unless the filter asks for more.
         exactly: Callable[[float], float] = float if "." in value else int
         return lambda key: (held := read(key)) is not None and compare(exactly(held), exactly(moment))
@@ -252,8 +252,8 @@ def check_order(_: Call, order: list[tuple[str, bool]]) -> None:
 
 def sort_value(key: Key, name: str) -> tuple[bool, float | str]:
     """Return what a key is sorted by: whether it lacks the member, and the member."""
-    if name in _DATES:
-        moment = _DATES[name](key)
+    if name in DATES:
+        moment = DATES[name](key)
         return (moment is None, moment or 0.0)
     if name == "state":
         return (False, key.state)

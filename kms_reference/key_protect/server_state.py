@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from kms_reference.key_protect.iam import Issuer, new_identities
 from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.model import StoreError
+from kms_reference.key_protect.rsa_pairs import PairPool
+from kms_reference.key_protect.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kms_reference.key_protect.rsa_pairs import PairPool
-    from kms_reference.key_protect.store import Store
     from kms_reference.rules import Rules
 
 ClockKind = Literal["virtual", "real"]
@@ -39,8 +39,6 @@ class ServerState:
         if data is None:
             self.issuer = Issuer(new_identities(), rules)
             return
-        from kms_reference.key_protect.store import Store  # noqa: PLC0415 - sqlite3 only where it is asked for
-
         self._store = Store(data)
         issuer_row = self._store.setting("issuer")
         if issuer_row is None:
@@ -54,8 +52,6 @@ class ServerState:
     @cached_property
     def pairs(self) -> PairPool:
         """Where import tokens get their RSA pairs from."""
-        from kms_reference.key_protect.rsa_pairs import PairPool  # noqa: PLC0415 - slow import
-
         return PairPool()
 
     def instance(self, instance_id: str) -> Instance:

@@ -135,8 +135,8 @@ def test_re_encrypt_with_wrong_context(aws, context):
     key = aws.key()
     move = {"CiphertextBlob": aws.ciphertext(key, EncryptionContext=FROM), "DestinationKeyId": key}
     aws.call("ReEncrypt", **move, SourceEncryptionContext=FROM).succeeds(200)
-    wrong = {"SourceEncryptionContext": context} if context else {}
-    aws.call("ReEncrypt", **move, **wrong).is_refused("InvalidCiphertextException")
+    other_context = {"SourceEncryptionContext": context} if context else {}
+    aws.call("ReEncrypt", **move, **other_context).is_refused("InvalidCiphertextException")
 
 
 @covers("re-encrypt-wrong-key")

@@ -47,8 +47,8 @@ def test_wrong_wrapping(aws):
     """Material that is wrapped with another key than the token's is not imported."""
     first, key, material = aws.key_without_material(), aws.key_without_material(), aws.plaintext()
     aws.import_material(first, aws.import_parameters(first), material).succeeds(200)
-    own, wrong = aws.import_parameters(key), aws.plaintext(256)
-    answer = aws.import_material(key, own, material, EncryptedKeyMaterial=wrong)
+    own, random_bytes = aws.import_parameters(key), aws.plaintext(256)
+    answer = aws.import_material(key, own, material, EncryptedKeyMaterial=random_bytes)
     answer.is_refused("InvalidCiphertextException")
     aws.state(key, "PendingImport")
 
@@ -98,15 +98,15 @@ def test_date_of_expiry(aws, date):
     first, key, material = aws.key_without_material(), aws.key_without_material(), aws.plaintext()
     tomorrow = {"ValidTo": time.time() + 86400, **EXPIRES}
     aws.import_material(first, aws.import_parameters(first), material, **tomorrow).succeeds(200)
-    wrong = EXPIRES if date == "none" else {"ValidTo": time.time() - 86400, **EXPIRES}
-    answer = aws.import_material(key, aws.import_parameters(key), material, **wrong)
+    expiry = EXPIRES if date == "none" else {"ValidTo": time.time() - 86400, **EXPIRES}
+    answer = aws.import_material(key, aws.import_parameters(key), material, **expiry)
     answer.is_refused("ValidationException")
     aws.state(key, "PendingImport")
 
 
 @covers("import-own-key")
 def test_import_into_the_services_own(aws):
-    """Nobody is told how to import into a key whose material the service has made."""
+    """No import parameters are given for a key whose material the service has made."""
     asked = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
     aws.call("GetParametersForImport", KeyId=aws.key_without_material(), **asked).succeeds(200)
     answer = aws.call("GetParametersForImport", KeyId=aws.key(), **asked)

@@ -156,5 +156,5 @@ def test_list_limit(aws, operation, limit):
     most = 50 if operation == "ListResourceTags" else 1000
     members = {"KeyId": aws.key()} if operation == "ListResourceTags" else {}
     aws.call(operation, **members, Limit=most).succeeds(200)
-    wrong = 0 if limit == "least" else most + 1
-    aws.call(operation, **members, Limit=wrong).is_refused("ValidationException")
+    beyond = 0 if limit == "least" else most + 1
+    aws.call(operation, **members, Limit=beyond).is_refused("ValidationException")

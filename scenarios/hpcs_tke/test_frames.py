@@ -56,29 +56,29 @@ FIELDS = [
 
 
 @covers("tke-frame-no-server-error", "tke-frame-length")
-@pytest.mark.parametrize("wrong", STRINGS)
-def test_request_string(tke, wrong):
+@pytest.mark.parametrize("damage", STRINGS)
+def test_request_string(tke, damage):
     """A malformed request string causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
-    clean = unit.wrong_string(wrong)
+    attributes = unit.attributes().succeeds()
+    clean = unit.malformed_string(damage)
     clean.is_refused_cleanly(
-        control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-length"
+        control=attributes, requirement="tke-frame-no-server-error", recorded="tke-frame-length"
     )
-    unit.attributes().succeeds().shows("attributes", known["attributes"])
+    unit.attributes().succeeds().shows("attributes", attributes["attributes"])
 
 
 @covers("tke-frame-no-server-error", "tke-frame-header")
-@pytest.mark.parametrize("wrong", HEADERS)
-def test_header(tke, wrong):
+@pytest.mark.parametrize("damage", HEADERS)
+def test_header(tke, damage):
     """A header with one wrong field causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
-    clean = unit.wrong_header(wrong)
+    attributes = unit.attributes().succeeds()
+    clean = unit.malformed_header(damage)
     clean.is_refused_cleanly(
-        control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-header"
+        control=attributes, requirement="tke-frame-no-server-error", recorded="tke-frame-header"
     )
-    unit.attributes().succeeds().shows("attributes", known["attributes"])
+    unit.attributes().succeeds().shows("attributes", attributes["attributes"])
 
 
 @covers("tke-frame-no-server-error", "tke-frame-ber")
@@ -86,12 +86,12 @@ def test_header(tke, wrong):
 def test_message(tke, field):
     """A message with one malformed element causes no server error, and the unit answers the next request."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
+    attributes = unit.attributes().succeeds()
     for clean in unit.wrong_fields(field):
         clean.is_refused_cleanly(
-            control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-ber"
+            control=attributes, requirement="tke-frame-no-server-error", recorded="tke-frame-ber"
         )
-    unit.attributes().succeeds().shows("attributes", known["attributes"])
+    unit.attributes().succeeds().shows("attributes", attributes["attributes"])
 
 
 @covers("tke-frame-no-server-error", "tke-frame-ber")
@@ -99,22 +99,22 @@ def test_message(tke, field):
 def test_unknown_kind(tke, number):
     """An unknown kind of information, or an unknown function, causes no server error."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
+    attributes = unit.attributes().succeeds()
     for clean in (unit.information(number), unit.function(number)):
         clean.is_refused_cleanly(
-            control=known, requirement="tke-frame-no-server-error", recorded="tke-frame-ber"
+            control=attributes, requirement="tke-frame-no-server-error", recorded="tke-frame-ber"
         )
-    unit.attributes().succeeds().shows("attributes", known["attributes"])
+    unit.attributes().succeeds().shows("attributes", attributes["attributes"])
 
 
 @covers("tke-frame-bad-domain")
 def test_another_domain(tke):
     """A message that is addressed to another domain is refused."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
+    attributes = unit.attributes().succeeds()
     for index in (unit.domain_index + 1, 0xFFFFFFFF):
-        unit.query_of_domain(index).is_refused("3", control=known)
-        unit.registers_of_domain(index).is_refused("3", control=known)
+        unit.query_of_domain(index).is_refused("3", control=attributes)
+        unit.registers_of_domain(index).is_refused("3", control=attributes)
 
 
 @covers("tke-frame-non-minimal")

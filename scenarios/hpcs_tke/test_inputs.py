@@ -18,7 +18,7 @@ INPUTS = {
     "final-pattern": (FINALIZE, lambda _, __: bytes(32)),
     "control-points": (ADD_POINTS, lambda _, __: b"\xff" * 16),
 }
-"""Commands, and for each an input that would be of the right form, to be spoiled."""
+"""Commands, and for each an input of the right form, of which damaged copies are sent."""
 
 
 @covers("tke-malformed-input")
@@ -37,8 +37,8 @@ def test_malformed_input(tke, kind):
     by = [] if command == IMPORT else [first]
     # Well formed, but names nothing that exists; a well-formed certificate would be installed.
     alone = {} if kind == "certificate" else {"about nothing": right}
-    for wrong, data in {**alone, **tke.spoiled(right)}.items():
-        unit.command(command, data, by, label=f"input {wrong}").is_no_server_error()
+    for damage, data in {**alone, **tke.damaged(right)}.items():
+        unit.command(command, data, by, label=f"input {damage}").is_no_server_error()
     unit.unchanged(before)
 
 
@@ -49,8 +49,8 @@ def test_malformed_key_part(tke):
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     key = unit.importer_of(unit.importer(by).needed())
     before = unit.look()
-    for wrong, sealed in tke.spoiled(key.seal(bytes(32))).items():
-        unit.command(IMPORT, unit.part(sealed, by), label=f"key part {wrong}").is_refused_anyhow()
+    for damage, sealed in tke.damaged(key.seal(bytes(32))).items():
+        unit.command(IMPORT, unit.part(sealed, by), label=f"key part {damage}").is_refused_anyhow()
     unit.unchanged(before)
     unit.send_parts(key, [bytes(range(32))], by).succeeds()
 
@@ -80,8 +80,10 @@ def test_malformed_signer_info(tke):
         unit.random_key([first]).needed()
     before = unit.look()
     right = first.sign(unit.block(CLEAR_NEW))
-    for wrong, infos in tke.spoiled(right).items():
-        unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), infos, label=f"signer info {wrong}").is_refused_anyhow()
+    for damage, infos in tke.damaged(right).items():
+        unit.signed(
+            CLEAR_NEW, unit.block(CLEAR_NEW), infos, label=f"signer info {damage}"
+        ).is_refused_anyhow()
     short = first.signed_as(31, unit.block(CLEAR_NEW))
     unit.signed(CLEAR_NEW, unit.block(CLEAR_NEW), short, label="a short identifier").is_refused_anyhow()
     unit.unchanged(before)

@@ -63,6 +63,6 @@ def test_signed_answer(tke):
 def test_unknown_query(tke, command):
     """An unknown query is refused, and known queries still succeed."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
-    unit.query(command).is_refused("84", control=known)
-    unit.attributes().succeeds().shows("attributes", known["attributes"])
+    attributes = unit.attributes().succeeds()
+    unit.query(command).is_refused("84", control=attributes)
+    unit.attributes().succeeds().shows("attributes", attributes["attributes"])

@@ -139,18 +139,18 @@ def test_every_signature_counts(tke):
 
 @covers("tke-addressee")
 @impact("zeroize")
-@pytest.mark.parametrize("wrong", ["module", "domain"])
-def test_command_for_another_unit(tke, wrong):
+@pytest.mark.parametrize("part", ["module", "domain"])
+def test_command_for_another_unit(tke, part):
     """A command signed for another module, another domain or an earlier instance of the domain is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
     before = unit.look()
-    known = unit.attributes().needed().heard
+    heard = unit.attributes().needed().heard
     other = {
-        "module": {"module": bytes(octet ^ 0x01 for octet in known.module)},
-        "domain": {"domain": known.domain[:4] + bytes(octet ^ 0x55 for octet in known.domain[4:])},
+        "module": {"module": bytes(octet ^ 0x01 for octet in heard.module)},
+        "domain": {"domain": heard.domain[:4] + bytes(octet ^ 0x55 for octet in heard.domain[4:])},
     }
-    unit.command(CLEAR_NEW, by=[first], **other[wrong]).is_refused_anyhow()
+    unit.command(CLEAR_NEW, by=[first], **other[part]).is_refused_anyhow()
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()
 
@@ -212,14 +212,14 @@ def test_wrong_counter(tke, counter):
         unit.clear_new([first]).succeeds()
     used = unit.counter
     before = unit.look()
-    wrong = {
+    other_counter = {
         "used before": used,
         "used long before": long_ago,
         "one octet short": tke.next_counter(used)[1:],
         "one octet long": b"\0" + tke.next_counter(used),
         "empty": b"",
     }[counter]
-    unit.command(CLEAR_NEW, by=[first], counter=wrong).is_refused("163/19")
+    unit.command(CLEAR_NEW, by=[first], counter=other_counter).is_refused("163/19")
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()
 

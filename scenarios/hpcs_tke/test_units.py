@@ -38,18 +38,18 @@ def test_unknown_instance(tke):
 def test_unknown_unit(tke):
     """A request for an unknown unit is refused, not answered by another unit."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
+    attributes = unit.attributes().succeeds()
     unit.hsm_id = uuid.uuid4().hex
-    unit.attributes().is_refused_somehow(404, control=known).lacks("level")
+    unit.attributes().is_refused_somehow(404, control=attributes).lacks("level")
 
 
 @covers("tke-06")
 def test_unit_of_unknown_instance(tke):
     """A unit cannot be reached through an unknown instance."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
+    attributes = unit.attributes().succeeds()
     stranger = unit.seen_by(tke.unknown_instance())
-    stranger.attributes().is_refused_somehow(401, 403, 404, control=known).lacks("level")
+    stranger.attributes().is_refused_somehow(401, 403, 404, control=attributes).lacks("level")
 
 
 @covers("tke-06")
@@ -57,10 +57,10 @@ def test_unit_of_unknown_instance(tke):
 def test_unit_of_another_instance(tke):
     """A unit cannot be reached through another instance."""
     unit, other = tke.any_unit(), tke.another_instance().any_unit()
-    known = unit.attributes().succeeds()
+    attributes = unit.attributes().succeeds()
     other.attributes().succeeds()
     unit.hsm_id = other.hsm_id
-    unit.attributes().is_refused_somehow(404, control=known).lacks("level")
+    unit.attributes().is_refused_somehow(404, control=attributes).lacks("level")
 
 
 @covers("tke-07")
@@ -80,6 +80,6 @@ def test_unit_of_another_instance(tke):
 def test_body_without_request(tke, body, raw):
     """A body that is not JSON, or lacks the string request, is refused, and the unit still answers."""
     unit = tke.any_unit()
-    known = unit.attributes().succeeds()
-    unit.post(body, raw=raw).is_refused_somehow(400, control=known)
-    unit.attributes().succeeds().shows("attributes", known["attributes"])
+    attributes = unit.attributes().succeeds()
+    unit.post(body, raw=raw).is_refused_somehow(400, control=attributes)
+    unit.attributes().succeeds().shows("attributes", attributes["attributes"])

@@ -62,12 +62,12 @@ def test_item_without_permission(iks):
     listed = iks.get_permissions().succeeds(200)
     need = iks.need_of(listed, GROUP, ORDER)
     listed.lists(f"{GROUP}.{need}.missingPermissions", ORDER, requirement="iks-08")
-    known = iks.worker_ids(cluster)
+    workers = iks.worker_ids(cluster)
     failed = iks.fails(cluster, "ITEM_PERMISSION")
     iks.clear_fault("permission-removed", permission=ORDER)
     if not failed.ok:
         iks.works(cluster, "ITEM_PERMISSION")
         return
-    for worker in (worker for worker in iks.worker_ids(cluster) if worker not in known):
+    for worker in (worker for worker in iks.worker_ids(cluster) if worker not in workers):
         iks.reload_worker(cluster, worker).succeeds()
         iks.get_worker(cluster, worker).succeeds(200).tells_not("errorMessage", "ITEM_PERMISSION")

@@ -35,7 +35,7 @@ def test_import_by_token(kms):
     """An import token imports several keys, and the imported keys can be used."""
     token = kms.import_token()
     for row in ("import-token-import", "import-token-several-imports"):
-        answer = kms.create_key(**kms.parcel(token, kms.key_material()).members())
+        answer = kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members())
         answer.succeeds(201, requirement=row).shows("resources.0.imported", value=True)
         answer.lacks("resources.0.payload")
         kms.wrap(answer["resources.0.id"], kms.key_material()).succeeds(200)
@@ -47,9 +47,9 @@ def test_import_by_token(kms):
 def test_import_with_a_stale_nonce(kms):
     """Importing with the encrypted nonce of an older import token is refused."""
     material = kms.key_material()
-    old = kms.parcel(kms.import_token(), material)
+    old = kms.wrap_for_import(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
-    new = kms.parcel(kms.import_token(), material)
+    new = kms.wrap_for_import(kms.import_token(), material)
     stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
     kms.create_key(**stale).is_refused("INCORRECT_NONCE_ERR")
     old_key = kms.create_key(**{**new.members(), "payload": old.payload})
@@ -64,10 +64,10 @@ def test_import_with_a_stale_nonce(kms):
 def test_restore_with_a_stale_nonce(kms):
     """The page's own sequence: a key imported by token is restored with the first token's nonce."""
     material = kms.key_material()
-    old = kms.parcel(kms.import_token(), material)
+    old = kms.wrap_for_import(kms.import_token(), material)
     key = kms.create_key(**old.members()).succeeds(201)["resources.0.id"]
     kms.delete_key(key).succeeds()
-    new = kms.parcel(kms.import_token(), material)
+    new = kms.wrap_for_import(kms.import_token(), material)
     kms.wait(31, "30 seconds between delete and restore")
     stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
     kms.restore_key(key, **stale).is_refused(
@@ -83,10 +83,10 @@ def test_restore_with_a_stale_nonce(kms):
 def test_rotate_with_a_stale_nonce(kms):
     """Rotating with the encrypted nonce of an older import token is refused."""
     material = kms.key_material()
-    old = kms.parcel(kms.import_token(), material)
+    old = kms.wrap_for_import(kms.import_token(), material)
     key, control = kms.import_root_key(), kms.import_root_key()
-    new = kms.parcel(kms.import_token(), material)
-    kms.rotate(control, parcel=new).succeeds(204, requirement="import-token-rotate")
+    new = kms.wrap_for_import(kms.import_token(), material)
+    kms.rotate(control, wrapped=new).succeeds(204, requirement="import-token-rotate")
     stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
     kms.action(key, "rotate", stale).is_refused("INCORRECT_NONCE_ERR")
 
@@ -97,11 +97,11 @@ def test_rotate_with_a_stale_nonce(kms):
 def test_import_with_a_wrong_iv(kms):
     """Importing with an IV or a nonce that does not match the key material is refused."""
     token, material = kms.import_token(), kms.key_material()
-    parcel = kms.parcel(token, material)
-    kms.create_key(**parcel.members()).succeeds(201)
-    wrong = Secret(base64.b64encode(os.urandom(12)).decode())
-    kms.create_key(**{**parcel.members(), "iv": wrong}).is_refused("INCORRECT_NONCE_IV_ERR")
-    other = {**parcel.members(), "payload": kms.parcel(token, kms.key_material()).payload}
+    wrapped = kms.wrap_for_import(token, material)
+    kms.create_key(**wrapped.members()).succeeds(201)
+    other_iv = Secret(base64.b64encode(os.urandom(12)).decode())
+    kms.create_key(**{**wrapped.members(), "iv": other_iv}).is_refused("INCORRECT_NONCE_IV_ERR")
+    other = {**wrapped.members(), "payload": kms.wrap_for_import(token, kms.key_material()).payload}
     kms.create_key(**other).is_refused(
         "INCORRECT_NONCE_IV_ERR", requirement="incorrect-nonce-iv-err-other-material"
     )
@@ -113,9 +113,9 @@ def test_import_with_a_wrong_iv(kms):
 def test_import_by_a_replaced_token(kms):
     """Importing with the public key of a replaced import token is refused."""
     material = kms.key_material()
-    old = kms.parcel(kms.import_token(), material)
+    old = kms.wrap_for_import(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
-    new = kms.parcel(kms.import_token(), material)
+    new = kms.wrap_for_import(kms.import_token(), material)
     kms.create_key(**old.members()).is_refused_somehow()
     kms.create_key(**new.members()).succeeds(201)
 
@@ -130,13 +130,13 @@ def test_token_expires(kms):
     """An import token can be retrieved and used until it expires, and not afterwards."""
     kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)
     token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
-    parcel = kms.parcel(token, kms.key_material())
-    kms.create_key(**parcel.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
+    wrapped = kms.wrap_for_import(token, kms.key_material())
+    kms.create_key(**wrapped.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
     kms.wait(285, "the import token has not expired yet")
     kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
     kms.wait(16, "the import token expires")
     kms.get_import_token().is_refused("IMPORT_TOKEN_EXPIRED_ERR")
-    refused = kms.create_key(**parcel.members())
+    refused = kms.create_key(**wrapped.members())
     refused.is_refused("IMPORT_TOKEN_EXPIRED_ERR", requirement="import-token-expired-err-import")
 
 
@@ -168,6 +168,6 @@ def test_token_of_a_forbidden_length(kms, expiration):
 @impact("import-token")
 def test_nonce_without_vector(kms):
     """Importing with an encrypted nonce but no initialisation vector is refused."""
-    members = kms.parcel(kms.import_token(), kms.key_material()).members()
+    members = kms.wrap_for_import(kms.import_token(), kms.key_material()).members()
     kms.create_key(**members).succeeds(201)
     kms.create_key(**{**members, "iv": None}).is_refused_somehow()

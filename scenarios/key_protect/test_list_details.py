@@ -94,9 +94,9 @@ def test_filter_on_dates(kms):
     moment = kms.later(0)
     kms.wait(2, "dates have whole seconds")
     second = kms.create_root_key(name=f"{stem}-2", expirationDate=kms.later(7200))
-    for term, found in ((f'creationDate=lt:"{moment}"', first), (f'creationDate=gt:"{moment}"', second)):
+    for term, only in ((f'creationDate=lt:"{moment}"', first), (f'creationDate=gt:"{moment}"', second)):
         listed = kms.list_keys(search=stem, filter=term).succeeds(200).counts("resources", 1)
-        listed.shows("resources.0.id", found.id)
+        listed.shows("resources.0.id", only.id)
     forever = kms.list_keys(search=stem, filter="expirationDate=none").succeeds(200)
     forever.counts("resources", 1).shows("resources.0.id", first.id)
 

@@ -73,8 +73,8 @@ def test_count(kms):
 def test_search(kms):
     """A search finds a key by a part of its name in either case, and no other keys."""
     key, other = kms.create_root_key(name=kms.name("sought")), kms.create_root_key(name=kms.name("other"))
-    found = kms.list_keys(search=key.name[6:].upper()).succeeds(200)
-    found.lists("resources.*.id", key.id).lists_not("resources.*.id", other.id)
+    matches = kms.list_keys(search=key.name[6:].upper()).succeeds(200)
+    matches.lists("resources.*.id", key.id).lists_not("resources.*.id", other.id)
 
 
 @covers("list-filter")
@@ -82,9 +82,9 @@ def test_filter(kms):
     """A filter on state and kind finds the keys that match both."""
     standard, active, suspended = kms.create_standard_key(), kms.create_root_key(), kms.create_root_key()
     kms.disable(suspended).succeeds(204)
-    found = kms.list_keys(filter="state=2 extractable=false", limit=5000).succeeds(200)
-    found.lists("resources.*.id", suspended.id)
-    found.lists_not("resources.*.id", active.id).lists_not("resources.*.id", standard.id)
+    matches = kms.list_keys(filter="state=2 extractable=false", limit=5000).succeeds(200)
+    matches.lists("resources.*.id", suspended.id)
+    matches.lists_not("resources.*.id", active.id).lists_not("resources.*.id", standard.id)
 
 
 @covers("invalid-query-param-err-filter")

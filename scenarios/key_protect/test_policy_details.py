@@ -136,11 +136,11 @@ def test_rotation_of_new_keys(kms):
 def test_access_by_other_roads(kms):
     """The policy also refuses importing by token and creating with policies, and nothing is created."""
     token, name = kms.import_token(), kms.name("forbidden")
-    kms.create_key(**kms.parcel(token, kms.key_material()).members()).succeeds(201)
+    kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members()).succeeds(201)
     kms.create_key_with_policies().succeeds(201)
     forbidden = {"create_root_key": False, "import_root_key": False}
     kms.set_instance_policy(ACCESS, **{**dict.fromkeys(RIGHTS, True), **forbidden}).succeeds(204)
-    packed = kms.create_key(name=name, **kms.parcel(token, kms.key_material()).members())
+    packed = kms.create_key(name=name, **kms.wrap_for_import(token, kms.key_material()).members())
     packed.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-import-by-token")
     own = kms.create_key_with_policies(name=name)
     own.is_refused("KEY_CREATE_IMPORT_ACCESS_ERR", requirement="access-policy-overrides")

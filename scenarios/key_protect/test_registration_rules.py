@@ -116,8 +116,8 @@ def test_pages_of_registrations(kms):
     second = kms.list_registrations(key, limit=2, offset=2).succeeds(200).counts("resources", 1)
     second.lists_not("resources.*.resourceCrn", first["resources.0.resourceCrn"])
     second.lists_not("resources.*.resourceCrn", first["resources.1.resourceCrn"])
-    found = kms.list_registrations(key, urlEncodedResourceCRNQuery=crns[1]).succeeds(200)
-    found.counts("resources", 1).shows("resources.0.resourceCrn", crns[1])
+    of_crn = kms.list_registrations(key, urlEncodedResourceCRNQuery=crns[1]).succeeds(200)
+    of_crn.counts("resources", 1).shows("resources.0.resourceCrn", crns[1])
 
 
 @covers("registration-of-deleted-key", "registration-after-restore")

@@ -156,8 +156,10 @@ def test_versions_on_request(kms):
 def test_rotate_twice_by_token(kms):
     """A root key rotated with an import token cannot be rotated again within an hour."""
     token, key = kms.import_token(), kms.import_root_key()
-    kms.rotate(key, parcel=kms.parcel(token, kms.key_material())).succeeds(204)
-    kms.rotate(key, parcel=kms.parcel(token, kms.key_material())).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    kms.rotate(key, wrapped=kms.wrap_for_import(token, kms.key_material())).succeeds(204)
+    kms.rotate(key, wrapped=kms.wrap_for_import(token, kms.key_material())).is_refused(
+        "KEY_ROTATION_NOT_PERMITTED"
+    )
     kms.list_versions(key).succeeds(200).counts("resources", 2)
 
 
@@ -167,8 +169,11 @@ def test_rotate_twice_by_token(kms):
 def test_rotate_key_of_a_token_without_material(kms):
     """A root key imported with a token can be rotated with key material only."""
     token = kms.import_token()
-    made = [kms.create_key(**kms.parcel(token, kms.key_material()).members()).succeeds(201) for _ in range(2)]
+    made = [
+        kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members()).succeeds(201)
+        for _ in range(2)
+    ]
     control, key = (answer["resources.0.id"] for answer in made)
-    kms.rotate(control, parcel=kms.parcel(token, kms.key_material())).succeeds(204)
+    kms.rotate(control, wrapped=kms.wrap_for_import(token, kms.key_material())).succeeds(204)
     kms.rotate(key).is_refused("KEY_PAYLOAD_REQ_ERR")
     kms.list_versions(key).succeeds(200).counts("resources", 1)

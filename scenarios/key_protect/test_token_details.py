@@ -41,7 +41,9 @@ def test_token_stays_the_same(kms):
     last.shows("nonce", first["nonce"]).shows("payload", first["payload"])
     row = "import-token-used-up-imports"
     for token in (first, last):
-        kms.create_key(**kms.parcel(token, kms.key_material()).members()).succeeds(201, requirement=row)
+        kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members()).succeeds(
+            201, requirement=row
+        )
 
 
 @pytest.mark.parametrize("retrievals", [0, 501])
@@ -60,15 +62,15 @@ def test_token_of_forbidden_retrievals(kms, retrievals):
 def test_refused_import_leaves_nothing(kms):
     """A refused import creates no key, and a refused rotation no version."""
     material, name = kms.key_material(), kms.name("stale")
-    old = kms.parcel(kms.import_token(), material)
+    old = kms.wrap_for_import(kms.import_token(), material)
     kms.create_key(**old.members()).succeeds(201)
-    key, new = kms.import_root_key(), kms.parcel(kms.import_token(), material)
+    key, new = kms.import_root_key(), kms.wrap_for_import(kms.import_token(), material)
     stale = {**new.members(), "encryptedNonce": old.encrypted_nonce, "iv": old.iv}
     kms.create_key(name=name, **stale).is_refused_somehow(400)
     kms.list_keys(search=name).succeeds(200).shows("metadata.collectionTotal", 0)
     kms.action(key, "rotate", stale).is_refused_somehow(400, control="the same request succeeds below")
     kms.list_versions(key).succeeds(200).counts("resources", 1)
-    kms.rotate(key, parcel=new).succeeds(204)
+    kms.rotate(key, wrapped=new).succeeds(204)
 
 
 @covers("incorrect-nonce-iv-err-rotate")
@@ -77,10 +79,10 @@ def test_refused_import_leaves_nothing(kms):
 def test_rotate_with_a_wrong_iv(kms):
     """Rotating with an IV that does not match the nonce is refused."""
     token, key = kms.import_token(), kms.import_root_key()
-    parcel = kms.parcel(token, kms.key_material())
-    kms.rotate(kms.import_root_key(), parcel=kms.parcel(token, kms.key_material())).succeeds(204)
-    wrong = {**parcel.members(), "iv": kms.parcel(token, kms.key_material()).iv}
-    kms.action(key, "rotate", wrong).is_refused("INCORRECT_NONCE_IV_ERR")
+    wrapped = kms.wrap_for_import(token, kms.key_material())
+    kms.rotate(kms.import_root_key(), wrapped=kms.wrap_for_import(token, kms.key_material())).succeeds(204)
+    with_other_iv = {**wrapped.members(), "iv": kms.wrap_for_import(token, kms.key_material()).iv}
+    kms.action(key, "rotate", with_other_iv).is_refused("INCORRECT_NONCE_IV_ERR")
     kms.list_versions(key).succeeds(200).counts("resources", 1)
 
 
@@ -91,13 +93,13 @@ def test_rotate_with_a_wrong_iv(kms):
 def test_rotate_by_a_dead_token(kms):
     """Rotating with a replaced or an expired import token is refused."""
     key, material = kms.import_root_key(), kms.key_material()
-    old = kms.parcel(kms.import_token(), material)
-    kms.rotate(kms.import_root_key(), parcel=old).succeeds(204)
-    new = kms.parcel(kms.import_token(expiration=300), material)
-    kms.rotate(key, parcel=old).is_refused_somehow(requirement="import-token-replaced")
-    kms.rotate(kms.import_root_key(), parcel=new).succeeds(204)
+    old = kms.wrap_for_import(kms.import_token(), material)
+    kms.rotate(kms.import_root_key(), wrapped=old).succeeds(204)
+    new = kms.wrap_for_import(kms.import_token(expiration=300), material)
+    kms.rotate(key, wrapped=old).is_refused_somehow(requirement="import-token-replaced")
+    kms.rotate(kms.import_root_key(), wrapped=new).succeeds(204)
     kms.wait(301, "the import token expires")
-    kms.rotate(key, parcel=new).is_refused("IMPORT_TOKEN_EXPIRED_ERR")
+    kms.rotate(key, wrapped=new).is_refused("IMPORT_TOKEN_EXPIRED_ERR")
     kms.list_versions(key).succeeds(200).counts("resources", 1)
 
 
@@ -106,7 +108,7 @@ def test_rotate_by_a_dead_token(kms):
 @impact("import-token")
 def test_vector_without_nonce(kms):
     """Importing with an initialisation vector but no encrypted nonce is refused."""
-    members = kms.parcel(kms.import_token(), kms.key_material()).members()
+    members = kms.wrap_for_import(kms.import_token(), kms.key_material()).members()
     kms.create_key(**members).succeeds(201)
     kms.create_key(**{**members, "payload": kms.key_material(), "encryptedNonce": None}).is_refused_somehow()
 
@@ -118,7 +120,7 @@ def test_material_that_was_given_is_used(kms):
     """Keys with the same key material unwrap each other's ciphertexts, imported with or without a token."""
     material, plaintext, token = kms.key_material(), kms.key_material(), kms.import_token()
     plain = kms.import_root_key(material)
-    packed = kms.create_key(**kms.parcel(token, material).members()).succeeds(201)["resources.0.id"]
+    packed = kms.create_key(**kms.wrap_for_import(token, material).members()).succeeds(201)["resources.0.id"]
     rotated = kms.import_root_key()
     kms.rotate(rotated, payload=material).succeeds(204)
     ciphertext = kms.wrap(plain, plaintext).succeeds(200)["ciphertext"]

@@ -13,7 +13,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(name="browser", scope="module")
 def browser_fixture() -> Iterator[Browser]:
-    """Give the browser; tests are left out where the system has none.
+    """Yield the browser; tests are left out where the system has none.
 
     Of a module only: as long as it is open, an event loop runs in this thread, and nothing else can run one.
     """

@@ -78,10 +78,10 @@ def opened_fixture(browser: Browser, reports: dict[tuple[int, int], Path]) -> It
 
 def shown(page: Page) -> list[str]:
     """Return the verdicts of the cases that are shown."""
-    found: list[str] = page.evaluate(
+    texts: list[str] = page.evaluate(
         "[...document.querySelectorAll('.case')].filter((item) => !item.hidden).map((item) => item.dataset.verdict)"
     )
-    return found
+    return texts
 
 
 def searched(page: Page, text: str) -> list[str]:

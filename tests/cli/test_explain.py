@@ -64,10 +64,10 @@ def test_every_section(number: int) -> None:
 def test_every_code(code: str) -> None:
     """Each code says its status and how many cases check it, and a documented one how to provoke it."""
     text = "\n".join(explain(CONTRACT, code))
-    known = CONTRACT.codes[code]
-    assert f"HTTP {' or '.join(map(str, known.statuses))}" in text
+    code_entry = CONTRACT.codes[code]
+    assert f"HTTP {' or '.join(map(str, code_entry.statuses))}" in text
     assert "checked by " in text
-    assert ("how to provoke it" in text) or not known.documented
+    assert ("how to provoke it" in text) or not code_entry.documented
 
 
 def test_all_contracts_are_asked() -> None:

@@ -49,7 +49,7 @@ def answers(url: str) -> bool:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Give a `serve` under way, and the target file that it has written."""
+    """Yield a `serve` under way, and the target file that it has written."""
     from commands import start_command  # noqa: PLC0415 - found by a path that the conftest sets
 
     path = tmp_path / "target.toml"

@@ -248,7 +248,7 @@ def test_an_error_of_the_suite_is_no_verdict(
 ) -> None:
     """What nobody foresaw ends in 5, never in Python's own 1, which says "non-conformant"."""
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError(KEY)
 
     monkeypatch.setattr("kms_conformance.run.session.Session.check", broken)
@@ -267,11 +267,11 @@ def test_an_error_of_the_suite_is_no_verdict(
 
 def test_selection_that_cannot_be(command: Callable[..., Any]) -> None:
     """A -k that is no expression is wrong usage; one that matches nothing says so and is not verified."""
-    wrong = command("run", "--no-fuzz", "-k", "delete and")
-    assert wrong.code == 2
-    assert "delete and" in wrong.err.splitlines()[0]
-    assert wrong.err.splitlines()[-1].startswith("hint: -k takes")
-    assert wrong.out == ""
+    ended = command("run", "--no-fuzz", "-k", "delete and")
+    assert ended.code == 2
+    assert "delete and" in ended.err.splitlines()[0]
+    assert ended.err.splitlines()[-1].startswith("hint: -k takes")
+    assert ended.out == ""
     nothing = command("run", "--no-fuzz", "-k", "delet_twiec")
     assert nothing.code == 3
     assert re.match(

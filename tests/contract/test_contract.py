@@ -124,16 +124,16 @@ def test_unknown_row() -> None:
 )
 def test_operations_by_path(method: str, path: str, operation: str | None) -> None:
     """A request finds its operation; a literal step binds tighter than a parameter."""
-    found = CONTRACT.operation_of(method, path)
-    assert (found is None) is (operation is None)
-    if found:
-        known = CONTRACT.operations[found]
-        assert known.method == method
-        assert len(known.path.split("/")) == len(path.split("/"))
+    operation_id = CONTRACT.operation_of(method, path)
+    assert (operation_id is None) is (operation is None)
+    if operation_id:
+        contract_operation = CONTRACT.operations[operation_id]
+        assert contract_operation.method == method
+        assert len(contract_operation.path.split("/")) == len(path.split("/"))
         literal = path.rsplit("/", 1)[-1]
-        assert known.path.endswith((literal, "}"))
+        assert contract_operation.path.endswith((literal, "}"))
         if literal == "registrations":
-            assert known.path.endswith("registrations")
+            assert contract_operation.path.endswith("registrations")
 
 
 def test_every_operation_is_found_by_its_own_path() -> None:

@@ -133,9 +133,9 @@ def operations() -> dict[str, Any]:
 
 def test_every_row_has_a_section(about: Any, rows: list[Any]) -> None:
     """A row's section is an anchor of the page, a topic of the contract, or wire."""
-    known = {section["anchor"] for section in about["sections"]}
-    known |= {f"api-{topic}" for topic in about["topics"]} | {"wire"}
-    assert {row["section"] for row in rows} == known
+    anchors = {section["anchor"] for section in about["sections"]}
+    anchors |= {f"api-{topic}" for topic in about["topics"]} | {"wire"}
+    assert {row["section"] for row in rows} == anchors
 
 
 def test_every_section_has_its_main_row(about: Any, rows: list[Any]) -> None:
@@ -184,10 +184,10 @@ def test_sections_and_codes_name_each_other(about: Any, codes: dict[str, Any]) -
 
 def test_errata_point_to_sections(about: Any) -> None:
     """Each erratum is about a section, the whole page, its translation or another source."""
-    known = {section["anchor"] for section in about["sections"]} | {"page", "translation", "other"}
+    anchors = {section["anchor"] for section in about["sections"]} | {"page", "translation", "other"}
     for row in read(KEY_PROTECT / "errata.yaml")["errata"]:
         places = row["where"] if isinstance(row["where"], list) else [row["where"]]
-        assert set(places) <= known, row["id"]
+        assert set(places) <= anchors, row["id"]
 
 
 def test_no_member_is_both_secret_and_public(about: Any) -> None:

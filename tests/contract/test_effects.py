@@ -31,7 +31,7 @@ def operations() -> dict[str, str]:
 
 
 def sourced(value: Any) -> Iterator[str]:
-    """Give each source that anything names."""
+    """Yield each source that anything names."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "source":
@@ -75,19 +75,19 @@ def test_what_is_unspecified_has_no_source_but_says_so() -> None:
 @pytest.mark.parametrize("name", sorted(EFFECTS["operations"]))
 def test_every_change_is_of_something_known(name: str) -> None:
     """Resources, reads and operations that an entry names exist."""
-    resources, known = EFFECTS["resources"], operations()
+    resources, operation_ids = EFFECTS["resources"], operations()
     entry = EFFECTS["operations"][name]
     assert entry.get("addresses", "key") in resources
     assert {change["of"] for change in entry["changes"]} <= set(resources)
-    assert set(entry.get("as", {}).get("operations", {}).values()) <= set(known)
+    assert set(entry.get("as", {}).get("operations", {}).values()) <= set(operation_ids)
 
 
 def test_reads_and_agreements_are_of_something_known() -> None:
     """The requests that show a resource are reads of the contract or the probe; agreements name what is read."""
-    known = operations()
+    operation_ids = operations()
     for resource in EFFECTS["resources"].values():
         assert resource.get("parent", "key") in EFFECTS["resources"]
-        assert {read["operation"] for read in resource["reads"]} <= set(known)
+        assert {read["operation"] for read in resource["reads"]} <= set(operation_ids)
     for agreement in EFFECTS["agreements"]:
         for side in (agreement["left"], agreement["right"]):
             reads = {read["operation"] for read in EFFECTS["resources"][side["resource"]]["reads"]}

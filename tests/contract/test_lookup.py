@@ -95,9 +95,9 @@ def test_every_code_in_every_frame(frame: str) -> None:
 def test_codes_in_any_case(spelled: Callable[[str], str]) -> None:
     """Codes that answers carry are known in any case, also among words; the suite's own names are, by themselves."""
     for contract, code in CODES:
-        known = load_contract(contract).codes[code]
+        code_entry = load_contract(contract).codes[code]
         assert [one.code for one in recognised(load_contract(contract), spelled(code))] == [code]
-        if known.in_body:
+        if code_entry.in_body:
             assert names(f"it says: {spelled(code)}.") == [code]
 
 
@@ -113,8 +113,8 @@ def test_codes_in_any_case(spelled: Callable[[str], str]) -> None:
 )
 def test_every_pair(frame: str) -> None:
     """Return and reason code of a crypto module are known as tools print them."""
-    wrong = [pair for pair in PAIRS if names(f"FAILED\n{frame.format(*pair.split('/'))}\nOK") != [pair]]
-    assert wrong == []
+    missed = [pair for pair in PAIRS if names(f"FAILED\n{frame.format(*pair.split('/'))}\nOK") != [pair]]
+    assert missed == []
 
 
 @pytest.mark.parametrize("frame", TEXT_FRAMES)
@@ -127,7 +127,9 @@ def test_every_message_in_every_frame(frame: str) -> None:
             filled = filled.replace(placeholder, value)
         codes = names(TEXT_FRAMES[frame](filled))
         same = {
-            other for _, other, known in TEXTS if known.rstrip(".").casefold() == text.rstrip(".").casefold()
+            other
+            for _, other, other_text in TEXTS
+            if other_text.rstrip(".").casefold() == text.rstrip(".").casefold()
         }
         if code not in codes or not set(codes) <= same:
             missed.append((contract, code, text, codes))
@@ -227,8 +229,8 @@ def test_what_is_none_of_ours(text: str) -> None:
 
 def lines(text: str) -> list[tuple[int, list[str]]]:
     """Return what is found in a log: line and names."""
-    found = in_log(CONTRACTS, enumerate(text.splitlines(), 1))
-    return [(refusal.line, [answer.entry.name for answer in refusal.answers]) for refusal in found]
+    matches = in_log(CONTRACTS, enumerate(text.splitlines(), 1))
+    return [(refusal.line, [answer.entry.name for answer in refusal.answers]) for refusal in matches]
 
 
 LOG = """starting
@@ -280,8 +282,8 @@ def test_log_of_a_body() -> None:
             }
         ],
     }
-    (found,) = lines(json.dumps(body, indent=2))
-    assert found[1] == ["PROTECTED_RESOURCE_ERR"]
+    (match,) = lines(json.dumps(body, indent=2))
+    assert match[1] == ["PROTECTED_RESOURCE_ERR"]
 
 
 def test_far_away_texts_are_refusals_of_their_own() -> None:

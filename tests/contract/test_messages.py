@@ -53,13 +53,13 @@ def test_other_words_differ(text: str) -> None:
 
 def test_detail_after_the_text() -> None:
     """Where the contract allows details they follow a stop; without permission they do not."""
-    known = "Invalid body data was passed. Please ensure the data passed had valid formatting with no invalid characters"
-    assert says(f"{known}: json: unknown field", known, detail=True)
-    assert says(f"{known}. json: unknown field", known, detail=True)
-    assert says(known, known, detail=True)
-    assert not says(f"{known} json: unknown field", known, detail=True)
-    assert not says(f"{known}: json: unknown field", known)
-    assert not says(f"oh: {known}", known, detail=True)
+    accepted = "Invalid body data was passed. Please ensure the data passed had valid formatting with no invalid characters"
+    assert says(f"{accepted}: json: unknown field", accepted, detail=True)
+    assert says(f"{accepted}. json: unknown field", accepted, detail=True)
+    assert says(accepted, accepted, detail=True)
+    assert not says(f"{accepted} json: unknown field", accepted, detail=True)
+    assert not says(f"{accepted}: json: unknown field", accepted)
+    assert not says(f"oh: {accepted}", accepted, detail=True)
 
 
 @given(st.sampled_from(TEXTS), st.sampled_from(TEXTS))

@@ -104,14 +104,14 @@ def sections_of(text: str) -> list[str]:
 def status_of(text: str, anchor: str) -> int:
     """Return the HTTP status that a section prints."""
     printed = block(text, f"{anchor.replace('_', '-')}-http").strip().splitlines()[0]
-    found = re.fullmatch(r"(\d{3})(?: - [A-Z][A-Za-z ]+)?", printed)
-    assert found, printed
-    return int(found[1])
+    match = re.fullmatch(r"(\d{3})(?: - [A-Z][A-Za-z ]+)?", printed)
+    assert match, printed
+    return int(match[1])
 
 
 def examples_of(text: str) -> list[Example]:
     """Return every JSON text of a page in order: bodies of requests and replies."""
-    found = [(match.start(1), match[1], True) for match in SENT.finditer(text)]
+    texts = [(match.start(1), match[1], True) for match in SENT.finditer(text)]
     bodies = [(match.start(), match.end()) for match in SENT.finditer(text)]
     end = 0
     for match in SHOWN.finditer(text):
@@ -121,12 +121,12 @@ def examples_of(text: str) -> list[Example]:
         indent = match.start(1) - match.start()
         stop = _closing(text, match.start(1), match[1], close)
         end = stop
-        found.append((match.start(1), text[match.start() + indent : stop], False))
-    found.sort()
+        texts.append((match.start(1), text[match.start() + indent : stop], False))
+    texts.sort()
     anchors = [(match.start(), match[1]) for match in ANCHOR.finditer(text)]
     counts: dict[str, int] = {}
     examples = []
-    for place, body, sent in found:
+    for place, body, sent in texts:
         anchor = next((name for start, name in reversed(anchors) if start < place), "page")
         counts[anchor] = counts.get(anchor, 0) + 1
         examples.append(Example(f"{anchor}#{counts[anchor]}", body, sent))
@@ -248,7 +248,7 @@ def test_headings_are_accepted_messages(english: str, codes: dict[str, Any], sec
             assert len(pairs) == 3
             for code, text in pairs:
                 assert any(
-                    normalise(text).startswith(normalise(known)) for known in codes[code]["messages"]
+                    normalise(text).startswith(normalise(message)) for message in codes[code]["messages"]
                 ), code
         elif section["anchor"].endswith("-invalid-field-err"):
             for message in codes["INVALID_FIELD_ERR"]["messages"][:2]:
@@ -395,11 +395,11 @@ def test_translation_has_the_same_statuses(chinese: str, sections: list[Any]) ->
 
 def test_explain_knows_what_the_page_prints() -> None:
     """Each entry of the table of contents, and each error body of the page, leads to codes of its section."""
-    known = [load_contract("key_protect")]
+    contracts = [load_contract("key_protect")]
     entries = re.findall(r"^- (.+) details$", page("normative"), re.MULTILINE)
     titles = [entry for entry in entries if not re.fullmatch(r"[A-Z_]+(?: -)?", entry)]
     assert len(titles) >= len(contract("contract.yaml")["sections"])
-    assert [entry for entry in titles if not pasted(known, entry)] == []
+    assert [entry for entry in titles if not pasted(contracts, entry)] == []
     bodies = [
         example
         for example in examples_of(page("normative"))
@@ -409,4 +409,4 @@ def test_explain_knows_what_the_page_prints() -> None:
     for example in bodies:
         code = re.search(r'"code":\s*"\s*([A-Z_]+)', example.text)
         assert code is not None
-        assert [answer.entry.name for answer in pasted(known, example.text)] == [code[1]], example.id
+        assert [answer.entry.name for answer in pasted(contracts, example.text)] == [code[1]], example.id

@@ -62,8 +62,8 @@ def parameters(operation: dict[str, Any]) -> set[str]:
 )
 def test_every_parameter_of_the_client_is_in_the_contract(method: str) -> None:
     """Each operation of the client is there, with each of its parameters; bodies are compared elsewhere."""
-    known = {plain(name): operation for name, operation in OPERATIONS.items()}
-    operation = known[plain(method)]
+    operations_by_name = {plain(name): operation for name, operation in OPERATIONS.items()}
+    operation = operations_by_name[plain(method)]
     offered = parameters(operation)
     for name in inspect.signature(getattr(IbmKeyProtectApiV2, method)).parameters:
         if name in {"self", "kwargs", *_BODIES} or name.endswith("_body"):

@@ -29,7 +29,7 @@ def known_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     tls.authorities.cache_clear()
 
 
-def found(url: str, seconds: float = 2.0) -> Finding:
+def problem_at(url: str, seconds: float = 2.0) -> Finding:
     """Return the one problem of an address."""
     finding = diagnose(url, seconds)
     assert finding is not None
@@ -40,7 +40,7 @@ def found(url: str, seconds: float = 2.0) -> Finding:
 
 def test_name_that_nobody_knows() -> None:
     """A name that does not resolve is told as such."""
-    finding = found("https://nowhere.invalid")
+    finding = problem_at("https://nowhere.invalid")
     assert finding.id == "name-resolution"
     assert "the name nowhere.invalid is not known here" in finding.sentence
 
@@ -48,7 +48,7 @@ def test_name_that_nobody_knows() -> None:
 def test_nobody_listens() -> None:
     """A port at which nobody listens is told with address and port."""
     url = refused_address()
-    finding = found(url)
+    finding = problem_at(url)
     assert finding.id == "tcp-refused"
     assert f"nothing listens at 127.0.0.1 port {url.rpartition(':')[2]}" in finding.sentence
 
@@ -62,7 +62,7 @@ def test_connection_that_hangs() -> None:
             one.setblocking(False)
             one.connect_ex(address)
         time.sleep(0.1)
-        finding = found(f"http://127.0.0.1:{address[1]}", 0.3)
+        finding = problem_at(f"http://127.0.0.1:{address[1]}", 0.3)
         for one in waiting:
             one.close()
     assert finding.id == "tcp-timeout"
@@ -85,7 +85,7 @@ def test_unknown_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("SSL_CERT_FILE")
     tls.authorities.cache_clear()
     with tls_serving(server_context(authority().issue(tmp_path))) as url:
-        finding = found(url)
+        finding = problem_at(url)
     assert finding.id == "tls-unknown-issuer"
     assert "an authority that is not known here" in finding.sentence
     assert "--ca-file" in finding.resolution
@@ -103,7 +103,7 @@ def test_certificates(tmp_path: Path, name: str, days: tuple[int, int], kind: st
     """An expired certificate, one that is not valid yet and one of another host have a sentence each."""
     pair = authority().issue(tmp_path, name, begins=days[0], ends=days[1])
     with tls_serving(server_context(pair)) as url:
-        finding = found(url)
+        finding = problem_at(url)
     assert finding.id == kind
     assert says in finding.sentence
 
@@ -116,7 +116,7 @@ def test_old_protocol(tmp_path: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     with tls_serving(context) as url:
-        finding = found(url)
+        finding = problem_at(url)
     assert finding.id == "tls-old-protocol"
     assert "older than 1.2" in finding.sentence
 
@@ -129,14 +129,14 @@ def test_client_certificate(tmp_path: Path, version: ssl.TLSVersion) -> None:
     context.load_verify_locations(tmp_path / "authority.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     with tls_serving(context) as url:
-        finding = found(url)
+        finding = problem_at(url)
     assert finding.id == "tls-client-certificate"
     assert "it wants a certificate of the client" in finding.sentence
 
 
 def test_no_tls_at_all(reference: Server) -> None:
     """A port that speaks no TLS is told, with scheme and port to check."""
-    finding = found(reference.base_url.replace("http:", "https:"))
+    finding = problem_at(reference.base_url.replace("http:", "https:"))
     assert finding.id == "tls-none"
 
 
@@ -146,7 +146,7 @@ def test_handshake_that_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: held.append(listener.accept()), daemon=True)
         thread.start()
-        finding = found(f"https://127.0.0.1:{listener.getsockname()[1]}", 0.3)
+        finding = problem_at(f"https://127.0.0.1:{listener.getsockname()[1]}", 0.3)
         thread.join(5)
     for connection, _ in held:
         connection.close()

@@ -23,8 +23,8 @@ def exchange(
 
 def test_percentiles_are_durations_that_were_measured() -> None:
     """The nearest rank: of a hundred answers the 95th and the 99th; of one, that one."""
-    found = latencies([exchange(number / 100) for number in range(100, 0, -1)])
-    assert [(entry.operation, entry.count, entry.p50, entry.p95, entry.p99) for entry in found] == [
+    measured = latencies([exchange(number / 100) for number in range(100, 0, -1)])
+    assert [(entry.operation, entry.count, entry.p50, entry.p95, entry.p99) for entry in measured] == [
         ("list", 100, 0.5, 0.95, 0.99)
     ]
     (one,) = latencies([exchange(0.25)])
@@ -33,8 +33,8 @@ def test_percentiles_are_durations_that_were_measured() -> None:
 
 def test_operations_are_apart_and_silence_counts_nowhere() -> None:
     """Each operation has its own numbers; a request without an answer has no latency."""
-    found = latencies([exchange(1.0), exchange(2.0, operation=None), exchange(60.0, answered=False)])
-    assert [(entry.operation, entry.count) for entry in found] == [("", 1), ("list", 1)]
+    measured = latencies([exchange(1.0), exchange(2.0, operation=None), exchange(60.0, answered=False)])
+    assert [(entry.operation, entry.count) for entry in measured] == [("", 1), ("list", 1)]
 
 
 @pytest.mark.parametrize("ahead", [-3600, -10, 0, 10, 86_400])

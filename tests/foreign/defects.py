@@ -19,6 +19,7 @@ from kms_conformance.target.target import build_target
 
 BOTH = ("moto", "ministack")
 MOTO = ("moto",)
+MINISTACK = ("ministack",)
 SCENARIOS = "kms_conformance.scenarios.aws_kms"
 
 
@@ -148,6 +149,35 @@ def fault(exchange: Exchange) -> None:
         exchange.status, exchange.answer = 500, {"__type": "UnhandledException", "message": "oops"}
 
 
+def not_by_arn(*operations: str) -> Change:
+    """Answer operations on an ARN with empty lists and no description."""
+
+    def change(exchange: Exchange) -> None:
+        if exchange.operation in operations and str(exchange.asked.get("KeyId", "")).startswith("arn:"):
+            exchange.answer = {
+                name: []
+                if isinstance(value, list)
+                else {**value, "Description": ""}
+                if isinstance(value, dict)
+                else ""
+                for name, value in exchange.answer.items()
+            }
+
+    return change
+
+
+def half_done(operation: str, shows: str, path: str) -> Change:
+    """After an operation was refused, show another value of a member, as if it had been done in part."""
+
+    def change(exchange: Exchange) -> None:
+        if exchange.operation == operation and exchange.refused:
+            exchange.memory["done"] = True
+        elif exchange.memory.get("done"):
+            show(shows, path, "Disabled" if path.endswith("State") else [])(exchange)
+
+    return change
+
+
 OTHER = base64.b64encode(b"quite another plaintext").decode()
 
 DEFECTS: Mapping[str, Defect] = {
@@ -228,6 +258,34 @@ DEFECTS: Mapping[str, Defect] = {
     "spec-not-kept": Defect(
         "keys.specs[RSA-encryption]", BOTH, after=show("DescribeKey", "KeyMetadata.KeySpec", "RSA_4096")
     ),
+    **{
+        f"arn-not-known-{operation}": Defect(
+            f"laws.id_and_arn[{operation}]", BOTH, after=not_by_arn(operation)
+        )
+        for operation in ("DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags")
+    },
+    "alias-described-otherwise": Defect(
+        "laws.alias_is_described[alias]",
+        BOTH,
+        before=lambda exchange: exchange.memory.update(
+            by_alias=str(exchange.asked.get("KeyId", "")).startswith("alias/")
+        ),
+        after=lambda exchange: (
+            show("DescribeKey", "KeyMetadata.Description", "")(exchange)
+            if exchange.memory.get("by_alias")
+            else None
+        ),
+    ),
+    **{
+        f"{operation}-half-done": Defect(
+            f"laws.refused_change[{operation}]", servers, after=half_done(operation, shows, path)
+        )
+        for operation, servers, shows, path in (
+            ("ScheduleKeyDeletion", MINISTACK, "DescribeKey", "KeyMetadata.KeyState"),
+            ("UpdateAlias", BOTH, "ListAliases", "Aliases"),
+            ("DeleteAlias", BOTH, "ListAliases", "Aliases"),
+        )
+    },
     "key-listed-without-id": Defect("keys.key_list", BOTH, after=one_less("ListKeys", "Keys")),
 }
 
@@ -238,7 +296,7 @@ DEFECTS: Mapping[str, Defect] = {
 def unseen(
     server: Server, url: str, folder: Path, results: Mapping[str, Any], proved: set[str]
 ) -> Iterator[str]:
-    """Give a line for each defect that its case does not see; a case that fails without the defect proves nothing.
+    """Yield a line for each defect that its case does not see; a case that fails without the defect proves nothing.
 
     ``results`` tell how the server does without any; defects in ``proved`` are left out, those that are seen are added.
     """

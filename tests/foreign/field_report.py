@@ -80,7 +80,7 @@ def _lines(judged: Sequence[Judged]) -> Iterator[str]:
 
 
 def _promises(one: Judged) -> Iterator[str]:
-    """Give a paragraph for each broken promise: the first finding, and which other cases have found the same."""
+    """Yield a paragraph for each broken promise: the first finding, and which other cases have found the same."""
     texts = {row["id"]: row["text"] for row in one.results["requirements"]}
     first: dict[tuple[str, str, str], Mapping[str, Any]] = {}
     cases: dict[tuple[str, str, str], list[str]] = {}

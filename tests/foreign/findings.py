@@ -19,15 +19,15 @@ Findings = Mapping[str, tuple[str, ...]]
 
 def findings_of(results: Mapping[str, Any]) -> Findings:
     """Return the findings of a ``results.json``; cases that came to no verdict stand under :data:`NOT_RUN`."""
-    found: dict[str, set[str]] = {}
+    rows_by_case: dict[str, set[str]] = {}
     for case in results["cases"]:
         for finding in case["findings"]:
             if finding["severity"] == "passed":
                 continue  # recorded only
-            found.setdefault(str(finding["requirement"]), set()).add(str(case["id"]))
+            rows_by_case.setdefault(str(finding["requirement"]), set()).add(str(case["id"]))
         if case["verdict"] in {"inconclusive", "error", "not-tested"}:
-            found.setdefault(NOT_RUN, set()).add(str(case["id"]))
-    return {row: tuple(sorted(cases)) for row, cases in sorted(found.items())}
+            rows_by_case.setdefault(NOT_RUN, set()).add(str(case["id"]))
+    return {row: tuple(sorted(cases)) for row, cases in sorted(rows_by_case.items())}
 
 
 def known_findings(server: str) -> Findings:
@@ -53,7 +53,7 @@ def keep(server: str, version: str, findings: Findings) -> Path:
 
 
 def differences(known: Findings, found: Findings) -> Iterator[str]:
-    """Give a line for each case that breaks a row and did not, and for each that broke it and does not any more."""
+    """Yield a line for each case that breaks a row and did not, and for each that broke it and does not any more."""
     for row in sorted({*known, *found}):
         before, now = set(known.get(row, ())), set(found.get(row, ()))
         yield from (f"new: {row} in {case}" for case in sorted(now - before))

@@ -95,13 +95,13 @@ def main(names: tuple[str, ...], *, keeps: bool, report: Path | None, defects: b
         judged.append(one)
         missed += unproved
         results = one.results
-        found = findings_of(results)
+        findings = findings_of(results)
         counts = ", ".join(f"{number} {verdict}" for verdict, number in results["counts"].items() if number)
-        click.echo(f"{server.name} {server.version}: {counts}; {len(found)} rows broken")
-        for line in differences(known_findings(server.name), found):
+        click.echo(f"{server.name} {server.version}: {counts}; {len(findings)} rows broken")
+        for line in differences(known_findings(server.name), findings):
             click.echo(f"  {line}")
         if keeps:
-            click.echo(f"  kept in {keep(server.name, server.version, found)}")
+            click.echo(f"  kept in {keep(server.name, server.version, findings)}")
     if report is not None and judged:
         write_report(report, judged)
         click.echo(f"written: {report}")

@@ -55,7 +55,7 @@ class Defect:
 
 @contextmanager
 def broken(url: str, defect: Defect) -> Iterator[str]:
-    """Give the address of a proxy before a server."""
+    """Yield the address of a proxy before a server."""
     memory: dict[str, Any] = {}
     with httpx.Client(trust_env=False, timeout=TIMEOUT) as upstream:
 

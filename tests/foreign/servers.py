@@ -92,7 +92,7 @@ def installed(server: Server, folder: Path = ENVIRONMENTS) -> Path:
 
 @contextmanager
 def running(server: Server, programs: Path, folder: Path) -> Iterator[str]:
-    """Give the address of a server that runs in a folder; raise :class:`NotStartedError` where it does not answer."""
+    """Yield the address of a server that runs in a folder; raise :class:`NotStartedError` where it does not answer."""
     port = _free_port()
     name, *arguments = (part.format(port=port) for part in server.command)
     log = folder / f"{server.name}.log"
@@ -122,9 +122,9 @@ def _environ() -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

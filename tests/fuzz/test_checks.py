@@ -80,12 +80,12 @@ def test_misspelt_code_warns(code: str, severities: list[Verdict]) -> None:
         **ENVELOPE,
         "resources": [{"errorMsg": "no", "reasons": [{"code": code, "message": "no", "status": 400}]}],
     }
-    found = [
+    findings = [
         finding
         for finding in fuzz_findings(exchange(400, body), CONTRACT, SchemaFiles())
         if finding.requirement == "fuzz-known-code"
     ]
-    assert [finding.severity for finding in found] == severities
+    assert [finding.severity for finding in findings] == severities
 
 
 def test_quiet_methods_may_succeed_anywhere() -> None:

@@ -50,9 +50,11 @@ def test_finding_is_one_small_and_repeatable() -> None:
     """A cause is told once, with how often it was met, a small request and a curl line without secrets."""
     result = judged(lambda case: tiers.replay_group(case, "key-actions"), defects=("fuzz-number-over-2-53",))
     assert result.verdict is Verdict.FAILED
-    found = [finding for finding in result.findings if finding.requirement == "wire-no-server-error"]
-    assert len({finding.step.partition(",")[0] for finding in found}) == len(found)
-    assert all("$KMS_TOKEN" in finding.curl and "corpus request c" in finding.step for finding in found)
+    server_errors = [finding for finding in result.findings if finding.requirement == "wire-no-server-error"]
+    assert len({finding.step.partition(",")[0] for finding in server_errors}) == len(server_errors)
+    assert all(
+        "$KMS_TOKEN" in finding.curl and "corpus request c" in finding.step for finding in server_errors
+    )
     assert len(result.exchanges) <= 1 + len(result.findings)
 
 
@@ -163,9 +165,9 @@ def test_flags_and_profile_choose_the_tiers(
     assert (options.whole, options.generate) == (whole, generate)
 
 
-@pytest.mark.parametrize(("every", "found"), [(50, False), (1, True)])
+@pytest.mark.parametrize(("every", "is_found"), [(50, False), (1, True)])
 def test_only_a_gateway_that_stays_is_found(
-    monkeypatch: pytest.MonkeyPatch, *, every: int, found: bool
+    monkeypatch: pytest.MonkeyPatch, *, every: int, is_found: bool
 ) -> None:
     """An answer of a gateway that a second try does not show is no finding; one that comes each time is."""
     asked = 0
@@ -183,5 +185,5 @@ def test_only_a_gateway_that_stays_is_found(
     monkeypatch.setattr(_Connection, "ask", sometimes)
     result = judged(lambda case: tiers.replay_group(case, "key-actions"))
     assert asked > 50
-    assert (result.verdict is Verdict.FAILED) is found, result.findings
-    assert ("wire-no-server-error" in {finding.requirement for finding in result.findings}) is found
+    assert (result.verdict is Verdict.FAILED) is is_found, result.findings
+    assert ("wire-no-server-error" in {finding.requirement for finding in result.findings}) is is_found

@@ -172,12 +172,12 @@ TABLE = [
 
 
 @pytest.mark.parametrize(
-    ("row", "right", "wrong"), TABLE, ids=[f"{place}-{row}" for place, (row, _, __) in enumerate(TABLE)]
+    ("row", "right", "breaking"), TABLE, ids=[f"{place}-{row}" for place, (row, _, __) in enumerate(TABLE)]
 )
-def test_rule(row: str, right: Exchange, wrong: Exchange) -> None:
+def test_rule(row: str, right: Exchange, breaking: Exchange) -> None:
     """A rule names the answer that breaks it, and lets the other pass."""
     assert row not in rows(right)
-    finding = rows(wrong)[row]
+    finding = rows(breaking)[row]
     assert finding.exchange == "x1"
     assert finding.expected
     assert finding.got

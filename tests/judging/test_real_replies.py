@@ -17,7 +17,7 @@ KEY_PROTECT, IKS = load_contract("key_protect"), load_contract("iks")
 EXPIRED = "unauthorized-err-expired-token"
 
 
-def found(
+def findings(
     contract: Any, row_id: str, status: int, body: Any, *, edition: str = "page", code: str = ""
 ) -> Verdict:
     """Return what an answer does to a row about a refusal."""
@@ -60,7 +60,8 @@ def test_expired_token(status: int, body: Any, page: str, service: str) -> None:
     """That the token is expired may be told by 401, or by 400, which the page does not know; by nothing else."""
     for edition, worst in (("page", page), ("service", service)):
         both = [
-            found(KEY_PROTECT, row, status, body, edition=edition) for row in (EXPIRED, f"{EXPIRED}-status")
+            findings(KEY_PROTECT, row, status, body, edition=edition)
+            for row in (EXPIRED, f"{EXPIRED}-status")
         ]
         assert max(both, key=lambda verdict: verdict.rank) is Verdict(worst), edition
 
@@ -73,7 +74,7 @@ def test_only_an_expired_token_is_expired(row: str, status: int) -> None:
     """Other refusals do not say that a token is expired."""
     text = {400: "Bad Request: Token is expired", 401: "Unauthorized: Token is expired"}[status]
     for edition in ("page", "service"):
-        assert found(KEY_PROTECT, row, status, envelope(text), edition=edition) is Verdict.FAILED
+        assert findings(KEY_PROTECT, row, status, envelope(text), edition=edition) is Verdict.FAILED
 
 
 @pytest.mark.parametrize("word", ["can't", "can\u2019t", "cannot"])
@@ -87,9 +88,11 @@ def test_only_an_expired_token_is_expired(row: str, status: int) -> None:
 )  # fmt: skip
 def test_cannot(word: str, code: str, text: str) -> None:
     """Messages 4 to 6 may say can't or cannot; another word is another message."""
-    assert found(IKS, "iks-12", 404, {"description": text.format(word)}, code=code) is Verdict.PASSED
-    assert found(IKS, "iks-12", 404, {"description": text.format("can")}, code=code) is Verdict.FAILED
-    assert found(IKS, "iks-12", 404, {"description": text.format("could not")}, code=code) is Verdict.FAILED
+    assert findings(IKS, "iks-12", 404, {"description": text.format(word)}, code=code) is Verdict.PASSED
+    assert findings(IKS, "iks-12", 404, {"description": text.format("can")}, code=code) is Verdict.FAILED
+    assert (
+        findings(IKS, "iks-12", 404, {"description": text.format("could not")}, code=code) is Verdict.FAILED
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_cannot(word: str, code: str, text: str) -> None:
 def test_earlier_product_names(row: str, text: str, verdict: str) -> None:
     """Messages 2 and 8 may name the product as earlier editions did, and nothing else."""
     code = {"iks-11": "INFRASTRUCTURE_NOT_CONNECTED", "iks-13": "REGISTRY_ROLE_MISSING"}[row]
-    assert found(IKS, row, 401, {"description": text}, code=code) is Verdict(verdict)
+    assert findings(IKS, row, 401, {"description": text}, code=code) is Verdict(verdict)
 
 
 @pytest.mark.parametrize(
@@ -122,4 +125,4 @@ def test_earlier_product_names(row: str, text: str, verdict: str) -> None:
 )
 def test_successor_of_message_2(status: int, code: str, text: str, verdict: str) -> None:
     """E0057 with 401 and its text takes the place of message 2; with another text, code or status it does not."""
-    assert found(IKS, "iks-11", status, {"code": code, "description": text}) is Verdict(verdict)
+    assert findings(IKS, "iks-11", status, {"code": code, "description": text}) is Verdict(verdict)

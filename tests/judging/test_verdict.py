@@ -78,12 +78,12 @@ def test_worst(some: list[Verdict], others: list[Verdict]) -> None:
 @given(RUNS)
 def test_conformant_is_never_vacuous(run: Run) -> None:
     """Conformant means: complete, something was checked and passed, and nothing failed, erred or stayed open."""
-    verdicts = {found.verdict for found in run.cases}
+    verdicts = {case.verdict for case in run.cases}
     if run.verdict is RunVerdict.CONFORMANT:
         assert not run.interrupted
         assert not run.trouble
         assert not verdicts & {Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.ERROR}
-        assert any(found.verdict in {Verdict.PASSED, Verdict.WARNED} and found.checks for found in run.cases)
+        assert any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases)
         assert required_rows(run)
     assert (run.verdict is RunVerdict.NON_CONFORMANT) is (Verdict.FAILED in verdicts)
     assert (run.exit_code is ExitCode.CONFORMANT) is (run.verdict is RunVerdict.CONFORMANT)
@@ -191,8 +191,8 @@ def test_a_failed_row_is_named_by_a_finding(
 ) -> None:
     """The failed rows are those that a finding which fails names, whatever became of the cases beside it."""
     cases = tuple(
-        replace(case, findings=tuple(found), judged=tuple(judged))
-        for case, found in zip(run.cases, findings, strict=False)
+        replace(case, findings=tuple(case_findings), judged=tuple(judged))
+        for case, case_findings in zip(run.cases, findings, strict=False)
     )
     failed = {row.row.id for row in judge_rows(ALL_ROWS, cases) if row.verdict is Verdict.FAILED}
     named = {

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from kms_conformance.laws.agreements import Agreements
 from kms_conformance.laws.entries import law_file
-from kms_conformance.laws.snapshot import ObservedValue, Thing
+from kms_conformance.laws.snapshot import ObservedResource, ObservedValue
 from kms_conformance.run.answer import Answer
 
-KEY = Thing("key", "one", {"key": "one"}, frozenset({"one"}))
+KEY = ObservedResource("key", "one", {"key": "one"}, frozenset({"one"}))
 METADATA = {"id": "one", "state": 5, "deleted": True, "aliases": ["a"], "keyRingID": "blue"}
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.laws.answers import of_answer, told
-from kms_conformance.laws.asking import Ask
+from kms_conformance.laws.answers import of_answer, shown_in_answer
 from kms_conformance.laws.changes import Change, CompletedOperation
 from kms_conformance.laws.expected import KnownFacts
+from kms_conformance.laws.request import OperationRequest
 from kms_conformance.laws.snapshot import ObservedValue
 
 
@@ -20,18 +20,18 @@ def done(resource: dict[str, Any] | None, **entry: Any) -> CompletedOperation:
     body = None if resource is None else {"resources": [resource]}
     answer: Any = SimpleNamespace(exchange=SimpleNamespace(answer=SimpleNamespace(body=body)), ok=True)
     about = {"answer": {"at": "/resources/0", **entry}}
-    ask = Ask("deleteKey", path={"id": "one"})
-    return CompletedOperation(ask, answer, about, datetime.now(UTC), timedelta(), {}, {"key": "1"})
+    request = OperationRequest("deleteKey", path={"id": "one"})
+    return CompletedOperation(request, answer, about, datetime.now(UTC), timedelta(), {}, {"key": "1"})
 
 
 def stated(shown: dict[str, Any], *changes: Change, late: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return which values the members of an answer must have; the key was active and in the ring r before."""
     one = done(shown, of="key")
-    observed = told(one)
+    observed = shown_in_answer(one)
     assert observed is not None
     before = ObservedValue(one.answer, "resources.0", {"state": 1, "keyRingID": "r", "name": "n"})
-    found = of_answer(one, observed, before, changes, known=KnownFacts(), late=late)
-    return {} if found is None else {member.path: member.value for member in found.members}
+    expected = of_answer(one, observed, before, changes, known=KnownFacts(), late=late)
+    return {} if expected is None else {member.path: member.value for member in expected.members}
 
 
 def test_changed_and_unchanged_members() -> None:
@@ -49,7 +49,7 @@ def test_members_that_are_late_or_new() -> None:
 def test_answers_without_the_thing(resource: dict[str, Any] | None) -> None:
     """An answer without a body shows nothing, and a member that it leaves out is not missed."""
     one = done(resource, shows={"keyId": "$subject.key"})
-    observed = told(one)
+    observed = shown_in_answer(one)
     if resource is None:
         assert observed is None
     else:
@@ -60,8 +60,8 @@ def test_answers_without_the_thing(resource: dict[str, Any] | None) -> None:
 def test_known_values() -> None:
     """A member with a known value has it, however the path names the thing."""
     one = done({"keyId": "one"}, shows={"keyId": "$subject.key"})
-    observed = told(one)
+    observed = shown_in_answer(one)
     assert observed is not None
-    found = of_answer(one, observed, None, (), known=KnownFacts(), late=frozenset())
-    assert found is not None
-    assert [(member.path, member.value) for member in found.members] == [("resources.0.keyId", "1")]
+    expected = of_answer(one, observed, None, (), known=KnownFacts(), late=frozenset())
+    assert expected is not None
+    assert [(member.path, member.value) for member in expected.members] == [("resources.0.keyId", "1")]

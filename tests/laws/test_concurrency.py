@@ -17,10 +17,10 @@ from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.judging.judge import judge
 from kms_conformance.laws import concurrency
-from kms_conformance.laws.asking import Ask
-from kms_conformance.laws.concurrency import Concurrency, Thing
+from kms_conformance.laws.concurrency import Concurrency, ConcurrentSubject
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.histories import History
+from kms_conformance.laws.request import OperationRequest
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 PAIR = {"thing": "number", "at_once": ["add", "add"], "reads": ["look"]}
@@ -37,11 +37,11 @@ class Numbers:
 
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[str, int | None]]:
         """Return operations and answers."""
-        found: list[tuple[str, int | None]] = []
+        operations: list[tuple[str, int | None]] = []
         for one in history:
             answer = one.exchange.answer
-            found.append((one.exchange.operation or "", None if answer is None else answer.body))
-        return found
+            operations.append((one.exchange.operation or "", None if answer is None else answer.body))
+        return operations
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> int:
         """Begin at nothing."""
@@ -53,7 +53,7 @@ class Numbers:
             return state + 1
         return state if answer in {None, state} else None
 
-    def wrong(self, state: int, operation: str, answer: int | None) -> str:
+    def mismatch(self, state: int, operation: str, answer: int | None) -> str:
         """Return what is wrong."""
         return f"expected {state}"
 
@@ -91,14 +91,18 @@ class Case:
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(lambda request: request(), requests))
 
+    def evidence(self, exchange: Exchange) -> Exchange:
+        """Return the exchange as it was recorded."""
+        return exchange
+
     def judge(self, expectation: Any, exchange: Exchange) -> Any:
         """Judge an expectation by the model of numbers."""
         self.expectations.append(expectation)
-        known = {one.id: one for one in self.exchanges}
+        exchanges = {one.id: one for one in self.exchanges}
 
         def complaint(value: Mapping[str, Any]) -> str | None:
             seen = [
-                TimedExchange(known[name], ahead, answered) for name, ahead, answered in value["requests"]
+                TimedExchange(exchanges[name], ahead, answered) for name, ahead, answered in value["requests"]
             ]
             return History(Numbers(), seen, value).complaint()
 
@@ -113,21 +117,21 @@ class System:
         self.number, self.made = 0, 0
         self._ids, self._lock = itertools.count(1), threading.Lock()
 
-    def things(self, what: str, number: int) -> Iterator[Thing]:
+    def things(self, what: str, number: int) -> Iterator[ConcurrentSubject]:
         """Begin anew for each try."""
         for _ in range(number):
             self.number, self.made = 0, self.made + 1
-            yield Thing()
+            yield ConcurrentSubject()
 
     def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return a history of numbers."""
         return History(Numbers(), seen, value)
 
-    def ask(self, ask: Ask) -> Any:
+    def send_request(self, request: OperationRequest) -> Any:
         """Answer a request."""
         started, begun = time.time(), time.perf_counter()
         body = 0
-        if ask.operation == "look":
+        if request.operation == "look":
             body = self.number
         elif self.window is None:
             with self._lock:
@@ -140,8 +144,8 @@ class System:
             exchange = Exchange(
                 id=f"x{next(self._ids)}",
                 case="numbers",
-                step=ask.operation,
-                operation=ask.operation,
+                step=request.operation,
+                operation=request.operation,
                 identity="manager",
                 sent=Sent("POST", "http://numbers.example/", "/", {}),
                 answer=Received(200, {}, body),

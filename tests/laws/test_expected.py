@@ -61,7 +61,7 @@ def complaint(member: Member, body: Any) -> str | None:
     return mismatch(Expectation("x1", "row", Verdict.FAILED, (), (member,)), exchange, SCHEMA_FILES)
 
 
-def wrong(stated: ExpectedAnswer | None, body: Any) -> list[str]:
+def unmet_paths(stated: ExpectedAnswer | None, body: Any) -> list[str]:
     """Return the paths of the members that a body does not fulfil."""
     assert stated is not None
     return [member.path for member in stated.members if complaint(member, body)]
@@ -69,7 +69,38 @@ def wrong(stated: ExpectedAnswer | None, body: Any) -> list[str]:
 
 def seen(after: Mapping[str, Any], *changes: Change) -> list[str]:
     """Return what is wrong with a key that was as above."""
-    return wrong(of_object(observed(KEY), observed(after), changes, ABOUT), after)
+    return unmet_paths(of_object(observed(KEY), observed(after), changes, ABOUT), after)
+
+
+def test_who_asked_is_named_as_before() -> None:
+    """A member names who has asked by the name that is known, or by none that others have."""
+    about = replace(ABOUT, callers={"": "me"})
+
+    def by(name: str, caller: str) -> list[str]:
+        after = {**KEY, "deletedBy": name}
+        change = Change("caller", "deletedBy", caller)
+        return unmet_paths(of_object(observed(KEY), observed(after), [change], about), after)
+
+    assert by("me", "") == by("you", "approver") == []
+    assert by("you", "") == by("me", "approver") == ["deletedBy"]
+
+
+def test_a_date_follows_so_much_later() -> None:
+    """A date lies so many seconds after the operation, or at the moment that comes sooner; what is not shown is not missed."""
+
+    def at(moment: str, until: Any = MISSING) -> list[str]:
+        change = Change("later", "purgeAllowedFrom", 14_400, until=until)
+        return seen({**KEY, "purgeAllowedFrom": moment}, change)
+
+    assert at("2026-11-29T16:00:30Z") == at("2026-11-29T13:00:00Z", "2026-11-29T13:00:00Z") == []
+    assert at("2026-11-29T16:02:00Z") == at("2026-11-29T16:00:30Z", "2026-11-29T13:00:00Z") != []
+    assert seen(KEY, Change("later", "purgeAllowedFrom", 14_400)) == []
+
+
+def test_what_is_kept_is_as_it_was_shown_last() -> None:
+    """A member that comes back has the value that it had last."""
+    assert seen({**KEY, "id": "two"}, Change("kept", "id")) == []
+    assert seen({**KEY, "id": "one"}, Change("kept", "id")) == ["id"]
 
 
 def test_what_is_not_named_stays() -> None:
@@ -122,23 +153,23 @@ def test_what_an_entry_may_lack_is_not_asked_of_it(change: Change, wrong_entry: 
     whole = {"id": "one", "deleted": False, "keyVersion": {"id": "one"}}
     bare = {"id": "one"}
 
-    def told(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    def unmet_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         place = (
             observed(before, "resources.0", whole="resources"),
             observed(after, "resources.0", whole="resources"),
         )
-        return wrong(of_object(*place, [change], about, entry="id"), {"resources": [after]})
+        return unmet_paths(of_object(*place, [change], about, entry="id"), {"resources": [after]})
 
-    assert told(bare, bare) == []
-    assert told(bare, {**bare, **wrong_entry}) != []
-    assert f"resources.0.{change.member}" in told(whole, bare)
+    assert unmet_after(bare, bare) == []
+    assert unmet_after(bare, {**bare, **wrong_entry}) != []
+    assert f"resources.0.{change.member}" in unmet_after(whole, bare)
 
 
 def listed(after: Sequence[Mapping[str, Any]], *changes: Change) -> list[str]:
     """Return what is wrong with a list of two entries after changes."""
     before = observed([{"id": "one", "text": "a"}, {"id": "two", "text": "b"}], "resources")
     stated = of_list(before, observed(list(after), "resources"), changes, ABOUT, by="id", ordered=True)
-    return wrong(stated, {"resources": list(after)})
+    return unmet_paths(stated, {"resources": list(after)})
 
 
 def test_a_list_stays_but_for_what_is_named() -> None:

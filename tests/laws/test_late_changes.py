@@ -16,8 +16,8 @@ CASE = "key_protect.laws.effects[standard-generated-active]"
 def verdict(*, control: bool, **switches: str) -> RunVerdict:
     """Return the verdict of the case on a reference with a defect or a variation, with or without a clock to move."""
     with without_sockets(), reference(**switches) as (target, _):
-        known = target if control else replace(target, control_url="", max_wait=60.0)
-        return run_cases(known, {CASE: collected("key_protect")[CASE]}, "key_protect").verdict
+        chosen = target if control else replace(target, control_url="", max_wait=60.0)
+        return run_cases(chosen, {CASE: collected("key_protect")[CASE]}, "key_protect").verdict
 
 
 @pytest.mark.parametrize("control", [True, False])

@@ -11,16 +11,16 @@ from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
 from kms_conformance.contract.contract import known_contracts, load_contract
-from kms_conformance.laws.asking import filled
 from kms_conformance.laws.entries import law_cases, law_file
 from kms_conformance.laws.entrypoints import LAWS
+from kms_conformance.laws.request import filled
 
 CONTRACT = "key_protect"
 FEWEST, MOST = 120, 260
 
 
 def steps(case: Any) -> Iterator[Any]:
-    """Give the steps of a case of ownership, in their order."""
+    """Yield the steps of a case of ownership, in their order."""
     yield from case.get("steps", ())
     yield from (step for step in case.get("each", {}).get("operations", ()) if isinstance(step, dict))
     yield from case.get("after", ())
@@ -52,10 +52,10 @@ def test_subjects_have_names_of_their_own() -> None:
 
 def test_lists_name_operations() -> None:
     """Lists and what counts them are operations of the contract; their cases' subjects can be made."""
-    known, document = load_contract(CONTRACT).operations, law_file(CONTRACT, "relations")
+    operations, document = load_contract(CONTRACT).operations, law_file(CONTRACT, "relations")
     for entry in document["lists"].values():
-        assert entry["operation"] in known
-        assert entry.get("count", {}).get("operation", entry["operation"]) in known
+        assert entry["operation"] in operations
+        assert entry.get("count", {}).get("operation", entry["operation"]) in operations
     for case in document["cases"]:
         assert case["list"] in document["lists"]
         assert case["subjects"] in LISTED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from kms_conformance.adapters.key_protect.laws.limited import MAKERS
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.laws.asking import Ask, Subjects
 from kms_conformance.laws.entries import LawCase, law_cases
 from kms_conformance.laws.limits import Limits
+from kms_conformance.laws.request import OperationRequest, Subjects
 from kms_conformance.run.outcomes import NotTested
 
 CONTRACT = "key_protect"
@@ -20,16 +21,16 @@ CASES = law_cases(CONTRACT, "limits")
 DAY = 86_400
 
 
-def asks(data: Any) -> Iterator[Mapping[str, Any]]:
-    """Give every request that a piece of data describes."""
+def requests_in(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every request that a piece of data describes."""
     if isinstance(data, dict):
         if "do" in data:
             yield data
         for inner in data.values():
-            yield from asks(inner)
+            yield from requests_in(inner)
     elif isinstance(data, list):
         for inner in data:
-            yield from asks(inner)
+            yield from requests_in(inner)
 
 
 def waited(steps: Any) -> float:
@@ -59,18 +60,24 @@ def test_case_makes_sense(case: LawCase) -> None:
     contract = load_contract(CONTRACT)
     assert case.data["subjects"] in MAKERS
     assert declared(case.data) == case.waits
-    for ask in asks(case.data):
-        assert ask["do"] in contract.operations
-        assert ask.get("code", "KEY_NOT_FOUND_ERR") in contract.codes
+    for request in requests_in(case.data):
+        assert request["do"] in contract.operations
+        assert request.get("code", "KEY_NOT_FOUND_ERR") in contract.codes
 
 
 def test_a_refused_operation_succeeds_too() -> None:
     """Whatever a case expects to be refused it, or another case of the law, also sees succeed."""
     worked = {
-        ask["do"] for case in CASES.values() for ask in asks(case.data) if ask.get("expect") != "refusal"
+        request["do"]
+        for case in CASES.values()
+        for request in requests_in(case.data)
+        if request.get("expect") != "refusal"
     }
     refused = {
-        ask["do"] for case in CASES.values() for ask in asks(case.data) if ask.get("expect") == "refusal"
+        request["do"]
+        for case in CASES.values()
+        for request in requests_in(case.data)
+        if request.get("expect") == "refusal"
     }
     assert refused <= worked
 
@@ -80,6 +87,7 @@ class LoggedAnswer:
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
+        self.exchange = SimpleNamespace(id=str(len(log)))
 
     def __getitem__(self, path: str) -> str:
         """Return a member."""
@@ -103,6 +111,22 @@ class Case:
 
         id = "case"
 
+    def __init__(self) -> None:
+        """Nothing was made yet."""
+        self.exchanges = [SimpleNamespace(id=str(number)) for number in range(9)]
+        self.clean_up: list[int] = []
+        self.groups: list[int] = []
+
+    def at_once(self, requests: Sequence[Callable[[], LoggedAnswer]]) -> list[LoggedAnswer]:
+        """Send the last request first; the answers come in the order of the requests."""
+        self.groups.append(len(requests))
+        return [request() for request in reversed(requests)][::-1]
+
+    def clean_up_at_once(self, since: int) -> None:
+        """Note that a group is removed together."""
+        assert since == len(self.clean_up)
+        self.clean_up.append(self.groups[-1])
+
 
 class System:
     """A system that notes what it is asked, and when."""
@@ -115,9 +139,11 @@ class System:
         """Make a subject."""
         return Subjects(marks={"thing": what})
 
-    def ask(self, ask: Ask) -> LoggedAnswer:
+    def send_request(self, request: OperationRequest) -> LoggedAnswer:
         """Answer."""
-        return LoggedAnswer(self.log, f"{ask.operation}{list(ask.path.values()) or ''}{ask.body or ''}")
+        return LoggedAnswer(
+            self.log, f"{request.operation}{list(request.path.values()) or ''}{request.body or ''}"
+        )
 
     def wait(self, seconds: float, why: str) -> None:
         """Let time pass."""
@@ -170,6 +196,17 @@ def test_many() -> None:
         "list succeeds",
         "list counts all 2",
     ]
+
+
+def test_many_at_once() -> None:
+    """Where data say so, things are made in groups, and each group is removed at the same moment."""
+    system: Any = System()
+    many = {"number": 5, "together": 2, "each": [{"do": "make", "note": {"made": "id"}}], "all": []}
+    many["all"] = [{"do": "list", "body": "{all_made}"}]
+    data = {"subjects": "it", "many": many}
+    Limits(system, LawCase("case", ("row",), (), (), control=False, waits=0, impact=(), data=data)).run()
+    assert system.case.groups == system.case.clean_up == [2, 2, 1]
+    assert system.log == [*["make succeeds"] * 5, "list['id!', 'id!', 'id!', 'id!', 'id!'] succeeds"]
 
 
 def test_too_much_for_others() -> None:

@@ -75,9 +75,9 @@ ACTIONS = st.lists(st.tuples(st.sampled_from(("read", "write")), st.integers(1, 
 def test_a_history_run_in_an_order_is_accepted(actions: list[Action], seed: int) -> None:
     """A history whose operations took effect one after the other, each while it was under way, fits an order."""
     history = run_of(actions, seed)
-    found = SEARCH(history, INITIAL)
-    assert found.fit is Fit.FITS
-    assert sorted(found.order) == sorted(one.id for one in history)
+    result = SEARCH(history, INITIAL)
+    assert result.fit is Fit.FITS
+    assert sorted(result.order) == sorted(one.id for one in history)
 
 
 SMALL = st.lists(
@@ -165,8 +165,8 @@ def test_things_are_searched_apart() -> None:
     """Operations that name a common thing, also by way of others, stay together in their order."""
     named = {"a": "1", "b": "2", "c": "3", "d": "23", "e": ""}
     history = [Timed(name, "0", ("read", 0), 0, float(n), n + 0.5) for n, name in enumerate(named)]
-    found = parts(history, lambda one: named[one.id])
-    assert [[one.id for one in part] for part in found] == [["a"], ["b", "c", "d"], ["e"]]
+    separate = parts(history, lambda one: named[one.id])
+    assert [[one.id for one in part] for part in separate] == [["a"], ["b", "c", "d"], ["e"]]
 
 
 def test_fewest_clients_stay() -> None:

@@ -39,7 +39,7 @@ class Listing:
         """The case that asks."""
         return SimpleNamespace(context=SimpleNamespace(target=SimpleNamespace(fresh=self.fresh)))
 
-    def ask(self, _: str) -> Shown:
+    def send_request(self, _: str) -> Shown:
         """Answer with the next number."""
         self.sent.append(Shown(next(self.numbers)))
         return self.sent[-1]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.laws.asking import Ask, Subjects
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.relations import Relations
+from kms_conformance.laws.request import OperationRequest, Subjects
 from kms_conformance.run.outcomes import ConformanceFailure
 
 THINGS = [{"id": name, "kind": kind} for name, kind in zip("dbcae", "xyxyx", strict=True)]
@@ -44,8 +44,8 @@ class Answered:
 
     def selects(self, path: str, of: list[str], are: list[str], *, ordered: bool = False, **_: Any) -> None:
         """Say which of the things are there."""
-        found = [one["id"] for one in self.body["resources"] if one["id"] in of]
-        self._say(found == are if ordered else sorted(found) == sorted(are), path)
+        ids = [one["id"] for one in self.body["resources"] if one["id"] in of]
+        self._say(ids == are if ordered else sorted(ids) == sorted(are), path)
 
     def shows(self, path: str, value: Any, **_: Any) -> None:
         """Say what a member is."""
@@ -72,13 +72,13 @@ class Listing:
         """Return the things."""
         return Subjects([dict(one) for one in THINGS], {"x": "x"})
 
-    def ask(self, ask: Ask) -> Any:
+    def send_request(self, request: OperationRequest) -> Any:
         """Find, and cut the page."""
         self.asked += 1
-        found = self.find(dict(ask.query))
-        limit, offset = int(ask.query.get("limit", 9)), int(ask.query.get("offset", 0))
-        page = found[self.cut(offset, limit)]
-        return Answered({"resources": page, "total": len(page), "count": len(found)})
+        matches = self.find(dict(request.query))
+        limit, offset = int(request.query.get("limit", 9)), int(request.query.get("offset", 0))
+        page = matches[self.cut(offset, limit)]
+        return Answered({"resources": page, "total": len(page), "count": len(matches)})
 
     def wait(self, seconds: float, why: str) -> None:
         """Never wait."""

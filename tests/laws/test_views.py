@@ -79,7 +79,7 @@ def _side(outcome: str) -> str:
 def test_a_sample_of_refusals_tells_rows_apart(cases: dict[str, frozenset[str]], seed: int) -> None:
     """Each refusal occurs for each row that has it."""
     chosen = sample(cases, "refusals", seed, {})
-    refusals = {outcome for found in cases.values() for outcome in found if ": 409" in outcome}
+    refusals = {outcome for outcomes in cases.values() for outcome in outcomes if ": 409" in outcome}
     assert refusals <= {outcome for case in chosen for outcome in cases[case]}
 
 
@@ -115,11 +115,11 @@ def test_the_index_says_what_each_case_costs() -> None:
 
 def test_the_index_names_cases_that_exist() -> None:
     """Each case of the index is one of the contract, and none of them has opted out of the view."""
-    known = {case.id.removeprefix("key_protect.") for case in listed_cases("key_protect")}
+    case_ids = {case.id.removeprefix("key_protect.") for case in listed_cases("key_protect")}
     for name, cases in index_of("key_protect").items():
         view = views_of("key_protect")[name]
         strangers = {
-            case for case in cases if not any(case == id_ or case.startswith(f"{id_}-") for id_ in known)
+            case for case in cases if not any(case == id_ or case.startswith(f"{id_}-") for id_ in case_ids)
         }
         assert not strangers, name
         assert not [case for case in cases if view.refuses(case)], name

@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import pytest
 
-from kms_conformance.laws.asking import Ask
 from kms_conformance.laws.entries import EFFECT_CASES, EFFECTS, law_file
+from kms_conformance.laws.request import OperationRequest
 from kms_conformance.laws.ways import Ways, ways_by_place
 
 CONTRACT = "key_protect"
@@ -17,12 +17,12 @@ MARKS = {"key": "1", "alias": "one"}
 
 def places() -> dict[tuple[str, str], list[tuple[str, int, int]]]:
     """Return the requests of the cases by operation and outcome."""
-    found = defaultdict(list)
+    by_operation = defaultdict(list)
     for case in law_file(CONTRACT, EFFECT_CASES)["cases"]:
         for number, step in enumerate(case["steps"]):
-            for place, ask in enumerate(step.get("all", [step])):
-                found[ask["do"], step.get("outcome", "done")].append((case["id"], number, place))
-    return found
+            for place, request in enumerate(step.get("all", [step])):
+                by_operation[request["do"], step.get("outcome", "done")].append((case["id"], number, place))
+    return by_operation
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -39,10 +39,12 @@ def test_each_way_is_taken(seed: int) -> None:
             assert len(set(ways) & seen) == min(len(ways), len(of_one)), operation
 
 
-def ways(found: dict[str, str], *, at: tuple[int, int], identities: frozenset[str] = frozenset()) -> Ask:
+def ways(
+    members: dict[str, str], *, at: tuple[int, int], identities: frozenset[str] = frozenset()
+) -> OperationRequest:
     """Return a wrap of the case of an active key in the ways that its place takes."""
-    ask = Ask("wrapKey", path={"id": "1"})
-    return Ways(CONTRACT, "root-generated-active", 1, identities).other(ask, at, MARKS, found)
+    request = OperationRequest("wrapKey", path={"id": "1"})
+    return Ways(CONTRACT, "root-generated-active", 1, identities).other(request, at, MARKS, members)
 
 
 def test_ways_of_a_request() -> None:
@@ -50,13 +52,15 @@ def test_ways_of_a_request() -> None:
     every = [
         ways({"keyRingID": "r"}, at=(1, place), identities=frozenset({"approver"})) for place in range(5)
     ]
-    assert any(ask.path == {"id": "one"} and ask.usual_path == {"id": "1"} for ask in every)
-    assert any(ask.operation == "actionOnKey" and ask.query == {"action": "wrap"} for ask in every)
-    assert any(ask.headers == {"x-kms-key-ring": "r"} for ask in every)
-    assert any(ask.identity == "approver" for ask in every)
+    assert any(request.path == {"id": "one"} and request.usual_path == {"id": "1"} for request in every)
+    assert any(
+        request.operation == "actionOnKey" and request.query == {"action": "wrap"} for request in every
+    )
+    assert any(request.headers == {"x-kms-key-ring": "r"} for request in every)
+    assert any(request.identity == "approver" for request in every)
 
 
 def test_ways_that_do_not_fit() -> None:
     """Without the ring of the key no header names one, and an identity that the target lacks does not ask."""
     every = [ways({}, at=(1, place)) for place in range(5)]
-    assert not any(ask.headers or ask.identity for ask in every)
+    assert not any(request.headers or request.identity for request in every)

@@ -107,16 +107,16 @@ def test_all_outputs_agree(run: Run, directory: Path) -> None:
 def junit_is_green(directory: Path) -> bool:
     """Tell whether a reader that only counts elements sees no failure and no error; check the counters."""
     root = ET.parse(directory / junit.NAME).getroot()
-    found = {tag: len(list(root.iter(tag))) for tag in ("testcase", "failure", "error", "skipped")}
+    counts = {tag: len(list(root.iter(tag))) for tag in ("testcase", "failure", "error", "skipped")}
     for attribute, tag in (
         ("tests", "testcase"),
         ("failures", "failure"),
         ("errors", "error"),
         ("skipped", "skipped"),
     ):
-        assert root.get(attribute) == str(found[tag])
-        assert sum(int(suite.get(attribute, "")) for suite in root) == found[tag]
-    return not found["failure"] + found["error"]
+        assert root.get(attribute) == str(counts[tag])
+        assert sum(int(suite.get(attribute, "")) for suite in root) == counts[tag]
+    return not counts["failure"] + counts["error"]
 
 
 def allure_statuses(directory: Path) -> Counter[str]:
@@ -139,7 +139,7 @@ def test_nothing_empty_skipped_or_partial_is_conformant(run: Run) -> None:
     assert any(case.verdict.value in GREEN and case.checks for case in run.cases)
     assert not verdicts & {"error", "inconclusive"}
     assert all(case.id in run.accepted for case in run.cases if case.verdict is Verdict.FAILED)
-    assert not any(entry.wrong for entry in run.baseline)
+    assert not any(entry.breaks_run for entry in run.baseline)
     assert not run.incomplete
     assert not run.trouble
     for broken in (

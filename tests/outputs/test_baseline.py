@@ -44,7 +44,7 @@ def result(
     name: str, *broken: str, verdict: Verdict | None = None, rows: tuple[str, ...] = ("r1",)
 ) -> CaseResult:
     """Return a case that found these rows broken."""
-    found = tuple(Finding(row, Verdict.FAILED, "409", "204", "x1") for row in broken)
+    findings = tuple(Finding(row, Verdict.FAILED, "409", "204", "x1") for row in broken)
     return CaseResult(
         name,
         name,
@@ -52,17 +52,17 @@ def result(
         verdict or (Verdict.FAILED if broken else Verdict.PASSED),
         rows,
         checks=1,
-        findings=found,
+        findings=findings,
         judged=rows,
     )
 
 
 def used(*entries: Entry, cases: tuple[CaseResult, ...], complete: bool = True) -> list[tuple[str, str]]:
     """Return state and message of each entry."""
-    known = {"one.a", "one.b", "one.c"}
+    case_ids = {"one.a", "one.b", "one.c"}
     return [
         (use.state, use.message)
-        for use in settle(entries, cases, known, ROWS, complete=complete, today=TODAY)
+        for use in settle(entries, cases, case_ids, ROWS, complete=complete, today=TODAY)
     ]
 
 
@@ -143,8 +143,8 @@ def test_cut_short_run_is_not_conformant() -> None:
 def test_entry_that_rots_breaks_the_run(listed: Entry, state: str, sentence: str) -> None:
     """A stale, unknown, matchless or expired entry makes the run non-conformant and says so in a line."""
     cases = (result("one.a"), result("one.b", rows=("r1", "r2")))
-    ((found, message),) = used(listed, cases=cases)
-    assert found == state
+    ((entry_state, message),) = used(listed, cases=cases)
+    assert entry_state == state
     assert message.startswith("baseline entry 1 (")
     assert sentence in message
     assert judged(listed, cases=cases).verdict is RunVerdict.NON_CONFORMANT
@@ -165,8 +165,8 @@ def test_entry_that_rots_breaks_the_run(listed: Entry, state: str, sentence: str
 def test_contradiction_breaks_the_run(first: Entry, second: Entry, state: str) -> None:
     """Two entries that both name one deviation contradict each other, in either order."""
     cases = (result("one.a", "r1"), result("one.b", rows=("r2",)))
-    (_, (found, message)) = used(first, second, cases=cases)
-    assert found == state
+    (_, (entry_state, message)) = used(first, second, cases=cases)
+    assert entry_state == state
     assert "entry 1" in message
     assert judged(first, second, cases=cases).verdict is RunVerdict.NON_CONFORMANT
 
@@ -204,8 +204,8 @@ FINDINGS = st.lists(st.tuples(st.sampled_from(["r1", "r2", "everywhere"]), TEXTS
 
 
 @settings(max_examples=200, deadline=None)
-@given(found=st.lists(FINDINGS, max_size=4))
-def test_written_baseline_round_trips(found: list[list[tuple[str, str]]]) -> None:
+@given(findings_by_case=st.lists(FINDINGS, max_size=4))
+def test_written_baseline_round_trips(findings_by_case: list[list[tuple[str, str]]]) -> None:
     """What --write-baseline prints is read back, accepts all it names, and is printed again in the same bytes."""
     cases = tuple(
         CaseResult(
@@ -217,7 +217,7 @@ def test_written_baseline_round_trips(found: list[list[tuple[str, str]]]) -> Non
             checks=1,
             findings=tuple(Finding(row, Verdict.FAILED, "409", got, "x") for row, got in findings),
         )
-        for number, findings in enumerate(found)
+        for number, findings in enumerate(findings_by_case)
     )
     text = dump(proposed(cases, today=TODAY))
     entries = parse(text)

@@ -184,9 +184,9 @@ def test_text_is_cut_and_says_so(realistic: Realistic, tmp_path: Path) -> None:
     run = realistic(60, 1)
     worse = replace(run, cases=tuple(replace(case, verdict=Verdict.ERROR, message="m") for case in run.cases))
     document = compared(run, worse, tmp_path)
-    told = list(lines(document))
-    assert any(line.endswith("more (--format json has all)") for line in told)
-    assert len(list(lines(document, whole=True))) > len(told)
+    text = list(lines(document))
+    assert any(line.endswith("more (--format json has all)") for line in text)
+    assert len(list(lines(document, whole=True))) > len(text)
     assert "- and " in markdown(document)
 
 
@@ -194,10 +194,10 @@ def test_answers_as_written(realistic: Realistic, tmp_path: Path) -> None:
     """Answers are read alike from the form that a run writes and from any other JSON of the same meaning."""
     run = realistic(40, 3)
     place = stored(run, tmp_path / "run")
-    quick = read_run(place).asked
+    quick = read_run(place).exchanges
     text = (place / har.NAME).read_text()
     (place / har.NAME).write_text(json.dumps(json.loads(text), indent=2))
-    assert read_run(place).asked == quick
+    assert read_run(place).exchanges == quick
     assert len(quick) == sum(len(case.exchanges) for case in run.cases)
     assert {one.answer.status for one in quick} == {201, 400}
 
@@ -216,10 +216,10 @@ def test_unreadable(tmp_path: Path) -> None:
     with pytest.raises(RecordError):
         read_run(tmp_path)
     (tmp_path / results.NAME).write_text('{"cases": []}')
-    assert read_run(tmp_path).asked == []
+    assert read_run(tmp_path).exchanges == []
     (tmp_path / har.NAME).write_text("[1]")
     with pytest.raises(RecordError):
-        assert read_run(tmp_path).asked
+        assert read_run(tmp_path).exchanges
 
 
 def test_requests_at_the_same_moment(realistic: Realistic, tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def failing(causes: int, got: str = "200") -> Run:
 def test_annotations() -> None:
     """Each cause is an annotation; beyond ten the last one says how many are left."""
     assert len(list(workflow_commands(failing(3)))) == 3
-    told = list(workflow_commands(failing(14)))
-    assert len(told) == 10
-    assert told[-1] == "::error title=KMS conformance::and 5 more causes; the report has all"
-    assert told[0].startswith(
+    commands = list(workflow_commands(failing(14)))
+    assert len(commands) == 10
+    assert commands[-1] == "::error title=KMS conformance::and 5 more causes; the report has all"
+    assert commands[0].startswith(
         "::error title=1 case%3A demo::expected answer 0xyz, got 200 (first in demo.case_0)"
     )
 

@@ -180,10 +180,12 @@ def test_first_screen_is_verdict_and_causes(realistic: Callable[[int, int], Run]
 
 def test_failures_come_first(realistic: Callable[[int, int], Run]) -> None:
     """The list of cases begins with what failed and ends with what passed."""
-    found = re.findall(r'class="case" id="case-\d+" data-verdict="([a-z-]+)"', html.render(realistic(40, 2)))
-    assert found[0] == "failed"
-    assert found[-1] == "passed"
-    assert found == sorted(found, key=found.index)
+    verdicts = re.findall(
+        r'class="case" id="case-\d+" data-verdict="([a-z-]+)"', html.render(realistic(40, 2))
+    )
+    assert verdicts[0] == "failed"
+    assert verdicts[-1] == "passed"
+    assert verdicts == sorted(verdicts, key=verdicts.index)
 
 
 def test_latency_is_a_table(realistic: Callable[[int, int], Run]) -> None:

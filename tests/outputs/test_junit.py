@@ -80,7 +80,7 @@ def test_properties_tell_how_the_run_was_made(realistic: Callable[[int, int], Ru
     """What was left behind, requests, server and command line are properties of each suite."""
     suite = ET.fromstring(junit.render(realistic(2, 1)))[0]
     properties = {
-        found.get("name"): found.get("value", "") for found in suite.iterfind("properties/property")
+        element.get("name"): element.get("value", "") for element in suite.iterfind("properties/property")
     }
     assert properties["contract"] == "demo"
     assert properties["run-left-behind"].startswith("key kmsct-1")

@@ -29,8 +29,10 @@ def test_form() -> None:
     assert len(families) == len(set(families)) == 9
     for line in lines[:-2]:
         assert line.startswith("# ") or SAMPLE.fullmatch(line), line
-    told = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#") and line)
-    values = {name.partition("{")[0]: float(value) for name, value in told.items() if "verdict=" not in name}
+    samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#") and line)
+    values = {
+        name.partition("{")[0]: float(value) for name, value in samples.items() if "verdict=" not in name
+    }
     assert values["kms_conformance_requests"] == 12
     assert values["kms_conformance_duration_seconds"] == 13.5
     assert values["kms_conformance_finished_timestamp_seconds"] == 1_795_962_813.5

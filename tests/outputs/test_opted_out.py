@@ -65,9 +65,9 @@ def test_every_output_tells_it() -> None:
     row = f"| `second-identity` | the case uses the identity approver itself | `{TWO_USERS}` |"
     assert row in summary.render(RUN)
     page = html.render(RUN)
-    told = page[page.index('id="opted-out"') :]
-    assert "the case has an import token of its own" in told
-    (place,) = re.findall(rf'<a href="#(case-\d+)">Title of {re.escape(TOKENS)}</a>', told)
+    section = page[page.index('id="opted-out"') :]
+    assert "the case has an import token of its own" in section
+    (place,) = re.findall(rf'<a href="#(case-\d+)">Title of {re.escape(TOKENS)}</a>', section)
     assert f'id="{place}"' in page
 
 

@@ -55,7 +55,7 @@ SAMPLE = (
 
 @pytest.fixture(scope="module", name="sound")
 def sound_fixture() -> Iterator[object]:
-    """Give one sound server for all."""
+    """Yield one sound server for all."""
     from kms_reference.server import Server  # noqa: PLC0415 - only these tests serve
 
     server = Server(edition="page", defects=[], variations=[]).start()
@@ -139,14 +139,14 @@ def test_schemas_are_read_as_the_judge_reads_them() -> None:
     broken = 0
     for name, whole in (("key-list", good), ("error-envelope", refusal)):
         for changed in _spoiled(whole):
-            told = SchemaFiles(places).complaint(name, changed) is not None
-            broken += told
-            assert bool(schema_complaint(name, changed, schemas)) is told, changed
+            is_refused = SchemaFiles(places).complaint(name, changed) is not None
+            broken += is_refused
+            assert bool(schema_complaint(name, changed, schemas)) is is_refused, changed
     assert broken > 20
 
 
 def _spoiled(document: Any) -> Iterator[Any]:
-    """Give a document, and each with one member left out or replaced."""
+    """Yield a document, and each with one member left out or replaced."""
     yield document
     if isinstance(document, dict):
         for name, value in document.items():

@@ -46,8 +46,8 @@ def test_sample_is_fresh(command: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_sample_is_as_recorded() -> None:
     """The sample ends as its run did when it is judged again: else it is of another version, and `make sample` is due."""
-    found = examine(PLACE)
-    assert (found.wrong, found.exit_code) == ((), NON_CONFORMANT), "run `make sample`"
+    examination = examine(PLACE)
+    assert (examination.problems, examination.exit_code) == ((), NON_CONFORMANT), "run `make sample`"
     assert len(json.loads((PLACE / results.NAME).read_text())["groups"]) >= len(DEFECTS)
 
 

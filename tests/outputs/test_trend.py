@@ -44,19 +44,19 @@ def test_flaky(realistic: Realistic, tmp_path: Path) -> None:
     for number, verdicts in enumerate([(good, good, bad, bad, bad), (bad, bad, bad)]):
         place = tmp_path / f"more{number}"
         place.mkdir()
-        found = flaky(nights(run, place, *verdicts))
-        assert [entry.score for entry in found] == ([0.25] if number == 0 else [])
+        changes = flaky(nights(run, place, *verdicts))
+        assert [entry.score for entry in changes] == ([0.25] if number == 0 else [])
 
 
 def test_page(realistic: Realistic, tmp_path: Path) -> None:
     """The page shows every night in the order of time, escapes what servers say, and asks the network for nothing."""
-    told = nights(realistic(40, 2), tmp_path, *[Verdict.PASSED, Verdict.FAILED] * 3)
-    page = render(told[::-1])
-    assert page.count("<tr><th") >= len(told)
+    stored = nights(realistic(40, 2), tmp_path, *[Verdict.PASSED, Verdict.FAILED] * 3)
+    page = render(stored[::-1])
+    assert page.count("<tr><th") >= len(stored)
     assert "<b>x</b>" not in page
     assert not re.search(r'(src|href)="(?!https://docs\.)', page)
     assert "<script" not in page
-    places = [page.index(f">{run.record['finished'][:16].replace('T', ' ')}<") for run in told]
+    places = [page.index(f">{run.record['finished'][:16].replace('T', ' ')}<") for run in stored]
     assert places == sorted(places, reverse=True)
     assert page.count("<polyline") >= 1
 
@@ -70,8 +70,8 @@ def test_size_of_a_month(realistic: Realistic, tmp_path: Path) -> None:
 
 def test_command(realistic: Realistic, tmp_path: Path) -> None:
     """The command writes the page of the directories that it is given."""
-    told = nights(realistic(8, 1), tmp_path, Verdict.PASSED, Verdict.PASSED)
+    stored = nights(realistic(8, 1), tmp_path, Verdict.PASSED, Verdict.PASSED)
     output = tmp_path / "trend.html"
-    ended = CliRunner().invoke(command, [*(str(run.directory) for run in told), "--output", str(output)])
+    ended = CliRunner().invoke(command, [*(str(run.directory) for run in stored), "--output", str(output)])
     assert ended.exit_code == 0, ended.output
     assert "None: every case has ended alike in each run." in output.read_text()

@@ -22,15 +22,15 @@ def results_of_runs(folder: Path) -> list[Any]:
 
     Raises :class:`subprocess.CalledProcessError` when a run fails.
     """
-    found = []
+    documents = []
     for contract in default_systems():
         directory = folder / contract
         command = [sys.executable, "-m", "kms_conformance", "run", "--contract", contract]
         subprocess.run(
             [*command, "--report-dir", str(directory)], cwd=folder, check=True, capture_output=True
         )
-        found.append(json.loads((directory / "results.json").read_text(encoding="utf-8")))
-    return found
+        documents.append(json.loads((directory / "results.json").read_text(encoding="utf-8")))
+    return documents
 
 
 def main() -> int:

@@ -160,7 +160,7 @@ def without_sockets() -> Iterator[None]:
 def reference(
     *, defect: str | tuple[str, ...] = "", variation: str = "", edition: str = "page", restarted: bool = False
 ) -> Iterator[tuple[Target, KeyProtect]]:
-    """Give the target of a reference in this process, with all its systems, and its Key Protect application.
+    """Yield the target of a reference in this process, with all its systems, and its Key Protect application.
 
     It listens on a socket too, for the cases that write requests by hand which no client would send.
     ``restarted`` lets it behave as after a restart, for the defects that show only then.

@@ -62,11 +62,11 @@ def tasks(
         for contract, chosen in rows.items()
         if chosen and not everywhere
     }
-    found: list[Task] = []
+    all_tasks: list[Task] = []
     for contract, chosen in rows.items():
         every = tuple(collected(contract))
         reach = reaches[contract].result() if contract in reaches else {}
-        found += [
+        all_tasks += [
             (
                 contract,
                 kind,
@@ -80,7 +80,7 @@ def tasks(
             )
             for kind, name in chosen
         ]
-    return found
+    return all_tasks
 
 
 def _belongs(case: str, kind: Kind, name: str) -> bool:
@@ -96,9 +96,9 @@ def _is_part(name: str, place: int, parts: int) -> bool:
 
 
 def _reach(contract: str, names: Sequence[str]) -> Reach:
-    known = SYSTEMS[contract].switches
+    switches = SYSTEMS[contract].switches
     cases = {name: case for name, case in collected(contract).items() if not law_of(name)}
-    return reach_of(contract, cases, {name: known[name] for name in names if name not in LAW_OF})
+    return reach_of(contract, cases, {name: switches[name] for name in names if name not in LAW_OF})
 
 
 def run_row(task: Task) -> Document:
@@ -173,40 +173,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             elif sys.stderr.isatty():
                 click.echo(f"\r{len(rows)}/{len(wanted)} {row['name']:<50}", nl=False, err=True)
         stored = json.loads(DATA.read_text(encoding="utf-8")) if chosen.part else {}
-        wrong = differences(stored, rows) if chosen.part else []
-        if wrong and not chosen.everywhere:
+        changed = differences(stored, rows) if chosen.part else []
+        if changed and not chosen.everywhere:
             # Races and drawn values may differ by chance: a row that differs is run once more, and said to have differed.
-            for line in wrong:
+            for line in changed:
                 click.echo(f"once: {line}")
             again = [task for task, row in zip(wanted, rows, strict=True) if differences(stored, [row])]
-            wrong = differences(stored, pool.map(run_row, again))
+            changed = differences(stored, pool.map(run_row, again))
     took = time.monotonic() - begun
     if chosen.only is not None:
         return 0
     if chosen.part:
-        summary = f"{len(rows)} rows differ in {len(wrong)} from {DATA.name}"
+        summary = f"{len(rows)} rows differ in {len(changed)} from {DATA.name}"
     else:
         matrix = matrix_of(wanted, rows)
         DATA.write_text(text_of(matrix), encoding="utf-8")
         PAGE.write_text(render(matrix), encoding="utf-8")
-        wrong = broken_rules(matrix)
+        changed = broken_rules(matrix)
         summary = f"{len(matrix['cases'])} cases, {len(matrix['defects'])} defects, {len(matrix['variations'])} variations"
-        summary += f"; {len(wrong)} rules broken"
-    for line in wrong:
+        summary += f"; {len(changed)} rules broken"
+    for line in changed:
         click.echo(line)
     ran = sum(len(task[3]) for task in wanted)
     click.echo(f"{summary}; {ran} runs of a case in {took:.0f} s, {chosen.processes} processes")
-    return 1 if wrong else 0
+    return 1 if changed else 0
 
 
 def differences(matrix: Document, rows: Iterable[Document]) -> list[str]:
     """Return a line for each row that is not as the stored matrix has it."""
-    known = {
+    stored_rows = {
         (row["contract"], row["name"]): row for kind in ("defects", "variations") for row in matrix[kind]
     }
     lines = []
     for row in rows:
-        before = known.get((row["contract"], row["name"]), {})
+        before = stored_rows.get((row["contract"], row["name"]), {})
         changed = [
             f"{name}: {before.get(name)} -> {row[name]}" for name in row if before.get(name) != row[name]
         ]

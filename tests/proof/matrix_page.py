@@ -60,9 +60,9 @@ def _laws(matrix: Mapping[str, Any]) -> list[str]:
     lines = ["", "## Laws", "", "| law | cases | defects made for it | found |", "|---|---:|---:|---:|"]
     for law in dict.fromkeys(LAW_OF.values()):
         rows = [row for row in matrix["defects"] if LAW_OF.get(row["name"]) == law]
-        found = sum(bool(row["found_by"] or row["warned"]) for row in rows)
+        noticed = sum(bool(row["found_by"] or row["warned"]) for row in rows)
         cases = sum(law_of(case["id"]) == law for case in matrix["cases"])
-        lines.append(f"| {law} | {cases} | {len(rows)} | {found} |")
+        lines.append(f"| {law} | {cases} | {len(rows)} | {noticed} |")
     return lines
 
 
@@ -70,9 +70,9 @@ def _figures(matrix: Mapping[str, Any], contract: str) -> str:
     cases = sum(case["contract"] == contract for case in matrix["cases"])
     defects = [row for row in matrix["defects"] if row["contract"] == contract]
     variations = [row for row in matrix["variations"] if row["contract"] == contract]
-    found = sum(bool(row["found_by"]) for row in defects)
+    failed = sum(bool(row["found_by"]) for row in defects)
     alarms = sum(row["verdict"] != "conformant" for row in variations)
-    return f"| {contract} | {cases} | {len(defects)} | {found} | {len(variations)} | {alarms} |"
+    return f"| {contract} | {cases} | {len(defects)} | {failed} | {len(variations)} | {alarms} |"
 
 
 def _defect(row: Mapping[str, Any]) -> str:

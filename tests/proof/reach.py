@@ -63,11 +63,11 @@ class _Notes:
 
 
 def _by_rule() -> Mapping[RuleLike, list[tuple[str, Change]]]:
-    found: dict[RuleLike, list[tuple[str, Change]]] = defaultdict(list)
+    changes: dict[RuleLike, list[tuple[str, Change]]] = defaultdict(list)
     for name, switch in SWITCHES.items():
         for change in switch.changes:
-            found[change.rule].append((name, change))
-    return found
+            changes[change.rule].append((name, change))
+    return changes
 
 
 _RULES = _by_rule()

@@ -50,13 +50,13 @@ def random_run(seed: int) -> Run:
         for number in range(rng.randint(0, 5))
     )
     verdicts = rng.choice([GOOD, GOOD, [*GOOD, Verdict.FAILED], list(Verdict)])
-    found = tuple(_random_case(rng, number, rng.choice(verdicts)) for number in range(rng.randint(0, 8)))
-    failed = [case.id for case in found if case.verdict is Verdict.FAILED]
-    known = rng.random() < 0.3
+    cases = tuple(_random_case(rng, number, rng.choice(verdicts)) for number in range(rng.randint(0, 8)))
+    failed = [case.id for case in cases if case.verdict is Verdict.FAILED]
+    has_baseline = rng.random() < 0.3
     states = ["used", "used", "used", "not-tested", "stale", "expired"]
     return Run(
         profile=rng.choice(list(Profile)),
-        cases=found,
+        cases=cases,
         rows=rows,
         interrupted=rng.choice(["", "", "", "", "stopped by hand"]),
         trouble=rng.choice(["", "", "", "", "a module cannot be collected"]),
@@ -66,9 +66,9 @@ def random_run(seed: int) -> Run:
             KnownDeviation("one.*", "", "why", "who", "", "2099-01-01", rng.choice(states), "a sentence")
             for _ in range(rng.randint(1, 2))
         )
-        if known
+        if has_baseline
         else (),
-        accepted={case: "why (who)" for case in failed if rng.random() < 0.8} if known else {},
+        accepted={case: "why (who)" for case in failed if rng.random() < 0.8} if has_baseline else {},
     )
 
 
@@ -148,7 +148,7 @@ def test_verdicts_are_no_better_than_their_evidence(seed: int) -> None:
     if run.verdict is RunVerdict.CONFORMANT:
         assert any(case.verdict in {Verdict.PASSED, Verdict.WARNED} and case.checks for case in run.cases)
         assert not run.interrupted + run.trouble
-        assert not any(entry.wrong for entry in run.baseline)
+        assert not any(entry.breaks_run for entry in run.baseline)
         assert replace(run, cases=()).verdict is RunVerdict.NOT_VERIFIED
         skipped = tuple(replace(case, verdict=Verdict.NOT_TESTED) for case in run.cases)
         assert replace(run, cases=skipped).verdict is RunVerdict.NOT_VERIFIED
@@ -157,9 +157,9 @@ def test_verdicts_are_no_better_than_their_evidence(seed: int) -> None:
 @pytest.mark.parametrize("wanted", RunVerdict)
 def test_the_sets_are_not_vacuous(wanted: RunVerdict) -> None:
     """Each verdict comes up often among the sets, with and without a baseline, complete and cut short."""
-    found = [run for run in map(random_run, range(4000)) if run.verdict is wanted]
-    assert len(found) > 20
-    assert {bool(run.accepted) for run in found} == {True, False}
+    runs = [run for run in map(random_run, range(4000)) if run.verdict is wanted]
+    assert len(runs) > 20
+    assert {bool(run.accepted) for run in runs} == {True, False}
 
 
 def one_case(body: object) -> Run:

@@ -20,6 +20,8 @@ from kms_reference.target import write_target
 
 SOME = ("-k", "test_rotation or test_lists or test_delete_twice or test_token_counts_down")
 BROKEN = "rotation-unlimited"
+# Reversed in the module, so that the module itself does not hold them.
+OF_ONE, OF_OTHER = "the first worker knows this"[::-1], "the second worker knows this"[::-1]
 VIEWED = re.compile(r"key_protect\.laws\.views\[(.+?)-(\w+)\.(.+)\]")
 """The id of a case under a view: the view, the module and the case's flat name."""
 PACKAGE = ("--pyargs", "kms_conformance.scenarios.key_protect")
@@ -27,7 +29,7 @@ PACKAGE = ("--pyargs", "kms_conformance.scenarios.key_protect")
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[Server]:
-    """Give a reference with one defect."""
+    """Yield a reference with one defect."""
     with Server(defects=[BROKEN]) as server:
         yield server
 
@@ -265,3 +267,46 @@ def test_case_outside_a_session(command: Command, tmp_path: Path) -> None:
     ended = command(str(path), module="pytest")
     assert ended.code == 1
     assert "cases run under --kms-target FILE" in ended.out
+
+
+def test_workers_know_the_secrets_of_each_other(command: Command, target_file: Path, tmp_path: Path) -> None:
+    """A worker takes a secret out of what it shows that only another worker was told; nothing of it lies on the disk."""
+    path = write_case(
+        tmp_path / "own",
+        f'''
+@covers("list-keys")
+@pytest.mark.xdist_group("one")
+def test_tells(kms):
+    """A case holds a secret, and stays until the other has ended."""
+    kms.case.context.redactor.remember({OF_ONE!r}[::-1], "payload")
+    await_secret(kms, {OF_OTHER!r}[::-1])
+
+
+@covers("list-keys")
+@pytest.mark.xdist_group("two")
+def test_hears(kms):
+    """Another case throws the secret of the first."""
+    await_secret(kms, {OF_ONE!r}[::-1])
+    kms.case.context.redactor.remember({OF_OTHER!r}[::-1], "payload")
+    raise RuntimeError("it is " + {OF_ONE!r}[::-1])
+
+
+def await_secret(kms, secret):
+    for _ in range(400):
+        if kms.case.context.redactor.tokens_in(secret):
+            return
+        time.sleep(0.05)
+    raise RuntimeError("the other worker's secret is not known here")
+''',
+    )
+    path.write_text("import time\nimport pytest\n" + path.read_text())
+    ended = command(
+        "--kms-target", str(target_file), "-n", "2", "--dist", "loadgroup", "--kms-report-dir", "report",
+        "-p", "no:cacheprovider", str(path), module="pytest",
+    )  # fmt: skip
+    assert "is not known here" not in ended.output
+    assert "RuntimeError: it is <payload:" in ended.output
+    shown = [
+        path for path in tmp_path.rglob("*") if path.is_file() and OF_ONE[::-1].encode() in path.read_bytes()
+    ]
+    assert (shown, OF_ONE[::-1] in ended.output) == ([], False)

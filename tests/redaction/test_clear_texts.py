@@ -24,8 +24,8 @@ def test_as_without_memory(steps: list[tuple[str, list[str]]]) -> None:
             remembering.scrub(text)
         remembering.remember(secret, "payload")
         forgetful = Redactor(key=_KEY)
-        for known, _ in steps[:number]:
-            forgetful.remember(known, "payload")
+        for earlier, _ in steps[:number]:
+            forgetful.remember(earlier, "payload")
         assert [remembering.scrub(text) for text in texts] == [forgetful.scrub(text) for text in texts]
         assert [remembering.tokens_in(text) for text in texts] == [
             forgetful.tokens_in(text) for text in texts

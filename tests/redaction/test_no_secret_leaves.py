@@ -90,9 +90,10 @@ def pytest_runtest_logreport(report):
 
 @pytest.fixture(params=["json", "html"])
 def leaky(request: pytest.FixtureRequest) -> Iterator[Leaky]:
-    """Give a reference behind a proxy that repeats every secret; its refusals are JSON or HTML pages."""
+    """Yield a reference behind a proxy that repeats every secret; its refusals are JSON, or HTML pages and broken HTTP."""
     with Server() as server, leaking(server.base_url) as proxy:
         proxy.html = request.param == "html"
+        proxy.unruly = 7 * proxy.html
         proxy.learn(*server.api_keys.values())
         proxy.target = target_text(server).replace(server.base_url, proxy.url)
         yield proxy
@@ -117,7 +118,8 @@ def test_command_line(leaky: Leaky, command: Command, tmp_path: Path) -> None:
     """A run against a server that repeats everything writes and prints no secret, and finds the echoes."""
     (tmp_path / "target.toml").write_text(leaky.target)
     systems = ("--contract", "key_protect") if leaky.html else ()
-    ended = command("run", "--target", "target.toml", "--report-dir", "report", *systems, *SOME)
+    more = ("--report-dir", "report", "--jobs", "8", "--metrics", "metrics.txt", "--progress", "json")
+    ended = command("run", "--target", "target.toml", *more, *systems, *SOME)
     assert ended.code == 1, ended.output
     assert "Traceback" not in ended.output
     assert "wire-no-secret-echo" in (tmp_path / "report" / "results.json").read_text()

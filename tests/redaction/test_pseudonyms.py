@@ -55,6 +55,24 @@ def test_nobody_is_meant(text: str) -> None:
     assert of("key_protect").replace(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("210987654321", "0000[0-9]{8}"),
+        ("arn:aws:kms:eu-west-1:210987654321:key/1", "arn:aws:kms:eu-west-1:0000[0-9]{8}:key/1"),
+        ("not arn%3Aaws%3Aiam%3A%3A210987654321%3Aroot", "not arn%3Aaws%3Aiam%3A%3A0000[0-9]{8}%3Aroot"),
+    ],
+)
+def test_accounts_of_aws(text: str, form: str) -> None:
+    """Numbers of accounts of AWS stand by themselves and in ARNs; those of documents and emulators are nobody's."""
+    shown = of("aws_kms").replace(text)
+    assert re.fullmatch(form, shown), shown
+    assert of("aws_kms").replace(shown) == shown
+    assert of("aws_kms").replace(text.replace("210987654321", "111122223333")) == text.replace(
+        "210987654321", "111122223333"
+    )
+
+
 def test_replies_and_requests_show_the_same() -> None:
     """Evidence of a reply, of a request and of a text agree, so that what belongs together is still seen."""
     about = load_contract("key_protect").about

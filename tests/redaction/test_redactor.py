@@ -59,11 +59,11 @@ def spelled(secret: str) -> list[str]:
 def test_known_secret_is_found_everywhere(secret: str, before: str, after: str, spelling: int) -> None:
     """A known secret is replaced in every spelling, alone or glued, in values, names, headers and header names."""
     assume(len(set(secret)) > 6)
-    known = redactor()
-    token = known.remember(secret, "payload")
+    redact = redactor()
+    token = redact.remember(secret, "payload")
     form = spelled(secret)[spelling]
     glued = f"{before}{form}{after}"
-    shown = known.scrub(glued)
+    shown = redact.scrub(glued)
     assert form not in shown
     assert token in shown
     reply = {
@@ -72,8 +72,8 @@ def test_known_secret_is_found_everywhere(secret: str, before: str, after: str, 
         form: 1,
         "resources": [{"id": form, "tags": [glued]}],
     }
-    redacted = text(known.reply(reply)) + text(
-        known.headers([("x-debug", glued), ("server", form), (f"x-{form}", "1")])
+    redacted = text(redact.reply(reply)) + text(
+        redact.headers([("x-debug", glued), ("server", form), (f"x-{form}", "1")])
     )
     core = form[4:-6]
     assert len(core) < PART or core not in redacted
@@ -106,9 +106,9 @@ def test_unknown_members_show_nothing(value: Any) -> None:
 def test_tokens_stand_for_values(one: str, other: str) -> None:
     """Equal secrets have equal tokens under any name, others have others; another run has other tokens."""
     assume(one != other)
-    known = redactor()
-    sent = known.request({"payload": one, "more": [{"plaintext": one}, {"plaintext": other}]})
-    got = known.reply({"plaintext": one, "ciphertext": other})
+    redact = redactor()
+    sent = redact.request({"payload": one, "more": [{"plaintext": one}, {"plaintext": other}]})
+    got = redact.reply({"plaintext": one, "ciphertext": other})
     assert sent["payload"] == sent["more"][0]["plaintext"] == got["plaintext"] != got["ciphertext"]
     assert Redactor(ABOUT["secrets"]).request({"payload": one}) != {"payload": sent["payload"]}
 
@@ -117,27 +117,27 @@ def test_tokens_stand_for_values(one: str, other: str) -> None:
 @given(st.text(string.ascii_letters + " .,:`'()", max_size=80))
 def test_ordinary_text_is_left_alone(words: str) -> None:
     """Text without any secret stays as it is."""
-    known = redactor()
-    known.remember("MDEyMzQ1Njc4OWFiY2RlZg==", "payload")
-    assert known.scrub(words) == words
+    redact = redactor()
+    redact.remember("MDEyMzQ1Njc4OWFiY2RlZg==", "payload")
+    assert redact.scrub(words) == words
 
 
 @pytest.mark.parametrize("length", [20, 24, 40])
 def test_piece_of_a_secret(length: int) -> None:
     """A truncated secret is replaced too, by a token that claims no echo."""
-    known = redactor()
+    redact = redactor()
     secret = base64.b64encode(bytes(range(64, 96))).decode()
-    token = known.remember(secret, "payload")
-    shown = known.scrub(f"we got {secret[:length]}...")
+    token = redact.remember(secret, "payload")
+    shown = redact.scrub(f"we got {secret[:length]}...")
     assert secret[:16] not in shown
     assert token not in shown
 
 
 def test_a_reply_that_names_its_secret_later() -> None:
     """A text above repeats a secret that the same reply holds below."""
-    known = redactor()
+    redact = redactor()
     secret = base64.b64encode(b"sixteen or more bytes").decode()
-    shown = known.reply({"errorMsg": f"your key is {secret}", "resources": [{"payload": secret}]})
+    shown = redact.reply({"errorMsg": f"your key is {secret}", "resources": [{"payload": secret}]})
     assert secret not in text(shown)
 
 
@@ -151,20 +151,20 @@ def test_labels_and_names_hold_no_secret() -> None:
 
 def test_echo_is_told_by_its_token() -> None:
     """An echo in a header, in an unheard-of member or glued to text shows the secret's own token."""
-    known = redactor()
-    token = known.remember("a.token.that-is-secret", "token")
-    shown = known.reply({"unheardOf": "you sent a.token.that-is-secret!"})
+    redact = redactor()
+    token = redact.remember("a.token.that-is-secret", "token")
+    shown = redact.reply({"unheardOf": "you sent a.token.that-is-secret!"})
     assert token in shown["unheardOf"]
-    assert token in known.headers([("x-echo", "Bearer a.token.that-is-secret")])["x-echo"]
-    assert known.tokens_in("<p>a.token.that-is-secret</p>") == (token,)
+    assert token in redact.headers([("x-echo", "Bearer a.token.that-is-secret")])["x-echo"]
+    assert redact.tokens_in("<p>a.token.that-is-secret</p>") == (token,)
 
 
 def test_harmless_values_are_shown() -> None:
     """What a case declares harmless is shown, in request and reply."""
-    known = redactor()
-    known.allow("no base64!")
-    assert known.request({"plaintext": "no base64!"}) == {"plaintext": "no base64!"}
-    assert known.reply({"message": "no base64!", "x": "no base64!"})["x"] == "no base64!"
+    redact = redactor()
+    redact.allow("no base64!")
+    assert redact.request({"plaintext": "no base64!"}) == {"plaintext": "no base64!"}
+    assert redact.reply({"message": "no base64!", "x": "no base64!"})["x"] == "no base64!"
 
 
 def test_empty_value_is_no_secret() -> None:

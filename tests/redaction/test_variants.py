@@ -30,13 +30,13 @@ def folded(text: str) -> str:
 
 def plainly(forms: list[str], inner: list[str], text: str) -> list[Place]:
     """Search without any index: the longest spelling from left to right, then every piece between them."""
-    low, found = folded(text), []
+    low, places = folded(text), []
     place = 0
     while place < len(low):
         here = [form for form in map(folded, forms) if low.startswith(form, place)]
         if here:
             longest = max(here, key=len)
-            found.append((place, place + len(longest), longest))
+            places.append((place, place + len(longest), longest))
         place += len(longest) if here else 1
     pieces = set()
     for begin in range(len(low) - PIECE + 1):
@@ -47,16 +47,16 @@ def plainly(forms: list[str], inner: list[str], text: str) -> list[Place]:
             same = next((n for n, (a, b) in enumerate(zip(form, low[begin:], strict=False)) if a != b), None)
             same = min(len(form), len(low) - begin) if same is None else same
             pieces |= set(range(begin, begin + same)) if same >= PIECE else set()
-    whole = {place for begin, end, _ in found for place in range(begin, end)}
+    whole = {place for begin, end, _ in places for place in range(begin, end)}
     run: list[int] = []
     for place in range(len(low) + 1):
         if place in pieces and place not in whole:
             run.append(place)
         else:
             if len(run) >= SHORTEST:
-                found.append((run[0], run[-1] + 1, ""))
+                places.append((run[0], run[-1] + 1, ""))
             run = []
-    return sorted(found)
+    return sorted(places)
 
 
 @given(st.lists(FORM, min_size=1, max_size=4), st.lists(FORM, max_size=2), st.data())
@@ -67,9 +67,9 @@ def test_as_the_plainest_search(forms: list[str], inner: list[str], data: st.Dat
         search.add(form, folded(form))
     for part in inner:
         search.add_part(part)
-    known = st.sampled_from([*forms, *inner])
-    cut = st.tuples(known, st.integers(0, 20), st.integers(0, 40)).map(lambda cut: cut[0][cut[1] : cut[2]])
-    text = "".join(data.draw(st.lists(TEXT | known | cut, max_size=6)))
+    variant = st.sampled_from([*forms, *inner])
+    cut = st.tuples(variant, st.integers(0, 20), st.integers(0, 40)).map(lambda cut: cut[0][cut[1] : cut[2]])
+    text = "".join(data.draw(st.lists(TEXT | variant | cut, max_size=6)))
     assert search.find(text) == plainly(forms, inner, text)
 
 

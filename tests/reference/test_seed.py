@@ -116,9 +116,9 @@ def test_clock() -> None:
         Server().advance(INSTANCE, 1)
 
 
-@pytest.mark.parametrize(("edition", "found"), [("page", []), ("service", ["orders"])])
-def test_comma_at_the_end_of_a_search(edition: str, found: list[str], seeds: Path) -> None:
+@pytest.mark.parametrize(("edition", "listed"), [("page", []), ("service", ["orders"])])
+def test_comma_at_the_end_of_a_search(edition: str, listed: list[str], seeds: Path) -> None:
     """Edition `service` leaves the comma out that the vendor's Go client ends each search with."""
     with Server(edition=edition, seed=seeds) as server:
-        assert names(ask(server, "keys?search=orders,")) == found
+        assert names(ask(server, "keys?search=orders,")) == listed
         assert names(ask(server, "keys?search=orders")) == ["orders"]

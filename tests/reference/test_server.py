@@ -298,8 +298,8 @@ def test_token_issuer(kms: Kms) -> None:
         assert reply.status_code == 200
         assert (reply.json()["token_type"], reply.json()["expires_in"]) == ("Bearer", 3_600)
         assert reply.json()["access_token"].startswith("eyJraWQi")
-    for wrong in ({**form, "apikey": "x"}, {"grant_type": "password"}, {}):
-        reply = kms.http.post(kms.server.iam_url, data=wrong)
+    for bad_form in ({**form, "apikey": "x"}, {"grant_type": "password"}, {}):
+        reply = kms.http.post(kms.server.iam_url, data=bad_form)
         assert reply.status_code == 400
         assert reply.json()["errorCode"].startswith("BXN")
     assert kms.http.get(kms.server.iam_url).status_code == 405

@@ -297,6 +297,6 @@ def test_inconclusive_by_the_author(judged: Judge) -> None:
 
 def test_author_error_names_case_and_page() -> None:
     """An author's error says which case it is and where to read on."""
-    wrong = AuthorError("own.case", "it does nothing")
-    assert str(wrong).startswith("The case own.case is not well written: it does nothing.")
-    assert "docs/" in wrong.hint
+    error = AuthorError("own.case", "it does nothing")
+    assert str(error).startswith("The case own.case is not well written: it does nothing.")
+    assert "docs/" in error.hint

@@ -71,7 +71,7 @@ class Instance:
 
 @pytest.fixture
 def instance(reference: Server) -> Iterator[Instance]:
-    """Give a shared instance with a policy and with keys whose names look like ours."""
+    """Yield a shared instance with a policy and with keys whose names look like ours."""
     shared = Instance(reference)
     shared.set_policy()
     for name in ("kmsct-somebody-else", "kmsct-00000000-key-delete_twice-3", "production"):

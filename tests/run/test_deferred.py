@@ -36,7 +36,7 @@ NOT_ITS_VIEWS = (
 
 @pytest.fixture
 def reference() -> Iterator[Server]:
-    """Give a reference whose clock the test moves and the suite cannot."""
+    """Yield a reference whose clock the test moves and the suite cannot."""
     with Server() as server:
         yield server
 
@@ -84,8 +84,8 @@ def run(folder: Path, target: Path, *more: str, case: str = CASE) -> subprocess.
 def case_of(folder: Path, name: str = CASE) -> dict[str, Any]:
     """Return the long case from the results."""
     cases: list[dict[str, Any]] = json.loads((folder / "reports/out/results.json").read_text())["cases"]
-    (found,) = [case for case in cases if case["id"].endswith(name)]
-    return found
+    (case,) = [case for case in cases if case["id"].endswith(name)]
+    return case
 
 
 def journal(folder: Path) -> sqlite3.Connection:
@@ -122,9 +122,9 @@ def test_deferred_once_and_finished_when_due(reference: Server, tmp_path: Path) 
 
     run(tmp_path, target)
 
-    found = case_of(tmp_path)
-    assert found["verdict"] == "passed", found
-    assert len(found["exchanges"]) >= 3
+    case = case_of(tmp_path)
+    assert case["verdict"] == "passed", case
+    assert len(case["exchanges"]) >= 3
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
     assert journal(tmp_path).execute("SELECT count(*) FROM things WHERE state != 'gone'").fetchone() == (0,)
 
@@ -214,10 +214,10 @@ def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> N
 
         run(tmp_path, target, "--profile", "nightly")
 
-        found = case_of(tmp_path)
-        assert found["verdict"] in {"passed", "not-tested"}, found
-        if found["verdict"] == "not-tested":
-            assert found["message"].startswith("due "), found
+        case = case_of(tmp_path)
+        assert case["verdict"] in {"passed", "not-tested"}, case
+        if case["verdict"] == "not-tested":
+            assert case["message"].startswith("due "), case
             advance(reference, tmp_path, 3700)
             run(tmp_path, target)
 
@@ -251,9 +251,9 @@ def test_too_short_a_window_is_not_deferred(reference: Server, tmp_path: Path) -
 
     run(tmp_path, target, "--profile", "nightly", case="rotate_again_after_55_minutes")
 
-    found = case_of(tmp_path, "rotate_again_after_55_minutes")
-    assert found["verdict"] == "not-tested"
-    assert "cannot be deferred" in found["message"]
+    case = case_of(tmp_path, "rotate_again_after_55_minutes")
+    assert case["verdict"] == "not-tested"
+    assert "cannot be deferred" in case["message"]
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
     assert journal(tmp_path).execute("SELECT name FROM things WHERE state != 'gone'").fetchall() == []
 
@@ -269,9 +269,9 @@ def test_a_run_that_comes_too_late(reference: Server, tmp_path: Path, days: floa
 
     run(tmp_path, target, case=case)
 
-    found = case_of(tmp_path, case)
-    assert found["verdict"] == verdict, found
-    assert ("the next nightly run begins it anew" in found["message"]) is (verdict == "not-tested")
+    result = case_of(tmp_path, case)
+    assert result["verdict"] == verdict, result
+    assert ("the next nightly run begins it anew" in result["message"]) is (verdict == "not-tested")
     assert journal(tmp_path).execute("SELECT count(*) FROM plants").fetchone() == (0,)
 
 

@@ -96,7 +96,7 @@ def test_a_report_on_a_full_disk_does_not_swallow_the_verdict(tmp_path: Path, re
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[Path]:
-    """Give a journal that somebody keeps locked."""
+    """Yield a journal that somebody keeps locked."""
     path = tmp_path / "journal.sqlite"
     Journal(path, "before").close()
     file = sqlite3.connect(path, isolation_level=None)

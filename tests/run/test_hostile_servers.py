@@ -63,8 +63,8 @@ def ended(tmp_path: Path, place: str, judged: str, expression: str, **target: An
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def key_protect(tmp_path: Path, url: str) -> dict[str, Any]:
@@ -79,10 +79,10 @@ def test_endpoint(tmp_path: Path, mode: str) -> None:
     """Whatever an endpoint sends, memory is bounded, every report is written, and the verdict is the right one."""
     behaviour, code = MODES[mode]
     with serving(behaviour()) as server:
-        told = key_protect(tmp_path, server.url)
-    assert told["exit_code"] == code, told
-    assert told["counts"]["error"] == 0, told
-    assert told["peak_mib"] < PEAK
+        report = key_protect(tmp_path, server.url)
+    assert report["exit_code"] == code, report
+    assert report["counts"]["error"] == 0, report
+    assert report["peak_mib"] < PEAK
     assert json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))["cases"]
     assert (tmp_path / "report" / "junit.xml").exists()
 
@@ -104,7 +104,7 @@ def test_other_systems(tmp_path: Path, system: str, mode: str) -> None:
     """The bounds are those of the engine: they hold for every system."""
     behaviour, _ = MODES[mode]
     with serving(behaviour()) as server:
-        told = ended(
+        report = ended(
             tmp_path,
             f"kms_conformance.scenarios.{system}",
             system,
@@ -114,9 +114,9 @@ def test_other_systems(tmp_path: Path, system: str, mode: str) -> None:
             identities={"manager": {"token": "a-token-of-nobody"}},
             **({"instance": "7f1d1c4e-0000-4000-8000-000000000000"} if system == "hpcs_tke" else {}),
         )
-    assert told["exit_code"] in {1, 3}, told
-    assert told["counts"]["passed"] == 0
-    assert told["peak_mib"] < PEAK
+    assert report["exit_code"] in {1, 3}, report
+    assert report["counts"]["passed"] == 0
+    assert report["peak_mib"] < PEAK
 
 
 @pytest.mark.parametrize("mode", OF_ISSUERS)
@@ -128,7 +128,7 @@ def test_issuers_and_control_protocols(tmp_path: Path, reference: Server, which:
     urls = {"iam": reference.iam_url, "control": reference.control_url}
     with serving(behaviour()) as server:
         urls[which] = server.url
-        told = ended(
+        report = ended(
             tmp_path,
             str(place),
             "key_protect",
@@ -139,6 +139,6 @@ def test_issuers_and_control_protocols(tmp_path: Path, reference: Server, which:
             **{name: {"url": url} for name, url in urls.items()},
             limits={"timeout": 1.5, "patience": 0.5, "max_wait": 60},
         )
-    assert told["exit_code"] == 3, told
-    assert told["counts"]["inconclusive"] + told["counts"]["not-tested"] == 1, told
-    assert told["peak_mib"] < PEAK
+    assert report["exit_code"] == 3, report
+    assert report["counts"]["inconclusive"] + report["counts"]["not-tested"] == 1, report
+    assert report["peak_mib"] < PEAK

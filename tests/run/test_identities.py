@@ -29,7 +29,7 @@ def target_with(server: Server, **who: str) -> Target:
     return replace(target, identities=people)
 
 
-def told(target: Target) -> SuiteError | None:
+def refusal_of(target: Target) -> SuiteError | None:
     """Return what is wrong with the identities of a target."""
     session, context = bench_of(target)
     try:
@@ -43,13 +43,13 @@ def told(target: Target) -> SuiteError | None:
 
 def test_everybody_is_somebody_else(reference: Server) -> None:
     """The identities of the reference are different people, each with its role."""
-    assert told(target_with(reference)) is None
+    assert refusal_of(target_with(reference)) is None
 
 
 @pytest.mark.parametrize("name", ["approver", "service", "reader", "outsider", "purger"])
 def test_one_person_twice(reference: Server, name: str) -> None:
     """An identity that is the manager is refused with one sentence that names both, and without any secret."""
-    error = told(target_with(reference, **{name: "manager"}))
+    error = refusal_of(target_with(reference, **{name: "manager"}))
     assert isinstance(error, SameIdentityError)
     assert error.exit_code is ExitCode.USAGE
     assert error.sentence.startswith(
@@ -69,7 +69,7 @@ def test_same_subject_of_two_tokens(reference: Server) -> None:
         "manager": Identity("manager", token=Secret(tokens[0])),
         "approver": Identity("approver", token=Secret(tokens[1])),
     }
-    error = told(replace(target, identities=people))
+    error = refusal_of(replace(target, identities=people))
     assert isinstance(error, SameIdentityError)
     assert "the same iam_id in their tokens" in error.sentence
 
@@ -77,7 +77,7 @@ def test_same_subject_of_two_tokens(reference: Server) -> None:
 def test_same_opaque_token(reference: Server) -> None:
     """A token that nobody can read is compared as it is."""
     people = {name: Identity(name, token=Secret("opaque")) for name in ("manager", "reader")}
-    error = told(replace(target_with(reference), identities=people))
+    error = refusal_of(replace(target_with(reference), identities=people))
     assert isinstance(error, SameIdentityError)
     assert "the same token" in error.sentence
 
@@ -94,7 +94,7 @@ def test_role_that_is_missing(reference: Server, name: str, other: str, role: st
     """An identity without the role that its cases need is refused by name, with what was answered."""
     target = target_with(reference, **{name: other})
     people = {key: who for key, who in target.identities.items() if key != other}
-    error = told(replace(target, identities=people))
+    error = refusal_of(replace(target, identities=people))
     assert isinstance(error, PreflightRefusedError)
     assert error.exit_code is ExitCode.UNREACHABLE
     assert f"the identity {name!r} has not the role {role}: " in error.sentence

@@ -32,7 +32,7 @@ WAITING = "(test_enable_too_early and not again) or test_unwrap_after_enable or 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Give a reference of this test's own."""
+    """Yield a reference of this test's own."""
     with Server() as running:
         yield running
 
@@ -54,8 +54,8 @@ def keys_of(server: Server) -> list[dict[str, object]]:
             Request("GET", "/api/v2/keys?limit=5000", {"bluemix-instance": INSTANCE}), "test"
         )
         assert reply is not None
-        found: list[dict[str, object]] = reply.body.get("resources", [])
-        return found
+        resources: list[dict[str, object]] = reply.body.get("resources", [])
+        return resources
     finally:
         session.close()
 
@@ -127,8 +127,8 @@ def test_killed(server: Server, without_control: Path, tmp_path: Path) -> None:
     assert len(left) == 2
     with closing(Journal(tmp_path / "j.sqlite", "later")) as journal:
         things = journal.left_over(server.base_url)
-    assert {(thing.ref, thing.name) for thing in things} == left
-    assert {(thing.kind, thing.state, thing.instance) for thing in things} == {("key", "created", INSTANCE)}
+    assert {(entry.ref, entry.name) for entry in things} == left
+    assert {(entry.kind, entry.state, entry.instance) for entry in things} == {("key", "created", INSTANCE)}
     assert all(name.startswith("kmsct-") for _, name in left)
 
 
@@ -139,8 +139,8 @@ def test_killed_before_the_answer(server: Server, tmp_path: Path) -> None:
     context = session.context("key_protect")
     row = context.journal.intend(target.base_url, INSTANCE, "key", "kmsct-nobody-knows")
     with closing(Journal(tmp_path / "j.sqlite", "later")) as journal:
-        (thing,) = journal.left_over()
-        assert (thing.id, thing.state, thing.ref, thing.name) == (row, "intended", "", "kmsct-nobody-knows")
+        (entry,) = journal.left_over()
+        assert (entry.id, entry.state, entry.ref, entry.name) == (row, "intended", "", "kmsct-nobody-knows")
     session.close()
 
 

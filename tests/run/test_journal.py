@@ -30,7 +30,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def states(journal: Journal, base_url: str | None = None) -> list[tuple[str, str, str]]:
     """Return name, address and state of what is left."""
-    return [(thing.name, thing.ref, thing.state) for thing in journal.left_over(base_url)]
+    return [(entry.name, entry.ref, entry.state) for entry in journal.left_over(base_url)]
 
 
 def test_life_of_a_row(journal: Journal) -> None:
@@ -55,10 +55,10 @@ def test_later_run_reads_it(journal: Journal, tmp_path: Path) -> None:
     """Another process sees the row at once, and who wrote it."""
     journal.intend("http://a", "i", "key", "kmsct-1", detail="by hand")
     other = Journal(tmp_path / "deep" / "journal.sqlite", "run2")
-    (thing,) = other.left_over()
+    (entry,) = other.left_over()
     other.close()
-    assert (thing.run, thing.kind, thing.instance, thing.detail) == ("run1", "key", "i", "by hand")
-    assert abs(thing.at - time.time()) < 60
+    assert (entry.run, entry.kind, entry.instance, entry.detail) == ("run1", "key", "i", "by hand")
+    assert abs(entry.at - time.time()) < 60
 
 
 def test_nobody_else_reads_it(journal: Journal) -> None:
@@ -177,7 +177,7 @@ def test_a_run_lives_as_long_as_its_last_process(tmp_path: Path) -> None:
     worker.close()
     assert other.abandoned("http://a") == []
     controller.close()
-    assert [thing.name for thing in other.abandoned("http://a")] == ["kmsct-1"]
+    assert [entry.name for entry in other.abandoned("http://a")] == ["kmsct-1"]
     other.close()
     assert [entry.name for entry in tmp_path.iterdir()] == ["j.sqlite"]
 
@@ -187,7 +187,7 @@ def test_own_things_once_nobody_else_is_at_work(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     controller, worker, other = Journal(path, "run1"), Journal(path, "run1"), Journal(path, "run2")
     worker.intend("http://a", "i", "key", "kmsct-1")
-    assert [thing.name for thing in controller.own("http://a")] == ["kmsct-1"]
+    assert [entry.name for entry in controller.own("http://a")] == ["kmsct-1"]
     assert other.own("http://a") == []
     assert not controller.last(0)
     worker.close()

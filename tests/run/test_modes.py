@@ -50,8 +50,8 @@ def test_read_only_changes_nothing(runs: Runs) -> None:
     assert document["target"]["mode"] == READ_ONLY
     assert document["counts"]["failed"] == document["counts"]["error"] == 0
     assert document["counts"]["passed"] > 0
-    told = {case["message"] for case in document["cases"] if case["verdict"] == "not-tested"}
-    assert any("--mode read-only sends no request that may change something" in text for text in told)
+    messages = {case["message"] for case in document["cases"] if case["verdict"] == "not-tested"}
+    assert any("--mode read-only sends no request that may change something" in text for text in messages)
 
 
 def test_read_only_is_judged_again(runs: Runs, command: Command) -> None:
@@ -71,8 +71,8 @@ def test_safe_touches_own_things_only(runs: Runs) -> None:
     assert changes.to("/import_token") == []
     named = {key for _, path in changes.asked for key in UUID.findall(path)}
     assert named & set(changes.made)
-    told = {case["message"] for case in document["cases"] if case["verdict"] == "not-tested"}
-    assert any("--mode full lets it run" in text for text in told)
+    messages = {case["message"] for case in document["cases"] if case["verdict"] == "not-tested"}
+    assert any("--mode full lets it run" in text for text in messages)
     assert document["target"]["allow"] == {}
 
 

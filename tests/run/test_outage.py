@@ -27,7 +27,7 @@ SOME = ("-k", "states and not views")
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """Give a reference in a process of its own."""
+    """Yield a reference in a process of its own."""
     with Served(tmp_path) as running:
         yield running
 
@@ -145,6 +145,38 @@ def test_an_operation_that_is_never_answered_fails(reference: Server, method: st
     assert run.verdict is RunVerdict.NON_CONFORMANT
     rows = {finding.requirement for case in run.cases for finding in case.findings}
     assert "wire-complete-answer" in rows
+
+
+@pytest.mark.parametrize("what", ["drip", "reset"])
+def test_an_answer_that_breaks_off_is_not_failed(reference: Server, what: str) -> None:
+    """Neither a body that comes too slowly nor one whose connection is reset, for a while; always, for one operation, it is."""
+    run = through(reference, lambda _, __, number: what if number in {12, 13} else "pass", timeout=1.0)
+    assert failed(run) == []
+    assert run.counts["passed"] > run.counts["inconclusive"]
+
+
+def test_an_issuer_that_goes_away_ends_the_run(reference: Server) -> None:
+    """Who gets no token any more has seen an outage: the run is not verified, and nothing failed."""
+    with way_to(reference.iam_url, lambda _, __, number: "pass" if number == 1 else "drop") as url:
+        target = replace(served_target(reference), iam_url=f"{url}/identity/token", patience=1.0)
+        run = run_cases(target, "-k", "test_registrations or test_roles", jobs=1)
+    assert failed(run) == []
+    assert run.counts["error"] == 0
+    assert "the endpoint went away at " in run.interrupted
+
+
+@pytest.mark.parametrize("what", ["drop", "503"])
+def test_a_control_protocol_that_goes_away_is_no_error(reference: Server, what: str) -> None:
+    """Cases that need the clock or a fault are inconclusive and say so; all others are judged."""
+    with way_to(reference.base_url, lambda *_: what) as url:
+        target = replace(served_target(reference), control_url=f"{url}/_control")
+        run = run_cases(target, "-k", "states and not views", jobs=1)
+    assert failed(run) == []
+    assert run.counts["error"] == 0
+    assert run.counts["inconclusive"] > 0
+    assert run.counts["passed"] > run.counts["inconclusive"]
+    told = {case.message for case in run.cases if case.verdict is Verdict.INCONCLUSIVE}
+    assert all("the control protocol" in text for text in told)
 
 
 def test_one_dropped_answer_is_not_failed(reference: Server) -> None:

@@ -50,7 +50,7 @@ def leave(name):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Give a reference of this test's own."""
+    """Yield a reference of this test's own."""
     with Server() as running:
         yield running
 

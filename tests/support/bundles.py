@@ -93,18 +93,18 @@ def certified(defect: str, product: Product) -> Run:
 
 def served(run: Run) -> list[str]:
     """Return host and port of each address of a run's target."""
-    told = json.dumps(run.meta["target"])
-    return sorted({word.split("/")[2] for word in told.split('"') if word.startswith("http")})
+    target = json.dumps(run.meta["target"])
+    return sorted({word.split("/")[2] for word in target.split('"') if word.startswith("http")})
 
 
 def refused(path: Path, made: Made, **options: Any) -> str:
     """Return the sentence by which a bundle is refused; fail when it is accepted."""
     try:
-        found = verify(path, read_public(made.key), **options)
+        verified = verify(path, read_public(made.key), **options)
     except BundleError as error:
         return error.why
-    assert found.examination.wrong, "it was accepted"
-    return found.examination.wrong[0]
+    assert verified.examination.problems, "it was accepted"
+    return verified.examination.problems[0]
 
 
 def files_of(path: Path, folder: Path) -> dict[str, bytes]:

@@ -7,9 +7,11 @@ stand in any output, in any of the spellings of :func:`spellings`.
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
 import random
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,17 +31,19 @@ _DROPPED = {"host", "accept-encoding", "connection", "transfer-encoding", "conte
 def spellings(value: str) -> set[str]:
     """Return what a search for a leaked secret looks for."""
     plain = value.encode()
-    found = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
-    found |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
-    found |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
-    found |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
+    forms = {value, quote(value, safe=""), plain.hex(), plain.hex().upper(), base64.b64encode(plain).decode()}
+    forms |= {base64.urlsafe_b64encode(plain).decode(), value.rstrip("="), value[: len(value) // 2 + 8]}
+    forms |= {value[::-1], base64.b64encode(value.encode("utf-16-le")).decode()}
+    forms |= {"".join(f"\\u{ord(sign):04x}" for sign in value), quote(value, safe="/=")}
+    forms |= {"".join(f"%{byte:02X}" for byte in plain), "".join(f"&#{ord(sign)};" for sign in value)}
+    forms |= {plain.hex(":"), plain.hex(" "), "\n".join(re.findall(".{1,64}", value))}
     try:
         raw = base64.b64decode(value, validate=True)
     except ValueError:
         raw = b""
     if len(raw) >= SHORTEST:
-        found |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-    return {form for form in found if len(form) >= SHORTEST and not form.startswith("=")}
+        forms |= {raw.hex(), raw.hex().upper(), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    return {form for form in forms if len(form) >= SHORTEST and not form.startswith("=")}
 
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -50,6 +54,8 @@ class Leaky:
 
     def __init__(self, upstream: str) -> None:
         self.upstream, self.seen, self.html = urlsplit(upstream), {}, False
+        self.unruly = self.answered = 0
+        """Every so manieth answer breaks HTTP or its own form (0: none), and how many there have been."""
         self.url = self.target = ""
         self._lock = threading.Lock()
         self._random = random.Random(7)
@@ -75,8 +81,8 @@ class Leaky:
     def some(self) -> list[str]:
         """Return the latest secrets and some old ones."""
         with self._lock:
-            known = list(self.seen)
-        return known[-2:] + self._random.sample(known, min(1, len(known)))
+            values = list(self.seen)
+        return values[-2:] + self._random.sample(values, min(1, len(values)))
 
     def spoil(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a document that repeats secrets everywhere."""
@@ -102,7 +108,7 @@ class Leaky:
         return document
 
     def headers(self) -> Iterator[tuple[str, str]]:
-        """Give headers that repeat secrets, in value and in name."""
+        """Yield headers that repeat secrets, in value and in name."""
         forms = [
             form for value in self.some() for form in spellings(value) if form.isascii() and "\n" not in form
         ]
@@ -111,6 +117,13 @@ class Leaky:
         yield "retry-after", forms[1]
         # A header's name has fewer letters than base64; hexadecimal digits fit.
         yield f"x-{next((form for form in forms if form.isalnum()), 'none')[:200]}", "1"
+
+    def next_way(self) -> int:
+        """Return the number of the way in which the next answer is broken, -1 where it is not."""
+        with self._lock:
+            self.answered += 1
+            number, rest = divmod(self.answered, self.unruly or self.answered + 1)
+        return -1 if rest or not self.unruly else number
 
 
 @contextmanager
@@ -126,7 +139,12 @@ def leaking(upstream: str) -> Iterator[Leaky]:
         def handle_any(self) -> None:
             """Pass a request on, and spoil the answer."""
             content = self.rfile.read(int(self.headers.get("content-length") or 0))
-            status, headers, body = _spoiled(leaky, self, content)
+            way = leaky.next_way() if self.path.startswith("/api") else -1
+            status, headers, body = _spoiled(leaky, self, content, is_read=way < 0)
+            if way >= 0:
+                self.wfile.write(_broken(way, leaky.some()[0].encode(), status, body))
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in headers:
                 self.send_header(name, value)
@@ -153,8 +171,13 @@ def leaking(upstream: str) -> Iterator[Leaky]:
         server.server_close()
 
 
-def _spoiled(leaky: Leaky, handler: BaseHTTPRequestHandler, content: bytes) -> Answer:
-    """Pass a request on, take in its secrets and those of the answer, and return the answer with secrets in it."""
+def _spoiled(
+    leaky: Leaky, handler: BaseHTTPRequestHandler, content: bytes, *, is_read: bool = True
+) -> Answer:
+    """Pass a request on, take in its secrets and those of the answer, and return the answer with secrets in it.
+
+    What the answer itself holds becomes known to nobody where it is not read.
+    """
     issuer = "token" in handler.path and not handler.path.startswith("/api")
     if issuer:
         leaky.learn(dict(parse_qsl(content.decode())).get("apikey", ""))
@@ -162,7 +185,8 @@ def _spoiled(leaky: Leaky, handler: BaseHTTPRequestHandler, content: bytes) -> A
         leaky.learn_from(_json(content))
     status, headers, body = _forward(leaky.upstream.netloc, handler, content)
     document = _json(body)
-    leaky.learn_from(document)
+    if is_read:
+        leaky.learn_from(document)
     if handler.path.startswith("/_control"):
         return status, headers, body
     if isinstance(document, dict):
@@ -195,3 +219,35 @@ def _json(content: bytes) -> Any:
 def _page(leaky: Leaky) -> bytes:
     forms = [form for value in leaky.some() for form in spellings(value)]
     return f"<!doctype html><html><body>{'<p>'.join(forms)}</body></html>".encode()
+
+
+def _broken(way: int, secret: bytes, status: int, body: bytes) -> bytes:
+    """Return an answer that tells a secret where HTTP or a form is broken."""
+    half = len(secret) // 2
+    start = b"HTTP/1.1 %d OK\r\ncontent-type: application/json\r\n" % status
+    sized = b"content-length: %d\r\n\r\n%s"
+    packed = gzip.compress(b'{"errorMsg": "' + secret + b'"}')
+    chunked = b"transfer-encoding: chunked\r\n"
+    cut = b'{"errorMsg": "' + secret
+    ways = (
+        b"HTTP/1.1 %d %s\r\n" % (status, secret) + sized % (len(body), body),
+        b"HTTP/1.1 " + secret + b"\r\n\r\n",
+        secret + b"\r\n\r\n",
+        start + b"x-folded: " + secret[:half] + b"\r\n " + secret[half:] + b"\r\n" + sized % (len(body), body),
+        start + secret + b"\r\n\r\n",
+        start + secret + b": 1\r\n" + sized % (2, b"{}"),
+        start + chunked + b"\r\n" + secret + b"\r\n{}\r\n0\r\n\r\n",
+        start + chunked + b"\r\n2;" + secret + b"\r\n{}\r\n0\r\n" + b"x-trailer: " + secret + b"\r\n\r\n",
+        start + b"content-encoding: " + secret + b"\r\n" + sized % (2, b"{}"),
+        start + b"content-encoding: gzip\r\n" + sized % (len(packed), packed),
+        start + b"content-encoding: gzip\r\n" + sized % (len(packed), packed[:12] + secret),
+        start + b"content-length: " + secret + b"\r\n\r\n{}",
+        start + sized % (len(cut), cut),
+        start + sized % (len(body) + 99, body),
+        b"HTTP/1.1 302 Found\r\nlocation: /" + secret + b"\r\n" + sized % (0, b""),
+        b"HTTP/1.1 %d OK\r\ncontent-type: text/%s; charset=%s\r\n" % (status, secret, secret)
+        + sized % (len(cut), cut),
+        b"HTTP/1.1 %d OK\r\ncontent-type: application/octet-stream\r\n" % status
+        + sized % (len(cut) + 2, b"\xff\xfe" + cut),
+    )  # fmt: skip
+    return ways[way % len(ways)]

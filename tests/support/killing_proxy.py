@@ -11,13 +11,16 @@ from typing import Any, Self
 
 
 class KillingProxy(ThreadingHTTPServer):
-    """Passes requests on, and kills a process with -9 just before the n-th one reaches the endpoint."""
+    """Passes requests on, and kills a process with -9 just before the n-th one reaches the endpoint.
+
+    With ``after`` the process is killed once the n-th request has been carried out, before its answer arrives.
+    """
 
     daemon_threads = False  # closing waits for them, so that none is cut off in the middle of a request
 
-    def __init__(self, origin: str, at: int) -> None:
+    def __init__(self, origin: str, at: int, *, after: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), _Forward)
-        self.origin, self.left = origin.removeprefix("http://"), at
+        self.origin, self.left, self.after = origin.removeprefix("http://"), at, after
         self.victim: subprocess.Popen[bytes] | None = None
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -36,6 +39,15 @@ class KillingProxy(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: connections of a client that was killed end in the middle."""
+
+    def kill_victim(self) -> None:
+        """Kill the client with -9, and wait until it is dead."""
+        if self.victim is not None:
+            self.victim.kill()
+            self.victim.wait()
+
     def shutdown_request(self, request: Any) -> None:
         """Close a connection; the client may be dead."""
         with contextlib.suppress(OSError):
@@ -51,9 +63,9 @@ class _Forward(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         with self.server.lock:
             self.server.left -= 1
-            if self.server.left == 0 and self.server.victim is not None:
-                self.server.victim.kill()
-                self.server.victim.wait()
+            is_due = self.server.left == 0
+        if is_due and not self.server.after:
+            self.server.kill_victim()
         origin = HTTPConnection(self.server.origin, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         try:
@@ -62,6 +74,8 @@ class _Forward(BaseHTTPRequestHandler):
             content = answer.read()
         finally:
             origin.close()
+        if is_due and self.server.after:
+            self.server.kill_victim()
         with contextlib.suppress(OSError):
             self.send_response(answer.status)
             for name, value in answer.getheaders():

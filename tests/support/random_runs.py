@@ -196,24 +196,24 @@ def runs(draw: st.DrawFn, most_cases: int = 4) -> Run:
         for contract in ("one", "two")[: draw(st.integers(0, 2))]
         for number in range(draw(st.integers(0, 3)))
     )
-    found = []
+    drawn = []
     for number in range(draw(st.integers(0, most_cases))):
         contract = draw(st.sampled_from(["one", "two"]))
-        found.append(draw(cases(f"case/{number}", contract, ("r0", "r1", "r2", "r9"), most_exchanges=1)))
+        drawn.append(draw(cases(f"case/{number}", contract, ("r0", "r1", "r2", "r9"), most_exchanges=1)))
     if draw(st.booleans()):
         # Without this, hardly any random run would be conformant.
         good = st.sampled_from(
             [Verdict.PASSED, Verdict.PASSED, Verdict.WARNED, Verdict.NOT_APPLICABLE, Verdict.FAILED]
         )
-        found = [replace(case, verdict=draw(good), findings=()) for case in found]
-    known = draw(st.lists(KNOWN, max_size=2)) if draw(st.integers(0, 3)) == 0 else []
-    failed = [case.id for case in found if case.verdict is Verdict.FAILED]
-    accepted = draw(st.lists(st.sampled_from(failed), unique=True)) if known and failed else []
+        drawn = [replace(case, verdict=draw(good), findings=()) for case in drawn]
+    statements = draw(st.lists(KNOWN, max_size=2)) if draw(st.integers(0, 3)) == 0 else []
+    failed = [case.id for case in drawn if case.verdict is Verdict.FAILED]
+    accepted = draw(st.lists(st.sampled_from(failed), unique=True)) if statements and failed else []
     return Run(
         profile=draw(st.sampled_from(Profile)),
-        baseline=tuple(known),
+        baseline=tuple(statements),
         accepted=dict.fromkeys(accepted, "under repair (the storage team, until 2099-01-01)"),
-        cases=tuple(found),
+        cases=tuple(drawn),
         rows=rows,
         partial=draw(st.sampled_from(["", "", "", "2 cases were left out by the selection"])),
         interrupted=draw(st.sampled_from(["", "", "", "Ctrl-C"])),
@@ -258,10 +258,10 @@ def realistic_run(number_of_cases: int, exchanges_each: int) -> Run:
         )
         for number in range(max(number_of_cases, 8))
     )
-    found = tuple(_realistic_case(number, exchanges_each) for number in range(number_of_cases))
+    cases = tuple(_realistic_case(number, exchanges_each) for number in range(number_of_cases))
     return Run(
         profile=Profile.GATE,
-        cases=found,
+        cases=cases,
         rows=rows,
         started=1_760_000_000.0,
         finished=1_760_000_041.5,

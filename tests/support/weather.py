@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -67,7 +68,8 @@ class Served:
 
 
 Weather = Callable[[str, str, int], str]
-"""What happens to the n-th request with this method and path: ``pass``, ``drop``, ``stall`` or ``503``."""
+"""What happens to the n-th request with this method and path: ``pass``, ``drop``, ``stall``, ``503``, ``drip`` (the answer
+comes byte by byte, too slowly), ``reset`` (its connection ends in the middle of the body), ``close`` (after the answer)."""
 
 
 class _Quiet(ThreadingHTTPServer):
@@ -79,7 +81,7 @@ class _Quiet(ThreadingHTTPServer):
 
 @contextmanager
 def way_to(url: str, weather: Weather) -> Iterator[str]:
-    """Give the address of a proxy in front of an endpoint, by which requests do not always get there."""
+    """Yield the address of a proxy in front of an endpoint, by which requests do not always get there."""
     there = urlsplit(url).netloc
     numbers = iter(range(1, 1_000_000))
     lock = threading.Lock()
@@ -101,7 +103,11 @@ def way_to(url: str, weather: Weather) -> Iterator[str]:
             if what == "503":
                 self.answer(503, [("content-type", "text/html")], b"<html><h1>Maintenance</h1></html>")
                 return
-            self.answer(*asked(there, self.command, self.path, dict(self.headers), body))
+            status, headers, content = asked(there, self.command, self.path, dict(self.headers), body)
+            if what in {"drip", "reset"} and self.command != "HEAD" and content:
+                _break_off(self, what, status, content)
+                return
+            self.answer(status, [*headers, ("connection", "close")] if what == "close" else headers, content)
 
         def answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
             with suppress(OSError):
@@ -140,3 +146,20 @@ def asked(
         origin.close()
     own = {"content-length", "connection", "date", "server", "transfer-encoding"}
     return answer.status, [pair for pair in answer.getheaders() if pair[0].lower() not in own], content
+
+
+def _break_off(handler: BaseHTTPRequestHandler, what: str, status: int, content: bytes) -> None:
+    """Begin an answer that never comes to its end in time."""
+    handler.close_connection = True
+    with suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 %d OK\r\ncontent-length: %d\r\n\r\n" % (status, len(content)))
+        handler.wfile.flush()
+        if what == "reset":
+            handler.wfile.write(content[: len(content) // 2])
+            handler.wfile.flush()
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        for place in range(10):
+            handler.wfile.write(content[place : place + 1])
+            handler.wfile.flush()
+            time.sleep(0.15)

@@ -81,13 +81,13 @@ class Handler(BaseHTTPRequestHandler):
             return 201, key
         if len(steps) > 1 and caller == "auditor" and defect != "auditor-seals":
             return self._refuse(403, "NotAllowed", "The caller may not do this.")
-        found = keys.get(steps[0])
-        if found is None and not (defect == "deleted-seals" and steps[-1] == "seal"):
+        key = keys.get(steps[0])
+        if key is None and not (defect == "deleted-seals" and steps[-1] == "seal"):
             return self._refuse(404, "NoSuchKey", "There is no such key.")
         if method == "DELETE":
             del keys[steps[0]]
             return 204, None
-        return self._use(found or {}, steps[-1] if len(steps) > 1 else "", body)
+        return self._use(key or {}, steps[-1] if len(steps) > 1 else "", body)
 
     def _use(self, key: dict[str, str], action: str, body: dict[str, Any]) -> tuple[int, Any]:
         defect = self.server.defect

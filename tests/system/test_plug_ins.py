@@ -92,45 +92,45 @@ def contract(**about: Any) -> Contract:
 
 
 def exchange(
-    status: int, body: Any, known: Contract, *, operation: str | None = "getKey", **more: Any
+    status: int, body: Any, loaded: Contract, *, operation: str | None = "getKey", **more: Any
 ) -> Exchange:
     """Return a GET that got an answer, its code read as the contract says."""
     headers = more.pop("headers", {"content-type": "application/json"})
     sent = Sent("GET", "http://127.0.0.1/keys", "/keys", more.pop("sent", {}))
-    answer = Received(status, headers, body, is_json=True, size=9, code=known.code_of(body))
+    answer = Received(status, headers, body, is_json=True, size=9, code=loaded.code_of(body))
     return Exchange("x1", "a", "s", operation, "manager", sent, answer, **more)
 
 
-def rows(seen: Exchange, known: Contract) -> set[str]:
+def rows(seen: Exchange, loaded: Contract) -> set[str]:
     """Return the wire rows that an exchange breaks."""
-    return {finding.requirement for finding in wire_findings(seen, known, SchemaFiles())}
+    return {finding.requirement for finding in wire_findings(seen, loaded, SchemaFiles())}
 
 
 def test_code_is_read_where_the_contract_says() -> None:
     """Reports show the code, a documented 500 is known, and a throttle may be told by its code."""
-    known = contract(reason={"code": "__type", "text": "message"}, throttled=["ThrottlingException"])
-    documented = next(code for code in known.codes.values() if 500 in code.statuses)
-    failed = exchange(500, {"__type": documented.code}, known)
+    loaded = contract(reason={"code": "__type", "text": "message"}, throttled=["ThrottlingException"])
+    documented = next(code for code in loaded.codes.values() if 500 in code.statuses)
+    failed = exchange(500, {"__type": documented.code}, loaded)
     assert failed.outcome == f"500 {documented.code}"
-    assert "wire-no-server-error" not in rows(failed, known)
-    assert "wire-no-server-error" in rows(exchange(500, {"__type": "Unheard"}, known), known)
-    assert slowed_down(exchange(400, {"__type": "ThrottlingException"}, known), known)
-    assert not slowed_down(exchange(400, {"__type": "KEY_DELETED_ERR"}, known), known)
+    assert "wire-no-server-error" not in rows(failed, loaded)
+    assert "wire-no-server-error" in rows(exchange(500, {"__type": "Unheard"}, loaded), loaded)
+    assert slowed_down(exchange(400, {"__type": "ThrottlingException"}, loaded), loaded)
+    assert not slowed_down(exchange(400, {"__type": "KEY_DELETED_ERR"}, loaded), loaded)
 
 
 def test_media_types_are_the_contracts() -> None:
     """A type that the contract names passes, any other fails."""
-    known = contract(media_types=["application/x-amz-json-1.1"])
-    right = exchange(200, {}, known, operation=None, headers={"content-type": "application/x-amz-json-1.1"})
-    wrong = exchange(200, {}, known, operation=None)
-    assert "wire-media-type" not in rows(right, known)
-    assert "wire-media-type" in rows(wrong, known)
+    loaded = contract(media_types=["application/x-amz-json-1.1"])
+    right = exchange(200, {}, loaded, operation=None, headers={"content-type": "application/x-amz-json-1.1"})
+    untyped = exchange(200, {}, loaded, operation=None)
+    assert "wire-media-type" not in rows(right, loaded)
+    assert "wire-media-type" in rows(untyped, loaded)
 
 
 def test_bare_refusals_are_data() -> None:
     """What needs no envelope: the HTTP layer's own answers, and what a contract adds, each under its conditions."""
-    known = contract(bare=[{"status": [401], "named": True}])
-    own = needs_no_envelope(exchange(401, {}, known), known)
+    loaded = contract(bare=[{"status": [401], "named": True}])
+    own = needs_no_envelope(exchange(401, {}, loaded), loaded)
     assert own is not None
     assert own.named
     for status, operation, notes, bare in [
@@ -143,8 +143,8 @@ def test_bare_refusals_are_data() -> None:
         (501, None, {}, True),
         (200, None, {}, False),
     ]:
-        seen = exchange(status, {}, known, operation=operation, notes=notes)
-        assert (needs_no_envelope(seen, known) is not None) is bare, (status, operation, notes)
+        seen = exchange(status, {}, loaded, operation=operation, notes=notes)
+        assert (needs_no_envelope(seen, loaded) is not None) is bare, (status, operation, notes)
 
 
 @pytest.mark.parametrize("by", [{"header": "X-Api-Target"}, {"member": "Action"}])
@@ -159,13 +159,14 @@ def test_one_path_for_many_operations(by: dict[str, str], monkeypatch: pytest.Mo
         }
     }
     monkeypatch.setattr(loader, "_read", lambda *_: document)
-    known = contract(operation_by=by)
-    assert known.operation_of("POST", "/", {"x-api-target": "Encrypt"}, {"Action": "Encrypt"}) == "Encrypt"
+    loaded = contract(operation_by=by)
+    assert loaded.operation_of("POST", "/", {"x-api-target": "Encrypt"}, {"Action": "Encrypt"}) == "Encrypt"
     assert (
-        known.operation_of("POST", "/", {"x-api-target": "CreateKey"}, {"Action": "CreateKey"}) == "CreateKey"
+        loaded.operation_of("POST", "/", {"x-api-target": "CreateKey"}, {"Action": "CreateKey"})
+        == "CreateKey"
     )
-    assert known.operation_of("POST", "/", {}, {}) is None
-    assert known.operations["Encrypt"].path == "/"
+    assert loaded.operation_of("POST", "/", {}, {}) is None
+    assert loaded.operations["Encrypt"].path == "/"
 
 
 # --- who sends a request ---------------------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ def sign(request: FinalRequest, identity: Identity, target: Target) -> Mapping[s
 
 @pytest.fixture
 def heard() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Give the address of a server that notes the headers of every request."""
+    """Yield the address of a server that notes the headers of every request."""
     seen: list[dict[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -203,7 +204,7 @@ def heard() -> Iterator[tuple[str, list[dict[str, str]]]]:
 
 @pytest.fixture
 def signing(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
-    """Give a system that signs, in the place of the one without capabilities of its own."""
+    """Yield a system that signs, in the place of the one without capabilities of its own."""
     monkeypatch.setitem(sys.modules, "signing_of_this_test", sys.modules[__name__])
     way = Authorization(header="x-signature", signer="signing_of_this_test:sign", curl="--sign-me")
     table = {"base_url": {"type": "string"}, "region": {"type": "string"}}
@@ -214,10 +215,10 @@ def signing(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
         table=table,
         identities=("root", "guest"),
     )
-    known = {**systems(), "hpcs_tke": system}
-    monkeypatch.setattr(registry, "systems", lambda: known)
+    loaded = {**systems(), "hpcs_tke": system}
+    monkeypatch.setattr(registry, "systems", lambda: loaded)
     for module in ("kms_conformance.target.schema", "kms_conformance.target.target"):
-        monkeypatch.setattr(f"{module}.systems", lambda: known)
+        monkeypatch.setattr(f"{module}.systems", lambda: loaded)
     target_schema.cache_clear()
     yield system
     target_schema.cache_clear()

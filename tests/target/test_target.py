@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from kms_conformance.cli.flags import flags_document, target_options
 from kms_conformance.errors import MissingSecretError, SuiteError
 from kms_conformance.target.schema import target_schema
-from kms_conformance.target.target import FRESH, Target, build_target, read_target
+from kms_conformance.target.target import Target, build_target, read_target
 from kms_conformance.target.urls import is_loopback
+from kms_conformance.target.values import FRESH
 from kms_reference.server import Server
 
 INSTANCE = "7f1d1c4e-0000-4000-8000-000000000000"
@@ -37,7 +38,7 @@ OTHERS = ("aws_kms", "hpcs_tke", "iks")
 
 
 def leaves(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Give every place of the schema that holds a value."""
+    """Yield every place of the schema that holds a value."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
     if schema.get("type") != "object":
@@ -108,18 +109,18 @@ def flag_of(place: tuple[str, ...], value: Any) -> list[str]:
 
 def by_flags(arguments: list[str]) -> dict[str, Any]:
     """Return the document that these arguments make."""
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
 
     @click.command()
     @target_options
     def command(**flags: Any) -> None:
-        found.update(flags_document(flags))
+        document.update(flags_document(flags))
 
     ended = CliRunner().invoke(
         command, arguments, env={"KMS_TARGET": None, "KMS_CONTRACT": None}, catch_exceptions=False
     )
     assert ended.exit_code == 0, ended.output
-    return found
+    return document
 
 
 def seen(target: Target, place: tuple[str, ...]) -> Any:

@@ -114,10 +114,10 @@ def source_text(contract: str, role: str) -> tuple[str, str]:
     """Return text and SHA-256 of a source page, whether it has changed or not; skip where the pages are not here."""
     if not PAGES.is_dir():
         pytest.skip("the source pages are not here: set KMS_SOURCE_PAGES to their folder")
-    found = find_page(outline(contract)[role], PAGES)
-    if found is None:
+    page = find_page(outline(contract)[role], PAGES)
+    if page is None:
         pytest.skip(f"no file among the source pages looks like {contract}, {role}")
-    return found[1], hashlib.sha256(found[0].read_bytes()).hexdigest()
+    return page[1], hashlib.sha256(page[0].read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(("contract", "role"), SOURCES)
@@ -133,11 +133,11 @@ def test_source_page_is_the_one_that_was_read(contract: str, role: str) -> None:
 @pytest.mark.parametrize(("contract", "role"), SOURCES)
 def test_outline_has_every_section(contract: str, role: str) -> None:
     """Each section of the contract is a piece of its page."""
-    known = load_contract(contract)
+    loaded = load_contract(contract)
     names = [piece.name for piece in outline(contract)[role]]
-    anchors = [str(section["anchor"]) for section in known.about["sections"]]
+    anchors = [str(section["anchor"]) for section in loaded.about["sections"]]
     assert [
-        section_of(known, name, names) for name in names if name in anchors or name.startswith("number-")
+        section_of(loaded, name, names) for name in names if name in anchors or name.startswith("number-")
     ] == anchors
 
 
@@ -145,16 +145,16 @@ def test_outline_has_every_section(contract: str, role: str) -> None:
 def test_changed_page_names_its_section(contract: str, role: str, tmp_path: Path) -> None:
     """One word more in a section, a section more, one less: each is found and named; blanks do not count."""
     text, _ = source_text(contract, role)
-    known = outline(contract)[role]
-    assert changes(known, text.replace("\n\n", "\n \n\n")) == []
-    name = known[-1].name
+    page_outline = outline(contract)[role]
+    assert changes(page_outline, text.replace("\n\n", "\n \n\n")) == []
+    name = page_outline[-1].name
     changed = f"{text.rstrip()} more\n"
-    assert changes(known, changed) == [f"{name} has another text"]
+    assert changes(page_outline, changed) == [f"{name} has another text"]
     (tmp_path / "other.txt").write_text("nothing alike")
     (tmp_path / "page.txt").write_text(changed)
-    found = find_page(known, tmp_path)
-    assert found is not None
-    assert found[0].name == "page.txt"
+    copy = find_page(page_outline, tmp_path)
+    assert copy is not None
+    assert copy[0].name == "page.txt"
 
 
 def test_pieces() -> None:
@@ -166,9 +166,9 @@ def test_pieces() -> None:
         "number-1",
         "number-2",
     ]
-    known = pieces(page)
-    assert changes(known, page.replace("## Two", "## Other")) == ["two has another text"]
-    assert changes(known, page + "\n## Three\n{: #three}\n") == ["three is new"]
-    assert changes((*known, Piece("three", "0")), page) == ["three is gone"]
+    page_pieces = pieces(page)
+    assert changes(page_pieces, page.replace("## Two", "## Other")) == ["two has another text"]
+    assert changes(page_pieces, page + "\n## Three\n{: #three}\n") == ["three is new"]
+    assert changes((*page_pieces, Piece("three", "0")), page) == ["three is gone"]
     swapped = "head\n\n## Two\n{: #two}\n\n## One\n{: #one}\n\ntext\n"
-    assert changes(known, swapped) == ["the sections stand in another order"]
+    assert changes(page_pieces, swapped) == ["the sections stand in another order"]

@@ -387,7 +387,7 @@ def test_random_consistent_edits(broken: Path) -> None:
                 entry["_kms"]["path"] += "/more"
         (broken / har.NAME).write_text(json.dumps(changed))
         write_all(run_of(record, har.read(broken / har.NAME), broken), broken)
-        assert examine(broken).wrong
+        assert examine(broken).problems
 
 
 # --- what cannot be read ------------------------------------------------------------------------------------------
@@ -414,8 +414,8 @@ def test_partial_record_names_what_it_lacks(tmp_path: Path) -> None:
         run = run_cases(target, some, "iks")
     reason = "1 case was left out by the selection"
     write_all(replace(run, partial=reason, not_run=1), tmp_path / "part")
-    found = examine(tmp_path / "part")
-    assert found.wrong == ()
-    assert found.notes[0] == f"left out: 1 cases: {first}"
+    examination = examine(tmp_path / "part")
+    assert examination.problems == ()
+    assert examination.notes[0] == f"left out: 1 cases: {first}"
     write_all(run, tmp_path / "part")
-    assert any("lacks 1 cases" in sentence for sentence in examine(tmp_path / "part").wrong)
+    assert any("lacks 1 cases" in sentence for sentence in examine(tmp_path / "part").problems)

@@ -40,7 +40,7 @@ def recorded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _complaints(directory: Path) -> list[str]:
-    return [sentence for sentence in examine(directory).wrong if sentence.startswith("transcript.har: ")]
+    return [sentence for sentence in examine(directory).problems if sentence.startswith("transcript.har: ")]
 
 
 def _without(directory: Path, kind: str) -> None:
@@ -104,4 +104,4 @@ def test_circumstances_fit_the_evidence(
     change(document, record)
     (copy / har.NAME).write_text(json.dumps(document))
     write_all(run_of(record, har.read(copy / har.NAME), copy), copy)
-    assert any(sentence in told for told in examine(copy).wrong)
+    assert any(sentence in told for told in examine(copy).problems)

@@ -23,9 +23,9 @@ CASES = "kms_conformance.scenarios.aws_kms.test_keys"
 @pytest.fixture
 def recorded(tmp_path: Path) -> tuple[Path, Keys]:
     """Return the report of some cases, of which one fails, and the server that they were run on."""
-    with serving() as known:
+    with serving() as keys:
         document: dict[str, Any] = {
-            "base_url": known.url,
+            "base_url": keys.url,
             "contract": "aws_kms",
             "identities": {
                 "principal": {"access_key_id": "AKIDTHROWAWAY", "secret_access_key": "a-secret-access-key"}
@@ -35,12 +35,12 @@ def recorded(tmp_path: Path) -> tuple[Path, Keys]:
         target = build_target(document, {})
         run = run_cases(target, "-k", "repeats", "--pyargs", place=CASES, contracts=("aws_kms",))
     write_all(run, tmp_path)
-    return tmp_path, known
+    return tmp_path, keys
 
 
 def departures(folder: Path) -> list[str]:
     """Return where the transcript is not that of the cases; that some of a module's cases make a run is another matter."""
-    return [line for line in examine(folder).wrong if line.startswith("transcript.har")]
+    return [line for line in examine(folder).problems if line.startswith("transcript.har")]
 
 
 def test_signed_record(recorded: tuple[Path, Keys]) -> None:

@@ -29,11 +29,11 @@ DEFECTS = [
 def judged_again(path: Path) -> list[Finding]:
     """Return what the transcript's expectations and the wire rules find in the transcript's exchanges."""
     contract, schemas = load_contract("key_protect"), SchemaFiles()
-    found = []
+    results = []
     for exchange, expectations in har.read(path):
-        found += wire_findings(exchange, contract, schemas)
-        found += [finding for expected in expectations if (finding := judge(expected, exchange, schemas))]
-    return found
+        results += wire_findings(exchange, contract, schemas)
+        results += [finding for expected in expectations if (finding := judge(expected, exchange, schemas))]
+    return results
 
 
 def of_run(run: Run) -> list[Finding]:

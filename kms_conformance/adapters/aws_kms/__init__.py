@@ -19,7 +19,7 @@ SYSTEM = System(
         "aws_macs",
         "aws_dry_run",
     ),
-    # Keys cannot be deleted in under seven days: whoever runs the cases has to agree that they stay so long.
+    # Keys cannot be deleted in under seven days: who runs the cases has to accept that they stay for that time.
     impacts={"keys": Impact("aws_litter")},
     instance=InstanceForm(
         key="account", pattern=r"\d{12}", what="the number of the account", fresh=False, default=""

@@ -22,7 +22,7 @@ from kms_conformance.transport.client import Request
 if TYPE_CHECKING:
     from kms_conformance.evidence.exchange import JSON
     from kms_conformance.run.answer import Answer
-    from kms_conformance.run.journal import Thing
+    from kms_conformance.run.journal import JournalEntry
 
 __all__ = ["AwsKms"]
 
@@ -50,14 +50,14 @@ class AwsKms(SystemAdapter):
     def raw_call(self, operation: str, body: Any, *, token: str | None = "", step: str = "") -> Answer:
         """Send an operation with any document; ``token`` ``None``: unsigned, otherwise a literal ``authorization``."""
         headers = {"content-type": MEDIA, "x-amz-target": f"{TARGET}{operation}"}
-        known = self.case.context.contract.operation_of("POST", "/", headers, body)
+        operation_id = self.case.context.contract.operation_of("POST", "/", headers, body)
         request = Request(
             "POST",
             "/",
             headers=headers,
             body=body,
             token=token,
-            operation=known,
+            operation=operation_id,
             step=step or operation,
             reading=_with_size,
         )
@@ -190,7 +190,7 @@ class AwsKms(SystemAdapter):
     # --- lists ----------------------------------------------------------------------------------------------------
 
     def pages(self, operation: str, **members: Any) -> Iterator[Answer]:
-        """Give the pages of a list; each page must succeed, and there are not more than a list can need."""
+        """Yield the pages of a list; each page must succeed, and there are not more than a list can need."""
         marker: dict[str, str] = {}
         for _ in range(_MOST_PAGES):
             page = self.call(operation, **members, **marker).needed(200)
@@ -218,7 +218,7 @@ class AwsKms(SystemAdapter):
     # --- what no evidence shows -------------------------------------------------------------------------------------
 
     def has_size(self, answer: Answer, size: int) -> None:
-        """Expect a plaintext of so many bytes; reports show a token in its place, and beside it the number."""
+        """Expect a plaintext of so many bytes. Reports show a token instead of the plaintext, and its size."""
         answer.shows("Plaintext").shows(SIZE, size)
 
     def same_policy(self, answer: Answer, policy: str) -> None:
@@ -260,12 +260,12 @@ class AwsKms(SystemAdapter):
 
     # --- clean-up -------------------------------------------------------------------------------------------------
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left; a key whose creation was never answered is looked for by its description."""
-        if thing.kind == "alias":
-            answer = self.delete_alias(thing.name)
+        if entry.kind == "alias":
+            answer = self.delete_alias(entry.name)
             return answer.ok or self._is_over(answer)
-        keys = [thing.ref] if thing.ref else self._keys_described(thing.name)
+        keys = [entry.ref] if entry.ref else self._keys_described(entry.name)
         done = [self._schedule_deletion(key) for key in keys]
         return all(done)
 
@@ -294,7 +294,7 @@ class AwsKms(SystemAdapter):
 
 
 def _with_size(document: JSON) -> JSON:
-    """Return an answer with the size of its plaintext beside it; one that is read again has it already."""
+    """Return an answer with the size of its plaintext added; an answer read from a record has it already."""
     plaintext = document.get("Plaintext") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(plaintext, str) or SIZE in document:
         return document

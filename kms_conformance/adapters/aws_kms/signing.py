@@ -1,4 +1,4 @@
-"""Signature Version 4, by the vendor's own library."""
+"""The hook that signs requests to AWS KMS, with the access key of an identity."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from kms_conformance.transport.authorization import FinalRequest
 
 REGION = "us-east-1"
-_SIGNED = frozenset({"content-type", "host", "x-amz-target"})
-"""Headers that the signature covers beside its own: a proxy may change any other on the way."""
 
 
 @dataclass(eq=False)
@@ -45,21 +43,16 @@ def sign(request: FinalRequest, identity: Identity, target: Target) -> Mapping[s
     Raises :class:`MissingSignerError` without botocore, :class:`MissingAccessKeyError` where the identity lacks a key.
     """
     try:
-        from botocore.auth import SigV4Auth  # noqa: PLC0415 - an extra of the package
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - same
-        from botocore.credentials import Credentials  # noqa: PLC0415 - same
+        from kms_conformance.adapters.aws_kms import sigv4  # noqa: PLC0415 - its library is an extra of the package
     except ImportError as error:
         raise MissingSignerError("botocore") from error
     for member in ("access_key_id", "secret_access_key"):
         if member not in identity.more:
             raise MissingAccessKeyError(identity.name, member)
     token = identity.more.get("session_token")
-    credentials = Credentials(
+    access_key = sigv4.AccessKey(
         str(identity.more["access_key_id"]),
         str(identity.more["secret_access_key"]),
         None if token is None else str(token),
     )
-    covered = {name: value for name, value in request.headers.items() if name in _SIGNED}
-    signed = AWSRequest(method=request.method, url=request.url, headers=covered, data=request.body)
-    SigV4Auth(credentials, "kms", str(target.table.get("region", REGION))).add_auth(signed)
-    return {name.lower(): str(value) for name, value in signed.headers.items() if name.lower() not in covered}
+    return sigv4.signing_headers(request, access_key, str(target.table.get("region", REGION)))

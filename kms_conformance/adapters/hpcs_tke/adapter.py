@@ -6,10 +6,13 @@ What makes the system special is in the units: their answers are judged by retur
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache, partial
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -24,7 +27,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import GONE, SystemAdapter
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.outcomes import Inconclusive, NotTested
 from kms_conformance.transport.client import Request
 
@@ -35,6 +38,9 @@ ADMINISTRATORS = 9
 UNIT, KMS_KEY = "unit", "key"
 _KMS = "/api/v2/keys"
 _KEY_TYPE = "application/vnd.ibm.kms.key+json"
+_PAGE = 200
+OURS = re.compile(r"kmsct-([0-9a-f]{8})-[0-9a-f]{8}-[0-9]+")
+"""Names of the keys that a case lets the KMS make: run, digest of the case and number."""
 KINDS = ("hsms", "source_hsms", "failover_hsms")
 """The lists of units: operational, recovery and failover; only the first is always there."""
 _UNITS = {"operational": 2, "recovery": 1, "failover": 1}
@@ -66,7 +72,7 @@ class TrustedKeyEntry(SystemAdapter):
     ZERO_1SIGN = 0x40
     """Permission to zeroize with one signature."""
     next_counter = staticmethod(wire.next_counter)
-    spoiled = staticmethod(malformed.inputs)
+    damaged = staticmethod(malformed.inputs)
 
     def __init__(self, case: CaseRun, view: View | None = None, shared: _Shared | None = None) -> None:
         super().__init__(case)
@@ -225,7 +231,7 @@ class TrustedKeyEntry(SystemAdapter):
 
     def _seed(self) -> bytes:
         if self.case.context.target.fresh:
-            # Units that live as long as a case need no secret, and whoever judges the run again can make the keys again.
+            # Units that live as long as a case need no secret, and a later judgement of the run can derive the same keys.
             return hashlib.sha256(f"administrators of {self.case.context.run}".encode()).digest()
         manager = self.case.context.target.identities.get("manager")
         secret = os.environ.get("KMS_JOURNAL_KEY") or (manager.api_key if manager else None)
@@ -253,13 +259,13 @@ class TrustedKeyEntry(SystemAdapter):
     def _make(self, instance: str) -> None:
         ask(self.case.context, "PUT", f"/hpcs_tke/instances/{instance}", _UNITS)
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
-        if thing.kind == KMS_KEY:
-            paths = [thing.ref] if thing.ref else self._paths_of(thing.name)
+        if entry.kind == KMS_KEY:
+            paths = [entry.ref] if entry.ref else self._paths_of(entry.name)
             return all(self._delete_key(path) for path in paths)
         return any(
-            unit.hsm_id == thing.ref and self._vacated(unit)
+            unit.hsm_id == entry.ref and self._vacated(unit)
             for kind in ("hsms", "source_hsms")
             for unit in self.units(kind)
         )
@@ -299,6 +305,23 @@ class TrustedKeyEntry(SystemAdapter):
     def kms_wrap(self, key: str, plaintext: str) -> Answer:
         """Let the KMS of the instance wrap with a root key."""
         return self._kms("POST", f"{_KMS}/{key}/actions/wrap", {"plaintext": plaintext}, "wrap in the KMS")
+
+    def named_like_ours(self) -> list[JournalEntry]:
+        """Return the root keys in the KMS whose names have the full shape that only :meth:`kms_create_root_key` gives."""
+        target, found = self.case.context.target, []
+        for start in itertools.count(0, _PAGE):
+            query = urlencode({"search": "kmsct-", "limit": _PAGE, "offset": start})
+            answer = self._kms("GET", f"{_KMS}?{query}", None, "list the keys in the KMS").needed(200)
+            keys = answer.body.get("resources", []) if isinstance(answer.body, dict) else []
+            for key in keys:
+                name, path = str(key.get("name")), f"{_KMS}/{key.get('id')}"
+                if shape := OURS.fullmatch(name):
+                    made = datetime.fromisoformat(str(key["creationDate"])).timestamp()
+                    at = (target.base_url, self.case.instance, f"{self.case.context.contract.id}:{KMS_KEY}")
+                    found.append(JournalEntry(0, shape[1], *at, name, path, "created", made, ""))
+            if len(keys) < _PAGE:
+                break
+        return found
 
     def _paths_of(self, name: str) -> list[str]:
         """Return where the KMS has the root keys of a name: the answer with the id may have been lost."""

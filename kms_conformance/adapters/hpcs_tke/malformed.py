@@ -9,7 +9,7 @@ from kms_conformance.adapters.hpcs_tke import wire
 _BLANK = " " * 8
 _LONG = 50_000
 
-Wrong = Callable[[int, int], str]
+RequestMaker = Callable[[int, int], str]
 """Makes a request string for a module index and a domain index."""
 
 
@@ -33,7 +33,7 @@ def _string(
     return f"{length or len(rest)}{rest}"
 
 
-STRINGS: Mapping[str, Wrong] = {
+STRINGS: Mapping[str, RequestMaker] = {
     "empty": lambda _, __: "",
     "no-fields": lambda _, __: "30",
     "length-too-small": lambda m, d: _string(m, d, length="1"),
@@ -56,22 +56,22 @@ STRINGS: Mapping[str, Wrong] = {
 """The string around the header."""
 
 
-def _headed(payload: bytes = b"", **wrong: int | bytes | tuple[int, int]) -> Wrong:
+def _headed(payload: bytes = b"", **damage: int | bytes | tuple[int, int]) -> RequestMaker:
     def make(module: int, domain: int) -> str:
-        fields = {"domain_index": domain, **wrong}
+        fields = {"domain_index": domain, **damage}
         return wire.htp_request(module, wire.Header(**fields).encode(payload or _query(domain)))  # type: ignore[arg-type]  # fields of Header by name
 
     return make
 
 
-def _cut(octets: int) -> Wrong:
+def _cut(octets: int) -> RequestMaker:
     def make(module: int, domain: int) -> str:
         return wire.htp_request(module, wire.Header(domain).encode(_query(domain))[:octets])
 
     return make
 
 
-HEADERS: Mapping[str, Wrong] = {
+HEADERS: Mapping[str, RequestMaker] = {
     "length-0": _headed(length=0),
     "length-31": _headed(length=31),
     "length-highest": _headed(length=0xFFFF),
@@ -105,10 +105,10 @@ FIELDS = (
 """The elements of an encoded message, from outside to inside; each has a type and a length."""
 
 
-def spoiled(module: int, domain: int, field: str) -> Iterator[tuple[str, str]]:
-    """Give request strings whose ``field`` has a wrong type or a wrong length, each with what is wrong."""
+def damaged_elements(module: int, domain: int, field: str) -> Iterator[tuple[str, str]]:
+    """Yield request strings whose ``field`` has a wrong type or length, each after the words for its damage."""
     members = [wire.word(wire.QUERY_ATTRIBUTES), wire.word(domain) + bytes(4), b"", b"", b""]
-    for wrong in (
+    for damage in (
         "other type",
         "type 0",
         "length too small",
@@ -117,8 +117,8 @@ def spoiled(module: int, domain: int, field: str) -> Iterator[tuple[str, str]]:
         "length of 4 GiB",
     ):
 
-        def coded(name: str, tag: int, value: bytes, wrong: str = wrong) -> bytes:
-            return _element(tag, value, wrong) if name == field else wire.tlv(tag, value)
+        def coded(name: str, tag: int, value: bytes, damage: str = damage) -> bytes:
+            return _element(tag, value, damage) if name == field else wire.tlv(tag, value)
 
         inner = b"".join(
             coded(name, wire.OCTET_STRING, value) for name, value in zip(FIELDS[6:], members, strict=True)
@@ -129,13 +129,13 @@ def spoiled(module: int, domain: int, field: str) -> Iterator[tuple[str, str]]:
             coded(name, wire.OCTET_STRING, value) for name, value in zip(FIELDS[1:5], outer, strict=True)
         )
         message = coded("message", wire.SEQUENCE, body)
-        yield wrong, wire.htp_request(module, wire.Header(domain).encode(message))
+        yield damage, wire.htp_request(module, wire.Header(domain).encode(message))
 
 
-def _element(tag: int, value: bytes, wrong: str) -> bytes:
+def _element(tag: int, value: bytes, damage: str) -> bytes:
     right = wire.tlv(tag, value)
     head = len(right) - len(value)
-    match wrong:
+    match damage:
         case "other type":
             return bytes([tag ^ 0x02]) + right[1:]
         case "type 0":
@@ -150,7 +150,7 @@ def _element(tag: int, value: bytes, wrong: str) -> bytes:
 
 
 def inputs(right: bytes) -> dict[str, bytes]:
-    """Return what no reader can take for ``right``, the input of a command, each by what is wrong with it."""
+    """Return damaged copies of ``right``, the input of a command, that no reader accepts; the keys say the damage."""
     return {
         "cut": right[: len(right) // 2],
         "of one octet": right[:1],

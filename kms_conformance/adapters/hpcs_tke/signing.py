@@ -81,7 +81,7 @@ class _Certified(ABC):
 class EcAdministrator(_Certified):
     """An administrator with a P-521 key; with a ``seed``, the same one each time.
 
-    Whoever is killed while such an administrator is installed can zeroize the unit later: the key can be made again.
+    After a kill with such an administrator installed, a later run can zeroize the unit, because it derives the same key.
     """
 
     def __init__(self, name: str, seed: bytes | None = None) -> None:

@@ -1,6 +1,6 @@
 """The wire of Trusted Key Entry as a client sees it: BER, admin blocks, CPRB header, HTP strings.
 
-Written without a look at the reference's codec, so that each side checks the other. Pure functions over bytes and
+Written independently of the reference's codec, so that each checks the other. Pure functions over bytes and
 text; whatever a server sends, they answer a value or raise :class:`WireError`, in time and memory linear in the
 input. Builders take every field as an argument, because cases also send wrong ones.
 """
@@ -34,7 +34,6 @@ QUERY_DEVICE_CERTIFICATE = 0x00010003
 QUERY_CONTROL_POINTS = 0x00010006
 QUERY_ATTRIBUTES = 0x0001000A
 
-INFO_MODULE = 1
 INFO_DOMAIN = 3
 
 MAX_RESPONSE = 1 << 20

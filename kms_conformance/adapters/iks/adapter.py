@@ -1,243 +1,28 @@
-"""Kubernetes Service as a case of its contract sees it: the ``iks`` of a case.
-
-Credentials belong to an account, a region and a resource group. On a shared account they are changed only where none
-are set, because nobody can read a key back to restore it.
-"""
+"""Kubernetes Service as a case of its contract sees it: the ``iks`` of a case."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any
 from urllib.parse import quote
 
 from kms_conformance.adapters.control import ask
-from kms_conformance.evidence.exchange import JSON
-from kms_conformance.redaction.redactor import Secret
-from kms_conformance.run.adapter import SystemAdapter
+from kms_conformance.adapters.iks.credentials import Credential, Credentials
 from kms_conformance.run.answer import Answer
-from kms_conformance.run.case import CaseRun
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.outcomes import Inconclusive, NotTested
 
 __all__ = ["Credential", "KubernetesService"]
 
-ROOT = "/global/v1"
-REGION, OTHER_REGION = "us-south", "eu-de"
-CREDENTIALS, CLUSTER = "credentials", "cluster"
+CLUSTER = "cluster"
 ACCEPTED = (200, 201, 202, 204)
-"""What accepts an operation on workers: which of them is said of none."""
+"""What accepts an operation on workers: no source says which of them."""
 _NOT_FOUND = 404
-_NEEDS = ("required", "recommended")
 
 
-class Credential(NamedTuple):
-    """Manual infrastructure credentials: a classic user and the user's key."""
-
-    user: str
-    key: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Who asks, and in which region and resource group; ``group`` is ``""`` for the default one."""
-
-    region: str
-    group: str
-    account: str
-    identity: str = "manager"
-    token: str | None = ""
-
-
-class KubernetesService(SystemAdapter):
+class KubernetesService(Credentials):
     """One account's credentials and clusters, seen by one identity in one region and resource group."""
-
-    def __init__(self, case: CaseRun, view: View | None = None) -> None:
-        super().__init__(case)
-        self._table = table = case.context.target.table
-        self._view = view or View(
-            str(table.get("region", REGION)), str(table.get("resource_group", "")), case.instance
-        )
-
-    # --- who asks, and where --------------------------------------------------------------------------------------
-
-    def as_identity(self, name: str) -> Self:
-        """Return the same place as seen by another identity of the target."""
-        return self._seen(identity=name, token="")
-
-    def with_authorization(self, value: str | None) -> Self:
-        """Return the same place with a literal ``authorization`` header, or without one."""
-        return self._seen(token=value)
-
-    def in_other_region(self) -> Self:
-        """Return the same resource group in another region."""
-        return self._seen(region=str(self._table.get("other_region", OTHER_REGION)))
-
-    def in_other_group(self) -> Self:
-        """Return another resource group in the same region; raise :class:`NotTested` where the target names none."""
-        named = self._table.get("other_group") or ("conformance-other" if self._fresh else "")
-        if not named:
-            raise NotTested("add other_group to the contract's table of the target")
-        return self._seen(group=str(named))
-
-    def in_other_account(self) -> Self:
-        """Return another account; raise :class:`NotTested` where accounts do not spring into being."""
-        if not self._fresh:
-            raise NotTested("needs accounts that spring into being, as with a fresh one per case")
-        return self._seen(account=str(uuid.uuid4()))
-
-    def _seen(self, **changes: Any) -> Self:
-        return type(self)(self.case, replace(self._view, **changes))
-
-    @property
-    def _fresh(self) -> bool:
-        return self.case.context.target.fresh
-
-    # --- the raw request ------------------------------------------------------------------------------------------
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: JSON = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        raw: bytes | None = None,
-        step: str = "",
-    ) -> Answer:
-        """Send any request below ``/global/v1``."""
-        sent = {"X-Region": self._view.region, **(headers or {})}
-        if self._view.account:
-            sent["X-Auth-Resource-Account"] = self._view.account
-        if self._view.group:
-            sent["X-Auth-Resource-Group"] = self._view.group
-        return self.send(
-            method,
-            ROOT + path,
-            body,
-            headers=sent,
-            raw=raw,
-            identity=self._view.identity,
-            token=self._view.token,
-            step=step,
-        )
-
-    # --- credentials ----------------------------------------------------------------------------------------------
-
-    def credential(self, of: str = "") -> Credential:
-        """Return an infrastructure user; ``of="other"`` belongs to another infrastructure account.
-
-        On an account of the case's own the user is invented. Raises :class:`NotTested` where the target names none.
-        """
-        prefix = f"{of}_" if of else ""
-        if self._fresh:
-            number = "2222222" if of else "1111111"
-            credential = Credential(f"{number}_Conformance@example.test", Secret(secrets.token_hex(32)))
-        else:
-            user, variable = self._table.get(f"{prefix}user"), self._table.get(f"{prefix}key_env")
-            key = os.environ.get(str(variable), "").strip() if variable else ""
-            if not user or not key:
-                raise NotTested(f"add {prefix}user and {prefix}key_env to the contract's table of the target")
-            credential = Credential(str(user), Secret(key))
-        self.case.context.redactor.remember(str(credential.key), "infrastructure_key")
-        return credential
-
-    def another_key(self, of: str = "") -> Credential:
-        """Return a key that was not used before: of the same user, or of the ``other`` one.
-
-        Raises :class:`NotTested` for the same user of a shared account: nobody can make a second key there.
-        """
-        if not of and not self._fresh:
-            raise NotTested("needs accounts that spring into being: a second key of the same user")
-        return self.credential(of)
-
-    def get_credentials(self) -> Answer:
-        """Ask for the user of the manual credentials."""
-        return self.request("GET", "/credentials")
-
-    def set_credentials(self, credential: Credential) -> Answer:
-        """Set manual credentials; they are unset after the case."""
-        self._note_credentials()
-        headers = {
-            "X-Auth-Softlayer-Username": credential.user,
-            "X-Auth-Softlayer-APIKey": str(credential.key),
-        }
-        return self.request("POST", "/credentials", headers=headers)
-
-    def unset_credentials(self) -> Answer:
-        """Unset the manual credentials."""
-        self._note_credentials()
-        return self.request("DELETE", "/credentials")
-
-    def _note_credentials(self) -> None:
-        """Before the first change of a place: see that none are set there, and write down that they will be."""
-        place = self._place
-        if self._fresh or place in self.case.own_things:
-            return
-        view = self._seen(identity="manager", token="")
-        answer = view.request("GET", "/credentials", step="look whether credentials are set")
-        answer.not_judged()
-        if answer.ok:
-            raise NotTested(
-                f"credentials are set in {self._view.region}: nobody could put them back, so name an empty group"
-            )
-        self.keep(self.intend(CREDENTIALS, place), place, view._unset_again)  # noqa: SLF001 - our own kind
-
-    @property
-    def _place(self) -> str:
-        return json.dumps([self._view.region, self._view.group])
-
-    def _unset_again(self, place: str) -> None:
-        if self.request("DELETE", "/credentials").ok:
-            self.forget(place)
-
-    def get_permissions(self) -> Answer:
-        """List the permissions that the effective credential lacks."""
-        return self.request("GET", "/infra-permissions")
-
-    def all_sufficient(self, listing: Answer) -> None:
-        """Expect that a listing names no missing permission; groups and needs that it leaves out are sufficient."""
-        listing.fits("iks-permissions")
-        self._sufficient(listing)
-
-    def only_lacks(self, listing: Answer, group: str) -> None:
-        """Expect that a listing calls nothing insufficient in other groups than one."""
-        self._sufficient(listing, but=group)
-
-    def _sufficient(self, listing: Answer, but: str = "") -> None:
-        groups = listing.body if isinstance(listing.body, dict) else {}
-        for group, needs in groups.items():
-            for need in needs if isinstance(needs, dict) and group != but else ():
-                listing.matches_not(f"{group}.{need}.missingPermissions", ".")
-                if isinstance(needs[need], dict) and "insufficient" in needs[need]:
-                    listing.shows(f"{group}.{need}.insufficient", value=False)
-
-    def need_of(self, listing: Answer, group: str, permission: str) -> str:
-        """Return under which need a listing names a permission: sources disagree about what is required."""
-        body = listing.body if isinstance(listing.body, dict) else {}
-        needs = body.get(group) if isinstance(body.get(group), dict) else {}
-        for need in _NEEDS:
-            details = needs.get(need) if isinstance(needs, dict) else None
-            if isinstance(details, dict) and permission in (details.get("missingPermissions") or ()):
-                return need
-        return _NEEDS[0]
-
-    def reset_api_key(self) -> Answer:
-        """Replace the API key of the region and resource group by one of the present identity."""
-        return self.request("POST", "/keys")
-
-    def get_user_config(self) -> Answer:
-        """Ask whether manual credentials are stored."""
-        return self.request("GET", "/user-config")
-
-    def get_key_owner(self, cluster: str) -> Answer:
-        """Ask for the owner of the API key that a cluster uses."""
-        return self.request("GET", f"/logging/{quote(cluster, safe='')}/clusterkeyowner")
 
     # --- clusters and workers -------------------------------------------------------------------------------------
 
@@ -284,36 +69,36 @@ class KubernetesService(SystemAdapter):
 
     def new_worker(self, cluster: str) -> str:
         """Add a worker as a precondition; return its id."""
-        known = self.worker_ids(cluster)
+        earlier = self.worker_ids(cluster)
         self.add_worker(cluster).needed(*ACCEPTED)
-        return self._newest(cluster, known)
+        return self._newest(cluster, earlier)
 
-    def _newest(self, cluster: str, known: list[str]) -> str:
-        new = [worker for worker in self.worker_ids(cluster) if worker not in known]
+    def _newest(self, cluster: str, earlier: list[str]) -> str:
+        new = [worker for worker in self.worker_ids(cluster) if worker not in earlier]
         if not new:
             raise Inconclusive("the worker that was added is not among the cluster's workers")
         return new[0]
 
     def works(self, cluster: str, *refusals: str, requirement: str | None = None) -> None:
         """Expect that a worker can be added, and shows none of the refusals."""
-        known = self.worker_ids(cluster)
+        workers = self.worker_ids(cluster)
         self.add_worker(cluster).succeeds(*ACCEPTED, requirement=requirement)
-        worker = self._newest(cluster, known)
+        worker = self._newest(cluster, workers)
         self.get_worker(cluster, worker).succeeds(200, requirement=requirement).tells_not(
             "errorMessage", *refusals, requirement=requirement
         )
 
     def fails(self, cluster: str, code: str, *, requirement: str | None = None) -> Answer:
         """Expect that adding a worker is refused, or leaves a worker with the text: sources name both places."""
-        known = self.worker_ids(cluster)
+        workers = self.worker_ids(cluster)
         answer = self.add_worker(cluster)
         if not answer.ok:
             answer.is_refused(code, requirement=requirement)
-            self.list_workers(cluster).succeeds(200).counts("", len(known), requirement=requirement)
+            self.list_workers(cluster).succeeds(200).counts("", len(workers), requirement=requirement)
             return answer
         answer.succeeds(*ACCEPTED)
         return (
-            self.get_worker(cluster, self._newest(cluster, known))
+            self.get_worker(cluster, self._newest(cluster, workers))
             .succeeds(200)
             .tells("errorMessage", code, requirement=requirement)
         )
@@ -403,9 +188,9 @@ class KubernetesService(SystemAdapter):
         """Mend what :meth:`fault` broke."""
         self.fault(name, clear=True, **settings)
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove what a killed run has left behind; return whether nothing is left of it."""
-        if thing.kind == CLUSTER:
-            return self._deleted(thing.name)
-        region, group = json.loads(thing.name)
+        if entry.kind == CLUSTER:
+            return self._deleted(entry.name)
+        region, group = json.loads(entry.name)
         return self._seen(region=region, group=group).request("DELETE", "/credentials").ok

@@ -43,5 +43,6 @@ SYSTEM = System(
     lapsed=frozenset({"expired"}),
     premises="kms_conformance.adapters.key_protect.premises:SETTINGS",
     views="kms_conformance.adapters.key_protect.laws.views:VIEWS",
+    load="kms_conformance.adapters.key_protect.load:operations",
     order=0,
 )

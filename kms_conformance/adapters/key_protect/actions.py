@@ -9,7 +9,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, given, step
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.material import Parcel
+from kms_conformance.adapters.key_protect.material import WrappedMaterial
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
@@ -51,9 +51,11 @@ class Actions(Base):
         """Rewrap a ciphertext under the newest version."""
         return self.action(key, "rewrap", given(ciphertext=ciphertext, aad=aad))
 
-    def rotate(self, key: Key | str, payload: str | None = None, parcel: Parcel | None = None) -> Answer:
+    def rotate(
+        self, key: Key | str, payload: str | None = None, wrapped: WrappedMaterial | None = None
+    ) -> Answer:
         """Rotate a key, with new material where it was imported."""
-        return self.action(key, "rotate", parcel.members() if parcel else given(payload=payload))
+        return self.action(key, "rotate", wrapped.members() if wrapped else given(payload=payload))
 
     def enable(self, key: Key | str) -> Answer:
         """Enable a key."""

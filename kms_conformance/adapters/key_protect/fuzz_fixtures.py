@@ -162,7 +162,7 @@ class KeyProtectFixtures:
         if wanted & {"adapter", "certificate"}:
             self._adapter()
         if any(name.startswith("parcel") for name in wanted):
-            self._pack_parcels()
+            self._wrap_for_import()
         if "crn" in wanted:
             self._values["crn"] = deque(self.kms.crn() for _ in range(4))
         if "alias" in wanted and "alias" not in self._values:
@@ -195,7 +195,7 @@ class KeyProtectFixtures:
                 return str(uuid.UUID(bytes=self.case.random_bytes(16), version=4))
 
     def _made(self, name: str) -> str:
-        """Return a part of the name of something that a request has made; part 0 goes on to the next thing."""
+        """Return a part of the name of something that a request has made; part 0 starts the name of the next thing."""
         kind, _, part = name.partition(":")
         names = self._names.get(kind)
         if not names:
@@ -292,17 +292,17 @@ class KeyProtectFixtures:
         kms.add_certificate(name, label, kms.client_certificate()).needed()
         self._values["adapter"], self._values["certificate"] = deque([name]), deque([label])
 
-    def _pack_parcels(self) -> None:
+    def _wrap_for_import(self) -> None:
         """Pack key material for an import token, for those requests that come with one."""
         if not (self.target.fresh or self.target.allow.get("import_token")):
             return
         token = self.kms.import_token(expiration=86400, retrievals=1)
         for number in range(4):
-            parcel = self.kms.parcel(token, self.kms.key_material())
+            wrapped = self.kms.wrap_for_import(token, self.kms.key_material())
             for name, text in (
-                ("payload", parcel.payload),
-                ("nonce", parcel.encrypted_nonce),
-                ("iv", parcel.iv),
+                ("payload", wrapped.payload),
+                ("nonce", wrapped.encrypted_nonce),
+                ("iv", wrapped.iv),
             ):
                 self._values[f"parcel-{name}:{number}"] = deque([str(text)])
 

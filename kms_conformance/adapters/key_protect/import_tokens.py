@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
-from kms_conformance.adapters.key_protect.material import IV_BYTES, Parcel, pack
+from kms_conformance.adapters.key_protect.material import IV_BYTES, WrappedMaterial, pack
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
@@ -27,7 +27,7 @@ class ImportTokens(Base):
         self.create_import_token(expiration=expiration, maxAllowedRetrievals=retrievals).needed()
         return self.get_import_token().needed()
 
-    def parcel(self, token: Answer, material: str, iv: bytes | None = None) -> Parcel:
+    def wrap_for_import(self, token: Answer, material: str, iv: bytes | None = None) -> WrappedMaterial:
         """Pack key material for a retrieved import token."""
         key, nonce = token["payload"], token["nonce"]
         try:
@@ -37,7 +37,7 @@ class ImportTokens(Base):
         remember = self.case.context.redactor.remember
         members = packed.members()
         made = {name: remember(members[name], name) for name in ("payload", "encryptedNonce", "iv")}
-        # Whoever sends the sequence again has to pack other material for another token.
+        # A script that sends the sequence again has to encrypt other material for another token.
         made |= {
             "material": remember(material, "payload"),
             "key": remember(key, "payload"),

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, step
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.run.answer import Answer
@@ -44,10 +48,6 @@ class Kmip(Base):
 
     def client_certificate(self) -> str:
         """Return a new self-signed certificate in PEM, valid for a day."""
-        from cryptography import x509  # noqa: PLC0415 - few cases need certificates
-        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - same
-        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - same
-
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.short_name("client"))])
         now = datetime.now(UTC)

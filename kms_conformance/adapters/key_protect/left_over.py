@@ -11,7 +11,7 @@ from datetime import datetime
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
 from kms_conformance.run.adapter import GONE
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 
 _NAMED = {"ring", "kmip_adapter"}
 _LISTED = (("key", "/keys", "name"), ("ring", "/key_rings", "id"), ("kmip_adapter", "/kmip_adapters", "name"))
@@ -42,15 +42,15 @@ class LeftOver(Keys, Network):
     settles = 31.0
     """Seconds after which a key that was disabled can be enabled again, and so be deleted by two."""
 
-    def named_like_ours(self) -> list[Thing]:
+    def named_like_ours(self) -> list[JournalEntry]:
         """Return the keys, rings and adapters whose names have the full shape that only this suite gives.
 
         Raises :class:`UnsureError` where they cannot be listed.
         """
-        found: list[Thing] = []
+        entries: list[JournalEntry] = []
         for kind, path, member in _LISTED:
-            found += [
-                Thing(
+            entries += [
+                JournalEntry(
                     0,
                     name[6:14],
                     self.case.context.target.base_url,
@@ -65,7 +65,7 @@ class LeftOver(Keys, Network):
                 for name, ref, at in self._listed(path, member)
                 if OURS.fullmatch(name)
             ]
-        return found
+        return entries
 
     def _listed(self, path: str, member: str) -> Iterator[tuple[str, str, float]]:
         """Yield name, reference and time of creation (seconds since the epoch) of what a list shows."""
@@ -80,51 +80,51 @@ class LeftOver(Keys, Network):
                 raise UnsureError(f"{path} cannot be listed ({answer.exchange.outcome})")
             for entry in resources:
                 if isinstance(entry, dict):
-                    name, thing = str(entry.get(member)), str(entry.get("id"))
-                    ref = thing if path == "/keys" else f"{path}/{name}"
+                    name, entry_id = str(entry.get(member)), str(entry.get("id"))
+                    ref = entry_id if path == "/keys" else f"{path}/{name}"
                     yield name, ref, _seconds(entry.get("creationDate", entry.get("created_at")))
             if len(resources) < _PAGE:
                 return
 
-    def undo(self, thing: Thing) -> bool:
+    def undo(self, entry: JournalEntry) -> bool:
         """Remove or put back what a row of the journal describes; return whether nothing is left of it.
 
         The ways in are tried one after the other, as the thing may be the policy that locks us out. Raises
         :class:`UnsureError` where a thing of that name may be somebody else's, and where that cannot be seen.
         """
-        if thing.kind == "fault":
-            return self.mended(thing.name, json.loads(thing.detail))
-        return any(way.undo_here(thing) for way in (self, *self.other_ways_in()))
+        if entry.kind == "fault":
+            return self.mended(entry.name, json.loads(entry.detail))
+        return any(way.undo_here(entry) for way in (self, *self.other_ways_in()))
 
-    def undo_here(self, thing: Thing) -> bool:
+    def undo_here(self, entry: JournalEntry) -> bool:
         """Do what :meth:`undo` does, by this way in only."""
-        if thing.kind == "policy":
-            return self.put_back_policy(thing.name, json.loads(thing.detail))
-        if thing.kind != "key":
-            return self._removed(thing)
-        ids = [thing.ref] if thing.ref else self._ids_of(thing.name)
-        if ids and not thing.ref and not self._is_own(thing):
+        if entry.kind == "policy":
+            return self.put_back_policy(entry.name, json.loads(entry.detail))
+        if entry.kind != "key":
+            return self._removed(entry)
+        ids = [entry.ref] if entry.ref else self._ids_of(entry.name)
+        if ids and not entry.ref and not self._is_own(entry):
             raise UnsureError(f"{len(ids)} of this name are there, and whose they are cannot be told")
         for key_id in ids:
             self.case.own_things.setdefault(key_id, 0)
             self._remove_key(key_id)
         return not any(key_id in self.case.own_things for key_id in ids)
 
-    def _removed(self, thing: Thing) -> bool:
+    def _removed(self, entry: JournalEntry) -> bool:
         """Remove a thing that its path names."""
-        if thing.kind in _NAMED and thing.state == "intended" and not self._is_own(thing):
+        if entry.kind in _NAMED and entry.state == "intended" and not self._is_own(entry):
             raise UnsureError(
                 "its creation was never answered, and the name is not one that only this run gives"
             )
-        by_service = thing.kind == "registration" and "service" in self.case.context.target.identities
-        answer = (self.as_identity("service") if by_service else self).request("DELETE", thing.ref)
-        if not answer.ok and thing.kind == "ring":
-            answer = self.request("DELETE", thing.ref, params={"force": "true"})
+        by_service = entry.kind == "registration" and "service" in self.case.context.target.identities
+        answer = (self.as_identity("service") if by_service else self).request("DELETE", entry.ref)
+        if not answer.ok and entry.kind == "ring":
+            answer = self.request("DELETE", entry.ref, params={"force": "true"})
         return answer.ok or answer.status in GONE
 
-    def _is_own(self, thing: Thing) -> bool:
+    def _is_own(self, entry: JournalEntry) -> bool:
         """Tell whether nobody but its run can have given a name; on an instance of our own everything is ours."""
-        return self.case.context.target.fresh or thing.name.startswith(f"kmsct-{thing.run[:8]}-")
+        return self.case.context.target.fresh or entry.name.startswith(f"kmsct-{entry.run[:8]}-")
 
     def _ids_of(self, name: str) -> list[str]:
         """Return the ids of the keys of a name: an answer with the id may have been lost."""

@@ -47,7 +47,7 @@ class Life:
 
     @property
     def present(self) -> int:
-        """The state now: a key expires by itself, and is purged by itself long after its deletion."""
+        """The state now: a key expires on its date, and the service purges it long after its deletion."""
         if self.state == DESTROYED and self.deleted is not None and self.now > self.deleted + KEPT:
             return GONE
         if self.state in {ACTIVE, SUSPENDED} and self.expires is not None and self.now >= self.expires:

@@ -1,4 +1,4 @@
-"""A walk told again: as a script of curl lines that anyone can run, and as a case that joins the suite."""
+"""A walk written down: as a script of curl lines that anyone can run, and as a case for the suite."""
 
 from __future__ import annotations
 

@@ -286,9 +286,9 @@ class LifeWalks:
                 " can be moved"
             )
         walker = Walker(self.case, kind, steps, lambda: Walk(self.kms, kind, tuple(steps)))
-        wrong = walker.run()
-        if wrong is not None:
-            self._report(*wrong)
+        failure = walker.run()
+        if failure is not None:
+            self._report(*failure)
 
     def _report(self, walk: Walk, failure: DisallowedAnswerError) -> None:
         row = self.case.context.contract.requirement(ROW)
@@ -320,9 +320,9 @@ class LifeWalks:
 def _fits(got: Outcome, may: frozenset[Outcome]) -> bool:
     status, code = got
     if status < _BAD:
-        return any(known < _BAD for known, _ in may) and status in {200, 201, 204}
+        return any(allowed < _BAD for allowed, _ in may) and status in {200, 201, 204}
     # A missing code is no deviation: some refusals have none.
-    return any(known == status and wanted in {code, "*"} for known, wanted in may)
+    return any(allowed == status and wanted in {code, "*"} for allowed, wanted in may)
 
 
 def _expected_text(may: frozenset[Outcome]) -> str:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from kms_conformance.redaction.redactor import Secret
 
 IV_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class WrappedMaterial:
     """Key material packed for an import token: the members that an import or a rotation sends."""
 
     payload: Secret
@@ -33,12 +37,12 @@ class Parcel:
         }
 
 
-def pack(material: str, public_key: str, nonce: str, iv: bytes) -> Parcel:
+def pack(material: str, public_key: str, nonce: str, iv: bytes) -> WrappedMaterial:
     """Pack base64 key material for the token whose public key (base64 of PEM or DER) and nonce are given.
 
     Raises :class:`ValueError` when the public key or the nonce cannot be read.
     """
-    return Parcel(
+    return WrappedMaterial(
         payload=Secret(
             base64.b64encode(_oaep(base64.b64decode(material), base64.b64decode(public_key))).decode()
         ),
@@ -49,16 +53,11 @@ def pack(material: str, public_key: str, nonce: str, iv: bytes) -> Parcel:
 
 def seal_nonce(material: str, nonce: str, iv: bytes) -> Secret:
     """Encrypt a token's nonce under the key material: AES-GCM, no AAD, the tag behind the ciphertext."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - most runs start without it
-
     sealed = AESGCM(base64.b64decode(material)).encrypt(iv, base64.b64decode(nonce), None)
     return Secret(base64.b64encode(sealed).decode())
 
 
 def _oaep(material: bytes, public_key: bytes) -> bytes:
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - most runs start without it
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: PLC0415 - most runs start without it
-
     load = (
         serialization.load_pem_public_key
         if public_key.lstrip().startswith(b"-----")

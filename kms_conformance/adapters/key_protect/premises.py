@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kms_conformance.adapters.key_protect.base import ROOT
+from kms_conformance.adapters.key_protect.first_reads import read_resources
 from kms_conformance.contract.contract import Contract
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.premises import Change, Setting, SettingsOf
@@ -32,18 +32,11 @@ _ACTIONS: Mapping[str, str] = {
 
 def read_policies(client: Client, contract: Contract, instance: str) -> dict[str, JSON]:
     """Return the policies that are enabled, by kind; none where they cannot be read."""
-    path = f"{ROOT}/instance/policies"
-    request = Request(
-        "GET",
-        path,
-        headers={"bluemix-instance": instance},
-        operation=contract.operation_of("GET", path),
-        step="read the policies of the instance",
+    resources = read_resources(
+        client, contract, instance, "/instance/policies", step="read the policies of the instance", case=_CASE
     )
-    reply, _ = client.send(request, _CASE)
-    resources = reply.body.get("resources") if reply is not None and isinstance(reply.body, dict) else None
     policies: dict[str, JSON] = {}
-    for resource in resources if isinstance(resources, list) else ():
+    for resource in resources or ():
         kind, data = (
             (resource.get(name) for name in ("policy_type", "policy_data"))
             if isinstance(resource, dict)
@@ -143,7 +136,7 @@ def _resources(request: Request) -> Iterator[Mapping[str, Any]]:
         except (ValueError, RecursionError):
             return
     resources = body.get("resources") if isinstance(body, dict) else None
-    for resource in resources if isinstance(resources, list) else ():
+    for resource in resources or ():
         if isinstance(resource, dict):
             yield resource
 

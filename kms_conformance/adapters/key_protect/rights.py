@@ -6,9 +6,10 @@ Roles by operation: the table of roles in the page's section on access.
 from __future__ import annotations
 
 from kms_conformance.adapters.key_protect.base import ROOT
+from kms_conformance.adapters.key_protect.first_reads import read_resources
 from kms_conformance.contract.contract import Contract
 from kms_conformance.run.identities import CASE, Right
-from kms_conformance.transport.client import Client, Request
+from kms_conformance.transport.client import Client
 
 _HEADERS = (("bluemix-instance", "{instance}"),)
 _READS_POLICIES = ("GET", f"{ROOT}/instance/policies")
@@ -25,20 +26,10 @@ RIGHTS = (
     Right("outsider", "Reader", (_LISTS,), _HEADERS, may=False),
     Right("manager", "KeyPurge", (_PURGES,), _HEADERS, may=False),
 )
-_RINGS = "/key_rings"
 _MOST_RINGS = 50
 
 
 def quotas(client: Client, contract: Contract, instance: str) -> dict[str, tuple[int, int]]:
     """Return how many key rings an instance has, and how many it may have; nothing where they cannot be listed."""
-    path = f"{ROOT}{_RINGS}"
-    request = Request(
-        "GET",
-        path,
-        headers={"bluemix-instance": instance},
-        operation=contract.operation_of("GET", path),
-        step="count the key rings",
-    )
-    reply, _ = client.send(request, CASE)
-    rings = reply.body.get("resources") if reply is not None and isinstance(reply.body, dict) else None
-    return {"key rings": (len(rings), _MOST_RINGS)} if isinstance(rings, list) else {}
+    rings = read_resources(client, contract, instance, "/key_rings", step="count the key rings", case=CASE)
+    return {} if rings is None else {"key rings": (len(rings), _MOST_RINGS)}

@@ -17,6 +17,13 @@ from kms_reference.key_protect.defects.laws_reported import (
     REPORTED_QUANTITY,
     REPORTED_SCHEDULES,
 )
+from kms_reference.key_protect.defects.laws_reported_records import (
+    RECORD_EFFECTS,
+    RECORD_LISTS,
+    RECORD_OWNERSHIP,
+    RECORD_QUANTITY,
+    RECORD_SCHEDULES,
+)
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
@@ -28,12 +35,12 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
-    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS),
-    "relations": (*LIST_DEFECTS, *REPORTED_LISTS),
-    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP),
+    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS),
+    "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS),
+    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP, *RECORD_OWNERSHIP),
     "concurrency": CONCURRENCY_DEFECTS,
-    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY),
-    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES),
+    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY, *RECORD_QUANTITY),
+    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES, *RECORD_SCHEDULES),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 

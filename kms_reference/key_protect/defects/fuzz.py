@@ -7,6 +7,7 @@ sequence, so they are kept apart from the other defects.
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -143,8 +144,6 @@ def _plaintext(draft: Draft) -> None:
 def _material(draft: Draft) -> None:
     key = draft.call.instance.find(draft.call.args.get("id", ""))
     if key is not None:
-        import base64  # noqa: PLC0415 - this defect alone needs it
-
         draft.resource["keyHint"] = base64.b64encode(bytes.fromhex(key.newest.material)).decode()
 
 

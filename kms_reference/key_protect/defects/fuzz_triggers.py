@@ -28,7 +28,7 @@ def body(draft: Draft) -> Any:
 
 
 def values(value: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
-    """Give every value in a document, and how deep it lies."""
+    """Yield every value in a document, and how deep it lies."""
     yield value, depth
     entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for entry in entries:

@@ -98,21 +98,21 @@ def _default(member: str, value: int) -> Change:
     return instead(import_tokens.bounded, act, lambda _, __, name, *___: name == member)
 
 
-def _refused_tags(wrong: Callable[[list[str]], bool]) -> Change:
+def _refused_tags(is_refused: Callable[[list[str]], bool]) -> Change:
     def act(_: Call, tags: list[str]) -> None:
-        if wrong(tags):
+        if is_refused(tags):
             raise bad_field("tags", "other ones")
 
-    return then(key_input.check_new_tags, act, lambda _, tags: wrong(tags))
+    return then(key_input.check_new_tags, act, lambda _, tags: is_refused(tags))
 
 
 def _let_in(sign: str) -> Change:
     return unchecked(key_input.check_new_tags, lambda _, tags: any(sign in tag for tag in tags))
 
 
-def _refused_aliases(wrong: Callable[[str], bool]) -> tuple[Change, ...]:
+def _refused_aliases(is_refused: Callable[[str], bool]) -> tuple[Change, ...]:
     def one(_: Call, alias: str) -> None:
-        if wrong(alias):
+        if is_refused(alias):
             raise bad_field("alias", "another one")
 
     def each(call: Call, given: list[str]) -> None:
@@ -120,8 +120,8 @@ def _refused_aliases(wrong: Callable[[str], bool]) -> tuple[Change, ...]:
             one(call, alias)
 
     return (
-        then(aliases.check_form, one, lambda _, alias: wrong(alias)),
-        then(key_input.check_new_aliases, each, lambda _, given: any(map(wrong, given))),
+        then(aliases.check_form, one, lambda _, alias: is_refused(alias)),
+        then(key_input.check_new_aliases, each, lambda _, given: any(map(is_refused, given))),
     )
 
 

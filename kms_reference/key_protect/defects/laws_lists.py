@@ -111,13 +111,13 @@ def _operators(**others: str) -> Change:
     return instead(search.filter_test, act)
 
 
-def _column(wrong: str, right: str) -> Change:
+def _column(shown: str, right: str) -> Change:
     """Read another date than the one that the term names."""
 
     def act(lawful: RuleLike, call: Call, _: str, operator: str, value: str) -> Any:
         return lawful(call, right, operator, value)
 
-    return instead(search.filter_test, act, lambda _, name, *__: name == wrong)
+    return instead(search.filter_test, act, lambda _, name, *__: name == shown)
 
 
 def _missing_is_late(test: Test, _: Call, name: str, operator: str, __: str) -> Test:
@@ -152,7 +152,7 @@ def _last_of_each(terms: list[Term], _: Call, __: list[Term]) -> list[Term]:
 def _two_of_each(terms: list[Term], _: Call, __: list[Term]) -> list[Term]:
     kept: list[Term] = []
     for term in terms:
-        if sum(known[0] == term[0] for known in kept) < 1 or term[1].startswith("l"):
+        if sum(earlier[0] == term[0] for earlier in kept) < 1 or term[1].startswith("l"):
             kept.append(term)
     return kept
 
@@ -248,8 +248,8 @@ def _escape_ignored(lawful: RuleLike, call: Call, text: str) -> Any:
 
 
 def _id_in_any_ring(keys: list[Key], call: Call, _: Any) -> list[Key]:
-    found = call.instance.keys.get(call.query.get("search", ""))
-    return keys if found is None or found in keys or found.state == State.DESTROYED else [*keys, found]
+    key = call.instance.keys.get(call.query.get("search", ""))
+    return keys if key is None or key in keys or key.state == State.DESTROYED else [*keys, key]
 
 
 # -- lists of other things ---------------------------------------------------------------------------

@@ -178,10 +178,10 @@ def _first_of_alias(lawful: RuleLike, call: Call) -> Key | None:
     first, name = _known(call).setdefault("aliases", {}), call.args["id"]
     if name in call.instance.alias_index and first.get(name) in call.instance.keys:
         return call.instance.keys[first[name]]
-    found: Key | None = lawful(call)
-    if found is not None and name in found.aliases:
-        first[name] = found.id
-    return found
+    key: Key | None = lawful(call)
+    if key is not None and name in key.aliases:
+        first[name] = key.id
+    return key
 
 
 # -- lists and quantities ---------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def _only_by_id(key: Key, call: Call) -> Key:
 
 def _ring_in_any_case(lawful: RuleLike, call: Call) -> Any:
     wanted = (call.ring or DEFAULT_RING).lower()
-    return next((known for known in call.instance.rings if known.lower() == wanted), None) or lawful(call)
+    return next((ring for ring in call.instance.rings if ring.lower() == wanted), None) or lawful(call)
 
 
 def _bounds_of(member: str) -> Test:

@@ -38,8 +38,8 @@ class Keys:
                 self.aliases[str(asked["AliasName"])] = name
                 return 200, None
             case "DeleteAlias":
-                known = self.aliases.pop(str(asked["AliasName"]), None)
-                return (200, None) if known else _refusal("NotFoundException")
+                target = self.aliases.pop(str(asked["AliasName"]), None)
+                return (200, None) if target else _refusal("NotFoundException")
         if key is None:
             return _refusal("NotFoundException")
         if operation == "ScheduleKeyDeletion":
@@ -63,8 +63,8 @@ def _refusal(code: str) -> tuple[int, dict[str, Any]]:
 
 @contextmanager
 def serving() -> Iterator[Keys]:
-    """Give the server's knowledge while it runs."""
-    known = Keys()
+    """Yield the server's knowledge while it runs."""
+    keys = Keys()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -74,8 +74,8 @@ def serving() -> Iterator[Keys]:
             asked = json.loads(content or b"{}")
             operation = self.headers["x-amz-target"].rpartition(".")[2]
             headers = {name.lower(): value for name, value in self.headers.items()}
-            known.seen.append((operation, asked, {**headers, "body": content.decode()}))
-            status, document = known.answer(operation, asked)
+            keys.seen.append((operation, asked, {**headers, "body": content.decode()}))
+            status, document = keys.answer(operation, asked)
             reply = b"" if document is None else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("content-type", "application/x-amz-json-1.1")
@@ -87,11 +87,11 @@ def serving() -> Iterator[Keys]:
             """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    known.url = f"http://127.0.0.1:{server.server_address[1]}"
+    keys.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield known
+        yield keys
     finally:
         server.shutdown()
         server.server_close()

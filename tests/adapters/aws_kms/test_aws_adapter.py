@@ -25,6 +25,7 @@ sys.path.append(str(Path(__file__).parent))
 from fake_kms import Keys, serving
 from runs import run_cases
 
+from kms_conformance.adapters import aws_kms
 from kms_conformance.adapters.aws_kms.adapter import AwsKms
 from kms_conformance.adapters.aws_kms.material import Parameters, wrapped
 from kms_conformance.adapters.aws_kms.signing import MissingAccessKeyError, MissingSignerError, sign
@@ -34,7 +35,7 @@ from kms_conformance.outputs import repro
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.cleanup import put_right
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.journal import Thing
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.options import Options
 from kms_conformance.run.outcomes import Inconclusive
 from kms_conformance.run.session import Session
@@ -61,29 +62,29 @@ def target_of(url: str, **identity: str) -> Target:
 
 
 @pytest.fixture
-def known() -> Iterator[Keys]:
-    """Give a server."""
-    with serving() as keys:
-        yield keys
+def server() -> Iterator[Keys]:
+    """Yield a server."""
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
-def aws(known: Keys, tmp_path: Path) -> Iterator[AwsKms]:
-    """Give the adapter of a case under way."""
-    session = Session(Options(contracts=("aws_kms",), journal=tmp_path / "journal"), target_of(known.url))
+def aws(server: Keys, tmp_path: Path) -> Iterator[AwsKms]:
+    """Yield the adapter of a case under way."""
+    session = Session(Options(contracts=("aws_kms",), journal=tmp_path / "journal"), target_of(server.url))
     context = session.context("aws_kms")
     yield AwsKms(CaseRun(context, CaseInfo("tests.case", "A case", "aws_kms", ("round-trip",)), ""))
     session.close()
 
 
-def test_requests_are_signed(aws: AwsKms, known: Keys) -> None:
+def test_requests_are_signed(aws: AwsKms, server: Keys) -> None:
     """The signature is the vendor's, over the bytes that leave, for the region of the target."""
     aws.call("DescribeKey", KeyId="k\u00e9y").not_judged()
-    _, _, headers = known.seen[0]
+    _, _, headers = server.seen[0]
     names = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
     assert names == ["content-type", "host", "x-amz-date", "x-amz-target"]
     covered = {name: headers[name] for name in names}
-    request = AWSRequest("POST", known.url + "/", headers=covered, data=headers["body"].encode())
+    request = AWSRequest("POST", server.url + "/", headers=covered, data=headers["body"].encode())
     request.context["timestamp"] = headers["x-amz-date"]
     signer = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "kms", "eu-west-1")
     signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
@@ -99,29 +100,29 @@ def test_evidence_holds_no_key(aws: AwsKms) -> None:
     assert "Signature=" not in shown
 
 
-def test_keys_are_cleaned_up(aws: AwsKms, known: Keys) -> None:
+def test_keys_are_cleaned_up(aws: AwsKms, server: Keys) -> None:
     """What a case makes is scheduled for deletion, its aliases are deleted, and the journal is empty."""
     key = aws.key()
     aws.alias_of(key)
     aws.case.finish()
-    assert known.keys[key]["KeyState"] == "PendingDeletion"
-    assert known.aliases == {}
-    assert aws.case.context.journal.own(known.url) == []
+    assert server.keys[key]["KeyState"] == "PendingDeletion"
+    assert server.aliases == {}
+    assert aws.case.context.journal.own(server.url) == []
 
 
-def test_what_a_killed_run_has_left(aws: AwsKms, known: Keys) -> None:
+def test_what_a_killed_run_has_left(aws: AwsKms, server: Keys) -> None:
     """A key is found by its id, or by the description that only one request gives; one that is gone is no trouble."""
-    by_id, by_name = aws.key(), known.create("kmsct-lost")["KeyId"]
-    other = known.create("somebody's")["KeyId"]
+    by_id, by_name = aws.key(), server.create("kmsct-lost")["KeyId"]
+    other = server.create("somebody's")["KeyId"]
     journal = aws.case.context.journal
-    journal.intend(known.url, "", "aws_kms:key", "kmsct-lost")
-    left = [(aws.case.context, thing) for thing in journal.own(known.url)]
+    journal.intend(server.url, "", "aws_kms:key", "kmsct-lost")
+    left = [(aws.case.context, entry) for entry in journal.own(server.url)]
     assert put_right(left) == []
-    assert {known.keys[key]["KeyState"] for key in (by_id, by_name)} == {"PendingDeletion"}
-    assert known.keys[other]["KeyState"] == "Enabled"
-    gone = Thing(1, "r", known.url, "", "key", "n", "no-such-key", "created", 0.0, "")
+    assert {server.keys[key]["KeyState"] for key in (by_id, by_name)} == {"PendingDeletion"}
+    assert server.keys[other]["KeyState"] == "Enabled"
+    gone = JournalEntry(1, "r", server.url, "", "key", "n", "no-such-key", "created", 0.0, "")
     assert aws.undo(gone)
-    assert aws.undo(Thing(1, "r", known.url, "", "alias", "alias/none", "", "created", 0.0, ""))
+    assert aws.undo(JournalEntry(1, "r", server.url, "", "alias", "alias/none", "", "created", 0.0, ""))
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +134,9 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ImportError(name)
         return real(name, *arguments, **options)
 
+    # An earlier test may have loaded the module that needs botocore.
+    monkeypatch.delitem(sys.modules, "kms_conformance.adapters.aws_kms.sigv4", raising=False)
+    monkeypatch.delattr(aws_kms, "sigv4", raising=False)
     monkeypatch.setattr(builtins, "__import__", missing)
     target = target_of("http://127.0.0.1:9")
     request = FinalRequest("POST", "http://127.0.0.1:9/", {}, b"{}")
@@ -176,55 +180,55 @@ def test_material_is_wrapped() -> None:
         wrapped(Parameters("token", "AAAA"), "AAAA")
 
 
-def test_statements_about_what_reports_hide(aws: AwsKms, known: Keys) -> None:
+def test_statements_about_what_reports_hide(aws: AwsKms, server: Keys) -> None:
     """The size of a hidden member, and a policy whatever its form, are judged; each can fail."""
-    known.answer = lambda *_: (200, {"Plaintext": "QUJD", "Policy": '{"a": 1, "b": 2}'})  # type: ignore[method-assign]
+    server.answer = lambda *_: (200, {"Plaintext": "QUJD", "Policy": '{"a": 1, "b": 2}'})  # type: ignore[method-assign]
     answer = aws.call("Decrypt")
     aws.has_size(answer, 3)
     aws.same_policy(answer, '{"b":2,"a":1}')
     assert aws.case.findings == []
-    for wrong in (
+    for statement in (
         lambda: aws.has_size(answer, 4),
         lambda: aws.same_policy(answer, '{"b":2}'),
         lambda: aws.same_policy(answer, "no JSON"),
     ):
         with pytest.raises(BaseException, match="round-trip"):
-            wrong()
+            statement()
 
 
-def test_lists(aws: AwsKms, known: Keys) -> None:
+def test_lists(aws: AwsKms, server: Keys) -> None:
     """What was made stands in the pages of a list once; what is left out or repeated fails."""
     one, two = aws.key(), aws.key()
     aws.lists_each_once("ListKeys", "Keys", "KeyId", [two, one])
     with pytest.raises(BaseException, match="round-trip"):
         aws.lists_each_once("ListKeys", "Keys", "KeyId", [one, "left-out"])
     entry = {"KeyId": one, "KeyArn": "arn:x"}
-    known.answer = lambda *_: (200, {"Keys": [entry, entry], "Truncated": False})  # type: ignore[method-assign]
+    server.answer = lambda *_: (200, {"Keys": [entry, entry], "Truncated": False})  # type: ignore[method-assign]
     with pytest.raises(BaseException, match="round-trip"):
         aws.lists_each_once("ListKeys", "Keys", "KeyId", [one])
 
 
-def test_reproduction_of_signed_requests(known: Keys, tmp_path: Path) -> None:
+def test_reproduction_of_signed_requests(server: Keys, tmp_path: Path) -> None:
     """A script sends signed requests again, unsigned or with the header that its reader makes."""
     run = run_cases(
-        target_of(known.url), "-k", "repeats and Disabled", "--pyargs", place=CASES, contracts=("aws_kms",)
+        target_of(server.url), "-k", "repeats and Disabled", "--pyargs", place=CASES, contracts=("aws_kms",)
     )
     ((name, text),) = repro.render(run).items()
     assert name == "aws_kms.keys.repeats[DisableKey-Disabled].py"
     script = tmp_path / "script.py"
     script.write_text(text, encoding="utf-8")
     for given in ({}, {"KMS_AUTHORIZATION": "by its reader"}):
-        known.seen.clear()
+        server.seen.clear()
         environ = {name: value for name, value in os.environ.items() if not name.startswith("KMS_")}
         ended = subprocess.run(
             [sys.executable, str(script)],
-            env={**environ, "KMS_BASE_URL": known.url, **given},
+            env={**environ, "KMS_BASE_URL": server.url, **given},
             capture_output=True,
             text=True,
             check=False,
         )
         assert ended.returncode == 1, ended.stdout + ended.stderr
-        assert len(known.seen) > 3
-        sent = {headers.get("authorization") for _, _, headers in known.seen}
+        assert len(server.seen) > 3
+        sent = {headers.get("authorization") for _, _, headers in server.seen}
         assert sent == {given.get("KMS_AUTHORIZATION")}
-        assert "x-amz-date" not in known.seen[0][2]
+        assert "x-amz-date" not in server.seen[0][2]

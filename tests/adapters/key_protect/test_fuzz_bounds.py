@@ -84,7 +84,7 @@ def test_corpus_keeps_most_of_itself() -> None:
 
 @pytest.fixture
 def fixtures(reference: Server) -> Iterator[KeyProtectFixtures]:
-    """Give what the fuzzer of one shared instance draws from, with nothing allowed."""
+    """Yield what the fuzzer of one shared instance draws from, with nothing allowed."""
     session, context = bench_of(served_target(reference, instance=str(uuid4())))
     yield KeyProtectFixtures(case_of(context, instance=context.target.instance))
     session.close()

@@ -145,14 +145,14 @@ def test_a_restored_key_is_what_it_was(story: Any) -> None:
         "deleteKey", ROOT, query={"force": "true"}, caller=APPROVER
     )
     after = deleted.later(40).done("restoreKey", ROOT).state.key(ROOT)
-    known = before.state.key(ROOT)
+    deleted_key = before.state.key(ROOT)
     assert (after.state, after.name, after.aliases, after.versions) == (
         1,
-        known.name,
-        known.aliases,
-        known.versions,
+        deleted_key.name,
+        deleted_key.aliases,
+        deleted_key.versions,
     )
-    assert (after.registrations, after.authorised) == (known.registrations, ())
+    assert (after.registrations, after.authorised) == (deleted_key.registrations, ())
 
 
 def test_two_users_delete(story: Any) -> None:

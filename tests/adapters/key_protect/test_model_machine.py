@@ -38,7 +38,7 @@ def created(story: Any) -> Instance:
              "imported": False, "deleted": False}  # fmt: skip
     answer = Answer(201, body={"metadata": {"collectionTotal": 1}, "resources": [shown]})
     seen = observe(story.state, Operation("createKey", body=sent), story.now, answer)
-    assert seen.wrong == ()
+    assert seen.mismatches == ()
     return seen.state
 
 
@@ -79,8 +79,8 @@ def test_a_refusal_changes_nothing(story: Any) -> None:
     state = created(story)
     enable = Operation("enableKey", path=PATH)
     assert observe(state, enable, story.now, Answer(409, "KEY_ACTION_INVALID_STATE_ERR")).state == state
-    assert observe(state, enable, story.now, Answer(409, "REQ_TOO_EARLY_ERR")).wrong
-    assert observe(state, enable, story.now, Answer(204)).wrong
+    assert observe(state, enable, story.now, Answer(409, "REQ_TOO_EARLY_ERR")).mismatches
+    assert observe(state, enable, story.now, Answer(204)).mismatches
 
 
 def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
@@ -89,14 +89,14 @@ def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
     wrap = Operation("wrapKey", path=PATH, body={"plaintext": "AAAA"})
     old = Answer(200, body={"ciphertext": "x", "keyVersion": {"id": KEY}})
     new = Answer(200, body={"ciphertext": "x", "keyVersion": {"id": SECOND}})
-    assert observe(rotated, wrap, story.now, old).wrong
+    assert observe(rotated, wrap, story.now, old).mismatches
     seen = observe(rotated, wrap, story.now, new)
-    assert seen.wrong == ()
+    assert seen.mismatches == ()
     assert [version.id for version in seen.state.key(KEY).versions] == [KEY, SECOND]
 
 
 @pytest.mark.parametrize(
-    ("known", "body", "good"),
+    ("ciphertext", "body", "good"),
     [
         (Ciphertext(KEY, KEY, "AAAA"), {"plaintext": "AAAA", "keyVersion": {"id": KEY}}, True),
         (Ciphertext(KEY, KEY, "AAAA"), {"plaintext": "BBBB", "keyVersion": {"id": KEY}}, False),
@@ -106,11 +106,11 @@ def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
     ],
 )
 def test_what_a_ciphertext_opens_to(
-    story: Any, known: Ciphertext, body: dict[str, Any], *, good: bool
+    story: Any, ciphertext: Ciphertext, body: dict[str, Any], *, good: bool
 ) -> None:
     """A ciphertext opens to its plaintext under its key and its data, and else not at all."""
-    unwrap = Operation("unwrapKey", path=PATH, body={"ciphertext": "x"}, ciphertext=known)
-    assert (observe(created(story), unwrap, story.now, Answer(200, body=body)).wrong == ()) is good
+    unwrap = Operation("unwrapKey", path=PATH, body={"ciphertext": "x"}, ciphertext=ciphertext)
+    assert (observe(created(story), unwrap, story.now, Answer(200, body=body)).mismatches == ()) is good
 
 
 def fits(state: Instance, history: list[tuple[Operation, Answer]], now: float) -> bool:
@@ -119,7 +119,7 @@ def fits(state: Instance, history: list[tuple[Operation, Answer]], now: float) -
         current = state
         for operation, answer in order:
             seen = observe(current, operation, now, answer)
-            if seen.wrong:
+            if seen.mismatches:
                 break
             current = seen.state
         else:
@@ -148,8 +148,8 @@ def test_concurrent_requests_fit_an_order(story: Any) -> None:
             200, body={"metadata": {"collectionTotal": 1}, "resources": [{**shown, "state": number}]}
         )
 
-    assert observe(both, look, story.now, seen(2)).wrong == ()
-    assert observe(both, look, story.now, seen(1)).wrong != ()
+    assert observe(both, look, story.now, seen(2)).mismatches == ()
+    assert observe(both, look, story.now, seen(1)).mismatches != ()
 
 
 def test_a_walk_is_repeated_by_its_seed(story: Any) -> None:

@@ -225,15 +225,15 @@ def test_objects_of_kmip_clients(story: Any) -> None:
 def listed(story: Any, answer: dict[str, Any], **query: str) -> list[str]:
     """Return what is wrong with a list of keys."""
     operation = Operation("getKeys", query=query)
-    return list(observe(story.state, operation, story.now, Answer(200, body=answer)).wrong)
+    return list(observe(story.state, operation, story.now, Answer(200, body=answer)).mismatches)
 
 
 def entry(story: Any, key: str, **members: Any) -> dict[str, Any]:
     """Return a list entry of a key."""
-    known = story.state.key(key)
+    key_state = story.state.key(key)
     return {
-        "type": f"{KIND}key+json", "id": key, "name": known.name, "state": known.state, "extractable": known.standard,
-        "imported": known.imported, "deleted": known.state == 5, "creationDate": "2027-01-15T08:00:00Z",
+        "type": f"{KIND}key+json", "id": key, "name": key_state.name, "state": key_state.state, "extractable": key_state.standard,
+        "imported": key_state.imported, "deleted": key_state.state == 5, "creationDate": "2027-01-15T08:00:00Z",
         "keyVersion": {"id": key}, "crn": f"crn:key:{key}", **members,
     }  # fmt: skip
 
@@ -261,9 +261,9 @@ def test_head_counts_what_the_list_holds(story: Any) -> None:
     two = story.key().key(extractable=True)
     operation = Operation("getKeyCollectionMetadata", query={"extractable": "true"})
     right = Answer(200, headers={"key-total": "1"})
-    wrong = Answer(200, headers={"key-total": "2"})
-    assert observe(two.state, operation, two.now, right).wrong == ()
-    assert observe(two.state, operation, two.now, wrong).wrong != ()
+    total_of_two = Answer(200, headers={"key-total": "2"})
+    assert observe(two.state, operation, two.now, right).mismatches == ()
+    assert observe(two.state, operation, two.now, total_of_two).mismatches != ()
 
 
 @pytest.mark.parametrize(

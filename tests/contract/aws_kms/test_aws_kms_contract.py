@@ -52,8 +52,8 @@ def test_operations_are_the_models() -> None:
 
 def test_codes_are_the_models() -> None:
     """Each code is an error of some operation, or one that every service has."""
-    known = set().union(*(errors_of(name) for name in MODEL.operation_names)) | COMMON
-    assert set(AWS.codes) <= known
+    model_codes = set().union(*(errors_of(name) for name in MODEL.operation_names)) | COMMON
+    assert set(AWS.codes) <= model_codes
     assert {row.code for row in AWS.requirements.values() if row.code} <= set(AWS.codes)
 
 
@@ -62,12 +62,12 @@ def test_schemas_follow_the_model(operation: str) -> None:
     """What a success must have is a member of the operation's output; secrets that it may show are too."""
     output = MODEL.operation_model(operation).output_shape
     members = set(output.members) if output else set()
-    known = AWS.operations[operation]
-    for name in known.schemas.values():
+    contract_operation = AWS.operations[operation]
+    for name in contract_operation.schemas.values():
         schema = yaml.safe_load((ROOT / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8"))
         assert set(schema["required"]) <= members
         assert {member for member, rule in schema["properties"].items() if rule is not False} <= members
-    assert set(known.secret_paths) <= members
+    assert set(contract_operation.secret_paths) <= members
 
 
 def test_source_is_the_one_that_was_read() -> None:
@@ -118,8 +118,8 @@ def test_every_row_has_a_case() -> None:
 
 def test_rows_have_known_sections() -> None:
     """A row's section is an anchor of the table, a topic or wire; errata point there or to another document."""
-    known = {section["anchor"] for section in AWS.about["sections"]} | {"wire"}
-    known |= {f"api-{topic}" for topic in AWS.about["topics"]}
-    assert {row.section for row in AWS.requirements.values()} == known
+    anchors = {section["anchor"] for section in AWS.about["sections"]} | {"wire"}
+    anchors |= {f"api-{topic}" for topic in AWS.about["topics"]}
+    assert {row.section for row in AWS.requirements.values()} == anchors
     errata = yaml.safe_load((ROOT / "contracts" / "aws_kms" / "errata.yaml").read_text(encoding="utf-8"))
-    assert {row["where"] for row in errata["errata"]} <= known | {"other"}
+    assert {row["where"] for row in errata["errata"]} <= anchors | {"other"}

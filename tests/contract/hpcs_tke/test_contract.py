@@ -55,11 +55,11 @@ def test_numbered_rows_are_complete() -> None:
 def test_rows_name_known_things() -> None:
     """Sections, topics and codes of rows exist, each section and topic has a row, and sources are named."""
     about = read("contract.yaml")
-    known = {section["anchor"] for section in about["sections"]} | {
+    anchors = {section["anchor"] for section in about["sections"]} | {
         f"api-{topic}" for topic in about["topics"]
     }
-    known.add("wire")
-    assert {row["section"] for row in rows().values()} == known
+    anchors.add("wire")
+    assert {row["section"] for row in rows().values()} == anchors
     for row in rows().values():
         named = [row.get("code"), *(other.get("code") for other in row.get("accepts", []))]
         assert {code for code in named if code} <= catalogue().keys(), row["id"]
@@ -90,8 +90,10 @@ def test_explanations_are_there() -> None:
 def test_defects_break_known_promises() -> None:
     """What a defect breaks is a row, or the short anchor of a section."""
     sections = read("contract.yaml")["sections"]
-    known = rows().keys() | {section["anchor"].removeprefix("error-messages-") for section in sections}
-    assert {section for defect in SYSTEM_DEFECTS["hpcs_tke"].values() for section in defect.sections} <= known
+    promises = rows().keys() | {section["anchor"].removeprefix("error-messages-") for section in sections}
+    assert {
+        section for defect in SYSTEM_DEFECTS["hpcs_tke"].values() for section in defect.sections
+    } <= promises
 
 
 def test_twelve_errata() -> None:

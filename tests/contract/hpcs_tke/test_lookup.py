@@ -25,14 +25,14 @@ def test_pairs(code: str) -> None:
         f"{number}, {reason}",
     ]
     for spelled in spellings if reason else [number, f"return code {number}"]:
-        assert [known.code for known in recognised(TKE, spelled)] == [code]
+        assert [match.code for match in recognised(TKE, spelled)] == [code]
 
 
 @pytest.mark.parametrize("code", ["209/71", "NO_SERVICE_INSTANCES", "UNAUTHORIZED"])
 def test_messages(code: str) -> None:
     """Each text of the page is recognised, wrapped or not."""
     for text in TKE.codes[code].messages:
-        assert [known.code for known in recognised(TKE, text.replace(" ", "\n  "))] == [code]
+        assert [match.code for match in recognised(TKE, text.replace(" ", "\n  "))] == [code]
 
 
 PRINTED = """FAILED
@@ -61,7 +61,7 @@ attribute control bit is reset."""
 )
 def test_what_tools_print(code: str, text: str) -> None:
     """A refusal is recognised among what a tool printed with it; an unknown reason leaves the return code."""
-    assert [known.code for known in recognised(TKE, text)] == [code]
+    assert [match.code for match in recognised(TKE, text)] == [code]
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,11 @@ def test_numbered_rows_are_complete() -> None:
 def test_rows_name_known_things() -> None:
     """Sections, topics and codes of rows exist, each section and topic has a row, and sources are named."""
     about = read("contract.yaml")
-    known = {section["anchor"] for section in about["sections"]} | {
+    anchors = {section["anchor"] for section in about["sections"]} | {
         f"api-{topic}" for topic in about["topics"]
     }
-    known.add("wire")
-    assert {row["section"] for row in rows().values()} == known
+    anchors.add("wire")
+    assert {row["section"] for row in rows().values()} == anchors
     for row in rows().values():
         named = [row.get("code"), *(other.get("code") for other in row.get("accepts", []))]
         assert {code for code in named if code} <= catalogue().keys(), row["id"]
@@ -118,12 +118,12 @@ def test_spellings(number: int) -> None:
 
 def test_placeholders_are_read() -> None:
     """Patterns hand out what stands in the place of a placeholder."""
-    found = re.fullmatch(
+    match = re.fullmatch(
         catalogue()["WORKER_INSTANCE_NOT_FOUND"]["patterns"][0],
         "The worker node instance 'w1' can't be found. Review 'classic' infrastructure user permissions.",
     )
-    assert found is not None
-    assert found.groupdict() == {"id": "w1", "provider": "classic"}
+    assert match is not None
+    assert match.groupdict() == {"id": "w1", "provider": "classic"}
 
 
 @pytest.mark.parametrize("message", list(Message), ids=lambda message: message.name)

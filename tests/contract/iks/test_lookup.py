@@ -34,7 +34,7 @@ def test_messages(code: str, text: str) -> None:
         f"FAILED\n{filled}",
         filled.lower(),
     ):
-        assert [known.code for known in recognised(IKS, spelled)] == [code]
+        assert [match.code for match in recognised(IKS, spelled)] == [code]
 
 
 def test_ten_messages() -> None:

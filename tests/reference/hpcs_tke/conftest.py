@@ -119,9 +119,9 @@ class Unit:
 
     def block(self, command: int, data: bytes = b"", *, ahead: int = 1, **changes: bytes) -> bytes:
         """Encode a block for this unit as it now is; ``ahead`` is how far the counter moves."""
-        known = self.query()
-        counter = (int.from_bytes(known.counter, "big") + ahead).to_bytes(16, "big")
-        fields = {"domain": known.domain, "module": known.module, "counter": counter, **changes}
+        last_answer = self.query()
+        counter = (int.from_bytes(last_answer.counter, "big") + ahead).to_bytes(16, "big")
+        fields = {"domain": last_answer.domain, "module": last_answer.module, "counter": counter, **changes}
         return wire.admin_block(command, fields["domain"], fields["module"], fields["counter"], data)
 
     def command(self, command: int, data: bytes = b"", by: tuple[Administrator, ...] = ()) -> wire.Answer:

@@ -102,11 +102,11 @@ class Iks:
         """List what the effective credential lacks: names by group and necessity."""
         listed = self.call("GET", "/infra-permissions").json()
         return {
-            f"{group} {need}": found["missingPermissions"]
+            f"{group} {need}": held["missingPermissions"]
             for group, needs in listed.items()
             if isinstance(needs, dict)
-            for need, found in needs.items()
-            if found["insufficient"]
+            for need, held in needs.items()
+            if held["insufficient"]
         }
 
     def stored(self) -> bool:

@@ -121,8 +121,8 @@ def test_deletion_restoring_and_purging(kms: Kms, expect: Expect) -> None:
     assert shown["restoreAllowed"] is True
     assert "resources" not in kms.get(f"/keys?filter=state%3D1&search={key}").json()
     kms.advance(30)
-    wrong = frame(KEY, {"payload": base64.b64encode(os.urandom(32)).decode()})
-    expect(kms.post(f"/keys/{key}/restore", wrong), 400, "INVALID_FIELD_ERR")
+    other_material = frame(KEY, {"payload": base64.b64encode(os.urandom(32)).decode()})
+    expect(kms.post(f"/keys/{key}/restore", other_material), 400, "INVALID_FIELD_ERR")
     expect(kms.post(f"/keys/{key}/restore"), 400, "NO_BODY_ERR")
     assert kms.post(f"/keys/{key}/restore", body).json()["resources"][0]["state"] == 1
     expect(kms.post(f"/keys/{key}/restore", body), 409, "KEY_ACTION_INVALID_STATE_ERR")
@@ -166,9 +166,9 @@ def test_lists(kms: Kms, expect: Expect) -> None:
     assert len(kms.get("/keys?state=1,5").json()["resources"]) == 6
     assert kms.call("HEAD", "/keys").headers["key-total"] == "5"
     assert kms.call("HEAD", "/keys?extractable=true").headers["key-total"] == "1"
-    found = kms.get("/keys?search=alpha").json()
-    assert [key["id"] for key in found["resources"]] == [standard]
-    assert found["metadata"]["searchQuery"] == {"query": "alpha", "scopes": ["name", "alias"]}
+    matches = kms.get("/keys?search=alpha").json()
+    assert [key["id"] for key in matches["resources"]] == [standard]
+    assert matches["metadata"]["searchQuery"] == {"query": "alpha", "scopes": ["name", "alias"]}
     assert len(kms.get("/keys?search=not:name:list").json()["resources"]) == 1
     ordered = kms.get("/keys?sort=-creationDate,id").json()["resources"]
     assert {key["id"] for key in ordered} == {*made[1:], standard}

@@ -87,8 +87,8 @@ def made(result: Any) -> str:
 def same(back: Any, sent: Any, model: str) -> bool:
     """Whether nothing was lost on the way through the model."""
     if isinstance(sent, dict):
-        known = {name: value for name, value in sent.items() if name not in UNKNOWN_TO_CLIENT.get(model, ())}
-        return known.keys() == back.keys() and all(same(back[n], v, model) for n, v in known.items())
+        shown = {name: value for name, value in sent.items() if name not in UNKNOWN_TO_CLIENT.get(model, ())}
+        return shown.keys() == back.keys() and all(same(back[n], v, model) for n, v in shown.items())
     if isinstance(sent, list):
         return len(back) == len(sent) and all(same(b, s, model) for b, s in zip(back, sent, strict=True))
     return bool(back == sent)

@@ -17,7 +17,7 @@ def test_an_empty_state_is_none(kms: Kms) -> None:
     """The generated client sends `state=` with every list, with a filter by state too."""
     key = kms.create()
     asked = {"state": "", "filter": "state=1 extractable=false"}
-    assert [found["id"] for found in kms.get("/keys", params=asked).json()["resources"]] == [key]
+    assert [entry["id"] for entry in kms.get("/keys", params=asked).json()["resources"]] == [key]
     assert kms.call("HEAD", "/keys", params=asked).headers["key-total"] == "1"
 
 
@@ -26,8 +26,8 @@ def test_filters_take_words_in_any_case(kms: Kms) -> None:
     key = kms.create()
     kms.create_standard()
     for text in ("lastRotateDate=NONE extractable=False", "extractable=FALSE"):
-        found = kms.get("/keys", params={"filter": text})
-        assert [one["id"] for one in found.json()["resources"]] == [key]
+        reply = kms.get("/keys", params={"filter": text})
+        assert [one["id"] for one in reply.json()["resources"]] == [key]
 
 
 def test_null_as_additional_data(kms: Kms, expect: Expect) -> None:
@@ -43,12 +43,12 @@ def test_a_list_given_piece_by_piece(kms: Kms) -> None:
     """`redstone` lists KMIP objects with `state=1&state=2&state=3&state=4`."""
     active, deleted = kms.create(), kms.create()
     kms.delete(f"/keys/{deleted}")
-    found = kms.get("/keys", params=[("state", "1"), ("state", "5")]).json()["resources"]
-    assert {key["id"] for key in found} == {active, deleted}
+    resources = kms.get("/keys", params=[("state", "1"), ("state", "5")]).json()["resources"]
+    assert {key["id"] for key in resources} == {active, deleted}
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "is_found"),
     [
         ("*", True),
         ("crn:v1:*:bucket:b", True),
@@ -60,12 +60,12 @@ def test_a_list_given_piece_by_piece(kms: Kms) -> None:
         ("*a" * 200 + "*", False),
     ],
 )
-def test_wildcards_in_a_resource_query(kms: Kms, query: str, found: bool) -> None:
+def test_wildcards_in_a_resource_query(kms: Kms, query: str, is_found: bool) -> None:
     """Any number of wildcards is answered at once; a pattern of many once held up the server for minutes."""
     key = kms.create()
     kms.register(key)
     listed = kms.get(f"/keys/{key}/registrations", params={"urlEncodedResourceCRNQuery": query})
-    assert listed.json()["metadata"]["collectionTotal"] == found
+    assert listed.json()["metadata"]["collectionTotal"] == is_found
 
 
 def test_many_wildcards_do_not_hold_up_the_server(kms: Kms) -> None:
@@ -94,8 +94,8 @@ def test_a_search_that_names_one_key(kms: Kms, monkeypatch: pytest.MonkeyPatch, 
     named = kms.create(aliases=["wanted"])
     other = kms.create(name="the-wanted", aliases=["wanted-too"])
     for order in ("id", "-id"):
-        found = kms.get(f"/keys?search=wanted&sort={order}").json()["resources"]
-        assert [key["id"] for key in found] == [named, other]
+        resources = kms.get(f"/keys?search=wanted&sort={order}").json()["resources"]
+        assert [key["id"] for key in resources] == [named, other]
     assert kms.get(f"/keys?search={other}").json()["resources"][0]["id"] == other
     assert kms.get("/keys?search=name:wanted").json()["metadata"]["collectionTotal"] == 1
     monkeypatch.setattr("kms_reference.key_protect.search.MAX_PAGE", 1)

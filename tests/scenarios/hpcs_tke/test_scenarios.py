@@ -14,7 +14,7 @@ from null_servers import NULLS, serving
 from report_texts import texts_of, tokens_in
 from runs import GREEN, run_cases
 
-from kms_conformance.adapters.hpcs_tke.adapter import TrustedKeyEntry
+from kms_conformance.adapters.hpcs_tke.adapter import OURS, TrustedKeyEntry
 from kms_conformance.adapters.hpcs_tke.malformed import FIELDS, HEADERS, STRINGS
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
@@ -153,7 +153,7 @@ def test_killed_run_is_recovered(reference: Server, instance: str, tmp_path: Pat
     assert tke.kms_create_root_key().status == 400
     session.close()
     again, later = opened(target, tmp_path / "journal.sqlite")
-    assert [thing.kind for thing in later.left_behind()] == ["hpcs_tke:unit"]
+    assert [entry.kind for entry in later.left_behind()] == ["hpcs_tke:unit"]
     assert later.recover() == []
     assert later.left_behind() == []
     assert again.any_unit().look()["administrators"] == []
@@ -171,11 +171,30 @@ def test_lost_answers_are_looked_for(reference: Server, instance: str, tmp_path:
     with sqlite3.connect(tmp_path / "journal.sqlite") as file:
         file.execute("UPDATE things SET state = 'intended', ref = '' WHERE kind = 'hpcs_tke:key'")
     file.close()
-    assert {thing.state for thing in journal.left_over() if thing.kind == "hpcs_tke:key"} == {"intended"}
+    assert {entry.state for entry in journal.left_over() if entry.kind == "hpcs_tke:key"} == {"intended"}
     session.close()
     again, later = opened(target, tmp_path / "journal.sqlite")
     assert later.recover() == []
     assert again.kms_wrap(path, "cGxhaW4=").status in {400, 404, 410}
+    later.close()
+
+
+def test_keys_are_found_by_name(reference: Server, instance: str, tmp_path: Path) -> None:
+    """Where the journal is lost, a root key in the KMS is found by the full shape of its name; one only alike is not."""
+    target = shared(reference, instance, allow={"zeroize": True})
+    tke, session = opened(target, tmp_path / "journal.sqlite")
+    tke.operational(tke.unit()).load_key(tke.administrators(1))
+    path = tke.kms_create_root_key().needed(201)["resources.0.id"]
+    session.close()
+    _, later = opened(target, tmp_path / "another.sqlite")
+    found = later.named_like_ours()
+    assert [(entry.kind, entry.ref, entry.run) for entry in found] == [
+        ("hpcs_tke:key", f"/api/v2/keys/{path}", session.options.run)
+    ]
+    assert OURS.fullmatch(found[0].name)
+    assert not OURS.fullmatch(f"{found[0].name}-copy")
+    assert later.put_right(found) == []
+    assert later.named_like_ours() == []
     later.close()
 
 

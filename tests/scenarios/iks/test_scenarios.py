@@ -185,7 +185,7 @@ def test_killed_run_is_recovered(reference: Server, account: str, tmp_path: Path
     iks.cluster()
     session.close()
     again, later = opened(target, tmp_path / "journal.sqlite")
-    assert sorted(thing.kind for thing in later.left_behind()) == [
+    assert sorted(entry.kind for entry in later.left_behind()) == [
         "iks:cluster",
         "iks:credentials",
         "iks:credentials",

@@ -68,8 +68,8 @@ def leftovers(instance: Any) -> list[str]:
     return [key["name"] for key in keys] + rings + [adapter["name"] for adapter in adapters]
 
 
-@pytest.mark.parametrize("wrong", [None, RuntimeError, Inconclusive, KeyboardInterrupt])
-def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseException] | None) -> None:
+@pytest.mark.parametrize("error", [None, RuntimeError, Inconclusive, KeyboardInterrupt])
+def test_case_leaves_nothing(instance: Any, session: Session, error: type[BaseException] | None) -> None:
     """Keys, rings, aliases, registrations, adapters and policies are as before, however a case ends."""
     setup = instance.session()
     before = {"enabled": True, "attributes": {"interval_month": 4}}
@@ -81,10 +81,10 @@ def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseEx
     def body(kms: Any) -> None:
         everything(kms)
         kms.set_instance_policy("rotation", interval_month=9).needed(204)
-        if wrong is not None:
-            raise wrong("on purpose")
+        if error is not None:
+            raise error("on purpose")
 
-    if wrong is KeyboardInterrupt:
+    if error is KeyboardInterrupt:
         with pytest.raises(KeyboardInterrupt):
             instance.run(session, body)
     else:
@@ -92,7 +92,7 @@ def test_case_leaves_nothing(instance: Any, session: Session, wrong: type[BaseEx
     assert leftovers(instance) == []
     assert policies(instance) == {"rotation": before}
     context = session.context("key_protect")
-    assert [thing.name for thing in context.journal.left_over() if thing.run == context.run] == []
+    assert [entry.name for entry in context.journal.left_over() if entry.run == context.run] == []
 
 
 def test_killed_case_is_cleaned_up_by_the_next_run(instance: Any) -> None:
@@ -168,10 +168,10 @@ def test_policy_is_written_down_before_it_is_changed(instance: Any, session: Ses
     kms.fault("drop-connection")
     with pytest.raises(Inconclusive):
         kms.set_instance_policy("metrics")
-    thing, fault = session.context("key_protect").journal.left_over()
+    entry, fault = session.context("key_protect").journal.left_over()
     assert (fault.kind, fault.name) == ("fault", "drop-connection")
-    assert (thing.kind, thing.name, thing.detail) == ("policy", "metrics", '{"enabled": false}')
-    assert kms.undo(thing)
+    assert (entry.kind, entry.name, entry.detail) == ("policy", "metrics", '{"enabled": false}')
+    assert kms.undo(entry)
 
 
 def refusing(session: Session, *refused: tuple[str, str, int]) -> None:
@@ -263,8 +263,8 @@ def test_somebody_elses_key_of_the_same_name(instance: Any) -> None:
     setup = instance.session()
     foreign = instance.system(setup).create_key(name="production").needed()["resources.0.id"]
     context = setup.context("key_protect")
-    for thing in context.journal.left_over():
-        context.journal.gone(thing.id)
+    for entry in context.journal.left_over():
+        context.journal.gone(entry.id)
     context.journal.intend(context.target.base_url, instance.target.instance, "key", "production")
     ring = "/key_rings/team"
     context.journal.intend(context.target.base_url, instance.target.instance, "ring", "team", ref=ring)

@@ -20,14 +20,14 @@ IDENTITIES = {"approver", "service", "reader", "outsider", "purger", "expired"}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef]:
-    """Give the cases of a file."""
+    """Yield the cases of a file."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             yield node
 
 
 def named(tree: ast.AST, marker: str) -> Iterator[str]:
-    """Give the words that a marker names, wherever it is used."""
+    """Yield the words that a marker names, wherever it is used."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == marker:
             given = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "identity")]

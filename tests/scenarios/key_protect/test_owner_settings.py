@@ -43,7 +43,7 @@ def instance() -> str:
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[Server]:
-    """Give a reference that forgets to refuse the second rotation within an hour."""
+    """Yield a reference that forgets to refuse the second rotation within an hour."""
     with Server(defects=["rotation-unlimited"]) as server:
         yield server
 
@@ -70,8 +70,8 @@ def test_no_false_failure(
     for kind, attributes in OWNERS[name].items():
         put_policy(reference, instance, kind, **attributes)
     document = judged(command, reference, tmp_path, instance)
-    wrong = [case["id"] for case in document["cases"] if case["verdict"] in {"failed", "warned", "error"}]
-    assert wrong == []
+    deviating = [case["id"] for case in document["cases"] if case["verdict"] in {"failed", "warned", "error"}]
+    assert deviating == []
     assert document["counts"]["passed"] > 50
     stopped = {case["message"] for case in document["cases"] if case["verdict"] == "inconclusive"}
     assert stopped

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.laws.asking import Asking
+from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.evidence.members import pick
-from kms_conformance.laws.concurrency import Thing, clock
+from kms_conformance.laws.concurrency import ConcurrentSubject, clock
 
 _SETTLED = 31
 _PURGEABLE = 4 * 3600 + 60
@@ -26,7 +26,7 @@ class Maker:
     why: str = ""
 
 
-def things(kms: Asking, what: str, number: int) -> Iterator[Thing]:
+def things(kms: KeyProtectOperations, what: str, number: int) -> Iterator[ConcurrentSubject]:
     """Make things of a kind; those that are waited for are made first and waited for once."""
     maker = MAKERS[what]
     kms.demand_no_inherited_policies()
@@ -42,16 +42,16 @@ def things(kms: Asking, what: str, number: int) -> Iterator[Thing]:
     yield from things
 
 
-def _made(kms: Asking, maker: Maker, ahead: float, unsure: float) -> Thing:
+def _made(kms: KeyProtectOperations, maker: Maker, ahead: float, unsure: float) -> ConcurrentSubject:
     before = len(kms.case.exchanges)
     marks = maker.make(kms)
     for name in ("key", "other"):
         if name in marks:
             kms.case.clean_up.append(partial(_remove_survivor, kms, str(marks[name])))
-    return Thing(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]], unsure)
+    return ConcurrentSubject(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]], unsure)
 
 
-def _remove_survivor(kms: Asking, key: str) -> None:
+def _remove_survivor(kms: KeyProtectOperations, key: str) -> None:
     """Delete a key whose deletion was answered with a success, and which was seen alive all the same."""
     if key in kms.case.own_things:
         return
@@ -66,7 +66,7 @@ def _remove_survivor(kms: Asking, key: str) -> None:
             return
 
 
-def _named(kms: Asking, key: Key) -> dict[str, Any]:
+def _named(kms: KeyProtectOperations, key: Key) -> dict[str, Any]:
     """Return what every case about a key may name."""
     return {
         "key": key.id,
@@ -78,32 +78,32 @@ def _named(kms: Asking, key: Key) -> dict[str, Any]:
     }
 
 
-def key(kms: Asking) -> dict[str, Any]:
+def key(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key."""
     return _named(kms, kms.create_root_key())
 
 
-def key_beside_ring(kms: Asking) -> dict[str, Any]:
+def key_beside_ring(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key in the default ring, beside another ring."""
     ring = kms.new_ring()
     return {**_named(kms, kms.create_root_key()), "ring": ring}
 
 
-def suspended(kms: Asking) -> dict[str, Any]:
+def suspended(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a disabled root key."""
     made = kms.create_root_key()
     kms.disable(made).needed()
     return _named(kms, made)
 
 
-def destroyed(kms: Asking) -> dict[str, Any]:
+def destroyed(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a deleted key of known material, which both editions restore."""
     made = kms.import_root_key()
     kms.delete_key(made).needed()
     return {**_named(kms, made), "material": made.material}
 
 
-def under_two(kms: Asking) -> dict[str, Any]:
+def under_two(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key whose deletion needs two users."""
     made = kms.create_root_key()
     kms.put_policy(made, query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed()
@@ -111,14 +111,14 @@ def under_two(kms: Asking) -> dict[str, Any]:
     return _named(kms, made)
 
 
-def authorised(kms: Asking) -> dict[str, Any]:
+def authorised(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key whose deletion needs two users, and one has authorised it."""
     marks = under_two(kms)
     kms.set_for_deletion(marks["key"]).needed()
     return marks
 
 
-def aliased(kms: Asking) -> dict[str, Any]:
+def aliased(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make two root keys, the first with an alias."""
     old = kms.short_name("old")
     made = kms.create_root_key(aliases=[old])
@@ -126,18 +126,18 @@ def aliased(kms: Asking) -> dict[str, Any]:
     return {**_named(kms, made), "other": other.id, "old": old}
 
 
-def nearly_full(kms: Asking) -> dict[str, Any]:
+def nearly_full(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key with four aliases; five are the most."""
     return _named(kms, kms.create_root_key(aliases=[kms.short_name(f"alias{number}") for number in range(4)]))
 
 
-def token(kms: Asking) -> dict[str, Any]:
+def token(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make an import token for a single retrieval."""
     kms.create_import_token(expiration=900, maxAllowedRetrievals=1).needed()
     return {}
 
 
-def registered(kms: Asking) -> dict[str, Any]:
+def registered(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key with a registration."""
     made, service = kms.create_root_key(), kms.as_identity("service")
     marks = {**_named(kms, made), "bucket": kms.crn()}
@@ -145,20 +145,20 @@ def registered(kms: Asking) -> dict[str, Any]:
     return marks
 
 
-def unregistered(kms: Asking) -> dict[str, Any]:
+def unregistered(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key that a service can see, without a registration."""
     made = kms.create_root_key()
     kms.as_identity("service").get_metadata(made).needed()
     return _named(kms, made)
 
 
-def ring(kms: Asking) -> dict[str, Any]:
+def ring(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make an empty key ring, and the names of two more."""
     marks = {"new_ring": kms.short_name("newring"), "new_key": kms.name()}
     return {**marks, "ring": kms.new_ring(), "another": kms.short_name("another")}
 
 
-def adapter(kms: Asking) -> dict[str, Any]:
+def adapter(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a KMIP adapter with a client certificate."""
     made = kms.create_root_key()
     name, certificate = kms.new_adapter(made), kms.short_name("cert")

@@ -83,18 +83,18 @@ class InstanceModel:
         return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=slack))
 
     def step(self, state: Instance, operation: SentRequest, answer: Answer | None) -> Instance | None:
-        """Return the state after an operation, ``None`` where it may not be answered so."""
+        """Return the state after an operation, ``None`` where that answer is not allowed."""
         if answer is None:
             prediction, after = apply(state, operation.operation, operation.now)
             return after if prediction.success is not None else state
         seen = observe(state, operation.operation, operation.now, answer)
-        return None if seen.wrong else seen.state
+        return None if seen.mismatches else seen.state
 
-    def wrong(self, state: Instance, operation: SentRequest, answer: Answer | None) -> str:
-        """Return why it may not be answered so."""
+    def mismatch(self, state: Instance, operation: SentRequest, answer: Answer | None) -> str:
+        """Return why that answer is not allowed."""
         if answer is None:
             return "which may be"
-        return "; ".join(observe(state, operation.operation, operation.now, answer).wrong)
+        return "; ".join(observe(state, operation.operation, operation.now, answer).mismatches)
 
     def things(self, operation: SentRequest, answer: Answer | None) -> Iterable[Hashable]:
         """Return the ids and names that a request and its answer hold; all rings are one thing, and so is the token."""

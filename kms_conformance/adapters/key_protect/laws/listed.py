@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.laws.asking import Asking
-from kms_conformance.laws.asking import Subjects
+from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
+from kms_conformance.laws.request import Subjects
 from kms_conformance.run.outcomes import Inconclusive
 
 _DAY = 86_400
@@ -17,7 +17,7 @@ _HOUR = 3_601
 _SECONDS = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def shown(kms: Asking, key: Key | str, **known: Any) -> dict[str, Any]:
+def shown(kms: KeyProtectOperations, key: Key | str, **known: Any) -> dict[str, Any]:
     """Return a key as its metadata show it, with what we know of it ourselves."""
     resource = kms.get_metadata(key).needed()["resources.0"]
     if not isinstance(resource, dict):
@@ -25,7 +25,7 @@ def shown(kms: Asking, key: Key | str, **known: Any) -> dict[str, Any]:
     return {**resource, **known}
 
 
-def keys(kms: Asking) -> Subjects:
+def keys(kms: KeyProtectOperations) -> Subjects:
     """Keys in one ring, some made and changed before a moment and some after it; one more in another ring."""
     ring, other, stem = kms.new_ring(), kms.new_ring(), kms.name("list")
     inside, days = kms.in_ring(ring), [kms.later(day * _DAY) for day in (10, 20, 30)]
@@ -56,7 +56,7 @@ def keys(kms: Asking) -> Subjects:
     return Subjects(entries, {**marks, "day10": days[0], "day20": days[1], "day30": days[2]})
 
 
-def names(kms: Asking) -> Subjects:
+def names(kms: KeyProtectOperations) -> Subjects:
     """Keys with a word in the name, in an alias, elsewhere or nowhere."""
     seed = f"{kms.case.context.run} {kms.case.info.id}"
     word, stem = f"Zeta{hashlib.sha256(seed.encode()).hexdigest()[:6]}", kms.short_name("word")
@@ -79,12 +79,19 @@ def names(kms: Asking) -> Subjects:
     ]
     entries[-1]["state"] = 5
     entries.append({"id": apart.id, "name": apart.name, "state": 1, "keyRingID": "default"})
-    marks = {"ring": ring, "word": word, "lower": word.lower(), "upper": word.upper(), "alias": alias}
+    marks = {
+        "ring": ring,
+        "word": word,
+        "lower": word.lower(),
+        "upper": word.upper(),
+        "alias": alias,
+        "stem": stem,
+    }
     marks |= {"second": named[1][0], "fifth": made[4][0].id, "part": word[2:-1]}
     return Subjects(entries, marks)
 
 
-def versions(kms: Asking, *, rotations: int = 1) -> Subjects:
+def versions(kms: KeyProtectOperations, *, rotations: int = 1) -> Subjects:
     """Return the versions of a key, newest last, beside another rotated key; more than one rotation takes an hour each."""
     key, other = kms.create_root_key(), kms.create_root_key()
     entries: list[dict[str, Any]] = []
@@ -100,12 +107,12 @@ def versions(kms: Asking, *, rotations: int = 1) -> Subjects:
     return Subjects(entries, {"key": key.id, "newest": entries[-2]["id"]})
 
 
-def many_versions(kms: Asking) -> Subjects:
+def many_versions(kms: KeyProtectOperations) -> Subjects:
     """Return seven versions of a key."""
     return versions(kms, rotations=6)
 
 
-def registrations(kms: Asking) -> Subjects:
+def registrations(kms: KeyProtectOperations) -> Subjects:
     """Buckets that use two keys in two rings, some of them held by a retention policy."""
     ring, service = kms.new_ring(), kms.as_identity("service")
     key, other = kms.in_ring(ring).create_root_key(), kms.create_root_key()
@@ -131,13 +138,13 @@ def registrations(kms: Asking) -> Subjects:
     return Subjects(entries, {"key": key.id, "other": other.id, "base": base, "ring": ring})
 
 
-def rings(kms: Asking) -> Subjects:
+def rings(kms: KeyProtectOperations) -> Subjects:
     """Three rings of ours, beside the one that every instance has."""
     made = [kms.new_ring() for _ in range(3)]
     return Subjects([{"id": ring} for ring in ("default", *made)], {"ring": made[0]})
 
 
-def adapters(kms: Asking) -> Subjects:
+def adapters(kms: KeyProtectOperations) -> Subjects:
     """Three KMIP adapters in front of two root keys."""
     key, other, unused = kms.create_root_key(), kms.create_root_key(), kms.create_root_key()
     entries = []
@@ -148,7 +155,7 @@ def adapters(kms: Asking) -> Subjects:
     return Subjects(entries, {"key": key.id, "other": other.id, "unused": unused.id})
 
 
-def certificates(kms: Asking) -> Subjects:
+def certificates(kms: KeyProtectOperations) -> Subjects:
     """Three client certificates of one adapter, one of another."""
     key = kms.create_root_key()
     adapter, other = kms.new_adapter(key), kms.new_adapter(key)
@@ -160,7 +167,7 @@ def certificates(kms: Asking) -> Subjects:
     return Subjects(entries, {"adapter": adapter, "other": other})
 
 
-def objects(kms: Asking) -> Subjects:
+def objects(kms: KeyProtectOperations) -> Subjects:
     """Objects that clients made through one adapter, one of them destroyed, and one through another adapter."""
     key = kms.create_root_key()
     adapter, other = kms.new_adapter(key), kms.new_adapter(key)
@@ -173,7 +180,7 @@ def objects(kms: Asking) -> Subjects:
     return Subjects(entries, {"adapter": adapter, "other": other})
 
 
-def made_object(kms: Asking, adapter: str) -> str:
+def made_object(kms: KeyProtectOperations, adapter: str) -> str:
     """Let a KMIP client make an object, which is destroyed when the case ends: before, its adapter cannot be deleted."""
     thing = kms.make_kmip_object(adapter)
 
@@ -184,7 +191,7 @@ def made_object(kms: Asking, adapter: str) -> str:
     return thing
 
 
-def policies(kms: Asking) -> Subjects:
+def policies(kms: KeyProtectOperations) -> Subjects:
     """Two policies of one key, and one of another."""
     key, other = kms.create_root_key(), kms.create_root_key()
     entries = []
@@ -198,7 +205,7 @@ def policies(kms: Asking) -> Subjects:
     return Subjects(entries, {"key": key.id, "other": other.id})
 
 
-def instance_policies(kms: Asking) -> Subjects:
+def instance_policies(kms: KeyProtectOperations) -> Subjects:
     """Two policies of the instance."""
     kinds: Mapping[str, dict[str, Any]] = {"rotation": {"interval_month": 4}, "metrics": {}}
     for kind, attributes in kinds.items():

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import made_object
-from kms_conformance.laws.asking import Subjects
+from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
+from kms_conformance.laws.request import Subjects
 
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 _OTHER_INSTANCE = "8d2f5c5e-6a1b-4f6e-8f0d-2b7a9c1e4d30"
 _CREATED_LONG_AGO = "2001-01-01T00:00:00Z"
 
 
-def key_in_ring(kms: Asking) -> Subjects:
+def key_in_ring(kms: KeyProtectOperations) -> Subjects:
     """Make a root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
     ring, elsewhere, alias = kms.new_ring(), kms.new_ring(), kms.short_name("mine")
+    new_alias = kms.short_name("new")
     plaintext, inside = kms.key_material(), kms.in_ring(ring)
     key = inside.create_root_key(aliases=[alias])
     bystander = kms.create_root_key()
@@ -27,7 +28,8 @@ def key_in_ring(kms: Asking) -> Subjects:
         "key": key.id,
         "name": key.name,
         "alias": alias,
-        "new_alias": kms.short_name("new"),
+        "new_alias": new_alias,
+        "upper_alias": new_alias.upper(),
         "bystander": bystander.id,
         "bystander_name": bystander.name,
         "plaintext": plaintext,
@@ -38,7 +40,7 @@ def key_in_ring(kms: Asking) -> Subjects:
     return Subjects(marks=marks | always(kms))
 
 
-def registered_key(kms: Asking) -> Subjects:
+def registered_key(kms: KeyProtectOperations) -> Subjects:
     """Make a key with a registration that prevents nothing, beside another key."""
     subjects = key_in_ring(kms)
     kms.as_identity("service").create_registration(
@@ -47,7 +49,7 @@ def registered_key(kms: Asking) -> Subjects:
     return subjects
 
 
-def imported_key(kms: Asking) -> Subjects:
+def imported_key(kms: KeyProtectOperations) -> Subjects:
     """Import a root key into a ring of its own, beside another ring; its material is known."""
     ring, elsewhere = kms.new_ring(), kms.new_ring()
     key = kms.in_ring(ring).import_root_key()
@@ -55,27 +57,28 @@ def imported_key(kms: Asking) -> Subjects:
     return Subjects(marks=marks)
 
 
-def standard_key(kms: Asking) -> Subjects:
+def standard_key(kms: KeyProtectOperations) -> Subjects:
     """Make a standard key, whose payload not everybody may read, beside a root key."""
     key, bystander = kms.create_standard_key(), kms.create_root_key()
     marks = {"key": key.id, "name": key.name, "bystander": bystander.id}
     return Subjects(marks=marks | always(kms))
 
 
-def plain(kms: Asking) -> Subjects:
+def plain(kms: KeyProtectOperations) -> Subjects:
     """Make two root keys of an instance that gives its keys no policies."""
     kms.demand_no_inherited_policies()
     key, bystander = kms.create_root_key(), kms.create_root_key()
     return Subjects(marks={"key": key.id, "bystander": bystander.id} | always(kms))
 
 
-def ring(kms: Asking) -> Subjects:
+def ring(kms: KeyProtectOperations) -> Subjects:
     """Make an empty key ring, and names for more."""
-    marks = {"ring": kms.new_ring(), "new_ring": kms.short_name("unasked")}
+    made = kms.new_ring()
+    marks = {"ring": made, "upper_ring": made.upper(), "new_ring": kms.short_name("unasked")}
     return Subjects(marks=marks | always(kms))
 
 
-def adapters(kms: Asking) -> Subjects:
+def adapters(kms: KeyProtectOperations) -> Subjects:
     """Make two KMIP adapters, each with a client certificate; both have one of the same name as well."""
     key, shared = kms.create_root_key(), kms.short_name("shared")
     marks: dict[str, Any] = {"key": key.id, "shared": shared}
@@ -99,7 +102,16 @@ def adapters(kms: Asking) -> Subjects:
     return Subjects(marks=marks | always(kms))
 
 
-def objects(kms: Asking) -> Subjects:
+def bare_adapters(kms: KeyProtectOperations) -> Subjects:
+    """Make two KMIP adapters without anything in them, and two client certificates."""
+    key = kms.create_root_key()
+    marks: dict[str, Any] = {who: kms.new_adapter(key) for who in ("mine", "theirs")}
+    marks |= {"key": key.id, "new_cert": kms.short_name("newcert"), "new_adapter": kms.short_name("newad")}
+    marks |= {name: kms.client_certificate() for name in ("pem", "pem2")}
+    return Subjects(marks=marks | always(kms))
+
+
+def objects(kms: KeyProtectOperations) -> Subjects:
     """Make two KMIP adapters, each with an object."""
     key = kms.create_root_key()
     marks: dict[str, Any] = {}
@@ -109,7 +121,7 @@ def objects(kms: Asking) -> Subjects:
     return Subjects(marks=marks | always(kms))
 
 
-def always(kms: Asking) -> dict[str, Any]:
+def always(kms: KeyProtectOperations) -> dict[str, Any]:
     """Return what every case may name."""
     return {
         "nowhere": _NOWHERE,
@@ -130,5 +142,6 @@ MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "plain": plain,
     "ring": ring,
     "kmip-adapters": adapters,
+    "bare-adapters": bare_adapters,
     "kmip-things": objects,
 }

@@ -1,4 +1,4 @@
-"""Keys with everything that a key can have, of each kind and in each state, beside another one: what effects are looked at on."""
+"""Subjects of the law of effects: keys of each kind and in each state, with everything that a key can have, and another key."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.listed import made_object
-from kms_conformance.laws.snapshot import PreparedCase, Thing
+from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
+from kms_conformance.laws.snapshot import ObservedResource, PreparedCase
 
 _DAY = 86_400
 _HOUR = 3_600
@@ -23,7 +23,7 @@ _TOTALS_AND_LISTS = ("keys_total", "keys_everywhere_total", "key_rings", "instan
 class CasePreparation:
     """Makes the things of a case of the law of effects."""
 
-    def __init__(self, kms: Asking, subject: Mapping[str, Any]) -> None:
+    def __init__(self, kms: KeyProtectOperations, subject: Mapping[str, Any]) -> None:
         """Take what the case asks for: ``kind``, ``state``, ``versions``, and more things by ``with``."""
         self.kms, self.subject = kms, subject
         self.more: list[str] = subject.get("with", [])
@@ -61,11 +61,15 @@ class CasePreparation:
             self._adapter()
         if "import-token" in self.more:
             kms.create_import_token(expiration=900, maxAllowedRetrievals=50).needed()
-            self.prepared.things.append(Thing("import_token", "", {}))
+            self.prepared.things.append(ObservedResource("import_token", "", {}))
         if "instance" in self.more:
-            self.prepared.things += [Thing(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS]
+            self.prepared.things += [
+                ObservedResource(name, "", {}, seldom=True) for name in _TOTALS_AND_LISTS
+            ]
         if self._has("kmip") and ("instance" in self.more or "kmip" in self.more):
-            self.prepared.things.append(Thing("kmip_adapters", "", {}, seldom="kmip" not in self.more))
+            self.prepared.things.append(
+                ObservedResource("kmip_adapters", "", {}, seldom="kmip" not in self.more)
+            )
         return self.prepared
 
     def _later(self, seconds: float) -> str:
@@ -107,7 +111,7 @@ class CasePreparation:
             shown |= {"aliases": aliases}
         self._watch(key, aliases, wrapped, shown, closed=state in {"suspended", "destroyed"})
 
-    def _key(self, inside: Asking, kind: str, **members: Any) -> Key:
+    def _key(self, inside: KeyProtectOperations, kind: str, **members: Any) -> Key:
         makers = {
             "root-generated": inside.create_root_key,
             "root-imported": inside.import_root_key,
@@ -119,9 +123,11 @@ class CasePreparation:
         else:
             material = self.kms.key_material()
             token = self.kms.import_token()
-            parcel = inside.parcel(token, str(material))
-            self.prepared.marks["parcel"] = inside.parcel(token, str(self.kms.key_material())).members()
-            made = inside.create_root_key(**members, **parcel.members())
+            wrapped = inside.wrap_for_import(token, str(material))
+            self.prepared.marks["parcel"] = inside.wrap_for_import(
+                token, str(self.kms.key_material())
+            ).members()
+            made = inside.create_root_key(**members, **wrapped.members())
             key = Key(made.id, made.name, made.extractable, material)
         if key.material is not None:
             self.prepared.marks["own_material"] = key.material
@@ -184,19 +190,23 @@ class CasePreparation:
         if bystander and not self.is_wide:
             names = [name for name in names if name not in rare]
         self.prepared.things += [
-            Thing(
+            ObservedResource(
                 name, key.id, marks, owners, bystander, name in rare, value=shown if name == "key" else None
             )
             for name in names
         ]
         self.prepared.things += [
-            Thing("alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0)
+            ObservedResource(
+                "alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0
+            )
             for turn, alias in enumerate(aliases if self.is_wide else aliases[:1])
         ]
         for turn, (plaintext, ciphertext) in enumerate(wrapped, 1):
             body = {"ciphertext": ciphertext}
             name = f"{key.id}/{turn}"
-            one = Thing("ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed)
+            one = ObservedResource(
+                "ciphertexts", name, marks, owners, bystander, bystander, body, plaintext, closed
+            )
             self.prepared.things.append(one)
 
     # --- beside it ------------------------------------------------------------------------------------------------
@@ -227,12 +237,16 @@ class CasePreparation:
             marks[f"{name}_id"] = shown
             owners = frozenset({marks[name], shown})
             self.prepared.things.append(
-                Thing("kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
+                ObservedResource(
+                    "kmip_certificates", shown, {"adapter": marks[name]}, owners, bystander=turn == 1
+                )
             )
             if self.target.control_url:
                 if turn == 0:
                     marks["object"] = made_object(kms, marks[name])
                 self.prepared.things.append(
-                    Thing("kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1)
+                    ObservedResource(
+                        "kmip_objects", shown, {"adapter": marks[name]}, owners, bystander=turn == 1
+                    )
                 )
         marks["pem"] = kms.client_certificate()

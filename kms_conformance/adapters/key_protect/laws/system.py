@@ -6,26 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kms_conformance.adapters.key_protect.laws import concurrency, histories
-from kms_conformance.adapters.key_protect.laws.asking import Asking
 from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
+from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.adapters.key_protect.laws.owned import MAKERS as OWNED
 from kms_conformance.adapters.key_protect.laws.rich import CasePreparation
 from kms_conformance.judging.histories import TimedExchange
-from kms_conformance.laws.asking import Subjects
-from kms_conformance.laws.concurrency import Thing
+from kms_conformance.laws.concurrency import ConcurrentSubject
 from kms_conformance.laws.histories import History
+from kms_conformance.laws.request import Subjects
 from kms_conformance.laws.snapshot import PreparedCase
 
 
-class KeyProtectLaws(Asking):
-    """Key Protect as :class:`kms_conformance.laws.asking.System` and :class:`kms_conformance.laws.concurrency.ConcurrencySystem`."""
+class KeyProtectLaws(KeyProtectOperations):
+    """Key Protect as :class:`kms_conformance.laws.request.System` and :class:`kms_conformance.laws.concurrency.ConcurrencySystem`."""
 
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name."""
         return {**LISTED, **OWNED, **LIMITED}[what](self)
 
-    def things(self, what: str, number: int) -> Iterator[Thing]:
+    def things(self, what: str, number: int) -> Iterator[ConcurrentSubject]:
         """Make so many things of a kind."""
         return concurrency.things(self, what, number)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from kms_conformance.adapters.key_protect.actions import ACTION
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import ROOT
-from kms_conformance.adapters.key_protect.material import Parcel
+from kms_conformance.adapters.key_protect.material import WrappedMaterial
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
@@ -49,7 +49,7 @@ class UnderView(KeyProtect):
     view: ClassVar[str] = ""
     equivalent: ClassVar[tuple[int, ...]] = ()
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Return the request in the other way, ``None`` where the view does not apply to it."""
         raise NotImplementedError
 
@@ -66,8 +66,8 @@ class UnderView(KeyProtect):
         view: str = "",
     ) -> Answer:
         """Send a request, in the other way where the view applies to it."""
-        asked = CaseRequest(method, path, body, params or {}, content_type, step)
-        other = None if raw is not None or self.case.cleaning else self.otherwise(asked)
+        request = CaseRequest(method, path, body, params or {}, content_type, step)
+        other = None if raw is not None or self.case.cleaning else self.otherwise(request)
         if other is None:
             return super().request(
                 method, path, body, params=params, content_type=content_type, raw=raw, step=step, view=view
@@ -86,11 +86,11 @@ class UnderView(KeyProtect):
             step=other.step,
             view=self.view,
         )
-        self.learn(asked, answer)
+        self.learn(request, answer)
         usual_operation = self.case.context.contract.operation_of(method, ROOT + path) or ""
         return replace(answer, equivalent=self.equivalent, usual_operation=usual_operation)
 
-    def learn(self, asked: CaseRequest, answer: Answer) -> None:
+    def learn(self, request: CaseRequest, answer: Answer) -> None:
         """Note what an answer to a changed request tells."""
 
     @property
@@ -109,15 +109,15 @@ class ByAlias(UnderView):
 
     view = "alias"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Name the key by its alias, as long as the key is there."""
-        match = _KEY.fullmatch(asked.path)
-        if match is None or "/aliases/" in asked.path:
+        match = _KEY.fullmatch(request.path)
+        if match is None or "/aliases/" in request.path:
             return None
         alias = self.case.view_notes.get(match["key"])
         if not alias or match["key"] not in self.case.own_things:
             return None
-        return replace(asked, path=f"/keys/{alias}{match['rest'] or ''}")
+        return replace(request, path=f"/keys/{alias}{match['rest'] or ''}")
 
     def _made_key(self, row: int, key_id: str) -> None:
         super()._made_key(row, key_id)
@@ -136,19 +136,21 @@ class OldForm(UnderView):
     view = "old-form"
     equivalent = (200, 201, 204)
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Name the action in the query."""
-        if asked.method != "POST" or asked.params:
+        if request.method != "POST" or request.params:
             return None
-        match = _ACTION.fullmatch(asked.path)
+        match = _ACTION.fullmatch(request.path)
         key, action = (match["key"], match["action"]) if match else ("", "restore")
         if match is None:
-            match = _RESTORE.fullmatch(asked.path)
+            match = _RESTORE.fullmatch(request.path)
             if match is None:
                 return None
             key = match["key"]
         step = f"{action} key (old form)"
-        return replace(asked, path=f"/keys/{key}", params={"action": action}, content_type=ACTION, step=step)
+        return replace(
+            request, path=f"/keys/{key}", params={"action": action}, content_type=ACTION, step=step
+        )
 
 
 class InDefaultRing(UnderView):
@@ -156,14 +158,14 @@ class InDefaultRing(UnderView):
 
     view = "ring-header"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Name the default ring, as long as the case has nothing to do with others."""
         notes, named = self.case.view_notes, {name for name, _ in self._view.headers}
-        if _RING in named or "key_ring" in asked.path or asked.method == "PATCH":
+        if _RING in named or "key_ring" in request.path or request.method == "PATCH":
             notes["rings"] = "used"
-        if notes.get("rings") or not asked.path.startswith(("/keys", "/import_token")):
+        if notes.get("rings") or not request.path.startswith(("/keys", "/import_token")):
             return None
-        return replace(asked, headers={_RING: "default"})
+        return replace(request, headers={_RING: "default"})
 
 
 class PreferringMinimal(UnderView):
@@ -172,12 +174,12 @@ class PreferringMinimal(UnderView):
     view = "prefer-minimal"
     equivalent = (200, 204)
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Prefer a minimal answer to a deletion, a purge and a rotation."""
-        is_rotation = asked.path.endswith("/actions/rotate")
-        is_deletion = asked.method == "DELETE" and _KEY.fullmatch(asked.path) is not None
-        is_deletion = is_deletion and "/aliases/" not in asked.path and "/registrations" not in asked.path
-        return replace(asked, headers={"prefer": "return=minimal"}) if is_rotation or is_deletion else None
+        is_rotation = request.path.endswith("/actions/rotate")
+        is_deletion = request.method == "DELETE" and _KEY.fullmatch(request.path) is not None
+        is_deletion = is_deletion and "/aliases/" not in request.path and "/registrations" not in request.path
+        return replace(request, headers={"prefer": "return=minimal"}) if is_rotation or is_deletion else None
 
 
 class PreferringRepresentation(UnderView):
@@ -186,13 +188,13 @@ class PreferringRepresentation(UnderView):
     view = "prefer-representation"
     equivalent = (200, 204)
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Prefer a representation where an operation knows the header."""
-        is_creation = asked.method == "POST" and asked.path in {"/keys", "/keys_with_policy_overrides"}
-        is_change = asked.path.endswith(("/actions/rotate", "/restore", "/purge"))
-        is_deletion = asked.method == "DELETE" and re.fullmatch(r"/keys/[^/]+", asked.path) is not None
+        is_creation = request.method == "POST" and request.path in {"/keys", "/keys_with_policy_overrides"}
+        is_change = request.path.endswith(("/actions/rotate", "/restore", "/purge"))
+        is_deletion = request.method == "DELETE" and re.fullmatch(r"/keys/[^/]+", request.path) is not None
         if is_creation or is_change or is_deletion:
-            return replace(asked, headers={"prefer": "return=representation"})
+            return replace(request, headers={"prefer": "return=representation"})
         return None
 
 
@@ -201,13 +203,13 @@ class WithPolicyOverrides(UnderView):
 
     view = "policy-overrides"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Use the other path for a body that has one key in its frame."""
-        if asked.method != "POST" or asked.path != "/keys" or not self.is_usual_caller:
+        if request.method != "POST" or request.path != "/keys" or not self.is_usual_caller:
             return None
-        match asked.body:
+        match request.body:
             case {"metadata": {"collectionTotal": 1}, "resources": [dict()]}:
-                return replace(asked, path="/keys_with_policy_overrides")
+                return replace(request, path="/keys_with_policy_overrides")
         return None
 
 
@@ -216,19 +218,19 @@ class OtherMediaTypes(UnderView):
 
     view = "media-types"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Take the next of the types that the known clients send."""
-        if asked.body is None or any(name == "content-type" for name, _ in self._view.headers):
+        if request.body is None or any(name == "content-type" for name, _ in self._view.headers):
             return None
         turn = int(self.case.view_notes.get("turn", "0"))
         self.case.view_notes["turn"] = str(turn + 1)
-        match = _ACTION.fullmatch(asked.path) or _RESTORE.fullmatch(asked.path)
+        match = _ACTION.fullmatch(request.path) or _RESTORE.fullmatch(request.path)
         action = "" if match is None else match.groupdict().get("action") or "restore"
         own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
         chosen = (None, "application/json", own)[turn % 3]
         if chosen is None:
-            return replace(asked, headers={"content-type": None})
-        return replace(asked, content_type=chosen)
+            return replace(request, headers={"content-type": None})
+        return replace(request, content_type=chosen)
 
 
 class AsSecondManager(UnderView):
@@ -236,13 +238,13 @@ class AsSecondManager(UnderView):
 
     view = "second-identity"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Every other request comes from the second identity."""
         if not self.is_usual_caller:
             return None
         turn = int(self.case.view_notes.get("turn", "0"))
         self.case.view_notes["turn"] = str(turn + 1)
-        return asked if turn % 2 else None
+        return request if turn % 2 else None
 
     @property
     def plain(self) -> KeyProtect:
@@ -255,24 +257,28 @@ class WithServicePlaintext(UnderView):
 
     view = "service-plaintext"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Leave the plaintext out; one that the service has made stands for it from then on."""
-        if asked.method != "POST" or not _WRAP.fullmatch(asked.path) or not isinstance(asked.body, dict):
+        if (
+            request.method != "POST"
+            or not _WRAP.fullmatch(request.path)
+            or not isinstance(request.body, dict)
+        ):
             return None
-        plaintext = asked.body.get("plaintext")
+        plaintext = request.body.get("plaintext")
         if not isinstance(plaintext, Secret) or len(plaintext) != max(_AES_LENGTHS):
             return None
         substitute = self.case.substitutes.get(plaintext)
-        body = {name: value for name, value in asked.body.items() if name != "plaintext"}
+        body = {name: value for name, value in request.body.items() if name != "plaintext"}
         if substitute is not None:
             body["plaintext"] = Secret(substitute)
-        return replace(asked, body=body or None)
+        return replace(request, body=body or None)
 
-    def learn(self, asked: CaseRequest, answer: Answer) -> None:
+    def learn(self, request: CaseRequest, answer: Answer) -> None:
         """Note which plaintext the service has made."""
         made = answer.body.get("plaintext") if answer.ok and isinstance(answer.body, dict) else None
-        if isinstance(made, str) and isinstance(asked.body, dict):
-            self.case.substitutes.setdefault(asked.body["plaintext"], made)
+        if isinstance(made, str) and isinstance(request.body, dict):
+            self.case.substitutes.setdefault(request.body["plaintext"], made)
 
 
 class ByImportToken(UnderView):
@@ -280,28 +286,30 @@ class ByImportToken(UnderView):
 
     view = "import-token"
 
-    def otherwise(self, asked: CaseRequest) -> CaseRequest | None:
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Pack the material that a creation or a rotation brings along."""
-        if asked.method != "POST" or not isinstance(asked.body, dict):
+        if request.method != "POST" or not isinstance(request.body, dict):
             return None
-        if asked.path.endswith("/actions/rotate"):
-            parcel = self._packed(asked.body)
-            return None if parcel is None else replace(asked, body={**asked.body, **parcel.members()})
-        match asked.body:
-            case {"resources": [{"extractable": False} as resource]} if asked.path == "/keys":
-                parcel = self._packed(resource)
-                if parcel is None:
+        if request.path.endswith("/actions/rotate"):
+            wrapped = self._packed(request.body)
+            return None if wrapped is None else replace(request, body={**request.body, **wrapped.members()})
+        match request.body:
+            case {"resources": [{"extractable": False} as resource]} if request.path == "/keys":
+                wrapped = self._packed(resource)
+                if wrapped is None:
                     return None
-                return replace(asked, body={**asked.body, "resources": [{**resource, **parcel.members()}]})
+                return replace(
+                    request, body={**request.body, "resources": [{**resource, **wrapped.members()}]}
+                )
         return None
 
-    def _packed(self, members: Mapping[str, Any]) -> Parcel | None:
+    def _packed(self, members: Mapping[str, Any]) -> WrappedMaterial | None:
         material = members.get("payload")
         is_plain = isinstance(material, Secret) and "iv" not in members and "encryptedNonce" not in members
         if not is_plain or len(str(material)) not in _AES_LENGTHS or not self.is_usual_caller:
             return None
         usual = KeyProtect(self.case)
-        return usual.parcel(usual.import_token(), str(material))
+        return usual.wrap_for_import(usual.import_token(), str(material))
 
 
 VIEWS: Mapping[str, type[UnderView]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kms_conformance.adapters.key_protect.model import keys
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import is_alias
 from kms_conformance.adapters.key_protect.model.creation import check_unique
 from kms_conformance.adapters.key_protect.model.facts import Equal
@@ -14,51 +14,51 @@ from kms_conformance.adapters.key_protect.model.prediction import ANY_REFUSAL, S
 _MOST = 5
 
 
-def create(ask: Ask) -> Outcome:
+def create(attempt: Attempt) -> Outcome:
     """POST /keys/{id}/aliases/{alias}: unique in the instance, five for a key."""
-    rules, key = begin(ask)
-    alias = ask.operation.path["alias"]
+    rules, key = begin(attempt)
+    alias = attempt.operation.path["alias"]
     if not is_alias(alias):
         rules.broken(refusals((400, 404, 405, 409)))
     if key is None:
-        return ask.answer(rules, Success(frozenset({200, 201})))
-    keys.not_deleted(ask, rules, key, "an alias")
-    check_unique(ask, rules, alias)
+        return attempt.answer(rules, Success(frozenset({200, 201})))
+    keys.not_deleted(attempt, rules, key, "an alias")
+    check_unique(attempt, rules, alias)
     if len(key.aliases) >= _MOST:
         rules.broken(refusals((400, 409), "KEY_ALIAS_QUOTA_ERR"))
-    elif len(key.aliases) + _recent(ask, key.id) >= _MOST:
+    elif len(key.aliases) + _recent(attempt, key.id) >= _MOST:
         rules.perhaps("an alias that was just removed", refusals((400, 409), "KEY_ALIAS_QUOTA_ERR"))
     after = replace(
-        ask.state.put(replace(key, aliases=key.aliases | {alias}, touched=ask.now)),
-        removed=tuple(entry for entry in ask.state.removed if entry[0] != alias),
+        attempt.state.put(replace(key, aliases=key.aliases | {alias}, touched=attempt.now)),
+        removed=tuple(entry for entry in attempt.state.removed if entry[0] != alias),
     )
     facts = {"resources.0.alias": Equal(alias), "resources.0.keyId": Equal(key.id)}
-    return ask.answer(rules, Success(frozenset({200, 201}), facts), after)
+    return attempt.answer(rules, Success(frozenset({200, 201}), facts), after)
 
 
-def delete(ask: Ask) -> Outcome:
+def delete(attempt: Attempt) -> Outcome:
     """DELETE /keys/{id}/aliases/{alias}; an alias of another key is not taken off through this one."""
-    rules, key = begin(ask)
-    alias = ask.operation.path["alias"]
+    rules, key = begin(attempt)
+    alias = attempt.operation.path["alias"]
     if key is None:
-        return ask.answer(rules, Success(frozenset({204})))
-    keys.not_deleted(ask, rules, key, "an alias")
+        return attempt.answer(rules, Success(frozenset({204})))
+    keys.not_deleted(attempt, rules, key, "an alias")
     if alias not in key.aliases:
-        if any(alias in other.aliases for other in ask.state.keys):
+        if any(alias in other.aliases for other in attempt.state.keys):
             rules.broken(ANY_REFUSAL)
         else:
             rules.perhaps("an alias that is not there", ANY_REFUSAL)
-        return ask.answer(rules, Success(frozenset({204})))
+        return attempt.answer(rules, Success(frozenset({204})))
     after = replace(
-        ask.state.put(replace(key, aliases=key.aliases - {alias}, touched=ask.now)),
-        removed=(*_still(ask), (alias, key.id, ask.now)),
+        attempt.state.put(replace(key, aliases=key.aliases - {alias}, touched=attempt.now)),
+        removed=(*_still(attempt), (alias, key.id, attempt.now)),
     )
-    return ask.answer(rules, Success(frozenset({204})), after)
+    return attempt.answer(rules, Success(frozenset({204})), after)
 
 
-def _still(ask: Ask) -> tuple[tuple[str, str, float], ...]:
-    return tuple(entry for entry in ask.state.removed if ask.now < entry[2] + ask.timing.alias)
+def _still(attempt: Attempt) -> tuple[tuple[str, str, float], ...]:
+    return tuple(entry for entry in attempt.state.removed if attempt.now < entry[2] + attempt.timing.alias)
 
 
-def _recent(ask: Ask, key_id: str) -> int:
-    return sum(1 for entry in _still(ask) if entry[1] == key_id)
+def _recent(attempt: Attempt, key_id: str) -> int:
+    return sum(1 for entry in _still(attempt) if entry[1] == key_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import UUID
+from kms_conformance.adapters.key_protect.model.attempt import UUID
 from kms_conformance.adapters.key_protect.model.facts import decoded
 from kms_conformance.adapters.key_protect.model.prediction import (
     BAD_REQUEST,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from kms_conformance.adapters.key_protect.model import shown
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.bodies import flag, is_alias, material, single, tags, text
 from kms_conformance.adapters.key_protect.model.facts import (
     Bytes,
@@ -41,28 +41,28 @@ _NOT_UNIQUE = refusals((400, 409), "KEY_ALIAS_NOT_UNIQUE_ERR")
 _MOST_ALIASES = 5
 
 
-def create(ask: Ask) -> Outcome:
+def create(attempt: Attempt) -> Outcome:
     """POST /keys: the policies of the instance pass to the new key."""
     rules = Rules()
-    resource = single(rules, ask.operation.body, "key+json")
+    resource = single(rules, attempt.operation.body, "key+json")
     if resource is None:
-        return ask.answer(rules, Success(frozenset({201})))
-    key = _read(ask, rules, resource)
-    if ask.state.policy("dualAuthDelete"):
+        return attempt.answer(rules, Success(frozenset({201})))
+    key = _read(attempt, rules, resource)
+    if attempt.state.policy("dualAuthDelete"):
         key = replace(key, dual=Policy(enabled=True))
-    rotation = ask.state.policy("rotation")
+    rotation = attempt.state.policy("rotation")
     if rotation and not key.standard and not key.imported:
         key = replace(key, rotation=Policy(enabled=True, interval=rotation.attribute("interval_month", None)))
-    return _made(ask, rules, key)
+    return _made(attempt, rules, key)
 
 
-def create_with_overrides(ask: Ask) -> Outcome:
+def create_with_overrides(attempt: Attempt) -> Outcome:
     """POST /keys_with_policy_overrides: what it names, and nothing of the instance's policies (1.3.2)."""
     rules = Rules()
-    resource = single(rules, ask.operation.body, "key+json")
+    resource = single(rules, attempt.operation.body, "key+json")
     if resource is None:
-        return ask.answer(rules, Success(frozenset({201})))
-    key = _read(ask, rules, resource)
+        return attempt.answer(rules, Success(frozenset({201})))
+    key = _read(attempt, rules, resource)
     if resource.get("dualAuthDelete") is not None:
         key = replace(key, dual=read_dual(rules, resource["dualAuthDelete"]))
     if resource.get("rotation") is not None:
@@ -71,52 +71,54 @@ def create_with_overrides(ask: Ask) -> Outcome:
             rules.broken(ROOT_ONLY)
         elif key.imported:
             rules.perhaps("a rotation policy of an imported key", refusals((400, 409)))
-    return _made(ask, rules, key)
+    return _made(attempt, rules, key)
 
 
-def _read(ask: Ask, rules: Rules, resource: dict[str, Any]) -> Key:
+def _read(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> Key:
     """Return the key that a resource describes; its id stays a symbol until the answer names it."""
     standard = flag(rules, resource, "extractable")
     if resource.get("type") not in (None, shown.KEY_TYPE):
         rules.broken(BODY_OR_FIELD)
     if resource.get("type") is None or standard is None:
         rules.perhaps("type or extractable left out", BODY_OR_FIELD)
-    ring = ask.operation.ring or DEFAULT_RING
-    if not ask.state.has_ring(ring):
+    ring = attempt.operation.ring or DEFAULT_RING
+    if not attempt.state.has_ring(ring):
         rules.broken(_RING_UNKNOWN)
     given = resource.get("payload") is not None
     packed = resource.get("encryptedNonce") is not None or resource.get("iv") is not None
-    symbol = f"key#{ask.state.serial}"
+    symbol = f"key#{attempt.state.serial}"
     return Key(
         id=symbol,
         name=text(rules, resource, "name", 2, 90, needed=True) or "",
         description=text(rules, resource, "description", 2, 240),
         tags=tags(rules, resource),
-        aliases=_aliases(ask, rules, resource),
-        expires=_expires(ask, rules, resource),
+        aliases=_aliases(attempt, rules, resource),
+        expires=_expires(attempt, rules, resource),
         standard=bool(standard),
-        created=ask.now,
-        touched=ask.now,
+        created=attempt.now,
+        touched=attempt.now,
         ring=ring,
         imported=given,
-        material=_material(ask, rules, resource, standard=bool(standard), packed=packed),
-        versions=(Version(symbol, ask.now),),
+        material=_material(attempt, rules, resource, standard=bool(standard), packed=packed),
+        versions=(Version(symbol, attempt.now),),
         open_versions=False,
     )
 
 
-def _material(ask: Ask, rules: Rules, resource: dict[str, Any], *, standard: bool, packed: bool) -> str:
+def _material(
+    attempt: Attempt, rules: Rules, resource: dict[str, Any], *, standard: bool, packed: bool
+) -> str:
     given = resource.get("payload")
-    _access(ask, rules, standard=standard, imported=given is not None, packed=packed)
+    _access(attempt, rules, standard=standard, imported=given is not None, packed=packed)
     if packed:
         if standard:
             rules.broken(refusals((400, 409, 422)))
-        return check_packing(ask, rules, resource)
+        return check_packing(attempt, rules, resource)
     return "" if given is None else material(rules, given, standard=standard)
 
 
-def _access(ask: Ask, rules: Rules, *, standard: bool, imported: bool, packed: bool) -> None:
-    policy = ask.state.policy("keyCreateImportAccess")
+def _access(attempt: Attempt, rules: Rules, *, standard: bool, imported: bool, packed: bool) -> None:
+    policy = attempt.state.policy("keyCreateImportAccess")
     if policy is None:
         return
     kind = f"{'import' if imported else 'create'}_{'standard' if standard else 'root'}_key"
@@ -126,7 +128,7 @@ def _access(ask: Ask, rules: Rules, *, standard: bool, imported: bool, packed: b
         rules.broken(NO_ACCESS)
 
 
-def _aliases(ask: Ask, rules: Rules, resource: dict[str, Any]) -> frozenset[str]:
+def _aliases(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> frozenset[str]:
     given = resource.get("aliases") or []
     if not isinstance(given, list) or not all(is_alias(one) for one in given):
         rules.broken(refusals((400, 409)))
@@ -136,39 +138,41 @@ def _aliases(ask: Ask, rules: Rules, resource: dict[str, Any]) -> frozenset[str]
     if len(set(given)) < len(given):
         rules.perhaps("an alias given twice", refusals((400, 409)))
     for alias in given:
-        check_unique(ask, rules, alias)
+        check_unique(attempt, rules, alias)
     return frozenset(given)
 
 
-def check_unique(ask: Ask, rules: Rules, alias: str) -> None:
+def check_unique(attempt: Attempt, rules: Rules, alias: str) -> None:
     """Note where an alias is taken in the instance (1.5.6); whether a deleted key holds on to its own is not stated."""
-    holders = [key for key in ask.state.keys if alias in key.aliases]
+    holders = [key for key in attempt.state.keys if alias in key.aliases]
     if any(key.state != DESTROYED for key in holders):
         rules.broken(_NOT_UNIQUE)
     elif holders:
         rules.perhaps("the alias of a deleted key", _NOT_UNIQUE)
-    elif any(one[0] == alias and ask.now < one[2] + ask.timing.alias for one in ask.state.removed):
+    elif any(
+        one[0] == alias and attempt.now < one[2] + attempt.timing.alias for one in attempt.state.removed
+    ):
         rules.perhaps("an alias that was just removed", _NOT_UNIQUE)
 
 
-def _expires(ask: Ask, rules: Rules, resource: dict[str, Any]) -> float | None:
+def _expires(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> float | None:
     given = resource.get("expirationDate")
     if given is None:
         return None
     seconds = seconds_of(given)
-    if seconds is None or seconds < ask.now - ask.timing.slack:
+    if seconds is None or seconds < attempt.now - attempt.timing.slack:
         rules.broken(BODY_OR_FIELD)
-    elif seconds < ask.now + ask.timing.slack:
+    elif seconds < attempt.now + attempt.timing.slack:
         rules.perhaps("an expiration date of this moment", BODY_OR_FIELD)
     return seconds
 
 
-def _made(ask: Ask, rules: Rules, key: Key) -> Outcome:
-    after = replace(ask.state.put(key), serial=ask.state.serial + 1)
+def _made(attempt: Attempt, rules: Rules, key: Key) -> Outcome:
+    after = replace(attempt.state.put(key), serial=attempt.state.serial + 1)
     facts: dict[str, Rule] = {
         "metadata.collectionTotal": Equal(1),
-        "resources.0.id": NoneOf(frozenset(one.id for one in ask.state.keys) | ask.state.gone),
-        **shown.below("resources.0", shown.identity(ask, key)),
+        "resources.0.id": NoneOf(frozenset(one.id for one in attempt.state.keys) | attempt.state.gone),
+        **shown.below("resources.0", shown.identity(attempt, key)),
     }
     if key.aliases:
         facts["resources.0.aliases"] = Optional(Same(key.aliases))
@@ -181,4 +185,4 @@ def _made(ask: Ask, rules: Rules, key: Key) -> Outcome:
     def take(state: Instance, value: Any) -> Instance:
         return state.renamed(key.id, value) if isinstance(value, str) else state
 
-    return ask.answer(rules, Success(frozenset({201}), facts, learn=(("resources.0.id", take),)), after)
+    return attempt.answer(rules, Success(frozenset({201}), facts, learn=(("resources.0.id", take),)), after)

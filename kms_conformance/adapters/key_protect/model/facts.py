@@ -1,6 +1,6 @@
 """Facts about an answer: which value a member has, where a source fixes it.
 
-A member that no fact names is not judged. A rule returns what is wrong with a value, or nothing.
+A member that no fact names is not judged. A rule returns what it expected instead of a value, or nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MISSING = object()
 class Rule(Protocol):
     """What a value must be."""
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value, ``""`` when the value is right."""
 
 
@@ -29,7 +29,7 @@ class Equal:
 
     value: Any
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         same = value == self.value and isinstance(value, bool) == isinstance(self.value, bool)
         return "" if same else repr(self.value)
@@ -41,7 +41,7 @@ class OneOf:
 
     values: frozenset[Any]
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         try:
             allowed = value in self.values
@@ -52,11 +52,11 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class NoneOf:
-    """A text that is none of those known: what the service must have made anew."""
+    """A text that is none of those known, because the service must have made a new one."""
 
     values: frozenset[str]
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         good = isinstance(value, str) and bool(value) and value not in self.values
         return "" if good else f"none of {sorted(self.values)}"
@@ -68,7 +68,7 @@ class Ending:
 
     end: str
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         return (
             "" if isinstance(value, str) and value.endswith(self.end) else f"a text that ends in {self.end}"
@@ -79,7 +79,7 @@ class Ending:
 class Absent:
     """Left out, null, or an empty list: the API shows what is not set in each of these ways."""
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         return "" if value is MISSING or value is None or value == [] else "no such member"
 
@@ -88,7 +88,7 @@ class Absent:
 class AbsentOrFalse:
     """Left out, null or false."""
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         return "" if value is MISSING or value is None or value is False else "false or no such member"
 
@@ -99,9 +99,9 @@ class Optional:
 
     rule: Rule
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
-        return "" if value is MISSING else self.rule.wrong(value)
+        return "" if value is MISSING else self.rule.mismatch(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Same:
 
     values: frozenset[Any]
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         good = (
             isinstance(value, list)
@@ -127,7 +127,7 @@ class Near:
     earliest: float
     latest: float
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         seconds = seconds_of(value)
         if seconds is not None and self.earliest <= seconds <= self.latest:
@@ -141,7 +141,7 @@ class Bytes:
 
     length: int = 0
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         data = decoded(value)
         good = data is not None and (len(data) == self.length if self.length else bool(data))
@@ -155,7 +155,7 @@ class Between:
     least: int
     most: int
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         try:
             number = int(value)
@@ -175,15 +175,15 @@ class Entries:
     least: int | None = None
     most: int | None = None
 
-    def wrong(self, value: Any) -> str:
+    def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
         entries = [] if value is MISSING or value is None else value
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             return "a list of objects"
         names = [str(entry.get(self.by)) for entry in entries]
-        return self._wrong_names(names) or self._wrong_members(entries)
+        return self._mismatched_names(names) or self._mismatched_members(entries)
 
-    def _wrong_names(self, names: list[str]) -> str:
+    def _mismatched_names(self, names: list[str]) -> str:
         if len(set(names)) != len(names):
             return f"each {self.by} once"
         if self.order is not None:
@@ -197,13 +197,13 @@ class Entries:
         many = self.most is not None and len(names) > self.most
         return f"{self.least} to {self.most} entries, not {len(names)}" if few or many else ""
 
-    def _wrong_members(self, entries: list[dict[str, Any]]) -> str:
+    def _mismatched_members(self, entries: list[dict[str, Any]]) -> str:
         rules = {**self.required, **self.possible}
         for entry in entries:
             for path, rule in rules.get(str(entry.get(self.by)), {}).items():
-                wrong = rule.wrong(lead(entry, path))
-                if wrong:
-                    return f"{entry.get(self.by)}: {path} {wrong}, not {_shown(lead(entry, path))}"
+                expected = rule.mismatch(lead(entry, path))
+                if expected:
+                    return f"{entry.get(self.by)}: {path} {expected}, not {_shown(lead(entry, path))}"
         return ""
 
 
@@ -224,9 +224,9 @@ def failures(facts: Mapping[str, Rule], body: Any) -> list[str]:
     messages = []
     for path, rule in facts.items():
         value = lead(body, path)
-        wrong = rule.wrong(value)
-        if wrong:
-            messages.append(f"{path} must be {wrong}, not {_shown(value)}")
+        expected = rule.mismatch(value)
+        if expected:
+            messages.append(f"{path} must be {expected}, not {_shown(value)}")
     return messages
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.facts import Between, Equal, Near, NoneOf, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
     BAD_REQUEST,
@@ -24,48 +24,48 @@ _SHORTEST, _LONGEST, _LIFE = 300, 86400, 600
 _MOST = 500
 
 
-def post(ask: Ask) -> Outcome:
+def post(attempt: Attempt) -> Outcome:
     """POST /import_token: replaces the one before (3.3)."""
-    rules, body = Rules(), ask.operation.body
+    rules, body = Rules(), attempt.operation.body
     if body is not None and not isinstance(body, dict):
         rules.broken(BAD_REQUEST)
     asked = body if isinstance(body, dict) else {}
     life = _number(rules, asked.get("expiration"), (_SHORTEST, _LONGEST), _LIFE)
     most = _number(rules, asked.get("maxAllowedRetrievals"), (1, _MOST), 1)
-    token = ImportToken(ask.state.serial, ask.now, life, most, most)
-    return ask.answer(
+    token = ImportToken(attempt.state.serial, attempt.now, life, most, most)
+    return attempt.answer(
         rules,
-        Success(frozenset({200}), _dates(ask, token)),
-        replace(ask.state, token=token, serial=ask.state.serial + 1),
+        Success(frozenset({200}), _dates(attempt, token)),
+        replace(attempt.state, token=token, serial=attempt.state.serial + 1),
     )
 
 
-def get(ask: Ask) -> Outcome:
+def get(attempt: Attempt) -> Outcome:
     """GET /import_token: uses up one retrieval; the same key and nonce each time."""
-    rules, token = Rules(), ask.state.token
+    rules, token = Rules(), attempt.state.token
     if token is None:
         rules.broken(_SOME)  # 3.4: not documented
-        return ask.answer(rules, Success(frozenset({200})))
+        return attempt.answer(rules, Success(frozenset({200})))
     end = token.at + token.life
-    if ask.now > end + ask.timing.slack:
+    if attempt.now > end + attempt.timing.slack:
         rules.broken(_EXPIRED)
-    elif ask.now > end - ask.timing.slack:
+    elif attempt.now > end - attempt.timing.slack:
         rules.perhaps("the moment of the token's expiry", _EXPIRED)
     if token.left == 0:
         rules.broken(_EXPIRED | _SOME)
     after = replace(token, left=max(0, token.left - 1))
-    facts = _dates(ask, after)
+    facts = _dates(attempt, after)
     learn: list[Learn] = []
     for member in ("payload", "nonce"):
         shown: str = getattr(token, member)
         facts[member] = Equal(shown) if shown else NoneOf(frozenset())
         learn.append((member, _keeper(member, token.serial)))
-    return ask.answer(
-        rules, Success(frozenset({200}), facts, learn=tuple(learn)), replace(ask.state, token=after)
+    return attempt.answer(
+        rules, Success(frozenset({200}), facts, learn=tuple(learn)), replace(attempt.state, token=after)
     )
 
 
-def check_packing(ask: Ask, rules: Rules, resource: dict[str, Any]) -> str:
+def check_packing(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> str:
     """Return the key material of a request that was packed for a token; note what does not fit (3.2)."""
     if (
         resource.get("encryptedNonce") is None
@@ -74,7 +74,7 @@ def check_packing(ask: Ask, rules: Rules, resource: dict[str, Any]) -> str:
     ):
         rules.broken(BAD_REQUEST)
         return ""
-    packing, token = ask.operation.packing, ask.state.token
+    packing, token = attempt.operation.packing, attempt.state.token
     if packing is None:
         rules.perhaps("how the material was packed is not known", _SOME)
         return ""
@@ -82,9 +82,9 @@ def check_packing(ask: Ask, rules: Rules, resource: dict[str, Any]) -> str:
         rules.broken(_SOME)
         return packing.material
     end = token.at + token.life
-    if ask.now > end + ask.timing.slack:
+    if attempt.now > end + attempt.timing.slack:
         rules.broken(_EXPIRED | _SOME)
-    elif ask.now > end - ask.timing.slack:
+    elif attempt.now > end - attempt.timing.slack:
         rules.perhaps("the moment of the token's expiry", _EXPIRED | _SOME)
     if packing.key_of != token.serial:
         rules.broken(_NONCE | _SOME)
@@ -102,8 +102,8 @@ def _number(rules: Rules, value: Any, bounds: tuple[int, int], default: int) -> 
     return value
 
 
-def _dates(ask: Ask, token: ImportToken) -> dict[str, Rule]:
-    slack = ask.timing.slack
+def _dates(attempt: Attempt, token: ImportToken) -> dict[str, Rule]:
+    slack = attempt.timing.slack
     end = token.at + token.life
     return {
         "creationDate": Near(token.at - slack, token.at + slack),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.bodies import KIND
 from kms_conformance.adapters.key_protect.model.facts import Absent, Entries, Equal, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
@@ -38,47 +38,47 @@ _SINGLE = refusals((400,), "NUM_COLLECTION_RESOURCE_ERR")
 _RESTRICTED = refusals((403,), "FEATURE_RESTRICTED_ERR")
 
 
-def put(ask: Ask) -> Outcome:
+def put(attempt: Attempt) -> Outcome:
     """PUT /instance/policies: those that are named, nothing of them where one is refused."""
-    rules, query = Rules(), ask.operation.query.get("policy")
+    rules, query = Rules(), attempt.operation.query.get("policy")
     if query not in {None, *KINDS}:
         rules.broken(QUERY)
-    resources = _resources(rules, ask.operation.body, query)
-    policies = [_read(ask, rules, resource) for resource in resources]
+    resources = _resources(rules, attempt.operation.body, query)
+    policies = [_read(attempt, rules, resource) for resource in resources]
     if query is None and len({one.kind for one in policies}) < len(policies):
         rules.broken(BODY | _SINGLE)
-    state = ask.state
+    state = attempt.state
     for one in policies:
         state = _with(state, one)
-    return ask.answer(rules, Success(frozenset({204})), state)
+    return attempt.answer(rules, Success(frozenset({204})), state)
 
 
-def get(ask: Ask) -> Outcome:
+def get(attempt: Attempt) -> Outcome:
     """GET /instance/policies: one entry for each policy that was ever set."""
-    rules, query = Rules(), ask.operation.query.get("policy")
+    rules, query = Rules(), attempt.operation.query.get("policy")
     if query not in {None, *KINDS}:
         rules.broken(QUERY)
-    wanted = [one for one in ask.state.policies if query in {None, one.kind}]
+    wanted = [one for one in attempt.state.policies if query in {None, one.kind}]
     entries = {one.kind: _shown(one) for one in wanted}
     facts: dict[str, Rule] = {
         "resources": Entries("policy_type", entries),
         "metadata.collectionTotal": Equal(len(entries)),
     }
-    return ask.answer(rules, Success(frozenset({200}), facts))
+    return attempt.answer(rules, Success(frozenset({200}), facts))
 
 
-def get_port(ask: Ask) -> Outcome:
+def get_port(attempt: Attempt) -> Outcome:
     """GET /instance/allowed_ip_port: a port only under an allowedIP policy."""
     rules = Rules()
-    facts: dict[str, Rule] = {} if ask.state.policy("allowedIP") else {"resources": Absent()}
-    return ask.answer(rules, Success(frozenset({200}), facts))
+    facts: dict[str, Rule] = {} if attempt.state.policy("allowedIP") else {"resources": Absent()}
+    return attempt.answer(rules, Success(frozenset({200}), facts))
 
 
-def locked_out(ask: Ask) -> bool:
+def locked_out(attempt: Attempt) -> bool:
     """Whether a network policy may keep callers out: from where they call is not known to the model."""
-    network = ask.state.policy("allowedNetwork")
+    network = attempt.state.policy("allowedNetwork")
     closed = network is not None and network.attribute("allowed_network", "") == "private-only"
-    return closed or ask.state.policy("allowedIP") is not None
+    return closed or attempt.state.policy("allowedIP") is not None
 
 
 def _shown(one: InstancePolicy) -> dict[str, Rule]:
@@ -97,7 +97,7 @@ def _shown(one: InstancePolicy) -> dict[str, Rule]:
 
 
 def _with(state: Instance, one: InstancePolicy) -> Instance:
-    others = tuple(known for known in state.policies if known.kind != one.kind)
+    others = tuple(policy for policy in state.policies if policy.kind != one.kind)
     return replace(state, policies=tuple(sorted((*others, one), key=lambda policy: policy.kind)))
 
 
@@ -127,7 +127,7 @@ def _resources(rules: Rules, body: Any, query: str | None) -> list[dict[str, Any
     return resources
 
 
-def _read(ask: Ask, rules: Rules, resource: dict[str, Any]) -> InstancePolicy:
+def _read(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> InstancePolicy:
     kind, data = resource.get("policy_type"), resource.get("policy_data")
     if set(resource) - {"policy_type", "policy_data"}:
         rules.broken(BODY)
@@ -150,14 +150,16 @@ def _read(ask: Ask, rules: Rules, resource: dict[str, Any]) -> InstancePolicy:
     pairs = tuple(
         sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in (attributes or {}).items())
     )
-    if enabled and locked_out(_as_if(ask, str(kind), pairs)):
+    if enabled and locked_out(_as_if(attempt, str(kind), pairs)):
         rules.perhaps("a policy that keeps its own caller out", UNAUTHORISED)
     return InstancePolicy(str(kind), enabled, pairs)
 
 
-def _as_if(ask: Ask, kind: str, attributes: tuple[tuple[str, Any], ...]) -> Ask:
+def _as_if(attempt: Attempt, kind: str, attributes: tuple[tuple[str, Any], ...]) -> Attempt:
     """Return the request as if an enabled policy stood already."""
-    return replace(ask, state=_with(ask.state, InstancePolicy(kind, enabled=True, attributes=attributes)))
+    return replace(
+        attempt, state=_with(attempt.state, InstancePolicy(kind, enabled=True, attributes=attributes))
+    )
 
 
 def _attributes(rules: Rules, kind: str, attributes: dict[str, Any] | None) -> None:

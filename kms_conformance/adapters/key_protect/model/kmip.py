@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import UUID, Ask, Outcome
+from kms_conformance.adapters.key_protect.model.attempt import UUID, Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.bodies import is_kmip_name, single
 from kms_conformance.adapters.key_protect.model.facts import (
     Absent,
@@ -48,27 +48,27 @@ _SHOWN_STATES = frozenset({1, 2, 3, 4})
 _LONGEST = 240
 
 
-def get_adapters(ask: Ask) -> Outcome:
+def get_adapters(attempt: Attempt) -> Outcome:
     """GET /kmip_adapters, all or those of one root key."""
     rules = Rules()
-    page = page_of(ask, rules, default=_DEFAULT_PAGE, most=_MOST_PAGE)
-    key = ask.operation.query.get("crk_id")
+    page = page_of(attempt, rules, default=_DEFAULT_PAGE, most=_MOST_PAGE)
+    key = attempt.operation.query.get("crk_id")
     if key is not None and not UUID.fullmatch(key):
         rules.perhaps("a crk_id that is no UUID", QUERY)
-    if key is not None and not any(one.id == key for one in ask.state.keys):
+    if key is not None and not any(one.id == key for one in attempt.state.keys):
         rules.perhaps("adapters of a key that is not there", _ABSENT | BAD_REQUEST)
-    wanted = {one.id: _adapter(one) for one in ask.state.adapters if key is None or one.key == key}
-    return ask.answer(rules, Success(frozenset({200}), listing(page, "id", wanted)))
+    wanted = {one.id: _adapter(one) for one in attempt.state.adapters if key is None or one.key == key}
+    return attempt.answer(rules, Success(frozenset({200}), listing(page, "id", wanted)))
 
 
-def create_adapter(ask: Ask) -> Outcome:
+def create_adapter(attempt: Attempt) -> Outcome:
     """POST /kmip_adapters: on an active root key; one that expires only where that is allowed."""
     rules = Rules()
-    resource = single(rules, ask.operation.body, "kmip_adapter+json")
-    if ask.bad_flag("allowExpiringKey"):
+    resource = single(rules, attempt.operation.body, "kmip_adapter+json")
+    if attempt.bad_flag("allowExpiringKey"):
         rules.perhaps("allowExpiringKey that is no boolean", QUERY)
     if resource is None:
-        return ask.answer(rules, Success(frozenset({201})))
+        return attempt.answer(rules, Success(frozenset({201})))
     name, description = _name(rules, resource), resource.get("description")
     if description is not None and (not isinstance(description, str) or len(description) > _LONGEST):
         rules.broken(BODY_OR_FIELD | BAD_REQUEST)
@@ -79,102 +79,102 @@ def create_adapter(ask: Ask) -> Outcome:
     if not isinstance(key, str):
         rules.broken(BODY_OR_FIELD | BAD_REQUEST)
     else:
-        _check_key(ask, rules, key)
-    if name and any(one.name == name for one in ask.state.adapters):
+        _check_key(attempt, rules, key)
+    if name and any(one.name == name for one in attempt.state.adapters):
         rules.broken(_NAME_TAKEN)
-    symbol = f"adapter#{ask.state.serial}"
-    adapter = Adapter(symbol, name, key if isinstance(key, str) else "", ask.now, description)
+    symbol = f"adapter#{attempt.state.serial}"
+    adapter = Adapter(symbol, name, key if isinstance(key, str) else "", attempt.now, description)
     facts: dict[str, Rule] = {
         "metadata.collectionTotal": Equal(1),
-        "resources.0.id": NoneOf(frozenset(one.id for one in ask.state.adapters)),
+        "resources.0.id": NoneOf(frozenset(one.id for one in attempt.state.adapters)),
         **below("resources.0", _adapter(adapter)),
     }
     learn: tuple[Learn, ...] = (
         ("resources.0.name", _rename_adapter(symbol, "name")),
         ("resources.0.id", _rename_adapter(symbol, "id")),
     )
-    after = replace(ask.state.put_adapter(adapter), serial=ask.state.serial + 1)
-    return ask.answer(rules, Success(frozenset({201}), facts, learn=learn), after)
+    after = replace(attempt.state.put_adapter(adapter), serial=attempt.state.serial + 1)
+    return attempt.answer(rules, Success(frozenset({201}), facts, learn=learn), after)
 
 
-def get_adapter(ask: Ask) -> Outcome:
+def get_adapter(attempt: Attempt) -> Outcome:
     """GET /kmip_adapters/{id or name}."""
-    rules, adapter = _begin(ask)
+    rules, adapter = _begin(attempt)
     facts = {} if adapter is None else below("resources.0", _adapter(adapter))
-    return ask.answer(rules, Success(frozenset({200}), facts))
+    return attempt.answer(rules, Success(frozenset({200}), facts))
 
 
-def delete_adapter(ask: Ask) -> Outcome:
+def delete_adapter(attempt: Attempt) -> Outcome:
     """DELETE /kmip_adapters/{id or name}: its certificates are free again."""
-    rules, adapter = _begin(ask)
+    rules, adapter = _begin(attempt)
     if adapter is None:
-        return ask.answer(rules, Success(frozenset({204})))
+        return attempt.answer(rules, Success(frozenset({204})))
     if any(one.state in {0, *_SHOWN_STATES} for one in adapter.objects):
         rules.perhaps("deleting an adapter that has objects", ANY_REFUSAL)
-    left = tuple(one for one in ask.state.adapters if one.id != adapter.id)
-    return ask.answer(rules, Success(frozenset({204})), replace(ask.state, adapters=left))
+    left = tuple(one for one in attempt.state.adapters if one.id != adapter.id)
+    return attempt.answer(rules, Success(frozenset({204})), replace(attempt.state, adapters=left))
 
 
-def get_objects(ask: Ask) -> Outcome:
+def get_objects(attempt: Attempt) -> Outcome:
     """GET the objects of an adapter, in states 1 to 4 where none is asked for."""
-    rules, adapter = _begin(ask)
-    page = page_of(ask, rules, default=_DEFAULT_PAGE)
-    states = _states(ask, rules)
+    rules, adapter = _begin(attempt)
+    page = page_of(attempt, rules, default=_DEFAULT_PAGE)
+    states = _states(attempt, rules)
     if adapter is None:
-        return ask.answer(rules, Success(frozenset({200})))
+        return attempt.answer(rules, Success(frozenset({200})))
     required: dict[str, dict[str, Rule]] = {
         one.id: {} for one in adapter.objects if one.state and one.state in states
     }
     possible: dict[str, dict[str, Rule]] = {one.id: {} for one in adapter.objects if one.state == 0}
-    return ask.answer(rules, Success(frozenset({200}), listing(page, "id", required, possible)))
+    return attempt.answer(rules, Success(frozenset({200}), listing(page, "id", required, possible)))
 
 
-def get_object(ask: Ask) -> Outcome:
+def get_object(attempt: Attempt) -> Outcome:
     """GET one object."""
-    rules, adapter = _begin(ask)
-    one = _object(ask, rules, adapter)
-    return ask.answer(
+    rules, adapter = _begin(attempt)
+    one = _object(attempt, rules, adapter)
+    return attempt.answer(
         rules, Success(frozenset({200}), {} if one is None else {"resources.0.id": Equal(one.id)})
     )
 
 
-def delete_object(ask: Ask) -> Outcome:
+def delete_object(attempt: Attempt) -> Outcome:
     """DELETE an object: by force in whatever state; without, an active one may be refused."""
-    rules, adapter = _begin(ask)
-    if ask.bad_flag("force"):
+    rules, adapter = _begin(attempt)
+    if attempt.bad_flag("force"):
         rules.perhaps("a force that is no boolean", QUERY)
-    one = _object(ask, rules, adapter)
+    one = _object(attempt, rules, adapter)
     if adapter is None or one is None:
-        return ask.answer(rules, Success(frozenset({204})))
-    if not ask.flag("force"):
+        return attempt.answer(rules, Success(frozenset({204})))
+    if not attempt.flag("force"):
         rules.perhaps("deleting an active object without force", refusals((409,)))
     if one.state not in _SHOWN_STATES:
         rules.perhaps("deleting a destroyed object", ANY_REFUSAL)
     # Whether it is shown as destroyed, in state 5 or 6, or is gone, is not stated.
-    objects = tuple(KmipObject(known.id, 0) if known.id == one.id else known for known in adapter.objects)
-    return ask.answer(
-        rules, Success(frozenset({204})), ask.state.put_adapter(replace(adapter, objects=objects))
+    objects = tuple(KmipObject(other.id, 0) if other.id == one.id else other for other in adapter.objects)
+    return attempt.answer(
+        rules, Success(frozenset({204})), attempt.state.put_adapter(replace(adapter, objects=objects))
     )
 
 
-def get_certificates(ask: Ask) -> Outcome:
+def get_certificates(attempt: Attempt) -> Outcome:
     """GET the client certificates of an adapter, without their PEM."""
-    rules, adapter = _begin(ask)
-    page = page_of(ask, rules, default=_DEFAULT_PAGE, most=_MOST_PAGE)
+    rules, adapter = _begin(attempt)
+    page = page_of(attempt, rules, default=_DEFAULT_PAGE, most=_MOST_PAGE)
     if adapter is None:
-        return ask.answer(rules, Success(frozenset({200})))
+        return attempt.answer(rules, Success(frozenset({200})))
     entries: dict[str, dict[str, Rule]] = {
         one.id: {"name": Equal(one.name), "certificate": Absent()} for one in adapter.certificates
     }
-    return ask.answer(rules, Success(frozenset({200}), listing(page, "id", entries)))
+    return attempt.answer(rules, Success(frozenset({200}), listing(page, "id", entries)))
 
 
-def add_certificate(ask: Ask) -> Outcome:
+def add_certificate(attempt: Attempt) -> Outcome:
     """POST a client certificate: it belongs to one adapter, and its name is unique within it."""
-    rules, adapter = _begin(ask)
-    resource = single(rules, ask.operation.body, "kmip_client_certificate+json")
+    rules, adapter = _begin(attempt)
+    resource = single(rules, attempt.operation.body, "kmip_client_certificate+json")
     if resource is None or adapter is None:
-        return ask.answer(rules, Success(frozenset({201})))
+        return attempt.answer(rules, Success(frozenset({201})))
     name, pem = _name(rules, resource), resource.get("certificate")
     if (
         not isinstance(pem, str)
@@ -183,12 +183,12 @@ def add_certificate(ask: Ask) -> Outcome:
     ):
         rules.broken(FIELD | BODY_OR_FIELD if pem is None else FIELD)
     pem = pem.strip() if isinstance(pem, str) else ""
-    if any(one.pem == pem for other in ask.state.adapters for one in other.certificates):
+    if any(one.pem == pem for other in attempt.state.adapters for one in other.certificates):
         rules.broken(_CERT_TAKEN)
     if name and any(one.name == name for one in adapter.certificates):
         rules.broken(_CERT_NAME_TAKEN)
-    symbol = f"certificate#{ask.state.serial}"
-    certificate = Certificate(symbol, name, pem, ask.now)
+    symbol = f"certificate#{attempt.state.serial}"
+    certificate = Certificate(symbol, name, pem, attempt.now)
     facts: dict[str, Rule] = {
         "resources.0.id": NoneOf(frozenset(one.id for one in adapter.certificates)),
         "resources.0.name": Equal(name) if name else NoneOf(frozenset()),
@@ -199,15 +199,15 @@ def add_certificate(ask: Ask) -> Outcome:
         ("resources.0.name", _rename_certificate(adapter.id, symbol, "name")),
         ("resources.0.id", _rename_certificate(adapter.id, symbol, "id")),
     )
-    after = ask.state.put_adapter(replace(adapter, certificates=(*adapter.certificates, certificate)))
+    after = attempt.state.put_adapter(replace(adapter, certificates=(*adapter.certificates, certificate)))
     after = replace(after, serial=after.serial + 1)
-    return ask.answer(rules, Success(frozenset({201}), facts, learn=learn), after)
+    return attempt.answer(rules, Success(frozenset({201}), facts, learn=learn), after)
 
 
-def get_certificate(ask: Ask) -> Outcome:
+def get_certificate(attempt: Attempt) -> Outcome:
     """GET a client certificate with its PEM."""
-    rules, adapter = _begin(ask)
-    one = _certificate(ask, rules, adapter)
+    rules, adapter = _begin(attempt)
+    one = _certificate(attempt, rules, adapter)
     facts: dict[str, Rule] = {}
     if one is not None:
         facts = {
@@ -215,18 +215,18 @@ def get_certificate(ask: Ask) -> Outcome:
             "resources.0.name": Equal(one.name),
             "resources.0.certificate": NoneOf(frozenset()),
         }
-    return ask.answer(rules, Success(frozenset({200}), facts))
+    return attempt.answer(rules, Success(frozenset({200}), facts))
 
 
-def delete_certificate(ask: Ask) -> Outcome:
+def delete_certificate(attempt: Attempt) -> Outcome:
     """DELETE a client certificate: through its own adapter only; it is free again."""
-    rules, adapter = _begin(ask)
-    one = _certificate(ask, rules, adapter)
+    rules, adapter = _begin(attempt)
+    one = _certificate(attempt, rules, adapter)
     if adapter is None or one is None:
-        return ask.answer(rules, Success(frozenset({204})))
-    left = tuple(known for known in adapter.certificates if known.id != one.id)
-    return ask.answer(
-        rules, Success(frozenset({204})), ask.state.put_adapter(replace(adapter, certificates=left))
+        return attempt.answer(rules, Success(frozenset({204})))
+    left = tuple(other for other in adapter.certificates if other.id != one.id)
+    return attempt.answer(
+        rules, Success(frozenset({204})), attempt.state.put_adapter(replace(adapter, certificates=left))
     )
 
 
@@ -236,28 +236,28 @@ def with_object(state: Instance, adapter_id: str, object_id: str) -> Instance:
     return state.put_adapter(replace(adapter, objects=(*adapter.objects, KmipObject(object_id))))
 
 
-def _begin(ask: Ask) -> tuple[Rules, Adapter | None]:
-    rules, named = Rules(), ask.operation.path["adapter_id"]
-    adapter = next((one for one in ask.state.adapters if named in {one.id, one.name}), None)
+def _begin(attempt: Attempt) -> tuple[Rules, Adapter | None]:
+    rules, named = Rules(), attempt.operation.path["adapter_id"]
+    adapter = next((one for one in attempt.state.adapters if named in {one.id, one.name}), None)
     if adapter is None:
         rules.broken(_ABSENT)
     return rules, adapter
 
 
-def _check_key(ask: Ask, rules: Rules, named: str) -> None:
-    key = next((one for one in ask.state.keys if one.id == named), None)
+def _check_key(attempt: Attempt, rules: Rules, named: str) -> None:
+    key = next((one for one in attempt.state.keys if one.id == named), None)
     if key is None:
-        if any(named in one.aliases for one in ask.state.keys):
+        if any(named in one.aliases for one in attempt.state.keys):
             rules.perhaps("an alias as crk_id", ANY_REFUSAL)
         else:
             # What is no UUID breaks the form of the member too.
             rules.broken(_NO_KEY if UUID.fullmatch(named) else _NO_KEY | BAD_REQUEST)
         return
-    if key.standard or (key.expires is not None and not ask.flag("allowExpiringKey")):
+    if key.standard or (key.expires is not None and not attempt.flag("allowExpiringKey")):
         rules.broken(_BAD_KEY)
     if key.state == DESTROYED:
         rules.perhaps("an adapter on a deleted key", ANY_REFUSAL)
-    elif ask.states(key) != {ACTIVE}:
+    elif attempt.states(key) != {ACTIVE}:
         rules.perhaps("an adapter on a key that is not active", ANY_REFUSAL)
 
 
@@ -283,8 +283,8 @@ def _adapter(one: Adapter) -> dict[str, Rule]:
     return facts
 
 
-def _states(ask: Ask, rules: Rules) -> frozenset[int]:
-    text = ask.operation.query.get("state")
+def _states(attempt: Attempt, rules: Rules) -> frozenset[int]:
+    text = attempt.operation.query.get("state")
     if text is None:
         return _SHOWN_STATES
     parts: Sequence[str] = text.split(",")
@@ -294,9 +294,11 @@ def _states(ask: Ask, rules: Rules) -> frozenset[int]:
     return frozenset(int(part) for part in parts)
 
 
-def _object(ask: Ask, rules: Rules, adapter: Adapter | None) -> KmipObject | None:
-    named = ask.operation.path["object_id"]
-    one = next((known for known in adapter.objects if known.id == named), None) if adapter else None
+def _object(attempt: Attempt, rules: Rules, adapter: Adapter | None) -> KmipObject | None:
+    named = attempt.operation.path["object_id"]
+    one = (
+        next((candidate for candidate in adapter.objects if candidate.id == named), None) if adapter else None
+    )
     if adapter is not None and one is None:
         rules.broken(_ABSENT if UUID.fullmatch(named) else _ABSENT | BAD_REQUEST)
     elif one is not None and one.state == 0:
@@ -304,10 +306,12 @@ def _object(ask: Ask, rules: Rules, adapter: Adapter | None) -> KmipObject | Non
     return one
 
 
-def _certificate(ask: Ask, rules: Rules, adapter: Adapter | None) -> Certificate | None:
-    named = ask.operation.path["cert_id"]
+def _certificate(attempt: Attempt, rules: Rules, adapter: Adapter | None) -> Certificate | None:
+    named = attempt.operation.path["cert_id"]
     one = (
-        next((known for known in adapter.certificates if named in {known.id, known.name}), None)
+        next(
+            (candidate for candidate in adapter.certificates if named in {candidate.id, candidate.name}), None
+        )
         if adapter
         else None
     )

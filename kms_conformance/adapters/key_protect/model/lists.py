@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kms_conformance.adapters.key_protect.model import shown
-from kms_conformance.adapters.key_protect.model.asking import UUID, Ask, Outcome
+from kms_conformance.adapters.key_protect.model.attempt import UUID, Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.facts import Between, Rule, seconds_of
 from kms_conformance.adapters.key_protect.model.paging import listing, page_of
 from kms_conformance.adapters.key_protect.model.prediction import BAD_REQUEST, QUERY, Refusal, Rules, Success
@@ -26,7 +26,7 @@ _MOST_TERMS = 3
 
 Verdict = bool | None
 """Whether a key fits; nothing where that is open."""
-Test = Callable[[Ask, Key], Verdict]
+Test = Callable[[Attempt, Key], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,65 +35,67 @@ class _ListResult:
     possible: Mapping[str, Mapping[str, Rule]]
 
 
-def get(ask: Ask) -> Outcome:
+def get(attempt: Attempt) -> Outcome:
     """GET /keys: without a state, destroyed keys are left out; ordered by id."""
     rules = Rules()
-    page = page_of(ask, rules)
-    tests = _tests(ask, rules)
-    search = ask.operation.query.get("search")
+    page = page_of(attempt, rules)
+    tests = _tests(attempt, rules)
+    search = attempt.operation.query.get("search")
     if search:
         tests.append(_search(rules, search))
-    sort = ask.operation.query.get("sort")
+    sort = attempt.operation.query.get("sort")
     if sort is not None and not all(part.removeprefix("-") in _SORTS for part in sort.split(",")):
         rules.broken(QUERY)
-    result = _find(ask, tests)
-    order = _ordered(ask, sort or "id", list(result.required))
-    return ask.answer(
+    result = _find(attempt, tests)
+    order = _ordered(attempt, sort or "id", list(result.required))
+    return attempt.answer(
         rules, Success(frozenset({200}), listing(page, "id", result.required, result.possible, order))
     )
 
 
-def head(ask: Ask) -> Outcome:
+def head(attempt: Attempt) -> Outcome:
     """HEAD /keys: how many there are; the answer has no body."""
     rules = Rules()
-    result = _find(ask, _tests(ask, rules))
+    result = _find(attempt, _tests(attempt, rules))
     least = len(result.required)
     total = Between(least, least + len(result.possible))
     # A HEAD has no body, so no reason code either.
     rules.must = {Refusal(one.status) for one in rules.must}
     rules.may = {Refusal(one.status) for one in rules.may}
-    return ask.answer(rules, Success(frozenset({200}), headers={"key-total": total}))
+    return attempt.answer(rules, Success(frozenset({200}), headers={"key-total": total}))
 
 
-def _find(ask: Ask, tests: list[Test]) -> _ListResult:
+def _find(attempt: Attempt, tests: list[Test]) -> _ListResult:
     required: dict[str, Mapping[str, Rule]] = {}
     possible: dict[str, Mapping[str, Rule]] = {}
-    for key in ask.state.keys:
-        verdicts = [test(ask, key) for test in (_in_ring, _there, *tests)]
+    for key in attempt.state.keys:
+        verdicts = [test(attempt, key) for test in (_in_ring, _there, *tests)]
         if False in verdicts:
             continue
-        (possible if None in verdicts else required)[key.id] = shown.members(ask, key)
+        (possible if None in verdicts else required)[key.id] = shown.members(attempt, key)
     return _ListResult(required, possible)
 
 
-def _in_ring(ask: Ask, key: Key) -> Verdict:
-    ring = ask.operation.ring
+def _in_ring(attempt: Attempt, key: Key) -> Verdict:
+    ring = attempt.operation.ring
     if ring is None:
         return True
-    if key.moved is not None and ask.now < key.moved[1] + ask.timing.ring:
+    if key.moved is not None and attempt.now < key.moved[1] + attempt.timing.ring:
         return None if ring in {key.ring, key.moved[0]} else False
     return ring == key.ring
 
 
-def _there(ask: Ask, key: Key) -> Verdict:
+def _there(attempt: Attempt, key: Key) -> Verdict:
     late = (
-        key.state == DESTROYED and key.deleted is not None and ask.now > key.deleted + KEPT - ask.timing.slack
+        key.state == DESTROYED
+        and key.deleted is not None
+        and attempt.now > key.deleted + KEPT - attempt.timing.slack
     )
     return None if late else True
 
 
-def _tests(ask: Ask, rules: Rules) -> list[Test]:
-    query = ask.operation.query
+def _tests(attempt: Attempt, rules: Rules) -> list[Test]:
+    query = attempt.operation.query
     tests: list[Test] = []
     terms = _terms(rules, query.get("filter"))
     named = {name for name, _, _ in terms}
@@ -115,7 +117,7 @@ def _tests(ask: Ask, rules: Rules) -> list[Test]:
     return tests
 
 
-def _not_destroyed(_: Ask, key: Key) -> Verdict:
+def _not_destroyed(_: Attempt, key: Key) -> Verdict:
     return key.state != DESTROYED
 
 
@@ -124,8 +126,8 @@ def _state_test(rules: Rules, text: str) -> Test:
     if not all(part in _STATES for part in wanted):
         rules.broken(QUERY)
 
-    def test(ask: Ask, key: Key) -> Verdict:
-        states = {str(state) for state in ask.states(key)}
+    def test(attempt: Attempt, key: Key) -> Verdict:
+        states = {str(state) for state in attempt.states(key)}
         return None if states & set(wanted) and not states <= set(wanted) else bool(states & set(wanted))
 
     return test
@@ -160,15 +162,15 @@ def _date_test(rules: Rules, name: str, operator: str, value: str) -> Test:
     if value == "none" and operator:
         rules.broken(QUERY)
 
-    def test(ask: Ask, key: Key) -> Verdict:
-        at = _date(ask, key, name)
+    def test(attempt: Attempt, key: Key) -> Verdict:
+        at = _date(attempt, key, name)
         if value == "none":
             return at is None if not isinstance(at, _Open) else None
         if isinstance(at, _Open) or bound is None:
             return None
         if at is None:
             return False if not operator else None
-        if abs(at - bound) <= ask.timing.slack + 1:
+        if abs(at - bound) <= attempt.timing.slack + 1:
             return None
         return {"": False, "lt:": at < bound, "lte:": at < bound, "gt:": at > bound, "gte:": at > bound}[
             operator
@@ -182,7 +184,7 @@ class _Open:
     """A date that is not known."""
 
 
-def _date(ask: Ask, key: Key, name: str) -> float | _Open | None:
+def _date(attempt: Attempt, key: Key, name: str) -> float | _Open | None:
     if name == "creationDate":
         return key.created
     if name == "expirationDate":
@@ -190,7 +192,7 @@ def _date(ask: Ask, key: Key, name: str) -> float | _Open | None:
     if name == "deletionDate":
         # A restored key may still show it.
         return key.deleted if key.state == DESTROYED else _Open()
-    if name == "lastRotateDate" and not key.may_have_rotated(ask.now):
+    if name == "lastRotateDate" and not key.may_have_rotated(attempt.now):
         return key.newest.at if len(key.versions) > 1 else None
     return _Open()
 
@@ -224,8 +226,8 @@ def _search(rules: Rules, text: str) -> Test:
     # The vendor's Go client appends a comma; what the service makes of it is unknown.
     unclear = asked.text.endswith(",") or bool(UUID.fullmatch(asked.text))
 
-    def test(ask: Ask, key: Key) -> Verdict:
-        hidden = key.state == DESTROYED or any(one[1] == key.id for one in ask.state.removed)
+    def test(attempt: Attempt, key: Key) -> Verdict:
+        hidden = key.state == DESTROYED or any(one[1] == key.id for one in attempt.state.removed)
         if unclear or ("alias" in asked.scopes and hidden):
             return None
         texts = ({key.name} if "name" in asked.scopes else set()) | (
@@ -240,15 +242,15 @@ def _search(rules: Rules, text: str) -> Test:
     return test
 
 
-def _ordered(ask: Ask, sort: str, ids: list[str]) -> list[str] | None:
+def _ordered(attempt: Attempt, sort: str, ids: list[str]) -> list[str] | None:
     """Return the ids in their order, nothing where it is not fixed: by dates that may be equal, or by other members."""
     if sort in {"id", "-id"}:
         return sorted(ids, reverse=sort == "-id")
     if sort not in {"creationDate", "-creationDate"}:
         return None
-    dates = {key.id: key.created for key in ask.state.keys if key.id in ids}
+    dates = {key.id: key.created for key in attempt.state.keys if key.id in ids}
     if any(
-        abs(one - other) <= 1 + ask.timing.slack
+        abs(one - other) <= 1 + attempt.timing.slack
         for one in dates.values()
         for other in dates.values()
         if one != other

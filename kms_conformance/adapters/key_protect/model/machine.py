@@ -23,7 +23,7 @@ from kms_conformance.adapters.key_protect.model import (
     rings,
     versions,
 )
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, authorised, locate
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, authorised, locate
 from kms_conformance.adapters.key_protect.model.operation import Answer, Operation
 from kms_conformance.adapters.key_protect.model.prediction import (
     ANY_REFUSAL,
@@ -34,7 +34,7 @@ from kms_conformance.adapters.key_protect.model.prediction import (
 )
 from kms_conformance.adapters.key_protect.model.state import DESTROYED, KEPT, Instance
 
-OPERATIONS: Mapping[str, Callable[[Ask], Outcome]] = {
+OPERATIONS: Mapping[str, Callable[[Attempt], Outcome]] = {
     "getKeyCollectionMetadata": lists.head,
     "createKey": creation.create,
     "getKeys": lists.get,
@@ -95,7 +95,7 @@ class Observed:
     """A state after an answer, and what was wrong with the answer; the state is the one before where anything was."""
 
     state: Instance
-    wrong: tuple[str, ...] = ()
+    mismatches: tuple[str, ...] = ()
 
 
 def apply(state: Instance, operation: Operation, now: float) -> Outcome:
@@ -107,12 +107,16 @@ def apply(state: Instance, operation: Operation, now: float) -> Outcome:
     if operation.name == "actionOnKey" and operation.query.get("action") == actions.UNLISTED:
         prediction, after = apply(state, replace(operation, name="syncAssociatedResources"), now)
         return replace(prediction, refused=prediction.refused | QUERY | ANY_REFUSAL), after
-    ask = Ask(state, _newer(operation), now)
-    refused = authorised(ask)
+    attempt = Attempt(state, _newer(operation), now)
+    refused = authorised(attempt)
     if refused is not None:
         return refused, state
-    prediction, after = OPERATIONS[ask.operation.name](ask)
-    if instance_policies.locked_out(ask) and not ask.caller.service and operation.name != "getAllowedIPPort":
+    prediction, after = OPERATIONS[attempt.operation.name](attempt)
+    if (
+        instance_policies.locked_out(attempt)
+        and not attempt.caller.service
+        and operation.name != "getAllowedIPPort"
+    ):
         prediction = replace(
             prediction, refused=prediction.refused | UNAUTHORISED, unspecified="from where the caller calls"
         )
@@ -122,9 +126,9 @@ def apply(state: Instance, operation: Operation, now: float) -> Outcome:
 def observe(state: Instance, operation: Operation, now: float, answer: Answer) -> Observed:
     """Return the state after an answer, with what it shows of the service's choices, or what is wrong with it."""
     prediction, after = apply(state, operation, now)
-    wrong = prediction.disagreements(answer)
-    if wrong:
-        return Observed(state, tuple(wrong))
+    mismatches = prediction.disagreements(answer)
+    if mismatches:
+        return Observed(state, tuple(mismatches))
     if answer.refused:
         return Observed(_purged(state, operation, now, answer))
     return Observed(learned(after, prediction, answer))
@@ -142,7 +146,7 @@ def _purged(state: Instance, operation: Operation, now: float, answer: Answer) -
     """Return the state without a key that the service may purge by itself, once an answer says that it is gone."""
     if answer.status != 404 or "id" not in operation.path:  # noqa: PLR2004 - not found
         return state
-    key = locate(Ask(state, replace(operation, ring=None), now)).key
+    key = locate(Attempt(state, replace(operation, ring=None), now)).key
     old = (
         key is not None
         and key.state == DESTROYED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kms_conformance.adapters.key_protect.model.asking import Ask
+from kms_conformance.adapters.key_protect.model.attempt import Attempt
 from kms_conformance.adapters.key_protect.model.facts import Between, Entries, Equal, Rule
 from kms_conformance.adapters.key_protect.model.prediction import QUERY, Rules
 
@@ -26,13 +26,13 @@ class Page:
         return self.offset == 0
 
 
-def page_of(ask: Ask, rules: Rules, *, default: int = _DEFAULT, most: int = _MOST) -> Page:
+def page_of(attempt: Attempt, rules: Rules, *, default: int = _DEFAULT, most: int = _MOST) -> Page:
     """Return the page that a query asks for; note bounds that are broken."""
-    limit = _number(rules, ask.operation.query.get("limit"), (1, most), default)
-    offset = _number(rules, ask.operation.query.get("offset"), (0, 2**31 - 1), 0)
-    if ask.bad_flag("totalCount"):
+    limit = _number(rules, attempt.operation.query.get("limit"), (1, most), default)
+    offset = _number(rules, attempt.operation.query.get("offset"), (0, 2**31 - 1), 0)
+    if attempt.bad_flag("totalCount"):
         rules.perhaps("totalCount that is no boolean", QUERY)
-    return Page(limit, offset, ask.flag("totalCount"))
+    return Page(limit, offset, attempt.flag("totalCount"))
 
 
 def _number(rules: Rules, text: str | None, bounds: tuple[int, int], default: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from kms_conformance.adapters.key_protect.model import keys, shown
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import KIND
 from kms_conformance.adapters.key_protect.model.facts import Equal, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
@@ -27,15 +27,15 @@ _KINDS = ("dualAuthDelete", "rotation")
 _LONGEST = 12
 
 
-def put(ask: Ask) -> Outcome:
+def put(attempt: Attempt) -> Outcome:
     """PUT /keys/{id}/policies: what is not named stays as it is."""
-    rules, key = begin(ask)
-    query = ask.operation.query.get("policy")
-    given = _given(rules, ask.operation.body, query)
+    rules, key = begin(attempt)
+    query = attempt.operation.query.get("policy")
+    given = _given(rules, attempt.operation.body, query)
     if key is None:
-        return ask.answer(rules, Success(frozenset({200})))
-    keys.not_deleted(ask, rules, key, "policies")
-    after = replace(key, touched=ask.now)
+        return attempt.answer(rules, Success(frozenset({200})))
+    keys.not_deleted(attempt, rules, key, "policies")
+    after = replace(key, touched=attempt.now)
     if "rotation" in given:
         if key.standard:
             rules.broken(ROOT_ONLY | refusals((400, 409)))
@@ -47,26 +47,26 @@ def put(ask: Ask) -> Outcome:
         if key.dual is not None and key.dual.enabled and not (dual and dual.enabled):
             rules.broken(refusals((400, 409)))  # 2.4: it is never turned off; the code is not shown
         after = replace(after, dual=dual)
-    return ask.answer(
-        rules, Success(frozenset({200}), _replied(after, tuple(given), query)), ask.state.put(after)
+    return attempt.answer(
+        rules, Success(frozenset({200}), _replied(after, tuple(given), query)), attempt.state.put(after)
     )
 
 
-def get(ask: Ask) -> Outcome:
+def get(attempt: Attempt) -> Outcome:
     """GET /keys/{id}/policies: those that were set; none: total 0."""
-    rules, key = begin(ask)
-    query = ask.operation.query.get("policy")
+    rules, key = begin(attempt)
+    query = attempt.operation.query.get("policy")
     if query not in {None, *_KINDS}:
         rules.broken(QUERY)
     if key is None:
-        return ask.answer(rules, Success(frozenset({200})))
+        return attempt.answer(rules, Success(frozenset({200})))
     if key.state == 5:  # noqa: PLR2004 - destroyed
-        keys.not_deleted(ask, rules, key, "reading policies")
+        keys.not_deleted(attempt, rules, key, "reading policies")
     wanted = [kind for kind in _KINDS if query in {None, kind} and _policy(key, kind) is not None]
     facts: dict[str, Rule] = {"metadata.collectionTotal": Equal(len(wanted))}
     if len(wanted) == 1:
         facts |= shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
-    return ask.answer(rules, Success(frozenset({200}), facts))
+    return attempt.answer(rules, Success(frozenset({200}), facts))
 
 
 def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:

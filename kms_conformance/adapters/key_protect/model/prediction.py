@@ -7,7 +7,7 @@ where several are broken, each of their refusals is allowed. Where an order is d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.adapters.key_protect.model.facts import MISSING, Rule, failures, lead
@@ -56,7 +56,7 @@ class Success:
     headers: Mapping[str, Rule] = field(default_factory=dict)
     learn: tuple[Learn, ...] = ()
 
-    def wrong(self, answer: Answer) -> list[str]:
+    def mismatches(self, answer: Answer) -> list[str]:
         """Return what the answer shows wrongly."""
         messages = failures(self.headers, dict(answer.headers))
         return messages + (failures(self.facts, answer.body) if answer.body is not None else [])
@@ -80,7 +80,7 @@ class Prediction:
             return [f"expected {self}, not {answer.status}"]
         if answer.status not in self.success.statuses:
             return [f"expected {self}, not {answer.status}"]
-        return self.success.wrong(answer)
+        return self.success.mismatches(answer)
 
     def __str__(self) -> str:
         statuses = [str(status) for status in sorted(self.success.statuses)] if self.success else []
@@ -122,11 +122,6 @@ def learned(state: Instance, prediction: Prediction, answer: Answer) -> Instance
         if value is not MISSING and value is not None:
             state = take(state, value)
     return state
-
-
-def with_success(prediction: Prediction, **changes: Any) -> Prediction:
-    """Return a prediction whose success is changed in some members."""
-    return replace(prediction, success=replace(prediction.success, **changes) if prediction.success else None)
 
 
 BODY = refusals((400,), "BAD_BODY_ERR")

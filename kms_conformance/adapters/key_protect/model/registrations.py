@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import flag, single
 from kms_conformance.adapters.key_protect.model.facts import AbsentOrFalse, Equal, Rule
 from kms_conformance.adapters.key_protect.model.paging import listing, page_of
@@ -36,28 +36,28 @@ _WRITTEN = frozenset({200, 201, 204})
 _SHORT_CRN = 8
 
 
-def get_of_key(ask: Ask) -> Outcome:
+def get_of_key(attempt: Attempt) -> Outcome:
     """GET /keys/{id}/registrations: also of a deleted key, until it is purged."""
-    rules, key = begin(ask)
-    if key is not None and DEACTIVATED in ask.states(key):
+    rules, key = begin(attempt)
+    if key is not None and DEACTIVATED in attempt.states(key):
         rules.perhaps("registrations of a deactivated key", ANY_REFUSAL)
-    return _listed(ask, rules, [] if key is None else [key])
+    return _listed(attempt, rules, [] if key is None else [key])
 
 
-def get_of_all(ask: Ask) -> Outcome:
+def get_of_all(attempt: Attempt) -> Outcome:
     """GET /keys/registrations."""
-    rules, ring = Rules(), ask.operation.ring
-    query = ask.operation.query.get("urlEncodedResourceCRNQuery")
+    rules, ring = Rules(), attempt.operation.ring
+    query = attempt.operation.query.get("urlEncodedResourceCRNQuery")
     if query is not None and "*" in ":".join(query.split(":")[:_SHORT_CRN]):
         rules.perhaps("an asterisk in the first eight segments", QUERY)
-    keys = [key for key in ask.state.keys if ring is None or key.ring == ring]
-    return _listed(ask, rules, keys, everything=True)
+    keys = [key for key in attempt.state.keys if ring is None or key.ring == ring]
+    return _listed(attempt, rules, keys, everything=True)
 
 
-def _listed(ask: Ask, rules: Rules, keys: list[Key], *, everything: bool = False) -> Outcome:
-    page = page_of(ask, rules)
-    query = ask.operation.query
-    if ask.bad_flag("preventKeyDeletion"):
+def _listed(attempt: Attempt, rules: Rules, keys: list[Key], *, everything: bool = False) -> Outcome:
+    page = page_of(attempt, rules)
+    query = attempt.operation.query
+    if attempt.bad_flag("preventKeyDeletion"):
         rules.perhaps("preventKeyDeletion that is no boolean", QUERY)
     required: dict[str, dict[str, Rule]] = {}
     possible: dict[str, dict[str, Rule]] = {}
@@ -76,15 +76,15 @@ def _listed(ask: Ask, rules: Rules, keys: list[Key], *, everything: bool = False
             )
             # What preventKeyDeletion=false asks for, the others or all, is not stated.
             if fits and not unsure:
-                required[one.crn] = _shown(ask, key, one)
+                required[one.crn] = _shown(attempt, key, one)
             elif fits or wanted == "false":
-                possible[one.crn] = _shown(ask, key, one)
-    if doubled or (ask.operation.ring is not None and any(key.moved for key in keys)):
-        return ask.answer(rules, Success(frozenset({200})))
-    return ask.answer(rules, Success(frozenset({200}), listing(page, "resourceCrn", required, possible)))
+                possible[one.crn] = _shown(attempt, key, one)
+    if doubled or (attempt.operation.ring is not None and any(key.moved for key in keys)):
+        return attempt.answer(rules, Success(frozenset({200})))
+    return attempt.answer(rules, Success(frozenset({200}), listing(page, "resourceCrn", required, possible)))
 
 
-def _shown(ask: Ask, key: Key, one: Registration) -> dict[str, Rule]:
+def _shown(attempt: Attempt, key: Key, one: Registration) -> dict[str, Rule]:
     facts: dict[str, Rule] = {"keyId": Equal(key.id)}
     if isinstance(one.description, str):
         facts["description"] = Equal(one.description)
@@ -92,7 +92,7 @@ def _shown(ask: Ask, key: Key, one: Registration) -> dict[str, Rule]:
         facts["preventKeyDeletion"] = Equal(True) if one.prevents else AbsentOrFalse()
     if one.version:
         facts["keyVersion.id"] = Equal(one.version)
-    if isinstance(one.metadata, str) and ask.caller.service:
+    if isinstance(one.metadata, str) and attempt.caller.service:
         facts["registrationMetadata"] = Equal(one.metadata)
     return facts
 
@@ -113,36 +113,40 @@ class _Given:
     version: str | None = None
 
 
-def create(ask: Ask) -> Outcome:
+def create(attempt: Attempt) -> Outcome:
     """POST a registration; what one that exists gets is fixed nowhere."""
-    rules, key, given, registration = _begin(ask)
+    rules, key, given, registration = _begin(attempt)
     if key is None:
-        return ask.answer(rules, Success(_WRITTEN))
+        return attempt.answer(rules, Success(_WRITTEN))
     if registration is not None:
         rules.perhaps("a registration that exists", refusals((400, 409, 422)))
-    return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, _fresh(ask, key, given))))
+    return attempt.answer(
+        rules, Success(_WRITTEN), attempt.state.put(_with(key, _fresh(attempt, key, given)))
+    )
 
 
-def replace_(ask: Ask) -> Outcome:
+def replace_(attempt: Attempt) -> Outcome:
     """PUT a registration: it says what the body says, and nothing of what it said before."""
-    rules, key, given, registration = _begin(ask)
+    rules, key, given, registration = _begin(attempt)
     if key is None:
-        return ask.answer(rules, Success(_WRITTEN))
+        return attempt.answer(rules, Success(_WRITTEN))
     if registration is None:
         rules.perhaps("replacing what is not there", ANY_REFUSAL)
     else:
         _versions(rules, key, registration, given)
-    return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, _fresh(ask, key, given))))
+    return attempt.answer(
+        rules, Success(_WRITTEN), attempt.state.put(_with(key, _fresh(attempt, key, given)))
+    )
 
 
-def update(ask: Ask) -> Outcome:
+def update(attempt: Attempt) -> Outcome:
     """PATCH a registration: what the body leaves out stays."""
-    rules, key, given, registration = _begin(ask)
+    rules, key, given, registration = _begin(attempt)
     if key is None:
-        return ask.answer(rules, Success(_WRITTEN))
+        return attempt.answer(rules, Success(_WRITTEN))
     if registration is None:
         rules.perhaps("updating what is not there", ANY_REFUSAL)
-        after = _fresh(ask, key, given)
+        after = _fresh(attempt, key, given)
     else:
         _versions(rules, key, registration, given)
         after = replace(
@@ -152,37 +156,37 @@ def update(ask: Ask) -> Outcome:
             metadata=registration.metadata if given.metadata is None else given.metadata,
             version=given.version or registration.version,
         )
-    return ask.answer(rules, Success(_WRITTEN), ask.state.put(_with(key, after)))
+    return attempt.answer(rules, Success(_WRITTEN), attempt.state.put(_with(key, after)))
 
 
-def delete(ask: Ask) -> Outcome:
+def delete(attempt: Attempt) -> Outcome:
     """DELETE a registration: of a deactivated or deleted key, no source speaks."""
-    rules, key = begin(ask)
+    rules, key = begin(attempt)
     if key is None:
-        return ask.answer(rules, Success(_WRITTEN))
-    if ask.states(key) & {DEACTIVATED, DESTROYED}:
+        return attempt.answer(rules, Success(_WRITTEN))
+    if attempt.states(key) & {DEACTIVATED, DESTROYED}:
         rules.perhaps("registrations of a key that is not active", ANY_REFUSAL)
-    crn = ask.operation.path["resource_crn"]
+    crn = attempt.operation.path["resource_crn"]
     registration = next((one for one in key.registrations if one.crn == crn), None)
     if registration is None:
         rules.perhaps("deleting what is not there", ANY_REFUSAL)
-    elif registration.owner != ask.caller.name:
+    elif registration.owner != attempt.caller.name:
         rules.broken(_NOT_YOURS)
     left = tuple(one for one in key.registrations if one.crn != crn)
-    return ask.answer(rules, Success(_WRITTEN), ask.state.put(replace(key, registrations=left)))
+    return attempt.answer(rules, Success(_WRITTEN), attempt.state.put(replace(key, registrations=left)))
 
 
-def acknowledge(ask: Ask) -> Outcome:
+def acknowledge(attempt: Attempt) -> Outcome:
     """POST /event_ack: no effect that this API shows is known."""
     rules = Rules()
-    single(rules, ask.operation.body, "event_acknowledge+json", missing=BODY_OR_FIELD)
+    single(rules, attempt.operation.body, "event_acknowledge+json", missing=BODY_OR_FIELD)
     rules.perhaps("which events are known", ANY_REFUSAL)
-    return ask.answer(rules, Success(frozenset({200, 204})))
+    return attempt.answer(rules, Success(frozenset({200, 204})))
 
 
-def _begin(ask: Ask) -> tuple[Rules, Key | None, _Given, Registration | None]:
-    rules, key = begin(ask)
-    resource = _resource(rules, ask.operation.body)
+def _begin(attempt: Attempt) -> tuple[Rules, Key | None, _Given, Registration | None]:
+    rules, key = begin(attempt)
+    resource = _resource(rules, attempt.operation.body)
     given = _Given(
         description=_text(rules, resource, "description"),
         prevents=flag(rules, resource, "preventKeyDeletion"),
@@ -193,7 +197,7 @@ def _begin(ask: Ask) -> tuple[Rules, Key | None, _Given, Registration | None]:
         return rules, None, given, None
     if key.standard:
         rules.broken(_ROOT_ONLY)
-    states = ask.states(key)
+    states = attempt.states(key)
     if ACTIVE not in states:
         rules.broken(_WRONG_STATE)
     elif states != {ACTIVE}:
@@ -201,9 +205,9 @@ def _begin(ask: Ask) -> tuple[Rules, Key | None, _Given, Registration | None]:
     if given.version is not None and given.version not in {version.id for version in key.versions}:
         rules.perhaps("a version that is not known", ANY_REFUSAL)
     registration = next(
-        (one for one in key.registrations if one.crn == ask.operation.path["resource_crn"]), None
+        (one for one in key.registrations if one.crn == attempt.operation.path["resource_crn"]), None
     )
-    if registration is not None and registration.owner != ask.caller.name:
+    if registration is not None and registration.owner != attempt.caller.name:
         rules.broken(_NOT_YOURS)
     return rules, key, given, registration
 
@@ -237,16 +241,16 @@ def _versions(rules: Rules, key: Key, registration: Registration, given: _Given)
         rules.perhaps("the version that is registered", _OLDER)
 
 
-def _fresh(ask: Ask, key: Key, given: _Given) -> Registration:
+def _fresh(attempt: Attempt, key: Key, given: _Given) -> Registration:
     version = given.version or (key.newest.id if len(key.versions) == 1 and "#" not in key.newest.id else "")
     return Registration(
-        crn=ask.operation.path["resource_crn"],
-        owner=ask.caller.name,
+        crn=attempt.operation.path["resource_crn"],
+        owner=attempt.caller.name,
         description=given.description,
         prevents=bool(given.prevents),
         metadata=given.metadata if given.metadata is not None else UNKNOWN,
         version=version,
-        at=ask.now,
+        at=attempt.now,
     )
 
 

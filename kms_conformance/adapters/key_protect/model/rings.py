@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.facts import Near, Rule
 from kms_conformance.adapters.key_protect.model.paging import Page, listing, page_of
 from kms_conformance.adapters.key_protect.model.prediction import ANY_REFUSAL, QUERY, Rules, Success, refusals
@@ -17,59 +17,59 @@ _QUOTA = 50
 _SHORTEST_DEFAULT = 51
 
 
-def get(ask: Ask) -> Outcome:
+def get(attempt: Attempt) -> Outcome:
     """GET /key_rings: ``default`` is always there."""
     rules = Rules()
-    page = page_of(ask, rules, default=_SHORTEST_DEFAULT)
-    slack = ask.timing.slack
+    page = page_of(attempt, rules, default=_SHORTEST_DEFAULT)
+    slack = attempt.timing.slack
     entries: dict[str, dict[str, Rule]] = {DEFAULT_RING: {}}
-    for ring in ask.state.rings:
+    for ring in attempt.state.rings:
         entries[ring.id] = {"creationDate": Near(ring.at - slack, ring.at + slack)}
-    if "limit" not in ask.operation.query and len(entries) > _SHORTEST_DEFAULT:
+    if "limit" not in attempt.operation.query and len(entries) > _SHORTEST_DEFAULT:
         page = Page(100, page.offset, page.total)  # E52: 51 or 100
         rules.perhaps("E52")
-        return ask.answer(rules, Success(frozenset({200})))
-    return ask.answer(rules, Success(frozenset({200}), listing(page, "id", entries)))
+        return attempt.answer(rules, Success(frozenset({200})))
+    return attempt.answer(rules, Success(frozenset({200}), listing(page, "id", entries)))
 
 
-def create(ask: Ask) -> Outcome:
+def create(attempt: Attempt) -> Outcome:
     """POST /key_rings/{id}; what an id that is taken gets is fixed nowhere."""
-    rules, ring = Rules(), ask.operation.path["key_ring_id"]
+    rules, ring = Rules(), attempt.operation.path["key_ring_id"]
     if not _FORM.fullmatch(ring):
         rules.perhaps("the form of ring ids", ANY_REFUSAL)
     if ring == DEFAULT_RING:
         rules.broken(ANY_REFUSAL)
-    if len(ask.state.rings) + 1 >= _QUOTA:
+    if len(attempt.state.rings) + 1 >= _QUOTA:
         rules.perhaps("E52", refusals((400, 409)))
-    if ask.state.has_ring(ring):
+    if attempt.state.has_ring(ring):
         rules.perhaps("a ring that exists", refusals((400, 409)))
-        return ask.answer(rules, Success(frozenset({200, 201, 204})))
-    after = replace(ask.state, rings=(*ask.state.rings, Ring(ring, ask.now)))
-    return ask.answer(rules, Success(frozenset({201})), after)
+        return attempt.answer(rules, Success(frozenset({200, 201, 204})))
+    after = replace(attempt.state, rings=(*attempt.state.rings, Ring(ring, attempt.now)))
+    return attempt.answer(rules, Success(frozenset({201})), after)
 
 
-def delete(ask: Ask) -> Outcome:
+def delete(attempt: Attempt) -> Outcome:
     """DELETE /key_rings/{id}: empty of keys in any state, or by force where each key in it is destroyed (2.7)."""
-    rules, ring = Rules(), ask.operation.path["key_ring_id"]
-    if ask.bad_flag("force"):
+    rules, ring = Rules(), attempt.operation.path["key_ring_id"]
+    if attempt.bad_flag("force"):
         rules.perhaps("a force that is no boolean", QUERY)
     if ring == DEFAULT_RING:
         rules.broken(refusals((400, 409)))
-        return ask.answer(rules, Success(frozenset()))
-    if not ask.state.has_ring(ring):
+        return attempt.answer(rules, Success(frozenset()))
+    if not attempt.state.has_ring(ring):
         rules.broken(refusals((400, 404)))
-        return ask.answer(rules, Success(frozenset()))
-    inside = [key for key in ask.state.keys if key.ring == ring]
-    if inside and not ask.flag("force"):
+        return attempt.answer(rules, Success(frozenset()))
+    inside = [key for key in attempt.state.keys if key.ring == ring]
+    if inside and not attempt.flag("force"):
         rules.broken(refusals((409,), "KEY_RING_NOT_EMPTY_ERR"))
-    if ask.flag("force") and any(key.state != DESTROYED for key in inside):
+    if attempt.flag("force") and any(key.state != DESTROYED for key in inside):
         rules.broken(refusals((400, 409), "KEY_RING_KEYS_NOT_DELETED_ERR"))
     if any(
-        key.moved and key.moved[0] == ring and ask.now < key.moved[1] + ask.timing.ring
-        for key in ask.state.keys
+        key.moved and key.moved[0] == ring and attempt.now < key.moved[1] + attempt.timing.ring
+        for key in attempt.state.keys
     ):
         rules.perhaps("a key that was just moved", refusals((409,)))
-    return ask.answer(rules, Success(frozenset({204})), _without(ask.state, ring))
+    return attempt.answer(rules, Success(frozenset({204})), _without(attempt.state, ring))
 
 
 def _without(state: Instance, ring: str) -> Instance:

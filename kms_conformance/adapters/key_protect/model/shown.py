@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import Ask
+from kms_conformance.adapters.key_protect.model.attempt import Attempt
 from kms_conformance.adapters.key_protect.model.facts import (
     Absent,
     AbsentOrFalse,
@@ -35,9 +35,9 @@ from kms_conformance.adapters.key_protect.model.state import (
 KEY_TYPE = "application/vnd.ibm.kms.key+json"
 
 
-def identity(ask: Ask, key: Key) -> dict[str, Rule]:
+def identity(attempt: Attempt, key: Key) -> dict[str, Rule]:
     """Return what each reply that holds a key shows of it, the shortest included (1.4.1)."""
-    states = ask.states(key)
+    states = attempt.states(key)
     gone = key.state == DESTROYED
     return {
         **({} if "#" in key.id else {"id": Equal(key.id), "crn": Ending(f":key:{key.id}")}),
@@ -49,29 +49,31 @@ def identity(ask: Ask, key: Key) -> dict[str, Rule]:
         "imported": Equal(key.imported),
         "deleted": Equal(True) if gone else AbsentOrFalse(),
         "description": Absent() if key.description is None else Equal(key.description),
-        **_expiry(ask, key),
+        **_expiry(attempt, key),
     }
 
 
-def members(ask: Ask, key: Key) -> dict[str, Rule]:
+def members(attempt: Attempt, key: Key) -> dict[str, Rule]:
     """Return what metadata, GET and lists show of a key."""
     return {
-        **identity(ask, key),
+        **identity(attempt, key),
         "payload": Absent(),
         "tags": Same(frozenset(key.tags)) if key.tags else Absent(),
-        **_aliases(ask, key),
-        "keyRingID": Optional(_ring(ask, key)),
-        "creationDate": _near(ask, key.created),
-        "lastUpdateDate": Optional(Near(key.created - ask.timing.slack, ask.now + ask.timing.slack)),
-        **_version(ask, key),
-        **_policies(ask, key),
-        **_deletion(ask, key),
+        **_aliases(attempt, key),
+        "keyRingID": Optional(_ring(attempt, key)),
+        "creationDate": _near(attempt, key.created),
+        "lastUpdateDate": Optional(
+            Near(key.created - attempt.timing.slack, attempt.now + attempt.timing.slack)
+        ),
+        **_version(attempt, key),
+        **_policies(attempt, key),
+        **_deletion(attempt, key),
     }
 
 
-def with_payload(ask: Ask, key: Key) -> dict[str, Rule]:
+def with_payload(attempt: Attempt, key: Key) -> dict[str, Rule]:
     """Return what GET shows: of a standard key its payload too; what of a deleted one, is not stated."""
-    facts = members(ask, key)
+    facts = members(attempt, key)
     if key.standard:
         del facts["payload"]
         if key.state != DESTROYED:
@@ -96,48 +98,50 @@ def learn_version(key: Key, path: str) -> tuple[Learn, ...]:
     return ((path, take),)
 
 
-def newest_id(ask: Ask, key: Key) -> Rule | None:
+def newest_id(attempt: Attempt, key: Key) -> Rule | None:
     """Return what the id of the newest version is: known, or none of the older ones; nothing where it is open."""
-    if key.may_have_rotated(ask.now) or not key.versions:
+    if key.may_have_rotated(attempt.now) or not key.versions:
         return None
     if key.newest.id:
         return Equal(key.newest.id) if "#" not in key.newest.id else None
     return NoneOf(frozenset(version.id for version in key.versions[:-1] if version.id))
 
 
-def _near(ask: Ask, moment: float) -> Near:
-    return Near(moment - ask.timing.slack, moment + ask.timing.slack)
+def _near(attempt: Attempt, moment: float) -> Near:
+    return Near(moment - attempt.timing.slack, moment + attempt.timing.slack)
 
 
-def _expiry(ask: Ask, key: Key) -> dict[str, Rule]:
-    return {"expirationDate": Absent() if key.expires is None else _near(ask, key.expires)}
+def _expiry(attempt: Attempt, key: Key) -> dict[str, Rule]:
+    return {"expirationDate": Absent() if key.expires is None else _near(attempt, key.expires)}
 
 
-def _aliases(ask: Ask, key: Key) -> dict[str, Rule]:
-    late = any(one[1] == key.id and ask.now < one[2] + ask.timing.alias for one in ask.state.removed)
+def _aliases(attempt: Attempt, key: Key) -> dict[str, Rule]:
+    late = any(
+        one[1] == key.id and attempt.now < one[2] + attempt.timing.alias for one in attempt.state.removed
+    )
     if late or key.state == DESTROYED:
         return {}
     return {"aliases": Same(key.aliases) if key.aliases else Absent()}
 
 
-def _ring(ask: Ask, key: Key) -> Rule:
-    if key.moved is not None and ask.now < key.moved[1] + ask.timing.ring:
+def _ring(attempt: Attempt, key: Key) -> Rule:
+    if key.moved is not None and attempt.now < key.moved[1] + attempt.timing.ring:
         return OneOf(frozenset({key.ring, key.moved[0]}))
     return Equal(key.ring)
 
 
-def _version(ask: Ask, key: Key) -> dict[str, Rule]:
+def _version(attempt: Attempt, key: Key) -> dict[str, Rule]:
     if key.standard:
         return {}
     facts: dict[str, Rule] = {}
-    newest = newest_id(ask, key)
+    newest = newest_id(attempt, key)
     if newest is not None:
         facts["keyVersion.id"] = newest
-        facts["lastRotateDate"] = Absent() if len(key.versions) == 1 else _near(ask, key.newest.at)
+        facts["lastRotateDate"] = Absent() if len(key.versions) == 1 else _near(attempt, key.newest.at)
     return facts
 
 
-def _policies(ask: Ask, key: Key) -> dict[str, Rule]:
+def _policies(attempt: Attempt, key: Key) -> dict[str, Rule]:
     facts: dict[str, Rule] = {}
     if key.rotation is None:
         facts["rotation"] = Absent()
@@ -155,13 +159,13 @@ def _policies(ask: Ask, key: Key) -> dict[str, Rule]:
         facts["dualAuthDelete.keySetForDeletion"] = AbsentOrFalse()
         return facts
     lapses = key.authorised[0].at + AUTHORISED_FOR
-    if ask.now < lapses - ask.timing.slack:
+    if attempt.now < lapses - attempt.timing.slack:
         facts["dualAuthDelete.keySetForDeletion"] = Equal(True)
-        facts["dualAuthDelete.authExpiration"] = Optional(_near(ask, lapses))
+        facts["dualAuthDelete.authExpiration"] = Optional(_near(attempt, lapses))
     return facts
 
 
-def _deletion(ask: Ask, key: Key) -> dict[str, Rule]:
+def _deletion(attempt: Attempt, key: Key) -> dict[str, Rule]:
     if key.state != DESTROYED or key.deleted is None:
         # A restored key may still show when it was deleted (R-list of real replies).
         return {}
@@ -169,10 +173,10 @@ def _deletion(ask: Ask, key: Key) -> dict[str, Rule]:
     if key.expires is not None:
         until = min(until, key.expires)
     return {
-        "deletionDate": _near(ask, key.deleted),
-        "restoreExpirationDate": Optional(_near(ask, until)),
-        "purgeAllowedFrom": Optional(_near(ask, key.deleted + PURGE_WAIT)),
-        "purgeScheduledOn": Optional(_near(ask, key.deleted + KEPT)),
+        "deletionDate": _near(attempt, key.deleted),
+        "restoreExpirationDate": Optional(_near(attempt, until)),
+        "purgeAllowedFrom": Optional(_near(attempt, key.deleted + PURGE_WAIT)),
+        "purgeScheduledOn": Optional(_near(attempt, key.deleted + KEPT)),
     }
 
 

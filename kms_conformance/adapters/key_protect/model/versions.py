@@ -5,30 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.model.asking import Ask, Outcome, begin, needs_state
+from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin, needs_state
 from kms_conformance.adapters.key_protect.model.facts import Between, Equal, NoneOf, Rule, seconds_of
 from kms_conformance.adapters.key_protect.model.paging import page_of
 from kms_conformance.adapters.key_protect.model.prediction import QUERY, ROOT_ONLY, Learn, Success
 from kms_conformance.adapters.key_protect.model.state import ACTIVE, Instance, Key, Version
 
 
-def get_versions(ask: Ask) -> Outcome:
+def get_versions(attempt: Attempt) -> Outcome:
     """GET /keys/{id}/versions."""
-    rules, key = begin(ask)
-    page = page_of(ask, rules)
-    if ask.bad_flag("allKeyStates"):
+    rules, key = begin(attempt)
+    page = page_of(attempt, rules)
+    if attempt.bad_flag("allKeyStates"):
         rules.perhaps("allKeyStates that is no boolean", QUERY)
     if key is None:
-        return ask.answer(rules, Success(frozenset({200})))
-    if not ask.flag("allKeyStates"):
-        needs_state(ask, rules, key, frozenset({ACTIVE}))
+        return attempt.answer(rules, Success(frozenset({200})))
+    if not attempt.flag("allKeyStates"):
+        needs_state(attempt, rules, key, frozenset({ACTIVE}))
     if key.standard:
         rules.perhaps("versions of a standard key", ROOT_ONLY)
-        return ask.answer(rules, Success(frozenset({200})))
-    if key.may_have_rotated(ask.now):
+        return attempt.answer(rules, Success(frozenset({200})))
+    if key.may_have_rotated(attempt.now):
         facts: dict[str, Rule] = {"metadata.collectionTotal": Between(0, page.limit)}
         learn = (("resources", _all_of(key)),) if page.whole else ()
-        return ask.answer(rules, Success(frozenset({200}), facts, learn=learn))
+        return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
     newest_first = list(reversed(key.versions))
     part = newest_first[page.offset : page.offset + page.limit]
     facts = {"metadata.collectionTotal": Equal(len(part))}
@@ -41,7 +41,7 @@ def get_versions(ask: Ask) -> Outcome:
         facts[path] = Equal(version.id) if version.id else NoneOf(ids)
         if not version.id:
             learned.append((path, _namer(key, len(key.versions) - 1 - page.offset - place)))
-    return ask.answer(rules, Success(frozenset({200}), facts, learn=tuple(learned)))
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=tuple(learned)))
 
 
 def _namer(key: Key, place: int) -> Any:

@@ -48,7 +48,7 @@ def new_key(choices: Choices) -> dict[str, Any]:
 
 def spoil(choices: Choices, resource: dict[str, Any]) -> None:
     """Break one rule of it."""
-    wrong = {
+    replacements = {
         "name": choices.one(("x", "y" * 91, None)),
         "description": "d",
         "payload": choices.one(("not base64!", choices.bytes(17))),
@@ -57,14 +57,14 @@ def spoil(choices: Choices, resource: dict[str, Any]) -> None:
         "aliases": choices.one((["keys"], [NOBODY], ["a"], list(ALIASES[:6]))),
         "iv": choices.bytes(12),
     }
-    name = choices.one(sorted(wrong))
+    name = choices.one(sorted(replacements))
     if name == "payload" and resource["extractable"]:
         resource["payload"] = "not base64!"
     elif name == "iv":
         resource["payload"] = choices.bytes(32)
-        resource["iv"] = wrong["iv"]
+        resource["iv"] = replacements["iv"]
     else:
-        resource[name] = wrong[name]
+        resource[name] = replacements[name]
 
 
 def create(choices: Choices) -> Operation | None:

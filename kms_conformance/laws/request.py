@@ -1,4 +1,4 @@
-"""What a law asks of a system: subjects to ask about, and any operation of its contract, sent as it says."""
+"""What a law needs of a system: subjects, and any operation of its contract sent with given parameters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class OperationRequest:
     """A request by the name of its operation; ``path`` holds the parameters of the path, not yet encoded.
 
-    ``usual_path`` are the same parameters as they are written elsewhere, where ``path`` names a thing otherwise.
+    ``usual_path`` holds the same parameters in their usual form, where ``path`` names a thing in another way.
     """
 
     operation: str
@@ -33,7 +33,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Subjects:
-    """What a law asks about: ``entries`` as each one's own reply shows it, ``marks`` what data calls ``{name}``."""
+    """The things of a case: ``entries`` as each one's own reply shows it, ``marks`` the values of ``{name}`` in the data."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     marks: dict[str, Any] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class System(Protocol):
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name; the case is inconclusive when that fails."""
 
-    def ask(self, ask: Ask) -> Answer:
+    def send_request(self, request: OperationRequest) -> Answer:
         """Send a request."""
 
     def wait(self, seconds: float, why: str) -> None:
@@ -59,7 +59,7 @@ class System(Protocol):
 
 
 def filled(value: Any, marks: Mapping[str, Any]) -> Any:
-    """Return data with its ``{names}`` replaced by what they stand for; a text that is one name becomes the value itself."""
+    """Return data with its ``{names}`` replaced by their values; a text that is one name becomes the value itself."""
     match value:
         case dict():
             return {filled(key, marks): filled(inner, marks) for key, inner in value.items()}
@@ -75,14 +75,14 @@ def filled(value: Any, marks: Mapping[str, Any]) -> Any:
     return value
 
 
-def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask:
+def request_of(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> OperationRequest:
     """Return the request that data describes; ``more`` is merged into its path, query and headers, or replaces the rest."""
     recipe = filled({**data}, marks)
     merged = {
         name: {**recipe.get(name, {}), **filled(more.get(name) or {}, marks)}
         for name in ("path", "query", "headers")
     }
-    return Ask(
+    return OperationRequest(
         operation=recipe["do"],
         **merged,
         body=filled(more["body"], marks) if "body" in more else recipe.get("body"),
@@ -92,7 +92,7 @@ def asked(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -> Ask
 
 
 def all_of(questions: Iterable[Callable[[], None]]) -> None:
-    """Ask every question, so that one broken row does not hide another; raise the first failure at the end."""
+    """Run every step, so that one broken row does not hide another; raise the first failure at the end."""
     first: ConformanceFailure | None = None
     for question in questions:
         try:
@@ -104,6 +104,6 @@ def all_of(questions: Iterable[Callable[[], None]]) -> None:
 
 
 def demand(case: CaseRun, condition: object, why: str) -> None:
-    """Raise :class:`AuthorError` where the data of a law make no sense with its subjects."""
+    """Raise :class:`AuthorError` where the data of a law do not fit its subjects."""
     if not condition:
         raise AuthorError(case.info.id, why)

@@ -74,7 +74,7 @@ SERVICE_ONLY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Attempt:
     """One request, the state that it meets, and the moment."""
 
     state: Instance
@@ -103,10 +103,6 @@ class Ask:
         """Whether a boolean query parameter is neither ``true`` nor ``false``."""
         return self.operation.query.get(name, "false") not in {"true", "false"}
 
-    def refuse(self, *refusals: frozenset[Refusal]) -> Outcome:
-        """Return a refusal that changes nothing."""
-        return Prediction(None, frozenset().union(*refusals)), self.state
-
     def answer(self, rules: Rules, success: Success, after: Instance | None = None) -> Outcome:
         """Return what the rules allow, and the state after a success."""
         return rules.predict(success), self.state if after is None else after
@@ -121,13 +117,13 @@ class Located:
     refused: frozenset[Refusal] = NOT_FOUND
 
 
-def authorised(ask: Ask) -> Prediction | None:
+def authorised(attempt: Attempt) -> Prediction | None:
     """Return the refusal of a caller who may not ask this, nothing where the role suffices.
 
-    The service tells a missing role by 401 (P2). What another service may do beside registrations is fixed nowhere but
+    The service answers a missing role with 401 (P2). What another service may do besides registrations no source says, except
     for deletion, which the page refuses with RESOURCE_OWNER_ERR (No. 30).
     """
-    name, caller = ask.operation.name, ask.caller
+    name, caller = attempt.operation.name, attempt.caller
     if name in SERVICE_ONLY:
         if caller.service:
             return None
@@ -147,68 +143,77 @@ def authorised(ask: Ask) -> Prediction | None:
     )
 
 
-def locate(ask: Ask) -> Located:
+def locate(attempt: Attempt) -> Located:
     """Return the key of the path's ``id``, by id or alias, within the ring of the header (1.1)."""
-    named = ask.operation.path["id"]
-    key = next((one for one in ask.state.keys if one.id == named.lower() or one.id == named), None)
+    named = attempt.operation.path["id"]
+    key = next((one for one in attempt.state.keys if one.id == named.lower() or one.id == named), None)
     sure = True
     if key is not None and key.id != named:
         sure = False  # an id in capitals: no source
     if key is None:
-        key, sure = _by_alias(ask, named)
+        key, sure = _by_alias(attempt, named)
     if key is None:
         return Located(
-            None, refused=NOT_FOUND | (refusals((410,)) if named in ask.state.gone else frozenset())
+            None, refused=NOT_FOUND | (refusals((410,)) if named in attempt.state.gone else frozenset())
         )
-    if key.state == DESTROYED and key.deleted is not None and ask.now > key.deleted + KEPT - ask.timing.slack:
+    if (
+        key.state == DESTROYED
+        and key.deleted is not None
+        and attempt.now > key.deleted + KEPT - attempt.timing.slack
+    ):
         sure = False  # eligible for a purge by the service itself
-    ring = ask.operation.ring
+    ring = attempt.operation.ring
     if ring is not None and ring != key.ring:
         return (
             Located(key, sure=False)
-            if _recently(ask, key, key.moved and key.moved[0] == ring)
+            if _recently(attempt, key, key.moved and key.moved[0] == ring)
             else Located(None)
         )
-    if ring is not None and _recently(ask, key, key.moved is not None):
+    if ring is not None and _recently(attempt, key, key.moved is not None):
         sure = False
     return Located(key, sure)
 
 
-def _recently(ask: Ask, key: Key, concerned: bool | None) -> bool:
-    return bool(concerned) and key.moved is not None and ask.now < key.moved[1] + ask.timing.ring
+def _recently(attempt: Attempt, key: Key, concerned: bool | None) -> bool:
+    return bool(concerned) and key.moved is not None and attempt.now < key.moved[1] + attempt.timing.ring
 
 
-def _by_alias(ask: Ask, named: str) -> tuple[Key | None, bool]:
-    holders = [key for key in ask.state.keys if named in key.aliases]
+def _by_alias(attempt: Attempt, named: str) -> tuple[Key | None, bool]:
+    holders = [key for key in attempt.state.keys if named in key.aliases]
     live = [key for key in holders if key.state != DESTROYED]
     if live:
         return live[0], len(holders) == 1
     if holders:
         return holders[0], False  # whether a deleted key's alias still leads to it is not stated
-    for alias, key_id, at in reversed(ask.state.removed):
-        if alias == named and ask.now < at + ask.timing.alias:
-            return next((key for key in ask.state.keys if key.id == key_id), None), False
+    for alias, key_id, at in reversed(attempt.state.removed):
+        if alias == named and attempt.now < at + attempt.timing.alias:
+            return next((key for key in attempt.state.keys if key.id == key_id), None), False
     return None, True
 
 
 def needs_state(
-    ask: Ask, rules: Rules, key: Key, allowed: frozenset[int], *, doubtful: frozenset[int] = frozenset()
+    attempt: Attempt,
+    rules: Rules,
+    key: Key,
+    allowed: frozenset[int],
+    *,
+    doubtful: frozenset[int] = frozenset(),
 ) -> None:
     """Note the refusal where a key may be, or surely is, in a state that an operation does not take (2.2).
 
     ``doubtful`` are states of which the sources disagree or only guess.
     """
-    states = ask.states(key)
-    wrong = DELETED if DESTROYED in states else STATE
+    states = attempt.states(key)
+    refused = DELETED if DESTROYED in states else STATE
     if not states & (allowed | doubtful):
-        rules.broken(wrong)
+        rules.broken(refused)
     elif not states <= allowed:
-        rules.perhaps("state", wrong)
+        rules.perhaps("state", refused)
 
 
-def begin(ask: Ask) -> tuple[Rules, Key | None]:
+def begin(attempt: Attempt) -> tuple[Rules, Key | None]:
     """Return the rules broken so far and the key, for an operation on one key."""
-    rules, located = Rules(), locate(ask)
+    rules, located = Rules(), locate(attempt)
     if located.key is None:
         rules.broken(located.refused)
     elif not located.sure:
@@ -216,6 +221,6 @@ def begin(ask: Ask) -> tuple[Rules, Key | None]:
     return rules, located.key
 
 
-def body_of(ask: Ask) -> dict[str, Any] | None:
+def body_of(attempt: Attempt) -> dict[str, Any] | None:
     """Return the body of an action where it is an object; nothing where there is none."""
-    return ask.operation.body if isinstance(ask.operation.body, dict) else None
+    return attempt.operation.body if isinstance(attempt.operation.body, dict) else None

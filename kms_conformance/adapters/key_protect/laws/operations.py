@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import ROOT, step
-from kms_conformance.laws.asking import Ask
+from kms_conformance.laws.request import OperationRequest
 from kms_conformance.run.adapter import was_refused
 from kms_conformance.run.answer import Answer
 
@@ -32,7 +32,7 @@ _GONE = (
 )
 
 
-class Asking(KeyProtect):
+class KeyProtectOperations(KeyProtect):
     """Sends requests by the names of their operations."""
 
     @property
@@ -40,60 +40,62 @@ class Asking(KeyProtect):
         """Whether nobody but this case uses the instance."""
         return self.case.context.target.fresh
 
-    def ask(self, ask: Ask) -> Answer:
+    def send_request(self, request: OperationRequest) -> Answer:
         """Send a request; booleans of the query go as the API writes them."""
-        known = self.case.context.contract.operations[ask.operation]
-        path = self._path(known.path, ask.path)
-        view = self._seen(ask)
-        request: dict[str, Any] = {
-            "method": known.method,
+        operation = self.case.context.contract.operations[request.operation]
+        path = self._path(operation.path, request.path)
+        view = self._seen(request)
+        arguments: dict[str, Any] = {
+            "method": operation.method,
             "path": path,
-            "body": ask.body,
-            "params": {name: _text(value) for name, value in ask.query.items()},
-            "step": ask.step,
+            "body": request.body,
+            "params": {name: _text(value) for name, value in request.query.items()},
+            "step": request.step,
         }
-        if ask.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
-            return view.create_key(ask.body, path=path, params=request["params"])
-        if ask.operation in _MADE:
-            return view._make(ask, request)
-        if ask.operation == "putInstancePolicy":
-            resources = ask.body.get("resources", ()) if isinstance(ask.body, dict) else ()
+        if request.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
+            return view.create_key(request.body, path=path, params=arguments["params"])
+        if request.operation in _MADE:
+            return view._make(request, arguments)
+        if request.operation == "putInstancePolicy":
+            resources = request.body.get("resources", ()) if isinstance(request.body, dict) else ()
             self._note_policies([str(one["policy_type"]) for one in resources])
-        if ask.operation == "restoreKey" or ask.query.get("action") == "restore":
-            return view._restored(ask, request)  # noqa: SLF001 - our own kind
-        answer = view.request(**request)
+        if request.operation == "restoreKey" or request.query.get("action") == "restore":
+            return view._restored(request, arguments)  # noqa: SLF001 - our own kind
+        answer = view.request(**arguments)
         # A deletion elsewhere says nothing of the thing that we have made here.
-        if answer.ok and _ELSEWHERE not in ask.headers and known.method == "DELETE":
-            named = ask.usual_path or ask.path
-            self.forget(self._path(known.path, named) if ask.operation in _GONE else str(named.get("id", "")))
+        if answer.ok and _ELSEWHERE not in request.headers and operation.method == "DELETE":
+            named = request.usual_path or request.path
+            self.forget(
+                self._path(operation.path, named) if request.operation in _GONE else str(named.get("id", ""))
+            )
         return answer
 
     @staticmethod
     def _path(template: str, parameters: Mapping[str, str]) -> str:
         return _PARAMETER.sub(lambda name: step(parameters[name[1]]), template).removeprefix(ROOT)
 
-    def _seen(self, ask: Ask) -> Self:
-        view = self.as_identity(ask.identity) if ask.identity else self
-        headers = tuple((name, str(value)) for name, value in ask.headers.items())
+    def _seen(self, request: OperationRequest) -> Self:
+        view = self.as_identity(request.identity) if request.identity else self
+        headers = tuple((name, str(value)) for name, value in request.headers.items())
         return type(self)(self.case, replace(view._view, headers=view._view.headers + headers))  # noqa: SLF001 - our own kind
 
-    def _make(self, ask: Ask, request: dict[str, Any]) -> Answer:
+    def _make(self, request: OperationRequest, arguments: dict[str, Any]) -> Answer:
         """Make something that its own path removes."""
-        known = self.case.context.contract.operations[ask.operation]
-        path = self._path(known.path, ask.usual_path or ask.path)
-        kind, name = _MADE[ask.operation], path.rsplit("/", 1)[-1]
+        operation = self.case.context.contract.operations[request.operation]
+        path = self._path(operation.path, request.usual_path or request.path)
+        kind, name = _MADE[request.operation], path.rsplit("/", 1)[-1]
         if kind.startswith("kmip"):
-            resources = ask.body.get("resources") if isinstance(ask.body, dict) else None
+            resources = request.body.get("resources") if isinstance(request.body, dict) else None
             name = str(resources[0].get("name")) if resources else self.short_name("kmip")
             path = f"{path}/{step(name)}"
         remover = "service" if kind == "registration" else "manager"
-        return self._create(kind, name, path, request, remover=remover)
+        return self._create(kind, name, path, arguments, remover=remover)
 
-    def _restored(self, ask: Ask, request: dict[str, Any]) -> Answer:
+    def _restored(self, request: OperationRequest, arguments: dict[str, Any]) -> Answer:
         """Restore a key, which the case's end deletes again."""
-        key = str((ask.usual_path or ask.path)["id"])
+        key = str((request.usual_path or request.path)["id"])
         row = self.intend("key", "", ref=key)
-        answer = self.request(**request)
+        answer = self.request(**arguments)
         if answer.ok:
             self._made_key(row, key)
         elif was_refused(answer):

@@ -1,0 +1,55 @@
+"""What can go wrong with a campaign before there is a verdict; see :mod:`kms_conformance.errors`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kms_conformance.errors import ExitCode, SuiteError
+
+
+@dataclass(eq=False)
+class CampaignFileError(SuiteError):
+    """The campaign file cannot be read, or holds what it may not."""
+
+    path: str
+    why: str
+    advice: str = "docs/campaigns.md has an example."
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The campaign file {path!r} cannot be used: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class CampaignResultsError(SuiteError):
+    """The place of a campaign's results cannot be used."""
+
+    place: str
+    why: str
+    advice: str = "give a folder, file://..., or s3://bucket/folder that you may write to."
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "The results {place!r} cannot be used: {why}."
+    advises: ClassVar[str] = "{advice}"
+
+
+@dataclass(eq=False)
+class MissingExtraError(SuiteError):
+    """Something was asked for that an optional package does."""
+
+    what: str
+    package: str
+    extra: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "{what!r} needs the package {package!r}, which is not installed."
+    advises: ClassVar[str] = "install it: python -m pip install 'kms-conformance[{extra}]'."
+
+
+@dataclass(eq=False)
+class SchedulerError(SuiteError):
+    """The scheduler cannot be reached, or has gone away during a campaign."""
+
+    address: str
+    why: str
+    exit_code: ClassVar[ExitCode] = ExitCode.UNREACHABLE
+    says: ClassVar[str] = "The scheduler {address!r} cannot be used: {why}."
+    advises: ClassVar[str] = "start it, and give the same command again: what is done is kept."
