@@ -47,7 +47,7 @@ class Domain(DomainRules):
 
     def __init__(self, module: CryptoModule, index: int, rules: Rules) -> None:
         super().__init__(module, index, rules)
-        self._importer: Importer | None = None
+        self.importer: Importer | None = None
         self._queries: dict[int, Callable[[bytes], bytes]] = {
             0x00010002: self._query_administrators,
             0x00010003: self._query_certificates,
@@ -246,7 +246,7 @@ class Domain(DomainRules):
         self.zeroize_current()
         self.zeroize_new()
         self.control_points = DEFAULT_CONTROL_POINTS
-        self._importer = None
+        self.importer = None
         return b""
 
     # Master-key registers: operational mode only.
@@ -254,7 +254,7 @@ class Domain(DomainRules):
     def _generate_importer(self, block: AdminBlock, signers: int) -> bytes:
         self.require_one(signers)
         importer = new_importer(block.data)
-        self._importer = importer
+        self.importer = importer
         return importer.public_key()
 
     def _random_key(self, block: AdminBlock, signers: int) -> bytes:
@@ -301,14 +301,14 @@ class Domain(DomainRules):
             raise Refusal(codes.SIGNATURE_MALFORMED)
         self.permitted(WK_IMPORT, codes.IMPORT_PROHIBITED)
         parts = self._part_requests(block.data)
-        if self._importer is None:
+        if self.importer is None:
             raise Refusal(codes.NO_IMPORTER)
         if len(parts) == 1:
             self.permitted(WK_1PART, codes.SINGLE_PART_IMPORT)
         opened = []
         for part in parts:
             self._check_part(block, part)
-            opened.append(self.open_part(self._importer, part.block.data))
+            opened.append(self.open_part(self.importer, part.block.data))
         return self.load(self.combined(opened))
 
     @rule

@@ -289,7 +289,7 @@ class IksService:
         cluster = self._cluster(request)
         for worker in list(cluster.workers.values()):
             self.state.change_worker(cluster, worker, Operation.REMOVE)
-        del self.state.account(cluster.scope.account).clusters[cluster.id]
+        self.state.remove_cluster(cluster)
         return Response(status_code=204)
 
     async def _list_workers(self, request: Request, _: Identity) -> Response:

@@ -262,6 +262,7 @@ class State:
 
     # Clusters and workers.
 
+    @rule
     def create_cluster(self, scope: Scope, name: str, workers: int, owner: str, owner_name: str) -> Cluster:
         """Make a cluster; the first one in a scope leaves its creator's API key there.
 
@@ -299,6 +300,7 @@ class State:
             added.append(worker)
         return added
 
+    @rule
     def change_worker(self, cluster: Cluster, worker: Worker, operation: Operation) -> None:
         """Reload or remove a worker.
 
@@ -311,6 +313,11 @@ class State:
             del cluster.workers[worker.id]
         else:
             worker.order_refused = bool(self.missing(cluster.scope) & ORDERING)
+
+    @rule
+    def remove_cluster(self, cluster: Cluster) -> None:
+        """Forget a cluster."""
+        del self.account(cluster.scope.account).clusters[cluster.id]
 
     @rule
     def check_account(self, cluster: Cluster, worker: Worker, effective: Effective) -> None:

@@ -136,6 +136,41 @@ def _all_insufficient(described: dict[str, Any], *_: Any) -> dict[str, Any]:
     return described
 
 
+def _unset_elsewhere(state: State, scope: Scope, *_: Any) -> None:
+    for other in [other for other in state.credentials if other.account == scope.account and other != scope]:
+        del state.credentials[other]
+
+
+def _owner_lost(state: State, scope: Scope) -> None:
+    keys = state.account(scope.account).api_keys
+    if scope in keys:
+        keys[scope] = ApiKey(Nobody.iam_id, Nobody.name)
+
+
+def _removed_from_others(state: State, cluster: Cluster, *_: Any) -> None:
+    for other in state.account(cluster.scope.account).clusters.values():
+        if other is not cluster and other.workers:
+            other.workers.popitem()
+
+
+def _asked(request: Request, method: str, word: str) -> bool:
+    """Tell whether a request has a method and a path whose last collection has this name."""
+    return request.method == method and word in request.url.path.rsplit("/", 2)[1:]
+
+
+def _clusters(service: IksService, request: Request) -> dict[str, Cluster]:
+    return service.state.account(service.scope(request).account).clusters
+
+
+def _deleted_all_the_same(service: IksService, request: Request, *_: Any) -> None:
+    _clusters(service, request).pop(request.path_params["cluster"], None)
+
+
+def _reload_removes(service: IksService, request: Request) -> None:
+    names = request.path_params
+    _clusters(service, request)[names["cluster"]].workers.pop(names["worker"], None)
+
+
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-no-credentials-as-200", ("iks-01",), "Credentials that are not set are answered with 200.", _refused_with(Message.NO_CREDENTIALS, status=200)),
     ("iks-no-credentials-wrong-code", ("iks-01",), "Credentials that are not set have another code.", _refused_with(Message.NO_CREDENTIALS, code="E0052")),
@@ -209,6 +244,14 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-viewer-changes-clusters", ("iks-viewer-clusters",), "A viewer changes clusters.", unchecked(IksService.check_role, lambda _, request, identity, __: "/clusters" in request.url.path and role_of(identity) is Role.VIEWER)),
     ("iks-registry-without-cluster", ("iks-13",), "With a missing registry role no cluster stays.", gives(IksService.registry_errors, _without_cluster)),
     ("iks-description-missing", ("iks-envelope",), "Errors have no description.", gives(envelope_members, lambda members, *_: {name: value for name, value in members.items() if name != "description"})),
+    ("iks-reset-unsets-elsewhere", ("iks-effects",), "A reset removes the credentials of other places.", then(State.reset_api_key, _unset_elsewhere)),
+    ("iks-create-unsets-elsewhere", ("iks-effects",), "A new cluster removes the credentials of other places.", then(State.create_cluster, _unset_elsewhere)),
+    ("iks-unset-changes-owner", ("iks-effects",), "Unsetting credentials takes the API key from its owner.", then(State.unset_manual, _owner_lost)),
+    ("iks-worker-removed-from-others", ("iks-effects",), "Removing a worker removes one from each other cluster.", then(State.change_worker, _removed_from_others, lambda _, __, ___, operation: operation is Operation.REMOVE)),
+    ("iks-all-clusters-deleted", ("iks-effects",), "Deleting a cluster deletes all of the account.", then(State.remove_cluster, lambda state, cluster: state.account(cluster.scope.account).clusters.clear())),
+    ("iks-refused-deletion-done", ("iks-viewer-clusters",), "A viewer's deletion is refused and done.", refused_but(IksService.check_role, _deleted_all_the_same, lambda _, request, *__: _asked(request, "DELETE", "clusters"))),
+    ("iks-refused-worker-takes-key", ("iks-viewer-clusters",), "A viewer who may not add a worker becomes the key owner.", refused_but(IksService.check_role, lambda service, request, identity, _: service.reset(request, identity), lambda _, request, *__: _asked(request, "POST", "workers"))),
+    ("iks-refused-reload-removes", ("iks-14",), "A reload without a token is refused and removes the worker.", refused_but(IksService.without_token, _reload_removes, lambda _, request: _asked(request, "PUT", "workers"))),
 )  # fmt: skip
 
 DEFECTS: Final = tuple(

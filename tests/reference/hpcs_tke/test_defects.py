@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.reference.hpcs_tke.conftest import Context, Unit
 
 PARTS = (b"\x11" * 32, b"\x22" * 32)
+POINT = bytes(8) + b"\x01" + bytes(7)
 GOOD = {"authorization": "Bearer manager"}
 SHARES = 4
 """The defects are told in so many tests, so that several processes can share them."""
@@ -249,6 +250,51 @@ def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     yield unit.attributes()
 
 
+def effects_chapter(context: Context, people: list[EcAdministrator]) -> Iterator[Any]:
+    """Yield what commands, done and refused, leave of two units that hold everything."""
+    context.service.provision(context.instance, operational=2)
+    units, by = context.units(), (people[0], people[1])
+    for unit in units:
+        unit.leave_imprint(people, 2, revocation=2)
+        unit.add(people[2], by)
+        unit.command(wire.RANDOM_KEY, by=by)
+        unit.command(wire.REMOVE_CONTROL_POINTS, POINT, by)
+        unit.import_key(people[0], *PARTS)
+    unit, other = units
+    importer = Importer(unit.command(wire.GENERATE_IMPORTER, wire.word(3), by).output)
+
+    def held() -> Any:
+        return [
+            (
+                each.attributes(),
+                len(each.query(wire.QUERY_ADMINISTRATORS).output),
+                each.query(wire.QUERY_CONTROL_POINTS).output,
+                [bool(pattern) for pattern in (each.registers().current, each.registers().new)],
+                each.registers().committed,
+            )
+            for each in (unit, other)
+        ]
+
+    yield held()
+    yield unit.add(people[0], by).pair, held()
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, b"\1" * 32, by).pair, held()
+    yield unit.command(wire.ZEROIZE).pair, held()
+    yield unit.set(by, signature=9).pair
+    unit.command(wire.CLEAR_NEW_KEY, by=by)
+    yield unit.send_parts([unit.part(importer.seal(part), people[0]) for part in PARTS]).level, held()
+    wanted = wire.parameter_file((0x1C, 1, b""), (0x1D, 0, importer.holder_certificate()))
+    yield unit.command(wire.EXPORT_CURRENT_KEY, wanted, by).level, held()
+    yield unit.set(by, permissions=unit.attributes()[3] & ~0x8).level, held()
+    yield unit.command(wire.COMMIT_KEY, unit.registers().new or b"", by).level, held()
+    yield unit.command(wire.FINALIZE_KEY, unit.registers().new or b"", by).level, held()
+    yield unit.command(wire.ADD_CONTROL_POINTS, POINT, by).level, held()
+    unit.command(wire.REMOVE_CONTROL_POINTS, POINT, by)
+    yield unit.add(people[3], by).level, held()
+    yield unit.command(wire.REMOVE_ADMINISTRATOR, people[3].ski, by).level, held()
+    yield unit.command(wire.CLEAR_CURRENT_KEY, by=by).level, held()
+    yield unit.command(wire.ZEROIZE, by=by).level, held()
+
+
 def answers_of(
     chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context], *defects: str
 ) -> list[Any]:
@@ -280,6 +326,7 @@ def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Context], 
         lambda context: world_chapter(context, administrators),
         lambda context: few_signatures_chapter(context.units()[0], administrators),
         lambda context: guard_chapter(context.units()[0], administrators),
+        lambda context: effects_chapter(context, administrators),
     ]
 
 

@@ -97,12 +97,37 @@ def world(iks: Iks) -> Iterator[Any]:
     yield [said(iks.call("DELETE", f"/clusters/{mine}/workers/{one['id']}")) for one in iks.workers(mine)]
 
 
+def effects(iks: Iks) -> Iterator[Any]:
+    """Yield what operations, done and refused, leave of clusters, owners and credentials."""
+    elsewhere, viewer = iks.at(region="eu-de"), iks.at(token="Bearer reader")
+    elsewhere.set(*SECOND)
+    clusters = [iks.cluster() for _ in range(4)]
+    yield said(elsewhere.get())
+
+    def held() -> Any:
+        left = [cluster for cluster in clusters if cluster in iks.call("GET", "/clusters").text]
+        return [(iks.owner(cluster), len(iks.workers(cluster))) for cluster in left]
+
+    paths = [f"/clusters/{cluster}/workers/{iks.workers(cluster)[0]['id']}" for cluster in clusters]
+    yield said(viewer.add(clusters[0])), held()
+    yield said(viewer.call("DELETE", f"/clusters/{clusters[0]}")), held()
+    yield said(iks.at(token=None).call("PUT", paths[1], json={"action": "reload"})), held()
+    iks.unset()
+    yield held()
+    yield said(iks.call("DELETE", paths[2])), held()
+    yield said(iks.call("DELETE", f"/clusters/{clusters[2]}")), held()
+    elsewhere.set(*SECOND)
+    iks.reset()
+    yield said(elsewhere.get())
+
+
 def answers_of(iks: Iks) -> list[Any]:
     """Run the story; what stops it is part of what it tells."""
     heard: list[Any] = []
     try:
         heard.extend(story(iks))
         heard.extend(world(iks.at(account="a9")))
+        heard.extend(effects(iks.at(account="a8")))
     except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop it in any way
         heard.append(type(stopped).__name__)
     return heard

@@ -1,0 +1,100 @@
+"""What an operation changes: what it names, and nothing when it is refused."""
+
+from urllib.parse import quote
+
+import pytest
+
+from kms_conformance.api import covers, impact, needs
+
+ACCEPTED = (200, 201, 202, 204)
+OPERATIONS = {
+    "set": lambda iks, credential, *_: iks.set_credentials(credential),
+    "unset": lambda iks, *_: iks.unset_credentials(),
+    "reset": lambda iks, *_: iks.reset_api_key(),
+    "create-cluster": lambda iks, *_: iks.create_cluster(),
+    "delete-cluster": lambda iks, _, cluster, __: iks.request(
+        "DELETE", f"/clusters/{quote(cluster, safe='')}"
+    ),
+    "add-worker": lambda iks, _, cluster, __: iks.add_worker(cluster),
+    "reload-worker": lambda iks, _, cluster, worker: iks.reload_worker(cluster, worker),
+    "remove-worker": lambda iks, _, cluster, worker: iks.remove_worker(cluster, worker),
+}
+"""Operations on credentials, on the first of two clusters, and on its first worker."""
+
+
+def furnished(iks):
+    """Set credentials and make two clusters; return the credentials, the workers by cluster, and the key owner."""
+    credential = iks.credential()
+    iks.set_credentials(credential).needed(200, 204)
+    first, second = iks.cluster(), iks.cluster()
+    iks.new_worker(first)
+    workers = {cluster: iks.worker_ids(cluster) for cluster in (first, second)}
+    return credential, workers, iks.get_key_owner(first).needed(200)["id"]
+
+
+def shows(iks, workers, owner, row):
+    """Expect clusters with at least these workers, and the owner of their API key."""
+    listed = iks.list_clusters().succeeds(200, requirement=row)
+    for cluster, ids in workers.items():
+        listed.lists("*.id", cluster, requirement=row)
+        iks.list_workers(cluster).succeeds(200, requirement=row).selects("*.id", ids, ids, requirement=row)
+        iks.get_key_owner(cluster).succeeds(200, requirement=row).shows("id", owner, requirement=row)
+
+
+@covers("iks-effects")
+@impact("account", "clusters")
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_done(iks, operation):
+    """An operation leaves other clusters, workers and key owners as they were, and credentials elsewhere."""
+    elsewhere, other = iks.in_other_region(), iks.credential("other")
+    elsewhere.set_credentials(other).needed(200, 204)
+    mine, workers, owner = furnished(iks)
+    changed = next(iter(workers))
+    OPERATIONS[operation](iks, mine, changed, workers[changed][0]).succeeds(*ACCEPTED)
+    if operation == "remove-worker":
+        del workers[changed][0]
+    elif operation == "delete-cluster":
+        del workers[changed]
+    shows(iks, workers, owner, "iks-effects")
+    elsewhere.get_credentials().succeeds(200).shows("apiUser", other.user)
+    if operation != "unset":
+        iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
+    iks.get_user_config().succeeds(200).shows("storedIaasCredentials", value=operation != "unset")
+
+
+def changes_nothing(iks, caller, operation, row, *statuses):
+    """Expect that an operation is refused to a caller and has changed nothing, and that the manager's succeeds."""
+    mine, workers, owner = furnished(iks)
+    asked = next(iter(workers))
+    control = iks.get_user_config().needed(200)
+    OPERATIONS[operation](caller, iks.credential("other"), asked, workers[asked][0]).is_refused_somehow(
+        *statuses, control=control, requirement=row
+    )
+    shows(iks, workers, owner, row)
+    for cluster, ids in workers.items():
+        iks.list_workers(cluster).succeeds(200, requirement=row).counts("", len(ids), requirement=row)
+    iks.get_credentials().succeeds(200, requirement=row).shows("apiUser", mine.user, requirement=row)
+    OPERATIONS[operation](iks, mine, asked, workers[asked][0]).succeeds(*ACCEPTED, requirement=row)
+
+
+@covers("iks-14")
+@impact("account", "clusters")
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_refused_without_token(iks, operation):
+    """Without a token an operation is refused and changes nothing."""
+    changes_nothing(iks, iks.with_authorization(None), operation, "iks-14")
+
+
+@needs(identity="reader")
+@impact("account", "clusters")
+@pytest.mark.parametrize(
+    ("operation", "row"),
+    [
+        pytest.param(name, row, id=name, marks=covers(row))
+        for name in OPERATIONS
+        for row in ("iks-16" if name in {"set", "unset", "reset"} else "iks-viewer-clusters",)
+    ],
+)
+def test_refused_to_viewer(iks, operation, row):
+    """An operation is refused to a viewer and changes nothing."""
+    changes_nothing(iks, iks.as_identity("reader"), operation, row, 401, 403)
