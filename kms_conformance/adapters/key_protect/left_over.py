@@ -120,7 +120,19 @@ class LeftOver(Keys, Network):
         answer = (self.as_identity("service") if by_service else self).request("DELETE", entry.ref)
         if not answer.ok and entry.kind == "ring":
             answer = self.request("DELETE", entry.ref, params={"force": "true"})
+        if not answer.ok and entry.kind == "kmip_adapter":
+            self._destroy_objects(entry.ref)
+            answer = self.request("DELETE", entry.ref)
         return answer.ok or answer.status in GONE
+
+    def _destroy_objects(self, adapter: str) -> None:
+        """Destroy what KMIP clients have made through an adapter of ours: it is not deleted before that."""
+        answer = self.request("GET", f"{adapter}/kmip_objects", params={"limit": _PAGE})
+        resources = answer.body.get("resources") if isinstance(answer.body, dict) else None
+        for made in resources or ():
+            if isinstance(made, dict):
+                path = f"{adapter}/kmip_objects/{made.get('id')}"
+                self.request("DELETE", path, params={"force": "true"})
 
     def _is_own(self, entry: JournalEntry) -> bool:
         """Tell whether nobody but its run can have given a name; on an instance of our own everything is ours."""
