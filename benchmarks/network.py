@@ -28,6 +28,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kms_conformance.run.expected import counts_of
+
 RUN = [sys.executable, "-m", "kms_conformance", "run"]
 SERVE = [sys.executable, "-m", "kms_conformance", "serve", "--port", "0"]
 PROXY = [sys.executable, str(Path(__file__).with_name("delay_proxy.py"))]
@@ -105,14 +107,14 @@ def measure(text: str, folder: Path, arguments: list[str]) -> Measured:
     _, _, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     results = json.loads((place / "report" / "results.json").read_text())
-    sent = json.loads((place / "j" / "requests.json").read_text())
+    sent = counts_of((place / "j" / "requests.json").read_text())
     longest = max(results["cases"], key=lambda case: case["duration_s"])
     bounds = Counter(_BOUND.findall(log)).most_common(1)
     return Measured(
         seconds,
         used.ru_maxrss / 1024,
         json.dumps(results["counts"], sort_keys=True),
-        sum(sent[case["id"]] for case in results["cases"] if case["id"] in sent),
+        sum(sent[case["id"]].all for case in results["cases"] if case["id"] in sent),
         f"{longest['id']} {longest['duration_s']:.1f} s",
         bounds[0][0] if bounds else "",
     )

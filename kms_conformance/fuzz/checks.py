@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SLOW = 5.0
 """Seconds that an answer may take."""
+TIME_BOUND = "fuzz-time-bound"
 # Codes that a server, or a gateway in front of it, may give any request: they concern its form, not the operation.
 _OF_FORM = frozenset({400, 401, 403, 404, 415, 422}) | STATUSES_OF_HTTP
 _QUIET = frozenset({"HEAD", "OPTIONS", "TRACE"})
@@ -84,4 +85,4 @@ def _complaints(exchange: Exchange, answer: Received, contract: Contract) -> Ite
         if meant:
             yield "fuzz-known-code", f"{meant}, as the contract spells it", exchange.outcome
     if exchange.duration > SLOW:
-        yield "fuzz-time-bound", f"an answer within {SLOW:g} s", "a later one"
+        yield TIME_BOUND, f"an answer within {SLOW:g} s", "a later one"

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Entry
+from kms_conformance.fuzz.checks import TIME_BOUND
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.fuzz.shrink import smallest
 from kms_conformance.judging.results import Finding
@@ -200,7 +201,7 @@ class Replay:
         if not ordered:
             return
         for key, example in ordered[:MOST_FINDINGS]:
-            if self._gone_again(self._sender, key, example):
+            if self._gone_again(self._sender, key, example) or self._only_late_in_company(key, example):
                 continue
             request, result = self._smallest(self._sender, key, example)
             times = f"{example.times} times" if example.times > 1 else "once"
@@ -213,6 +214,19 @@ class Replay:
         for _ in range(IN_A_ROW - 1):
             self.fixtures.before_sending(example.request)
             if key not in self._take(example.request, sender.ask(example.request.outgoing)):
+                return True
+        return False
+
+    def _only_late_in_company(self, key: Key, example: Counterexample) -> bool:
+        """Tell whether an answer that came late comes in time where its request is sent alone.
+
+        What many requests at once wait for may be our own machine, the way, or each other.
+        """
+        if example.finding.requirement != TIME_BOUND:
+            return False
+        for _ in range(TRIES):
+            self.fixtures.before_sending(example.request)
+            if key not in self._take(example.request, self._sender.ask(example.request.outgoing)):
                 return True
         return False
 

@@ -7,6 +7,7 @@ identity, or with what belongs to other operations): the refusal changes nothing
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,7 +20,9 @@ from kms_conformance.run.outcomes import Inconclusive
 
 NOT_TAKEN = (400, 405, 409, 415, 422)
 """How a request with something that its operation does not take is refused."""
-_TRIES = 6
+_TRIES = 20
+_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+"""Seconds before the next try, more each time: with many cases at once on one instance it is seldom at rest."""
 """How often two answers are compared until nobody else has changed anything in between."""
 CONTROL = "the same operation succeeds where the thing belongs"
 
@@ -198,7 +201,9 @@ class Ownership:
         """
         if self.system.case.context.target.fresh:
             return self.system.send_request(right), self.system.send_request(other)
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
+            if tried and not self.system.case.is_one_by_one:
+                time.sleep(min(tried * _PAUSE, _LONGEST_PAUSE))
             same, answer = self.system.send_request(right), self.system.send_request(other)
             again = self.system.send_request(right).not_judged()
             if same.body == again.body:

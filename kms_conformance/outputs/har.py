@@ -7,6 +7,7 @@ back objects that equal those of the run.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from http import HTTPStatus
@@ -32,6 +33,7 @@ _HTTP = "HTTP/1.1"
 _JSON = "application/json"
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _encode = json.JSONEncoder().encode
+_ENTRIES, _NEXT, _END = '"entries":[\n', ",\n", "\n]}}\n"
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -60,14 +62,14 @@ def pieces(run: Run) -> Iterator[str]:
         },
     }
     pages = ",\n".join(_encode(_page(case)) for case in cases)
-    yield f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n"entries":[\n'
+    yield f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n{_ENTRIES}'
     exchanges = [(case.id, exchange, expected) for case in cases for exchange, expected in _expected(case)]
     exchanges.sort(key=lambda entry: entry[1].started)
     between = ""
     for page, exchange, expected in exchanges:
         yield between + _encode(_entry(page, exchange, [_expectation(one) for one in expected]))
-        between = ",\n"
-    yield "\n]}}\n"
+        between = _NEXT
+    yield _END
 
 
 def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
@@ -76,14 +78,34 @@ def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
     Raises :class:`TranscriptError` when the file is no transcript of this suite.
     """
     try:
-        document = json.loads(read_file(path).decode("utf-8"))
-        return [_read_entry(entry) for entry in document["log"]["entries"]]
+        return list(_read_entries(read_file(path).decode("utf-8")))
     except OSError as error:
         raise TranscriptError(str(path), error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
         raise TranscriptError(str(path), f"it is not JSON of the right form ({error})") from error
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise TranscriptError(str(path), f"a member is missing or of the wrong kind ({error!r})") from error
+
+
+def _read_entries(text: str) -> Iterator[tuple[Exchange, list[Expectation]]]:
+    """Give each exchange of a document; one that a run has written is read line by line, which takes a third of the memory."""
+    head, found, tail = text.partition(_ENTRIES)
+    entries, ended, rest = tail.rpartition(_END)
+    if not found or not ended or rest:
+        yield from map(_read_entry, json.loads(text)["log"]["entries"])
+        return
+    json.loads(f"{head}{_ENTRIES}{_END}")
+    place = 0
+    while place < len(entries):
+        end = entries.find(_NEXT, place)
+        end = len(entries) if end < 0 else end
+        yield _read_entry(_decode(entries[place:end]))
+        place = end + len(_NEXT)
+
+
+def _named_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose members' names are in memory once, however often they come."""
+    return {sys.intern(name): value for name, value in members}
 
 
 def _began(case: CaseResult) -> float:
@@ -208,7 +230,7 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
         method=request["method"],
         url=request["url"],
         path=kms["path"],
-        headers={record["name"]: record["value"] for record in request["headers"]},
+        headers=_headers(request["headers"]),
         body=_value(kms["document"] if kms["text"] else posted),
         text=posted if kms["text"] else None,
         secrets=frozenset(kms["secrets"]),
@@ -217,7 +239,7 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
     if kms["answered"]:
         answer = Received(
             status=response["status"],
-            headers={record["name"]: record["value"] for record in response["headers"]},
+            headers=_headers(response["headers"]),
             body=_value(response["content"].get("text")),
             is_json=kms["is_json"],
             size=response["content"]["size"],
@@ -240,5 +262,18 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
     return exchange, [from_document(Expectation, document) for document in kms["expectations"]]
 
 
+def _headers(records: list[dict[str, str]]) -> dict[str, str]:
+    return {sys.intern(record["name"]): _once(record["value"]) for record in records}
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _once(text: str) -> str:
+    """Return always the same object for equal texts, so that each is in memory once."""
+    return text
+
+
 def _value(text: str | None) -> JSON:
-    return None if text is None else json.loads(text)
+    return None if text is None else _decode(text)
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_named_once).decode

@@ -73,10 +73,8 @@ class Reproduction:
         for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
             self.between(what, how, refs)
         requests = [self.request(step) for step in steps]
-        # As far apart as they were.
-        apart = [min(step["started"] - steps[0]["started"], LONGEST_APART) for step in steps]
         with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(send_after, apart, requests))
+            given = list(threads.map(send, requests))
         # Which of several equal requests is answered first, nobody knows: the best fit counts.
         answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
         broken = self.broken(steps, answers)
@@ -407,12 +405,6 @@ def widened(bounds: list[Any], recorded: list[Any], refs: dict[str, Any]) -> lis
     return [first, last]
 
 
-def send_after(seconds: float, request: urllib.request.Request) -> Answer:
-    """Send a request after so many seconds."""
-    time.sleep(max(0.0, seconds))
-    return send(request)
-
-
 def send(request: urllib.request.Request) -> Answer:
     """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
     try:
@@ -442,8 +434,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 MOST_AT_ONCE = 5
-LONGEST_APART = 0.5
-"""Seconds between requests of one moment."""
 OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"

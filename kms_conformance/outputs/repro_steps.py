@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from kms_conformance.contract.contract import Contract
 from kms_conformance.contract.schemas import load_schema
@@ -200,10 +200,10 @@ class RecordedSequence:
         }
 
     def _pages(self, place: int, member: Member) -> Iterator[list[Any]]:
-        """Give what earlier answers for the same path have shown of the values that a list is about."""
-        path = self.exchanges[place].sent.url.partition("?")[0]
+        """Give what earlier pages of the same list have shown of the values that a page is about."""
+        url = self.exchanges[place].sent.url
         for number, earlier in enumerate(self.exchanges[:place]):
-            if earlier.sent.url.partition("?")[0] == path and earlier.answer is not None:
+            if earlier.answer is not None and _is_page_of_same_list(earlier.sent.url, url):
                 shown = pick(earlier.answer.body, member.path)
                 if isinstance(shown, list):
                     yield [number, member.path.split("."), [one for one in shown if one in member.value[0]]]
@@ -348,6 +348,18 @@ def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
         if expectation.exchange == exchange.id
         and (expectation.requirement, expectation.description()) in outcomes
     ]
+
+
+def _is_page_of_same_list(one: str, other: str) -> bool:
+    """Tell whether two addresses differ in numbers alone: where a page begins, and how long it is."""
+    (path, _, query), (other_path, _, other_query) = one.partition("?"), other.partition("?")
+    ours, theirs = dict(parse_qsl(query)), dict(parse_qsl(other_query))
+    return (
+        path == other_path
+        and ours.keys() == theirs.keys()
+        and any(value.isdigit() for value in ours.values())
+        and all(value == theirs[name] or (value + theirs[name]).isdigit() for name, value in ours.items())
+    )
 
 
 def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 _MOST, _LONGEST = 2_000, 160
 """Texts that are kept, and characters of the longest one."""
@@ -39,13 +39,13 @@ class ClearTexts:
             self._seen[text] = times
         return times >= _OFTEN
 
-    def keep(self, text: str, looked_for: Collection[str]) -> None:
+    def keep(self, text: str, is_looked_for: Callable[[str], bool]) -> None:
         """Keep a text, unless one of the sequences that are looked for stands in it after all."""
         if len(self._clear) >= _MOST:  # what comes now and then is soon back
             self._clear, self._holding = {}, {}
         low = self._fold(text)
         sequences = {low[place : place + self._length] for place in range(len(low) - self._length + 1)}
-        if text not in self._clear and not any(sequence in looked_for for sequence in sequences):
+        if text not in self._clear and not any(map(is_looked_for, sequences)):
             self._clear[text] = text
             for sequence in sequences:
                 self._holding.setdefault(sequence, []).append(text)

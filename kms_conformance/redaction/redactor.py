@@ -58,6 +58,12 @@ class _Known:
         self.lock = threading.Lock()
         self.tell: Callable[[str, str], None] | None = None
 
+    def copy(self) -> _Known:
+        """Return another one that knows the same, and learns apart from this one."""
+        other = _Known()
+        other.tokens, other.harmless, other.search = {**self.tokens}, {*self.harmless}, self.search.copy()
+        return other
+
 
 class Redactor:
     """Replaces secrets by tokens; safe between threads.

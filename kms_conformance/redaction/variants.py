@@ -21,9 +21,10 @@ SHORTEST = 6
 PIECE = 16
 """Characters of a secret that are too much to be shown on their own."""
 _STEP = PIECE - SHORTEST + 1
-# A text is first looked at in every fifth place. One of the first five places of a spelling meets such a place; and of ten
-# places in a row where text and secret agree, one is a fifth place of the text and a second one of the secret.
-_STRIDE, _DENSITY = 5, 2
+# A text is first looked at in every second place. One of the first two places of a spelling meets such a place; and of ten
+# places in a row where text and secret agree, one is a second place of the text and a fifth one of the secret. The other way
+# round would be faster by a microsecond a text, and take twice the memory for each secret.
+_STRIDE, _DENSITY = 2, 5
 # Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
 _SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
 _STANDARD = str.maketrans("-_", "+/")
@@ -49,33 +50,45 @@ class Search:
 
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}
-        # The first characters of every spelling -> the spellings that begin so, sorted.
-        self._starts: dict[str, list[str]] = {}
-        # Characters from inside a spelling -> what stands before and behind them there.
-        self._inner: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._grams: set[str] = set()
+        # The first characters of every spelling -> the spellings that begin so, sorted; mostly it is one.
+        self._starts: dict[str, tuple[str, ...]] = {}
+        # Characters from inside a secret -> the texts, and the places in them, where they stand.
+        self._inner: dict[str, tuple[tuple[str, int], ...]] = {}
         # For the first look: what stands in some places of spellings and secrets, and spellings too short for that.
         self._sparse: set[str] = set()
         self._short: tuple[str, ...] = ()
         self._longest = 0
         self.clear = ClearTexts(SHORTEST, _folded)
 
+    def copy(self) -> Search:
+        """Return another search for the same, which is added to apart from this one."""
+        other = Search()
+        other._tokens, other._starts = {**self._tokens}, {**self._starts}
+        other._inner, other._sparse = {**self._inner}, {*self._sparse}
+        other._short, other._longest = self._short, self._longest
+        return other
+
     def add(self, form: str, token: str) -> None:
         """Look for a spelling, and for pieces of it from its start."""
         low = _folded(form)
         earlier = self._tokens.get(low)
-        if earlier is None:
-            # A new list each time: a search that is under way keeps the old one.
-            starting = [*self._starts.get(low[:SHORTEST], ())]
-            insort(starting, low)
-            self._starts[low[:SHORTEST]] = starting
-            if len(low) < SHORTEST + _STRIDE - 1:
-                self._short = (*self._short, low)
-            else:
-                self._sparse.update(low[place : place + SHORTEST] for place in range(_STRIDE))
+        # First what is asked for last: whoever is searching at this moment finds all of it or nothing.
         self._tokens[low] = max(token, earlier or token)
         self._longest = max(self._longest, len(low))
-        self._look_for(low[:SHORTEST])
+        if earlier is not None:
+            return
+        gram = low[:SHORTEST]
+        is_known = self._is_looked_for(gram)
+        starting = [*self._starts.get(gram, ())]
+        insort(starting, low)
+        self._starts[gram] = tuple(starting)
+        if len(low) < SHORTEST + _STRIDE - 1:
+            self._short = (*self._short, low)
+        else:
+            self._sparse.add(gram)
+            self._sparse.update(low[place : place + SHORTEST] for place in range(1, _STRIDE))
+        if not is_known:
+            self.clear.forget((gram,))
 
     def add_part(self, part: str) -> None:
         """Look for pieces from anywhere in a text."""
@@ -83,20 +96,19 @@ class Search:
         # Each sixteen characters in a row hold six that begin at such a place.
         for place in range(0, len(low) - SHORTEST + 1, _STEP):
             gram = low[place : place + SHORTEST]
-            around = (low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE])
+            is_known = self._is_looked_for(gram)
             others = self._inner.get(gram, ())
-            if around not in others:
-                self._inner[gram] = (*others, around)
-            self._look_for(gram)
+            if _around(low, place) not in [_around(*other) for other in others]:
+                self._inner[gram] = (*others, (low, place))
+            if not is_known:
+                self.clear.forget((gram,))
         if len(low) >= PIECE:
             self._sparse.update(
                 low[place : place + SHORTEST] for place in range(0, len(low) - SHORTEST + 1, _DENSITY)
             )
 
-    def _look_for(self, gram: str) -> None:
-        if gram not in self._grams:
-            self._grams.add(gram)
-            self.clear.forget((gram,))
+    def _is_looked_for(self, gram: str) -> bool:
+        return gram in self._starts or gram in self._inner
 
     def clear_text(self, text: str) -> str | None:
         """Return a text of which it is known, without a search, that nothing stands in it; ``None`` for another one."""
@@ -104,19 +116,23 @@ class Search:
 
     def keep_clear(self, text: str) -> None:
         """Remember of a text that nothing was found in it. To be called under the lock."""
-        self.clear.keep(text, self._grams)
+        self.clear.keep(text, self._is_looked_for)
 
     def find(self, text: str) -> list[Place]:
         """Return begin, end and token of each spelling in a text; of several at one place, the longest.
 
         What is left is searched for pieces of a spelling, which have the token ``""``.
         """
-        if len(text) < SHORTEST or not self._grams:
+        if len(text) < SHORTEST or not self._starts:
             return []
-        low, grams = _folded(text), self._grams
+        low, starts, inner = _folded(text), self._starts, self._inner
         if not self._may_hold(low):
             return []
-        hits = [place for place in range(len(low) - SHORTEST + 1) if low[place : place + SHORTEST] in grams]
+        hits = [
+            place
+            for place in range(len(low) - SHORTEST + 1)
+            if (gram := low[place : place + SHORTEST]) in starts or gram in inner
+        ]
         if not hits:
             return []
         wholes: list[Place] = []
@@ -156,11 +172,16 @@ class Search:
             same = max(_alike(form, text) for form in starting[max(number - 1, 0) : number + 1])
             if same >= PIECE:
                 yield place, place + same
-        for before, after in self._inner.get(gram, ()):
+        for before, after in (_around(*other) for other in self._inner.get(gram, ())):
             ahead = _alike(after, low[place : place + PIECE])
             back = _alike(before[::-1], low[max(place - len(before), 0) : place][::-1])
             if back + ahead >= PIECE:
                 yield place - back, place + ahead
+
+
+def _around(low: str, place: int) -> tuple[str, str]:
+    """Return what stands before a place of a secret and from there on, as far as a piece may reach."""
+    return low[max(place - _STEP + 1, 0) : place], low[place : place + PIECE]
 
 
 def _filled(wholes: list[Place], pieces: list[tuple[int, int]]) -> list[Place]:

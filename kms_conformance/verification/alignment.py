@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from kms_conformance.redaction.pseudonyms import MARK
@@ -29,6 +30,7 @@ _KINDS: Mapping[str, str] = {
 """What differs from run to run: tokens of secrets, pseudonyms, ids, the suite's names, times, octets of a frame and their number."""
 _UNBOUND, _MADE = frozenset({"length"}), frozenset({"octets"})
 _SECRET = 8
+_MOST = 8192
 _WHOLE_TOKEN = re.compile(_KINDS["token"])
 _VARIABLE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 
@@ -59,9 +61,9 @@ class Alignment:
                 for value in document:
                     self.know(value)
             case str():
-                for match in _VARIABLE.finditer(document):
-                    self.recorded.setdefault(match[0], match[0])
-                    self.anew.setdefault(match[0], match[0])
+                for value, _ in _variables(document):
+                    self.recorded.setdefault(value, value)
+                    self.anew.setdefault(value, value)
 
     def as_anew(self, document: Any) -> Any:
         """Return a recorded answer with the values that the case has made itself in the place of those they stand for."""
@@ -71,7 +73,7 @@ class Alignment:
             case list():
                 return [self.as_anew(value) for value in document]
             case str():
-                return _VARIABLE.sub(self._own, document)
+                return _VARIABLE.sub(self._own, document) if _variables(document) else document
         return document
 
     def _own(self, match: re.Match[str]) -> str:
@@ -114,14 +116,14 @@ class Alignment:
             if self.recorded.setdefault(anew, recorded) != recorded:
                 raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
             return
-        ours, theirs = list(_VARIABLE.finditer(anew)), list(_VARIABLE.finditer(recorded))
+        ours, theirs = _variables(anew), _variables(recorded)
         if _skeleton(anew) != _skeleton(recorded):
             raise DepartureError(f"{where} is {recorded!r} instead of {anew!r}")
         bound: list[tuple[str, str]] = []
         for one, other in zip(ours, theirs, strict=True):
-            if one[0] == other[0] or one.lastgroup in _UNBOUND:
+            if one[0] == other[0] or one[1] in _UNBOUND:
                 continue
-            made = one.lastgroup in _MADE
+            made = one[1] in _MADE
             if made and one[0] not in self.recorded and self.anew.get(other[0]) == other[0]:
                 # Made by the case and seen first in an answer.
                 del self.anew[other[0]], self.recorded[other[0]]
@@ -137,5 +139,12 @@ class Alignment:
             del self.recorded[one], self.anew[other]
 
 
+@lru_cache(maxsize=_MOST)
+def _variables(text: str) -> tuple[tuple[str, str | None], ...]:
+    """Return what differs from run to run in a text, each with its kind; most texts come again and again."""
+    return tuple((match[0], match.lastgroup) for match in _VARIABLE.finditer(text))
+
+
+@lru_cache(maxsize=_MOST)
 def _skeleton(text: str) -> str:
     return _VARIABLE.sub(lambda match: f"\0{match.lastgroup}\0", text)

@@ -24,6 +24,7 @@ from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, shards, write_all
 from kms_conformance.outputs.files import read_file
 from kms_conformance.pytest_plugin.collection import GENERATING
+from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.run.options import SEED, FuzzOptions
 from kms_conformance.target.schema import secret_members
 from kms_conformance.target.target import FULL, Target, build_target
@@ -57,6 +58,12 @@ def examine(directory: Path) -> Examination:
     Raises :class:`RecordError` and :class:`kms_conformance.errors.TranscriptError` where it holds no run that this
     version of the suite can read.
     """
+    # A record is kept until its end, so looking through it for what nobody uses any more finds nothing.
+    with fewer_collections():
+        return _read_and_examined(directory)
+
+
+def _read_and_examined(directory: Path) -> Examination:
     record = read_record(directory)
     transcript = har.read(directory / har.NAME)
     try:

@@ -26,6 +26,9 @@ _QUIET = (
     "hypothesispytest",
     "kms-session",
     "xdist",
+    # It looks through all objects five times when pytest ends, and a record has millions of them.
+    "unraisableexception",
+    "threadexception",
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from kms_conformance.contract.contract import Contract
@@ -36,6 +37,7 @@ from kms_conformance.verification.replay_client import (
     RecordEndedError,
     ReplayClient,
     ReplayClock,
+    ReplayTokens,
 )
 from kms_conformance.verification.stand_ins import StandIns
 
@@ -137,7 +139,7 @@ def _document(expectation: Expectation) -> Any:
     return {**to_document(expectation), "members": members}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReplayContext:
     """What all cases of a contract share when they are played again."""
 
@@ -147,6 +149,22 @@ class ReplayContext:
     edition: str
     fuzz: FuzzOptions
     interrupted: str = ""
+
+    @cached_property
+    def stand_ins(self) -> StandIns:
+        """What stands for the secrets of the target; learning them takes longer than playing a short case."""
+        stand_ins = StandIns(self.contract)
+        for value, label in self.target.secrets().items():
+            stand_ins.remember(value, label)
+        tokens = ReplayTokens(self.target, stand_ins)
+        for name in self.target.identities:
+            tokens.of(name)
+        return stand_ins
+
+    @cached_property
+    def schemas(self) -> SchemaFiles:
+        """The schemas by which cases are played again."""
+        return SchemaFiles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +182,7 @@ class Replayed:
 def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) -> Replayed:
     """Play a recorded case again."""
     contract, target = shared.contract, shared.target
-    redactor, clock = StandIns(contract), ReplayClock(target)
+    redactor, clock = shared.stand_ins.apart(), ReplayClock(target)
     judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
     clock.at, clock.begun = judged[0].started if judged else case.started, case.clock_ahead
     client = ReplayClient(target, redactor, clock, judged, case)
@@ -175,7 +193,7 @@ def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) ->
         clock=clock,
         journal=Journal(None, shared.run_id, lambda _: False),
         redactor=redactor,
-        schemas=SchemaFiles(),
+        schemas=shared.schemas,
         run=shared.run_id,
         edition=shared.edition,
         fuzz=shared.fuzz,

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -47,7 +48,7 @@ class RecordEndedError(Exception):
     """The case goes on where the record ends."""
 
 
-class _Tokens:
+class ReplayTokens:
     """A token for each identity of the target."""
 
     def __init__(self, target: Target, redactor: StandIns) -> None:
@@ -57,12 +58,17 @@ class _Tokens:
         """Return a token that stands for the identity's."""
         if name not in self._target.identities:
             raise MissingSecretError(name, "the target does not name this identity")
-        parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": name, "exp": _LATE}, {"signature": name})
-        value = ".".join(
-            base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
-        )
+        value = _token(name)
         self._redactor.remember(value, "token")
         return Secret(value)
+
+
+@cache
+def _token(name: str) -> str:
+    parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": name, "exp": _LATE}, {"signature": name})
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+    )
 
 
 class ReplayClock:
@@ -114,7 +120,7 @@ class ReplayClient(Client):
         case: CaseResult,
     ) -> None:
         super().__init__(target, redactor)
-        self.tokens = _Tokens(target, redactor)  # type: ignore[assignment]  # gives tokens, fetches none
+        self.tokens = ReplayTokens(target, redactor)  # type: ignore[assignment]  # gives tokens, fetches none
         self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import uuid
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,12 @@ class StandIns(Redactor):
             personal=about.get("personal", ()),
         )
         self.values: dict[str, str] = {}
+
+    def apart(self) -> StandIns:
+        """Return another one that knows the same tokens and values, and learns apart from this one."""
+        other = copy(self)
+        other._known, other.values = self._known.copy(), {**self.values}  # noqa: SLF001 - of its own class
+        return other
 
     def remember(self, value: str, label: str) -> str:
         """Make a secret known; a recorded token stands for itself."""

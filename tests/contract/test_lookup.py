@@ -185,6 +185,7 @@ def test_every_subject() -> None:
         ("NHC009   Network     Error      The IAM token exchange request failed.", ["NHC009"]),
         ("The worker node instance cannot be identified. Review 'x' infrastructure user permissions.", ["WORKER_INSTANCE_UNIDENTIFIED"]),
         ("(A0656) and then (E0057)", ["A0656", "E0057"]),
+        ("\u201cBad Request: Token is expired\u201d", ["UNAUTHORIZED_ERR"]),
     ],
 )  # fmt: skip
 def test_what_people_paste(text: str, codes: list[str]) -> None:

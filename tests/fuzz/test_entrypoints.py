@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from kms_conformance.contract.corpus import Entry
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz import entrypoints as tiers
+from kms_conformance.fuzz.checks import SLOW, TIME_BOUND
 from kms_conformance.fuzz.requests import CaseFuzzer
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
@@ -187,3 +190,32 @@ def test_only_a_gateway_that_stays_is_found(
     assert asked > 50
     assert (result.verdict is Verdict.FAILED) is is_found, result.findings
     assert ("wire-no-server-error" in {finding.requirement for finding in result.findings}) is is_found
+
+
+@pytest.mark.parametrize(("every", "found"), [(50, False), (1, True)])
+def test_only_what_is_late_alone_is_late(monkeypatch: pytest.MonkeyPatch, *, every: int, found: bool) -> None:
+    """An answer that came late among many, and in time to the same request alone, is no finding; one that is always late is."""
+    asked = 0
+    ask = _Connection.ask
+
+    async def late(line: _Connection, content: bytes, *, head: bool) -> SendResult:
+        nonlocal asked
+        result = await ask(line, content, head=head)
+        asked += 1
+        return replace(result, duration=SLOW + 1) if asked % every == 0 else result
+
+    monkeypatch.setattr(_Connection, "ask", late)
+    result = judged(lambda case: tiers.replay_group(case, "import-tokens"))
+    assert asked > 50
+    assert (TIME_BOUND in {finding.requirement for finding in result.findings}) is found
+    assert result.verdict is (Verdict.WARNED if found else Verdict.PASSED)
+
+
+def test_a_replay_loads_no_generator() -> None:
+    """What replays a corpus does without Schemathesis and Hypothesis, whose loading would take a second of each run."""
+    code = (
+        "import sys, kms_conformance.fuzz.entrypoints, kms_conformance.adapters.key_protect.fuzz_fixtures as _;"
+        "print(sorted({'hypothesis', 'schemathesis'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

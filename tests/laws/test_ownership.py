@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -32,12 +33,14 @@ class Listing:
 
     numbers: Iterator[int]
     fresh: bool = False
+    is_one_by_one: bool = True
     sent: list[Shown] = field(default_factory=list)
 
     @property
     def case(self) -> Any:
         """The case that asks."""
-        return SimpleNamespace(context=SimpleNamespace(target=SimpleNamespace(fresh=self.fresh)))
+        target = SimpleNamespace(fresh=self.fresh)
+        return SimpleNamespace(context=SimpleNamespace(target=target), is_one_by_one=self.is_one_by_one)
 
     def send_request(self, _: str) -> Shown:
         """Answer with the next number."""
@@ -71,6 +74,17 @@ def test_never_at_rest() -> None:
     """Where the list changes all the time, nothing can be said."""
     with pytest.raises(Inconclusive, match="others on the instance"):
         compared(Listing(iter(range(100))))
+
+
+def test_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two tries there is a pause that grows up to a second; a record that is played again has none."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    compared(Listing(iter([0, 1, 2] * 15 + [7, 7, 7]), is_one_by_one=False))
+    assert pauses == sorted(pauses)
+    assert (len(pauses), min(pauses) > 0, max(pauses)) == (15, True, 1.0)
+    compared(Listing(iter([0, 1, 2] * 15 + [7, 7, 7])))
+    assert len(pauses) == 15
 
 
 def test_an_instance_of_our_own() -> None:

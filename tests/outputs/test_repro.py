@@ -45,6 +45,11 @@ SAMPLE = (
     "enabling-forgets-tags",
     "date-bound-left-out",
     "bad-ciphertext-unprocessable",
+    # Zeros at the ends of a plaintext; what a law leaves open; a value that a sound server does not have; a second page.
+    "last-zeros-lost",
+    "alias-taken-in-all-instances",
+    "wrap-counts-as-rotation",
+    "certificates-without-offset",
 )
 
 

@@ -158,16 +158,15 @@ def without_sockets() -> Iterator[None]:
 
 @contextmanager
 def reference(
-    *, defect: str = "", variation: str = "", edition: str = "page", restarted: bool = False
+    *, defect: str | tuple[str, ...] = "", variation: str = "", edition: str = "page", restarted: bool = False
 ) -> Iterator[tuple[Target, KeyProtect]]:
     """Yield the target of a reference in this process, with all its systems, and its Key Protect application.
 
     It listens on a socket too, for the cases that write requests by hand which no client would send.
     ``restarted`` lets it behave as after a restart, for the defects that show only then.
     """
-    server = Server(
-        edition=edition, defects=[defect] if defect else [], variations=[variation] if variation else []
-    ).start()
+    defects = [defect] if isinstance(defect, str) and defect else list(defect)
+    server = Server(edition=edition, defects=defects, variations=[variation] if variation else []).start()
     assert server.server_state is not None
     assert server.app is not None
     server.server_state.restarted = restarted

@@ -23,7 +23,7 @@ SECRET_MEMBERS = {
     "payload", "plaintext", "ciphertext", "encryptedNonce", "nonce", "iv", "access_token", "refresh_token",
 }  # fmt: skip
 # What cases send on purpose to be refused; reports show it.
-HARMLESS = {"q+x3Qi;BVb8bPj$vVD", "no base64 at all!"}
+HARMLESS = {"q+x3Qi;BVb8bPj$vVD", "no base64 at all!", "not even base64!"}
 SHORTEST = 16
 _DROPPED = {"host", "accept-encoding", "connection", "transfer-encoding", "content-length"}
 

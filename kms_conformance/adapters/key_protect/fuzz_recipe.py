@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kms_conformance.contract.corpus import placeholder
-from kms_conformance.fuzz.generate import Parts
+
+if TYPE_CHECKING:
+    from kms_conformance.fuzz.generate import (
+        Parts,
+    )  # Schemathesis takes a second to load, and a replay needs none of it
 
 KEYS: Mapping[str, int] = {
     "root": 26,

@@ -194,6 +194,11 @@ def _with_its_children(call: Call, _: Key, alias: str) -> None:
         call.instance.alias_index.pop(name, None)
 
 
+def _first_alias_leads(call: Call, key: Key) -> None:
+    for name in list(key.aliases)[1:]:
+        call.instance.alias_index.pop(name, None)
+
+
 def _ring_in_any_case(call: Call, ring: str) -> None:
     if ring.lower() in {one.lower() for one in call.instance.rings}:
         raise plain(409, "Key ring could not be created: a key ring with this id exists")
@@ -299,6 +304,7 @@ RECORD_EFFECTS: Final = (
     ),
     *_defects(
         ("instance-policy-lifts-dual-auth", "Without dual authorisation for new keys the keys that have it lose it.", instead(instance_policies.set_policy, _lifted)),
+        ("enabling-leaves-first-alias", "Only the first alias of a key that was enabled leads to it.", then(actions.resume, _first_alias_leads)),
         ("withdrawal-by-another-lost", "Only who has authorised a deletion withdraws that.", skipped(actions.withdraw, _authorised_by_another)),
     ),
     Defect("rotation-is-no-update", "A rotation leaves the date of the last update.", (), changes=(instead(actions.add_version, _note_update),), after=After("rotateKey", _updated_as_before)),

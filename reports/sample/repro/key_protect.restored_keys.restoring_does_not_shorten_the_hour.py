@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.restored_keys.restoring_does_not_shorten_the_hour of run 0eeea99e.
+# Case key_protect.restored_keys.restoring_does_not_shorten_the_hour of run 3406f59c.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -79,8 +79,8 @@ def selects(values: object, wanted: Sequence[Any]) -> bool:
     of, are, ordered = wanted
     if not isinstance(values, list):
         return not are and not isinstance(values, dict | str)
-    known = set(of)
-    selected = [value for value in values if isinstance(value, str) and value in known]
+    ours = set(of)
+    selected = [value for value in values if isinstance(value, str) and value in ours]
     return selected == list(are) if ordered else Counter(selected) == Counter(are)
 
 
@@ -174,7 +174,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def normalise(text: str) -> str:
-    """Return the text without what the pages leave free: case, quotes, the kind of stop, the final period."""
+    """Return the text without the differences that the pages leave open: case, quotes, the kind of stop, the final period."""
     bare = text.translate(_QUOTES).strip().rstrip(".:;,").casefold()
     return _SPACE.sub(" ", _BREAK.sub(" :", bare))
 
@@ -640,7 +640,7 @@ class CouldNotRunError(Exception):
 
 
 class Reproduction:
-    """Sends the requests of a case again; what differs from run to run is made anew or taken from the answers."""
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
@@ -692,7 +692,7 @@ class Reproduction:
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Give the ways to assign answers to requests that were the same and sent at once."""
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
         same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
         if len(steps) <= MOST_AT_ONCE:
             for places in itertools.permutations(range(len(steps))):
@@ -874,8 +874,13 @@ class Reproduction:
     def secret(self, recorded: str) -> str:
         """Make a secret of the form that the record tells."""
         kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
-        if kind == "base64":
-            return base64.b64encode(secrets.token_bytes(int(size))).decode()
+        material, *ends = kind.split(":")
+        if material == "base64":
+            first, last = map(bytes.fromhex, ends or ("", ""))
+            drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
+            for end in (0, -1) if drawn else ():
+                drawn[end] |= 0x80
+            return base64.b64encode((first + drawn + last)[: int(size)]).decode()
         # No base64 either.
         return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
 
@@ -937,6 +942,8 @@ class Reproduction:
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
+        if check in {"equals", "between"} and not there and self.is_gone(member, body):
+            return ""
         if check.startswith("matches"):
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
@@ -956,7 +963,29 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {short_text(value)}"
+        if checks[check]():
+            return ""
+        for place, at, shown in member.get("pages", ()):
+            now = self.at(self.answers.get(place), at)
+            own = [one for one in now if one in wanted[0]] if isinstance(now, list) else []
+            if own != self.document(shown, refs):
+                raise CouldNotRunError(
+                    "what a page has to hold follows from other pages, which are not those of the record"
+                )
+        return f"{path} = {short_text(value)}"
+
+    def is_gone(self, member: dict[str, Any], body: Any) -> bool:
+        """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
+        refs, value = member["from"], member["value"]
+        known = [
+            refs.get(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+        ]
+        before = [self.at(self.answers[ref[0]], ref[1]) for ref in known if ref and ref[0] in self.answers]
+        if before and all(was is MISSING for was in before):
+            return True
+        at = member["at"]
+        entry = next((place for place, part in enumerate(at) if not isinstance(part, str)), None)
+        return entry is not None and self.at(body, at[: entry + 1]) is MISSING
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -1031,15 +1060,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A key that was rotated, deleted and restored within an hour cannot be rotated again in that hour."
 CASE = {'id': 'key_protect.restored_keys.restoring_does_not_shorten_the_hour',
- 'run': '0eeea99e',
- 'base_url': 'http://127.0.0.1:35861',
- 'instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+ 'run': '3406f59c',
+ 'base_url': 'http://127.0.0.1:43109',
+ 'instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:cf7c2530d535>': 'base64 32',
-           '<payload:09dfab16ef7d>': 'base64 32',
-           '<payload:912d2e8dc7d2>': 'base64 32'},
+ 'forms': {'<payload:3d4544b0f0c0>': 'base64 32',
+           '<payload:b04a540ff0bc>': 'base64 32',
+           '<payload:1e601c59dbcb>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1081,88 +1110,88 @@ CASE = {'id': 'key_protect.restored_keys.restoring_does_not_shorten_the_hour',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+                        'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-0eeea99e-key-restoring_does_not_shorten_the_hour-5ebc8b000',
+                                    'name': 'kmsct-3406f59c-key-restoring_does_not_shorten_the_hour-5ebc8b000',
                                     'extractable': False,
-                                    'payload': '<payload:cf7c2530d535>'}]},
+                                    'payload': '<payload:3d4544b0f0c0>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795969065.539,
+            'started': 1795975182.044,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/24d58a3b-2e0e-4a77-a38b-ac456c80c158/actions/rotate',
+            'target': '/api/v2/keys/33cabc66-23c0-47a6-b2ec-32f51905e249/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+                        'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:09dfab16ef7d>'},
+            'body': {'payload': '<payload:b04a540ff0bc>'},
             'text': None,
-            'from': {'24d58a3b-2e0e-4a77-a38b-ac456c80c158': (0, ['resources', '0', 'id'])},
+            'from': {'33cabc66-23c0-47a6-b2ec-32f51905e249': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795969065.544,
+            'started': 1795975182.046,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'deleteKey',
             'method': 'DELETE',
-            'target': '/api/v2/keys/24d58a3b-2e0e-4a77-a38b-ac456c80c158',
+            'target': '/api/v2/keys/33cabc66-23c0-47a6-b2ec-32f51905e249',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c'},
+                        'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'24d58a3b-2e0e-4a77-a38b-ac456c80c158': (0, ['resources', '0', 'id'])},
+            'from': {'33cabc66-23c0-47a6-b2ec-32f51905e249': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795969065.551,
+            'started': 1795975182.055,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'restoreKey',
             'method': 'POST',
-            'target': '/api/v2/keys/24d58a3b-2e0e-4a77-a38b-ac456c80c158/restore',
+            'target': '/api/v2/keys/33cabc66-23c0-47a6-b2ec-32f51905e249/restore',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+                        'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
-                     'resources': [{'payload': '<payload:cf7c2530d535>'}]},
+                     'resources': [{'payload': '<payload:3d4544b0f0c0>'}]},
             'text': None,
-            'from': {'24d58a3b-2e0e-4a77-a38b-ac456c80c158': (0, ['resources', '0', 'id'])},
+            'from': {'33cabc66-23c0-47a6-b2ec-32f51905e249': (0, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1795969065.562,
+            'started': 1795975182.059,
             'before': [[['wait', 31], {}]],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/24d58a3b-2e0e-4a77-a38b-ac456c80c158/actions/rotate',
+            'target': '/api/v2/keys/33cabc66-23c0-47a6-b2ec-32f51905e249/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+                        'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:912d2e8dc7d2>'},
+            'body': {'payload': '<payload:1e601c59dbcb>'},
             'text': None,
-            'from': {'24d58a3b-2e0e-4a77-a38b-ac456c80c158': (0, ['resources', '0', 'id'])},
+            'from': {'33cabc66-23c0-47a6-b2ec-32f51905e249': (0, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1795969065.564,
+            'started': 1795975182.061,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-after-restore)',
                           [{'statuses': [409],
@@ -1183,26 +1212,26 @@ CASE = {'id': 'key_protect.restored_keys.restoring_does_not_shorten_the_hour',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/24d58a3b-2e0e-4a77-a38b-ac456c80c158',
+               'target': '/api/v2/keys/33cabc66-23c0-47a6-b2ec-32f51905e249',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+                           'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'24d58a3b-2e0e-4a77-a38b-ac456c80c158': (0, ['resources', '0', 'id'])}},
+               'from': {'33cabc66-23c0-47a6-b2ec-32f51905e249': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/24d58a3b-2e0e-4a77-a38b-ac456c80c158/restore/24d58a3b-2e0e-4a77-a38b-ac456c80c158',
+               'target': '/api/v2/keys/33cabc66-23c0-47a6-b2ec-32f51905e249/restore/33cabc66-23c0-47a6-b2ec-32f51905e249',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'd02dff20-1850-4f00-b9fe-c5a4adf3287c',
+                           'bluemix-instance': '7523c88c-e2d8-4565-820f-047ed40b34ec',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'24d58a3b-2e0e-4a77-a38b-ac456c80c158': (3, ['resources', '0', 'id'])}}]}
+               'from': {'33cabc66-23c0-47a6-b2ec-32f51905e249': (3, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

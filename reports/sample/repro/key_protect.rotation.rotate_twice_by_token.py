@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_by_token of run 0eeea99e.
+# Case key_protect.rotation.rotate_twice_by_token of run 3406f59c.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -79,8 +79,8 @@ def selects(values: object, wanted: Sequence[Any]) -> bool:
     of, are, ordered = wanted
     if not isinstance(values, list):
         return not are and not isinstance(values, dict | str)
-    known = set(of)
-    selected = [value for value in values if isinstance(value, str) and value in known]
+    ours = set(of)
+    selected = [value for value in values if isinstance(value, str) and value in ours]
     return selected == list(are) if ordered else Counter(selected) == Counter(are)
 
 
@@ -174,7 +174,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def normalise(text: str) -> str:
-    """Return the text without what the pages leave free: case, quotes, the kind of stop, the final period."""
+    """Return the text without the differences that the pages leave open: case, quotes, the kind of stop, the final period."""
     bare = text.translate(_QUOTES).strip().rstrip(".:;,").casefold()
     return _SPACE.sub(" ", _BREAK.sub(" :", bare))
 
@@ -640,7 +640,7 @@ class CouldNotRunError(Exception):
 
 
 class Reproduction:
-    """Sends the requests of a case again; what differs from run to run is made anew or taken from the answers."""
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
@@ -692,7 +692,7 @@ class Reproduction:
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Give the ways to assign answers to requests that were the same and sent at once."""
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
         same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
         if len(steps) <= MOST_AT_ONCE:
             for places in itertools.permutations(range(len(steps))):
@@ -874,8 +874,13 @@ class Reproduction:
     def secret(self, recorded: str) -> str:
         """Make a secret of the form that the record tells."""
         kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
-        if kind == "base64":
-            return base64.b64encode(secrets.token_bytes(int(size))).decode()
+        material, *ends = kind.split(":")
+        if material == "base64":
+            first, last = map(bytes.fromhex, ends or ("", ""))
+            drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
+            for end in (0, -1) if drawn else ():
+                drawn[end] |= 0x80
+            return base64.b64encode((first + drawn + last)[: int(size)]).decode()
         # No base64 either.
         return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
 
@@ -937,6 +942,8 @@ class Reproduction:
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
+        if check in {"equals", "between"} and not there and self.is_gone(member, body):
+            return ""
         if check.startswith("matches"):
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
@@ -956,7 +963,29 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {short_text(value)}"
+        if checks[check]():
+            return ""
+        for place, at, shown in member.get("pages", ()):
+            now = self.at(self.answers.get(place), at)
+            own = [one for one in now if one in wanted[0]] if isinstance(now, list) else []
+            if own != self.document(shown, refs):
+                raise CouldNotRunError(
+                    "what a page has to hold follows from other pages, which are not those of the record"
+                )
+        return f"{path} = {short_text(value)}"
+
+    def is_gone(self, member: dict[str, Any], body: Any) -> bool:
+        """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
+        refs, value = member["from"], member["value"]
+        known = [
+            refs.get(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+        ]
+        before = [self.at(self.answers[ref[0]], ref[1]) for ref in known if ref and ref[0] in self.answers]
+        if before and all(was is MISSING for was in before):
+            return True
+        at = member["at"]
+        entry = next((place for place, part in enumerate(at) if not isinstance(part, str)), None)
+        return entry is not None and self.at(body, at[: entry + 1]) is MISSING
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -1031,19 +1060,19 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A root key rotated with an import token cannot be rotated again within an hour."
 CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
- 'run': '0eeea99e',
- 'base_url': 'http://127.0.0.1:35861',
- 'instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
+ 'run': '3406f59c',
+ 'base_url': 'http://127.0.0.1:43109',
+ 'instance': '018364b9-285b-4f7f-9294-665e6165c338',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:21344f5b5719>': 'base64 32',
-           '<payload:1d09233ee675>': 'base64 512',
-           '<encryptedNonce:41ffc8651b51>': 'base64 28',
-           '<iv:b0e7f1239a03>': 'base64 12',
-           '<payload:d8ea08eaeb45>': 'base64 512',
-           '<encryptedNonce:3b4d638112b8>': 'base64 28',
-           '<iv:e3a53c5b0e0f>': 'base64 12'},
+ 'forms': {'<payload:560cd4e1607c>': 'base64 32',
+           '<payload:a634727d4c89>': 'base64 512',
+           '<encryptedNonce:cbb02e3d1aa5>': 'base64 28',
+           '<iv:ae668e0476dd>': 'base64 12',
+           '<payload:861c1b297ae0>': 'base64 512',
+           '<encryptedNonce:8afc0cfadc40>': 'base64 28',
+           '<iv:f430187e2914>': 'base64:1b: 12'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1085,7 +1114,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'POST',
             'target': '/api/v2/import_token',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
+                        'bluemix-instance': '018364b9-285b-4f7f-9294-665e6165c338',
                         'content-type': 'application/json'},
             'token_of': 'manager',
             'signed': False,
@@ -1094,7 +1123,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795969066.043,
+            'started': 1795975182.727,
             'before': [],
             'promises': [],
             'needed': False},
@@ -1102,7 +1131,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'GET',
             'target': '/api/v2/import_token',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a'},
+                        'bluemix-instance': '018364b9-285b-4f7f-9294-665e6165c338'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
@@ -1110,7 +1139,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'from': {},
             'place': 1,
             'group': 1,
-            'started': 1795969066.048,
+            'started': 1795975182.732,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1118,77 +1147,77 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
+                        'bluemix-instance': '018364b9-285b-4f7f-9294-665e6165c338',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-0eeea99e-key-rotate_twice_by_token-cc2466002',
+                                    'name': 'kmsct-3406f59c-key-rotate_twice_by_token-cc2466002',
                                     'extractable': False,
-                                    'payload': '<payload:21344f5b5719>'}]},
+                                    'payload': '<payload:560cd4e1607c>'}]},
             'text': None,
             'from': {},
             'place': 2,
             'group': 2,
-            'started': 1795969066.052,
+            'started': 1795975182.739,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402/actions/rotate',
+            'target': '/api/v2/keys/ff3edd59-3a83-4325-b10e-8e3f15c89757/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
+                        'bluemix-instance': '018364b9-285b-4f7f-9294-665e6165c338',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:1d09233ee675>',
-                     'encryptedNonce': '<encryptedNonce:41ffc8651b51>',
-                     'iv': '<iv:b0e7f1239a03>',
+            'body': {'payload': '<payload:a634727d4c89>',
+                     'encryptedNonce': '<encryptedNonce:cbb02e3d1aa5>',
+                     'iv': '<iv:ae668e0476dd>',
                      'encryptionAlgorithm': 'RSAES_OAEP_SHA_256'},
             'text': None,
-            'from': {'8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402': (2, ['resources', '0', 'id'])},
+            'from': {'ff3edd59-3a83-4325-b10e-8e3f15c89757': (2, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1795969066.056,
+            'started': 1795975182.745,
             'before': [[['parcel',
-                         {'payload': '<payload:1d09233ee675>',
-                          'encryptedNonce': '<encryptedNonce:41ffc8651b51>',
-                          'iv': '<iv:b0e7f1239a03>',
-                          'material': '<payload:80fe25c5aef1>',
-                          'key': '<payload:87f29047071a>',
-                          'nonce': '<nonce:7cc2f8313d17>'}],
-                        {'<payload:87f29047071a>': (1, ['payload']),
-                         '<nonce:7cc2f8313d17>': (1, ['nonce'])}]],
+                         {'payload': '<payload:a634727d4c89>',
+                          'encryptedNonce': '<encryptedNonce:cbb02e3d1aa5>',
+                          'iv': '<iv:ae668e0476dd>',
+                          'material': '<payload:69db3acc5810>',
+                          'key': '<payload:fca315ab899c>',
+                          'nonce': '<nonce:6b606f544302>'}],
+                        {'<payload:fca315ab899c>': (1, ['payload']),
+                         '<nonce:6b606f544302>': (1, ['nonce'])}]],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402/actions/rotate',
+            'target': '/api/v2/keys/ff3edd59-3a83-4325-b10e-8e3f15c89757/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
+                        'bluemix-instance': '018364b9-285b-4f7f-9294-665e6165c338',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:d8ea08eaeb45>',
-                     'encryptedNonce': '<encryptedNonce:3b4d638112b8>',
-                     'iv': '<iv:e3a53c5b0e0f>',
+            'body': {'payload': '<payload:861c1b297ae0>',
+                     'encryptedNonce': '<encryptedNonce:8afc0cfadc40>',
+                     'iv': '<iv:f430187e2914>',
                      'encryptionAlgorithm': 'RSAES_OAEP_SHA_256'},
             'text': None,
-            'from': {'8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402': (2, ['resources', '0', 'id'])},
+            'from': {'ff3edd59-3a83-4325-b10e-8e3f15c89757': (2, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1795969066.061,
+            'started': 1795975182.751,
             'before': [[['parcel',
-                         {'payload': '<payload:d8ea08eaeb45>',
-                          'encryptedNonce': '<encryptedNonce:3b4d638112b8>',
-                          'iv': '<iv:e3a53c5b0e0f>',
-                          'material': '<payload:160246a06e55>',
-                          'key': '<payload:87f29047071a>',
-                          'nonce': '<nonce:7cc2f8313d17>'}],
-                        {'<payload:87f29047071a>': (1, ['payload']),
-                         '<nonce:7cc2f8313d17>': (1, ['nonce'])}]],
+                         {'payload': '<payload:861c1b297ae0>',
+                          'encryptedNonce': '<encryptedNonce:8afc0cfadc40>',
+                          'iv': '<iv:f430187e2914>',
+                          'material': '<payload:8731cdda9bdd>',
+                          'key': '<payload:fca315ab899c>',
+                          'nonce': '<nonce:6b606f544302>'}],
+                        {'<payload:fca315ab899c>': (1, ['payload']),
+                         '<nonce:6b606f544302>': (1, ['nonce'])}]],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
                             'code': 'KEY_ROTATION_NOT_PERMITTED',
@@ -1208,15 +1237,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402',
+               'target': '/api/v2/keys/ff3edd59-3a83-4325-b10e-8e3f15c89757',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '97c0cf9f-17a7-4496-b348-a4278622f91a',
+                           'bluemix-instance': '018364b9-285b-4f7f-9294-665e6165c338',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'8dfc0c4e-cdbd-42b1-8bc4-2a8a74889402': (2, ['resources', '0', 'id'])}}]}
+               'from': {'ff3edd59-3a83-4325-b10e-8e3f15c89757': (2, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.version_chain.refused_rotation_does_not_count of run 0eeea99e.
+# Case key_protect.version_chain.refused_rotation_does_not_count of run 3406f59c.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -79,8 +79,8 @@ def selects(values: object, wanted: Sequence[Any]) -> bool:
     of, are, ordered = wanted
     if not isinstance(values, list):
         return not are and not isinstance(values, dict | str)
-    known = set(of)
-    selected = [value for value in values if isinstance(value, str) and value in known]
+    ours = set(of)
+    selected = [value for value in values if isinstance(value, str) and value in ours]
     return selected == list(are) if ordered else Counter(selected) == Counter(are)
 
 
@@ -174,7 +174,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
 def normalise(text: str) -> str:
-    """Return the text without what the pages leave free: case, quotes, the kind of stop, the final period."""
+    """Return the text without the differences that the pages leave open: case, quotes, the kind of stop, the final period."""
     bare = text.translate(_QUOTES).strip().rstrip(".:;,").casefold()
     return _SPACE.sub(" ", _BREAK.sub(" :", bare))
 
@@ -640,7 +640,7 @@ class CouldNotRunError(Exception):
 
 
 class Reproduction:
-    """Sends the requests of a case again; what differs from run to run is made anew or taken from the answers."""
+    """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
@@ -692,7 +692,7 @@ class Reproduction:
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
-        """Give the ways to assign answers to requests that were the same and sent at once."""
+        """Yield the ways to assign answers to requests that were the same and sent at once."""
         same = [(step["method"], step["target"], json.dumps(step["body"])) for step in steps]
         if len(steps) <= MOST_AT_ONCE:
             for places in itertools.permutations(range(len(steps))):
@@ -874,8 +874,13 @@ class Reproduction:
     def secret(self, recorded: str) -> str:
         """Make a secret of the form that the record tells."""
         kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
-        if kind == "base64":
-            return base64.b64encode(secrets.token_bytes(int(size))).decode()
+        material, *ends = kind.split(":")
+        if material == "base64":
+            first, last = map(bytes.fromhex, ends or ("", ""))
+            drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
+            for end in (0, -1) if drawn else ():
+                drawn[end] |= 0x80
+            return base64.b64encode((first + drawn + last)[: int(size)]).decode()
         # No base64 either.
         return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
 
@@ -937,6 +942,8 @@ class Reproduction:
             return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
+        if check in {"equals", "between"} and not there and self.is_gone(member, body):
+            return ""
         if check.startswith("matches"):
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
@@ -956,7 +963,29 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
-        return "" if checks[check]() else f"{path} = {short_text(value)}"
+        if checks[check]():
+            return ""
+        for place, at, shown in member.get("pages", ()):
+            now = self.at(self.answers.get(place), at)
+            own = [one for one in now if one in wanted[0]] if isinstance(now, list) else []
+            if own != self.document(shown, refs):
+                raise CouldNotRunError(
+                    "what a page has to hold follows from other pages, which are not those of the record"
+                )
+        return f"{path} = {short_text(value)}"
+
+    def is_gone(self, member: dict[str, Any], body: Any) -> bool:
+        """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
+        refs, value = member["from"], member["value"]
+        known = [
+            refs.get(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+        ]
+        before = [self.at(self.answers[ref[0]], ref[1]) for ref in known if ref and ref[0] in self.answers]
+        if before and all(was is MISSING for was in before):
+            return True
+        at = member["at"]
+        entry = next((place for place, part in enumerate(at) if not isinstance(part, str)), None)
+        return entry is not None and self.at(body, at[: entry + 1]) is MISSING
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
@@ -1031,9 +1060,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A refused rotation does not extend the hour until the next one."
 CASE = {'id': 'key_protect.version_chain.refused_rotation_does_not_count',
- 'run': '0eeea99e',
- 'base_url': 'http://127.0.0.1:35861',
- 'instance': '7e73c6ad-5a04-44b7-ac4a-0059d8b28b06',
+ 'run': '3406f59c',
+ 'base_url': 'http://127.0.0.1:43109',
+ 'instance': '4fffd9cb-53d6-4c50-ad36-75d3c70bbca0',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1079,51 +1108,51 @@ CASE = {'id': 'key_protect.version_chain.refused_rotation_does_not_count',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '7e73c6ad-5a04-44b7-ac4a-0059d8b28b06',
+                        'bluemix-instance': '4fffd9cb-53d6-4c50-ad36-75d3c70bbca0',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-0eeea99e-key-refused_rotation_does_not_count-6857cb000',
+                                    'name': 'kmsct-3406f59c-key-refused_rotation_does_not_count-6857cb000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795969065.962,
+            'started': 1795975182.581,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/8396677a-0626-4cd3-a8de-944cdbea762c/actions/rotate',
+            'target': '/api/v2/keys/5b9d26ec-2ac6-42d5-a4fe-ad2bbd5e97b2/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '7e73c6ad-5a04-44b7-ac4a-0059d8b28b06'},
+                        'bluemix-instance': '4fffd9cb-53d6-4c50-ad36-75d3c70bbca0'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'8396677a-0626-4cd3-a8de-944cdbea762c': (0, ['resources', '0', 'id'])},
+            'from': {'5b9d26ec-2ac6-42d5-a4fe-ad2bbd5e97b2': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795969065.963,
+            'started': 1795975182.586,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/8396677a-0626-4cd3-a8de-944cdbea762c/actions/rotate',
+            'target': '/api/v2/keys/5b9d26ec-2ac6-42d5-a4fe-ad2bbd5e97b2/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '7e73c6ad-5a04-44b7-ac4a-0059d8b28b06'},
+                        'bluemix-instance': '4fffd9cb-53d6-4c50-ad36-75d3c70bbca0'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'8396677a-0626-4cd3-a8de-944cdbea762c': (0, ['resources', '0', 'id'])},
+            'from': {'5b9d26ec-2ac6-42d5-a4fe-ad2bbd5e97b2': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795969065.965,
+            'started': 1795975182.589,
             'before': [[['wait', 1800], {}]],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-after-1h)',
                           [{'statuses': [409],
@@ -1144,15 +1173,15 @@ CASE = {'id': 'key_protect.version_chain.refused_rotation_does_not_count',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/8396677a-0626-4cd3-a8de-944cdbea762c',
+               'target': '/api/v2/keys/5b9d26ec-2ac6-42d5-a4fe-ad2bbd5e97b2',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '7e73c6ad-5a04-44b7-ac4a-0059d8b28b06',
+                           'bluemix-instance': '4fffd9cb-53d6-4c50-ad36-75d3c70bbca0',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'8396677a-0626-4cd3-a8de-944cdbea762c': (0, ['resources', '0', 'id'])}}]}
+               'from': {'5b9d26ec-2ac6-42d5-a4fe-ad2bbd5e97b2': (0, ['resources', '0', 'id'])}}]}
 CASE["new_run"] = secrets.token_hex(4)
 
 if __name__ == "__main__":

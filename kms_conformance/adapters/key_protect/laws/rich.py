@@ -82,7 +82,8 @@ class CasePreparation:
 
     def _subject(self, kind: str, state: str) -> None:
         kms, marks = self.kms, self.prepared.marks
-        aliases = [kms.short_name("one"), kms.short_name("two")] if self._has("aliases") else []
+        names = ("one", "two", "three") if self._has("aliases") else ()
+        aliases = [kms.short_name(name) for name in names]
         life = _EXPIRY if state == "deactivated" else 300 * _DAY
         inside = kms.in_ring(marks["ring"]) if "ring" in marks else kms
         members: dict[str, Any] = {
@@ -199,7 +200,7 @@ class CasePreparation:
             ObservedResource(
                 "alias", alias, {"alias": alias}, owners, bystander=bystander, seldom=bystander or turn > 0
             )
-            for turn, alias in enumerate(aliases if self.is_wide else aliases[:1])
+            for turn, alias in enumerate(aliases if self.is_wide else aliases[-1:])
         ]
         for turn, (plaintext, ciphertext) in enumerate(wrapped, 1):
             body = {"ciphertext": ciphertext}
