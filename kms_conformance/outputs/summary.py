@@ -207,7 +207,9 @@ def _opted_out(run: Run) -> list[str]:
     rows = opted_out(run)
     if not rows:
         return []
-    lines = ["## Not asked in another way", "", "| view | why not | cases |", "|---|---|---|"]
+    lines = ["## Not asked in another way", ""]
+    lines += ["Cases are repeated with the same request in other forms, called views; these are not:", ""]
+    lines += ["| view | why not | cases |", "|---|---|---|"]
     return lines + [
         f"| {_code(row.view)} | {_plain(one_line(row.why))} | {_names(row.cases)} |" for row in rows
     ]
