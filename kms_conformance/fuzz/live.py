@@ -22,7 +22,7 @@ from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.run.eligibility import held_back
-from kms_conformance.run.outcomes import NotApplicable
+from kms_conformance.run.outcomes import Inconclusive, NotApplicable, NotTested
 from kms_conformance.transport.outage import TRIES, delay
 from kms_conformance.transport.pipeline import SendResult, SerialSender
 
@@ -35,6 +35,8 @@ TURNS = 4
 _UNBOUND = 100_000
 # Making a failing request small stops here: the example database has it, and its cause is known.
 _FAILED = 80
+# So many requests are made although the time is up, where none could be sent: the first ones may lack a permission.
+_TRIED = 40
 
 
 class _Stop(KeyboardInterrupt):
@@ -52,7 +54,9 @@ class LiveFuzz:
         self._fuzzer = CaseFuzzer(case, fixtures)
         self._recipe = recipe_of(self._contract)
         self._found: dict[Key, tuple[FilledRequest, SendResult]] = {}
-        self._sent = self._failed = 0
+        self._tried = self._sent = self._failed = 0
+        self._withheld = ""
+        self._gone = False
         self._silent: set[str] = set()
         self._until = float("inf")
         target, client = case.context.target, case.context.client
@@ -75,9 +79,19 @@ class LiveFuzz:
             self._generate()
         finally:
             self._sender.close()
+        if not self._sent:
+            self._explain()
         for key, (request, result) in sorted(self._found.items(), key=lambda item: item[0]):
             self._fuzzer.report(request, result, key, f"generated ({self.kind}), {self._kept(request)}")
         self.case.checks_not_kept += self._sent
+
+    def _explain(self) -> None:
+        """Say why no request was sent: no case is without a check and without a reason."""
+        if self._gone:
+            raise Inconclusive("the endpoint went away before it answered a request")
+        raise NotTested(
+            self._withheld or "--fuzz-time: more seconds; in those given no request could be made"
+        )
 
     def _kept(self, request: FilledRequest) -> str:
         """Keep a generated request where ``--replay`` finds it; return its name."""
@@ -123,8 +137,11 @@ class LiveFuzz:
                 return
 
     def _attempt(self, case: Any, seed: int) -> None:
-        if time.monotonic() > self._until or self._failed >= _FAILED:
+        # One request at least is sent, however long the first one takes to make.
+        late = time.monotonic() > self._until and (self._sent or self._tried >= _TRIED)
+        if late or self._failed >= _FAILED:
             raise _Stop
+        self._tried += 1
         generated = parts_of(self._name, case)
         for turn in range(TURNS):
             self._send(copy.deepcopy(generated), seed + turn)
@@ -137,6 +154,7 @@ class LiveFuzz:
             result = self._sender.ask(request.outgoing)
             gone = client.unanswered.is_gone(result.status, result.trouble, begun)
             if gone:
+                self._gone = True
                 raise _Stop
             if gone is None or self._name in self._silent:
                 break
@@ -153,11 +171,13 @@ class LiveFuzz:
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng
         )
-        if (
-            entry is None
-            or self.fixtures.missing_permission(entry)
-            or held_back(entry.method, entry.operation, self.case.context.target)
-        ):
+        if entry is None:
+            return
+        withheld = self.fixtures.missing_permission(entry) or held_back(
+            entry.method, entry.operation, self.case.context.target
+        )
+        if withheld:
+            self._withheld = withheld
             return
         request = self._fuzzer.fill(entry)
         self.fixtures.before_sending(request)

@@ -39,6 +39,16 @@ def judged(body: Callable[[CaseRun], None], *, fuzz: Any = USUAL, **options: Any
         session.close()
 
 
+def test_one_request_at_least_is_sent() -> None:
+    """However short the time is, each operation has a request: a case that judges nothing would be an error."""
+    result = judged(
+        lambda case: tiers.fuzz_operation(case, "getKeyCollectionMetadata", "valid"),
+        fuzz=replace(USUAL, generate=True, seconds=0.0),
+    )
+    assert (result.verdict, result.message) == (Verdict.PASSED, "")
+    assert result.checks > 0
+
+
 @pytest.mark.parametrize("group", ["keys", "key-actions", "kmip"])
 @pytest.mark.parametrize("edition", ["page", "service"])
 def test_unbroken_reference_has_no_findings(group: str, edition: str) -> None:

@@ -227,6 +227,32 @@ def test_sweep_by_name(reference: Server, instance: Instance, tmp_path: Path) ->
     assert instance.things() == before
 
 
+def test_adapter_with_objects_is_swept(reference: Server, instance: Instance, tmp_path: Path) -> None:
+    """An adapter through which a KMIP client has made an object goes with it; so does the key behind it."""
+    from kms_conformance.run.journal import Journal  # noqa: PLC0415 - stands for the dead run
+
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    before = instance.things()
+    dead = Journal(tmp_path / "journal.sqlite", "deadbeef")
+    key_name, name = "kmsct-deadbeef-key-x-abcdef001", "kmsct-deadbeef-adapter-abcdef00-1"
+    key = instance.make_key(key_name)
+    dead.created(dead.intend(reference.base_url, instance.id, "key", key_name), key)
+    kind = "application/vnd.ibm.kms.kmip_adapter+json"
+    adapter = {"name": name, "profile": "native_1.0", "profile_data": {"crk_id": key}}
+    body = {"metadata": {"collectionType": kind, "collectionTotal": 1}, "resources": [adapter]}
+    instance.http.post("/kmip_adapters", json=body).raise_for_status()
+    path = f"/kmip_adapters/{name}"
+    dead.created(dead.intend(reference.base_url, instance.id, "kmip_adapter", name), path)
+    dead.close()
+    control = f"{reference.base_url}/_control/instances/{instance.id}/kmip_objects"
+    httpx.post(control, json={"adapter": name}).raise_for_status()
+    assert instance.http.delete(path).status_code == 409
+    options = ["--target", str(target), "--journal", str(tmp_path / "journal.sqlite"), "--yes"]
+    done = CliRunner().invoke(sweep, options)
+    assert (done.exit_code, "2 of 2 things removed." in done.output) == (0, True), done.output
+    assert instance.things() == before
+
+
 def test_sweep_by_name_whatever_the_clock(reference: Server, instance: Instance, tmp_path: Path) -> None:
     """What an endpoint whose clock is ahead of ours has made just now is not too young to be found by its name."""
     control = f"{reference.base_url}/_control/instances/{instance.id}/clock"

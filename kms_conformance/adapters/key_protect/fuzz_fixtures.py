@@ -15,7 +15,7 @@ from itertools import count
 from urllib.parse import unquote
 
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
-from kms_conformance.adapters.key_protect.base import FAULT, LONGEST_NAME
+from kms_conformance.adapters.key_protect.base import FAULT, LONGEST_NAME, step
 from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
@@ -403,5 +403,5 @@ def _ref(kind: str, path: str, body: JSON, given: str = "") -> str:
     below = path.partition("/api/v2")[2]
     if kind in {"kmip_adapter", "kmip_certificate"}:
         name = next(iter(_names(body)), "") or given
-        return f"{below.rstrip('/')}/{name}" if name else below
+        return f"{below.rstrip('/')}/{step(name)}" if name else below.rstrip("/")
     return below

@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from kms_conformance.adapters.key_protect.base import step
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
 from kms_conformance.run.adapter import GONE
 from kms_conformance.run.journal import JournalEntry
 
 _NAMED = {"ring", "kmip_adapter"}
-_LISTED = (("key", "/keys", "name"), ("ring", "/key_rings", "id"), ("kmip_adapter", "/kmip_adapters", "name"))
+_ADAPTERS = "/kmip_adapters"
+_LISTED = (("key", "/keys", "name"), ("ring", "/key_rings", "id"), ("kmip_adapter", _ADAPTERS, "name"))
 _PAGE = 200
 OURS = re.compile(
     r"kmsct-[0-9a-f]{8}-(?:"
@@ -81,7 +83,7 @@ class LeftOver(Keys, Network):
             for entry in resources:
                 if isinstance(entry, dict):
                     name, entry_id = str(entry.get(member)), str(entry.get("id"))
-                    ref = entry_id if path == "/keys" else f"{path}/{name}"
+                    ref = entry_id if path == "/keys" else f"{path}/{step(name)}"
                     yield name, ref, _seconds(entry.get("creationDate", entry.get("created_at")))
             if len(resources) < _PAGE:
                 return
@@ -112,6 +114,8 @@ class LeftOver(Keys, Network):
 
     def _removed(self, entry: JournalEntry) -> bool:
         """Remove a thing that its path names."""
+        if entry.ref == _ADAPTERS:
+            return self._all_adapters_removed()
         if entry.kind in _NAMED and entry.state == "intended" and not self._is_own(entry):
             raise UnsureError(
                 "its creation was never answered, and the name is not one that only this run gives"
@@ -120,7 +124,29 @@ class LeftOver(Keys, Network):
         answer = (self.as_identity("service") if by_service else self).request("DELETE", entry.ref)
         if not answer.ok and entry.kind == "ring":
             answer = self.request("DELETE", entry.ref, params={"force": "true"})
+        if not answer.ok and entry.kind == "kmip_adapter":
+            self._destroy_objects(entry.ref)
+            answer = self.request("DELETE", entry.ref)
         return answer.ok or answer.status in GONE
+
+    def _all_adapters_removed(self) -> bool:
+        """Remove what was made without a name and never answered: only on an instance of our own can it be told."""
+        if not self.case.context.target.fresh:
+            raise UnsureError("the endpoint was to name it and did not answer, so that its name is not known")
+        for _, ref, _ in list(self._listed(_ADAPTERS, "name")):
+            if not self.request("DELETE", ref).ok:
+                self._destroy_objects(ref)
+                self.request("DELETE", ref)
+        return not any(True for _ in self._listed(_ADAPTERS, "name"))
+
+    def _destroy_objects(self, adapter: str) -> None:
+        """Destroy what KMIP clients have made through an adapter of ours: it is not deleted before that."""
+        answer = self.request("GET", f"{adapter}/kmip_objects", params={"limit": _PAGE})
+        resources = answer.body.get("resources") if isinstance(answer.body, dict) else None
+        for made in resources or ():
+            if isinstance(made, dict):
+                path = f"{adapter}/kmip_objects/{made.get('id')}"
+                self.request("DELETE", path, params={"force": "true"})
 
     def _is_own(self, entry: JournalEntry) -> bool:
         """Tell whether nobody but its run can have given a name; on an instance of our own everything is ours."""

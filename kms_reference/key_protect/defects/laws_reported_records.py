@@ -298,7 +298,6 @@ def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
 RECORD_EFFECTS: Final = (
     *_defects(
         ("deleted-by-its-maker", "A deleted key says that who has made it has deleted it.", then(keys.destroy, _deleted_by_its_maker)),
-        ("name-in-the-first-plane", "The name of a new key loses characters of four octets.", gives(keys.creation_body, _first_plane("name"))),
         ("description-in-the-first-plane", "The description of a new key loses characters of four octets.", gives(keys.creation_body, _first_plane("description"))),
         ("second-policy-lost-with-overrides", "Of two policies that a key is created with, one is lost.", instead(answered, _second_lost, of_operation(_OVERRIDES))),
     ),
@@ -316,6 +315,7 @@ RECORD_EFFECTS: Final = (
 
 RECORD_OWNERSHIP: Final = (
     *_defects(
+        ("name-in-the-first-plane", "The name of a new key loses characters of four octets.", gives(keys.creation_body, _first_plane("name"))),
         ("unknown-ring-lists-all", "A list of a key ring that does not exist holds all keys.", gives(search.ring_of_list, _of_known_ring)),
         ("ring-count-of-all-instances", "The number of keys of a key ring counts those of other instances.", gives(search.head_keys, _counted_everywhere)),
         ("instance-policies-of-all-instances", "A policy of one instance is set for all.", instead(instance_policies.set_policy, _shared)),

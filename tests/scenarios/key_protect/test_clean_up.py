@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from kms_conformance.adapters.key_protect.base import collection
+from kms_conformance.adapters.key_protect.kmip import ADAPTER
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.outputs import results
 from kms_conformance.redaction.redactor import Secret
@@ -210,6 +212,28 @@ def test_lost_answers_are_cleaned_up_at_the_end(instance: Any) -> None:
     assert len(leftovers(instance)) == 4  # the adapter keeps its key
     assert session.tidy() == []
     assert leftovers(instance) == []
+    session.close()
+
+
+def nameless_adapter(kms: Any) -> None:
+    """Let the endpoint name an adapter, and lose its answer: the journal has the path of the list only."""
+    key = kms.create_root_key()
+    kms.intend("kmip_adapter", "kmip_adapters", ref="/kmip_adapters")
+    data = {"profile": "native_1.0", "profile_data": {"crk_id": key.id}}
+    kms.request("POST", "/kmip_adapters", body=collection(ADAPTER, data)).needed(200, 201)
+
+
+def test_adapter_without_a_known_name(instance: Any) -> None:
+    """On an instance of our own it is removed all the same; on one of others it stays, and why is told."""
+    own = replace(instance, target=replace(instance.target, instance="fresh"))
+    session = own.session()
+    assert own.run(session, nameless_adapter).exchanges
+    assert session.tidy() == []
+    session.close()
+    session = instance.session()
+    instance.run(session, nameless_adapter)
+    (adapter, _) = session.tidy()
+    assert "did not answer, so that its name is not known" in adapter
     session.close()
 
 
