@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 
 from kms_conformance.errors import ExitCode
 from kms_conformance.outputs.compare import compare, demand_alike
-from kms_conformance.outputs.compare_text import lines, markdown
+from kms_conformance.outputs.compare_text import WIDTH, lines, markdown
 from kms_conformance.outputs.stored import read_run
 
 
@@ -62,6 +63,7 @@ def command(
     elif form == "markdown":
         click.echo(markdown(document), nl=False)
     else:
-        for line in lines(document):
+        columns = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+        for line in lines(document, width=columns):
             click.echo(line)
     sys.exit(ExitCode.CONFORMANT if document["same"] else ExitCode.DIFFERENT)

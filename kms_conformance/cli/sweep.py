@@ -14,6 +14,7 @@ import click
 from kms_conformance.cli.flags import flags_document, names_endpoint, target_options
 from kms_conformance.cli.table_options import click_option, named
 from kms_conformance.errors import BadValueError, ExitCode, MissingTargetError, PreflightRefusedError
+from kms_conformance.outputs.text import plural
 from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.option_table import RUN_OPTIONS
 from kms_conformance.run.options import Options
@@ -68,7 +69,7 @@ def command(
         _list(things)
         if not yes or dry_run or not things:
             message = (
-                f"{len(things)} things left behind; --yes removes them."
+                f"{plural(len(things), 'thing')} left behind; `sweep --yes` removes what it can."
                 if things
                 else "Nothing is left behind."
             )
@@ -79,7 +80,7 @@ def command(
         session.close()
     for line in trouble:
         click.echo(f"could not remove {line}", err=True)
-    click.echo(f"{len(things) - len(trouble)} of {len(things)} things removed.")
+    click.echo(f"{len(things) - len(trouble)} of {plural(len(things), 'thing')} removed.")
     sys.exit(ExitCode.NOT_VERIFIED if trouble else ExitCode.CONFORMANT)
 
 

@@ -180,8 +180,8 @@ def of_plan(plan: Plan, profile: str) -> Iterator[Finding]:
     yield Finding(
         "expected",
         Level.NOTE,
-        f"A run sends about {plan.requests} requests in about {duration_text(plan.forecast.seconds)}",
-        f"bound by {plan.forecast.bound}",
+        f"A run sends about {plan.requests_text} requests in about {duration_text(plan.forecast.seconds)}",
+        f"bound by {plan.forecast.reason}",
         "-k, --shard and [limits] requests_per_second change that",
     )
 

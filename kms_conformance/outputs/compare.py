@@ -240,7 +240,7 @@ def summary_line(document: Mapping[str, Any]) -> str:
         ("slower", "slower operations"),
     )
     parts = [f"{len(entries)} {words}" for name, words in names if (entries := _entries(document, name))]
-    return ", ".join(parts) or "the same"
+    return ", ".join(parts) or "no verdict, no cause and no answer differs"
 
 
 def _entries(document: Mapping[str, Any], name: str) -> Sequence[Any]:

@@ -1,14 +1,16 @@
-"""A comparison of two runs for reading: lines for a terminal, Markdown for a pull request. Pure."""
+"""A comparison of two runs for reading: lines for a terminal, Markdown for a pull request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.outputs.compare import summary_line
-from kms_conformance.outputs.text import duration_text, one_line, plural, shorten
+from kms_conformance.outputs.text import duration_text, one_line, plural, shorten, wrapped
 
-_MOST, _WIDTH = 20, 160
+WIDTH = 100
+_MOST, _MOST_LINES, _LEFT = 20, 3, 8
 _BLOCKS = (
     ("newly_failing", "Newly failing"),
     ("fixed", "Fixed"),
@@ -18,18 +20,25 @@ _BLOCKS = (
 )
 
 
-def lines(document: Mapping[str, Any], *, whole: bool = False) -> Iterator[str]:
-    """Yield the comparison as lines of text; ``whole`` leaves nothing out."""
+def lines(document: Mapping[str, Any], *, whole: bool = False, width: int = WIDTH) -> Iterator[str]:
+    """Yield the comparison as lines of text for ``width`` columns; ``whole`` leaves nothing out."""
+    width = max(width, 5 * _LEFT)
     for name in ("before", "after"):
         run = document[name]
-        yield f"{name + ':':8}{run['headline']}  ({run['base_url']}, {run['finished'][:16]}, {run['directory']})"
+        made = f"{run['base_url']}, {_minute(run)}, {run['directory']}"
+        told = [part for text in (run["headline"], made) for part in wrapped(one_line(text), width - _LEFT)]
+        yield f"{name + ':':{_LEFT}}{told[0]}"
+        yield from (f"{'':{_LEFT}}{part}" for part in told[1:])
     yield ""
     yield f"{'SAME' if document['same'] else 'DIFFERENT'}: {summary_line(document)}"
     for title, entries in _blocks(document):
         yield ""
         yield f"{title} ({len(entries)})"
         shown = entries if whole else entries[:_MOST]
-        yield from (f"  {shorten(one_line(entry), 10_000 if whole else _WIDTH)}" for entry in shown)
+        for entry in shown:
+            first, *more = wrapped(one_line(entry), width - 4, most=None if whole else _MOST_LINES)
+            yield f"  {first}"
+            yield from (f"    {part}" for part in more)
         if len(shown) < len(entries):
             yield f"  ... and {len(entries) - len(shown)} more (--format json has all)"
 
@@ -45,9 +54,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     output += ["| | verdict | endpoint | finished |", "|---|---|---|---|"]
     for name in ("before", "after"):
         run = document[name]
-        output.append(
-            f"| {name} | {_cell(run['headline'])} | {_cell(run['base_url'])} | {run['finished'][:16]} |"
-        )
+        output.append(f"| {name} | {_cell(run['headline'])} | {_cell(run['base_url'])} | {_minute(run)} |")
     for title, entries in _blocks(document):
         output += ["", f"<details><summary>{title}: {len(entries)}</summary>", ""]
         output += [f"- {_cell(shorten(one_line(entry), 300))}" for entry in entries[:_MOST]]
@@ -74,7 +81,17 @@ def _blocks(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
 
 def _group(group: Mapping[str, Any]) -> str:
     expected = f"expected {group['expected']}, " if group["expected"] else ""
-    return f"{group['severity']}, {plural(group['cases'], 'case')}, {group['section']}: {expected}got {group['got']}"
+    return f"{group['severity']}, {plural(group['cases'], 'case')}, {_section(group)}: {expected}got {group['got']}"
+
+
+def _section(group: Mapping[str, Any]) -> str:
+    """Return what the section of a cause is called, or its anchor where this suite does not know the contract."""
+    contract, section = str(group["contract"]), str(group["section"])
+    return load_contract(contract).section_title(section) if contract in known_contracts() else section
+
+
+def _minute(run: Mapping[str, Any]) -> str:
+    return f"{run['finished'][:16].replace('T', ' ')} UTC"
 
 
 def _case(entry: Mapping[str, Any]) -> str:
@@ -85,7 +102,7 @@ def _case(entry: Mapping[str, Any]) -> str:
 
 def _answer(entry: Mapping[str, Any]) -> str:
     times = f", {entry['times']} times" if entry["times"] > 1 else ""
-    return f"{entry['operation'] or '(no operation)'}: {entry['before']} -> {entry['after']}{times} ({entry['cases'][0]}, {entry['exchange']})"
+    return f"{entry['operation'] or '(no operation)'}{times}: {entry['before']} -> {entry['after']} ({entry['cases'][0]}, {entry['exchange']})"
 
 
 def _slow(entry: Mapping[str, Any]) -> str:

@@ -30,18 +30,20 @@ from kms_conformance.outputs.html_blocks import INDEX, block
 from kms_conformance.outputs.html_case import case_block, search_text
 from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import (
+    MOST_TEXT,
     Section,
     contract_ids,
     contract_title,
     failure_groups,
     group_title,
+    rule_of,
     sections,
     untested,
     warning_groups,
     with_verdict,
 )
 from kms_conformance.outputs.pages import TEMPLATES, template_of
-from kms_conformance.outputs.text import visible
+from kms_conformance.outputs.text import shorten, visible
 
 NAME = "report.html"
 PER_BLOCK = 32
@@ -187,7 +189,8 @@ def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
         "title": title,
         "link": link,
         "expected": group.expected,
-        "got": group.got,
+        "got": shorten(group.got, MOST_TEXT),
+        "rule": rule_of(run, group),
         "rows": group.rows,
         "cases": group.cases,
         "exchange": group.exchange,

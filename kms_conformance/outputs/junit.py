@@ -129,6 +129,7 @@ def _testcase(case: CaseResult, accepted: str) -> ET.Element:
 
 def _details(case: CaseResult) -> str:
     lines = [case.rule.strip()] if case.rule.strip() else []
+    shown = ""
     for finding in case.findings:
         lines += [
             f"[{finding.severity.value}] {finding.requirement}"
@@ -137,8 +138,9 @@ def _details(case: CaseResult) -> str:
             f"  got:      {finding.got}",
             *(f"    {line}" for line in history.text(history.of_finding(case, finding))),
             f"  evidence: {finding.exchange}",
-            f"  {finding.curl}",
+            *([f"  {finding.curl}"] if finding.curl and finding.curl != shown else []),
         ]
+        shown = finding.curl
     unjudged = unjudged_text(case)
     return "\n".join([*lines, unjudged] if unjudged else lines)
 

@@ -9,8 +9,11 @@ from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.judging.groups import FindingGroup, group_findings
 from kms_conformance.judging.results import CaseResult, Finding, RowResult
 from kms_conformance.judging.verdict import Run, RunVerdict
+from kms_conformance.outputs.text import first_line, plural
 
 BAD = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
+# An answer that lists keys would fill a page of causes; the case has it whole.
+MOST_TEXT = 400
 SKIPPED = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 
 
@@ -122,6 +125,18 @@ def group_title(run: Run, group: FindingGroup) -> tuple[str, str]:
         if (section.contract, section.anchor) == (group.contract, group.section):
             return section.title, section.link
     return group.section, ""
+
+
+def rule_of(run: Run, group: FindingGroup) -> str:
+    """Return what the first row of a group promises, in a line; ``""`` where the run does not say."""
+    wanted = (group.contract, next(iter(group.rows), ""))
+    return next((first_line(row.text) for row in run.rows if (row.contract, row.id) == wanted), "")
+
+
+def first_of(group: FindingGroup, case_id: str) -> str:
+    """Return how many cases a group has, and one of them as the output writes it."""
+    number = len(group.cases)
+    return f"{plural(number, 'case')}, {'first ' if number > 1 else ''}{case_id}"
 
 
 def untested(run: Run) -> tuple[tuple[str, Sequence[CaseResult]], ...]:

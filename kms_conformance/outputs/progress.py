@@ -95,7 +95,7 @@ class Progress:
             only_waits = bool(self._waiting) and self._waiting >= self._total - done
             if bound:
                 parts.append(f"bound by {'waits' if only_waits else bound}")
-            if left is not None and not only_waits:
+            if left is not None and not only_waits and done < self._total:
                 left = max(left, waits if self._waiting else 0)
                 ends = time.strftime("%H:%M:%S", time.localtime(self._now() + left))
                 parts.append(f"ends at about {ends}")

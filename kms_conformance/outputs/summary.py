@@ -17,18 +17,21 @@ from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.html import section_places
 from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import (
+    MOST_TEXT,
     Section,
     contract_title,
     failure_groups,
+    first_of,
     group_title,
     rows_text,
+    rule_of,
     sections,
     unjudged_rows,
     untested,
     warning_groups,
     with_verdict,
 )
-from kms_conformance.outputs.text import duration_text, one_line, plural, rfc3339
+from kms_conformance.outputs.text import duration_text, one_line, plural, rfc3339, shorten
 
 NAME = "summary.md"
 # A job's summary has room for a megabyte; beyond this many the report tells the rest.
@@ -105,10 +108,12 @@ def _failures(run: Run) -> list[str]:
 def _group(run: Run, group: FindingGroup) -> list[str]:
     title, _ = group_title(run, group)
     lines = [f"### {plural(len(group.cases), 'case')}: {_plain(one_line(title or group.contract))}", ""]
+    if rule := rule_of(run, group):
+        lines.append(f"- rule: {_plain(rule)}")
     if group.expected:
         lines.append(f"- expected: {_code(group.expected)}")
     lines += [
-        f"- got: {_code(group.got)}",
+        f"- got: {_code(shorten(one_line(group.got), MOST_TEXT))}",
         f"- rows: {_names(group.rows)}",
         f"- cases: {_names(group.cases)}",
     ]
@@ -202,7 +207,9 @@ def _opted_out(run: Run) -> list[str]:
     rows = opted_out(run)
     if not rows:
         return []
-    lines = ["## Not asked in another way", "", "| view | why not | cases |", "|---|---|---|"]
+    lines = ["## Not asked in another way", ""]
+    lines += ["Cases are repeated with the same request in other forms, called views; these are not:", ""]
+    lines += ["| view | why not | cases |", "|---|---|---|"]
     return lines + [
         f"| {_code(row.view)} | {_plain(one_line(row.why))} | {_names(row.cases)} |" for row in rows
     ]
@@ -213,9 +220,9 @@ def _warnings(run: Run) -> list[str]:
     if not groups:
         return []
     lines = [
-        f"- {plural(len(group.cases), 'case')}, first {_code(group.case)}: "
+        f"- {first_of(group, _code(group.case))}: "
         + (f"expected {_code(group.expected)}, " if group.expected else "")
-        + f"got {_code(group.got)}"
+        + f"got {_code(shorten(one_line(group.got), MOST_TEXT))}"
         + (f" ({_linked(group.exchange)})" if group.exchange else "")
         for group in groups[:MOST_CASES]
     ]

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -24,14 +23,16 @@ from kms_conformance.outputs.about import identities_text, left_behind, requests
 from kms_conformance.outputs.again import again
 from kms_conformance.outputs.overview import (
     failure_groups,
+    first_of,
     group_title,
+    rule_of,
     unjudged_rows,
     untested,
     warning_groups,
     with_verdict,
 )
 from kms_conformance.outputs.progress import Progress
-from kms_conformance.outputs.text import first_line, one_line, plural, shorten, visible
+from kms_conformance.outputs.text import one_line, plural, shorten, visible, wrapped
 
 __all__ = ["Progress", "print_summary", "summary_lines"]
 
@@ -40,6 +41,7 @@ MOST_LINES = 10
 MOST_NAMES = 3
 WIDTH = 100
 _NARROWEST = 40
+_MOST_PARTS = 3
 _LEFT = 13
 _STYLES = {
     RunVerdict.CONFORMANT.value: "bold green",
@@ -71,7 +73,10 @@ def print_summary(run: Run, report_dir: Path | str, stream: TextIO) -> None:
     if not stream.isatty():
         stream.write("".join(f"{line}\n" for line in summary_lines(run, report_dir)))
         return
-    lines = _lines(run, report_dir, shutil.get_terminal_size((WIDTH, 24)).columns)
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
+    lines = [
+        part for line in _lines(run, report_dir, width) for part in _folded(line, max(width, _NARROWEST))
+    ]
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         stream.write("".join(f"{line.text}\n" for line in lines))
         return
@@ -80,6 +85,15 @@ def print_summary(run: Run, report_dir: Path | str, stream: TextIO) -> None:
         text = Text(line.text)
         text.stylize(_STYLES.get(line.style, ""), 0, line.length)
         console.print(text, soft_wrap=True)
+
+
+def _folded(line: _Line, width: int) -> list[_Line]:
+    """Return the verdict line on lines of the window, which would break it inside a word; others as they are."""
+    if line.style not in set(RunVerdict) or len(line.text) <= width:
+        return [line]
+    first, *more = wrapped(line.text, width)
+    rest = wrapped(" ".join(more), width - 2)
+    return [replace(line, text=first), *(_Line(f"  {part}") for part in rest)]
 
 
 def summary_lines(run: Run, report_dir: Path | str, *, width: int = WIDTH) -> list[str]:
@@ -118,17 +132,17 @@ def _group(
     run: Run, group: FindingGroup, rows: dict[tuple[str, str], Row], report: str, width: int
 ) -> list[_Line]:
     title, _ = group_title(run, group)
-    row = rows.get((group.contract, next(iter(group.rows), "")))
+    row, rule = rows.get((group.contract, next(iter(group.rows), ""))), rule_of(run, group)
     count = plural(len(group.cases), "case")
     lines = _wrapped("FAILED", f"{count}: {one_line(title or group.contract)}", width, Verdict.FAILED.value)
-    if row is not None and row.text:
-        lines += _field("rule", first_line(row.text), width)
+    if rule:
+        lines += _field("rule", rule, width)
     if group.expected:
         lines += _field("expected", one_line(group.expected), width)
     lines += _field("got", one_line(group.got), width)
     lines += [_Line(f"  {visible(line)}") for line in history.text(history.of_group(run, group))]
-    lines += _field("rows", _names(group.rows), width)
-    lines += _field("cases", _names(group.cases), width)
+    lines += _field("rows", _fitting(group.rows, width), width)
+    lines += _field("cases", _fitting(group.cases, width), width)
     if group.exchange:
         lines.append(_whole("evidence", f"{report}#{one_line(group.exchange)}"))
     if row is not None and row.link:
@@ -137,10 +151,24 @@ def _group(
     return lines
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(map(one_line, names[:MOST_NAMES]))
-    more = len(names) - MOST_NAMES
+def _names(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    shown = ", ".join(map(one_line, names[:most]))
+    more = len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _fitting(names: Sequence[str], width: int) -> str:
+    """Return as many of the first names as the lines of a field hold, and how many more there are."""
+    room = _room(width, _LEFT + 1)
+    for most in range(MOST_NAMES, 1, -1):
+        text = _names(names, most)
+        if len(wrapped(text, room)) <= _MOST_PARTS:
+            return text
+    return _names(names, 1)
+
+
+def _room(width: int, taken: int) -> int:
+    return max(width - taken, _NARROWEST // 2)
 
 
 def _others(run: Run, width: int) -> list[_Line]:
@@ -149,11 +177,10 @@ def _others(run: Run, width: int) -> list[_Line]:
         for entry in run.baseline
         if entry.breaks_run
     ]
-    lines += [
-        _Line(shorten(f"accepted {one_line(case.id)}: {one_line(run.accepted[case.id])}", width), "name", 8)
-        for case in with_verdict(run, Verdict.FAILED)
-        if case.id in run.accepted
-    ]
+    for case in with_verdict(run, Verdict.FAILED):
+        if case.id in run.accepted:
+            text = f"{one_line(case.id)}: {one_line(run.accepted[case.id])}"
+            lines += _wrapped("accepted", text, width, "name")
     for verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE):
         texts = [
             f"{one_line(case.id)}: {one_line(case.message or case.title)}"
@@ -161,13 +188,11 @@ def _others(run: Run, width: int) -> list[_Line]:
         ]
         lines += _listed(verdict, texts, width)
     unjudged = [
-        f"{plural(len(rows), 'row')} {_names(rows)}: {one_line(why)}" for why, rows in unjudged_rows(run)
+        f"{plural(len(rows), 'row')} not judged, {_names(rows)}: {one_line(why)}"
+        for why, rows in unjudged_rows(run)
     ]
     lines += _listed(Verdict.INCONCLUSIVE, unjudged, width)
-    warned = [
-        f"{plural(len(group.cases), 'case')}, first {one_line(group.case)}: {_cause(group)}"
-        for group in warning_groups(run)
-    ]
+    warned = [f"{first_of(group, one_line(group.case))}: {_cause(group)}" for group in warning_groups(run)]
     lines += _listed(Verdict.WARNED, warned, width)
     groups = [f"{plural(len(cases), 'case')}: {one_line(missing)}" for missing, cases in untested(run)]
     return lines + _listed(Verdict.NOT_TESTED, groups, width)
@@ -214,11 +239,12 @@ def _whole(name: str, text: str) -> _Line:
     return _Line(f"{'  ' + name:<{_LEFT}} {text}", "name", _LEFT)
 
 
-def _wrapped(name: str, text: str, width: int, style: str, *, left: int = 0, most: int = 3) -> list[_Line]:
+def _wrapped(
+    name: str, text: str, width: int, style: str, *, left: int = 0, most: int = _MOST_PARTS
+) -> list[_Line]:
     """Return a text after its name, on at most so many lines; those after the first begin under the text."""
     start = f"{name:<{left}} " if left else f"{name} "
-    room = max(width - len(start), _NARROWEST // 2)
-    pieces = textwrap.wrap(text, room, max_lines=most, placeholder="...", break_on_hyphens=False) or [""]
+    pieces = wrapped(text, _room(width, len(start)), most=most)
     return [
         _Line((start if not place else " " * len(start)) + piece, style, len(name) if not place else 0)
         for place, piece in enumerate(pieces)

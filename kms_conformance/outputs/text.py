@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ _HIDDEN = re.compile(r"[^\x20-\x7e]")
 _HIDDEN_IN_LINES = re.compile(r"[^\x20-\x7e\n]")
 _CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _ELLIPSIS = "..."
+_JOINT = re.compile(r"[._\[\]/?&=,:-]")
 
 
 def rfc3339(seconds: float) -> str:
@@ -58,8 +60,42 @@ def first_line(text: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Return a text of at most ``width`` characters; an ellipsis says that some are missing."""
-    return text if len(text) <= width else text[: max(width - len(_ELLIPSIS), 0)] + _ELLIPSIS
+    """Return a text of at most ``width`` characters; an ellipsis says that some are missing.
+
+    It ends after a word where one ends in the second half of the room, and anywhere else.
+    """
+    if len(text) <= width:
+        return text
+    head = text[: max(width - len(_ELLIPSIS), 0)]
+    blank = head.rfind(" ") if text[len(head)] != " " else len(head)
+    return (head[:blank].rstrip() if blank > len(head) // 2 else head) + _ELLIPSIS
+
+
+def wrapped(text: str, width: int, *, most: int | None = None) -> list[str]:
+    """Return a text on lines of ``width`` characters, on at most so many; an ellipsis says that some are missing.
+
+    A word that no line holds, such as the id of a case, is broken after one of its points, brackets and underscores.
+    """
+    wrapper = _Wrapper(width, max_lines=most, placeholder=_ELLIPSIS, break_on_hyphens=False)
+    return wrapper.wrap(text) or [""]
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks long words where a reader would."""
+
+    def _handle_long_word(
+        self, reversed_chunks: list[str], cur_line: list[str], cur_len: int, width: int
+    ) -> None:
+        """Put the first part of a long word on the line, and leave the rest for the next."""
+        room = max(width - cur_len, 1)
+        word = reversed_chunks[-1]
+        end = max((match.end() for match in _JOINT.finditer(word, 0, room)), default=0)
+        if end <= room // 3:
+            if cur_line:
+                return
+            end = room
+        cur_line.append(word[:end])
+        reversed_chunks[-1] = word[end:]
 
 
 def plural(number: int, one: str, many: str = "") -> str:

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 OWN_WORK = 0.003
 """Seconds of this process for each request, on an ordinary machine; only for a forecast."""
 _BUSY = 0.7
+_REASONS = {
+    "rate": "the rate limit",
+    "latency": "the time that answers take",
+    "waits": "the waits that rules demand",
+    "own work": "the suite's own work on this machine",
+}
 _SHORTEST = 2.0
 
 
@@ -18,6 +24,11 @@ class Forecast:
 
     seconds: float
     bound: str
+
+    @property
+    def reason(self) -> str:
+        """What it is bound by, in words."""
+        return _REASONS[self.bound]
 
 
 def forecast_duration(

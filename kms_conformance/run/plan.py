@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kms_conformance.outputs.text import duration_text
+from kms_conformance.outputs.text import duration_text, plural
 from kms_conformance.run.clock import RealClock
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.eligibility import admit
@@ -27,15 +27,22 @@ class Plan:
     round_trip: float
     left_out: Counter[str]
 
+    @property
+    def requests_text(self) -> str:
+        """The number of requests for reading: ``19 957``."""
+        return f"{self.requests:,}".replace(",", " ")
+
     def lines(self) -> list[str]:
         """Return the plan as text."""
         name, number = self.longest
         of_trip = f"{self.jobs} at once, a round trip of {self.round_trip * 1000:.0f} ms"
-        requests, pace = f"{self.requests:,}".replace(",", " "), self.forecast
+        pace = self.forecast
         return [
-            f"{self.cases} cases, about {requests} requests; the most of one case: {number} ({name}).",
-            f"About {duration_text(pace.seconds)}, bound by {pace.bound}: {of_trip}.",
-            f"{self.left_out.total()} cases will not be tested{':' if self.left_out else '.'}",
+            f"{self.cases} cases, about {self.requests_text} requests; the most of one case: {number} ({name}).",
+            f"About {duration_text(pace.seconds)}, bound by {pace.reason}; {of_trip}.",
+            f"{plural(self.left_out.total(), 'case')} will not be tested:"
+            if self.left_out
+            else "No case will be left untested.",
             *(f"  {number:4}  {reason}" for reason, number in self.left_out.most_common()),
         ]
 

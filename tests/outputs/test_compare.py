@@ -68,7 +68,7 @@ def test_same(realistic: Realistic, tmp_path: Path) -> None:
     other = replace(run, started=run.started + 9, meta={**run.meta, "run_id": "00000000"})
     document = compared(run, other, tmp_path)
     assert document["same"] is True
-    assert summary_line(document) == "the same"
+    assert summary_line(document) == "no verdict, no cause and no answer differs"
     assert [name for name in LISTS if document[name]] == []
 
 
@@ -188,6 +188,21 @@ def test_text_is_cut_and_says_so(realistic: Realistic, tmp_path: Path) -> None:
     assert any(line.endswith("more (--format json has all)") for line in text)
     assert len(list(lines(document, whole=True))) > len(text)
     assert "- and " in markdown(document)
+
+
+def test_text_is_as_wide_as_asked(realistic: Realistic, tmp_path: Path) -> None:
+    """No line is longer than the window, sections are told by their titles, and the numbers are not cut off."""
+    run = realistic(40, 2)
+    document = compared(run, run, tmp_path)
+    group = {"contract": "key_protect", "section": "wire", "severity": "failed", "expected": "word " * 90}
+    document["new_groups"] = [{**group, "got": "204", "cases": 2, "exchange": "x1"}]
+    answer = {"operation": "rotateKey", "before": "word " * 90, "after": "204", "cases": ["a"]}
+    document["changed_answers"] = [{**answer, "times": 3, "exchange": "x1"}]
+    text = list(lines(document, width=60))
+    assert max(map(len, text)) <= 60
+    assert any(line.startswith("  failed, 2 cases, statements about every answer:") for line in text)
+    assert any(line.startswith("  rotateKey, 3 times: word") for line in text)
+    assert sum(line.startswith("    word") for line in text) == 4
 
 
 def test_answers_as_written(realistic: Realistic, tmp_path: Path) -> None:

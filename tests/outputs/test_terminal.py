@@ -107,7 +107,34 @@ def test_colour_is_for_terminals(
     print_summary(run, "out", pipe)
     assert ("\x1b[" in terminal.getvalue()) is coloured
     assert pipe.getvalue().splitlines() == summary_lines(run, "out")
-    assert re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue()) == pipe.getvalue()
+    assert re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue()).split() == pipe.getvalue().split()
+
+
+def test_no_word_is_broken(realistic: Callable[[int, int], Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window narrower than the verdict line gets it on lines of whole words, first and last; a pipe gets it on one."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    run = realistic(40, 2)
+    terminal = Terminal()
+    print_summary(run, "out", terminal)
+    lines = terminal.getvalue().splitlines()
+    number = next(place for place, line in enumerate(lines) if not line)
+    assert number > 1
+    assert max(map(len, lines[:number])) <= 60
+    assert " ".join(map(str.strip, lines[:number])) == headline(run)
+    assert lines[-number:] == lines[:number]
+
+
+def test_names_are_counted(realistic: Callable[[int, int], Run]) -> None:
+    """Names that do not fit are left out and counted; one that no line holds is broken at its points and brackets."""
+    run = realistic(40, 2)
+    failed = next(case for case in run.cases if case.verdict is Verdict.FAILED)
+    view = "key_protect.laws.views[prefer-representation-rotation.rotate_again_after_55_minutes_"
+    cases = tuple(replace(failed, id=f"{view}{number}]") for number in range(10))
+    lines = summary_lines(replace(run, cases=cases), "out", width=80)
+    place = next(place for place, line in enumerate(lines) if line.startswith("  cases"))
+    assert lines[place] == "  cases       key_protect.laws.views[prefer-representation-rotation.rotate_"
+    assert lines[place + 1] == "              again_after_55_minutes_0] and 9 more"
 
 
 def test_hostile_text_does_not_act() -> None:

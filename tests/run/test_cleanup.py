@@ -186,11 +186,11 @@ def test_sweep_lists_before_it_removes(reference: Server, instance: Instance, tm
     listed = swept(tmp_path, target)
     assert listed.returncode == 3
     assert name in listed.stdout
-    assert "1 things left behind; --yes removes them." in listed.stdout
+    assert "1 thing left behind; `sweep --yes` removes what it can." in listed.stdout
     assert "Nothing is left behind." in swept(tmp_path, target, "--older-than", "1h", "--yes").stdout
     assert instance.things() == before
     done = swept(tmp_path, target, "--older-than", "0s", "--yes")
-    assert (done.returncode, "1 of 1 things removed." in done.stdout) == (0, True)
+    assert (done.returncode, "1 of 1 thing removed." in done.stdout) == (0, True)
     assert len(instance.things()) == len(before) - 1
     assert swept(tmp_path, target, "--older-than", "soon").returncode == 2
 
@@ -220,7 +220,7 @@ def test_sweep_by_name(reference: Server, instance: Instance, tmp_path: Path) ->
     instance.make_key("kmsct-deadbeef-key-delete_twice-abcdef001")
     assert "Nothing is left behind." in swept(tmp_path, target, "--yes").stdout
     listed = swept(tmp_path, target, "--by-name")
-    assert "1 things left behind" in listed.stdout
+    assert "1 thing left behind" in listed.stdout
     assert len(instance.things()) == len(before) + 1
     done = swept(tmp_path, target, "--by-name", "--yes")
     assert done.returncode == 0, done.stderr
@@ -261,7 +261,7 @@ def test_sweep_by_name_whatever_the_clock(reference: Server, instance: Instance,
     instance.make_key("kmsct-deadbeef-key-delete_twice-abcdef001")
     options = ["--target", str(target), "--journal", str(tmp_path / "journal.sqlite"), "--by-name"]
     listed = CliRunner().invoke(sweep, options)
-    assert "1 things left behind" in listed.output
+    assert "1 thing left behind" in listed.output
     assert "Nothing is left behind." in CliRunner().invoke(sweep, [*options, "--older-than", "1h"]).output
 
 

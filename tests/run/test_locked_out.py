@@ -52,10 +52,10 @@ def swept(folder: Path, *words: str) -> Result:
 def test_sweep_opens_it_again(reference: Server, locked: str, tmp_path: Path) -> None:
     """Sweep names the policy although the endpoint lets nobody in, and puts it back."""
     listed = swept(tmp_path)
-    assert (listed.exit_code, "1 things left behind" in listed.output) == (3, True), listed.output
+    assert (listed.exit_code, "1 thing left behind" in listed.output) == (3, True), listed.output
     assert not lets_us_in(reference, locked)
     done = swept(tmp_path, "--yes")
-    assert (done.exit_code, "1 of 1 things removed." in done.output) == (0, True), done.output
+    assert (done.exit_code, "1 of 1 thing removed." in done.output) == (0, True), done.output
     assert lets_us_in(reference, locked)
 
 
