@@ -35,6 +35,8 @@ _LONG_NAME = 48
 _SUSPECT_NAME = 21
 _LONG_HEADER = 40
 _DIGITS = frozenset("0123456789")
+_CUT = "\ue000"
+"""A character for private use: it stands in no spelling, and is no escape and no blank."""
 
 
 class Secret(str):
@@ -328,14 +330,28 @@ class Redactor:
             with self._known.lock:
                 search.keep_clear(text)
 
-    def _hidden(self, text: str, spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
-        """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone."""
-        for plain, least in plainer(text):
-            seen = [place for place in self._found(plain) if place[1] - place[0] >= least]
-            if _counted(seen) - _counted(spans):
-                # What looks like an escape may be part of a secret: what stood there before counts as well.
-                return _names([*spans, *seen])
+    def _hidden(self, text: str, spans: Sequence[tuple[int, int, str]]) -> tuple[str, ...]:
+        """Return the tokens of secrets where some stand in a text that can be seen only once its escapes are gone.
+
+        What looks like an escape may be part of a secret, so what is seen in the whole text counts beyond what stood there
+        before. What was found before may be gone with the escapes, so the rest of the text is looked at without it, too.
+        """
+        rest = _without(text, spans)
+        for searched, before in ((text, spans), (rest, ())) if spans else ((text, spans),):
+            for plain, least in plainer(searched):
+                seen = [place for place in self._found(plain) if place[1] - place[0] >= least]
+                if _counted(seen) - _counted(before):
+                    return _names([*spans, *seen])
         return ()
+
+
+def _without(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
+    """Return a text with a character that no secret has in the place of each span."""
+    pieces, start = [], 0
+    for begin, end, _ in spans:
+        pieces.append(text[start:begin])
+        start = end
+    return _CUT.join([*pieces, text[start:]])
 
 
 def _names(spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kms_conformance.redaction.redactor import Redactor
@@ -101,6 +101,28 @@ def test_spellings(spelled: str, glue: str) -> None:
     assert token in redactor.scrub(glue.format(spelled))
     assert spelled[8:24] not in redactor.scrub(glue.format(spelled))
     assert token in str(redactor.reply({"message": glue.format(spelled)}))
+
+
+SPELLING = st.sampled_from(["plain", "url", "pairs", "dump", "percent"])
+
+
+@given(st.binary(min_size=21, max_size=40), st.lists(SPELLING, min_size=2, max_size=4))
+@example(b"\xf8" + bytes(range(20, 40)), ["url", "dump"])
+def test_several_spellings_in_one_text(octets: bytes, order: list[str]) -> None:
+    """However many times a text repeats a secret, and whatever is lost with the escapes, each spelling is replaced."""
+    secret = base64.b64encode(octets).decode()
+    forms = {
+        "plain": secret,
+        "url": base64.urlsafe_b64encode(octets).decode(),
+        "pairs": octets.hex(":"),
+        "dump": secret.encode().hex(" "),
+        "percent": "".join(f"%{ord(sign):02X}" for sign in secret),
+    }
+    redactor = Redactor()
+    redactor.remember(secret, LABEL)
+    text = " ".join(f"xy{forms[name]}zz, key={forms[name]}&more" for name in order)
+    shown = redactor.scrub(text)
+    assert not [name for name, form in forms.items() if form[3:27] in shown]
 
 
 @pytest.mark.parametrize(
