@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Generator
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, TextIO
 
 import pytest
 
@@ -37,3 +39,27 @@ class LogRedaction(logging.Filter):
         report = yield
         report.sections = [(name, self._clean(text)) for name, text in report.sections]
         return report
+
+
+def redacted_streams(clean: Callable[[str], str]) -> ExitStack:
+    """Take secrets out of all that is written to the process's own output until the result is closed.
+
+    pytest captures what cases print, but not while it shows a line of a log, nor with ``-s``: what a case in another
+    thread prints at that moment goes straight to the terminal.
+    """
+    restored = ExitStack()
+    for stream in {id(stream): stream for stream in (sys.stdout, sys.stderr)}.values():
+        _redact(stream, clean, restored)
+    return restored
+
+
+def _redact(stream: TextIO, clean: Callable[[str], str], restored: ExitStack) -> None:
+    write = stream.write
+
+    def cleaned(text: str) -> int:
+        write(clean(text))
+        return len(text)
+
+    # ``print`` looks the method up each time.
+    stream.write = cleaned  # type: ignore[method-assign]
+    restored.callback(delattr, stream, "write")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, report_to_pytest
-from kms_conformance.pytest_plugin.log_redaction import LogRedaction
+from kms_conformance.pytest_plugin.log_redaction import LogRedaction, redacted_streams
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
@@ -84,6 +85,7 @@ class State:
         self._session: Session | None = None
         self._collection = Collection(lambda: self.session, worker, progress_reporter, workers)
         self._hub = Hub(lambda: self.session)
+        self._streams = ExitStack()
         self.run: Run | None = None
         self.unwritten: ReportDirError | None = None
 
@@ -107,6 +109,7 @@ class State:
         session.config.stash[STATE] = self
         plugins = session.config.pluginmanager
         plugins.register(LogRedaction(self._clean, session.config), "kms-log-redaction")
+        self._streams.enter_context(redacted_streams(self._without_secrets))
         plugins.register(self._collection, "kms-collection")
         plugins.register(
             Reporting(lambda: self.session, self._clean, self._worker, self._progress_reporter),
@@ -195,6 +198,10 @@ class State:
         redactor = self._session.redactor if self._session is not None else None
         return redactor.scrub(text) if redactor is not None else text
 
+    def _without_secrets(self, text: str) -> str:
+        redactor = self._session.redactor if self._session is not None else None
+        return redactor.without_secrets(text) if redactor is not None else text
+
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside of the terminal's own, which reports afterwards
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """End the waits; then, once no worker is at work any more, clean up, form the verdict and write the reports."""
@@ -246,6 +253,7 @@ class State:
 
     def pytest_unconfigure(self) -> None:
         """Close everything."""
+        self._streams.close()
         if self._session is not None and not self._worker:
             self._session.close()
 

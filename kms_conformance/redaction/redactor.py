@@ -148,13 +148,14 @@ class Redactor:
 
     def scrub(self, text: str) -> str:
         """Replace every known secret in a text, wherever it stands and however it is spelled, and what is personal."""
-        return self._pseudonyms.replace(self._without_secrets(text))
+        return self._pseudonyms.replace(self.without_secrets(text))
 
     def without_persons(self, text: str) -> str:
         """Replace what is personal in a text that holds no secret."""
         return self._pseudonyms.replace(text)
 
-    def _without_secrets(self, text: str) -> str:
+    def without_secrets(self, text: str) -> str:
+        """Replace every known secret in a text, and leave what is personal."""
         existing = self._known.tokens.get(text)
         if existing is not None:
             return existing
