@@ -456,7 +456,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-importer-clears-new", ("tke-effects",), "Making an importer key clears the new register.", _after(0x09, lambda domain: domain.registers.clear_new())),
     ("tke-export-clears-current", ("tke-effects",), "Exporting the current key clears its register.", _after(0x0B, lambda domain: domain.registers.clear_current())),
     ("tke-export-clears-new", ("tke-effects",), "Exporting the new key clears its register.", _after(0x26, lambda domain: domain.registers.clear_new())),
-    ("tke-import-clears-current", ("tke-effects",), "Importing a key clears the current register.", _after(0x0C, lambda domain: domain.registers.clear_current())),
+    ("tke-import-resets-control-points", ("tke-effects",), "Importing a key resets the control points.", _after(0x0C, _reset_control_points)),
     ("tke-attributes-clear-new", ("tke-effects",), "Setting attributes clears the new register.", _after(0x08, lambda domain: domain.registers.clear_new())),
     ("tke-addition-resets-control-points", ("tke-effects",), "Adding an administrator resets the control points.", _after(0x02, _reset_control_points)),
     ("tke-removal-lowers-thresholds", ("tke-effects",), "Removing an administrator sets both thresholds to 1.", _after(0x04, _lower_thresholds)),
