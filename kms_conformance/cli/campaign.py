@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kms_conformance.campaign.certificates import make_certificates
+from kms_conformance.campaign.conduct import conclude, conduct, lines_of, run_lane, settled_plan
+from kms_conformance.campaign.description import Campaign, read_campaign
+from kms_conformance.campaign.dispatch import WorkersGoneError
+from kms_conformance.campaign.emit import Emitted
+from kms_conformance.campaign.emit import emit as emitted
+from kms_conformance.campaign.errors import SchedulerError
+from kms_conformance.campaign.local import LocalWorkers
+from kms_conformance.campaign.plan import Task, lanes
+from kms_conformance.campaign.remote import DaskWorkers
+from kms_conformance.campaign.store import durations_name, open_store, shard_place
+from kms_conformance.campaign.work import command_of
 from kms_conformance.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from kms_conformance.campaign.description import Campaign
-    from kms_conformance.campaign.plan import Task
 
 _REPORTS = Path("reports") / "campaign"
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -90,12 +99,6 @@ def run(
     Exit code, as of `run`, the first that an endpoint has: 1 non-conformant, 5 an error of the suite, 2 a wrong target,
     4 not reachable, 3 not verified, 0 all conformant. 4 also where the scheduler is gone.
     """
-    from kms_conformance.campaign.conduct import conclude, conduct, lines_of  # noqa: PLC0415 - loaded when it is used
-    from kms_conformance.campaign.description import read_campaign  # noqa: PLC0415 - same
-    from kms_conformance.campaign.dispatch import WorkersGoneError  # noqa: PLC0415 - same
-    from kms_conformance.campaign.errors import SchedulerError  # noqa: PLC0415 - same
-    from kms_conformance.campaign.local import LocalWorkers  # noqa: PLC0415 - same
-
     if local and scheduler:
         raise click.UsageError("--local and --scheduler exclude each other.")
     campaign = read_campaign(file)
@@ -110,8 +113,6 @@ def run(
     if load:
         sys.exit(_load(campaign, report_dir, says))
     if scheduler:
-        from kms_conformance.campaign.remote import DaskWorkers  # noqa: PLC0415 - same
-
         try:
             conduct(campaign, DaskWorkers(scheduler, campaign.results, state, certificates), says)
         except WorkersGoneError as error:
@@ -152,13 +153,6 @@ def plan(file: Path, results: str | None, emit: str | None, at_once: int, *, qui
 
     Nothing is sent to an endpoint. Exit code: 0, or 2 where something is wrong with the file.
     """
-    from kms_conformance.campaign.conduct import settled_plan  # noqa: PLC0415 - loaded when it is used
-    from kms_conformance.campaign.description import read_campaign  # noqa: PLC0415 - same
-    from kms_conformance.campaign.emit import Emitted  # noqa: PLC0415 - same
-    from kms_conformance.campaign.emit import emit as emitted  # noqa: PLC0415 - same
-    from kms_conformance.campaign.plan import lanes  # noqa: PLC0415 - same
-    from kms_conformance.campaign.store import open_store  # noqa: PLC0415 - same
-
     campaign = read_campaign(file)
     store = open_store(results or campaign.results)
     settled = settled_plan(campaign, store)
@@ -172,9 +166,6 @@ def plan(file: Path, results: str | None, emit: str | None, at_once: int, *, qui
 
 def shell_lines(tasks: Sequence[Task], place: str) -> list[str]:
     """Return one plain command for each task, as a shell takes it; endpoints without a target file need ``campaign work``."""
-    from kms_conformance.campaign.store import durations_name, shard_place  # noqa: PLC0415 - loaded when it is used
-    from kms_conformance.campaign.work import command_of  # noqa: PLC0415 - same
-
     lines = []
     for task in tasks:
         words = command_of(
@@ -198,8 +189,6 @@ def work(place: str, lane: int, state: str, attempts: int) -> None:
 
     Exit code: 0 when each of its shards has a complete report, whatever the verdict; 3 when one has not.
     """
-    from kms_conformance.campaign.conduct import run_lane  # noqa: PLC0415 - loaded when it is used
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     complete = run_lane(place, lane, state, attempts, lambda line: click.echo(line, err=True))
     sys.exit(ExitCode.CONFORMANT if complete else ExitCode.NOT_VERIFIED)
@@ -224,8 +213,6 @@ def certs(folder: Path, hosts: tuple[str, ...], days: int) -> None:
 
     Whoever has one of their keys can run programs on the workers. Exit code: 0, or 2 where DIR cannot be written to.
     """
-    from kms_conformance.campaign.certificates import make_certificates  # noqa: PLC0415 - loaded when it is used
-
     make_certificates(folder, hosts, days)
     place = shlex.quote(str(folder))
     _print(

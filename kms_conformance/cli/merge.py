@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kms_conformance.campaign.conduct import conclude, lines_of
+from kms_conformance.campaign.store import PLAN
 from kms_conformance.cli.table_options import click_option, named
 from kms_conformance.outputs import write_all
 from kms_conformance.outputs.shards import merge
@@ -31,9 +33,6 @@ def command(places: tuple[str, ...], report_dir: Path, processes: int) -> None:
     Where DIR is the results of a campaign (a folder or s3://...), each endpoint gets a verdict and all of them one page.
     The exit code is that of the run: see `kms-conformance run --help`.
     """
-    from kms_conformance.campaign.conduct import conclude, lines_of  # noqa: PLC0415 - loaded when it is used
-    from kms_conformance.campaign.store import PLAN  # noqa: PLC0415 - same
-
     if len(places) == 1 and ("://" in places[0] or (Path(places[0]) / PLAN).is_file()):
         result = conclude(places[0], report_dir, processes)
         for line in lines_of(result, report_dir):
