@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.errors import ExitCode, FileError, SuiteError
 
 
 @dataclass(eq=False)
-class CampaignFileError(SuiteError):
+class CampaignFileError(FileError):
     """The campaign file cannot be read, or holds what it may not."""
 
-    path: str
-    why: str
     advice: str = "docs/campaigns.md has an example."
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
     says: ClassVar[str] = "The campaign file {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "{advice}"
 

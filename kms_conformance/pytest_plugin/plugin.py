@@ -26,6 +26,7 @@ from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.pytest_plugin.shared_secrets import Hub, share
+from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import tell
 from kms_conformance.run.options import Options
@@ -193,14 +194,16 @@ class State:
         if self._session is not None:
             self._session.went_wrong(text.strip().splitlines()[-1])
 
+    @property
+    def _redactor(self) -> Redactor | None:
+        return self._session.redactor if self._session is not None else None
+
     def _clean(self, text: str) -> str:
         """Return a text without the secrets that the session knows."""
-        redactor = self._session.redactor if self._session is not None else None
-        return redactor.scrub(text) if redactor is not None else text
+        return text if self._redactor is None else self._redactor.scrub(text)
 
     def _without_secrets(self, text: str) -> str:
-        redactor = self._session.redactor if self._session is not None else None
-        return redactor.without_secrets(text) if redactor is not None else text
+        return text if self._redactor is None else self._redactor.without_secrets(text)
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside of the terminal's own, which reports afterwards
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:

@@ -169,11 +169,7 @@ class Redactor:
         if not spans:
             self._keep_clear(text)
             return text
-        pieces, start = [], 0
-        for begin, end, token in spans:
-            pieces += [text[start:begin], token]
-            start = end
-        return "".join([*pieces, text[start:]])
+        return _with_tokens(text, spans)
 
     def tokens_in(self, text: str) -> tuple[str, ...]:
         """Return the tokens of the secrets that stand in a text."""
@@ -337,7 +333,7 @@ class Redactor:
         What looks like an escape may be part of a secret, so what is seen in the whole text counts beyond what stood there
         before. What was found before may be gone with the escapes, so the rest of the text is looked at without it, too.
         """
-        rest = _without(text, spans)
+        rest = _with_tokens(text, [(begin, end, _CUT) for begin, end, _ in spans])
         for searched, before in ((text, spans), (rest, ())) if spans else ((text, spans),):
             for plain, least in plainer(searched):
                 seen = [place for place in self._found(plain) if place[1] - place[0] >= least]
@@ -346,13 +342,13 @@ class Redactor:
         return ()
 
 
-def _without(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
-    """Return a text with a character that no secret has in the place of each span."""
+def _with_tokens(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
+    """Return a text with the token of each span in its place."""
     pieces, start = [], 0
-    for begin, end, _ in spans:
-        pieces.append(text[start:begin])
+    for begin, end, token in spans:
+        pieces += [text[start:begin], token]
         start = end
-    return _CUT.join([*pieces, text[start:]])
+    return "".join([*pieces, text[start:]])
 
 
 def _names(spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:

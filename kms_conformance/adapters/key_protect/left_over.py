@@ -12,6 +12,7 @@ from kms_conformance.adapters.key_protect.base import step
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
 from kms_conformance.run.adapter import GONE
+from kms_conformance.run.answer import Answer
 from kms_conformance.run.journal import JournalEntry
 
 _NAMED = {"ring", "kmip_adapter"}
@@ -121,12 +122,12 @@ class LeftOver(Keys, Network):
                 "its creation was never answered, and the name is not one that only this run gives"
             )
         by_service = entry.kind == "registration" and "service" in self.case.context.target.identities
-        answer = (self.as_identity("service") if by_service else self).request("DELETE", entry.ref)
+        if entry.kind == "kmip_adapter":
+            answer = self._adapter_deleted(entry.ref)
+        else:
+            answer = (self.as_identity("service") if by_service else self).request("DELETE", entry.ref)
         if not answer.ok and entry.kind == "ring":
             answer = self.request("DELETE", entry.ref, params={"force": "true"})
-        if not answer.ok and entry.kind == "kmip_adapter":
-            self._destroy_objects(entry.ref)
-            answer = self.request("DELETE", entry.ref)
         return answer.ok or answer.status in GONE
 
     def _all_adapters_removed(self) -> bool:
@@ -134,10 +135,16 @@ class LeftOver(Keys, Network):
         if not self.case.context.target.fresh:
             raise UnsureError("the endpoint was to name it and did not answer, so that its name is not known")
         for _, ref, _ in list(self._listed(_ADAPTERS, "name")):
-            if not self.request("DELETE", ref).ok:
-                self._destroy_objects(ref)
-                self.request("DELETE", ref)
+            self._adapter_deleted(ref)
         return not any(True for _ in self._listed(_ADAPTERS, "name"))
+
+    def _adapter_deleted(self, ref: str) -> Answer:
+        """Delete an adapter, with what KMIP clients have made through it where that keeps it; return the last answer."""
+        answer = self.request("DELETE", ref)
+        if not answer.ok:
+            self._destroy_objects(ref)
+            answer = self.request("DELETE", ref)
+        return answer
 
     def _destroy_objects(self, adapter: str) -> None:
         """Destroy what KMIP clients have made through an adapter of ours: it is not deleted before that."""
