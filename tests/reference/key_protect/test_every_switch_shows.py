@@ -23,6 +23,8 @@ from kms_reference.key_protect import clock, rsa_pairs
 from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
 from kms_reference.key_protect.defects.laws_reported import REPORTED_DEFECTS
+from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
+from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.server_state import ServerState
 from kms_reference.rules import Rules
@@ -46,7 +48,10 @@ RANDOM = re.compile(
 )
 DAY = 86_400
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *REPORTED_DEFECTS))}
+ONLY_IN_CASES = {
+    *LAW_OF,
+    *(defect.name for defect in (*PATH_DEFECTS, *REPORTED_DEFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS)),
+}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 
