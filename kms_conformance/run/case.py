@@ -64,7 +64,8 @@ class CaseRun:
     these write. ``unjudged`` are the steps whose answers nothing was stated about yet, by exchange; ``succeeded`` what has
     succeeded (see :attr:`Answer.action`); ``own_things`` the things that the case has made, with their rows in the
     journal; ``checks_not_kept`` counts answers that were judged and, because nothing was wrong with them, not kept.
-    ``random_bytes`` gives, in a deferred case, the same bytes each time it is played.
+    ``random_bytes`` gives, in a deferred case, the same bytes each time it is played. ``readers`` is how many clients share
+    requests that only read; ``before_clean_up`` is called when the case has nothing left to do but to clean up.
     """
 
     context: Context
@@ -78,6 +79,8 @@ class CaseRun:
     own_things: dict[str, int] = field(default_factory=dict)
     checks_not_kept: int = 0
     clean_up: list[Callable[[], None]] = field(default_factory=list)
+    readers: int = 1
+    before_clean_up: Callable[[], None] = lambda: None
     started: float = field(default_factory=time.time)
     waited: float = 0.0
     ahead_at_first: float = 0.0
@@ -162,6 +165,21 @@ class CaseRun:
 
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(begin, itertools.count(1), requests))
+
+    def read(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Send requests that change nothing, in any order; return what each gives, in the order of the requests.
+
+        An endpoint that is far away is asked by several clients, each with a share of the requests.
+        """
+        return self.read_by(1 if self.is_one_by_one else self.readers, requests)
+
+    def read_by(self, readers: int, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Send requests by so many clients; the share of each depends on nothing but their numbers."""
+        if readers == 1 or len(requests) < 2:  # noqa: PLR2004 - one alone has no share
+            return [request() for request in requests]
+        shares = [requests[start::readers] for start in range(min(readers, len(requests)))]
+        answers = self.at_once([partial(_in_order, share) for share in shares])
+        return [answers[place % len(shares)][place // len(shares)] for place in range(len(requests))]
 
     def evidence(self, exchange: Exchange) -> Exchange:
         """Return an exchange as the record has it: a case that is played again sees values of its own in it."""
@@ -406,3 +424,7 @@ class CaseRun:
             with contextlib.suppress(Exception):
                 undo()
         self.finished = time.time()
+
+
+def _in_order(requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+    return [request() for request in requests]

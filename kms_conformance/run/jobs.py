@@ -7,9 +7,11 @@ import math
 MOST_JOBS = 32
 ON_LOOPBACK = 1
 """For an endpoint on this machine."""
+READERS = 4
+"""How many clients share the requests of a case that only read, where several cases are under way at once."""
 _LOOPBACK = 0.008
 """A round trip, in seconds, below which the endpoint's own work and ours are what takes the time."""
-_OWN_WORK = 0.002
+_OWN_WORK = 0.001
 """What a request costs this process, in seconds: while one answer is awaited, so many others can be worked on."""
 
 

@@ -104,6 +104,7 @@ def _run_body(case: CaseRun, body: Callable[[Any], None], system: Any) -> Keyboa
         case.stopped = _reason(error)
         interrupt = error if isinstance(error, KeyboardInterrupt) else None
     finally:
+        case.before_clean_up()
         if not isinstance(case.stopped, Deferred):
             clean_up(case)
             if case.recording is not None:

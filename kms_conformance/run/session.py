@@ -36,7 +36,7 @@ from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
-from kms_conformance.run.jobs import jobs_for
+from kms_conformance.run.jobs import READERS, jobs_for
 from kms_conformance.run.journal import Journal, JournalEntry
 from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks, private_folder
@@ -285,7 +285,8 @@ class Session:
     def open(self, info: CaseInfo) -> CaseRun:
         """Begin a case."""
         context = self.context(info.contract)
-        return CaseRun(context, info, self.instance(context.target))
+        readers = READERS if self.jobs > 1 else 1
+        return CaseRun(context, info, self.instance(context.target), readers=readers)
 
     def run_case(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
         """Run a case from its first request to the end of its clean-up, and return the result.
