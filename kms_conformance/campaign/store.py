@@ -41,7 +41,7 @@ class Store(Protocol):
         """Write a file as a whole."""
 
     def put_folder(self, name: str, folder: Path) -> None:
-        """Take a finished folder in; one that is there already makes way."""
+        """Take a finished folder in; it replaces one that is there already."""
 
     def folder(self, name: str, below: Path) -> Path:
         """Return a folder of the store as one of this machine, ``below`` is where it may be put."""

@@ -114,14 +114,14 @@ class Session:
             if context.target.embedded or not has_preflight(context.contract):
                 continue
             instance = self.instance(context.target)
-            context.client.be_patient(False)
+            context.client.wait_for_absent(False)
             try:
                 first = firsts[contract_id] = self._enter(context, instance)
             except PreflightRefusedError:
-                if not mends or not self._opens(context, instance):
+                if not mends or not self._put_back_shared(context, instance):
                     raise
                 first = firsts[contract_id] = self._enter(context, instance)
-            context.client.be_patient()
+            context.client.wait_for_absent()
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
@@ -134,7 +134,7 @@ class Session:
             demand_identities(context.client, context.contract, instance)
         return first
 
-    def _opens(self, context: Context, instance: str) -> bool:
+    def _put_back_shared(self, context: Context, instance: str) -> bool:
         """Put back what dead runs have changed on a whole instance; tell whether there was anything."""
         if self.target.mode == READ_ONLY or not holds_shared(context, instance):
             return False
@@ -186,7 +186,7 @@ class Session:
             sealed=about.get("sealed", ()),
             personal=about.get("personal", ()),
             key=bytes.fromhex(self.options.key),
-            kin=self.redactor,
+            shares_with=self.redactor,
         )
         if self._journal is None:
             path = None if target.embedded else self.options.journal
@@ -197,7 +197,7 @@ class Session:
         client = Client(
             target, redactor, prefix, self._rate_limit, self._traffic, challenge=self.options.challenge
         )
-        client.be_patient()
+        client.wait_for_absent()
         return Context(
             contract=contract,
             target=target,
@@ -448,7 +448,7 @@ class Session:
         return [entry for _, entry in named_like_ours(self._all(), self.target.instance)]
 
     def put_right(self, things: Collection[JournalEntry]) -> list[str]:
-        """Remove things, or put them back as they were; return a line for each that resists."""
+        """Remove things, or put them back as they were; return a line for each that could not be."""
         contexts = {context.contract.id: context for context in self._all()}
         return put_right(
             [(contexts[owner_of(entry)], entry) for entry in things if owner_of(entry) in contexts]

@@ -45,7 +45,7 @@ def is_lost(trouble: str) -> bool:
 def trouble_of(error: Exception) -> str:
     """Say what happened to the connection, in the words of the field and in none of the server's own.
 
-    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
+    A parser's complaint quotes the bytes that it could not read, which may hold anything.
     """
     if isinstance(error, UnfitAnswerError):
         return str(error)

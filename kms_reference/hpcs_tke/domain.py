@@ -224,7 +224,7 @@ class Domain(DomainRules):
 
     @rule
     def remove_unknown(self) -> bytes:
-        """Refuse to remove a stranger.
+        """Refuse to remove somebody who is not an administrator.
 
         Raises:
             Refusal: 32/32.

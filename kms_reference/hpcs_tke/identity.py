@@ -17,7 +17,7 @@ class Identity(Protocol):
 
     @property
     def roles(self) -> Collection[str]:
-        """Service roles on the instance, for example ``Manager``; empty for a stranger."""
+        """Service roles on the instance, for example ``Manager``; empty for a user without a role."""
 
     @property
     def kind(self) -> str:

@@ -18,7 +18,7 @@ class Identity(Protocol):
 
     @property
     def roles(self) -> Collection[str]:
-        """Role names; empty for a stranger."""
+        """Role names; empty for a user without a role."""
 
     @property
     def kind(self) -> str:

@@ -414,7 +414,7 @@ def test_odd_bodies_are_refused_in_order(kms: Kms, line: str, body: Any, who: st
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60), st.sampled_from(PATHS))
 def test_odd_bytes_are_refused_in_order(kms: Kms, content: bytes, line: str) -> None:
-    """Whatever the bytes, the server keeps its temper."""
+    """Whatever the bytes, the answer is an error of the client, and the server goes on."""
     method, _, path = line.partition(" ")
     assert kms.call(method, path.format(uuid4()), content=content).status_code < 500
 

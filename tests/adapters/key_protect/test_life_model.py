@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kms_conformance.adapters.key_protect.life_export import case_file, curl_script
 from kms_conformance.adapters.key_protect.life_model import Life, after, allowed
-from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
 from kms_conformance.adapters.key_protect.life_walk import ACTS, KINDS, WAITS
 
 HOUR = 3600.0
