@@ -241,8 +241,8 @@ class Session:
         """The shortest time that an answer has taken in the preflight, in seconds; 0 before there is any."""
         return self._round_trip or 0.0
 
-    def foresee(self, case_ids: Iterable[str]) -> None:
-        """Note which cases are to run: from here on the run's pace is measured."""
+    def plan_requests(self, case_ids: Iterable[str]) -> None:
+        """Add up how many requests the cases that are to run will send; from here on the run's pace is measured."""
         requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
         self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
 
