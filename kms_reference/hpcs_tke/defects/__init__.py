@@ -1,5 +1,10 @@
 """Faults of this system that a good suite finds: they replace or wrap the rules that the folder above states."""
 
-from kms_reference.hpcs_tke.defects.rules import DEFECTS
+from typing import Final
+
+from kms_reference.hpcs_tke.defects.effects import EFFECT_DEFECTS
+from kms_reference.hpcs_tke.defects.rules import RULE_DEFECTS
 
 __all__ = ["DEFECTS"]
+
+DEFECTS: Final = (*RULE_DEFECTS, *EFFECT_DEFECTS)
