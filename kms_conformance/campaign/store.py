@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from kms_conformance.campaign.errors import CampaignResultsError, MissingExtraError
+from kms_conformance.campaign.errors import CampaignResultsError
+from kms_conformance.errors import MissingExtraError
 from kms_conformance.outputs.files import put
 
 PLAN = "campaign.json"
