@@ -194,10 +194,10 @@ def _beside(
         locust.kill()
         locust.wait()
     try:
-        told = json.loads(output)
+        figures = json.loads(output)
     except ValueError:
         raise UnreachableError(str(order["base_url"]), "the load ended without figures") from None
-    return {**told, "cases": cases}
+    return {**figures, "cases": cases}
 
 
 def all_good(counts: Mapping[str, int]) -> bool:
