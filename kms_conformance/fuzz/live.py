@@ -166,7 +166,7 @@ class LiveFuzz:
 
     def _send(self, parts: Parts, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - Hypothesis chooses the number and makes it small
-        self._recipe.dress(parts, rng)
+        self._recipe.insert_placeholders(parts, rng)
         twisted = self.kind == "valid" and parts.has_body and seed % 4 == 1
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng

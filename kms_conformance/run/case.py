@@ -37,7 +37,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.eligibility import demand_leave, nearest
+from kms_conformance.run.eligibility import demand_mode, nearest
 from kms_conformance.run.late_secrets import scrubbed_exchange, scrubbed_expectation, scrubbed_finding
 from kms_conformance.run.outcomes import (
     CaseStopped,
@@ -106,14 +106,14 @@ class CaseRun:
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
         if not self.cleaning or self.context.target.mode == READ_ONLY:
-            demand_leave(request, self.context.target)
+            demand_mode(request, self.context.target)
         if not self.cleaning:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
-            # Evidence, but not judged: a later judgement of the transcript has to know.
+            # Evidence that is not judged: whoever judges the transcript again has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
-        elif OUTAGE not in exchange.notes and self._lost_time():
+        elif OUTAGE not in exchange.notes and self._met_outage():
             exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
         with self._lock:
             self.exchanges.append(exchange)
@@ -186,11 +186,11 @@ class CaseRun:
         return exchange
 
     def clean_up_at_once(self, since: int) -> None:
-        """Have removed at the same moment what was made since ``clean_up`` had so many entries."""
+        """Remove, all at the same moment, what was made since ``clean_up`` had so many entries."""
         together = self.clean_up[since:]
 
         def remove(undo: Callable[[], None]) -> None:
-            with contextlib.suppress(Exception):  # one thing that resists must not keep the others
+            with contextlib.suppress(Exception):  # one removal that fails must not prevent the others
                 undo()
 
         def remove_all() -> None:
@@ -241,15 +241,15 @@ class CaseRun:
     def now(self) -> datetime:
         """Return the instance's time."""
         if self.recording is None:
-            return self._asked_for_now()
+            return self._now_noted()
         event = self.recording.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
-        now = self._asked_for_now()
+        now = self._now_noted()
         self.recording.record("now", "", at=now.isoformat())
         return now
 
-    def _asked_for_now(self) -> datetime:
+    def _now_noted(self) -> datetime:
         """Ask the clock; note how far it was ahead when the case began, since others move the clock of a shared instance."""
         now = self.context.clock.now(self.instance)
         if not self.ahead_at_first:
@@ -291,8 +291,8 @@ class CaseRun:
             self.findings.append(finding)
         return finding
 
-    def _lost_time(self) -> bool:
-        """Tell whether an outage has passed since the case sent its first request."""
+    def _met_outage(self) -> bool:
+        """Tell whether there was an outage after the case sent its first request."""
         return bool(self.exchanges) and self.context.client.presence.outage_since(self.started) is not None
 
     def _demand_no_outage(self, finding: Finding) -> None:
@@ -420,7 +420,7 @@ class CaseRun:
         for undo in reversed(self.clean_up):
             if self.context.client.presence.gone:
                 break
-            # One thing that resists must not keep the others: its row in the journal stays.
+            # One removal that fails must not prevent the others: its row in the journal stays.
             with contextlib.suppress(Exception):
                 undo()
         self.finished = time.time()

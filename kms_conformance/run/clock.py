@@ -1,6 +1,6 @@
 """The three ways to wait.
 
-``ControlledClock``: the endpoint's own clock is moved, which costs nothing. ``RealClock``: time passes, and the waits
+``ControlledClock``: the endpoint's own clock is moved, so that a wait takes no time. ``RealClock``: time passes, and the waits
 of different cases overlap, because each waiting case has a thread of its own. ``NoClock``: nobody waits, and cases
 that would are not tested.
 """

@@ -13,7 +13,7 @@ from kms_conformance.run.cleanup import adapter_of, clean_up, put_back_shared
 from kms_conformance.run.clock import Cancelled
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import LOST, DeferredCases
-from kms_conformance.run.eligibility import admit, demand_sense
+from kms_conformance.run.eligibility import admit, demand_known_names
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.outcomes import Deferred, NotTested
 from kms_conformance.run.record import RunRecord
@@ -65,7 +65,7 @@ class Runner:
         """Run a case when its turn comes; return the interrupt that has stopped its body."""
         context, info = case.context, case.info
         self._demand_answers(context)
-        demand_sense(info, context.contract)
+        demand_known_names(info, context.contract)
         admit(info, context.target)
         system = adapter_of(context.contract, info.view)(case)
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)

@@ -100,7 +100,7 @@ class Client:
         """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
 
-    def be_patient(self, patient: bool = True) -> None:
+    def wait_for_absent(self, patient: bool = True) -> None:
         """Wait for an endpoint or a token issuer that does not answer, or not: whoever looks for one wants to know at once."""
         self.unanswered.patient = patient
         self.tokens.patience = self.target.patience if patient else 0.0

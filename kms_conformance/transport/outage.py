@@ -45,18 +45,18 @@ def is_lost(trouble: str) -> bool:
 def trouble_of(error: Exception) -> str:
     """Say what happened to the connection, in the words of the field and in none of the server's own.
 
-    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
+    A parser's complaint quotes the bytes that it could not read, which may hold anything.
     """
     if isinstance(error, UnfitAnswerError):
         return str(error)
     if isinstance(error, httpx.ConnectError):
         return f"{NO_CONNECTION} ({error})"
-    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    said = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
     if isinstance(error, httpx.RemoteProtocolError):
-        if told.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({told})"
-        return f"an answer that is not HTTP ({told})"
-    return f"{BROKEN} ({told or type(error).__name__})"
+        if said.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({said})"
+        return f"an answer that is not HTTP ({said})"
+    return f"{BROKEN} ({said or type(error).__name__})"
 
 
 def is_refused(trouble: str) -> bool:

@@ -30,7 +30,7 @@ _ROLE = re.compile(r"[A-Za-z][\w.:/-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
-class _NobodyThereError(Exception):
+class _NoAnswerError(Exception):
     """Nobody has answered, or a gateway; ``why`` says it in words that quote no secret."""
 
     def __init__(self, why: str) -> None:
@@ -92,7 +92,7 @@ class Tokens:
         for tried in itertools.count(1):
             try:
                 return self._asked(name, url, grant, api_key)
-            except _NobodyThereError as error:
+            except _NoAnswerError as error:
                 if time.monotonic() + delay(tried) > until:
                     if self.patience:
                         self.is_gone(begun)
@@ -102,7 +102,7 @@ class Tokens:
         raise AssertionError
 
     def _asked(self, name: str, url: str, grant: Grant, api_key: Secret) -> tuple[Secret, float]:
-        """Ask once; raise :class:`_NobodyThereError` where no answer came, or one of a gateway."""
+        """Ask once; raise :class:`_NoAnswerError` where no answer came, or one of a gateway."""
         self._take_turn()
         try:
             with self._http.stream(
@@ -115,7 +115,7 @@ class Tokens:
         except UnfitAnswerError as error:
             raise TokenRefusedError(name, url, str(error)) from None
         except httpx.HTTPError as error:
-            raise _NobodyThereError(f"no answer: {trouble_of(error)}") from None
+            raise _NoAnswerError(f"no answer: {trouble_of(error)}") from None
         document = json_document(content, lenient=True, as_it_is=True)
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:
@@ -129,7 +129,7 @@ class Tokens:
             )
             seen += f" {code}" if shown else ""
             raise (
-                _NobodyThereError(seen) if is_away(answer.status_code) else TokenRefusedError(name, url, seen)
+                _NoAnswerError(seen) if is_away(answer.status_code) else TokenRefusedError(name, url, seen)
             ) from None
         self._redactor.remember(token, "token")
         if not _TOKEN.fullmatch(token):

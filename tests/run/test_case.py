@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from null_servers import NULLS, always, serving
-from runs import bench_of, served_target, target_of
+from runs import served_target, session_and_context, target_of
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
@@ -41,7 +41,7 @@ def judge_case(session: Session, body: Body, *covers: str, **declared: Any) -> C
 @pytest.fixture
 def judged(reference: Server) -> Iterator[Judge]:
     """Return a function that runs a body as a case against the unbroken reference."""
-    session, _ = bench_of(served_target(reference))
+    session, _ = session_and_context(served_target(reference))
     yield lambda body, *covers, **declared: judge_case(session, body, *covers, **declared)
     session.close()
 
@@ -240,7 +240,7 @@ def test_what_the_target_does_not_give(
         identities={"manager": full.identities["manager"]},
         capabilities={"kmip": False},
     )
-    session, _ = bench_of(target)
+    session, _ = session_and_context(target)
     result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), **declared)
     session.close()
     assert result.verdict is verdict
@@ -251,7 +251,7 @@ def test_what_the_target_does_not_give(
 
 def test_fresh_instances_need_no_permission(reference: Server) -> None:
     """Where every case has its own instance, nothing outlives it, so nothing has to be allowed."""
-    session, _ = bench_of(served_target(reference))
+    session, _ = session_and_context(served_target(reference))
     result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), impact=("instance",))
     session.close()
     assert result.verdict is Verdict.PASSED
@@ -261,7 +261,7 @@ def test_token_issuer_that_fails_in_mid_run(reference: Server) -> None:
     """An identity that gets no token makes the case inconclusive: neither the endpoint's fault nor the suite's."""
     full = served_target(reference)
     bad = {**full.identities, "reader": Identity("reader", api_key=Secret("no-such-key-anywhere"))}
-    session, _ = bench_of(replace(full, identities=bad))
+    session, _ = session_and_context(replace(full, identities=bad))
     result = judge_case(session, lambda kms: kms.as_identity("reader").list_keys().succeeds(200))
     session.close()
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -193,7 +193,7 @@ def test_killed_while_deferring(reference: Server, tmp_path: Path, at: int) -> N
 
 @pytest.mark.parametrize("at", [3, 5, 6, 7, 8, 9])
 def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> None:
-    """A run that is killed while it finishes a case never makes a later one blame the endpoint for a request sent twice.
+    """After a run that was killed while it finished a case, no later run fails the endpoint for a request sent twice.
 
     The case is finished, or begun anew; nothing is left behind.
     """
@@ -246,7 +246,7 @@ def test_recording_of_a_request_without_an_answer(tmp_path: Path) -> None:
 
 
 def test_too_short_a_window_is_not_deferred(reference: Server, tmp_path: Path) -> None:
-    """What has to go on before the next night is not deferred: late, it would blame the endpoint for the delay."""
+    """What has to continue before the next night is not deferred: a late run would take the delay for a fault of the endpoint."""
     target = write_target(tmp_path, reference)
 
     run(tmp_path, target, "--profile", "nightly", case="rotate_again_after_55_minutes")

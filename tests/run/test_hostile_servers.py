@@ -1,4 +1,4 @@
-"""A server that means harm costs neither memory nor time without bound, and never ends a run as the suite's own error."""
+"""A hostile server costs a bounded amount of memory and time, and never ends a run as an error of the suite."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import Command, start_command
-from runs import bench_of, case_of, run_cases, served_target, target_of, write_case
+from runs import case_of, run_cases, served_target, session_and_context, target_of, write_case
 
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.contract.severity import Verdict
@@ -310,7 +310,7 @@ def test_one_verdict_whatever_the_jobs(server: Server) -> None:
 
 def test_names_of_cases_of_one_name(server: Server) -> None:
     """Two cases whose functions are called the same make things of different names on one instance."""
-    session, context = bench_of(served_target(server, instance=INSTANCE))
+    session, context = session_and_context(served_target(server, instance=INSTANCE))
     try:
         names = set()
         for place in ("keys", "rings"):
@@ -326,7 +326,7 @@ def test_names_of_cases_of_one_name(server: Server) -> None:
 
 def test_silence_at_the_same_moment_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four requests that got no answer while they waited together are one of a row, one after the other they are four."""
-    session, context = bench_of(target_of("http://127.0.0.1:9"))
+    session, context = session_and_context(target_of("http://127.0.0.1:9"))
     request = Request("GET", "/api/v2/keys")
     meeting = threading.Barrier(4)
 
@@ -357,7 +357,7 @@ def test_stopped_by_hand(server: Server, tmp_path: Path) -> None:
     (tmp_path / "target.toml").write_text(text)
     arguments = ("--target", "target.toml", "--jobs", "8", "--no-fuzz", "--contract", "key_protect")
     running = start_command(tmp_path, "run", *arguments, "--journal", "j.sqlite")
-    session, context = bench_of(served_target(server))
+    session, context = session_and_context(served_target(server))
 
     def keys() -> int:
         header = {"bluemix-instance": INSTANCE}

@@ -1,4 +1,4 @@
-"""Servers that mean harm: too much, too deep, packed too often, never at an end, or no text at all."""
+"""Hostile servers: answers that are too large, too deep, packed too often, endless, or no text at all."""
 
 from __future__ import annotations
 

@@ -10,11 +10,10 @@ import itertools
 import os
 import re
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from urllib.parse import quote, urlencode
 
 from kms_conformance.adapters.control import ask
@@ -22,6 +21,7 @@ from kms_conformance.adapters.hpcs_tke import malformed, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.adapters.hpcs_tke.unit import Unit
+from kms_conformance.adapters.hpcs_tke.unit_requests import RequestMembers
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import GONE, SystemAdapter
@@ -121,28 +121,17 @@ class TrustedKeyEntry(SystemAdapter):
             Request("GET", f"{self._root}/hsms", operation="listCryptoUnits", step="list the units")
         )
 
-    def send_to(
-        self,
-        hsm_id: str,
-        body: JSON = None,
-        *,
-        raw: bytes | None = None,
-        step: str = "",
-        shown: JSON = None,
-        reading: Callable[[JSON], JSON] | None = None,
-    ) -> Answer:
+    def send_to(self, hsm_id: str, body: JSON = None, **members: Unpack[RequestMembers]) -> Answer:
         """Send anything to a unit, known or not."""
         self._provision()
+        members["step"] = members.get("step") or "send a request"
         request = Request(
             "POST",
             f"{self._root}/hsms/{quote(hsm_id, safe='')}",
             headers={"content-type": "application/json"},
             body=body,
-            raw=raw,
             operation="sendHtpRequest",
-            step=step or "send a request",
-            shown=shown,
-            reading=reading,
+            **members,
         )
         return self._send_as(request)
 

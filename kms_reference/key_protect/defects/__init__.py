@@ -30,6 +30,7 @@ from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.reported_races import RACE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
+from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
 
@@ -53,6 +54,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *PATH_DEFECTS,
     *TIME_DEFECTS,
     *RACE_DEFECTS,
+    *STORED_DEFECTS,
     *REPORTED_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )
