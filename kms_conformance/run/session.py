@@ -10,6 +10,7 @@ from typing import Any
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import PreflightRefusedError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
@@ -75,7 +76,7 @@ class Session:
         self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
-        self.started = time.time()
+        self.started = steady_clock.now()
 
     # --- what cases share -----------------------------------------------------------------------------------------
 

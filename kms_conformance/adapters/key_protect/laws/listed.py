@@ -220,7 +220,7 @@ def instance_policies(kms: KeyProtectOperations) -> Subjects:
 def _after(date: str, seconds: float) -> str:
     try:
         return (datetime.fromisoformat(date) + timedelta(seconds=seconds)).strftime(_SECONDS)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Inconclusive("the key's lastUpdateDate is no date") from None
 
 
