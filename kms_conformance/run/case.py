@@ -125,7 +125,7 @@ class CaseRun:
 
     def _judge_at_once(self, exchange: Exchange) -> None:
         """Judge an exchange by the rules of every exchange; raise :class:`Inconclusive` where the service has not answered it."""
-        findings = wire_findings(exchange, self.context.contract, self.context.schemas)
+        findings = self.wire_findings(exchange)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
         if findings and after_outage(exchange):
@@ -142,6 +142,10 @@ class CaseRun:
             )
         with self._lock:
             self.unjudged[exchange.id] = exchange.step
+
+    def wire_findings(self, exchange: Exchange) -> list[Finding]:
+        """Return what breaks the rules of every exchange."""
+        return wire_findings(exchange, self.context.contract, self.context.schemas)
 
     @property
     def is_one_by_one(self) -> bool:
