@@ -17,7 +17,7 @@ from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_corpus, shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict, worst
-from kms_conformance.errors import RecordError, SuiteError
+from kms_conformance.errors import RecordError, ReportDirError, SuiteError
 from kms_conformance.fuzz.checks import fuzz_findings
 from kms_conformance.judging.every_exchange import TOLERANT
 from kms_conformance.judging.results import CaseResult, Finding
@@ -192,10 +192,9 @@ def _set_of_cases(
         yield f"results.json: the record of a whole run lacks {_listed(missing)}"
     elif missing and run.not_run != len(missing):
         yield f"results.json: not_run is {run.not_run}, and {len(missing)} cases are missing"
-    if record["options"].get("baseline") != (
-        len(record["baseline"]) if record["options"].get("baseline") is not None else None
-    ):
-        yield f"results.json: options.baseline is {record['options'].get('baseline')}, and baseline has {len(record['baseline'])} entries"
+    said, entries = record["options"].get("baseline"), len(record["baseline"])
+    if said != entries and (said is not None or entries):
+        yield f"results.json: options.baseline is {said}, and baseline has {entries} entries"
     for name, digest in record["options"].get("fuzz", {}).get("sha256", {}).items():
         if digest != shipped_digest(name):
             yield f"results.json: options.fuzz.sha256.{name} is not the digest of the corpus of this version"
@@ -330,7 +329,11 @@ def _files(directory: Path, run: Run) -> Iterator[str]:
     """Compare every file of the directory with what a run writes, and with the manifest."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        write_all(run, place)
+        try:
+            write_all(run, place)
+        except ReportDirError as error:
+            yield f"results.json: no run writes such a record ({error.sentence.rpartition(': ')[2]})"
+            return
         expected = json.loads((place / manifest.NAME).read_text(encoding="utf-8"))["files"]
         try:
             recorded = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))
