@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 from schemathesis import GenerationMode
 
+from kms_conformance.evidence import steady_clock
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
@@ -150,7 +151,7 @@ class LiveFuzz:
         """Send a request, again where nobody answers; stop where the endpoint is gone."""
         client = self.case.context.client
         for tried in range(1, TRIES + 1):
-            begun = time.time()
+            begun = steady_clock.now()
             result = self._sender.ask(request.outgoing)
             gone = client.unanswered.is_gone(result.status, result.trouble, begun)
             if gone:

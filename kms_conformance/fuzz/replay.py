@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Entry
+from kms_conformance.evidence import steady_clock
 from kms_conformance.fuzz.checks import TIME_BOUND
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.fuzz.shrink import smallest
@@ -141,7 +142,9 @@ class Replay:
 
     def _on_result(self, job: _Job, result: SendResult) -> bool:
         assert job.request is not None
-        gone = self._client.unanswered.is_gone(result.status, result.trouble, time.time() - result.duration)
+        gone = self._client.unanswered.is_gone(
+            result.status, result.trouble, steady_clock.now() - result.duration
+        )
         if gone is not None:
             self._lost.append((job.request, result))
             self.fixtures.after_answer(job.request, 0, None)
@@ -174,7 +177,7 @@ class Replay:
                     break
                 time.sleep(delay(tried))
                 self.fixtures.before_sending(request)
-                begun = time.time()
+                begun = steady_clock.now()
                 result = self._sender.ask(request.outgoing)
                 gone = self._client.unanswered.is_gone(result.status, result.trouble, begun)
                 if gone:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import PreflightRefusedError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
@@ -33,7 +34,7 @@ from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
-from kms_conformance.run.jobs import jobs_for
+from kms_conformance.run.jobs import READERS, jobs_for
 from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.late_secrets import scrubbed
 from kms_conformance.run.locks import InstanceLocks
@@ -75,7 +76,7 @@ class Session:
         self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
-        self.started = time.time()
+        self.started = steady_clock.now()
 
     # --- what cases share -----------------------------------------------------------------------------------------
 
@@ -216,7 +217,8 @@ class Session:
     def open(self, info: CaseInfo) -> CaseRun:
         """Begin a case."""
         context = self.context(info.contract)
-        return CaseRun(context, info, self.instance(context.target))
+        readers = READERS if self.jobs > 1 else 1
+        return CaseRun(context, info, self.instance(context.target), readers=readers)
 
     def run_case(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
         """Run a case from its first request to the end of its clean-up, and return the result.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.claims import claims_of
@@ -64,7 +65,7 @@ class Tokens:
             return identity.token
         with self._locks[name]:
             token, until = self._held.get(name, (Secret(""), 0.0))
-            if time.time() >= until:
+            if steady_clock.now() >= until:
                 with self._redactor.under_way.stretch():
                     token, until = self._fetch(name, identity.api_key or Secret(""))
                 self._held[name] = (token, until)
@@ -88,7 +89,7 @@ class Tokens:
         url, grant = self._target.iam_url, self._target.system.grant
         if grant is None:
             raise MissingSecretError(name, f"{self._target.contract} takes tokens, not API keys")
-        begun, until = time.time(), time.monotonic() + self.patience
+        begun, until = steady_clock.now(), time.monotonic() + self.patience
         for tried in itertools.count(1):
             try:
                 return self._asked(name, url, grant, api_key)
@@ -138,7 +139,7 @@ class Tokens:
         is_lifetime = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _FOREVER
         seconds = float(life) if is_lifetime else _EARLY
         # A token that is already at its end is still used once: a case may be about just that.
-        return Secret(token), time.time() + max(seconds - _EARLY, 5.0)
+        return Secret(token), steady_clock.now() + max(seconds - _EARLY, 5.0)
 
 
 def roles_in(token: str) -> tuple[str, ...]:
