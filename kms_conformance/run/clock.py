@@ -17,6 +17,7 @@ import httpx
 
 from kms_conformance.errors import UnreachableError
 from kms_conformance.evidence import steady_clock
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.evidence.header_values import http_date
 from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.deadline import DeadlineTransport, bare_client
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 
 _MOST_SKEW = 1000 * 365 * 86400.0
-_FIRST_YEAR, _LAST_YEAR = 1970, 8999
 _UNMOVED = "the control protocol did not move the clock"
 
 
@@ -91,19 +91,12 @@ class ControlledClock:
                 document = json_document(read_body(answer))
             if answer.status_code != HTTPStatus.OK:
                 raise UnreachableError(url, f"{_UNMOVED}: it answers {answer.status_code}")
-            return _moment(document["now"])
         except httpx.HTTPError as error:
             raise UnreachableError(url, f"{_UNMOVED}: {trouble_of(error)}") from None
-        except (ValueError, KeyError, TypeError):
-            raise UnreachableError(url, f"{_UNMOVED}: its answer tells no time") from None
-
-
-def _moment(text: str) -> datetime:
-    """Return a time with its offset, of a year in which later ones can be told, too; raise :class:`ValueError` or :class:`TypeError`."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(text)
-    return moment
+        moment = moment_of(document.get("now")) if isinstance(document, dict) else None
+        if moment is None:
+            raise UnreachableError(url, f"{_UNMOVED}: its answer tells no time")
+        return moment
 
 
 class RealClock:
