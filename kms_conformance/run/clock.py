@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -63,8 +64,7 @@ class ControlledClock:
     def __init__(self, target: Target, take_turn: Callable[[], None] = lambda: None) -> None:
         # Its own connections, as many as there are cases: no call waits for another one's answer.
         self._url, self._take_turn = target.control_url, take_turn
-        transport = DeadlineTransport(target.timeout, settings=target.connection)
-        self._http = httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
+        self._transport = DeadlineTransport(target.timeout, settings=target.connection)
 
     def wait(self, instance: str, seconds: float) -> None:
         """Advance the instance's clock."""
@@ -79,13 +79,15 @@ class ControlledClock:
 
     def close(self) -> None:
         """Close the connection to the control protocol."""
-        self._http.close()
+        self._transport.close()
 
     def _advance(self, instance: str, seconds: float) -> datetime:
         self._take_turn()
         url = f"{self._url}/instances/{instance}/clock"
         try:
-            with self._http.stream("POST", url, json={"advance_seconds": seconds}) as answer:
+            # Straight to the transport, as requests that are evidence go: a full client takes twice the time.
+            request = httpx.Request("POST", url, json={"advance_seconds": seconds})
+            with closing(self._transport.handle_request(request)) as answer:
                 document = json_document(read_body(answer))
             if answer.status_code != HTTPStatus.OK:
                 raise UnreachableError(url, f"{_UNMOVED}: it answers {answer.status_code}")
