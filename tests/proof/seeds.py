@@ -20,6 +20,7 @@ import click
 from cases import collected, law_of
 from in_process import reference, without_sockets
 
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.fuzz.entrypoints import walk
 from kms_conformance.judging.verdict import Run
 from kms_conformance.run.context import CaseInfo
@@ -46,12 +47,14 @@ _APART = (
 )
 """Variations of which a server can have one only."""
 _WALKS = ("root", "imported", "standard", "expiring")
+_ALARMS = {Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.ERROR}
+"""A warning leaves the verdict alone: it says that no source forbids what was seen, or allows it only by guessing."""
 _EXAMPLES = 2
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One run: which variations were served together, with which seed, and what was no pass."""
+    """One run: which variations were served together, with which seed, and what was an alarm."""
 
     names: tuple[str, ...]
     seed: int
@@ -94,7 +97,7 @@ def drawn(names: Sequence[str], seed: int) -> Drawn:
     alarms = [
         f"{case.id}: {case.verdict.value}: {case.message or '; '.join(one.got for one in case.findings[:2])}"
         for case in run.cases
-        if case.verdict.value in {"failed", "warned", "inconclusive", "error"}
+        if case.verdict in _ALARMS
     ]
     return Drawn(tuple(names), seed, tuple(alarms))
 

@@ -213,6 +213,10 @@ class TrustedKeyEntry(SystemAdapter):
         unit.set(by[:signature], signature=signature, **wanted).needed()
         return unit
 
+    def at_once(self, *commands: Callable[[], UnitAnswer]) -> list[UnitAnswer]:
+        """Send commands at the same moment."""
+        return self.case.at_once(commands)
+
     def administrators(self, number: int) -> list[EcAdministrator]:
         """Return administrators; the same ones in every case of a run, and in later runs of the same operator."""
         return list(_made(self._seed())[:number])
