@@ -27,8 +27,8 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
-from kms_reference.key_protect.defects.reported_races import RACE_DEFECTS
-from kms_reference.key_protect.defects.reported_times import TIME_DEFECTS
+from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
+from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
@@ -40,9 +40,9 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS),
     "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS),
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP, *RECORD_OWNERSHIP),
-    "concurrency": CONCURRENCY_DEFECTS,
-    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY, *RECORD_QUANTITY),
-    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES, *RECORD_SCHEDULES),
+    "concurrency": (*CONCURRENCY_DEFECTS, *RACE_DEFECTS),
+    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY, *RECORD_QUANTITY, *DATE_DEFECTS),
+    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES, *RECORD_SCHEDULES, *TIME_DEFECTS, *DUE_DEFECTS),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 
@@ -51,8 +51,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
-    *TIME_DEFECTS,
-    *RACE_DEFECTS,
+    *LAPSE_DEFECTS,
     *REPORTED_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )
