@@ -280,7 +280,7 @@ def test_replayed_after_zeroizing(tke):
         replayed = unit.signed(ADD, block, b"", label="from before the unit was zeroized")
         replayed.is_refused_anyhow(requirement="tke-replay-after-zeroizing")
     unit.administrators().succeeds().shows("administrators", [], requirement="tke-replay-after-zeroizing")
-    unit.add(people[0]).succeeds(requirement="tke-transaction-counter")
+    unit.add(people[2]).succeeds(requirement="tke-transaction-counter")
 
 
 @covers("tke-counter-advances")

@@ -133,12 +133,12 @@ def main() -> int:
             result = drawn(names, seed)
             pairs += len(names)
             click.echo(f"seed {seed}: {', '.join(names)}: {len(result.alarms)} alarms")
-            for one in [drawn([name], seed) for name in names] if result.alarms else []:
-                for alarm in one.alarms:
-                    click.echo(f"  {one.names[0]}: {alarm}")
             for alarm in result.alarms:
                 alarms += 1
                 click.echo(f"  together: {alarm}")
+            for one in [drawn([name], seed) for name in names] if result.alarms else []:
+                for alarm in one.alarms:
+                    click.echo(f"  {one.names[0]}: {alarm}")
             with contextlib.suppress(AttributeError):
                 sys.stdout.flush()
     click.echo(f"{pairs} pairs of variation and seed, {alarms} alarms, {time.monotonic() - begun:.0f} s")
