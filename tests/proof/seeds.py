@@ -46,7 +46,14 @@ _APART = (
     {"key-ring-untold", "unset-members-null"},
 )
 """Variations of which a server can have one only."""
-_WRITTEN = {"json-as-go-writes-it", "json-as-java-writes-it", "replies-compressed"}
+_LAST = (
+    "json-as-go-writes-it",
+    "json-as-java-writes-it",
+    "rate-limited-now-and-then",
+    "gateway-now-and-then",
+    "replies-compressed",
+)
+"""What a service writes comes before what a gateway says instead, and both before what is done to the octets."""
 _WALKS = ("root", "imported", "standard", "expiring")
 _ALARMS = {Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.ERROR}
 """A warning leaves the verdict alone: it says that no source forbids what was seen, or allows it only by guessing."""
@@ -87,8 +94,7 @@ def groups(seed: int, together: int) -> Iterator[tuple[str, ...]]:
             if len(chosen) < together and not any(name in apart and apart & set(chosen) for apart in _APART):
                 chosen.append(name)
         left = [name for name in left if name not in chosen]
-        # What is written in another way is written last.
-        yield tuple(sorted(chosen, key=lambda name: (name in _WRITTEN, list(VARIATIONS).index(name))))
+        yield tuple(sorted(chosen, key=lambda name: _LAST.index(name) if name in _LAST else -1))
 
 
 def drawn(names: Sequence[str], seed: int) -> Drawn:

@@ -11,8 +11,11 @@ import pytest
 from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_reference.defects import SYSTEM_DEFECTS
+from kms_reference.hpcs_tke.defects.reported import REPORTED_DEFECTS
 
 DEFECTS = SYSTEM_DEFECTS["hpcs_tke"]
+ONLY_IN_CASES = {defect.name for defect in REPORTED_DEFECTS}
+"""What `make matrix` proves to be seen, and no chapter tells of."""
 
 if TYPE_CHECKING:
     from tests.reference.hpcs_tke.conftest import Context, Unit
@@ -340,7 +343,7 @@ def test_every_defect_shows(
     plain = [answers_of([chapter], make_bench) for chapter in chapters]
     words = [word for heard in plain for word in heard if isinstance(word, str)]
     assert not [word for word in words if word.endswith(("Error", "Exception"))]
-    defects = sorted(DEFECTS)[share::SHARES]
+    defects = sorted(DEFECTS.keys() - ONLY_IN_CASES)[share::SHARES]
     assert defects
     told = list(zip(chapters, plain, strict=True))
     assert [

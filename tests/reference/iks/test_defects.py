@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kms_reference.defects import SYSTEM_DEFECTS
+from kms_reference.iks.defects.reported import REPORTED_DEFECTS
 
 DEFECTS = SYSTEM_DEFECTS["iks"]
+ONLY_IN_CASES = {defect.name for defect in REPORTED_DEFECTS}
+"""What `make matrix` proves to be seen, and this story does not tell of."""
 
 if TYPE_CHECKING:
     from tests.reference.iks.conftest import Iks
@@ -143,7 +146,7 @@ def test_the_story_repeats(make_iks: Callable[..., Iks]) -> None:
 def test_every_defect_shows(make_iks: Callable[..., Iks]) -> None:
     """A defect changes what a client hears."""
     plain = answers_of(make_iks())
-    assert [defect for defect in DEFECTS if answers_of(make_iks(defect)) == plain] == []
+    assert [name for name in DEFECTS.keys() - ONLY_IN_CASES if answers_of(make_iks(name)) == plain] == []
 
 
 def test_registry() -> None:

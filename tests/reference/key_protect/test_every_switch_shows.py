@@ -24,6 +24,7 @@ from kms_reference.key_protect.app import KeyProtect
 from kms_reference.key_protect.crypto import oaep_encrypt, seal_nonce
 from kms_reference.key_protect.defects.laws_reported import REPORTED_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
+from kms_reference.key_protect.defects.reported_times import LAPSE_DEFECTS
 from kms_reference.key_protect.server_state import ServerState
 from kms_reference.rules import Rules
 from kms_reference.variations import VARIATIONS
@@ -46,7 +47,7 @@ RANDOM = re.compile(
 )
 DAY = 86_400
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *REPORTED_DEFECTS))}
+ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *REPORTED_DEFECTS, *LAPSE_DEFECTS))}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 
 
