@@ -41,6 +41,9 @@ _APART = (
     {"media-type-charset", "media-type-vendor", "media-type-upper-case"},
     {"more-info-other", "more-info-missing"},
     {"json-as-go-writes-it", "json-as-java-writes-it", "replies-compressed"},
+    {"replies-compressed", "gateway-now-and-then"},
+    {"replies-compressed", "rate-limited-now-and-then"},
+    {"replies-compressed", "control-characters-stopped"},
     {"fractional-seconds", "dates-in-nanoseconds"},
     {"unauthorized-other-wording", "unauthorized-with-reason", "router-before-authentication"},
     {"key-ring-untold", "unset-members-null"},
@@ -51,9 +54,8 @@ _LAST = (
     "json-as-java-writes-it",
     "rate-limited-now-and-then",
     "gateway-now-and-then",
-    "replies-compressed",
 )
-"""What a service writes comes before what a gateway says instead, and both before what is done to the octets."""
+"""What a gateway says instead comes after what the service writes."""
 _WALKS = ("root", "imported", "standard", "expiring")
 _ALARMS = {Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.ERROR}
 """A warning leaves the verdict alone: it says that no source forbids what was seen, or allows it only by guessing."""
