@@ -196,10 +196,10 @@ class Server:
         self.app = KeyProtect(self.server_state)
         application = self._application()
         if self._seed is not None:
-            from kms_reference.seed import plant  # noqa: PLC0415 - brings an HTTP client, which few servers need
+            from kms_reference.seed import create_seed_keys  # noqa: PLC0415 - brings an HTTP client, which few servers need
 
             try:
-                plant(application, self.server_state, self._seed)
+                create_seed_keys(application, self.server_state, self._seed)
             except BaseException:
                 self._close()
                 raise

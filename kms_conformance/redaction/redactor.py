@@ -72,7 +72,7 @@ class Redactor:
 
     ``secret`` and ``public`` are member names, ``public_headers`` header names, as in the contract; ``sealed`` are
     secret members whose value is harmless to repeat, because it is encrypted already (a ciphertext); ``personal`` are patterns
-    of what tells who somebody is, which gets a pseudonym (:mod:`kms_conformance.redaction.pseudonyms`). What ``kin``
+    of what tells who somebody is, which gets a pseudonym (:mod:`kms_conformance.redaction.pseudonyms`). What ``shares_with``
     knows is known here too, and the other way round: a server may repeat to one system what another has sent to it.
     """
 
@@ -85,7 +85,7 @@ class Redactor:
         personal: Iterable[str] = (),
         *,
         key: bytes | None = None,
-        kin: Redactor | None = None,
+        shares_with: Redactor | None = None,
     ) -> None:
         self.key = key or secrets.token_bytes(32)
         self._secret = frozenset(secret)
@@ -93,7 +93,7 @@ class Redactor:
         self._guarded = self._secret - self._sealed
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
-        self._known: _Known = kin._known if kin else _Known()  # noqa: SLF001 - of its own class
+        self._known: _Known = shares_with._known if shares_with else _Known()  # noqa: SLF001 - of its own class
         self._pseudonyms = Pseudonyms(personal, self.key)
 
     @property

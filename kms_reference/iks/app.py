@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from kms_reference.caller import Identify, Identity
 from kms_reference.iks import control
-from kms_reference.iks.identity import Identify, Identity, Role, role_of
+from kms_reference.iks.identity import Role, role_of
 from kms_reference.iks.messages import Message, Refusal, envelope, refusal
 from kms_reference.iks.permissions import Operation
 from kms_reference.iks.state import Cluster, ManualCredential, Scope, State, Worker

@@ -17,7 +17,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of
 from kms_conformance.adapters.key_protect.keys import Key
-from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
+from kms_conformance.adapters.key_protect.life_export import case_file, curl_script
 from kms_conformance.adapters.key_protect.model import (
     APPROVER,
     MANAGER,
@@ -103,7 +103,7 @@ class _Remover(KeyProtect):
     """Key Protect's requests, and the removal of a key before its case ends."""
 
     def remove(self, key_id: str) -> None:
-        """Delete a key now; what resists stays in the journal."""
+        """Delete a key now; what cannot be deleted stays in the journal."""
         self.case.cleaning = True
         try:
             self._remove_key(key_id)

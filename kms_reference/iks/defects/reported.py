@@ -19,7 +19,7 @@ from kms_reference.switches import Change, Defect, instead, on_refusal, skipped,
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from kms_reference.iks.identity import Identity
+    from kms_reference.caller import Identity
     from kms_reference.rules import RefusedError, RuleLike
 
 WINDOW: Final = 0.050

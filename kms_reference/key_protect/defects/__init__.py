@@ -17,6 +17,8 @@ from kms_reference.key_protect.defects.laws_reported import (
     REPORTED_QUANTITY,
     REPORTED_SCHEDULES,
 )
+from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
+from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_records import (
     RECORD_EFFECTS,
     RECORD_LISTS,
@@ -30,6 +32,7 @@ from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
+from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
 
@@ -37,7 +40,7 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
-    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS),
+    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS),
     "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS),
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP, *RECORD_OWNERSHIP),
     "concurrency": (*CONCURRENCY_DEFECTS, *RACE_DEFECTS),
@@ -52,6 +55,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
     *LAPSE_DEFECTS,
+    *STORED_DEFECTS,
     *REPORTED_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

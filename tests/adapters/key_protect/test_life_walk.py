@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kms_conformance.adapters.key_protect.life_story import case_file, curl_script
+from kms_conformance.adapters.key_protect.life_export import case_file, curl_script
 from kms_conformance.adapters.key_protect.life_walk import ACTS, KINDS, OPERATIONS, WAITS
 from kms_conformance.adapters.key_protect.model import OPERATIONS as KNOWN
 
