@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import itertools
 import random
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -71,12 +73,13 @@ class Drawn:
     alarms: tuple[str, ...]
 
 
-def drawing_cases() -> Mapping[str, InstalledCase]:
-    """Return the cases whose requests depend on the seed of a run."""
+def drawing_cases(seed: int, share: int) -> Mapping[str, InstalledCase]:
+    """Return the cases whose requests depend on the seed of a run; of those of effects one in ``share``."""
     cases: dict[str, InstalledCase] = {
         name: case
         for name, case in collected(CONTRACT).items()
-        if law_of(name) == "effects" or "concurrency[clients-" in name
+        if "concurrency[clients-" in name
+        or (law_of(name) == "effects" and zlib.crc32(f"{seed} {name}".encode()) % share == 0)
     }
     for kind in _WALKS:
         info = CaseInfo(
@@ -99,10 +102,10 @@ def groups(seed: int, together: int) -> Iterator[tuple[str, ...]]:
         yield tuple(sorted(chosen, key=lambda name: _LAST.index(name) if name in _LAST else -1))
 
 
-def drawn(names: Sequence[str], seed: int) -> Drawn:
+def drawn(names: Sequence[str], seed: int, share: int) -> Drawn:
     """Run the drawing cases against a reference with these variations."""
     with without_sockets(), reference(variation=tuple(names)) as (target, _):
-        run = _run(target, seed)
+        run = _run(target, seed, share)
     gc.collect()
     alarms = [
         f"{case.id}: {case.verdict.value}: {case.message or '; '.join(one.got for one in case.findings[:2])}"
@@ -112,9 +115,9 @@ def drawn(names: Sequence[str], seed: int) -> Drawn:
     return Drawn(tuple(names), seed, tuple(alarms))
 
 
-def _run(target: Target, seed: int) -> Run:
+def _run(target: Target, seed: int, share: int) -> Run:
     fuzz = replace(USUAL, seed=seed, generate=True, examples=_EXAMPLES)
-    cases = drawing_cases()
+    cases = drawing_cases(seed, share)
     session = Session(Options(contracts=(CONTRACT,), fuzz=fuzz), target)
     try:
         session.expects(len(cases))
@@ -131,22 +134,24 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many seeds (default: 20)")
     parser.add_argument("--first", type=int, default=1, help="the first seed (default: 1)")
     parser.add_argument("--together", type=int, default=9, help="variations at once (default: 9)")
+    parser.add_argument("--groups", type=int, default=0, help="how many groups for each seed (default: all)")
+    parser.add_argument("--share", type=int, default=1, help="one in so many cases of effects (default: 1)")
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no run after so many minutes")
     options = parser.parse_args()
     begun, pairs, alarms = time.monotonic(), 0, 0
     gc.disable()
     for seed in range(options.first, options.first + options.seeds):
-        for names in groups(seed, options.together):
+        for names in itertools.islice(groups(seed, options.together), options.groups or None):
             if options.minutes and time.monotonic() - begun > options.minutes * 60:
                 click.echo(f"stopped before seed {seed} was done: {pairs} pairs, {alarms} alarms")
                 return 1 if alarms else 0
-            result = drawn(names, seed)
+            result = drawn(names, seed, options.share)
             pairs += len(names)
             click.echo(f"seed {seed}: {', '.join(names)}: {len(result.alarms)} alarms")
             for alarm in result.alarms:
                 alarms += 1
                 click.echo(f"  together: {alarm}")
-            for one in [drawn([name], seed) for name in names] if result.alarms else []:
+            for one in [drawn([name], seed, options.share) for name in names] if result.alarms else []:
                 for alarm in one.alarms:
                     click.echo(f"  {one.names[0]}: {alarm}")
             with contextlib.suppress(AttributeError):
