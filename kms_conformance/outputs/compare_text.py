@@ -25,9 +25,11 @@ def lines(document: Mapping[str, Any], *, whole: bool = False, width: int = WIDT
     for name in ("before", "after"):
         run = document[name]
         made = f"{run['base_url']}, {_minute(run)}, {run['directory']}"
-        told = [part for text in (run["headline"], made) for part in wrapped(one_line(text), width - _LEFT)]
-        yield f"{name + ':':{_LEFT}}{told[0]}"
-        yield from (f"{'':{_LEFT}}{part}" for part in told[1:])
+        made_lines = [
+            part for text in (run["headline"], made) for part in wrapped(one_line(text), width - _LEFT)
+        ]
+        yield f"{name + ':':{_LEFT}}{made_lines[0]}"
+        yield from (f"{'':{_LEFT}}{part}" for part in made_lines[1:])
     yield ""
     yield f"{'SAME' if document['same'] else 'DIFFERENT'}: {summary_line(document)}"
     for title, entries in _blocks(document):

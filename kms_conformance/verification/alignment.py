@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -142,14 +143,28 @@ class Alignment:
             if self.recorded.get(one[0], other[0]) != other[0] or self.anew.get(other[0], one[0]) != one[0]:
                 self._release(bound)
                 raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
-            if one[0] not in self.recorded:
-                self.recorded[one[0]], self.anew[other[0]] = other[0], one[0]
-                bound.append((one[0], other[0]))
+            bound += self._bind(one[0], other[0], is_time=one[1] == "time")
         self.bound += bound
+
+    def _bind(self, anew: str, recorded: str, *, is_time: bool) -> list[tuple[str, str]]:
+        """Bind two values, of times also what they are in UTC, as an answer may show them; return the pairs that are new."""
+        pairs = [(anew, recorded), (_in_utc(anew), _in_utc(recorded))] if is_time else [(anew, recorded)]
+        new = [pair for pair in pairs if pair[0] not in self.recorded and pair[1] not in self.anew]
+        for one, other in new:
+            self.recorded[one], self.anew[other] = other, one
+        return new
 
     def _release(self, bound: list[tuple[str, str]]) -> None:
         for one, other in bound:
             del self.recorded[one], self.anew[other]
+
+
+def _in_utc(time: str) -> str:
+    """Return a time as the suite writes one in UTC; what is no time as it is."""
+    try:
+        return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return time
 
 
 @lru_cache(maxsize=_MOST)

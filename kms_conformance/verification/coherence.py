@@ -10,11 +10,11 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.header_values import http_date
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 
@@ -154,11 +154,8 @@ def _dates(exchanges: Iterable[Exchange]) -> Iterator[str]:
 
 
 def _skew(exchange: Exchange) -> float | None:
-    date = None if exchange.answer is None else exchange.answer.headers.get("date")
-    try:
-        return None if date is None else parsedate_to_datetime(date).timestamp() - exchange.started
-    except (TypeError, ValueError):
-        return None
+    date = None if exchange.answer is None else http_date(exchange.answer.headers.get("date", ""))
+    return None if date is None else date - exchange.started
 
 
 def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from kms_conformance.run.case import CaseRun, Sent
 from kms_conformance.run.cleanup import adapter_of
 from kms_conformance.run.context import Context
 from kms_conformance.run.eligibility import admit
+from kms_conformance.run.jobs import READERS
 from kms_conformance.run.journal import Journal
 from kms_conformance.run.options import FuzzOptions
 from kms_conformance.run.outcomes import CaseStopped
@@ -77,6 +78,12 @@ class _ReplayedCase(CaseRun):
                 answers.append(request())
         client.know_answers()
         return answers
+
+    def read(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Take the answers of as many clients as have read in the record: one, or all."""
+        client = self.context.client
+        assert isinstance(client, ReplayClient)
+        return self.read_by(READERS if client.is_at_once else 1, requests)
 
     def evidence(self, exchange: Exchange) -> Exchange:
         """Return an exchange as the record has it."""

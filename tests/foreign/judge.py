@@ -1,6 +1,6 @@
 """Judge servers that nobody here has written, and compare what is found with what is known of them.
 
-Run by ``make foreign``. What heals or breaks upstream is shown as a difference to be read and fails nothing of ours;
+Run by ``make foreign``. What is repaired or broken upstream is shown as a difference and fails nothing of ours;
 ``--keep`` writes it down as known, ``--report`` the field report. A defect of the proxy that no case sees does fail.
 """
 

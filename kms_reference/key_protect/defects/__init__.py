@@ -17,6 +17,8 @@ from kms_reference.key_protect.defects.laws_reported import (
     REPORTED_QUANTITY,
     REPORTED_SCHEDULES,
 )
+from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
+from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_records import (
     RECORD_EFFECTS,
     RECORD_LISTS,
@@ -27,7 +29,10 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.defects.reported_races import RACE_DEFECTS
+from kms_reference.key_protect.defects.reported_times import TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
+from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
 
@@ -35,7 +40,7 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
-    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS),
+    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS),
     "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS),
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP, *RECORD_OWNERSHIP),
     "concurrency": CONCURRENCY_DEFECTS,
@@ -49,6 +54,9 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
+    *TIME_DEFECTS,
+    *RACE_DEFECTS,
+    *STORED_DEFECTS,
     *REPORTED_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )
