@@ -20,6 +20,7 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.laws.changes import CompletedOperation
 from kms_conformance.laws.expected import (
+    OK,
     REFUSED,
     ExpectedAnswer,
     Observation,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 _LOOKS_AGAIN = 2
 """How often a case waits at most for a change that may show late."""
 _SECONDS = 2.0
+_NOT_THEIRS = frozenset({401, 403})
+"""Statuses of who may not ask."""
 _AT_FIRST = "at first"
 
 
@@ -136,6 +139,8 @@ class Effects(ObservedEffects):
                 request = usual
                 answer, took = self._asked(request)
             requests.append(request)
+            if outcome == "done" and self._is_allowed(request, members_before):
+                self._judge_allowed(answer)
             if "row" in data:
                 self._judge(data["row"], ExpectedAnswer((REFUSED,)), ObservedValue(answer, "", None))
             if answer.ok:
@@ -143,6 +148,18 @@ class Effects(ObservedEffects):
             if outcome != "any" and answer.ok != (outcome == "done"):
                 unlike = unlike or f"{request.operation}: {answer.exchange.outcome}"
         return requests, done, unlike
+
+    def _is_allowed(self, request: OperationRequest, members_before: Mapping[str, Any]) -> bool:
+        """Tell whether sources say that a request succeeds on what it addresses, as that was last seen."""
+        allowed = self._entry(request).get("allowed")
+        return allowed is not None and all(
+            members_before.get(name) in values for name, values in allowed.get("when", {}).items()
+        )
+
+    def _judge_allowed(self, answer: Answer) -> None:
+        """Judge that a request succeeded; whether the caller may ask for it is for other cases."""
+        if answer.status not in _NOT_THEIRS:
+            self._judge(self.law["rows"]["allowed"], ExpectedAnswer((OK,)), ObservedValue(answer, "", None))
 
     def _asked(self, request: OperationRequest) -> tuple[Answer, float]:
         """Send a request; return the answer and the seconds that it took."""

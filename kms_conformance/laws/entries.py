@@ -49,7 +49,7 @@ def _effect_cases(contract: str) -> Mapping[str, LawCase]:
     cases = {}
     for data in law_file(contract, EFFECT_CASES)["cases"]:
         rows = dict.fromkeys(_rows_of_steps(data, effects))
-        always = (effects["rows"][name] for name in ("agree", "bystander", "lasting"))
+        always = (effects["rows"][name] for name in ("agree", "allowed", "bystander", "lasting"))
         case = _case(data)
         cases[data["id"]] = replace(
             case, rows=tuple(dict.fromkeys((*rows, *always, *case.rows))), waits=case.waits + _LATE

@@ -161,7 +161,7 @@ def changed(
         case "equals" | "kept" | "caller":
             yield from _valued(path, change, seen, about)
         case "absent":
-            if seen not in ([], False):
+            if seen not in ([], False, ""):
                 yield Member(path, "absent")
         case "now" | "later" | "not-earlier":
             yield from _dated(path, change, before, seen, about)

@@ -171,6 +171,8 @@ class Limits:
             answer.shows(path, value, requirement=row)
         for path, value in filled(step.get("agrees", {}), self.marks).items():
             answer.agrees(path, value, requirement=row)
+        for path, value in filled(step.get("differs", {}), self.marks).items():
+            answer.differs(path, value, requirement=row)
         for path, number in filled(step.get("counts", {}), self.marks).items():
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():

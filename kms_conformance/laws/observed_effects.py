@@ -96,8 +96,16 @@ class ObservedEffects:
             yield Observation((self.law["rows"]["agree"],), stated, observed, late)
 
     def _answered(self, done: Sequence[CompletedOperation]) -> Iterator[Observation]:
-        """State how the answer of an operation shows its thing; of several requests the order of effects is not known."""
-        for one in done if len(done) == 1 else ():
+        """State how the answer of an operation shows its thing; of several requests the order of effects is not known.
+
+        Where none of them changes anything, members with known values are those from before.
+        """
+        is_alone = len(done) == 1
+        if not is_alone and any(change["how"] != "unspecified" for one in done for change in one.changes):
+            return
+        for one in done:
+            if not is_alone and "of" in one.entry.get("answer", {}):
+                continue
             observed = shown_in_answer(one)
             if observed is None:
                 continue

@@ -125,7 +125,7 @@ class CaseRun:
 
     def _judge_at_once(self, exchange: Exchange) -> None:
         """Judge an exchange by the rules of every exchange; raise :class:`Inconclusive` where the service has not answered it."""
-        findings = wire_findings(exchange, self.context.contract, self.context.schemas)
+        findings = self.wire_findings(exchange)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
         if findings and after_outage(exchange):
@@ -142,6 +142,10 @@ class CaseRun:
             )
         with self._lock:
             self.unjudged[exchange.id] = exchange.step
+
+    def wire_findings(self, exchange: Exchange) -> list[Finding]:
+        """Return what breaks the rules of every exchange."""
+        return wire_findings(exchange, self.context.contract, self.context.schemas)
 
     @property
     def is_one_by_one(self) -> bool:
@@ -344,10 +348,10 @@ class CaseRun:
 
         See :mod:`kms_conformance.redaction.under_way`.
         """
-        scrub = self.context.redactor.scrub
+        scrub, are_clear = self.context.redactor.scrub, self.context.redactor.are_clear
         self.findings[:] = [scrubbed_finding(finding, scrub) for finding in self.findings]
         self.expectations[:] = [scrubbed_expectation(expectation, scrub) for expectation in self.expectations]
-        self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
+        self.exchanges[:] = [scrubbed_exchange(exchange, scrub, are_clear) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
         """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""

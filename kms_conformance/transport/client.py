@@ -308,7 +308,7 @@ class Client:
         url = _url((request.base_url or self.target.base_url) + request.path)
         params = request.params or None
         if request.token == "" and self.authorizer.signs:
-            built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
+            built = self._request(request.method, url, headers, params, content)
             final = FinalRequest(request.method, str(built.url), dict(built.headers), content or b"")
             added = self.authorizer.headers(request.identity or self.principal, final)
             built.headers.update(added)
@@ -319,9 +319,20 @@ class Client:
             headers[self.authorizer.header] = request.token
         return (
             headers,
-            httpx.Request(request.method, url, headers=headers, params=params, content=content),
+            self._request(request.method, url, headers, params, content),
             {},
         )
+
+    def _request(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+    ) -> httpx.Request:
+        """Return a request as it leaves."""
+        return httpx.Request(method, url, headers=headers, params=params, content=content)
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 
 import pytest
 
+from kms_conformance.api import Inconclusive, near
 from kms_conformance.evidence import steady_clock
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.evidence.header_values import http_date, whole_number
 from kms_conformance.transport.claims import end_of
 
@@ -68,3 +71,30 @@ def test_end_of_a_token_that_is_no_date(end: str) -> None:
 
 def _base64(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_date"),
+    [
+        ("2026-11-29T20:00:00Z", True),
+        ("2026-11-29T20:00:00.123456+05:30", True),
+        ("2026-11-29T20:00:00", False),
+        ("9999-12-31T23:59:59Z", False),
+        ("0001-01-01T00:00:00+14:00", False),
+        ("soon", False),
+        (7, False),
+        (None, False),
+    ],
+)
+def test_dates_of_bodies(value: object, is_date: bool) -> None:
+    """A date has an offset and a year from which a calendar can go on: else no later one can be told."""
+    assert (moment_of(value) is not None) is is_date
+
+
+def test_patterns_near_a_date() -> None:
+    """A second earlier or later is near; of what is no date nothing is."""
+    pattern = near("2026-12-31T23:59:50.5Z", seconds=10)
+    assert all(re.match(pattern, text) for text in ("2026-12-31T23:59:59Z", "2027-01-01T00:00:01.9Z"))
+    assert not re.match(pattern, "2027-01-01T00:00:02Z")
+    with pytest.raises(Inconclusive):
+        near("9999-12-31T23:59:59Z", seconds=10)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from null_servers import NULLS, always, serving
+from null_servers import ENVELOPE, NULLS, always, serving
 from runs import served_target, session_and_context, target_of
 
 from kms_conformance.contract.contract import load_contract
@@ -300,3 +301,31 @@ def test_author_error_names_case_and_page() -> None:
     error = AuthorError("own.case", "it does nothing")
     assert str(error).startswith("The case own.case is not well written: it does nothing.")
     assert "docs/" in error.hint
+
+
+def test_stumbling_over_an_answer_without_its_form() -> None:
+    """What breaks a case after an answer of another form is that form: the endpoint fails, and the suite is not at fault."""
+    with serving(always(200, b'{"metadata": {}, "resources": 7}')) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, lambda kms: list(kms.list_keys().needed()["resources"]))
+        session.close()
+    assert result.verdict is Verdict.FAILED
+    assert result.message.startswith("wire-success-schema")
+
+
+def test_control_that_its_row_only_warns_of() -> None:
+    """A success that should come, and need not, is no control where it did not come: the refusal after it is inconclusive."""
+    rows = ("kmip-certificate-life", "kmip-certificate-duplicate")
+
+    def body(kms: Any) -> None:
+        kms.add_certificate("adapter", "name", "text").succeeds(201, requirement=rows[0])
+        kms.add_certificate("adapter", "name", "text").is_refused(
+            "KMIP_CERT_DUPLICATE_ERR", requirement=rows[1]
+        )
+
+    with serving(always(409, json.dumps(ENVELOPE).encode())) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, body, *rows)
+        session.close()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "the positive control addKmipClientCertificate: 409" in result.message

@@ -17,6 +17,8 @@ from kms_reference.key_protect.defects.laws_reported import (
     REPORTED_QUANTITY,
     REPORTED_SCHEDULES,
 )
+from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
+from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_records import (
     RECORD_EFFECTS,
     RECORD_LISTS,
@@ -38,7 +40,7 @@ __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": VIEW_DEFECTS,
-    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS),
+    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS),
     "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS),
     "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP, *RECORD_OWNERSHIP),
     "concurrency": CONCURRENCY_DEFECTS,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kms_reference.key_protect import keys, rings
 from kms_reference.key_protect.app import Exchange
 from kms_reference.key_protect.errors import RefusalError, plain
+from kms_reference.key_protect.key_policies import get_policies
 from kms_reference.key_protect.model import ImportToken, Key, KmipAdapter
 from kms_reference.switches import Change, Defect, instead
 
@@ -168,6 +169,16 @@ def _crash(read: Read, *operations: str) -> Change:
     return instead(Exchange.answer, answer, lambda _, call: call.operation.id in operations)
 
 
+async def _shown_late(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
+    """Set a policy, and show what is there after a pause."""
+    reply: Reply = await lawful(exchange, call)
+    await asyncio.sleep(WINDOW)
+    shown = {view["id"]: view for view in get_policies(call).body.get("resources", [])}
+    for place, view in enumerate(reply.body["resources"]):
+        reply.body["resources"][place] = shown.get(view["id"], view)
+    return reply
+
+
 def _early_keys(instance: Instance, ring: str) -> list[Key]:
     return [key for key in instance.keys.values() if key.ring == ring]
 
@@ -247,6 +258,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("naming-revives-a-key", "Giving an alias writes back the state that the key had.", _key("createKeyAlias", members=_STATE)),
     ("second-unnaming-crashes", "Removing an alias fails with 500 where it is removed in between.", _crash(_named_key, "deleteKeyAlias")),
     ("policies-lost", "Setting one policy writes back the other one as it was read.", _key("putPolicy", members=("rotation", "dual_auth"))),
+    ("policy-answer-shows-another", "The answer to a policy shows the one that was set in between.", instead(Exchange.answer, _shown_late, lambda _, call: call.operation.id == "putPolicy")),
     ("alias-of-two-keys", "Two keys that are given an alias at once both get it.", _merged("alias_index", "createKeyAlias")),
     ("alias-lost", "Giving an alias writes back the aliases that the key had.", _key("createKeyAlias", members=("aliases",))),
     ("alias-index-lost", "Giving an alias writes back the instance's index of aliases.", _attribute("alias_index", "createKeyAlias")),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.laws.request import Subjects
 from kms_conformance.run.outcomes import Inconclusive
 
@@ -218,10 +219,10 @@ def instance_policies(kms: KeyProtectOperations) -> Subjects:
 
 
 def _after(date: str, seconds: float) -> str:
-    try:
-        return (datetime.fromisoformat(date) + timedelta(seconds=seconds)).strftime(_SECONDS)
-    except (ValueError, OverflowError):
-        raise Inconclusive("the key's lastUpdateDate is no date") from None
+    moment = moment_of(date)
+    if moment is None:
+        raise Inconclusive("the key's lastUpdateDate is no date")
+    return (moment + timedelta(seconds=seconds)).strftime(_SECONDS)
 
 
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
