@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 Sent = TypeVar("Sent")
 
 
-@dataclass
+@dataclass(repr=False)
 class CaseRun:
     """One case under way on one instance.
 
