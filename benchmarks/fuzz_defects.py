@@ -37,7 +37,7 @@ class Hunt:
     def tried(self, number: str, body: object, *, whole: bool = False) -> bool:
         """Run one fuzz case; tell whether it found something."""
         context = self.session.context("key_protect")
-        self.session._contexts["key_protect"] = replace(context, fuzz=replace(self.fuzz, whole=whole))
+        self.session._contexts.put(replace(context, fuzz=replace(self.fuzz, whole=whole)))
         case = self.session.open(
             CaseInfo(
                 id=f"fuzz.{number}",

@@ -13,11 +13,13 @@ A case is a function whose docstring is the rule::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from kms_conformance.contract.contract import load_contract
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.fuzz import entrypoints
 from kms_conformance.fuzz.raw_request import send_raw
 from kms_conformance.laws import entries
@@ -34,6 +36,7 @@ __all__ = [
     "hold_law",
     "impact",
     "law_cases",
+    "near",
     "needs",
     "operations",
     "raw_request",
@@ -46,6 +49,18 @@ __all__ = [
 def covers(*requirements: str) -> pytest.MarkDecorator:
     """Name the rows of ``requirements.yaml`` that a case puts to the test; the first is the main one."""
     return pytest.mark.covers(*requirements)
+
+
+def near(date: str, *, seconds: float) -> str:
+    """Return a pattern for the date and time some seconds after another one of the endpoint's, to within a second.
+
+    Raises :class:`Inconclusive` where that one is no date.
+    """
+    moment = moment_of(date)
+    if moment is None:
+        raise Inconclusive("the date of which a later one was to be told is none")
+    around = (moment + timedelta(seconds=seconds + off) for off in (-1, 0, 1))
+    return "^({})".format("|".join(f"{other:%Y-%m-%dT%H:%M:%S}" for other in around))
 
 
 def needs(

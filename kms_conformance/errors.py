@@ -9,6 +9,7 @@ Step of a run -> error -> exit code::
     reach the endpoint       UnreachableError, PreflightRefusedError, TokenRefusedError                  4
     find the systems         BrokenSystemError, DuplicateSystemError, UnknownSystemError                 2
     read the contract        ContractError                                                               5
+    use an optional package  MissingExtraError                                                           2
     write a case             AuthorError                                                                 5
 
 Each says one sentence with the offending value (never a secret) and carries a hint.
@@ -116,6 +117,18 @@ class FileError(SuiteError):
     path: str
     why: str
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+
+@dataclass(eq=False)
+class MissingExtraError(SuiteError):
+    """Something was asked for that an optional package does."""
+
+    what: str
+    package: str
+    extra: str
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    says: ClassVar[str] = "{what!r} needs the package {package!r}, which is not installed."
+    advises: ClassVar[str] = "install it: python -m pip install 'kms-conformance[{extra}]'."
 
 
 class TargetFileError(FileError):

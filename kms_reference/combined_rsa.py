@@ -1,4 +1,4 @@
-"""RSA keys out of primes that are combined two by two: making primes is what takes the time.
+"""RSA keys of primes that are combined two by two, because making primes takes nearly all of the time.
 
 Each key has a modulus of its own, but two keys that share a prime can both be broken by their holder: good for a throw-away
 reference, for nothing else.

@@ -108,7 +108,7 @@ class Rules:
 
     @classmethod
     def of(cls, edition: str, defects: Iterable[Switch], variations: Iterable[Switch]) -> Rules:
-        """Collect what the switches change; variations come first, so that a defect has the last word."""
+        """Collect what the switches change; variations are applied first, so that a defect overrides them."""
         faulty, different = list(defects), list(variations)
         switches = [*different, *faulty]
         times: dict[str, float] = {}

@@ -33,14 +33,14 @@ _MEMBERS = frozenset({"name", "aliases", "extractable", "payload", "description"
 _WHERE = "http://seed"
 
 
-def plant(application: Any, server_state: ServerState, path: Path) -> None:
+def create_seed_keys(application: Any, server_state: ServerState, path: Path) -> None:
     """Make the keys of a seed file; raise :class:`SeedFileError` where that is not possible."""
     seeds = read_seeds(path)
     api_key = server_state.issuer.api_keys["manager"]
     empty = {instance: keys for instance, keys in seeds.items() if not server_state.instance(instance).keys}
     # The caller that starts the server may run an event loop itself.
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _plant(application, api_key, empty)).result()
+        thread.submit(asyncio.run, _create_all(application, api_key, empty)).result()
 
 
 def read_seeds(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -62,7 +62,7 @@ def read_seeds(path: Path) -> dict[str, list[dict[str, Any]]]:
     return {str(instance): list(keys) for instance, keys in instances.items()}
 
 
-async def _plant(application: Any, api_key: str, seeds: dict[str, list[dict[str, Any]]]) -> None:
+async def _create_all(application: Any, api_key: str, seeds: dict[str, list[dict[str, Any]]]) -> None:
     transport = httpx.ASGITransport(app=application)
     async with httpx.AsyncClient(transport=transport, base_url=_WHERE) as client:
         form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": api_key}

@@ -142,7 +142,7 @@ class Switch:
     """What can be switched on: `name`, one line of `doc`, the page's `sections` it touches (short anchors).
 
     `mutate` rewrites a finished reply, `times` replaces named spans (seconds), `changes` replace rules, `after` acts
-    on the instance. `counting` makes a mutator anew for each server, for what happens now and then.
+    on the instance. `counting` makes a mutator anew for each server, for what happens in one of several requests.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +16,12 @@ from kms_reference.target import write_target
 
 # Modules that hold no tests (servers, proxies, commands, the matrix) are imported by name from the tests that use them.
 sys.path += [str(Path(__file__).parent / folder) for folder in ("support", "proof")]
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave alone what lives as long as the session: modules, and some thousand items."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -64,9 +64,9 @@ def _demand_plan(store: Store) -> Plan:
 
 def remaining(plan: Plan, store: Store) -> list[Task]:
     """Return the tasks that are not complete, those that nobody has tried first."""
-    known = stored_outcomes(store, [task.id for task in plan.tasks])
-    open_ = [task for task in plan.tasks if known.get(task.id, {}).get("state") != State.COMPLETE]
-    return sorted(open_, key=lambda task: task.id in known)
+    outcomes = stored_outcomes(store, [task.id for task in plan.tasks])
+    open_ = [task for task in plan.tasks if outcomes.get(task.id, {}).get("state") != State.COMPLETE]
+    return sorted(open_, key=lambda task: task.id in outcomes)
 
 
 def conduct(

@@ -18,27 +18,12 @@ class CampaignFileError(FileError):
 
 
 @dataclass(eq=False)
-class CampaignResultsError(SuiteError):
+class CampaignResultsError(FileError):
     """The place of a campaign's results cannot be used."""
 
-    place: str
-    why: str
     advice: str = "give a folder, file://..., or s3://bucket/folder that you may write to."
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "The results {place!r} cannot be used: {why}."
+    says: ClassVar[str] = "The results {path!r} cannot be used: {why}."
     advises: ClassVar[str] = "{advice}"
-
-
-@dataclass(eq=False)
-class MissingExtraError(SuiteError):
-    """Something was asked for that an optional package does."""
-
-    what: str
-    package: str
-    extra: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "{what!r} needs the package {package!r}, which is not installed."
-    advises: ClassVar[str] = "install it: python -m pip install 'kms-conformance[{extra}]'."
 
 
 @dataclass(eq=False)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance.campaign.description import Campaign, Endpoint
-from kms_conformance.campaign.errors import CampaignFileError, MissingExtraError
+from kms_conformance.campaign.errors import CampaignFileError
 from kms_conformance.campaign.work import judge_beside, target_file
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.errors import ExitCode, UnreachableError
+from kms_conformance.errors import ExitCode, MissingExtraError, UnreachableError
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.text import duration_text
 from kms_conformance.run.context import CaseInfo
@@ -194,10 +194,10 @@ def _beside(
         locust.kill()
         locust.wait()
     try:
-        told = json.loads(output)
+        figures = json.loads(output)
     except ValueError:
         raise UnreachableError(str(order["base_url"]), "the load ended without figures") from None
-    return {**told, "cases": cases}
+    return {**figures, "cases": cases}
 
 
 def all_good(counts: Mapping[str, int]) -> bool:

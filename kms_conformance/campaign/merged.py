@@ -24,11 +24,11 @@ from kms_conformance.campaign.work import State
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import BadValueError, ExitCode
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
-from kms_conformance.outputs import write_all
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html import section_places
 from kms_conformance.outputs.overview import contract_title, failure_groups, group_title, sections
 from kms_conformance.outputs.shards import NAME, merge
+from kms_conformance.outputs.writers import write_all
 
 RESULTS = "campaign-results.json"
 _WORST = (RunVerdict.NON_CONFORMANT, RunVerdict.NOT_VERIFIED, RunVerdict.CONFORMANT)
@@ -153,12 +153,12 @@ class _Gathering:
             for row_id, seen in rows.items():
                 before = own.setdefault(row_id, seen)
                 own[row_id] = before if worst([before[0], seen[0]]) is before[0] else seen
-        for cause, told in other.findings.items():
-            known = self.findings.setdefault(cause, {**told, "rows": {}, "cases": set(), "endpoints": {}})
-            known["rows"] |= told["rows"]
-            known["cases"] |= told["cases"]
-            for endpoint, href in told["endpoints"].items():
-                known["endpoints"].setdefault(endpoint, href)
+        for cause, theirs in other.findings.items():
+            shared = self.findings.setdefault(cause, {**theirs, "rows": {}, "cases": set(), "endpoints": {}})
+            shared["rows"] |= theirs["rows"]
+            shared["cases"] |= theirs["cases"]
+            for endpoint, href in theirs["endpoints"].items():
+                shared["endpoints"].setdefault(endpoint, href)
 
     def section_lines(self) -> tuple[SectionLine, ...]:
         """Return the sections, in the order of the contracts."""
@@ -170,20 +170,20 @@ class _Gathering:
 
     def shared_findings(self) -> tuple[SharedFinding, ...]:
         """Return the findings, that of most endpoints first."""
-        found = [
+        findings = [
             SharedFinding(
                 contract=cause[0],
                 section=cause[1],
-                title=told["title"],
+                title=finding["title"],
                 expected=cause[2],
                 got=cause[3],
-                rows=tuple(told["rows"]),
-                cases=len(told["cases"]),
-                endpoints=told["endpoints"],
+                rows=tuple(finding["rows"]),
+                cases=len(finding["cases"]),
+                endpoints=finding["endpoints"],
             )
-            for cause, told in self.findings.items()
+            for cause, finding in self.findings.items()
         ]
-        return tuple(sorted(found, key=lambda finding: (-len(finding.endpoints), -finding.cases)))
+        return tuple(sorted(findings, key=lambda shared: (-len(shared.endpoints), -shared.cases)))
 
 
 def _cell(rows: Sequence[tuple[Verdict, str]]) -> Cell:
@@ -230,14 +230,14 @@ def _merge_run(
     below = Path(tempfile.mkdtemp(prefix="kms-campaign-"))
     try:
         # A shard that a plain command has left tells nothing but its report.
-        known = {
+        reports = {
             task.id: store.folder(shard_place(task.id), below)
             for task in tasks
             if store.has_folders or task.id in outcomes
         }
-        known = {task_id: folder for task_id, folder in known.items() if (folder / NAME).is_file()}
-        folders = list(known.values())
-        missing = [_missing(task, outcomes.get(task.id), has_report=task.id in known) for task in tasks]
+        reports = {task_id: folder for task_id, folder in reports.items() if (folder / NAME).is_file()}
+        folders = list(reports.values())
+        missing = [_missing(task, outcomes.get(task.id), has_report=task.id in reports) for task in tasks]
         why = tuple(filter(None, missing))
         if not folders:
             code = _code([outcome["code"] for outcome in outcomes.values()])
@@ -269,9 +269,9 @@ def _missing(task: Task, outcome: Mapping[str, Any] | None, *, has_report: bool)
 
 def _code(codes: Sequence[int]) -> int:
     """Return the exit code of a run of which nothing is there: unreachable where that is what every shard found."""
-    known = set(codes)
-    if known in ({int(ExitCode.UNREACHABLE)}, {int(ExitCode.USAGE)}):
-        return known.pop()
+    distinct = set(codes)
+    if distinct in ({int(ExitCode.UNREACHABLE)}, {int(ExitCode.USAGE)}):
+        return distinct.pop()
     return int(ExitCode.NOT_VERIFIED)
 
 

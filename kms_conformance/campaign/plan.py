@@ -73,18 +73,18 @@ def plan_of(document: Mapping[str, Any]) -> Plan:
 
 def make_plan(campaign: Campaign, seconds: Mapping[str, Mapping[str, float]]) -> Plan:
     """Return the plan; ``seconds`` is what was measured (:func:`~kms_conformance.campaign.durations.measured`)."""
-    known = {
+    measured = {
         endpoint.name: _own_cases(endpoint, of_endpoint(seconds, endpoint.base_url))
         for endpoint in campaign.endpoints
     }
     tasks = chain.from_iterable(
-        _tasks(campaign, endpoint, known[endpoint.name]) for endpoint in campaign.endpoints
+        _tasks(campaign, endpoint, measured[endpoint.name]) for endpoint in campaign.endpoints
     )
     return Plan(
         campaign.name,
         campaign.digest,
         tuple(tasks),
-        {name: durations for name, durations in known.items() if durations},
+        {name: durations for name, durations in measured.items() if durations},
     )
 
 

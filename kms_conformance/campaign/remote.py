@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kms_conformance.campaign.errors import MissingExtraError, SchedulerError
+from kms_conformance.campaign.errors import SchedulerError
 from kms_conformance.campaign.plan import Task
 from kms_conformance.campaign.work import run_task
+from kms_conformance.errors import MissingExtraError
 
 _PATIENCE = 15
 """Seconds within which the scheduler has to answer."""

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from kms_conformance.campaign.errors import CampaignResultsError, MissingExtraError
+from kms_conformance.campaign.errors import CampaignResultsError
+from kms_conformance.errors import MissingExtraError
 from kms_conformance.outputs.files import put
 
 PLAN = "campaign.json"
@@ -41,7 +42,7 @@ class Store(Protocol):
         """Write a file as a whole."""
 
     def put_folder(self, name: str, folder: Path) -> None:
-        """Take a finished folder in; one that is there already makes way."""
+        """Take a finished folder in; it replaces one that is there already."""
 
     def folder(self, name: str, below: Path) -> Path:
         """Return a folder of the store as one of this machine, ``below`` is where it may be put."""

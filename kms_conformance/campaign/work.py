@@ -38,7 +38,7 @@ from kms_conformance.outputs.text import one_line, shorten
 from kms_conformance.run.option_table import HOME
 
 _PATIENCE = 60.0
-"""Seconds that a shard has to clean up once it is told to end."""
+"""Seconds that a shard has to clean up once it is log to end."""
 _OF_ONE_ENDPOINT = (
     *("KMS_TARGET", "KMS_BASE_URL", "KMS_INSTANCE", "KMS_CONTRACT", "KMS_IAM_URL", "KMS_CONTROL_URL"),
     *("KMS_RESCUE_URL", "KMS_REQUESTS_PER_SECOND", "KMS_REPORT_DIR", "KMS_BASELINE"),
@@ -145,18 +145,18 @@ def target_file(target: str | Mapping[str, Any], folder: Path) -> Iterator[str]:
 
 def judge_beside(target: str, contract: str, cases: str, folder: Path, timeout: float) -> dict[str, Any]:
     """Judge chosen cases by a plain run; return its exit code, verdict line and counts."""
-    report, told = folder / "report", folder / "run.log"
+    report, log = folder / "report", folder / "run.log"
     words = ["run", "--target", target, "--contract", contract, "--no-fuzz", "-k", cases, "--quiet"]
     words += ["--report-dir", str(report), "--journal", str(folder / "run.sqlite"), "--progress", "none"]
     _remove(report / "results.json")
     began = time.monotonic()
-    code = _process(words, told, timeout)
+    code = _process(words, log, timeout)
     seconds = round(time.monotonic() - began, 3)
     try:
         record = json.loads((report / "results.json").read_text(encoding="utf-8"))
         line, counts = record["headline"], record["counts"]
     except (OSError, ValueError, KeyError):
-        lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         line, counts = _short(lines[-1] if lines else "it said nothing"), {}
     return {"code": code, "seconds": seconds, "line": line, "counts": counts}
 
@@ -166,21 +166,21 @@ def _run(task: Task, own: Path, report: Path, journal: Path, store: Store) -> Ou
     if task.durations:
         durations.write_bytes(store.read(durations_name(task.endpoint)) or b"{}")
     began = time.monotonic()
-    told = own / "told"
+    log = own / "run.log"
     with target_file(task.target, own) as target:
         words = command_of(task, target=target, report=report, journal=journal, durations=str(durations))
-        code = _process([*words, "--progress", "json"], told, task.timeout)
+        code = _process([*words, "--progress", "json"], log, task.timeout)
     seconds = round(time.monotonic() - began, 3)
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     state, why = _reached(report, task, code, lines)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     return Outcome(task.id, state, code, seconds, _bound(lines), why, worker)
 
 
-def _process(words: Sequence[str], told: Path, timeout: float) -> int:
+def _process(words: Sequence[str], log: Path, timeout: float) -> int:
     """Run the suite in a process of its own; what it says goes to a file. Return its exit code."""
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_ENDPOINT}
-    with told.open("wb") as file:
+    with log.open("wb") as file:
         process = subprocess.Popen(  # noqa: S603 - this suite's own command
             [sys.executable, "-m", "kms_conformance.cli.campaign_shard", *words],
             stdin=subprocess.DEVNULL,

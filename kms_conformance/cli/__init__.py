@@ -7,10 +7,12 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from typing import Any
 
 import click
 
 from kms_conformance import __version__
+from kms_conformance.cli.lasting_output import LastingOutput
 from kms_conformance.errors import ExitCode, SuiteError, veiled
 
 _COMMANDS = {
@@ -56,6 +58,21 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line; what a user can get wrong ends in one sentence, a hint and an exit code."""
+    code: Any = ExitCode.CONFORMANT
+    with LastingOutput() as output:
+        try:
+            _run_command()
+        except SystemExit as end:
+            code = end.code
+    if output.lost and not code:
+        click.echo(
+            f"error: The output cannot be written: {output.lost}.\nhint: make room where it goes.", err=True
+        )
+        code = ExitCode.USAGE
+    sys.exit(code)
+
+
+def _run_command() -> None:
     try:
         # Click's own ending would turn Ctrl-C into exit code 1, which says "non-conformant".
         commands(prog_name="kms-conformance", standalone_mode=False)
@@ -70,10 +87,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("error: stopped by hand before there was a verdict.", err=True)
         sys.exit(ExitCode.NOT_VERIFIED)
-    except BrokenPipeError:
-        # The reader of our output has closed it, as `| head` does; Python must not fail on it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.SUITE_ERROR)
     except Exception as error:  # noqa: BLE001 - Python's own ending would be exit code 1, which says "non-conformant"
         # Where it happened, and not what it says: that may quote anything.
         if os.environ.get("KMS_TRACEBACK"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from kms_conformance.contract.contract import Contract
 from kms_conformance.doctor.findings import Finding, Level
 from kms_conformance.errors import ExitCode
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.header_values import http_date, whole_number
 from kms_conformance.outputs.text import duration_text, plural, rfc3339
 from kms_conformance.run.context import Context
 from kms_conformance.run.identities import refusals, rights_of
@@ -81,8 +81,8 @@ def of_answer(exchange: Exchange, principal: str, *, fresh: bool) -> Iterator[Fi
             "set the clock of this machine, or of the server, by NTP",
         )
     for name in _REMAINING:
-        left = answer.headers.get(name, "")
-        if left.isdecimal() and int(left) < _FEW:
+        left = whole_number(answer.headers.get(name, ""))
+        if left is not None and left < _FEW:
             yield Finding(
                 "quota",
                 Level.WARNING,
@@ -93,11 +93,8 @@ def of_answer(exchange: Exchange, principal: str, *, fresh: bool) -> Iterator[Fi
 
 
 def _skew(exchange: Exchange) -> float | None:
-    date = exchange.answer.headers.get("date", "") if exchange.answer is not None else ""
-    try:
-        return parsedate_to_datetime(date).timestamp() - (exchange.started + exchange.duration / 2)
-    except (TypeError, ValueError):
-        return None
+    date = http_date(exchange.answer.headers.get("date", "")) if exchange.answer is not None else None
+    return None if date is None else date - (exchange.started + exchange.duration / 2)
 
 
 def of_rights(context: Context, contract: Contract, instance: str) -> Iterator[Finding]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from statistics import median
 
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.header_values import http_date
 
 _HALF_A_SECOND = 0.5
 
@@ -69,14 +68,5 @@ def _latency(operation: str, taken: Sequence[float]) -> Latency:
 def _ahead(exchange: Exchange) -> float | None:
     """Return the seconds by which the server's date is after the middle of the exchange."""
     header = exchange.answer.headers.get("date", "") if exchange.answer is not None else ""
-    date = _seconds(header)
+    date = http_date(header)
     return None if date is None else date + _HALF_A_SECOND - (exchange.started + exchange.duration / 2)
-
-
-@lru_cache(maxsize=1024)
-def _seconds(header: str) -> float | None:
-    """Return a date of HTTP in seconds since the epoch; ``None`` where it is none. Answers of one second share it."""
-    try:
-        return parsedate_to_datetime(header).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -56,7 +56,7 @@ class Parts:
 class Recipe(Protocol):
     """What a system's adapter knows about its requests."""
 
-    def dress(self, parts: Parts, rng: random.Random) -> None:
+    def insert_placeholders(self, parts: Parts, rng: random.Random) -> None:
         """Replace values by placeholders, where an endpoint would refuse anything else before looking further."""
 
     def names(self, operation: str, path: str) -> set[str]:
@@ -141,7 +141,7 @@ def _entries(  # noqa: PLR0917 - what the corpus is about, from the whole to the
     seen: set[str] = set()
     number = 0
     for kind, parts, rng in _generated(name, operation, seed, wanted):
-        recipe.dress(parts, rng)
+        recipe.insert_placeholders(parts, rng)
         entry = written(kind, described.path, parts, rng)
         if entry is None or entry.line() in seen:
             continue
@@ -168,7 +168,7 @@ def _generated(
         invalid = _drawn(name, operation, GenerationMode.NEGATIVE, own + around, need)
         for place in range(max(len(valid), len(invalid))):
             if place < len(valid):
-                # The same valid request is dressed twice: its placeholders differ.
+                # The same valid request gets placeholders twice: different ones.
                 yield "valid", copy.deepcopy(valid[place]), rng
                 if valid[place].has_body:
                     yield "twisted", valid[place], rng

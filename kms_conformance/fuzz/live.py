@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 from schemathesis import GenerationMode
 
+from kms_conformance.evidence import steady_clock
 from kms_conformance.fuzz.examples import example_database
 from kms_conformance.fuzz.generate import Parts, parts_of, recipe_of, schemathesis_operations, written
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
@@ -150,7 +151,7 @@ class LiveFuzz:
         """Send a request, again where nobody answers; stop where the endpoint is gone."""
         client = self.case.context.client
         for tried in range(1, TRIES + 1):
-            begun = time.time()
+            begun = steady_clock.now()
             result = self._sender.ask(request.outgoing)
             gone = client.unanswered.is_gone(result.status, result.trouble, begun)
             if gone:
@@ -166,7 +167,7 @@ class LiveFuzz:
 
     def _send(self, parts: Parts, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - Hypothesis chooses the number and makes it small
-        self._recipe.dress(parts, rng)
+        self._recipe.insert_placeholders(parts, rng)
         twisted = self.kind == "valid" and parts.has_body and seed % 4 == 1
         entry = written(
             "twisted" if twisted else self.kind, self._contract.operations[self._name].path, parts, rng

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.judging.every_exchange import wire_findings
 from kms_conformance.judging.results import Finding
@@ -43,7 +44,7 @@ def send_raw(  # noqa: PLR0917 - the parts of a request, in their order
     token = str(client.tokens.of(client.principal))
     values = {"host": url.netloc, "token": token, "instance": case.instance}
     lines = [f"{method} {url.path}{target} HTTP/1.1", *(line.format(**values) for line in headers)]
-    begun, started = time.perf_counter(), time.time()
+    begun, started = time.perf_counter(), steady_clock.now()
     data, trouble = client.exchange_raw("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content)
     answers = RawAnswers(data)
     shown = dict(line.partition(":")[::2] for line in headers if ":" in line)

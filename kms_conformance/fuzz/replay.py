@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from kms_conformance.contract.corpus import Entry
+from kms_conformance.evidence import steady_clock
 from kms_conformance.fuzz.checks import TIME_BOUND
 from kms_conformance.fuzz.requests import CaseFuzzer, FilledRequest, FuzzFixtures, Key
 from kms_conformance.fuzz.shrink import smallest
@@ -141,7 +142,9 @@ class Replay:
 
     def _on_result(self, job: _Job, result: SendResult) -> bool:
         assert job.request is not None
-        gone = self._client.unanswered.is_gone(result.status, result.trouble, time.time() - result.duration)
+        gone = self._client.unanswered.is_gone(
+            result.status, result.trouble, steady_clock.now() - result.duration
+        )
         if gone is not None:
             self._lost.append((job.request, result))
             self.fixtures.after_answer(job.request, 0, None)
@@ -174,7 +177,7 @@ class Replay:
                     break
                 time.sleep(delay(tried))
                 self.fixtures.before_sending(request)
-                begun = time.time()
+                begun = steady_clock.now()
                 result = self._sender.ask(request.outgoing)
                 gone = self._client.unanswered.is_gone(result.status, result.trouble, begun)
                 if gone:
@@ -201,13 +204,13 @@ class Replay:
         if not ordered:
             return
         for key, example in ordered[:MOST_FINDINGS]:
-            if self._gone_again(self._sender, key, example) or self._only_late_in_company(key, example):
+            if self._is_passing_outage(self._sender, key, example) or self._is_in_time_alone(key, example):
                 continue
             request, result = self._smallest(self._sender, key, example)
             times = f"{example.times} times" if example.times > 1 else "once"
             self._fuzzer.report(request, result, key, f"corpus request {example.request.entry.id}, {times}")
 
-    def _gone_again(self, sender: SerialSender, key: Key, example: Counterexample) -> bool:
+    def _is_passing_outage(self, sender: SerialSender, key: Key, example: Counterexample) -> bool:
         """Tell whether what was found is an answer of a gateway (E71) that does not come three times in a row."""
         if not from_gateway(example.result.status, example.result.content):
             return False
@@ -217,7 +220,7 @@ class Replay:
                 return True
         return False
 
-    def _only_late_in_company(self, key: Key, example: Counterexample) -> bool:
+    def _is_in_time_alone(self, key: Key, example: Counterexample) -> bool:
         """Tell whether an answer that came late comes in time where its request is sent alone.
 
         What many requests at once wait for may be our own machine, the way, or each other.

@@ -35,9 +35,13 @@ if TYPE_CHECKING:
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _NEW_STYLE = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*\.?\s*\Z")
+TOLERANT = frozenset({"wire-known-code", "wire-success-schema"})
+"""The rules of which a mild deviation only warns, whatever the severity of the row."""
 _PHRASES = {status.phrase: int(status) for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
 _OF_A_BAD_PATH = BareRefusal(frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}))
 """A gateway's refusal of a path with a control character, before any service reads the request."""
+OF_FORM = frozenset({"wire-success-schema", "wire-error-envelope", "wire-collection-total"})
+"""The rules about the form of an answer: where one is broken, a member may be of any type."""
 _CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])|[\x00-\x1f\x7f]")
 
 

@@ -32,6 +32,9 @@ _VARIABLE = (
     (re.compile(r"(?<=[A-Za-z]\.)\d+\b"), "<n>"),
 )
 
+_LIST, _ANY = re.compile(r"(?<== )\["), ", "
+"""Where a text quotes a list: behind an equals sign, as Python writes one."""
+
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
@@ -76,7 +79,8 @@ def group_findings(
             answer = (finding.exchange, finding.expected, finding.got)
             section = own.setdefault(answer, sections.get((case.contract, finding.requirement), ""))
             cause = (case.contract, section, without_variable_parts(finding.expected))
-            grouped.setdefault((*cause, without_variable_parts(finding.got)), []).append((case, finding))
+            got = in_any_order(without_variable_parts(finding.got))
+            grouped.setdefault((*cause, got), []).append((case, finding))
     groups = (_group(cause, severity, members) for cause, members in grouped.items())
     return tuple(sorted(groups, key=lambda group: -len(group.cases)))
 
@@ -86,6 +90,47 @@ def without_variable_parts(text: str) -> str:
     for pattern, word in _VARIABLE:
         text = pattern.sub(word, text)
     return text
+
+
+def in_any_order(text: str) -> str:
+    """Return a text in which the entries of each list that it quotes stand in one order, whatever order an answer had.
+
+    Which of two new things a server lists first may differ from run to run, and so would the cause.
+    """
+    pieces, place = [], 0
+    for match in _LIST.finditer(text):
+        if match.start() < place:
+            continue
+        end, entries = _entries(text, match.end())
+        if not end:
+            break  # everything behind it is inside of it
+        pieces += [text[place : match.end()], _ANY.join(sorted(entries)), "]"]
+        pieces += [" in any order"] if len(set(entries)) > 1 else []
+        place = end
+    return "".join([*pieces, text[place:]])
+
+
+def _entries(text: str, place: int) -> tuple[int, list[str]]:
+    """Return where a list ends whose entries begin at a place, and its entries; 0 where it does not end."""
+    entries, depth, start, quote = list[str](), 0, place, ""
+    while place < len(text):
+        sign = text[place]
+        if quote:
+            place += sign == "\\"
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in "[{(":
+            depth += 1
+        elif sign in "]})" and depth:
+            depth -= 1
+        elif sign == "]":
+            return place + 1, [*entries, text[start:place]] if place > start else entries
+        elif not depth and text.startswith(_ANY, place):
+            entries.append(text[start:place])
+            start = place + len(_ANY)
+        place += 1
+    return 0, []
 
 
 def _findings(case: CaseResult, severity: Verdict) -> Iterator[Finding]:

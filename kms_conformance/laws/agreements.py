@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kms_conformance.evidence.header_values import whole_number
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Member
 from kms_conformance.laws.expected import OK, ExpectedAnswer, entries_of, same
@@ -87,8 +88,9 @@ class Agreements:
     ) -> Iterator[Member]:
         left, right = agreement["left"], agreement["right"]
         if right.get("member") == _NUMBER:
-            if isinstance(one.value, str) and one.value.isdigit() and (two.whole or two.at):
-                yield Member(two.whole or two.at, "length", int(one.value))
+            number = whole_number(one.value) if isinstance(one.value, str) else None
+            if number is not None and (two.whole or two.at):
+                yield Member(two.whole or two.at, "length", number)
             return
         if "member" in right or "member" in left:
             value = pick(one.value, left.get("member", "").replace("/", "."))

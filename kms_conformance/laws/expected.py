@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from kms_conformance.evidence.header_values import whole_number
 from kms_conformance.evidence.members import MISSING
 from kms_conformance.judging.expectation import Member, Outcome
 from kms_conformance.judging.order import comparable
@@ -328,9 +329,9 @@ def of_number(
     before: ObservedValue, after: ObservedValue, changes: Sequence[Change]
 ) -> ExpectedAnswer | None:
     """State which number a header must show now."""
-    if not isinstance(before.value, str) or not before.value.isdigit():
+    number = whole_number(before.value) if isinstance(before.value, str) else None
+    if number is None:
         return None
-    number = int(before.value)
     for change in changes:
         if change.how in _UNJUDGED:
             return None

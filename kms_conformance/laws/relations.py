@@ -17,8 +17,9 @@ from typing import Any
 from kms_conformance.evidence.members import pick
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file
-from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
+from kms_conformance.laws.request import Subjects, System, all_read, filled, request_of
 from kms_conformance.run.answer import Answer
+from kms_conformance.run.outcomes import Inconclusive
 
 
 @dataclass(slots=True)
@@ -74,10 +75,15 @@ class Relations:
         # Without a scope of our own, a list holds nothing but ours only where the instance is ours.
         self.exact = bool(self.scope) or system.alone
         self.ours = [self._id(entry) for entry in self.subjects.entries]
+        self.untelling: list[str] = []
 
     def run(self) -> None:
         """Send every question of the case, then every pair of them joined."""
-        all_of([*self._each(), *self._pairs()])
+        all_read(self.system.case, [*self._each(), *self._pairs()])
+        if self.untelling:
+            raise Inconclusive(
+                f"by what our things show of themselves, {self.untelling[0]} selects what the list shows without it"
+            )
 
     # --- the questions --------------------------------------------------------------------------------------------
 
@@ -89,8 +95,10 @@ class Relations:
                 yield partial(self._limits, data)
             else:
                 question = Question.of(data, self.marks)
-                self._demand_telling(question, data)
-                yield partial(self._filtered, question)
+                if data.get("whole") or self._is_telling(question):
+                    yield partial(self._filtered, question)
+                else:
+                    self.untelling.append(str(question.query))
 
     def _pairs(self) -> Iterator[Callable[[], None]]:
         pairs = self.data.get("pairs")
@@ -268,12 +276,10 @@ class Relations:
             and not (left_out and holds(left_out, entry))
         ]
 
-    def _demand_telling(self, question: Question, data: Mapping[str, Any]) -> None:
-        """Refuse a filter that selects everything: its answer could not show that it was ignored."""
-        if question.where and not data.get("whole"):
-            usual = self._expected(Question(question.row, scoped=question.scoped))
-            telling = set(usual) != set(self._expected(question))
-            demand(self.system.case, telling, f"{data['query']} selects what the list shows without it")
+    def _is_telling(self, question: Question) -> bool:
+        """Tell whether a filter leaves something out: an answer to one that selects everything could not show that it was ignored."""
+        usual = self._expected(Question(question.row, scoped=question.scoped))
+        return not question.where or set(usual) != set(self._expected(question))
 
     def _order(self, order: Any, name: str, question: Question) -> Any:
         """Return an order; ``reversed``: the opposite of the order that the list has when sorted by the member, ascending."""

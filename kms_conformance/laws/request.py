@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kms_conformance.errors import AuthorError
@@ -93,14 +94,26 @@ def request_of(data: Mapping[str, Any], marks: Mapping[str, Any], **more: Any) -
 
 def all_of(questions: Iterable[Callable[[], None]]) -> None:
     """Run every step, so that one broken row does not hide another; raise the first failure at the end."""
-    first: ConformanceFailure | None = None
-    for question in questions:
-        try:
-            question()
-        except ConformanceFailure as failure:
-            first = first or failure
-    if first is not None:
-        raise first
+    _raise_first([_failure(question) for question in questions])
+
+
+def all_read(case: CaseRun, questions: Iterable[Callable[[], None]]) -> None:
+    """Run every question like :func:`all_of`; as none changes anything, several clients may share them."""
+    _raise_first(case.read([partial(_failure, question) for question in questions]))
+
+
+def _failure(question: Callable[[], None]) -> ConformanceFailure | None:
+    try:
+        question()
+    except ConformanceFailure as failure:
+        return failure
+    return None
+
+
+def _raise_first(failures: Iterable[ConformanceFailure | None]) -> None:
+    for failure in failures:
+        if failure is not None:
+            raise failure
 
 
 def demand(case: CaseRun, condition: object, why: str) -> None:

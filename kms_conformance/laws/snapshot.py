@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kms_conformance.evidence.members import MISSING, pick
@@ -109,8 +110,8 @@ def taken(
 
     Nothing is judged here, not even whether a request succeeds.
     """
-    answers: dict[Any, Answer] = {}
-    snapshot: Snapshot = {}
+    requests: dict[Any, OperationRequest] = {}
+    seen: list[tuple[ObservedResource, int, Mapping[str, Any], Any]] = []
     for thing in things:
         if look.passes_over(thing, resources[thing.resource]["kind"]):
             continue
@@ -128,12 +129,18 @@ def taken(
             )
             # A probe sends a body of its own, so it is never shared.
             key = (name, thing.id) if thing.body is not None else name
-            if key not in answers:
-                answers[key] = system.send_request(request).not_judged()
-            snapshot[thing, number] = _observed_value(
-                answers[key], read, thing, resources[thing.resource]["kind"]
-            )
-    return snapshot
+            requests.setdefault(key, request)
+            seen.append((thing, number, read, key))
+    sent = system.case.read([partial(_answer, system, request) for request in requests.values()])
+    answers = dict(zip(requests, sent, strict=True))
+    return {
+        (thing, number): _observed_value(answers[key], read, thing, resources[thing.resource]["kind"])
+        for thing, number, read, key in seen
+    }
+
+
+def _answer(system: System, request: OperationRequest) -> Answer:
+    return system.send_request(request).not_judged()
 
 
 def _is_seldom(read: Mapping[str, Any], thing: ObservedResource, *, alone: bool) -> bool:

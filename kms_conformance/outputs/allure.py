@@ -29,7 +29,13 @@ from kms_conformance.outputs.allure_steps import (
     milliseconds,
 )
 from kms_conformance.outputs.files import PREFIX, put_directory
-from kms_conformance.outputs.overview import contract_title, gravest, sections, unjudged_text, unseen
+from kms_conformance.outputs.overview import (
+    contract_title,
+    gravest,
+    sections,
+    unjudged_text,
+    why_not_conformant,
+)
 from kms_conformance.outputs.text import duration_text, plural, rfc3339
 
 __all__ = ["NAME", "SHARED", "add_steps", "render", "write"]
@@ -75,7 +81,7 @@ def pieces(run: Run) -> Iterator[tuple[str, bytes]]:
         attach_exchanges(result, case, f"{PREFIX}{result.uuid}", attached)
         yield from attached.items()
         yield f"{PREFIX}{result.uuid}-result.json", encode(result).encode("ascii")
-    why = unseen(run)
+    why = why_not_conformant(run)
     if why:
         result = _run_result(run, why, start)
         yield f"{PREFIX}{result.uuid}-result.json", encode(result).encode("ascii")

@@ -19,7 +19,7 @@ from allure_commons.model2 import (
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.judging.groups import without_variable_parts
+from kms_conformance.judging.groups import in_any_order, without_variable_parts
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.outputs.overview import gravest
 
@@ -161,8 +161,9 @@ def details_of(case: CaseResult, accepted: str = "", section: str = "") -> Statu
     message = case.missing or case.message
     finding = gravest(case)
     if finding is not None and finding.severity is case.verdict:
-        cause = f"expected {finding.expected}, got {finding.got}"
-        message = without_variable_parts(f"{section}: {cause}" if section else cause)
+        expected, got = without_variable_parts(finding.expected), without_variable_parts(finding.got)
+        cause = f"expected {expected}, got {in_any_order(got)}"
+        message = f"{section}: {cause}" if section else cause
     if accepted:
         message = f"accepted by the baseline, {accepted}: {message}"
     if not message and not case.findings and case.verdict is Verdict.PASSED:

@@ -1,6 +1,6 @@
 """Known deviations: what a baseline file accepts, and where the file itself has become wrong.
 
-A baseline lets a gate stay useful while a deviation is being repaired, and must not rot: an entry that has expired,
+A baseline lets a gate stay useful while a deviation is being repaired. An outdated one breaks the run: an entry that has expired,
 names nothing, contradicts another or describes what no longer occurs breaks the run. :func:`settle` is pure.
 """
 

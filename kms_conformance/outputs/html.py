@@ -24,7 +24,6 @@ from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, counts_of, headline
 from kms_conformance.outputs import timeline
 from kms_conformance.outputs.about import facts, latency_of, left_behind
-from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html_blocks import INDEX, block
 from kms_conformance.outputs.html_case import case_block, search_text
@@ -43,6 +42,7 @@ from kms_conformance.outputs.overview import (
     with_verdict,
 )
 from kms_conformance.outputs.pages import TEMPLATES, template_of
+from kms_conformance.outputs.rerun import rerun_command
 from kms_conformance.outputs.text import shorten, visible
 
 NAME = "report.html"
@@ -194,7 +194,7 @@ def _cause(run: Run, group: FindingGroup) -> dict[str, Any]:
         "rows": group.rows,
         "cases": group.cases,
         "exchange": group.exchange,
-        "again": again(run, group.case),
+        "again": rerun_command(run, group.case),
     }
 
 

@@ -12,7 +12,7 @@ from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import facts_by_name
 from kms_conformance.outputs.files import put
-from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_text, unseen
+from kms_conformance.outputs.overview import contract_ids, contract_title, unjudged_text, why_not_conformant
 from kms_conformance.outputs.text import rfc3339, visible_lines
 
 NAME = "junit.xml"
@@ -42,7 +42,7 @@ def render(run: Run) -> str:
     """
     root = ET.Element("testsuites", name="kms-conformance", time=f"{run.finished - run.started:.3f}")
     suites = [_suite(run, contract) for contract in contract_ids(run)]
-    why = unseen(run)
+    why = why_not_conformant(run)
     if why:
         suites.append(_run_suite(run, why))
     root.extend(suites)

@@ -171,7 +171,7 @@ def unjudged_text(case: CaseResult) -> str:
     return f"not judged, as the finding came before: {', '.join(rows)}"
 
 
-def unseen(run: Run) -> str:
+def why_not_conformant(run: Run) -> str:
     """Return why the run is not conformant although no case says so, or ``""``.
 
     Readers of formats that know only cases would otherwise see green: a run of no case, or one cut short, or one

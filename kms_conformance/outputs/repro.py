@@ -27,14 +27,17 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs import repro_checks, repro_runtime, repro_sealing
+from kms_conformance.outputs import repro_checks, repro_histories, repro_runtime, repro_sealing
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.repro_model import packed_model
 from kms_conformance.outputs.repro_steps import RecordedSequence
 from kms_conformance.system import systems
 
 NAME = "repro"
 MARK = "#!/usr/bin/env python3\n# A reproduction by kms-conformance.\n"
 _LONGEST_NAME = 120
+TRIES = 5
+"""How often a script sends requests whose moments decide."""
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -84,7 +87,7 @@ def _script(run: Run, case: CaseResult, owners: Mapping[str, str]) -> str:
         f"\n{_runtime()}\n\n"
         f"TITLE = {title}\n"
         f"CASE = {document}\n"
-        'CASE["new_run"] = secrets.token_hex(4)\n\n'
+        "\n"
         'if __name__ == "__main__":\n    print(TITLE)\n    sys.exit(main(CASE))\n'
     )
 
@@ -93,7 +96,8 @@ def _script(run: Run, case: CaseResult, owners: Mapping[str, str]) -> str:
 def _runtime() -> str:
     """Return the source of what every script needs, as one module."""
     parts = [
-        _source(module) for module in (members, order, messages, repro_checks, repro_sealing, repro_runtime)
+        _source(module)
+        for module in (members, order, messages, repro_checks, repro_histories, repro_sealing, repro_runtime)
     ]
     imports = sorted({line for lines, _ in parts for line in lines})
     return "\n".join(["from __future__ import annotations", "", *imports, "", "", *(own for _, own in parts)])
@@ -140,7 +144,10 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
     if why_not:
         return {**document, "schemas": {}, "first": {}, "steps": [], "clean_up": []}
     sent, undone = recorded.steps(), list(recorded.clean_up())
-    more = {"schemas": recorded.schemas(), "first": recorded.first()}
+    more: dict[str, Any] = {"schemas": recorded.schemas(), "first": recorded.first()}
+    if recorded.is_history:
+        contract = load_contract(case.contract)
+        more |= {"tries": TRIES, "code_at": contract.reason.code, "model": packed_model(contract.id)}
     return {**document, **more, "steps": sent, "clean_up": undone}
 
 

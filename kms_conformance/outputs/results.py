@@ -11,10 +11,10 @@ from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult, Finding, KnownDeviation, RowResult
 from kms_conformance.judging.verdict import Run, headline
 from kms_conformance.outputs.about import latency_block, left_behind, requests_of, skew_block
-from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.opted_out import opted_out
 from kms_conformance.outputs.overview import contract_ids, failure_groups, warning_groups
+from kms_conformance.outputs.rerun import rerun_command
 from kms_conformance.outputs.text import rfc3339, rounded
 
 NAME = "results.json"
@@ -85,7 +85,7 @@ def _group(run: Run, group: FindingGroup) -> dict[str, Any]:
         "rows": list(group.rows),
         "cases": list(group.cases),
         "exchange": group.exchange,
-        "again": again(run, group.case),
+        "again": rerun_command(run, group.case),
     }
 
 

@@ -11,7 +11,6 @@ from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, counts_of, headline
 from kms_conformance.outputs.about import facts, left_behind
-from kms_conformance.outputs.again import again
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.html import section_places
@@ -31,6 +30,7 @@ from kms_conformance.outputs.overview import (
     warning_groups,
     with_verdict,
 )
+from kms_conformance.outputs.rerun import rerun_command
 from kms_conformance.outputs.text import duration_text, one_line, plural, rfc3339, shorten
 
 NAME = "summary.md"
@@ -119,7 +119,7 @@ def _group(run: Run, group: FindingGroup) -> list[str]:
     ]
     if group.exchange:
         lines.append(f"- evidence: {_linked(group.exchange)}")
-    lines.append(f"- again: {_code(again(run, group.case))}")
+    lines.append(f"- again: {_code(rerun_command(run, group.case))}")
     return lines
 
 

@@ -20,7 +20,6 @@ from kms_conformance.judging.groups import FindingGroup
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
 from kms_conformance.outputs import history
 from kms_conformance.outputs.about import identities_text, left_behind, requests_text, skew_text
-from kms_conformance.outputs.again import again
 from kms_conformance.outputs.overview import (
     failure_groups,
     first_of,
@@ -32,6 +31,7 @@ from kms_conformance.outputs.overview import (
     with_verdict,
 )
 from kms_conformance.outputs.progress import Progress
+from kms_conformance.outputs.rerun import rerun_command
 from kms_conformance.outputs.text import one_line, plural, shorten, visible, wrapped
 
 __all__ = ["Progress", "print_summary", "summary_lines"]
@@ -147,7 +147,7 @@ def _group(
         lines.append(_whole("evidence", f"{report}#{one_line(group.exchange)}"))
     if row is not None and row.link:
         lines.append(_whole("section", one_line(row.link)))
-    lines.append(_whole("again", visible(again(run, group.case))))
+    lines.append(_whole("again", visible(rerun_command(run, group.case))))
     return lines
 
 

@@ -124,7 +124,7 @@ class Collection:
         real_time = any(session.overlaps(contract) for contract in contracts)
         others = [item for item in items if not is_case(item)]
         if not self._worker:
-            session.foresee(self.infos)
+            session.plan_requests(self.infos)
         in_order = order(self.infos, cases, real_time=real_time, alone=session.alone)
         items[:] = others + [cases[case_id][0] for case_id in in_order]
         for item, info in (cases[name] for name in in_order):

@@ -101,7 +101,7 @@ def _title(item: pytest.Function, rule: str) -> str:
 def file_of(item: pytest.Function) -> str:
     """Return the file of a case: as its module is named where it came with a package, else below the current folder.
 
-    The whole path of this machine is nobody's business who reads a report.
+    A report does not show the whole path of the machine that made it.
     """
     module = str(item.module.__name__)
     if "." in module:

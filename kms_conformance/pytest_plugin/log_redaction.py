@@ -61,5 +61,5 @@ def _redact(stream: TextIO, clean: Callable[[str], str], restored: ExitStack) ->
         return len(text)
 
     # ``print`` looks the method up each time.
+    restored.callback(setattr, stream, "write", write)
     stream.write = cleaned  # type: ignore[method-assign]
-    restored.callback(delattr, stream, "write")

@@ -1,4 +1,4 @@
-"""Pseudonyms for who and whose: e-mail addresses, ids of users and numbers of accounts are no secrets, and nobody's business.
+"""Pseudonyms for who and whose: e-mail addresses, ids of users and numbers of accounts are no secrets, but do not belong into a report.
 
 A pseudonym has the form of what it stands for, so that schemas and patterns still hold of the evidence; equal things have
 equal pseudonyms within a run. What they look like is the contract's data; a pseudonym is known by its beginning.

@@ -37,7 +37,7 @@ class SystemAdapter:
 
     A request that makes something goes through three steps: a row says what is intended; the answer confirms the row with
     the thing's reference, or deletes it where the thing was refused; the removal of the thing closes the row. After
-    silence or a server error nobody knows, so the row stays and a later run looks. :meth:`creates` takes all steps;
+    no answer, or a server error, nobody knows whether it was made: the row stays, and a later run looks for the thing. :meth:`creates` takes all steps;
     the single ones are for requests that make several things, and for changes that are put back.
     """
 

@@ -34,6 +34,7 @@ class CaseUnderWay(Protocol):
     info: CaseInfo
     unjudged: dict[str, str]
     succeeded: set[str]
+    unsuccessful: dict[str, str]
     substitutes: dict[str, str]
 
     def row(self, row_id: str | None = None, code: str | None = None) -> Requirement:
@@ -340,6 +341,8 @@ class Answer:
                     f"the positive control {control.exchange.step}: {control.exchange.outcome}"
                 )
         elif control is None and self.action not in self.case.succeeded:
+            if self.action in self.case.unsuccessful:  # which its own row only warns of
+                raise Inconclusive(f"the positive control {self.case.unsuccessful[self.action]}")
             raise AuthorError(
                 self.case.info.id,
                 f"{self.exchange.step} is expected to be refused, but never seen to succeed",
@@ -361,3 +364,5 @@ class Answer:
     def _note_success(self) -> None:
         if self.ok and self.action:
             self.case.succeeded.add(self.action)
+        else:
+            self.case.unsuccessful[self.action] = f"{self.exchange.step}: {self.exchange.outcome}"

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,8 +20,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.exchange import AFTER, OUTAGE
 from kms_conformance.judging.every_exchange import (
+    OF_FORM,
     after_outage,
     of_gateway,
     of_outage,
@@ -37,7 +38,7 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
-from kms_conformance.run.eligibility import demand_leave, nearest
+from kms_conformance.run.eligibility import demand_mode, nearest
 from kms_conformance.run.late_secrets import scrubbed_exchange, scrubbed_expectation, scrubbed_finding
 from kms_conformance.run.outcomes import (
     CaseStopped,
@@ -56,15 +57,16 @@ if TYPE_CHECKING:
 Sent = TypeVar("Sent")
 
 
-@dataclass
+@dataclass(repr=False)
 class CaseRun:
     """One case under way on one instance.
 
     It belongs to the thread that runs it; :meth:`at_once` lends it to others for a few requests, and a lock guards what
     these write. ``unjudged`` are the steps whose answers nothing was stated about yet, by exchange; ``succeeded`` what has
-    succeeded (see :attr:`Answer.action`); ``own_things`` the things that the case has made, with their rows in the
+    succeeded (see :attr:`Answer.action`), ``unsuccessful`` what should have and has not, with its outcome; ``own_things`` the things that the case has made, with their rows in the
     journal; ``checks_not_kept`` counts answers that were judged and, because nothing was wrong with them, not kept.
-    ``random_bytes`` gives, in a deferred case, the same bytes each time it is played.
+    ``random_bytes`` gives, in a deferred case, the same bytes each time it is played. ``readers`` is how many clients share
+    requests that only read; ``before_clean_up`` is called when the case has nothing left to do but to clean up.
     """
 
     context: Context
@@ -74,11 +76,14 @@ class CaseRun:
     expectations: list[Expectation] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     succeeded: set[str] = field(default_factory=set)
+    unsuccessful: dict[str, str] = field(default_factory=dict)
     unjudged: dict[str, str] = field(default_factory=dict)
     own_things: dict[str, int] = field(default_factory=dict)
     checks_not_kept: int = 0
     clean_up: list[Callable[[], None]] = field(default_factory=list)
-    started: float = field(default_factory=time.time)
+    readers: int = 1
+    before_clean_up: Callable[[], None] = lambda: None
+    started: float = field(default_factory=steady_clock.now)
     waited: float = 0.0
     ahead_at_first: float = 0.0
     recording: Recording | None = None
@@ -103,14 +108,14 @@ class CaseRun:
         if self.context.stopping.is_set() and not self.cleaning:
             raise Cancelled("the run was stopped during this case")
         if not self.cleaning or self.context.target.mode == READ_ONLY:
-            demand_leave(request, self.context.target)
+            demand_mode(request, self.context.target)
         if not self.cleaning:
             self.context.premises.demand(request)
         reply, exchange = self._exchange(request)
         if self.cleaning:
-            # Evidence, but not judged: a later judgement of the transcript has to know.
+            # Evidence that is not judged: whoever judges the transcript again has to know.
             exchange = replace(exchange, notes={**exchange.notes, "phase": "clean-up"})
-        elif OUTAGE not in exchange.notes and self._lost_time():
+        elif OUTAGE not in exchange.notes and self._met_outage():
             exchange = replace(exchange, notes={**exchange.notes, OUTAGE: AFTER})
         with self._lock:
             self.exchanges.append(exchange)
@@ -120,7 +125,7 @@ class CaseRun:
 
     def _judge_at_once(self, exchange: Exchange) -> None:
         """Judge an exchange by the rules of every exchange; raise :class:`Inconclusive` where the service has not answered it."""
-        findings = wire_findings(exchange, self.context.contract, self.context.schemas)
+        findings = self.wire_findings(exchange)
         if of_outage(exchange):
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}, so whether it was done is not known")
         if findings and after_outage(exchange):
@@ -137,6 +142,10 @@ class CaseRun:
             )
         with self._lock:
             self.unjudged[exchange.id] = exchange.step
+
+    def wire_findings(self, exchange: Exchange) -> list[Finding]:
+        """Return what breaks the rules of every exchange."""
+        return wire_findings(exchange, self.context.contract, self.context.schemas)
 
     @property
     def is_one_by_one(self) -> bool:
@@ -163,16 +172,31 @@ class CaseRun:
         with ThreadPoolExecutor(len(requests)) as threads:
             return list(threads.map(begin, itertools.count(1), requests))
 
+    def read(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Send requests that change nothing, in any order; return what each gives, in the order of the requests.
+
+        An endpoint that is far away is asked by several clients, each with a share of the requests.
+        """
+        return self.read_by(1 if self.is_one_by_one else self.readers, requests)
+
+    def read_by(self, readers: int, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Send requests by so many clients; the share of each depends on nothing but their numbers."""
+        if readers == 1 or len(requests) < 2:  # noqa: PLR2004 - one alone has no share
+            return [request() for request in requests]
+        shares = [requests[start::readers] for start in range(min(readers, len(requests)))]
+        answers = self.at_once([partial(_in_order, share) for share in shares])
+        return [answers[place % len(shares)][place // len(shares)] for place in range(len(requests))]
+
     def evidence(self, exchange: Exchange) -> Exchange:
         """Return an exchange as the record has it: a case that is played again sees values of its own in it."""
         return exchange
 
     def clean_up_at_once(self, since: int) -> None:
-        """Have removed at the same moment what was made since ``clean_up`` had so many entries."""
+        """Remove, all at the same moment, what was made since ``clean_up`` had so many entries."""
         together = self.clean_up[since:]
 
         def remove(undo: Callable[[], None]) -> None:
-            with contextlib.suppress(Exception):  # one thing that resists must not keep the others
+            with contextlib.suppress(Exception):  # one removal that fails must not prevent the others
                 undo()
 
         def remove_all() -> None:
@@ -223,29 +247,29 @@ class CaseRun:
     def now(self) -> datetime:
         """Return the instance's time."""
         if self.recording is None:
-            return self._asked_for_now()
+            return self._now_noted()
         event = self.recording.play("now", "")
         if event is not None:
             return datetime.fromisoformat(event["at"])
-        now = self._asked_for_now()
+        now = self._now_noted()
         self.recording.record("now", "", at=now.isoformat())
         return now
 
-    def _asked_for_now(self) -> datetime:
+    def _now_noted(self) -> datetime:
         """Ask the clock; note how far it was ahead when the case began, since others move the clock of a shared instance."""
         now = self.context.clock.now(self.instance)
         if not self.ahead_at_first:
             moved = self.waited if self.context.target.control_url else 0.0
-            ahead = now.timestamp() - time.time() - moved
+            ahead = now.timestamp() - steady_clock.now() - moved
             # Clocks that tell whole seconds are up to one behind.
             self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 2.0 else 0.0  # noqa: PLR2004 - as above
         return now
 
     def clock_ahead(self) -> tuple[float, float]:
         """Return how far the instance's clock is ahead of ours, and by how much that may be wrong, in seconds."""
-        before = time.time()
+        before = steady_clock.now()
         now = self.now().timestamp()
-        after = time.time()
+        after = steady_clock.now()
         return now - (before + after) / 2, (after - before) / 2
 
     def random_secret(self, size: int) -> Secret:
@@ -273,8 +297,8 @@ class CaseRun:
             self.findings.append(finding)
         return finding
 
-    def _lost_time(self) -> bool:
-        """Tell whether an outage has passed since the case sent its first request."""
+    def _met_outage(self) -> bool:
+        """Tell whether there was an outage after the case sent its first request."""
         return bool(self.exchanges) and self.context.client.presence.outage_since(self.started) is not None
 
     def _demand_no_outage(self, finding: Finding) -> None:
@@ -324,10 +348,10 @@ class CaseRun:
 
         See :mod:`kms_conformance.redaction.under_way`.
         """
-        scrub = self.context.redactor.scrub
+        scrub, are_clear = self.context.redactor.scrub, self.context.redactor.are_clear
         self.findings[:] = [scrubbed_finding(finding, scrub) for finding in self.findings]
         self.expectations[:] = [scrubbed_expectation(expectation, scrub) for expectation in self.expectations]
-        self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
+        self.exchanges[:] = [scrubbed_exchange(exchange, scrub, are_clear) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
         """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""
@@ -335,7 +359,7 @@ class CaseRun:
         if under_way.overlaps != self._overlaps:
             under_way.wait(self.context.target.timeout)
             self._scrub_again()
-        stopped = self.stopped
+        stopped = self._why_stopped()
         place = {exchange.id: number for number, exchange in enumerate(self.exchanges)}
         self.findings.sort(key=lambda finding: place.get(finding.exchange, len(place)))
         verdict = worst(finding.severity for finding in self.findings) if self.findings else Verdict.PASSED
@@ -377,7 +401,7 @@ class CaseRun:
             missing=missing,
             # To the millisecond, as every output tells them: what is read back then equals what was written.
             started=round(self.started, 3),
-            duration=round((self.finished or time.time()) - self.started, 3),
+            duration=round((self.finished or steady_clock.now()) - self.started, 3),
             waited=round(self.waited, 3),
             clock_ahead=self.ahead_at_first,
             checks=len(self.expectations) + self.checks_not_kept,
@@ -391,6 +415,14 @@ class CaseRun:
             line=self.info.line,
         )
 
+    def _why_stopped(self) -> BaseException | None:
+        """Return why the case ended early: what it stumbles over after an answer of a broken form is no fault of the suite."""
+        stopped = self.stopped
+        if not isinstance(stopped, Exception) or isinstance(stopped, CaseStopped | SuiteError):
+            return stopped
+        broken = any(one.requirement in OF_FORM and one.severity is Verdict.FAILED for one in self.findings)
+        return Inconclusive("an answer without its form kept the case from going on") if broken else stopped
+
     def _judged(self) -> tuple[str, ...]:
         """Return the covered rows by which some answer was judged, in the order in which the case names them."""
         named = {expectation.requirement for expectation in self.expectations}
@@ -402,7 +434,11 @@ class CaseRun:
         for undo in reversed(self.clean_up):
             if self.context.client.presence.gone:
                 break
-            # One thing that resists must not keep the others: its row in the journal stays.
+            # One removal that fails must not prevent the others: its row in the journal stays.
             with contextlib.suppress(Exception):
                 undo()
-        self.finished = time.time()
+        self.finished = steady_clock.now()
+
+
+def _in_order(requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+    return [request() for request in requests]

@@ -28,7 +28,7 @@ _NO_ANSWERS = 3
 
 
 def adapter_of(contract: Contract, view: str = "") -> Callable[[CaseRun], Adapter]:
-    """Return the adapter class of the contract's system, or the one that asks in another way."""
+    """Return the adapter class of the contract's system, or that of the view under which the case runs."""
     adapter: Callable[[CaseRun], Adapter]
     adapter = named_object(contract.system.views)[view] if view else named_object(contract.system.adapter)
     return adapter
@@ -81,12 +81,13 @@ def named_like_ours(contexts: Sequence[Context], instance: str) -> Iterator[tupl
 
 
 def put_right(left: Sequence[tuple[Context, JournalEntry]], *, wait: bool = True) -> list[str]:
-    """Undo each thing; return a line for each that resists.
+    """Undo each thing; return a line for each that could not be removed or put back.
 
-    What resists may yield after a documented while (``settles`` of the adapter, in seconds), so it is tried once more then if there is time to ``wait``.
+    Some services refuse a removal for a documented time (``settles`` of the adapter, in seconds): with ``wait``, what was
+    refused is tried once more after that time.
     """
     first = [(context, entry, undo(context, entry)) for context, entry in left]
-    again = _after_a_while([(context, entry) for context, entry, why in first if why]) if wait else {}
+    again = _tried_again([(context, entry) for context, entry, why in first if why]) if wait else {}
     lines = ((entry, why and again.get(entry.id, why)) for _, entry, why in first)
     return [
         f"{entry.kind} {entry.name or entry.ref} in instance {entry.instance}: {why}"
@@ -95,11 +96,11 @@ def put_right(left: Sequence[tuple[Context, JournalEntry]], *, wait: bool = True
     ]
 
 
-def _after_a_while(resists: Sequence[tuple[Context, JournalEntry]]) -> dict[int, str]:
+def _tried_again(refused: Sequence[tuple[Context, JournalEntry]]) -> dict[int, str]:
     """Wait, and undo things once more; return the outcome for each that was waited for."""
     waited: set[tuple[str, str]] = set()
     came: dict[int, str] = {}
-    for context, entry in resists:
+    for context, entry in refused:
         seconds = float(getattr(adapter_of(context.contract), "settles", 0.0))
         if not seconds or context.client.silent >= _NO_ANSWERS or seconds > context.target.max_wait:
             continue
@@ -147,7 +148,7 @@ def undo(context: Context, entry: JournalEntry, *, held: bool = False) -> str:
             done = bool(adapter_of(context.contract)(case).undo(replace(entry, kind=_kind(entry))))
     except SuiteError as error:
         return error.sentence
-    except Exception as error:  # noqa: BLE001 - one thing that resists must not keep the others
+    except Exception as error:  # noqa: BLE001 - one thing that refused must not keep the others
         return str(error) or type(error).__name__
     if done:
         context.journal.gone(entry.id)

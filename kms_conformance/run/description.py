@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.severity import Row
+from kms_conformance.evidence import steady_clock
 from kms_conformance.judging.results import CaseResult, KnownDeviation
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.baseline import accepted, settle
@@ -52,7 +52,7 @@ def describe_run(
         trouble=recorded.trouble,
         refused=bool(recorded.refused),
         started=round(started, 3),
-        finished=round(time.time(), 3),
+        finished=round(steady_clock.now(), 3),
         meta={
             "suite": {"name": "kms-conformance", "version": __version__, "commit": commit()},
             "run_id": options.run,

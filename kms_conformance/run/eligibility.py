@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kms_conformance.transport.client import Request
 
 
-def demand_sense(info: CaseInfo, contract: Contract) -> None:
+def demand_known_names(info: CaseInfo, contract: Contract) -> None:
     """Raise :class:`AuthorError` where a marker of a case names what does not exist: it would be ignored silently."""
     system = contract.system
     if not info.covers:
@@ -58,7 +58,7 @@ def held_back(method: str, operation: str | None, target: Target) -> str:
     return ""
 
 
-def demand_leave(request: Request, target: Target) -> None:
+def demand_mode(request: Request, target: Target) -> None:
     """Raise :class:`NotTested` where the mode of the run forbids a request."""
     if why := held_back(request.method, request.operation, target):
         raise NotTested(why)

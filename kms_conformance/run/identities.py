@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -22,6 +23,8 @@ from kms_conformance.transport.client import Client, Request
 
 CASE = "preflight"
 _REFUSED = frozenset({401, 403})
+_AT_ONCE = 8
+"""How many tokens or rights are requested at once: each takes a round trip, and nothing else can begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,10 @@ def demand_identities(client: Client, contract: Contract, instance: str) -> None
     """
     target = client.target
     demand_distinct(client, target)
-    for right in rights_of(contract, target):
-        refused = refusals(client, right, contract, instance) if right.may else None
+    rights = [right for right in rights_of(contract, target) if right.may]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        all_refused = threads.map(lambda right: refusals(client, right, contract, instance), rights)
+    for right, refused in zip(rights, all_refused, strict=True):
         if refused is not None:
             asked = f"{refused.sent.method} of an unknown thing" if "{id}" in _last(right) else refused.step
             raise PreflightRefusedError(
@@ -61,7 +66,9 @@ def demand_identities(client: Client, contract: Contract, instance: str) -> None
 
 def demand_distinct(client: Client, target: Target) -> None:
     """Raise :class:`SameIdentityError` where two identities that have to be different are one person."""
-    people = {name: who for name in dict.fromkeys(_named(target)) for who in [_who(client, target, name)]}
+    names = list(dict.fromkeys(_named(target)))
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        people = dict(zip(names, threads.map(lambda name: _who(client, target, name), names), strict=True))
     for group in target.system.apart:
         for one, other in combinations([name for name in group if name in people], 2):
             same = people[one] & people[other]

@@ -30,7 +30,11 @@ def private_folder() -> Path:
     It lies in the folder for temporary files, which is everybody's. Raises :class:`PrivateFolderError` where what has its
     name there is no such folder.
     """
-    folder = Path(tempfile.gettempdir()) / f"kms-conformance-{os.getuid()}"
+    name = f"kms-conformance-{os.getuid()}"
+    try:
+        folder = Path(tempfile.gettempdir()) / name
+    except OSError:
+        raise PrivateFolderError(name, "no folder for temporary files can be written to") from None
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()

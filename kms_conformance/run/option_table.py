@@ -85,7 +85,7 @@ RUN_OPTIONS = (
         kind=int,
         metavar="N",
         at_least=1,
-        at_most=32,
+        at_most=64,
     ),
     RunOption(
         "mode",

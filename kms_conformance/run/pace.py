@@ -50,7 +50,7 @@ def forecast_duration(
 
 
 class Pace:
-    """Looks at a run that is under way.
+    """Measures a run that is under way.
 
     ``sent`` returns how many requests have left, ``expected`` how many there will be, ``queued`` how many wait for the
     rate limit at this moment.

@@ -1,4 +1,4 @@
-"""Is this an endpoint that can be judged at all? Two harmless requests tell.
+"""Whether an endpoint can be judged at all, by two harmless requests.
 
 A broken KMS must be judged, not refused; so preflight refuses only what does not speak the API (no answer, an HTML
 page, bodies without any envelope, a redirect) and an identity that is not let in.
@@ -53,7 +53,7 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
     listing, thing = probe["list"].format(instance=instance), probe.get("miss")
     url, method = client.target.base_url, str(probe.get("method", "GET"))
     first = client.send(_request(probe, probe["list"], instance, "list"), CASE)[1]
-    _demand_way_in(client, first)
+    _demand_usable(client, first)
     if thing is None:
         if first.answer is not None and first.answer.kind.startswith("an HTML"):
             raise PreflightRefusedError(
@@ -66,16 +66,16 @@ def preflight(client: Client, contract: Contract, instance: str) -> Exchange:
     second = client.send(_request(probe, miss, instance, "miss"), CASE)[1]
     if second.answer is None:
         raise UnreachableError(url, f"{second.sent.method} {second.sent.path}: {second.trouble}")
-    if "speaks" in probe and not (_speaks(first, probe) or _speaks(second, probe)):
+    if "speaks" in probe and not (_is_of_this_api(first, probe) or _is_of_this_api(second, probe)):
         raise PreflightRefusedError(
             url,
             f"it does not speak the {contract.title} API: {method} {first.sent.path} gave {_answer_text(first)}, "
             f"{method} of an unknown thing gave {_answer_text(second)}",
             "check base_url; a proxy or another service may answer in its place.",
         )
-    if _bars(first, probe) and _bars(second, probe):
+    if _refuses_caller(first, probe) and _refuses_caller(second, probe):
         raise _locked_out(client, first)
-    if _knows_no_path(first) and _knows_no_path(second):
+    if _is_bare_not_found(first) and _is_bare_not_found(second):
         raise PreflightRefusedError(
             url,
             f"{method} {first.sent.path} gave 404 without a reason code, and so did {method} of an unknown thing",
@@ -95,7 +95,7 @@ def _request(probe: Mapping[str, Any], path: str, instance: str, step: str) -> R
     )
 
 
-def _demand_way_in(client: Client, first: Exchange) -> None:
+def _demand_usable(client: Client, first: Exchange) -> None:
     """Raise where the first answer already says that nothing can be judged."""
     url = client.target.base_url
     if first.answer is None:
@@ -130,7 +130,7 @@ def _locked_out(client: Client, exchange: Exchange) -> PreflightRefusedError:
     )
 
 
-def _bars(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
+def _refuses_caller(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
     """Tell whether an answer is about the caller, whatever was asked."""
     answer = exchange.answer
     return answer is not None and (
@@ -138,13 +138,13 @@ def _bars(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
     )
 
 
-def _knows_no_path(exchange: Exchange) -> bool:
+def _is_bare_not_found(exchange: Exchange) -> bool:
     """Tell whether an answer says that nothing is there, and no more."""
     answer = exchange.answer
     return answer is not None and answer.status == HTTPStatus.NOT_FOUND and answer.code is None
 
 
-def _speaks(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
+def _is_of_this_api(exchange: Exchange, probe: Mapping[str, Any]) -> bool:
     """Tell whether an answer is of this API, however broken."""
     return exchange.answer is not None and pick(exchange.answer.body, str(probe["speaks"])) is not MISSING
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.case import CaseRun
 from kms_conformance.run.cleanup import adapter_of, clean_up, put_back_shared
 from kms_conformance.run.clock import Cancelled
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.deferred import LOST, DeferredCases
-from kms_conformance.run.eligibility import admit, demand_sense
+from kms_conformance.run.eligibility import admit, demand_known_names
 from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.outcomes import Deferred, NotTested
 from kms_conformance.run.record import RunRecord
@@ -50,7 +50,7 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - while it waited for its turn, or cleaned up
             case.stopped = _reason(error)
             interrupt = error if isinstance(error, KeyboardInterrupt) else None
-        case.finished = case.finished or time.time()
+        case.finished = case.finished or steady_clock.now()
         return interrupt
 
     def conclude(self, case: CaseRun) -> CaseResult:
@@ -65,7 +65,7 @@ class Runner:
         """Run a case when its turn comes; return the interrupt that has stopped its body."""
         context, info = case.context, case.info
         self._demand_answers(context)
-        demand_sense(info, context.contract)
+        demand_known_names(info, context.contract)
         admit(info, context.target)
         system = adapter_of(context.contract, info.view)(case)
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
@@ -94,7 +94,7 @@ class Runner:
 def _run_body(case: CaseRun, body: Callable[[Any], None], system: Any) -> KeyboardInterrupt | None:
     """Run a case's body and its clean-up; return the interrupt that has stopped the body."""
     interrupt: KeyboardInterrupt | None = None
-    case.started = time.time()
+    case.started = steady_clock.now()
     case.context.client.noted()  # what the case before did after its last request
     if case.recording is not None:
         case.random_bytes = RandomSource(case.recording.seed).take
@@ -104,6 +104,7 @@ def _run_body(case: CaseRun, body: Callable[[Any], None], system: Any) -> Keyboa
         case.stopped = _reason(error)
         interrupt = error if isinstance(error, KeyboardInterrupt) else None
     finally:
+        case.before_clean_up()
         if not isinstance(case.stopped, Deferred):
             clean_up(case)
             if case.recording is not None:

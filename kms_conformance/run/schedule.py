@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kms_conformance.contract.severity import Verdict
@@ -43,6 +44,8 @@ class _Entry:
     place: int
     begun: bool = False
     performed: bool = False
+    # One of the places of the quick ones is its own, until it does nothing but clean up or wait for its result.
+    holds_place: bool = False
     # Not the thread itself: Python 3.11 takes a thread for ended whose join Ctrl-C has interrupted.
     done: threading.Event = field(default_factory=threading.Event)
     result: CaseResult | None = None
@@ -64,6 +67,7 @@ class OverlappingCases:
         self._queue: list[_Entry] = []
         self._running: list[_Entry] = []
         self._threads = 0
+        self._cleaning: set[int] = set()
         self._ended = False
         self._state = threading.Condition()
         self._launched = 0.0
@@ -120,9 +124,11 @@ class OverlappingCases:
             raise
 
     def _work(self) -> None:
-        """Run one case after the other, as long as there are any."""
+        """Run one case after the other, as long as there are any, and this thread has its place."""
         while (entry := self._next()) is not None:
             self._run(entry)
+            if not entry.holds_place:
+                return
 
     def _next(self) -> _Entry | None:
         """Wait for a case whose turn it is; ``None`` when this thread is needed no more."""
@@ -133,7 +139,7 @@ class OverlappingCases:
                 if free is not None:
                     self._queue.remove(free)
                     self._running.append(free)
-                    free.begun = True
+                    free.begun = free.holds_place = True
                     return free
                 self._state.wait()
             self._threads -= 1
@@ -143,19 +149,31 @@ class OverlappingCases:
         case: CaseRun | None = None
         try:
             case = self._session.open(entry.info)
+            case.before_clean_up = partial(self._clean_up_begins, entry)
             self._session.perform_case(case, entry.body)
         except BaseException as error:  # noqa: BLE001 - a thread's exception would otherwise be lost
             self._session.went_wrong(f"{entry.info.id} was lost: {type(error).__name__}")
         with self._state:
             entry.performed = True
+            self._cleaning.discard(entry.place)
             self._state.notify_all()
-        if self._jobs == 1 or self._failures or entry.waits:
-            self._conclude(entry, case)
-        else:
-            # The result waits for what others have under way; the next case need not.
-            threading.Thread(
-                target=self._conclude, args=(entry, case), name=entry.info.id, daemon=True
-            ).start()
+        # The result waits for what others have under way; the next case need not.
+        self._pass_on(entry)
+        self._conclude(entry, case)
+
+    def _clean_up_begins(self, entry: _Entry) -> None:
+        """Let another case begin while this one cleans up, unless as many as run at once do so already."""
+        with self._state:
+            if not entry.holds_place or len(self._cleaning) >= self._jobs:
+                return
+            self._cleaning.add(entry.place)
+        self._pass_on(entry)
+
+    def _pass_on(self, entry: _Entry) -> None:
+        """Give a case's place, where it holds one, to a new thread, which takes the next case."""
+        if entry.holds_place and self._jobs > 1 and not self._failures:
+            entry.holds_place = False
+            threading.Thread(target=self._work, name="kms-cases", daemon=True).start()
 
     def _conclude(self, entry: _Entry, case: CaseRun | None) -> None:
         try:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from kms_conformance.contract.contract import Contract, load_contract
-from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import PreflightRefusedError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Profile, Run
+from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.baseline import accepted
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.case import CaseRun
@@ -30,27 +27,25 @@ from kms_conformance.run.cleanup import (
     put_back_shared,
     put_right,
 )
-from kms_conformance.run.clock import RealClock, choose_clock
+from kms_conformance.run.clock import RealClock
 from kms_conformance.run.context import CaseInfo, Context
+from kms_conformance.run.contexts import Contexts
 from kms_conformance.run.deferred import DeferredCases
 from kms_conformance.run.description import describe_run
 from kms_conformance.run.expected import ExpectedRequests
 from kms_conformance.run.identities import demand_identities
-from kms_conformance.run.jobs import jobs_for
-from kms_conformance.run.journal import Journal, JournalEntry
+from kms_conformance.run.jobs import READERS, jobs_for
+from kms_conformance.run.journal import JournalEntry
 from kms_conformance.run.late_secrets import scrubbed
-from kms_conformance.run.locks import InstanceLocks, private_folder
+from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.options import Options
 from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import has_preflight, preflight
-from kms_conformance.run.premises import Premises, premises_of, read_premises
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
 from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
 from kms_conformance.target.target import READ_ONLY, Target
-from kms_conformance.transport.client import Client
 from kms_conformance.transport.outage import clock_time
-from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.traffic import Traffic
 
 _OTHER_PROCESSES = 10.0
@@ -68,23 +63,20 @@ class Session:
             self._reference = EmbeddedReference(
                 edition=options.edition, defects=options.defects, variations=options.variations
             )
-        self._contexts: dict[str, Context] = {}
         self._lock = threading.Lock()
-        self._journal: Journal | None = None
-        self._rate_limit: RateLimit | None = None
         self._stopping = threading.Event()
         self._round_trip: float | None = None
-        self._has_read_premises = False
         self._pace: Pace | None = None
         self.expected = ExpectedRequests(self.options.journal)
         self._traffic = Traffic()
+        self._contexts = Contexts(self.options, lambda: self.target, self._traffic, self._stopping)
         self._roles: dict[str, tuple[str, ...]] = {}
         self._gone_elsewhere = 0.0
         self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
         self._runner = Runner(self._record, DeferredCases(self.options.profile))
-        self.started = time.time()
+        self.started = steady_clock.now()
 
     # --- what cases share -----------------------------------------------------------------------------------------
 
@@ -114,14 +106,14 @@ class Session:
             if context.target.embedded or not has_preflight(context.contract):
                 continue
             instance = self.instance(context.target)
-            context.client.be_patient(False)
+            context.client.wait_for_absent(False)
             try:
                 first = firsts[contract_id] = self._enter(context, instance)
             except PreflightRefusedError:
-                if not mends or not self._opens(context, instance):
+                if not mends or not self._put_back_shared(context, instance):
                     raise
                 first = firsts[contract_id] = self._enter(context, instance)
-            context.client.be_patient()
+            context.client.wait_for_absent()
             self._round_trip = max(self._round_trip or 0.0, context.client.round_trip)
             if isinstance(context.clock, RealClock) and first.answer is not None:
                 context.clock.learn(first.answer.headers.get("date"))
@@ -134,7 +126,7 @@ class Session:
             demand_identities(context.client, context.contract, instance)
         return first
 
-    def _opens(self, context: Context, instance: str) -> bool:
+    def _put_back_shared(self, context: Context, instance: str) -> bool:
         """Put back what dead runs have changed on a whole instance; tell whether there was anything."""
         if self.target.mode == READ_ONLY or not holds_shared(context, instance):
             return False
@@ -143,89 +135,29 @@ class Session:
 
     def read_premises(self) -> None:
         """Read what the owner of a shared instance has set there, once; called when nothing of a dead run is left on it."""
-        if self._has_read_premises:
-            return
-        self._has_read_premises = True
-        for contract_id in self.options.contracts:
-            context = self.context(contract_id)
-            if context.contract.system.premises and not (context.target.fresh or context.target.embedded):
-                instance = self.instance(context.target)
-                with InstanceLocks(context.target.base_url, instance, shared=True).hold():
-                    self._take_premises(context, read_premises(context.client, context.contract, instance))
+        self._contexts.read_premises()
 
     @property
     def premises(self) -> dict[str, dict[str, Any]]:
         """What the owners of instances have set, by contract: for the other processes of this run."""
-        return {name: context.premises.document() for name, context in self._contexts.items()}
+        return {context.contract.id: context.premises.document() for context in self._contexts.made}
 
     def also_read(self, premises: Mapping[str, dict[str, Any]]) -> None:
         """Take over what another process of this run has read of the owners' settings."""
-        for contract_id, data in premises.items():
-            context = self.context(contract_id)
-            self._take_premises(context, premises_of(data, context.contract, context.target))
-
-    def _take_premises(self, context: Context, premises: Premises) -> None:
-        with self._lock:
-            self._contexts[context.contract.id] = replace(context, premises=premises)
+        self._contexts.also_read(premises)
 
     def context(self, contract_id: str) -> Context:
         """Return what the cases of a contract share."""
-        target = self.target
-        with self._lock:
-            if contract_id not in self._contexts:
-                contract = load_contract(contract_id)
-                self._contexts[contract_id] = self._build(contract, target.seen_by(contract_id))
-            return self._contexts[contract_id]
-
-    def _build(self, contract: Contract, target: Target) -> Context:
-        about = contract.about
-        redactor = Redactor(
-            secret=about.get("secrets", ()),
-            public=about.get("public", ()),
-            public_headers=about.get("public_headers", ()),
-            sealed=about.get("sealed", ()),
-            personal=about.get("personal", ()),
-            key=bytes.fromhex(self.options.key),
-            kin=self.redactor,
-        )
-        if self._journal is None:
-            path = None if target.embedded else self.options.journal
-            self._journal = Journal(path, self.options.run, lambda text: bool(redactor.tokens_in(text)))
-        if self._rate_limit is None:
-            self._rate_limit = RateLimit(target.requests_per_second, self._rate_limit_file)
-        prefix = f"{self.options.worker}x" + "x" * len(self._contexts)
-        client = Client(
-            target, redactor, prefix, self._rate_limit, self._traffic, challenge=self.options.challenge
-        )
-        client.be_patient()
-        return Context(
-            contract=contract,
-            target=target,
-            client=client,
-            clock=choose_clock(target, client.take_turn),
-            journal=self._journal,
-            redactor=redactor,
-            schemas=SchemaFiles(contract.system.schemas),
-            run=self.options.run,
-            edition=self.options.edition,
-            thorough=self.options.profile is not Profile.GATE,
-            fuzz=self.options.fuzz.placed(self.options.journal, self.options.report_dir),
-            stopping=self._stopping,
-        )
+        return self._contexts.of(contract_id)
 
     @property
     def redactor(self) -> Redactor | None:
         """What knows every secret of the run; ``None`` before there is any."""
-        return next((context.redactor for context in self._contexts.values()), None)
-
-    @property
-    def _rate_limit_file(self) -> Path:
-        """Where the processes of this run share its rate limit."""
-        return private_folder() / f"{self.options.run}.pace"
+        return self._contexts.redactor
 
     def instance(self, target: Target) -> str:
         """Return the instance for a case: a new one where the target makes them."""
-        return str(uuid.uuid4()) if target.fresh else target.instance
+        return self._contexts.instance(target)
 
     def overlaps(self, contract_id: str) -> bool:
         """Tell whether waits are real, so that waiting cases belong into threads."""
@@ -241,8 +173,8 @@ class Session:
         """The shortest time that an answer has taken in the preflight, in seconds; 0 before there is any."""
         return self._round_trip or 0.0
 
-    def foresee(self, case_ids: Iterable[str]) -> None:
-        """Note which cases are to run: from here on the run's pace is measured."""
+    def plan_requests(self, case_ids: Iterable[str]) -> None:
+        """Add up how many requests the cases that are to run will send; from here on the run's pace is measured."""
         requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
         self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
 
@@ -257,12 +189,12 @@ class Session:
     @property
     def queued(self) -> int:
         """How many requests wait for the rate limit at this moment."""
-        return self._rate_limit.queued if self._rate_limit is not None else 0
+        return self._contexts.queued
 
     @property
     def sent(self) -> int:
         """How many requests have left so far."""
-        return sum(context.client.sent for context in self._contexts.values())
+        return sum(context.client.sent for context in self._contexts.made)
 
     @property
     def turns_taken(self) -> int:
@@ -285,7 +217,8 @@ class Session:
     def open(self, info: CaseInfo) -> CaseRun:
         """Begin a case."""
         context = self.context(info.contract)
-        return CaseRun(context, info, self.instance(context.target))
+        readers = READERS if self.jobs > 1 else 1
+        return CaseRun(context, info, self.instance(context.target), readers=readers)
 
     def run_case(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
         """Run a case from its first request to the end of its clean-up, and return the result.
@@ -305,7 +238,7 @@ class Session:
     def cancel(self) -> None:
         """End every wait that is under way, and let cases send nothing but their clean-up."""
         self._stopping.set()
-        for context in self._contexts.values():
+        for context in self._contexts.made:
             context.clock.cancel()
             context.client.presence.stop()
 
@@ -367,7 +300,7 @@ class Session:
         self.expected.keep(self.results.values())
         if self._has_foreign_secrets:
             for result in self.results.values():
-                self._record.case_finished(scrubbed(result, self._clean))
+                self._record.case_finished(scrubbed(result, self._clean, self._are_clear))
         self._report_outage()
         surroundings = circumstances(self._traffic.document(), self._all_roles(), self.left)
         surroundings["command_line"] = command_line(self.options.command_line, self._clean)
@@ -394,7 +327,7 @@ class Session:
         """Return when an endpoint went away for good (seconds since the epoch), 0 where none did."""
         sources = (
             self._gone_elsewhere,
-            *(context.client.presence.gone for context in self._contexts.values()),
+            *(context.client.presence.gone for context in self._contexts.made),
         )
         return min(filter(None, sources), default=0.0)
 
@@ -413,10 +346,13 @@ class Session:
     def _all_roles(self) -> dict[str, tuple[str, ...]]:
         own = {
             name: roles
-            for context in self._contexts.values()
+            for context in self._contexts.made
             for name, roles in context.client.tokens.roles().items()
         }
         return {**self._roles, **own}
+
+    def _are_clear(self, texts: Sequence[str]) -> bool:
+        return self.redactor is None or self.redactor.are_clear(texts)
 
     def _clean(self, text: str) -> str:
         return self.redactor.scrub(text) if self.redactor is not None else text
@@ -425,12 +361,12 @@ class Session:
 
     def left_behind(self) -> list[JournalEntry]:
         """Return what dead runs have left on this target, newest first."""
-        return [entry for _, entry in abandoned(self._all())]
+        return [entry for _, entry in abandoned(self._contexts.all())]
 
     def lingering(self) -> dict[str, int]:
         """Return how many things of which kinds were removed by runs, but are still kept by their service."""
         found: dict[str, int] = {}
-        for context in self._all():
+        for context in self._contexts.all():
             for kind, seconds in context.contract.system.lingers.items():
                 whose = f"{context.contract.id}:{kind}"
                 since = time.time() - seconds
@@ -439,17 +375,15 @@ class Session:
 
     def living(self) -> list[str]:
         """Return the runs that are at work with this journal."""
-        self._all()
-        assert self._journal is not None
-        return self._journal.living()
+        return self._contexts.all()[0].journal.living()
 
     def named_like_ours(self) -> list[JournalEntry]:
         """Return what bears a name that only this suite gives, whether the journal knows it or not."""
-        return [entry for _, entry in named_like_ours(self._all(), self.target.instance)]
+        return [entry for _, entry in named_like_ours(self._contexts.all(), self.target.instance)]
 
     def put_right(self, things: Collection[JournalEntry]) -> list[str]:
-        """Remove things, or put them back as they were; return a line for each that resists."""
-        contexts = {context.contract.id: context for context in self._all()}
+        """Remove things, or put them back as they were; return a line for each that could not be."""
+        contexts = {context.contract.id: context for context in self._contexts.all()}
         return put_right(
             [(contexts[owner_of(entry)], entry) for entry in things if owner_of(entry) in contexts]
         )
@@ -462,7 +396,7 @@ class Session:
         """
         if self.target.mode == READ_ONLY:
             return []
-        return put_right(list(abandoned(self._all())), wait=False)
+        return put_right(list(abandoned(self._contexts.all())), wait=False)
 
     def tidy(self) -> list[str]:
         """Remove what this run has left nevertheless: an answer was lost, or a clean-up was refused or cut short.
@@ -474,26 +408,15 @@ class Session:
         return self.left
 
     def _put_right(self) -> list[str]:
-        if not self._contexts or self._journal is None or self.target.embedded:
+        if not self._contexts.made or self.target.embedded:
             return []
-        left = list(own(self._all()))
-        if left and not self._journal.last(_OTHER_PROCESSES):
+        left = list(own(self._contexts.all()))
+        if left and not left[0][0].journal.last(_OTHER_PROCESSES):
             return [f"{len(left)} things: a process of this run is still at work"]
         return put_right(left, wait=not self._record.recorded().interrupted)
 
-    def _all(self) -> list[Context]:
-        return [self.context(contract_id) for contract_id in self.options.contracts]
-
     def close(self) -> None:
         """Close every connection and file, and stop the embedded reference."""
-        for context in self._contexts.values():
-            context.client.close()
-            context.clock.close()
-        if self._rate_limit is not None:
-            self._rate_limit.close()
-            if not self.options.worker:
-                self._rate_limit_file.unlink(missing_ok=True)
-        if self._journal is not None:
-            self._journal.close()
+        self._contexts.close()
         if self._reference is not None:
             self._reference.stop()

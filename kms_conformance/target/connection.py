@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from kms_conformance.errors import BadValueError
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.target.identity import VARIABLE
 from kms_conformance.target.urls import checked_url, is_loopback
 
 _FILES = ("ca_file", "cert_file", "key_file")
@@ -106,7 +107,9 @@ def connection_settings(
     if not isinstance(user, str) or ":" in user or bool(user) != bool(password):
         raise BadValueError(
             "proxy.user",
-            str(user),
+            user
+            if isinstance(user, str) and ":" not in user
+            else "…",  # a password may stand behind the colon
             "user and password go together",
             "give proxy.user and proxy.password_env.",
         )
@@ -124,25 +127,32 @@ def _file(name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not Path(value).is_file():
-        raise BadValueError(name, str(value), "there is no such file", "give a file in PEM form.")
+        # Somebody may have put what is in the file where its name belongs.
+        shown = "…" if not isinstance(value, str) or "-----" in value or "\n" in value else value
+        raise BadValueError(name, shown, "there is no such file", "give the name of a file in PEM form.")
     return value
 
 
 def _password(proxy: Mapping[str, Any], environ: Mapping[str, str]) -> Secret:
     if "password_env" in proxy:
-        value = environ.get(str(proxy["password_env"]), "")
+        variable = str(proxy["password_env"])
+        value = environ.get(variable, "")
         if not value:
             raise BadValueError(
                 "proxy.password_env",
-                str(proxy["password_env"]),
+                # Somebody may have put the password itself where its variable belongs.
+                variable if VARIABLE.fullmatch(variable) else "…",
                 "the variable is not set",
                 "set the variable.",
             )
         return Secret(value)
     if "password_file" in proxy:
-        return Secret(
-            Path(_file("proxy.password_file", proxy["password_file"])).read_text(encoding="utf-8").strip()
-        )
+        path = _file("proxy.password_file", proxy["password_file"])
+        try:
+            return Secret(Path(path).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError):
+            advice = "give a text file that you may read."
+            raise BadValueError("proxy.password_file", path, "it cannot be read", advice) from None
     password = Secret(proxy.get("password", ""))
     if password and environ and not is_loopback(str(proxy["url"])):
         advice = "give proxy.password_env or proxy.password_file."

@@ -31,6 +31,8 @@ def read_document(path: str) -> dict[str, Any]:
         raise TargetFileError(path, "it is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise TargetFileError(path, f"it is not TOML ({error})") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists a thousand deep
+        raise TargetFileError(path, "a value in it is too large") from None
 
 
 def refuse_unknown_keys(

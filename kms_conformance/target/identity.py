@@ -13,7 +13,8 @@ from kms_conformance.redaction.redactor import Secret
 from kms_conformance.target.schema import secret_members
 from kms_conformance.target.urls import is_loopback
 
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+"""How variables are named that hold a secret: what looks otherwise may be the secret itself, and is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _of_variable(identity: str, member: str, variable: str, environ: Mapping[str
     value = environ.get(variable, "").strip()
     if not value:
         # Somebody may have put the secret itself where its variable belongs.
-        shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
+        shown = f" {variable}" if VARIABLE.fullmatch(variable) else ""
         raise MissingSecretError(
             identity, f"the environment variable{shown} that {member}_env names is not set"
         )

@@ -23,7 +23,7 @@ def checked_url(name: str, value: Any) -> str:
     advice = "an address looks like https://kms.example.com or http://127.0.0.1:8080."
     shown = shown_url(str(value))
     if not isinstance(value, str):
-        raise BadValueError(name, str(value), "it must be text", advice)
+        raise BadValueError(name, shown, "it must be text", advice)
     try:
         parts = urlsplit(value)
         port_is_fine = parts.port is None or parts.port > 0

@@ -30,6 +30,7 @@ TOO_LARGE = f"an answer of more than {LARGEST_BODY} bytes"
 TOO_LONG_HEAD = f"an answer with more than {MOST_HEADERS} headers or {LARGEST_HEAD} bytes of them"
 _TOO_MANY = f"an answer with more than {MOST_VALUES} JSON values"
 _TOO_LONG = f"an answer with a JSON text of more than {LONGEST_TEXT} bytes"
+_USUAL = "utf-8"
 _PACKED = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 # A text, or what would be one if it had an end: no byte is looked at twice.
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -103,6 +104,9 @@ def beyond(content: bytes) -> str:
 
     What is no JSON is counted in the same way, and is beyond its bounds only where it looks like it.
     """
+    encoding = json.detect_encoding(content)
+    if encoding != _USUAL:  # with a mark of order, or in UTF-16 or UTF-32: the parser reads it all the same
+        content = _in_utf_8(content, encoding)
     if content.lstrip()[:1] not in {b"{", b"["}:
         return ""
     if len(content) > LONGEST_TEXT and any(
@@ -112,6 +116,13 @@ def beyond(content: bytes) -> str:
     if _values(content) > MOST_VALUES and _has_too_many(content):
         return _TOO_MANY
     return ""
+
+
+def _in_utf_8(content: bytes, encoding: str) -> bytes:
+    try:
+        return content.decode(encoding, "surrogatepass").encode(_USUAL, "surrogatepass")
+    except ValueError:
+        return b""  # no JSON
 
 
 def _has_too_many(content: bytes) -> bool:

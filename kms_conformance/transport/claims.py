@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _PARTS = 3
+_NO_DATE = 253_402_300_800
+"""The first second of the year 10,000, which no calendar here can tell."""
 
 
 def claims_of(token: str) -> Mapping[str, Any] | None:
@@ -38,9 +40,11 @@ def subject_of(token: str) -> tuple[str, ...]:
 
 
 def end_of(token: str) -> float | None:
-    """Return when a token ends, in seconds since 1970; ``None`` where it does not say so."""
+    """Return when a token ends, in seconds since 1970; ``None`` where it does not say so, or names no date."""
     end = (claims_of(token) or {}).get("exp")
-    return float(end) if isinstance(end, int | float) and not isinstance(end, bool) else None
+    if not isinstance(end, int | float) or isinstance(end, bool):
+        return None
+    return float(end) if 0 <= end < _NO_DATE else None
 
 
 def account_of(token: str) -> str:

@@ -25,13 +25,14 @@ import httpx
 from kms_conformance import __version__
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import SuiteError, UnreachableError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.exchange import CLIENT, GATEWAY, OUTAGE, READS, UNSURE, Exchange
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.capture import Capture
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
-from kms_conformance.transport.deadline import DeadlineTransport
+from kms_conformance.transport.deadline import DeadlineTransport, bare_client
 from kms_conformance.transport.outage import LATE, Presence, is_away, trouble_of
 from kms_conformance.transport.rate_limit import RateLimit
 from kms_conformance.transport.raw_socket import exchange_bytes
@@ -74,7 +75,7 @@ class Client:
             # Whoever runs pytest may ask for the debug level of everything.
             logging.getLogger(name).setLevel(logging.WARNING)
         self._transport = DeadlineTransport(target.timeout, traffic=self.traffic, settings=target.connection)
-        self._http = httpx.Client(transport=self._transport, follow_redirects=False, trust_env=False)
+        self._http = bare_client(self._transport)
         self._rate_limit = rate_limit or RateLimit(target.requests_per_second)
         self._concurrency_limit = ConcurrencyLimit()
         self.tokens = Tokens(target, self._http, redactor, self.take_turn)
@@ -100,7 +101,7 @@ class Client:
         """How many requests in a row got no answer; those that waited for it at the same time count as one."""
         return self._silent
 
-    def be_patient(self, patient: bool = True) -> None:
+    def wait_for_absent(self, patient: bool = True) -> None:
         """Wait for an endpoint or a token issuer that does not answer, or not: whoever looks for one wants to know at once."""
         self.unanswered.patient = patient
         self.tokens.patience = self.target.patience if patient else 0.0
@@ -136,7 +137,7 @@ class Client:
         waited, lost = 0.0, 0
         between = self.noted()
         for tried in itertools.count(1):
-            begun = time.time()
+            begun = steady_clock.now()
             reply, exchange = self._once(request, case)
             exchange, again = self.unanswered.look(request, exchange, begun, lost + 1)
             if again:
@@ -307,7 +308,7 @@ class Client:
         url = _url((request.base_url or self.target.base_url) + request.path)
         params = request.params or None
         if request.token == "" and self.authorizer.signs:
-            built = httpx.Request(request.method, url, headers=headers, params=params, content=content)
+            built = self._request(request.method, url, headers, params, content)
             final = FinalRequest(request.method, str(built.url), dict(built.headers), content or b"")
             added = self.authorizer.headers(request.identity or self.principal, final)
             built.headers.update(added)
@@ -318,9 +319,20 @@ class Client:
             headers[self.authorizer.header] = request.token
         return (
             headers,
-            httpx.Request(request.method, url, headers=headers, params=params, content=content),
+            self._request(request.method, url, headers, params, content),
             {},
         )
+
+    def _request(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+    ) -> httpx.Request:
+        """Return a request as it leaves."""
+        return httpx.Request(method, url, headers=headers, params=params, content=content)
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)
@@ -336,7 +348,7 @@ class Client:
         notes: Mapping[str, str],
         case: str,
     ) -> tuple[Reply | None, Exchange]:
-        started, begun = time.time(), time.perf_counter()
+        started, begun = steady_clock.now(), time.perf_counter()
         try:
             reply, trouble = self._read(built), ""
         except httpx.TimeoutException:

@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from http.cookiejar import CookieJar
+from typing import Any
 
 import httpx
 
@@ -173,6 +175,18 @@ class DeadlineTransport(httpx.BaseTransport):
             kept, self._idle = [one for idle in self._idle.values() for one in idle], {}
         for connection in kept:
             connection.close()
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookie: what an issuer sets would come back to it, and to each other service of its host."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Take nothing of an answer."""
+
+
+def bare_client(transport: httpx.BaseTransport) -> httpx.Client:
+    """Return a client that follows no redirect, keeps no cookie and reads no setting of its surroundings."""
+    return httpx.Client(transport=transport, cookies=_NoCookies(), follow_redirects=False, trust_env=False)
 
 
 def _exchange(

@@ -34,14 +34,14 @@ def dial(host: str, port: int, settings: ConnectionSettings, seconds: float, *, 
         if settings.proxy_authorization:
             head.append(f"proxy-authorization: {settings.proxy_authorization}")
         line.sendall("\r\n".join([*head, "", ""]).encode("latin-1"))
-        _demand_way(line, until)
+        _demand_tunnel(line, until)
     except BaseException:
         line.close()
         raise
     return line
 
 
-def _demand_way(line: socket.socket, until: float) -> None:
+def _demand_tunnel(line: socket.socket, until: float) -> None:
     """Read the proxy's answer, byte by byte: what comes after it is the server's."""
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):

@@ -16,6 +16,7 @@ from http import HTTPStatus
 
 import httpx
 
+from kms_conformance.evidence import steady_clock
 from kms_conformance.evidence.exchange import OF_GATEWAY
 from kms_conformance.transport.body import UnfitAnswerError
 from kms_conformance.transport.parsing import CUT
@@ -45,18 +46,18 @@ def is_lost(trouble: str) -> bool:
 def trouble_of(error: Exception) -> str:
     """Say what happened to the connection, in the words of the field and in none of the server's own.
 
-    A parser's complaint quotes the bytes that it stumbles over, which may hold anything.
+    A parser's complaint quotes the bytes that it could not read, which may hold anything.
     """
     if isinstance(error, UnfitAnswerError):
         return str(error)
     if isinstance(error, httpx.ConnectError):
         return f"{NO_CONNECTION} ({error})"
-    told = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
+    said = re.split(r"[(:]|b['\"]", str(error), maxsplit=1)[0].strip().rstrip(".").lower()
     if isinstance(error, httpx.RemoteProtocolError):
-        if told.startswith(("peer closed", "server disconnected")):
-            return f"a connection closed before the answer was complete ({told})"
-        return f"an answer that is not HTTP ({told})"
-    return f"{BROKEN} ({told or type(error).__name__})"
+        if said.startswith(("peer closed", "server disconnected")):
+            return f"a connection closed before the answer was complete ({said})"
+        return f"an answer that is not HTTP ({said})"
+    return f"{BROKEN} ({said or type(error).__name__})"
 
 
 def is_refused(trouble: str) -> bool:
@@ -96,7 +97,7 @@ class Presence:
 
     def answered(self) -> None:
         """Note that the endpoint has answered a request just now."""
-        self._answered = time.time()
+        self._answered = steady_clock.now()
 
     def leave(self, moment: float) -> None:
         """Note that the endpoint is gone since a moment: what every request needs besides it is."""
@@ -111,7 +112,7 @@ class Presence:
 
         Raises what ``ask`` raises.
         """
-        lost = time.time()
+        lost = steady_clock.now()
         with self._one_asks:
             if self.gone:
                 return State.GONE
@@ -127,12 +128,12 @@ class Presence:
         tried = 0
         while not self._stopped.is_set():
             tried += 1
-            left = self._began + self._patience - time.time()
+            left = self._began + self._patience - steady_clock.now()
             if left <= 0:
                 break
             self._stopped.wait(min(delay(tried), left))
             if self._is_there():
-                self._outages.append((self._began, time.time()))
+                self._outages.append((self._began, steady_clock.now()))
                 return State.BACK
         self.gone = self._began
         return State.GONE
@@ -162,7 +163,7 @@ class Silences:
         with self._lock:
             times, last = self._rows.get(what, (0, 0.0))
             if begun > last:
-                times, last = times + 1, time.time()
+                times, last = times + 1, steady_clock.now()
             self._rows[what] = times, last
             return times >= TRIES
 

@@ -67,6 +67,8 @@ class ParsedAnswer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, of the head or behind the body."""
+        if self.done:
+            return
         self._number += 1
         self._named += len(name) + len(value)
         if self._number > MOST_HEADERS or self._named > LARGEST_HEAD:
@@ -78,6 +80,9 @@ class ParsedAnswer:
 
     def on_headers_complete(self) -> None:
         """Take the status; an answer to HEAD ends here, whatever length it names."""
+        if self.done:  # by an earlier answer: this one answers nothing
+            self.reusable = False
+            return
         status = self._parser.get_status_code()
         if status < HTTPStatus.OK:
             self.headers, self._framed = [], False
@@ -90,6 +95,8 @@ class ParsedAnswer:
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
+        if self.done:
+            return
         self._size += len(body)
         if self._size > LARGEST_BODY:
             self.fail(self.trouble or TOO_LARGE)

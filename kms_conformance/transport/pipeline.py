@@ -351,16 +351,16 @@ class _HttpProtocol(asyncio.Protocol):
             self.close()
             return
         self._parsed.feed(data)
-        self._went_on()
+        self._hand_over_if_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End the answer."""
         self._open = False
         if self._waiting is not None and not self._waiting.done():
             self._parsed.ended()
-            self._went_on()
+            self._hand_over_if_complete()
 
-    def _went_on(self) -> None:
+    def _hand_over_if_complete(self) -> None:
         """Hand over the answer once it is complete."""
         if not self._parsed.reusable:
             self._open = False
@@ -373,7 +373,7 @@ class _HttpProtocol(asyncio.Protocol):
         if self._waiting is not None and not self._waiting.done():
             self.late = True
             self._parsed.fail(f"{LATE} {timeout:g} s")
-            self._went_on()
+            self._hand_over_if_complete()
 
     def _unpack(self, answer: SendResult) -> None:
         codings = ",".join(value for name, value in answer.headers if name == "content-encoding")

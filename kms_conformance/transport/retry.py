@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from kms_conformance.evidence.exchange import OF_GATEWAY, READS
+from kms_conformance.evidence.header_values import http_date
 
 _TRIES = 5
 _LONGEST = 30.0
@@ -69,15 +69,8 @@ class Outages:
 def _retry_after(after: str, date: str) -> float | None:
     if after.isascii() and after.isdigit():
         return float(after)
-    until = _seconds(after)
+    until = http_date(after)
     if until is None:
         return None
-    now = _seconds(date)
+    now = http_date(date)
     return until - (time.time() if now is None else now)
-
-
-def _seconds(date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return None

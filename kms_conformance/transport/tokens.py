@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from kms_conformance.errors import MissingSecretError, TokenRefusedError
+from kms_conformance.evidence import steady_clock
 from kms_conformance.redaction.redactor import Redactor, Secret
 from kms_conformance.transport.body import LARGEST_TOKEN, UnfitAnswerError, json_document, read_body
 from kms_conformance.transport.claims import claims_of
@@ -30,7 +31,7 @@ _ROLE = re.compile(r"[A-Za-z][\w.:/-]{0,99}", re.ASCII)
 _TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
-class _NobodyThereError(Exception):
+class _NoAnswerError(Exception):
     """Nobody has answered, or a gateway; ``why`` says it in words that quote no secret."""
 
     def __init__(self, why: str) -> None:
@@ -64,7 +65,7 @@ class Tokens:
             return identity.token
         with self._locks[name]:
             token, until = self._held.get(name, (Secret(""), 0.0))
-            if time.time() >= until:
+            if steady_clock.now() >= until:
                 with self._redactor.under_way.stretch():
                     token, until = self._fetch(name, identity.api_key or Secret(""))
                 self._held[name] = (token, until)
@@ -88,11 +89,11 @@ class Tokens:
         url, grant = self._target.iam_url, self._target.system.grant
         if grant is None:
             raise MissingSecretError(name, f"{self._target.contract} takes tokens, not API keys")
-        begun, until = time.time(), time.monotonic() + self.patience
+        begun, until = steady_clock.now(), time.monotonic() + self.patience
         for tried in itertools.count(1):
             try:
                 return self._asked(name, url, grant, api_key)
-            except _NobodyThereError as error:
+            except _NoAnswerError as error:
                 if time.monotonic() + delay(tried) > until:
                     if self.patience:
                         self.is_gone(begun)
@@ -102,7 +103,7 @@ class Tokens:
         raise AssertionError
 
     def _asked(self, name: str, url: str, grant: Grant, api_key: Secret) -> tuple[Secret, float]:
-        """Ask once; raise :class:`_NobodyThereError` where no answer came, or one of a gateway."""
+        """Ask once; raise :class:`_NoAnswerError` where no answer came, or one of a gateway."""
         self._take_turn()
         try:
             with self._http.stream(
@@ -115,7 +116,7 @@ class Tokens:
         except UnfitAnswerError as error:
             raise TokenRefusedError(name, url, str(error)) from None
         except httpx.HTTPError as error:
-            raise _NobodyThereError(f"no answer: {trouble_of(error)}") from None
+            raise _NoAnswerError(f"no answer: {trouble_of(error)}") from None
         document = json_document(content, lenient=True, as_it_is=True)
         token = document.get("access_token") if isinstance(document, dict) else None
         if answer.status_code != HTTPStatus.OK or not isinstance(token, str) or not token:
@@ -129,7 +130,7 @@ class Tokens:
             )
             seen += f" {code}" if shown else ""
             raise (
-                _NobodyThereError(seen) if is_away(answer.status_code) else TokenRefusedError(name, url, seen)
+                _NoAnswerError(seen) if is_away(answer.status_code) else TokenRefusedError(name, url, seen)
             ) from None
         self._redactor.remember(token, "token")
         if not _TOKEN.fullmatch(token):
@@ -138,7 +139,7 @@ class Tokens:
         is_lifetime = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _FOREVER
         seconds = float(life) if is_lifetime else _EARLY
         # A token that is already at its end is still used once: a case may be about just that.
-        return Secret(token), time.time() + max(seconds - _EARLY, 5.0)
+        return Secret(token), steady_clock.now() + max(seconds - _EARLY, 5.0)
 
 
 def roles_in(token: str) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def _read(shown: bytes) -> dict[str, str]:
             "not_before": _utc(certificate.not_valid_before_utc),
             "not_after": _utc(certificate.not_valid_after_utc),
         }
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return dict.fromkeys(("subject", "issuer", "not_before", "not_after"), "")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +30,9 @@ _KINDS: Mapping[str, str] = {
 }
 """What differs from run to run: tokens of secrets, pseudonyms, ids, the suite's names, times, octets of a frame and their number."""
 _UNBOUND, _MADE = frozenset({"length"}), frozenset({"octets"})
-_SECRET = 8
+_SECRET, _SHORTEST = 8, 7
+"""Characters of the shortest secret, and of the shortest text that may hold what differs from run to run."""
+_HOLDING = frozenset({str, dict, list})
 _MOST = 8192
 _WHOLE_TOKEN = re.compile(_KINDS["token"])
 _VARIABLE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
@@ -49,21 +52,30 @@ class Alignment:
 
     recorded: dict[str, str] = field(default_factory=dict)
     anew: dict[str, str] = field(default_factory=dict)
+    bound: list[tuple[str, str]] = field(default_factory=list)
+    """The pairs that were bound since somebody took them."""
 
     def know(self, document: Any) -> None:
         """Let everything variable in a recorded answer stand for itself: the case has it from there."""
-        match document:
-            case dict():
-                for name, value in document.items():
+        if isinstance(document, str):
+            for value, _ in _variables(document) if len(document) >= _SHORTEST else ():
+                self.recorded.setdefault(value, value)
+                self.anew.setdefault(value, value)
+        elif isinstance(document, dict):
+            for name, value in document.items():
+                if len(name) >= _SHORTEST:
                     self.know(name)
+                if value.__class__ in _HOLDING:
                     self.know(value)
-            case list():
-                for value in document:
+        elif isinstance(document, list):
+            for value in document:
+                if value.__class__ in _HOLDING:
                     self.know(value)
-            case str():
-                for value, _ in _variables(document):
-                    self.recorded.setdefault(value, value)
-                    self.anew.setdefault(value, value)
+
+    def take_bound(self) -> list[tuple[str, str]]:
+        """Return the pairs that were bound since the last time and still are."""
+        taken, self.bound = self.bound, []
+        return [(one, other) for one, other in taken if self.recorded.get(one) == other]
 
     def as_anew(self, document: Any) -> Any:
         """Return a recorded answer with the values that the case has made itself in the place of those they stand for."""
@@ -113,6 +125,7 @@ class Alignment:
     def _demand_text(self, anew: str, recorded: str, where: str) -> None:
         if len(anew) >= _SECRET and _WHOLE_TOKEN.fullmatch(recorded) and not _VARIABLE.fullmatch(anew):
             # What another case has sent as a secret is one in this case too, and shown nowhere.
+            self.bound.append((anew, recorded))
             if self.recorded.setdefault(anew, recorded) != recorded:
                 raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
             return
@@ -130,13 +143,28 @@ class Alignment:
             if self.recorded.get(one[0], other[0]) != other[0] or self.anew.get(other[0], one[0]) != one[0]:
                 self._release(bound)
                 raise BoundError(f"{where} is {recorded!r}, which holds another value than before")
-            if one[0] not in self.recorded:
-                self.recorded[one[0]], self.anew[other[0]] = other[0], one[0]
-                bound.append((one[0], other[0]))
+            bound += self._bind(one[0], other[0], is_time=one[1] == "time")
+        self.bound += bound
+
+    def _bind(self, anew: str, recorded: str, *, is_time: bool) -> list[tuple[str, str]]:
+        """Bind two values, of times also what they are in UTC, as an answer may show them; return the pairs that are new."""
+        pairs = [(anew, recorded), (_in_utc(anew), _in_utc(recorded))] if is_time else [(anew, recorded)]
+        new = [pair for pair in pairs if pair[0] not in self.recorded and pair[1] not in self.anew]
+        for one, other in new:
+            self.recorded[one], self.anew[other] = other, one
+        return new
 
     def _release(self, bound: list[tuple[str, str]]) -> None:
         for one, other in bound:
             del self.recorded[one], self.anew[other]
+
+
+def _in_utc(time: str) -> str:
+    """Return a time as the suite writes one in UTC; what is no time as it is."""
+    try:
+        return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return time
 
 
 @lru_cache(maxsize=_MOST)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from kms_conformance import __version__
 from kms_conformance.contract.contract import Contract, load_contract
 from kms_conformance.contract.corpus import shipped_corpus, shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.contract.severity import Verdict
-from kms_conformance.errors import RecordError, SuiteError
+from kms_conformance.contract.severity import Verdict, worst
+from kms_conformance.errors import RecordError, ReportDirError, SuiteError
 from kms_conformance.fuzz.checks import fuzz_findings
-from kms_conformance.judging.results import CaseResult
+from kms_conformance.judging.every_exchange import TOLERANT
+from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, shards, write_all
+from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, shards
 from kms_conformance.outputs.files import read_file
+from kms_conformance.outputs.writers import write_all
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.run.options import SEED, FuzzOptions
@@ -30,12 +32,14 @@ from kms_conformance.target.schema import secret_members
 from kms_conformance.target.target import FULL, Target, build_target
 from kms_conformance.verification import coherence
 from kms_conformance.verification.installed import InstalledCase, installed_cases
-from kms_conformance.verification.rejudge import differences, read_record, run_of, text_of
+from kms_conformance.verification.rejudge import Judgements, differences, read_record, run_of
 from kms_conformance.verification.replay import ReplayContext, Replayed, replay
+from kms_conformance.verification.two_processes import side_by_side
 
 _CONTROL = "/_control"
-_FEW = 12
+_FEW, _MANY, _FIRST_PART = 12, 2_000, 0.65
 _DEEPEST_SENTENCE = 400
+_JUDGED = frozenset({Verdict.PASSED, Verdict.WARNED, Verdict.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,18 @@ def _read_and_examined(directory: Path) -> Examination:
             raise RecordError(
                 str(directory), f"it was judged by version {record['suite']['version']} of the suite"
             )
-        run = run_of(record, transcript, directory)
-        return _examined(directory, record, run, {exchange.case for exchange, _ in transcript})
+        known = Judgements()
+        run = run_of(record, transcript, directory, known)
+        return _examined(directory, record, run, {exchange.case for exchange, _ in transcript}, known)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise RecordError(
             str(directory), f"a member of results.json is missing or of the wrong kind ({error!r})"
         ) from error
 
 
-def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[str]) -> Examination:
+def _examined(
+    directory: Path, record: Mapping[str, Any], run: Run, listed: set[str], known: Judgements
+) -> Examination:
     again = results.render(run)
     installed: dict[str, InstalledCase] = {}
     for block in record["contracts"]:
@@ -92,14 +99,17 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
         for case_id in sorted(listed - {case.id for case in run.cases})
     ]
-    replay_problems, notes = _played_again(run, record, installed)
+    here, there = _in_two(run.cases)
+    first, (second, of_files) = side_by_side(
+        lambda: list(_replayed(here, run, record, installed, known)),
+        lambda: (list(_replayed(there, run, record, installed, known)), list(_files(directory, run))),
+        worthwhile=len(known.wire) > _MANY,
+    )
+    replay_problems, notes = _played_again(run, [*first, *second])
     problems += replay_problems
     problems += coherence.complaints(run, record)
     problems += [f"results.json: {line}" for line in differences(record, again)]
-    if read_file(directory / results.NAME) != text_of(again).encode("utf-8", "backslashreplace"):
-        problems.append("results.json is not what the evidence gives, byte for byte")
-    problems += digest_complaints(directory)
-    problems += _files(directory, run)
+    problems += of_files
     missing = coherence.missing_cases(run, installed)
     if missing:
         notes.insert(0, f"left out: {_listed(missing)}")
@@ -115,18 +125,33 @@ def _examined(directory: Path, record: Mapping[str, Any], run: Run, listed: set[
     )
 
 
-def _played_again(
-    run: Run, record: Mapping[str, Any], installed: Mapping[str, InstalledCase]
-) -> tuple[list[str], list[str]]:
-    """Play every case again; return what is not as recorded, and notes on what was taken as recorded."""
-    problems, notes, unkept = [], [], 0
+def _in_two(cases: Sequence[CaseResult]) -> tuple[Sequence[CaseResult], Sequence[CaseResult]]:
+    """Return the cases in two parts: whoever plays the second one also writes every file anew, which takes a third as long."""
+    left = sum(len(case.exchanges) for case in cases) * _FIRST_PART
+    for place, case in enumerate(cases):
+        left -= len(case.exchanges)
+        if left < 0:
+            return cases[:place], cases[place:]
+    return cases, ()
+
+
+def _played_again(run: Run, played: Iterable[tuple[str, Replayed]]) -> tuple[list[str], list[str]]:
+    """Return what is not as recorded in the cases that were played again, and notes on what was taken as recorded."""
+    problems, notes, unkept, unread = [], [], 0, 0
     by_control = coherence.done_by_control(run)
-    for case, replayed in _replayed(run, record, installed):
+    failed = {
+        finding.requirement
+        for case in run.cases
+        for finding in case.findings
+        if finding.severity is Verdict.FAILED
+    }
+    cases = {case.id: case for case in run.cases}
+    for case, replayed in ((cases[case_id], replayed) for case_id, replayed in played):
         problems += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.problems]
-        contract = load_contract(case.contract)
+        contract, unread = load_contract(case.contract), unread + replayed.unread
         if replayed.instead and _of_fuzzer(case, contract):
             unkept += case.checks
-            problems += _unreported(case, contract)
+            problems += _unreported(case, contract, failed)
         elif replayed.instead:
             done = by_control.get(replayed.refused_by_control)
             elsewhere = f", which it has done before exchange {done}" if done else ""
@@ -135,6 +160,8 @@ def _played_again(
         notes.append(
             f"{unkept} answers to requests of the fuzzer were judged and, with nothing wrong in them, not kept"
         )
+    if unread:
+        notes.append(f"{unread} answers hold a secret inside of a frame, whose reading was taken as recorded")
     return problems, notes
 
 
@@ -144,7 +171,8 @@ def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:
     cases = f"{len(run.cases)} of {len(run.cases) + missing}" if missing else f"every one of {len(run.cases)}"
     entries = len(record["baseline"])
     baseline = f"a baseline of {entries} entries" if entries else "no baseline"
-    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}, {baseline}"
+    fuzz = "" if _fuzz(record["options"].get("fuzz", {})).on else ", no fuzzing"
+    return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}{fuzz}, {baseline}"
 
 
 def _set_of_cases(
@@ -164,23 +192,26 @@ def _set_of_cases(
         yield f"results.json: the record of a whole run lacks {_listed(missing)}"
     elif missing and run.not_run != len(missing):
         yield f"results.json: not_run is {run.not_run}, and {len(missing)} cases are missing"
-    if record["options"].get("baseline") != (
-        len(record["baseline"]) if record["options"].get("baseline") is not None else None
-    ):
-        yield f"results.json: options.baseline is {record['options'].get('baseline')}, and baseline has {len(record['baseline'])} entries"
+    said, entries = record["options"].get("baseline"), len(record["baseline"])
+    if said != entries and (said is not None or entries):
+        yield f"results.json: options.baseline is {said}, and baseline has {entries} entries"
     for name, digest in record["options"].get("fuzz", {}).get("sha256", {}).items():
         if digest != shipped_digest(name):
             yield f"results.json: options.fuzz.sha256.{name} is not the digest of the corpus of this version"
 
 
 def _replayed(
-    run: Run, record: Mapping[str, Any], installed: Mapping[str, InstalledCase]
-) -> Iterator[tuple[CaseResult, Replayed]]:
-    """Play each case again."""
+    cases: Iterable[CaseResult],
+    run: Run,
+    record: Mapping[str, Any],
+    installed: Mapping[str, InstalledCase],
+    known: Judgements,
+) -> Iterator[tuple[str, Replayed]]:
+    """Play each of these cases again, and give its id with what came of it."""
     fuzz = _fuzz(record["options"].get("fuzz", {}))
     shards_by_number = {part["shard"].partition("/")[0]: part for part in record["shards"]}
     around: dict[tuple[str, str], ReplayContext] = {}
-    for case in run.cases:
+    for case in cases:
         contract = load_contract(case.contract)
         if case.id not in installed:
             continue
@@ -194,11 +225,13 @@ def _replayed(
                 record["edition"],
                 fuzz,
                 run.interrupted,
+                str(record["options"].get("challenge", "")),
+                known,
             )
         if fuzz.on and _of_fuzzer(case, contract):
-            yield case, _fuzzed(case, contract, fuzz)
+            yield case.id, _fuzzed(case, contract, fuzz)
         else:
-            yield case, replay(case, installed[case.id], around[case.contract, number])
+            yield case.id, replay(case, installed[case.id], around[case.contract, number])
 
 
 def _target(public: Mapping[str, Any]) -> Target:
@@ -250,23 +283,44 @@ def _fuzzed(case: CaseResult, contract: Contract, fuzz: FuzzOptions) -> Replayed
     group = case.id.partition("[")[2].removesuffix("]")
     operations = set(corpus.about["groups"].get(group, ())) if corpus else set()
     wanted = sum(entry.operation in operations for entry in corpus.entries) if corpus else 0
-    passed = case.verdict.value in {"passed", "warned"}
-    if passed and wanted and not case.checks:
+    if case.verdict in _JUDGED and case.verdict is not _verdict_of(case):
+        return Replayed((f"its verdict is {case.verdict} instead of {_verdict_of(case)}",))
+    if case.verdict in {Verdict.PASSED, Verdict.WARNED} and wanted and not case.checks:
         return Replayed(("it passed without any check",))
+    light = [finding for finding in case.findings if not _may_be(finding, contract)]
+    if light:
+        return Replayed(
+            (f"its finding of {light[0].requirement} is {light[0].severity}, and no row says so",)
+        )
     reason = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
     return Replayed(instead=reason)
 
 
-def _unreported(case: CaseResult, contract: Contract) -> Iterator[str]:
-    """Judge the answers that the fuzzer has kept; each thing wrong with one is a finding of the record."""
+def _verdict_of(case: CaseResult) -> Verdict:
+    """Return the verdict that the findings of a case give."""
+    return worst(finding.severity for finding in case.findings) if case.findings else Verdict.PASSED
+
+
+def _may_be(finding: Finding, contract: Contract) -> bool:
+    """Tell whether a finding has the severity of its row, or is one of the deviations that the row tolerates."""
+    row = contract.requirements.get(finding.requirement)
+    mild = finding.requirement in TOLERANT and finding.severity is Verdict.WARNED
+    return row is not None and (finding.severity is row.severity or mild)
+
+
+def _unreported(case: CaseResult, contract: Contract, failed: Collection[str]) -> Iterator[str]:
+    """Judge the answers that the fuzzer has kept; each thing wrong with one is a finding of the record.
+
+    ``failed`` are the rows that any case has failed: of equal causes the fuzzer reports the first.
+    """
     schemas = SchemaFiles()
-    reported = {(finding.exchange, finding.requirement) for finding in case.findings}
+    reported = {finding.exchange for finding in case.findings}
     for exchange in case.exchanges:
         for finding in fuzz_findings(exchange, contract, schemas):
             if (
                 exchange.step.count(",")
                 and finding.severity is Verdict.FAILED
-                and not any(key[0] == exchange.id for key in reported)
+                and (exchange.id not in reported or finding.requirement not in failed)
             ):
                 yield f"results.json: {case.id} lacks a finding of {finding.requirement} at exchange {exchange.id}"
 
@@ -275,11 +329,16 @@ def _files(directory: Path, run: Run) -> Iterator[str]:
     """Compare every file of the directory with what a run writes, and with the manifest."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        write_all(run, place)
+        try:
+            write_all(run, place)
+        except ReportDirError as error:
+            yield f"results.json: no run writes such a record ({error.sentence.rpartition(': ')[2]})"
+            return
         expected = json.loads((place / manifest.NAME).read_text(encoding="utf-8"))["files"]
         try:
             recorded = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))
             listed = recorded["files"]
+            yield from _form(directory)
             if recorded != {
                 **recorded,
                 "run_id": str(run.meta["run_id"]),
@@ -328,15 +387,11 @@ def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str,
 
 
 def digest_complaints(directory: Path) -> list[str]:
-    """Return a sentence for each file whose content is not that of the manifest; the first and cheapest check."""
+    """Return a sentence for each file whose content is not that of the manifest: a check that plays nothing again."""
     try:
-        text = read_file(directory / manifest.NAME).decode("utf-8")
-        document = json.loads(text)
-        listed = document["files"]
-        problems = []
-        if text != manifest.text_of(document):
-            problems.append("manifest.json is not written the way that a run writes it")
-        for name, entry in listed.items():
+        problems = list(_form(directory))
+        document = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))
+        for name, entry in document["files"].items():
             content = read_file(directory / name)
             if {"sha256": manifest.digest(content), "size": len(content)} != entry:
                 problems.append(f"{name} has another digest than manifest.json says")
@@ -345,6 +400,13 @@ def digest_complaints(directory: Path) -> list[str]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as unread:
         return [f"manifest.json is no manifest ({unread!r})"]
     return problems
+
+
+def _form(directory: Path) -> Iterator[str]:
+    """Yield a sentence where the manifest is written in another way than a run writes it."""
+    text = read_file(directory / manifest.NAME).decode("utf-8")
+    if text != manifest.text_of(json.loads(text)):
+        yield "manifest.json is not written the way that a run writes it"
 
 
 def _listed(names: list[str]) -> str:

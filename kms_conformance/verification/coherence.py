@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.header_values import http_date
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 
@@ -36,12 +37,22 @@ def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     if record["shards"] and record["run_id"] != whole:
         yield f"results.json: run_id is {record['run_id']}, and its shards make it {whole}"
     yield from _agents(exchanges, str(record["suite"]["version"]), record["options"].get("challenge"))
-    yield from _times(run)
+    deferred = _deferred(run, record)
+    yield from _times(run, deferred)
     yield from _dates(exchanges)
     yield from _correlations(exchanges)
     yield from _clocks(run, targets)
-    yield from _names(run, record)
+    yield from _names(run, record, deferred)
     yield from _profile(record)
+    yield from _once(run)
+
+
+def _once(run: Run) -> Iterator[str]:
+    """Check that no case is there twice: it would be counted twice."""
+    names = Counter(case.id for case in run.cases)
+    for name, times in names.items():
+        if times > 1:
+            yield f"results.json: the case {name} is there {times} times"
 
 
 def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any]) -> Iterator[str]:
@@ -97,7 +108,18 @@ def _agents(exchanges: Iterable[Exchange], version: str, challenge: str | None) 
             yield f"transcript.har: exchange {exchange.id} carries the challenge {match[3]}, results.json {challenge}"
 
 
-def _times(run: Run) -> Iterator[str]:
+def _deferred(run: Run, record: Mapping[str, Any]) -> set[str]:
+    """Return the cases that an earlier run may have begun: they wait longer than a run may, and nobody moves a clock."""
+    parts = {part["shard"].partition("/")[0]: part["target"] for part in record["shards"]}
+    deferred = set()
+    for case in run.cases:
+        target = parts.get(shard_of(case), record["target"])
+        if not target["control"] and case.waited > float(target["limits"]["max_wait"]):
+            deferred.add(case.id)
+    return deferred
+
+
+def _times(run: Run, deferred: Collection[str]) -> Iterator[str]:
     if run.finished < run.started:
         yield "results.json: the run has finished before it started"
     for case in run.cases:
@@ -106,7 +128,7 @@ def _times(run: Run) -> Iterator[str]:
         if ran and not run.started - _APART <= case.started <= ended <= run.finished + _APART:
             yield f"results.json: {case.id} ran outside the time of the run"
         # A deferred case has exchanges of an earlier run.
-        begun = -1.0 if case.waited else case.started
+        begun = -1.0 if case.id in deferred else case.started
         for exchange in case.exchanges:
             if (
                 not begun - _APART
@@ -132,11 +154,8 @@ def _dates(exchanges: Iterable[Exchange]) -> Iterator[str]:
 
 
 def _skew(exchange: Exchange) -> float | None:
-    date = None if exchange.answer is None else exchange.answer.headers.get("date")
-    try:
-        return None if date is None else parsedate_to_datetime(date).timestamp() - exchange.started
-    except (TypeError, ValueError):
-        return None
+    date = None if exchange.answer is None else http_date(exchange.answer.headers.get("date", ""))
+    return None if date is None else date - exchange.started
 
 
 def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
@@ -171,12 +190,14 @@ def _table(target: Mapping[str, Any], contract: str) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else target
 
 
-def _names(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
+def _names(run: Run, record: Mapping[str, Any], deferred: Collection[str]) -> Iterator[str]:
     """Check that the names in requests are of this run, whose id they begin with; a deferred case began in an earlier one."""
     ids = [record["run_id"], *(part["run_id"] for part in record["shards"])]
     own = {_SIGN.sub("", str(run_id)).casefold()[:_STEM] for run_id in ids}
     for case in run.cases:
-        if any(exchange.started < run.started - _APART for exchange in case.exchanges):
+        if case.id in deferred and any(
+            exchange.started < run.started - _APART for exchange in case.exchanges
+        ):
             continue
         for exchange in case.exchanges:
             if exchange.notes.get("phase"):

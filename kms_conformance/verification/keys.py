@@ -22,6 +22,8 @@ from kms_conformance.outputs.files import read_file
 
 _MAKE = "`kms-conformance keygen NAME` makes NAME.key and NAME.pub."
 _OWNER_ONLY, _ALL_READ = 0o600, 0o644
+SHOWN = 12
+"""Characters by which a sentence names a key: fewer than those of a word that may be a secret, which errors leave out."""
 
 
 def make_pair(stem: Path) -> tuple[Path, Path, str]:

@@ -48,7 +48,7 @@ def read_product(path: Path) -> Product:
         document = tomllib.loads(read_file(path).decode("utf-8"))
     except OSError as error:
         raise BadValueError("--product", str(path), error.strerror or str(error), _EXAMPLE) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadValueError("--product", str(path), f"it is not TOML ({error})", _EXAMPLE) from error
     try:
         return product_of(document)

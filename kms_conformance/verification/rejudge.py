@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,18 @@ from kms_conformance.outputs.files import read_file
 
 Judged = tuple[Exchange, Sequence[Expectation]]
 _STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """What was found once and need not be looked for again.
+
+    ``wire`` is what breaks the rules of every exchange, by the id of the exchange; ``expected`` what deviates from an
+    expectation, by ``id`` of the object, which is that of the run.
+    """
+
+    wire: dict[str, list[Finding]] = field(default_factory=dict)
+    expected: dict[int, Finding | None] = field(default_factory=dict)
 
 
 def rejudge(directory: Path) -> dict[str, Any]:
@@ -91,8 +103,17 @@ def _record(path: Path) -> dict[str, Any]:
     return document
 
 
-def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Path) -> Run:
-    """Return the verdict object made anew: times and circumstances are those of then, what follows from judging is new."""
+def run_of(
+    record: Mapping[str, Any],
+    transcript: Iterable[Judged],
+    directory: Path,
+    known: Judgements | None = None,
+) -> Run:
+    """Return the verdict object made anew: times and circumstances are those of then, what follows from judging is new.
+
+    What is found goes into ``known``.
+    """
+    known = Judgements() if known is None else known
     contracts = {block["id"]: load_contract(block["id"]) for block in record["contracts"]}
     for block in record["contracts"]:
         if block["sha256"] != contracts[block["id"]].sha256:
@@ -103,7 +124,7 @@ def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: P
     for exchange, expectations in transcript:
         evidence.setdefault(exchange.case, []).append((exchange, expectations))
     cases = tuple(
-        _case(row, _in_order(row, evidence.get(row["id"], [])), contracts[row["contract"]])
+        _case(row, _in_order(row, evidence.get(row["id"], [])), contracts[row["contract"]], known)
         for row in record["cases"]
     )
     rows = tuple(row for contract in contracts.values() for row in contract.rows())
@@ -146,7 +167,9 @@ def _entry(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in members if document[name]}
 
 
-def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract) -> CaseResult:
+def _case(
+    row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract, known: Judgements
+) -> CaseResult:
     """Return the case with everything that follows from its evidence made anew."""
     recorded = Verdict(row["verdict"])
     judged = sum(len(expectations) for _, expectations in evidence)
@@ -156,7 +179,7 @@ def _case(row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract
     )
     verdict, message = recorded, row["message"]
     if not by_hand:
-        all_findings = _findings(evidence, contract)
+        all_findings = _findings(evidence, contract, known)
         after = {exchange.id for exchange, _ in evidence if after_outage(exchange)}
         findings = tuple(finding for finding in all_findings if finding.exchange not in after)
         verdict = _verdict(recorded, findings)
@@ -202,30 +225,29 @@ def _judged(row: Mapping[str, Any], evidence: Sequence[Judged]) -> tuple[str, ..
     return tuple(name for name in row["requirements"] if name in named or (unkept and name in row["judged"]))
 
 
-def _findings(evidence: Sequence[Judged], contract: Contract) -> list[Finding]:
+def _findings(evidence: Sequence[Judged], contract: Contract, known: Judgements) -> list[Finding]:
     """Return what the wire rules and the expectations find: by exchange, the rules first."""
     schemas = SchemaFiles(contract.system.schemas)
-    histories = CaseHistories(contract.about, [_read_again(stored, contract) for stored, _ in evidence])
+    exchanges = [_read_again(stored, contract) for stored, _ in evidence]
+    histories = CaseHistories(contract.about, exchanges)
     findings: list[Finding] = []
-    for stored, expectations in evidence:
-        exchange = _read_again(stored, contract)
+    for exchange, (_, expectations) in zip(exchanges, evidence, strict=True):
         if exchange.notes.get("phase") == "clean-up":
             continue
-        findings += wire_findings(exchange, contract, schemas)
-        findings += [
-            finding
-            for expectation in expectations
-            if (finding := judge(expectation, exchange, schemas, histories))
-        ]
+        broken = known.wire[exchange.id] = wire_findings(exchange, contract, schemas)
+        findings += broken
+        for expectation in expectations:
+            finding = known.expected[id(expectation)] = judge(expectation, exchange, schemas, histories)
+            findings += [] if finding is None else [finding]
     return findings
 
 
 def _read_again(exchange: Exchange, contract: Contract) -> Exchange:
     """Return an exchange with the reason code that its evidence shows."""
     answer = exchange.answer
-    if answer is None:
+    if answer is None or (code := contract.code_of(answer.body)) == answer.code:
         return exchange
-    return replace(exchange, answer=replace(answer, code=contract.code_of(answer.body)))
+    return replace(exchange, answer=replace(answer, code=code))
 
 
 def _verdict(recorded: Verdict, findings: Sequence[Finding]) -> Verdict:

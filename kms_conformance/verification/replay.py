@@ -7,6 +7,7 @@ missing one is found, as is a request that was left out, moved or put in. No req
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,12 +27,14 @@ from kms_conformance.run.case import CaseRun, Sent
 from kms_conformance.run.cleanup import adapter_of
 from kms_conformance.run.context import Context
 from kms_conformance.run.eligibility import admit
+from kms_conformance.run.jobs import READERS
 from kms_conformance.run.journal import Journal
 from kms_conformance.run.options import FuzzOptions
 from kms_conformance.run.outcomes import CaseStopped
 from kms_conformance.target.target import Target
 from kms_conformance.verification.alignment import DepartureError
 from kms_conformance.verification.installed import InstalledCase
+from kms_conformance.verification.rejudge import Judgements
 from kms_conformance.verification.replay_client import (
     BY_CONTROL,
     RecordEndedError,
@@ -52,6 +55,12 @@ class _ReplayedCase(CaseRun):
     """A case under way that takes its expectations from the record where they equal its own."""
 
     stated: dict[str, list[Expectation]] = field(default_factory=dict)
+    known: Judgements = field(default_factory=Judgements)
+
+    def wire_findings(self, exchange: Exchange) -> list[Finding]:
+        """Return what breaks the rules of every exchange, as it was found before."""
+        known = self.known.wire.get(exchange.id)
+        return super().wire_findings(exchange) if known is None else [*known]
 
     @property
     def is_one_by_one(self) -> bool:
@@ -69,6 +78,12 @@ class _ReplayedCase(CaseRun):
                 answers.append(request())
         client.know_answers()
         return answers
+
+    def read(self, requests: Sequence[Callable[[], Sent]]) -> list[Sent]:
+        """Take the answers of as many clients as have read in the record: one, or all."""
+        client = self.context.client
+        assert isinstance(client, ReplayClient)
+        return self.read_by(READERS if client.is_at_once else 1, requests)
 
     def evidence(self, exchange: Exchange) -> Exchange:
         """Return an exchange as the record has it."""
@@ -99,13 +114,19 @@ class _ReplayedCase(CaseRun):
             client.alignment.demand(_document(expectation), _document(recorded), f"the expectation of {name}")
         del left[0]
         self.expectations.append(recorded)
-        histories = CaseHistories(self.context.contract.about, [self.evidence(one) for one in self.exchanges])
-        finding = judge(recorded, self.evidence(exchange), self.context.schemas, histories)
+        finding = self._finding(recorded, exchange)
         if finding is not None:
             if after_outage(exchange):
                 self._demand_no_outage(finding)
             self.findings.append(finding)
         return finding
+
+    def _finding(self, recorded: Expectation, exchange: Exchange) -> Finding | None:
+        """Judge a recorded expectation by the exchanges so far, unless that was done before."""
+        if id(recorded) in self.known.expected:
+            return self.known.expected[id(recorded)]
+        histories = CaseHistories(self.context.contract.about, [self.evidence(one) for one in self.exchanges])
+        return judge(recorded, self.evidence(exchange), self.context.schemas, histories)
 
 
 def _as_measured(expectation: Expectation, recorded: Expectation) -> Expectation:
@@ -139,6 +160,26 @@ def _document(expectation: Expectation) -> Any:
     return {**to_document(expectation), "members": members}
 
 
+class _NoJournal(Journal):
+    """Keeps nothing: no request leaves, so nothing is made."""
+
+    def __init__(self, run: str) -> None:
+        self._run, self.path, self._rows = run, None, itertools.count(1)
+
+    def intend(self, *_: str, **__: str) -> int:
+        """Return the number of a row."""
+        return next(self._rows)
+
+    def created(self, row: int, ref: str) -> None:
+        """Keep nothing."""
+
+    def refused(self, row: int) -> None:
+        """Keep nothing."""
+
+    def gone(self, row: int) -> None:
+        """Keep nothing."""
+
+
 @dataclass(frozen=True)
 class ReplayContext:
     """What all cases of a contract share when they are played again."""
@@ -149,6 +190,8 @@ class ReplayContext:
     edition: str
     fuzz: FuzzOptions
     interrupted: str = ""
+    challenge: str = ""
+    known: Judgements = field(default_factory=Judgements)
 
     @cached_property
     def stand_ins(self) -> StandIns:
@@ -162,6 +205,11 @@ class ReplayContext:
         return stand_ins
 
     @cached_property
+    def journal(self) -> _NoJournal:
+        """The journal of every case."""
+        return _NoJournal(self.run_id)
+
+    @cached_property
     def schemas(self) -> SchemaFiles:
         """The schemas by which cases are played again."""
         return SchemaFiles()
@@ -171,12 +219,14 @@ class ReplayContext:
 class Replayed:
     """What came of playing a case again: ``problems`` as sentences, or why it cannot be played again (``instead``).
 
-    ``refused_by_control`` is the kind of the request that the control protocol is said to have refused.
+    ``refused_by_control`` is the kind of the request that the control protocol is said to have refused, ``unread`` how many
+    answers have a secret inside of a frame, whose reading then cannot be taken anew.
     """
 
     problems: tuple[str, ...] = ()
     instead: str = ""
     refused_by_control: str = ""
+    unread: int = 0
 
 
 def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) -> Replayed:
@@ -185,13 +235,13 @@ def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) ->
     redactor, clock = shared.stand_ins.apart(), ReplayClock(target)
     judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
     clock.at, clock.begun = judged[0].started if judged else case.started, case.clock_ahead
-    client = ReplayClient(target, redactor, clock, judged, case)
+    client = ReplayClient(target, redactor, clock, judged, case, challenge=shared.challenge)
     context = Context(
         contract=contract,
         target=target,
         client=client,
         clock=clock,
-        journal=Journal(None, shared.run_id, lambda _: False),
+        journal=shared.journal,
         redactor=redactor,
         schemas=shared.schemas,
         run=shared.run_id,
@@ -203,12 +253,11 @@ def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) ->
         stated.setdefault(expectation.exchange, []).append(expectation)
     instance = "00000000-0000-4000-8000-00000000aaaa" if target.fresh else target.instance
     client.is_of_law = _is_of_law(installed)
-    run = _ReplayedCase(context, installed.info, instance, stated=stated)
+    run = _ReplayedCase(context, installed.info, instance, stated=stated, known=shared.known)
     try:
         return _played(case, installed, run, client, shared)
     finally:
         client.close()
-        context.journal.close()
 
 
 def _played(
@@ -231,7 +280,7 @@ def _played(
     problems = _left(run, client) or _compared(case, run.result())
     if not problems and case.verdict is Verdict.NOT_TESTED and BY_CONTROL in case.missing:
         return Replayed((), f"taken as recorded: {case.missing}", client.refused_by_control)
-    return Replayed(problems)
+    return Replayed(problems, unread=client.unread)
 
 
 def _departed(
@@ -290,7 +339,7 @@ def _ended(case: CaseResult, run: _ReplayedCase, step: str, interrupted: str) ->
 
 def _compared(case: CaseResult, anew: CaseResult) -> tuple[str, ...]:
     problems = []
-    for name in ("verdict", "title", "requirements", "rule", "missing", "checks", "judged"):
+    for name in ("verdict", "contract", "title", "requirements", "rule", "missing", "checks", "judged"):
         recorded, made = getattr(case, name), getattr(anew, name)
         if name == "nodeid":
             # Pytest names a file from where it was started, which is not where the record is judged.

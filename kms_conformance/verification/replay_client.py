@@ -20,7 +20,7 @@ import httpx
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import MissingSecretError
-from kms_conformance.evidence.exchange import CLIENT, JSON, Exchange
+from kms_conformance.evidence.exchange import CLIENT, GATEWAY, JSON, OUTAGE, Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.clock import TooLong
@@ -34,6 +34,11 @@ from kms_conformance.verification.stand_ins import StandIns
 
 _WITHHELD = "withheld"
 _TOKEN = re.compile(r"<\w+:[0-9a-f]{12}>")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AGENT, _RAW, _BEFORE, _FORMS, _SIGNED = "user-agent", "raw", "before", "forms", "signed"
+_CIRCUMSTANCES = frozenset({GATEWAY, OUTAGE, "throttled", "waited"})
+"""Notes on how an answer came, which no case determines."""
+_COMPARED_APART = frozenset({_BEFORE, _FORMS, CLIENT, _RAW, _SIGNED})
 _ENDS = re.compile(r":[0-9a-f]*")
 """What a form says of the ends of a secret, which another one of the same size need not have."""
 BY_CONTROL = "of the control protocol, which answers"
@@ -118,8 +123,10 @@ class ReplayClient(Client):
         clock: ReplayClock,
         recorded: Sequence[Exchange],
         case: CaseResult,
+        *,
+        challenge: str = "",
     ) -> None:
-        super().__init__(target, redactor)
+        super().__init__(target, redactor, challenge=challenge)
         self.tokens = ReplayTokens(target, redactor)  # type: ignore[assignment]  # gives tokens, fetches none
         self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
@@ -128,14 +135,15 @@ class ReplayClient(Client):
         self.alignment = Alignment()
         self.is_of_law = False
         self.refused_by_control = ""
+        self.unread = 0
         self._unknown: list[Exchange] = []
         self.as_recorded: dict[str, Exchange] = {}
 
     def send(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         """Return the recorded answer to a request."""
-        between = json.loads(self.noted().get("before", "[]"))
+        between = json.loads(self.noted().get(_BEFORE, "[]"))
         exchange = self._take(request, case)
-        recorded = json.loads(exchange.notes.get("before", "[]"))
+        recorded = json.loads(exchange.notes.get(_BEFORE, "[]"))
         self.alignment.demand(between, recorded, f"what was done before exchange {exchange.id}")
         if self.is_of_law:
             self.as_recorded[exchange.id] = exchange
@@ -152,7 +160,20 @@ class ReplayClient(Client):
 
     def recorded(self, request: Request, case: str, of: Recorded) -> tuple[Reply, Exchange]:
         """Return the recorded exchange of a request that was sent by other means."""
-        return of.reply, self._take(request, case)
+        return of.reply, self._take(request, case, raw=True)
+
+    def _request(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+    ) -> httpx.Request:
+        """Return a request of which only the address is looked at, unless it has to be signed."""
+        if self.authorizer.signs:
+            return super()._request(method, url, headers, params, content)
+        return _Unsent(url if params is None else httpx.URL(url, params=params))
 
     def take_turn(self) -> None:
         """Wait for nothing: no request leaves."""
@@ -183,17 +204,17 @@ class ReplayClient(Client):
 
     def _made_id(self) -> str:
         """Return the id of what the control protocol has made, as the next recorded exchange names it; ``""`` for none."""
-        recorded = json.loads(self.left[0].notes.get("before", "[]")) if self.left else []
+        recorded = json.loads(self.left[0].notes.get(_BEFORE, "[]")) if self.left else []
         number = len(self._between.notes) - 1
         named = number < len(recorded) and len(recorded[number]) > _CONTROL_NOTE
         return str(recorded[number][_CONTROL_NOTE]) if named else ""
 
-    def _take(self, request: Request, case: str) -> Exchange:
+    def _take(self, request: Request, case: str, *, raw: bool = False) -> Exchange:
         """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""
         if not self.left:
             raise RecordEndedError(request.step or f"{request.method} {request.path}")
         place, exchange = self._next()
-        self._compare(request, exchange, case)
+        self._compare(request, exchange, case, raw=raw)
         del self.left[place]
         self._clock.pass_on(exchange.started)
         self._unknown.append(exchange)
@@ -226,7 +247,9 @@ class ReplayClient(Client):
         """Whether the next recorded exchange is of one of several clients."""
         return bool(self.left) and CLIENT in self.left[0].notes
 
-    def _compare(self, request: Request, exchange: Exchange, case: str) -> None:
+    def _compare(self, request: Request, exchange: Exchange, case: str, *, raw: bool) -> None:
+        sent = exchange.sent
+        self._stand_ins.expect((*sent.headers.values(), sent.url, sent.path))
         headers, built, notes = self._build(request, case)
         anew = self._evidence(
             request, headers, built, notes, case=case, reply=None, trouble="", started=0.0, duration=0.0
@@ -243,22 +266,58 @@ class ReplayClient(Client):
             ("url", unquote(sent.url), unquote(recorded.url)),
         ):
             demand(one, other, f"the {name} of {where}")
+        self._demand_notes(anew.notes, exchange.notes, where, raw=raw)
         given = {name.lower() for name in request.headers}
         # A signature depends on the time and on secrets that no record holds.
-        signed = f"{anew.notes.get('signed', '')},{exchange.notes.get('signed', '')}".split(",")
-        own = {"correlation-id", "user-agent", *signed} - given
+        signed = _signed(anew) | _signed(exchange)
+        if bool(_signed(anew)) is not bool(_signed(exchange)) or signed & (
+            sent.headers.keys() - _signed(anew)
+        ):
+            raise DepartureError(f"other headers of {where} are said to be signed than its request has")
+        own = {self._contract.correlation, _AGENT, *signed} - given
         demand(_without(sent.headers, own), _without(recorded.headers, own), f"the headers of {where}")
+        self._demand_own_headers(sent.headers, recorded.headers, given, where, raw=raw)
         demand(sent.body, recorded.body, f"the body of {where}")
         demand(sent.text, recorded.text, f"the text of {where}")
-        for token, other in self.alignment.recorded.items():
+        for token, other in self.alignment.take_bound():
             self._stand_ins.stands_for(token, other)
         self._demand_forms(anew, exchange, where)
         ours, theirs = (one.secrets - _tokens_of(one.headers, signed) for one in (sent, recorded))
         self._demand_secrets(ours, theirs, where)
 
+    def _demand_notes(
+        self, anew: Mapping[str, str], recorded: Mapping[str, str], where: str, *, raw: bool
+    ) -> None:
+        """Hold the notes of a request against the recorded ones: some keep a rule from being judged."""
+        if (_RAW in recorded) is not raw:
+            said = "is said to be" if _RAW in recorded else "is not said to be"
+            raise DepartureError(f"{where} {said} bytes that no client sends")
+        ours = {name: anew[name] for name in sorted(anew) if name not in _COMPARED_APART}
+        apart = _COMPARED_APART | _CIRCUMSTANCES
+        theirs = {name: recorded[name] for name in sorted(recorded) if name not in apart}
+        self.alignment.demand(ours, theirs, f"the notes of {where}")
+
+    def _demand_own_headers(
+        self,
+        anew: Mapping[str, str],
+        recorded: Mapping[str, str],
+        given: set[str],
+        where: str,
+        *,
+        raw: bool,
+    ) -> None:
+        """Demand the headers that the suite itself adds to each request: who asks, and an id that no other request has."""
+        agent, correlation = recorded.get(_AGENT, ""), self._contract.correlation
+        if _AGENT not in given and "<" not in agent and agent != anew.get(_AGENT, ""):
+            raise DepartureError(f"the {_AGENT} of {where} is {agent!r} instead of {anew.get(_AGENT, '')!r}")
+        if not correlation or correlation in given or raw:
+            return
+        if _UUID.fullmatch(recorded.get(correlation, "")) is None:
+            raise DepartureError(f"the {correlation} of {where} is none that the suite makes")
+
     def _demand_forms(self, anew: Exchange, exchange: Exchange, where: str) -> None:
         """Hold the forms of the secrets against the recorded ones, where the case has made them itself."""
-        ours, theirs = (json.loads(one.notes.get("forms", "{}")) for one in (anew, exchange))
+        ours, theirs = (json.loads(one.notes.get(_FORMS, "{}")) for one in (anew, exchange))
         recorded = {self.alignment.recorded.get(token, token): form for token, form in ours.items()}
         if set(recorded) != set(theirs):
             raise DepartureError(f"the forms of the secrets of {where} are not those of its request")
@@ -284,8 +343,8 @@ class ReplayClient(Client):
         if request.reading is not None:
             body = self._frame(exchange, body, request.reading)
         live = self._stand_ins.live(body)
-        content = json.dumps(live).encode() if answer.is_json else b""
-        return Reply(answer.status, httpx.Headers(dict(answer.headers)), live, content)
+        # No case looks at the octets of an answer.
+        return Reply(answer.status, httpx.Headers(dict(answer.headers)), live, b"")
 
     def _frame(self, exchange: Exchange, body: JSON, reading: Callable[[JSON], JSON]) -> JSON:
         """Return the envelope around a reading; raise :class:`DepartureError` where the reading is another one."""
@@ -293,6 +352,9 @@ class ReplayClient(Client):
         if not isinstance(frame, str):
             return body
         if "<" in frame:
+            if _TOKEN.search(frame) is None:
+                raise DepartureError(f"the frame of exchange {exchange.id} is none")
+            self.unread += 1
             return {"response": frame}
         anew = self._stand_ins.reply(reading({"response": frame}))
         self.alignment.demand(
@@ -301,6 +363,18 @@ class ReplayClient(Client):
             f"the reading of the frame of exchange {exchange.id}",
         )
         return {"response": frame}
+
+
+def _signed(exchange: Exchange) -> frozenset[str]:
+    """Return the headers that a signer has added, of which only some need be there."""
+    return frozenset(filter(None, exchange.notes.get(_SIGNED, "").split(",")))
+
+
+class _Unsent(httpx.Request):
+    """A request that never leaves."""
+
+    def __init__(self, url: httpx.URL) -> None:
+        self.url = url
 
 
 def _each_part(url: str, change: Callable[[str], str]) -> str:

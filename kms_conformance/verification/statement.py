@@ -12,7 +12,7 @@ from securesystemslib.exceptions import Error, VerificationError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.verification.keys import pem_of, public_of
+from kms_conformance.verification.keys import SHOWN, pem_of, public_of
 from kms_conformance.verification.product import Product
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -92,7 +92,9 @@ def unseal(sealed: bytes, trusted: SSlibKey | None) -> tuple[dict[str, Any], SSl
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error) as error:
         raise ValueError("its envelope cannot be read") from error
     if trusted is not None and trusted.keyid != key.keyid:
-        raise ValueError(f"it was signed with another key ({key.keyid[:16]} instead of {trusted.keyid[:16]})")
+        raise ValueError(
+            f"it was signed with another key ({key.keyid[:SHOWN]} instead of {trusted.keyid[:SHOWN]})"
+        )
     if envelope.payload_type != PAYLOAD_TYPE or list(envelope.signatures) != [key.keyid]:
         raise ValueError("its envelope holds no signature of the key that its statement names")
     try:

@@ -25,6 +25,7 @@ from kms_conformance.run.options import challenge_mark
 from kms_conformance.verification import bundle
 from kms_conformance.verification.archive import LARGEST_FILE, Archive
 from kms_conformance.verification.check import Examination, examine
+from kms_conformance.verification.keys import SHOWN
 from kms_conformance.verification.product import Product, product_of
 from kms_conformance.verification.statement import OWN, statement, unseal
 
@@ -181,7 +182,7 @@ def _about(own: Mapping[str, Any], signer: SSlibKey, *, known: bool) -> tuple[st
     return (
         f"{product['vendor']}: {product['name']} {product['version']} ({product['url']}, {product['contact']})",
         own["attestation"],
-        f"signed by {signer.keyid[:16]}, {vouched}",
+        f"signed by {signer.keyid[:SHOWN]}, {vouched}",
         f"valid from {own['issued'][:10]} to {own['expires'][:10]}"
         + (f"; answers the challenge {own['challenge']!r}" if own["challenge"] else "; no challenge"),
     )

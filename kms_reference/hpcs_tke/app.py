@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from kms_reference.hpcs_tke.identity import Identify, Identity, is_manager
+from kms_reference.caller import Identify, Identity
+from kms_reference.hpcs_tke.identity import is_manager
 from kms_reference.hpcs_tke.unit import (
     FAILOVER,
     OPERATIONAL,

@@ -7,47 +7,31 @@ domain, module, counter, imprint mode, signers, the command's own rules, number 
 
 from collections.abc import Callable
 
-from kms_reference.hpcs_tke import attributes, ber, codes, messages
+from kms_reference.hpcs_tke import attributes, codes
 from kms_reference.hpcs_tke.administrators import (
     SKI_LENGTH,
     Administrator,
     read_certificate,
 )
-from kms_reference.hpcs_tke.codes import Pair, Refusal
-from kms_reference.hpcs_tke.domain_rules import DEFAULT_CONTROL_POINTS, DomainRules
-from kms_reference.hpcs_tke.key_parts import (
-    MAX_PARTS,
-    ExportRequest,
-    Importer,
-    combine,
-    new_importer,
-    read_export_request,
-    seal,
-)
+from kms_reference.hpcs_tke.codes import Refusal
+from kms_reference.hpcs_tke.domain_registers import IMPORT, DomainRegisters
+from kms_reference.hpcs_tke.domain_rules import DEFAULT_CONTROL_POINTS
 from kms_reference.hpcs_tke.messages import AdminBlock, AdminRequest, word
 from kms_reference.hpcs_tke.module import CryptoModule
-from kms_reference.hpcs_tke.permissions import (
-    WK_1PART,
-    WK_EXPORT,
-    WK_IMPORT,
-    WK_RANDOM,
-)
 from kms_reference.rules import Rules, rule
 
 CONTROL_POINT_OCTETS = 16
 _ADD_CONTROL_POINTS = 0x80
 _REMOVE_CONTROL_POINTS = 0x40
-_IMPORT = 0x0C
 
 Command = Callable[[AdminBlock, int], bytes]
 
 
-class Domain(DomainRules):
+class Domain(DomainRegisters):
     """State and commands of one domain; ``index`` is its number on the module."""
 
     def __init__(self, module: CryptoModule, index: int, rules: Rules) -> None:
         super().__init__(module, index, rules)
-        self.importer: Importer | None = None
         self._queries: dict[int, Callable[[bytes], bytes]] = {
             0x00010002: self._query_administrators,
             0x00010003: self._query_certificates,
@@ -64,7 +48,7 @@ class Domain(DomainRules):
             0x09: self._generate_importer,
             0x0A: self._random_key,
             0x0B: self._export_current,
-            _IMPORT: self._import_key,
+            IMPORT: self._import_key,
             0x0D: self._commit,
             0x0E: self._finalize,
             0x12: self._add_control_points,
@@ -224,7 +208,7 @@ class Domain(DomainRules):
 
     @rule
     def remove_unknown(self) -> bytes:
-        """Refuse to remove a stranger.
+        """Refuse to remove somebody who is not an administrator.
 
         Raises:
             Refusal: 32/32.
@@ -247,149 +231,6 @@ class Domain(DomainRules):
         self.zeroize_new()
         self.control_points = DEFAULT_CONTROL_POINTS
         self.importer = None
-        return b""
-
-    # Master-key registers: operational mode only.
-
-    def _generate_importer(self, block: AdminBlock, signers: int) -> bytes:
-        self.require_one(signers)
-        importer = new_importer(block.data)
-        self.importer = importer
-        return importer.public_key()
-
-    def _random_key(self, block: AdminBlock, signers: int) -> bytes:
-        self.no_input(block.data)
-        self.permitted(WK_RANDOM, codes.RANDOM_PROHIBITED)
-        self.require_one(signers)
-        return self.registers.load_random()
-
-    def _export_current(self, block: AdminBlock, signers: int) -> bytes:
-        return self.export(block, signers, codes.CURRENT_KEY_MISSING, new=False)
-
-    @rule
-    def export_new(self, block: AdminBlock, signers: int) -> bytes:
-        """Export the new master key.
-
-        Raises:
-            Refusal: as :meth:`export`.
-        """
-        return self.export(block, signers, codes.NEW_KEY_MISSING, new=True)
-
-    def export(self, block: AdminBlock, signers: int, missing: Pair, *, new: bool) -> bytes:
-        """Export a master key in parts.
-
-        Raises:
-            Refusal: 80/131 and 80/110 without permission, with ``missing`` for an empty register, 208/21 for too
-                few signatures, and as :func:`read_export_request`.
-        """
-        self.permitted(WK_EXPORT, codes.EXPORT_PROHIBITED)
-        request = read_export_request(block.data)
-        if request.needed == 1:
-            self.permitted(WK_1PART, codes.SINGLE_PART_EXPORT)
-        key = self.registers.exported(missing, new=new)
-        self.require(signers, self.signatures_to_export())
-        return self.sealed(key, request)
-
-    @rule
-    def sealed(self, key: bytes, request: ExportRequest) -> bytes:
-        """Encrypt a key for the holders of its parts."""
-        return seal(key, request)
-
-    def _import_key(self, block: AdminBlock, signers: int) -> bytes:
-        if signers:
-            # The envelope is unsigned: the signatures are on the parts inside.
-            raise Refusal(codes.SIGNATURE_MALFORMED)
-        self.permitted(WK_IMPORT, codes.IMPORT_PROHIBITED)
-        parts = self._part_requests(block.data)
-        if self.importer is None:
-            raise Refusal(codes.NO_IMPORTER)
-        if len(parts) == 1:
-            self.permitted(WK_1PART, codes.SINGLE_PART_IMPORT)
-        opened = []
-        for part in parts:
-            self._check_part(block, part)
-            opened.append(self.open_part(self.importer, part.block.data))
-        return self.load(self.combined(opened))
-
-    @rule
-    def combined(self, parts: list[bytes]) -> bytes:
-        """Combine all parts to the key."""
-        return combine(parts)
-
-    @rule
-    def load(self, key: bytes) -> bytes:
-        """Load an imported key; answer its pattern.
-
-        Raises:
-            Refusal: as :meth:`MasterKeyRegisters.load`.
-        """
-        return self.registers.load(key)
-
-    @rule
-    def open_part(self, importer: Importer, data: bytes) -> bytes:
-        """Decrypt a key part.
-
-        Raises:
-            Refusal: as :meth:`Importer.open_part`.
-        """
-        return importer.open_part(data)
-
-    def _part_requests(self, data: bytes) -> list[AdminRequest]:
-        try:
-            encoded = [element.raw for element in ber.read_elements(data)]
-            functions = [messages.read_function(raw) for raw in encoded]
-            parts = [messages.read_admin_request(members) for _, members in functions]
-        except (ber.BerError, Refusal) as error:
-            raise Refusal(codes.PART_MALFORMED) from error
-        if not parts:
-            raise Refusal(codes.NO_KEY_PARTS)
-        if len(parts) > MAX_PARTS:
-            raise Refusal(codes.TOO_MANY_PARTS)
-        if any(function != messages.FUNCTION_ADMIN for function, _ in functions):
-            raise Refusal(codes.PART_FUNCTION)
-        return parts
-
-    def _check_part(self, envelope: AdminBlock, part: AdminRequest) -> None:
-        if part.block.command != _IMPORT:
-            raise Refusal(codes.PART_FUNCTION)
-        if (part.domain, part.block.domain) != (self.index, envelope.domain):
-            raise Refusal(codes.PART_DOMAIN_DIFFERS)
-        if part.block.module != envelope.module:
-            raise Refusal(codes.MODULE_MISMATCH)
-        if part.block.counter != envelope.counter:
-            raise Refusal(codes.COUNTER_WRONG)
-        self.require_signed_part(self._count_signers(part.block, part.signers))
-
-    def _commit(self, block: AdminBlock, signers: int) -> bytes:
-        self.require(signers, self.signatures_to_commit())
-        return self.registers.commit(block.data)
-
-    def _finalize(self, block: AdminBlock, signers: int) -> bytes:
-        self.require_one(signers)
-        return self.registers.finalize(block.data)
-
-    @rule
-    def clear_current(self, block: AdminBlock, signers: int) -> bytes:
-        """Empty the current register.
-
-        Raises:
-            Refusal: 33 for input, 208/21 without a signature.
-        """
-        self.no_input(block.data)
-        self.require_one(signers)
-        self.registers.clear_current()
-        return b""
-
-    @rule
-    def clear_new(self, block: AdminBlock, signers: int) -> bytes:
-        """Empty the new register.
-
-        Raises:
-            Refusal: 33 for input, 208/21 without a signature.
-        """
-        self.no_input(block.data)
-        self.require_one(signers)
-        self.registers.clear_new()
         return b""
 
     # Control points.

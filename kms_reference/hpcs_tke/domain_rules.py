@@ -91,7 +91,7 @@ class DomainRules:
         """Verify one signature, the first being at place 0; answer whose it is.
 
         Raises:
-            Refusal: 257 for a stranger's, 192/22 for a wrong one, 193 for a malformed one.
+            Refusal: 257 for one of somebody who is not an administrator, 192/22 for a wrong one, 193 for a malformed one.
         """
         administrator = self.administrators.get(signer.ski)
         if administrator is None:

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from kms_reference.caller import Identify, Identity
 from kms_reference.iks import control
-from kms_reference.iks.identity import Identify, Identity, Role, role_of
+from kms_reference.iks.identity import Role, role_of
 from kms_reference.iks.messages import Message, Refusal, envelope, refusal
 from kms_reference.iks.permissions import Operation
 from kms_reference.iks.state import Cluster, ManualCredential, Scope, State, Worker
@@ -86,11 +87,16 @@ class IksService:
         async def endpoint(request: Request) -> Response:
             role, handler = handlers["GET" if request.method == "HEAD" else request.method]
             try:
-                return await handler(request, self._caller(request, role))
+                return await self.answer(request, handler, self._caller(request, role))
             except Refusal as refused:
                 return envelope(self, refused)
 
         return endpoint
+
+    @rule
+    async def answer(self, request: Request, handler: Handler, caller: Identity) -> Response:
+        """Answer a caller: from reading what it is about to writing it nothing else is done."""
+        return await handler(request, caller)
 
     def _caller(self, request: Request, needed: Role) -> Identity:
         identity = self._identify(request.headers.get("authorization"))
@@ -154,6 +160,7 @@ class IksService:
     async def _set_credentials(self, request: Request, _: Identity) -> Response:
         return self.stored(self.store_credentials(request))
 
+    @rule
     def store_credentials(self, request: Request) -> ManualCredential:
         """Set the credentials that the headers hold.
 
@@ -200,7 +207,7 @@ class IksService:
         Raises:
             Refusal: 404 for an unknown cluster.
         """
-        name, iam_id = self.owner_of(self._cluster(request).scope)
+        name, iam_id = self.owner_of(self.find_cluster(request).scope)
         return JSONResponse({"email": f"{name}@example.test", "id": iam_id, "name": name})
 
     @rule
@@ -220,7 +227,13 @@ class IksService:
 
     # Clusters and workers.
 
-    def _cluster(self, request: Request) -> Cluster:
+    @rule
+    def find_cluster(self, request: Request) -> Cluster:
+        """Find the cluster that the path names by id or name, among those of the account.
+
+        Raises:
+            Refusal: 404 for an unknown one.
+        """
         wanted = request.path_params["cluster"]
         account = request.headers.get("x-auth-resource-account") or DEFAULT_ACCOUNT
         for cluster in self.state.account(account).clusters.values():
@@ -233,8 +246,14 @@ class IksService:
         """Make the refusal of a cluster that is not there."""
         return Refusal(404, "The specified cluster could not be found.", "G0004", "General")
 
-    def _worker(self, request: Request) -> tuple[Cluster, Worker]:
-        cluster = self._cluster(request)
+    @rule
+    def find_worker(self, request: Request) -> tuple[Cluster, Worker]:
+        """Find the worker that the path names, among those of its cluster.
+
+        Raises:
+            Refusal: 404 for an unknown cluster or worker.
+        """
+        cluster = self.find_cluster(request)
         worker = cluster.workers.get(request.path_params["worker"])
         if worker is None:
             raise Refusal(404, "The specified worker node could not be found.", "E0011")
@@ -283,30 +302,30 @@ class IksService:
         return [{"description": Message.REGISTRY_ROLE.value}] if lacks else []
 
     async def _get_cluster(self, request: Request, _: Identity) -> Response:
-        return JSONResponse(self._describe_cluster(self._cluster(request)))
+        return JSONResponse(self._describe_cluster(self.find_cluster(request)))
 
     async def _delete_cluster(self, request: Request, _: Identity) -> Response:
-        cluster = self._cluster(request)
+        cluster = self.find_cluster(request)
         for worker in list(cluster.workers.values()):
             self.state.change_worker(cluster, worker, Operation.REMOVE)
         self.state.remove_cluster(cluster)
         return Response(status_code=204)
 
     async def _list_workers(self, request: Request, _: Identity) -> Response:
-        cluster = self._cluster(request)
+        cluster = self.find_cluster(request)
         return JSONResponse([self._describe_worker(cluster, worker) for worker in cluster.workers.values()])
 
     async def _add_workers(self, request: Request, _: Identity) -> Response:
-        cluster = self._cluster(request)
+        cluster = self.find_cluster(request)
         body = await _body(request)
         added = self.state.add_workers(cluster, _count(body.get("workerNum", 1)))
         return JSONResponse([self._describe_worker(cluster, worker) for worker in added], 201)
 
     async def _get_worker(self, request: Request, _: Identity) -> Response:
-        return JSONResponse(self._describe_worker(*self._worker(request)))
+        return JSONResponse(self._describe_worker(*self.find_worker(request)))
 
     async def _reload_worker(self, request: Request, _: Identity) -> Response:
-        cluster, worker = self._worker(request)
+        cluster, worker = self.find_worker(request)
         body = await _body(request)
         if body.get("action") not in {"reload", "reboot", "os_reload"}:
             raise Refusal(400, "The action is none.", "G3917", "Cluster")
@@ -314,7 +333,7 @@ class IksService:
         return Response(status_code=204)
 
     async def _remove_worker(self, request: Request, _: Identity) -> Response:
-        self.state.change_worker(*self._worker(request), Operation.REMOVE)
+        self.state.change_worker(*self.find_worker(request), Operation.REMOVE)
         return Response(status_code=204)
 
     # The control protocol of this reference.

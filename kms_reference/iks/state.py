@@ -96,6 +96,10 @@ class State:
         """Find an account; it is made on first use."""
         return self._accounts.setdefault(name, Account())
 
+    def accounts(self) -> list[Account]:
+        """Return all accounts that were used."""
+        return list(self._accounts.values())
+
     def forget(self, name: str) -> None:
         """Forget an account and its credentials."""
         self._accounts.pop(name, None)

@@ -8,16 +8,14 @@ on the event loop, so no two requests ever see each other's half-done work.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from concurrent.futures import Future
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
 from kms_reference.key_protect import control
 from kms_reference.key_protect.errors import INSTANCE_HEADER, RefusalError, envelope, plain, unauthorized
+from kms_reference.key_protect.http_messages import read_body, write_reply
 from kms_reference.key_protect.import_tokens import attach_pair, needs_pair
 from kms_reference.key_protect.instance_policies import check_network
 from kms_reference.key_protect.model import StoreError
@@ -26,20 +24,15 @@ from kms_reference.key_protect.wire import UUID, Call, Operation, Reply
 from kms_reference.rules import Draft, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import MutableMapping
 
+    from kms_reference.key_protect.http_messages import Receive, Send
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.instance import Instance
     from kms_reference.key_protect.operations import Match
     from kms_reference.key_protect.rsa_pairs import Pair
     from kms_reference.key_protect.server_state import ServerState
 
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-
-MAX_BODY: Final = 1 << 20
-MAX_DRAINED: Final = 1 << 25
 TOKEN_PATHS: Final = ("/identity/token", "/oidc/token")
 TRANSPORT: Final = "kms_reference.transport"
 """Key of the connection's transport in the scope's extensions, where the server offers it."""
@@ -49,10 +42,7 @@ _NEED_MASTER_KEY: Final = frozenset(
     {"createKey", "createKeyWithPoliciesOverrides", "wrapKey", "unwrapKey", "rewrapKey", "rotateKey"}
 )
 _REQUEST: Final = "Request could not be processed"
-_MAX_CORRELATION: Final = 200
-_TOO_LARGE: Final = "The request body is larger than 1 MiB"
 _RETRY_AFTER: Final = "1"
-_BODYLESS: Final = (204, 304)
 _READING: Final = ("GET", "HEAD")
 _NO_SPACE: Final = 507
 _LISTS: Final = frozenset({"state"})
@@ -77,7 +67,7 @@ class KeyProtect:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         try:
-            raw = await _read(receive, headers)
+            raw = await read_body(receive, headers)
         except RefusalError as refusal:
             draft = self._refused(refusal, None, _REQUEST)
         except ConnectionError:
@@ -87,7 +77,7 @@ class KeyProtect:
             if draft_or_none is None:
                 return
             draft = draft_or_none
-        await _write(draft, headers, scope["method"], send)
+        await write_reply(draft, headers, scope["method"], send)
 
     async def _serve(
         self, scope: MutableMapping[str, Any], path: str, headers: dict[str, str], raw: bytes
@@ -113,9 +103,9 @@ class KeyProtect:
         if draft is None:
             return None
         rules = self.server_state.rules
-        for deed in rules.after:
-            if deed.follows(draft):
-                deed.change(draft)
+        for effect in rules.after:
+            if effect.follows(draft):
+                effect.change(draft)
         draft = self._kept(draft, exchange)
         for mutate in rules.mutators:
             mutate(draft)
@@ -360,59 +350,3 @@ def _no_operation(methods: dict[str, Operation], *, action_form: bool) -> Refusa
             subject="Action could not be performed on key",
         )
     return plain(405, "The method is not allowed on this path", allow=", ".join(sorted(methods)))
-
-
-async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
-    """Return the whole body. Raises RefusalError (413), ConnectionError."""
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length[:18]) > MAX_DRAINED:
-        raise plain(413, _TOO_LARGE, connection="close")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ConnectionError
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_DRAINED:
-            raise plain(413, _TOO_LARGE, connection="close")
-        # What is too large is read on but not kept: a client that still writes would not see the answer.
-        if size <= MAX_BODY:
-            chunks.append(chunk)
-        if not message.get("more_body"):
-            break
-    if size > MAX_BODY:
-        raise plain(413, _TOO_LARGE)
-    return b"".join(chunks)
-
-
-async def _write(draft: Draft, request_headers: dict[str, str], method: str, send: Send) -> None:
-    body = draft.raw
-    if body is None:
-        body = b"" if draft.body is None else json.dumps(draft.body, ensure_ascii=False).encode()
-    given = request_headers.get("correlation-id", "")
-    echoed = given if 0 < len(given) <= _MAX_CORRELATION and given.isascii() and given.isprintable() else None
-    headers = {"correlation-id": echoed or str(uuid4())}
-    if body:
-        headers["content-type"] = "application/json"
-    headers |= draft.headers
-    silent = method == "HEAD" or draft.status in _BODYLESS
-    if silent:
-        body = b""
-    elif not draft.chunked:
-        headers["content-length"] = str(len(body))
-    if draft.status == HTTPStatus.NO_CONTENT:
-        headers.pop("content-type", None)
-    await send(
-        {
-            "type": "http.response.start",
-            "status": draft.status,
-            "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers.items() if v],
-        }
-    )
-    if draft.chunked and body and not silent:
-        half = len(body) // 2
-        await send({"type": "http.response.body", "body": body[:half], "more_body": True})
-        body = body[half:]
-    await send({"type": "http.response.body", "body": body})

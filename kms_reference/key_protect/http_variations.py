@@ -50,7 +50,7 @@ def _compressed(draft: Draft) -> None:
 
 
 def _as_go_writes(draft: Draft) -> None:
-    """Write JSON as Go's encoder does: what HTML gives a meaning is escaped, and there are no blanks."""
+    """Write JSON as Go's encoder does: characters with a meaning in HTML are escaped, and there are no blanks."""
     if draft.body is not None:
         text = json.dumps(draft.body, ensure_ascii=False, separators=(",", ":"))
         draft.raw = "".join(_FOR_GO.get(character, character) for character in text).encode()
@@ -66,7 +66,7 @@ def _as_java_writes(draft: Draft) -> None:
 
 
 def _limited(exchange: Exchange, *_: Any) -> None:
-    """Refuse every so manieth request before anything is done for it."""
+    """Refuse one request of `_ONE_IN` with 429 before anything is done for it."""
     state = exchange.server_state
     _asked[state] = _asked.get(state, 0) + 1
     if _asked[state] % _ONE_IN == 0:
@@ -145,7 +145,7 @@ def _without_comma(lawful: RuleLike, call: Call, text: str) -> Search:
 
 
 def _binary(text: str, *_: Any) -> str:
-    """Write a ciphertext as octets of a form of its own, with a check of all of them."""
+    """Write a ciphertext in a binary form that ends with a checksum over all octets before it."""
     sealed = crypto.parse(crypto.decode_base64(text))
     packed = _BINARY + UUID(sealed.handle).bytes + sealed.iv + sealed.data
     return crypto.encode_base64(packed + sha256(packed).digest()[:_CHECKED])

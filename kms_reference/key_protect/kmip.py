@@ -187,7 +187,7 @@ def make_object(adapter: KmipAdapter, now: float) -> KmipObject:
 
 
 def _modified(call: Call, adapter: KmipAdapter) -> None:
-    """Note the change: an adapter counts as modified when what it holds is."""
+    """Note a change of an adapter, or of what it holds, with its time."""
     adapter.updated, adapter.updated_by = call.now, call.identity.iam_id
     call.instance.changed = True
 

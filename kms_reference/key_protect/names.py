@@ -21,7 +21,7 @@ _NOT_IN_TAGS: Final = frozenset("<>,:&|")
 
 
 def check_alias(alias: str) -> None:
-    """Check it. Raises INVALID_FIELD_ERR."""
+    """Refuse an alias that has another form or is reserved. Raises INVALID_FIELD_ERR."""
     if not _ALIAS.fullmatch(alias) or UUID.fullmatch(alias):
         raise bad_field("alias", "2 to 90 letters, digits, hyphens or underscores, and not a UUID")
     if alias in RESERVED_ALIASES:
@@ -39,7 +39,7 @@ def check_aliases(aliases: list[str]) -> None:
 
 
 def check_tags(tags: list[str]) -> None:
-    """Check it. Raises INVALID_FIELD_ERR."""
+    """Refuse tags that are too many, too long or hold a forbidden character. Raises INVALID_FIELD_ERR."""
     if len(tags) > _MAX_TAGS:
         raise bad_field("tags", f"at most {_MAX_TAGS} tags")
     for tag in tags:
@@ -48,6 +48,6 @@ def check_tags(tags: list[str]) -> None:
 
 
 def check_ring_id(ring: str) -> None:
-    """Check it. Raises INVALID_FIELD_ERR."""
+    """Refuse a key ring id of another form. Raises INVALID_FIELD_ERR."""
     if not _RING.fullmatch(ring):
         raise bad_field("key_ring_id", "2 to 100 letters, digits, hyphens or underscores")

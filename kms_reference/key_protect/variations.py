@@ -231,7 +231,7 @@ def _lingering() -> Mutator:
 
 
 def _moving() -> Mutator:
-    """Show the ring that a key was in for nine minutes after it was moved; the reply to the move itself knows better."""
+    """Show a moved key in its former ring for nine minutes; the reply to the move itself shows the new ring."""
     moved: dict[str, tuple[float, str]] = {}
     known: dict[str, str] = {}
 

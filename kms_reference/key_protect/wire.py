@@ -311,7 +311,7 @@ def read_collection(body: dict[str, Any]) -> Collection:
 
 
 def check_frame(frame: Collection, kind: str) -> None:
-    """Return the collection must say what it holds and how many. Raises BAD_BODY_ERR, COLLECTION_TOTAL_MISMATCH_ERR."""
+    """Refuse a collection whose metadata do not name its type and number of resources. Raises BAD_BODY_ERR, COLLECTION_TOTAL_MISMATCH_ERR."""
     if frame.kind != kind:
         raise bad_body(f"collectionType must be {kind}")
     if frame.total != len(frame.resources):

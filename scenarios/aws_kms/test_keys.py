@@ -134,9 +134,9 @@ def test_small_pages(aws):
     """A page of the list of keys has no more entries than were asked for, and a marker while more follow."""
     for _ in range(2):
         aws.key()
-    page = aws.call("ListKeys", Limit=1).succeeds(200).counts("Keys", 1)
+    page = aws.call("ListKeys", Limit=1).succeeds(200).lacks("Keys.1")
     page.shows("Truncated", value=True).shows("NextMarker")
-    following = aws.call("ListKeys", Limit=1, Marker=page["NextMarker"]).succeeds(200).counts("Keys", 1)
+    following = aws.call("ListKeys", Limit=1, Marker=page["NextMarker"]).succeeds(200).lacks("Keys.1")
     following.differs("Keys.0.KeyId", page["Keys.0.KeyId"])
 
 

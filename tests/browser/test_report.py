@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from random_runs import realistic_run
+from realistic_run import realistic_run
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.verdict import Run

@@ -27,7 +27,7 @@ def job(**changes: Any) -> Emitted:
 
 
 def test_kubernetes() -> None:
-    """An indexed Job has an index for each lane, takes secrets from a Secret, and runs as nobody special."""
+    """An indexed Job has an index for each lane, takes secrets from a Secret, and runs without root's rights."""
     document = yaml.safe_load(emit("kubernetes", job()))
     spec = document["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 6, 4)

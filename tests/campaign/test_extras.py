@@ -11,9 +11,9 @@ import pytest
 
 from kms_conformance.campaign import load
 from kms_conformance.campaign.description import read_campaign
-from kms_conformance.campaign.errors import MissingExtraError
 from kms_conformance.campaign.remote import DaskWorkers
 from kms_conformance.campaign.store import open_store
+from kms_conformance.errors import MissingExtraError
 
 
 def test_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlXzAxMjM0NTY3
 BASE = f'base_url = "http://127.0.0.1:9"\ninstance = "{INSTANCE}"\n'
 MANAGER = f'[identities.manager]\ntoken = "{KEY}"\n'
 GOOD = BASE + MANAGER
+PROXIED = f'{GOOD}[proxy]\nurl = "http://127.0.0.1:9"\n'
 REMOTE = BASE.replace("http://127.0.0.1:9", "https://kms.example.test")
 
 # name, text of the target file (None: no file), arguments, exit code, what the first line says, what the hint says
@@ -28,6 +29,12 @@ ERRORS: list[tuple[str, str | None, list[str], int, str, str]] = [
     ("a folder", None, ["--target", "."], 2, "'.' cannot be used", ""),
     ("not TOML", "base_url = [\n", [], 2, "it is not TOML", ""),
     ("a secret in broken TOML", f"{BASE}[identities.manager]\ntoken = {KEY}\n", [], 2, "it is not TOML", ""),
+    ("number of 5,000 digits", f"{GOOD}[limits]\nmax_wait = {'1' * 5000}\n", [], 2, "a value in it is too large", ""),
+    ("lists in lists in lists", f"{GOOD}[limits]\nmax_wait = {'[' * 5000}\n", [], 2, "a value in it is too large", ""),
+    ("base_url that is a list", GOOD.replace('"http://127.0.0.1:9"', '["http://me:sesame@127.0.0.1:9"]'), [], 2, "base_url is \"['http://…@127.0.0.1:9']\": it must be text", ""),
+    ("password of a proxy instead of its variable", f'{PROXIED}user = "me"\npassword_env = "open sesame"\n', [], 2, "proxy.password_env is '…': the variable is not set", ""),
+    ("password of a proxy behind its user", f'{PROXIED}user = "me:open sesame"\n', [], 2, "proxy.user is '…': user and password go together", "password_env"),
+    ("certificate instead of its file", f'{GOOD}[tls]\nca_file = """-----BEGIN\nab/cd/ef"""\n', [], 2, "tls.ca_file is '…': there is no such file", "PEM"),
     ("unknown key", f"{GOOD}[limit]\nmax_wait = 1\n", [], 2, "unknown key 'limit'", "did you mean 'limits'"),
     ("unknown inner key", f"{GOOD}[limits]\nmax_wiat = 1\n", [], 2, "unknown key 'limits.max_wiat'", "'limits.max_wait'"),
     ("unknown identity", f'{GOOD}[identities.admin]\ntoken = "{KEY}"\n', [], 2, "unknown key 'identities.admin'", "known here"),

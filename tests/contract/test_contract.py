@@ -144,7 +144,7 @@ def test_every_operation_is_found_by_its_own_path() -> None:
 
 
 def test_severity_by_level_and_evidence() -> None:
-    """MUST fails and SHOULD warns where a source shows it; hearsay warns; what nobody says costs nothing."""
+    """MUST fails and SHOULD warns where a source shows it; what is only reported warns; what no source says is recorded."""
     row = next(iter(CONTRACT.requirements.values()))
     table = {
         ("MUST", "documented"): Verdict.FAILED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kms_conformance.contract.severity import Row, Verdict
-from kms_conformance.judging.groups import group_findings, without_variable_parts
+from kms_conformance.judging.groups import group_findings, in_any_order, without_variable_parts
 from kms_conformance.judging.results import CaseResult, Finding
 
 ROWS = (
@@ -102,3 +102,32 @@ def test_variable_parts_are_left_out(text: str, left: str) -> None:
     """Ids, names of ours, tokens of secrets, times and indexes; never a status, a code or a member."""
     assert without_variable_parts(text) == left
     assert without_variable_parts(left) == left
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (
+            "200 with tags = ['b', 'a']",
+            "200 with tags = ['a', 'b']",
+            "200 with tags = ['a', 'b'] in any order",
+        ),
+        ("ids = ['<id>', '<id>']", "ids = ['<id>', '<id>']", "ids = ['<id>', '<id>']"),
+        (
+            "keys = [{'a, b': [2, 1]}, {'it\\'s': 1}], and x",
+            "keys = [{'it\\'s': 1}, {'a, b': [2, 1]}], and x",
+            "keys = [{'a, b': [2, 1]}, {'it\\'s': 1}] in any order, and x",
+        ),
+        ("a = ['b', 'a", "a = ['b', 'a", "a = ['b', 'a"),
+        ("a = [], b = [2, 1]", "a = [], b = [1, 2]", "a = [], b = [1, 2] in any order"),
+    ],
+)
+def test_order_of_a_quoted_list_is_no_cause(one: str, other: str, told: str) -> None:
+    """Two answers that differ in the order of a list are one cause; what is no whole list stays as it is."""
+    assert in_any_order(one) == in_any_order(other) == told
+    (group,) = group_findings(
+        [case("a", finding("first", got=one)), case("b", finding("first", got=other))],
+        ROWS,
+        Verdict.FAILED,
+    )
+    assert group.got == told

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.relations import Relations
 from kms_conformance.laws.request import OperationRequest, Subjects
-from kms_conformance.run.outcomes import ConformanceFailure
+from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 THINGS = [{"id": name, "kind": kind} for name, kind in zip("dbcae", "xyxyx", strict=True)]
 LIST = {
@@ -57,20 +58,32 @@ class Answered:
             raise ConformanceFailure(what)
 
 
+class Case:
+    """As much of a run's case as the law asks for."""
+
+    info = SimpleNamespace(contract="none", id="x")
+
+    @staticmethod
+    def read(requests: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Send one request after the other."""
+        return [request() for request in requests]
+
+
 class Listing:
     """A system with one list, whose finding can be broken and whose pages are cut as told."""
 
-    case: Any = type("Case", (), {"info": type("Info", (), {"contract": "none", "id": "x"})()})()
+    case: Any = Case()
     alone = True
 
     def __init__(
         self, find: Server = right, cut: Callable[[int, int], slice] = lambda o, n: slice(o, o + n)
     ) -> None:
         self.find, self.cut, self.asked = find, cut, 0
+        self.things = THINGS
 
     def subjects(self, _: str) -> Subjects:
         """Return the things."""
-        return Subjects([dict(one) for one in THINGS], {"x": "x"})
+        return Subjects([dict(one) for one in self.things], {"x": "x"})
 
     def send_request(self, request: OperationRequest) -> Any:
         """Find, and cut the page."""
@@ -129,3 +142,14 @@ def test_wrong_lists(system: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that forgets its filter, an entry, or where a page ends is found."""
     with pytest.raises(ConformanceFailure):
         run(system, monkeypatch)
+
+
+def test_filter_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the things' own replies make a filter select everything, that is said at the end, and nobody is at fault."""
+    system = Listing(lambda query: right({**query, "kind": None}))
+    system.things = [{**one, "kind": "x"} for one in THINGS]
+    monkeypatch.setattr("kms_conformance.laws.relations.law_file", lambda *_: {"lists": {"things": LIST}})
+    data = {"id": "x", "list": "things", "subjects": "s", "ask": ASK}
+    with pytest.raises(Inconclusive, match="selects what the list shows without it"):
+        Relations(system, LawCase("x", ("r",), (), (), False, 0.0, (), data)).run()
+    assert system.asked == 1 + 4

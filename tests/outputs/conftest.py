@@ -1,11 +1,12 @@
-"""Realistic runs; importing their maker also registers the strategies for random ones."""
+"""Realistic runs, and the strategies for random ones, which are registered when their module is imported."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from random_runs import realistic_run
+import random_runs  # noqa: F401 - registers the strategies
+from realistic_run import realistic_run
 
 from kms_conformance.judging.verdict import Run
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import os
+import subprocess
 import sys
 import uuid
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kms_conformance.contract.schemas import SchemaFiles, load_schema
 from kms_conformance.outputs import repro
 from kms_conformance.outputs.repro_checks import schema_complaint
+from kms_conformance.outputs.repro_model import packed_model
 from kms_conformance.outputs.repro_runtime import CouldNotRunError, Reproduction, main
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 from kms_conformance.system import system_of
@@ -50,6 +55,8 @@ SAMPLE = (
     "alias-taken-in-all-instances",
     "wrap-counts-as-rotation",
     "certificates-without-offset",
+    # What no order of two requests explains: judged by the model, which the script brings along.
+    "two-rotations-within-the-hour",
 )
 
 
@@ -166,6 +173,23 @@ def test_script_needs_only_the_standard_library() -> None:
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert names
     assert all(name.partition(".")[0] in sys.stdlib_module_names for name in names)
+
+
+def test_model_that_needs_only_python_is_brought_along() -> None:
+    """The model of a contract that has one is read from the script alone; a contract without a model gives nothing."""
+    packed = packed_model("key_protect")
+    function, sources = json.loads(zlib.decompress(base64.b64decode("".join(packed))))
+    assert function.partition(":")[0] in sources
+    script = (
+        "import sys; sys.meta_path.insert(0, BroughtModules(SOURCES)); import importlib;"
+        " assert callable(getattr(importlib.import_module(MODULE), NAME))"
+    )
+    module, _, name = function.partition(":")
+    text = f"{repro._runtime()}\nSOURCES, MODULE, NAME = {sources!r}, {module!r}, {name!r}\n{script}\n"
+    command = [sys.executable, "-I", "-S", "-"]
+    ended = subprocess.run(command, input=text, capture_output=True, check=False, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert packed_model("iks") == ()
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sample import DEFECTS, NON_CONFORMANT, PLACE, arguments
+from sample import (
+    CERTIFICATE,
+    CHALLENGE,
+    CONFORMANT,
+    DEFECTS,
+    NON_CONFORMANT,
+    PLACE,
+    PUBLIC_KEY,
+    arguments,
+)
 
 from kms_conformance.outputs import results
+from kms_conformance.verification.bundle import NAME
 from kms_conformance.verification.check import examine
+from kms_conformance.verification.keys import read_public
+from kms_conformance.verification.verify import verify
 
 
 def stable(directory: Path) -> dict[str, Any]:
@@ -49,6 +63,16 @@ def test_sample_is_as_recorded() -> None:
     examination = examine(PLACE)
     assert (examination.problems, examination.exit_code) == ((), NON_CONFORMANT), "run `make sample`"
     assert len(json.loads((PLACE / results.NAME).read_text())["groups"]) >= len(DEFECTS)
+
+
+def test_certificate_verifies() -> None:
+    """The signed sample is accepted with its key and challenge: else it is of another version, and `make sample` is due."""
+    with zipfile.ZipFile(CERTIFICATE / NAME) as opened:
+        made = datetime.fromisoformat(json.loads(opened.read(results.NAME))["finished"])
+    verified = verify(CERTIFICATE / NAME, read_public(CERTIFICATE / PUBLIC_KEY), CHALLENGE, made)
+    examination = verified.examination
+    assert (examination.problems, examination.exit_code) == ((), CONFORMANT), "run `make sample`"
+    assert str(Path.home()) not in json.dumps(verified.record)
 
 
 def test_sample_names_no_machine() -> None:

@@ -7,56 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from campaign_shards import shard_run
 
-from kms_conformance.contract.contract import load_contract
-from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import BadValueError
-from kms_conformance.evidence.exchange import Exchange, Received, Sent
-from kms_conformance.judging.results import CaseResult, Finding
-from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs.shards import in_shard, merge, note, read_shard, write_shard
+from kms_conformance.judging.verdict import Run
+from kms_conformance.outputs.shards import in_shard, merge, read_shard, write_shard
 
 IDS = [f"key_protect.a.case_{number}" for number in range(10)]
 
 
 def run_of(case_ids: set[str], shard: str, *, failed: str = "") -> Run:
-    """Return a part of a run in which these cases ran."""
-    contract = load_contract("key_protect")
-    sent = Sent("GET", "http://h/x", "/x", {})
-    cases = tuple(
-        CaseResult(
-            id=case_id,
-            title=case_id,
-            contract="key_protect",
-            verdict=Verdict.FAILED if case_id == failed else Verdict.PASSED,
-            requirements=("bad-body-err",),
-            checks=1,
-            judged=("bad-body-err",),
-            findings=(Finding("bad-body-err", Verdict.FAILED, "400", "200", "x00001"),)
-            if case_id == failed
-            else (),
-            exchanges=(Exchange("x00001", case_id, "s", None, "manager", sent, Received(200, {})),),
-        )
-        for case_id in sorted(case_ids)
-    )
-    meta = {
-        "suite": {"version": "1", "commit": "c"},
-        "run_id": f"r{shard[0]}",
-        "edition": "page",
-        "contracts": [
-            {
-                "id": contract.id,
-                "title": contract.title,
-                "edition": contract.edition,
-                "sha256": contract.sha256,
-            }
-        ],
-        "target": {"base_url": "http://h", "instance": "i"},
-        "options": {},
-    }
-    return Run(
-        Profile.GATE, cases, contract.rows(), partial=note(shard), started=1.0, finished=2.0, meta=meta
-    )
+    """Return a part of a run of these cases."""
+    return shard_run(shard, case_ids, contract_id="key_protect", row="bad-body-err", failed=failed)
 
 
 def written(folder: Path, total: int, *, failed: str = "") -> list[Path]:

@@ -50,9 +50,9 @@ def collected(contract: str) -> Mapping[str, Case]:
     return {case_id: cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
 
 
-def run_cases(target: Target, cases: Mapping[str, Case], contract: str) -> Run:
-    """Run cases one after the other against a target, and return the verdict object."""
-    session = Session(Options(contracts=(contract,)), target)
+def run_cases(target: Target, cases: Mapping[str, Case], contract: str, *, jobs: int | None = None) -> Run:
+    """Run cases one after the other against a target, each as if ``jobs`` were under way; return the verdict object."""
+    session = Session(Options(contracts=(contract,), jobs=jobs), target)
     try:
         session.expects(len(cases))
         for case in cases.values():

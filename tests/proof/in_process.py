@@ -158,15 +158,21 @@ def without_sockets() -> Iterator[None]:
 
 @contextmanager
 def reference(
-    *, defect: str | tuple[str, ...] = "", variation: str = "", edition: str = "page", restarted: bool = False
+    *,
+    defect: str | tuple[str, ...] = "",
+    variation: str | tuple[str, ...] = "",
+    edition: str = "page",
+    restarted: bool = False,
 ) -> Iterator[tuple[Target, KeyProtect]]:
     """Yield the target of a reference in this process, with all its systems, and its Key Protect application.
 
     It listens on a socket too, for the cases that write requests by hand which no client would send.
     ``restarted`` lets it behave as after a restart, for the defects that show only then.
     """
-    defects = [defect] if isinstance(defect, str) and defect else list(defect)
-    server = Server(edition=edition, defects=defects, variations=[variation] if variation else []).start()
+    defects, variations = (
+        [names] if isinstance(names, str) and names else list(names) for names in (defect, variation)
+    )
+    server = Server(edition=edition, defects=defects, variations=variations).start()
     assert server.server_state is not None
     assert server.app is not None
     server.server_state.restarted = restarted

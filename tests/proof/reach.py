@@ -16,64 +16,56 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 from cases import Case, run_cases
 from in_process import reference, without_sockets
 
-from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.rules import Draft, Mutator, RefusedError, RuleLike, Rules, as_stated
 from kms_reference.switches import After, Change, Switch
-from kms_reference.variations import VARIATIONS
 
 Reach = Mapping[str, frozenset[str]]
-SWITCHES: Mapping[str, Switch] = {
-    **{name: defect for table in SYSTEM_DEFECTS.values() for name, defect in table.items()},
-    **VARIATIONS,
-}
 
 
-@dataclass
 class _Notes:
-    """What the case under way has met."""
+    """What the case under way has met of some switches."""
 
-    names: set[str] = field(default_factory=set)
-    spans: set[str] = field(default_factory=set)
+    def __init__(self, switches: Mapping[str, Switch]) -> None:
+        self.switches = switches
+        self.names: set[str] = set()
+        self.spans: set[str] = set()
+        self.by_rule: dict[RuleLike, list[tuple[str, Change]]] = defaultdict(list)
+        for name, switch in switches.items():
+            for change in switch.changes:
+                self.by_rule[change.rule].append((name, change))
+        self._mutators = {
+            name: switch.mutate for name, switch in switches.items() if switch.mutate is not None
+        }
 
-    def taken(self) -> _Notes:
-        """Return what was noted, and begin anew."""
-        taken = replace(self)
+    def taken(self) -> frozenset[str]:
+        """Return the names of the switches that were met, and begin anew."""
+        met = frozenset(
+            name
+            for name, switch in self.switches.items()
+            if name in self.names or switch.counting is not None or self.spans & set(switch.times)
+        )
         self.names, self.spans = set(), set()
-        return taken
+        return met
 
     def hit(self, ruled: RuleLike, refusal: RefusedError | None, *args: Any, **kwargs: Any) -> None:
         """Note the switches that would change a call of a rule which the rule answers with a refusal or without."""
-        for name, change in _RULES[ruled]:
+        for name, change in self.by_rule[ruled]:
             if name not in self.names and change.hits(refusal, *args, **kwargs):
                 self.names.add(name)
 
     def mutate(self, draft: Draft) -> None:
         """Note which changes would change a reply, on copies of it."""
         text = repr(draft.body)
-        for name, change in _CHANGES.items():
+        for name, change in self._mutators.items():
             if name not in self.names and _changes(change, draft, text):
                 self.names.add(name)
-
-
-def _by_rule() -> Mapping[RuleLike, list[tuple[str, Change]]]:
-    changes: dict[RuleLike, list[tuple[str, Change]]] = defaultdict(list)
-    for name, switch in SWITCHES.items():
-        for change in switch.changes:
-            changes[change.rule].append((name, change))
-    return changes
-
-
-_RULES = _by_rule()
-_CHANGES: Mapping[str, Mutator] = {
-    name: switch.mutate for name, switch in SWITCHES.items() if switch.mutate is not None
-}
 
 
 def _changes(change: Mutator, draft: Draft, text: str) -> bool:
@@ -89,9 +81,9 @@ def _changes(change: Mutator, draft: Draft, text: str) -> bool:
 def _noting(notes: _Notes) -> Rules:
     """Return rules that are all kept, and note what they are asked."""
     return Rules(
-        replaced={ruled: _noting_rule(ruled, notes) for ruled in _RULES},
+        replaced={ruled: _noting_rule(ruled, notes) for ruled in notes.by_rule},
         after=tuple(
-            _noting_deed(name, switch.after, notes) for name, switch in SWITCHES.items() if switch.after
+            _noting_deed(name, switch.after, notes) for name, switch in notes.switches.items() if switch.after
         ),
         mutators=(notes.mutate,),
     )
@@ -150,8 +142,8 @@ def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, Sw
 
     Raises :class:`RuntimeError` when the unbroken reference does not pass: nothing follows from such a run.
     """
-    met: dict[str, _Notes] = {}
-    notes = _Notes()
+    met: dict[str, frozenset[str]] = {}
+    notes = _Notes(switches)
     with without_sockets(), _noted(notes), reference(restarted=True) as (target, _):
         for case_id, case in cases.items():
             run = run_cases(target, {case_id: case}, contract)
@@ -163,11 +155,4 @@ def reach_of(contract: str, cases: Mapping[str, Case], switches: Mapping[str, Sw
                 messages = "; ".join(f"{result.id}: {result.message}" for result in run.cases)
                 raise RuntimeError(f"the unbroken reference does not pass: {messages}")
             met[case_id] = notes.taken()
-    return {
-        name: frozenset(case_id for case_id, seen in met.items() if _reaches(name, switch, seen))
-        for name, switch in switches.items()
-    }
-
-
-def _reaches(name: str, switch: Switch, seen: _Notes) -> bool:
-    return name in seen.names or switch.counting is not None or bool(seen.spans & set(switch.times))
+    return {name: frozenset(case_id for case_id, names in met.items() if name in names) for name in switches}

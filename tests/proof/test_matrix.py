@@ -142,7 +142,7 @@ def matrix(**members: Any) -> dict[str, Any]:
     ],
 )
 def test_rules_notice(changed: dict[str, Any], sentence: str) -> None:
-    """Each rule of the matrix has a line for what breaks it, and no other rule speaks up."""
+    """What breaks a rule of the matrix gets a line of that rule, and of no other."""
     (line,) = broken_rules(matrix(**changed))
     assert sentence in line
     assert broken_rules(matrix()) == []

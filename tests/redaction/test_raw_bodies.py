@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from null_servers import serving
-from runs import bench_of, case_of, target_of
+from runs import case_of, session_and_context, target_of
 
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.run.late_secrets import scrubbed
@@ -34,7 +34,7 @@ def repeats(connection: object, request: object, _: object) -> bool:
 def test_a_hand_made_body_is_not_repeated(body: str) -> None:
     """A server that repeats the payload of a body sent as bytes breaks the rule, and no output shows it."""
     with serving(repeats) as server:
-        session, context = bench_of(target_of(server.url))
+        session, context = session_and_context(target_of(server.url))
         case = case_of(context)
         case.send(Request("POST", "/api/v2/keys", raw=body.encode(), step="raw"))
         assert "wire-no-secret-echo" in {finding.requirement for finding in case.findings}
@@ -45,8 +45,8 @@ def test_a_hand_made_body_is_not_repeated(body: str) -> None:
 def test_secrets_of_other_processes_are_taken_out(tmp_path: Path) -> None:
     """What one process of a run has learned is taken out of the evidence of the others."""
     with serving(repeats) as server:
-        worker, of_worker = bench_of(target_of(server.url))
-        main, of_main = bench_of(target_of(server.url))
+        worker, of_worker = session_and_context(target_of(server.url))
+        main, of_main = session_and_context(target_of(server.url))
         of_worker.redactor.remember(SECRET, "payload")
         case = case_of(of_main)
         case.send(Request("GET", "/api/v2/keys", step="list")).not_judged()
@@ -62,7 +62,7 @@ def test_secrets_of_other_processes_are_taken_out(tmp_path: Path) -> None:
 def test_nothing_else_changes() -> None:
     """A result without any secret stays as it is."""
     with serving(repeats) as server:
-        session, context = bench_of(target_of(server.url))
+        session, context = session_and_context(target_of(server.url))
         case = case_of(context)
         case.send(Request("GET", "/api/v2/keys", step="list")).not_judged()
         result: CaseResult = case.result()

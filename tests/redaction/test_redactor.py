@@ -244,10 +244,10 @@ def test_what_may_be_a_secret_is_veiled(raw: bytes, spelling: str) -> None:
     assert veiled(f"it is '{text}'.") == "it is '…'."
 
 
-def test_kin_know_the_same_secrets() -> None:
+def test_systems_of_a_run_share_secrets() -> None:
     """What one system of a run has learned, the redactor of another knows; each has its own names."""
     one = redactor()
-    other = Redactor(["material"], ["answer"], key=one.key, kin=one)
+    other = Redactor(["material"], ["answer"], key=one.key, shares_with=one)
     token = one.remember("c2l4dGVlbiBieXRlcyBvZiBpdA==", "payload")
     assert other.scrub("it is c2l4dGVlbiBieXRlcyBvZiBpdA==") == f"it is {token}"
     assert (

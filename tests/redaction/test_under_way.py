@@ -23,7 +23,7 @@ def test_overlaps() -> None:
 def test_shared_between_systems() -> None:
     """What is under way in one system counts for those that share its secrets."""
     one = Redactor()
-    other = Redactor(kin=one)
+    other = Redactor(shares_with=one)
     with one.under_way.stretch(), other.under_way.stretch():
         pass
     assert one.under_way.overlaps == other.under_way.overlaps == 1

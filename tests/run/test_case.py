@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from null_servers import NULLS, always, serving
-from runs import bench_of, served_target, target_of
+from null_servers import ENVELOPE, NULLS, always, serving
+from runs import served_target, session_and_context, target_of
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
@@ -41,7 +42,7 @@ def judge_case(session: Session, body: Body, *covers: str, **declared: Any) -> C
 @pytest.fixture
 def judged(reference: Server) -> Iterator[Judge]:
     """Return a function that runs a body as a case against the unbroken reference."""
-    session, _ = bench_of(served_target(reference))
+    session, _ = session_and_context(served_target(reference))
     yield lambda body, *covers, **declared: judge_case(session, body, *covers, **declared)
     session.close()
 
@@ -240,7 +241,7 @@ def test_what_the_target_does_not_give(
         identities={"manager": full.identities["manager"]},
         capabilities={"kmip": False},
     )
-    session, _ = bench_of(target)
+    session, _ = session_and_context(target)
     result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), **declared)
     session.close()
     assert result.verdict is verdict
@@ -251,7 +252,7 @@ def test_what_the_target_does_not_give(
 
 def test_fresh_instances_need_no_permission(reference: Server) -> None:
     """Where every case has its own instance, nothing outlives it, so nothing has to be allowed."""
-    session, _ = bench_of(served_target(reference))
+    session, _ = session_and_context(served_target(reference))
     result = judge_case(session, lambda kms: kms.list_keys().succeeds(200), impact=("instance",))
     session.close()
     assert result.verdict is Verdict.PASSED
@@ -261,7 +262,7 @@ def test_token_issuer_that_fails_in_mid_run(reference: Server) -> None:
     """An identity that gets no token makes the case inconclusive: neither the endpoint's fault nor the suite's."""
     full = served_target(reference)
     bad = {**full.identities, "reader": Identity("reader", api_key=Secret("no-such-key-anywhere"))}
-    session, _ = bench_of(replace(full, identities=bad))
+    session, _ = session_and_context(replace(full, identities=bad))
     result = judge_case(session, lambda kms: kms.as_identity("reader").list_keys().succeeds(200))
     session.close()
     assert result.verdict is Verdict.INCONCLUSIVE
@@ -300,3 +301,31 @@ def test_author_error_names_case_and_page() -> None:
     error = AuthorError("own.case", "it does nothing")
     assert str(error).startswith("The case own.case is not well written: it does nothing.")
     assert "docs/" in error.hint
+
+
+def test_stumbling_over_an_answer_without_its_form() -> None:
+    """What breaks a case after an answer of another form is that form: the endpoint fails, and the suite is not at fault."""
+    with serving(always(200, b'{"metadata": {}, "resources": 7}')) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, lambda kms: list(kms.list_keys().needed()["resources"]))
+        session.close()
+    assert result.verdict is Verdict.FAILED
+    assert result.message.startswith("wire-success-schema")
+
+
+def test_control_that_its_row_only_warns_of() -> None:
+    """A success that should come, and need not, is no control where it did not come: the refusal after it is inconclusive."""
+    rows = ("kmip-certificate-life", "kmip-certificate-duplicate")
+
+    def body(kms: Any) -> None:
+        kms.add_certificate("adapter", "name", "text").succeeds(201, requirement=rows[0])
+        kms.add_certificate("adapter", "name", "text").is_refused(
+            "KMIP_CERT_DUPLICATE_ERR", requirement=rows[1]
+        )
+
+    with serving(always(409, json.dumps(ENVELOPE).encode())) as server:
+        session = Session(Options(), target_of(server.url))
+        result = judge_case(session, body, *rows)
+        session.close()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "the positive control addKmipClientCertificate: 409" in result.message

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from commands import Ended, fork_command, run_command
 from killing_proxy import KillingProxy
 
 from kms_conformance.cli.sweep import command as sweep
@@ -100,25 +101,13 @@ def test_killed_anywhere(reference: Server, instance: Instance, tmp_path: Path, 
     before = instance.policies(), instance.things()
     with KillingProxy(reference.base_url, at) as proxy:
         target = write_target(tmp_path, reference, proxy.base_url, instance.id)
-        command = [sys.executable, "-m", "kms_conformance"]
-        proxy.victim = subprocess.Popen(
-            [*command, "run", "--target", str(target), "-k", CASES],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        proxy.victim = fork_command(tmp_path, "run", "--target", str(target), "-k", CASES)
         code = proxy.victim.wait(60)
         proxy.victim = None
-        swept = subprocess.run(
-            [*command, "sweep", "--yes", "--target", str(target)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = swept(tmp_path, target, "--yes")
 
     assert code == -9
-    assert (swept.returncode, swept.stderr) == (0, "")
+    assert (done.code, done.err) == (0, "")
     assert (instance.policies(), instance.things()) == before
 
 
@@ -127,13 +116,11 @@ def test_the_next_run_recovers_too(reference: Server, instance: Instance, tmp_pa
     before = instance.policies(), instance.things()
     with KillingProxy(reference.base_url, 30) as proxy:
         target = write_target(tmp_path, reference, proxy.base_url, instance.id)
-        command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "-k"]
-        proxy.victim = subprocess.Popen(
-            [*command, CASES], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        words = ("run", "--target", str(target), "-k")
+        proxy.victim = fork_command(tmp_path, *words, CASES)
         proxy.victim.wait(60)
         proxy.victim = None
-        subprocess.run([*command, "delete_twice"], cwd=tmp_path, capture_output=True, check=False)
+        run_command(tmp_path, *words, "delete_twice")
 
     assert (instance.policies(), instance.things()) == before
 
@@ -148,28 +135,16 @@ def test_a_living_run_is_left_alone(reference: Server, instance: Instance, tmp_p
     row = living.intend(reference.base_url, instance.id, "key", name)
     living.created(row, instance.make_key(name))
 
-    done = subprocess.run(
-        [sys.executable, "-m", "kms_conformance", "sweep", "--yes", "--target", str(target)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = swept(tmp_path, target, "--yes")
     living.close()
 
-    assert "Nothing is left behind." in done.stdout
+    assert "Nothing is left behind." in done.out
     assert name in instance.things()
 
 
-def swept(folder: Path, target: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def swept(folder: Path, target: Path, *words: str) -> Ended:
     """Sweep."""
-    return subprocess.run(
-        [sys.executable, "-m", "kms_conformance", "sweep", "--target", str(target), *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_command(folder, "sweep", "--target", str(target), *words)
 
 
 def test_sweep_lists_before_it_removes(reference: Server, instance: Instance, tmp_path: Path) -> None:
@@ -184,15 +159,15 @@ def test_sweep_lists_before_it_removes(reference: Server, instance: Instance, tm
     before = instance.things()
 
     listed = swept(tmp_path, target)
-    assert listed.returncode == 3
-    assert name in listed.stdout
-    assert "1 thing left behind; `sweep --yes` removes what it can." in listed.stdout
-    assert "Nothing is left behind." in swept(tmp_path, target, "--older-than", "1h", "--yes").stdout
+    assert listed.code == 3
+    assert name in listed.out
+    assert "1 thing left behind; `sweep --yes` removes what it can." in listed.out
+    assert "Nothing is left behind." in swept(tmp_path, target, "--older-than", "1h", "--yes").out
     assert instance.things() == before
     done = swept(tmp_path, target, "--older-than", "0s", "--yes")
-    assert (done.returncode, "1 of 1 thing removed." in done.stdout) == (0, True)
+    assert (done.code, "1 of 1 thing removed." in done.out) == (0, True)
     assert len(instance.things()) == len(before) - 1
-    assert swept(tmp_path, target, "--older-than", "soon").returncode == 2
+    assert swept(tmp_path, target, "--older-than", "soon").code == 2
 
 
 LOOK_ALIKES = (
@@ -218,12 +193,12 @@ def test_sweep_by_name(reference: Server, instance: Instance, tmp_path: Path) ->
         instance.make_key(name)
     before = instance.things()
     instance.make_key("kmsct-deadbeef-key-delete_twice-abcdef001")
-    assert "Nothing is left behind." in swept(tmp_path, target, "--yes").stdout
+    assert "Nothing is left behind." in swept(tmp_path, target, "--yes").out
     listed = swept(tmp_path, target, "--by-name")
-    assert "1 thing left behind" in listed.stdout
+    assert "1 thing left behind" in listed.out
     assert len(instance.things()) == len(before) + 1
     done = swept(tmp_path, target, "--by-name", "--yes")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert instance.things() == before
 
 
@@ -272,7 +247,7 @@ def test_sweep_names_living_runs(reference: Server, instance: Instance, tmp_path
     target = write_target(tmp_path, reference, reference.base_url, instance.id)
     living = Journal(tmp_path / ".kms-conformance" / "journal.sqlite", "living00")
     try:
-        assert "run living00 is at work; what it has made stays." in swept(tmp_path, target).stdout
+        assert "run living00 is at work; what it has made stays." in swept(tmp_path, target).out
     finally:
         living.close()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from commands import fork_command, run_command
 from killing_proxy import KillingProxy
 
 from kms_conformance.run.journal import Journal
@@ -62,23 +61,14 @@ def write_target(folder: Path, server: Server, base_url: str = "") -> Path:
     return path
 
 
-def run(folder: Path, target: Path, *more: str, case: str = CASE) -> subprocess.CompletedProcess[str]:
+def words(target: Path, case: str = CASE) -> list[str]:
+    """Return the words of the command line that run one long case."""
+    return ["run", "--target", str(target), "--max-wait", "1", "-k", f"{case} and {NOT_ITS_VIEWS}"]
+
+
+def run(folder: Path, target: Path, *more: str, case: str = CASE) -> None:
     """Run one long case with the real command line."""
-    command = [
-        sys.executable,
-        "-m",
-        "kms_conformance",
-        "run",
-        "--target",
-        str(target),
-        "--max-wait",
-        "1",
-        "-k",
-        f"{case} and {NOT_ITS_VIEWS}",
-    ]
-    return subprocess.run(
-        [*command, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=300
-    )
+    run_command(folder, *words(target, case), *more, timeout=300)
 
 
 def case_of(folder: Path, name: str = CASE) -> dict[str, Any]:
@@ -161,24 +151,7 @@ def test_killed_while_deferring(reference: Server, tmp_path: Path, at: int) -> N
     """A run that is killed between any two requests loses nothing: the next one sweeps, begins anew, and it finishes."""
     with KillingProxy(reference.base_url, at) as proxy:
         target = write_target(tmp_path, reference, proxy.base_url)
-        command = [
-            sys.executable,
-            "-m",
-            "kms_conformance",
-            "run",
-            "--target",
-            str(target),
-            "--max-wait",
-            "1",
-            "-k",
-            f"{CASE} and {NOT_ITS_VIEWS}",
-        ]
-        proxy.victim = subprocess.Popen(
-            [*command, "--profile", "nightly"],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        proxy.victim = fork_command(tmp_path, *words(target), "--profile", "nightly")
         proxy.victim.wait(60)
         proxy.victim = None
         run(tmp_path, target, "--profile", "nightly")
@@ -193,7 +166,7 @@ def test_killed_while_deferring(reference: Server, tmp_path: Path, at: int) -> N
 
 @pytest.mark.parametrize("at", [3, 5, 6, 7, 8, 9])
 def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> None:
-    """A run that is killed while it finishes a case never makes a later one blame the endpoint for a request sent twice.
+    """After a run that was killed while it finished a case, no later run fails the endpoint for a request sent twice.
 
     The case is finished, or begun anew; nothing is left behind.
     """
@@ -201,13 +174,7 @@ def test_killed_while_finishing(reference: Server, tmp_path: Path, at: int) -> N
         target = write_target(tmp_path, reference, proxy.base_url)
         run(tmp_path, target, "--profile", "nightly")
         advance(reference, tmp_path, 3700)
-        command = [sys.executable, "-m", "kms_conformance", "run", "--target", str(target), "--max-wait", "1"]
-        proxy.victim = subprocess.Popen(
-            [*command, "-k", f"{CASE} and {NOT_ITS_VIEWS}"],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        proxy.victim = fork_command(tmp_path, *words(target))
         proxy.left = at
         proxy.victim.wait(60)
         proxy.victim = None
@@ -246,7 +213,7 @@ def test_recording_of_a_request_without_an_answer(tmp_path: Path) -> None:
 
 
 def test_too_short_a_window_is_not_deferred(reference: Server, tmp_path: Path) -> None:
-    """What has to go on before the next night is not deferred: late, it would blame the endpoint for the delay."""
+    """What has to continue before the next night is not deferred: a late run would take the delay for a fault of the endpoint."""
     target = write_target(tmp_path, reference)
 
     run(tmp_path, target, "--profile", "nightly", case="rotate_again_after_55_minutes")

@@ -9,7 +9,7 @@ import pytest
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.errors import AuthorError
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.eligibility import demand_sense
+from kms_conformance.run.eligibility import demand_known_names
 
 
 def case(**declared: Any) -> CaseInfo:
@@ -30,11 +30,11 @@ def case(**declared: Any) -> CaseInfo:
 def test_markers_name_what_exists(declared: dict[str, Any], sentence: str) -> None:
     """A wrong name in a marker would be ignored: the case would run where it must not, or never."""
     with pytest.raises(AuthorError) as caught:
-        demand_sense(case(**declared), load_contract("key_protect"))
+        demand_known_names(case(**declared), load_contract("key_protect"))
     assert sentence in caught.value.sentence
 
 
 def test_good_markers() -> None:
     """What the page for authors shows is accepted."""
     declared = {"identities": ("reader",), "capabilities": ("kmip",), "impact": ("import-token",)}
-    demand_sense(case(**declared), load_contract("key_protect"))
+    demand_known_names(case(**declared), load_contract("key_protect"))

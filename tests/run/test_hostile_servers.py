@@ -1,15 +1,13 @@
-"""A server that means harm costs neither memory nor time without bound, and never ends a run as the suite's own error."""
+"""A hostile server costs a bounded amount of memory and time, and never ends a run as an error of the suite."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import clean_environment
+from commands import clean_environment, fork_server
 from hostile_servers import MODES, OF_ISSUERS
 from null_servers import serving
 from runs import write_case
@@ -18,7 +16,6 @@ from kms_reference.server import Server
 
 PEAK = 300
 """Mebibytes."""
-SUPPORT = Path(__file__).parents[1] / "support"
 CASES = """
 @covers("list-keys")
 def test_list(kms):
@@ -46,24 +43,16 @@ def ended(tmp_path: Path, place: str, judged: str, expression: str, **target: An
     """Run cases in a process of their own and return how that ended."""
     limits = {"timeout": 1.5, "patience": 0.5, "max_wait": 0}
     document = {"limits": limits, **target}
-    done = subprocess.run(
-        [
-            sys.executable,
-            SUPPORT / "hostile_run.py",
-            tmp_path / "report",
-            place,
-            judged,
-            expression,
-            json.dumps(document),
-        ],
-        env=clean_environment(PYTHONPATH=str(SUPPORT)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    words = (str(tmp_path / "report"), place, judged, expression, json.dumps(document))
+    done = fork_server().start(tmp_path, "hostile_run", words, clean_environment())
+    try:
+        code = done.wait(120)
+    finally:
+        done.kill()
+        done.wait()
+    out, err = done.printed()
+    assert code == 0, err[-2000:]
+    report: dict[str, Any] = json.loads(out.splitlines()[-1])
     return report
 
 

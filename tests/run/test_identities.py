@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from runs import bench_of, served_target
+from runs import served_target, session_and_context
 
 from kms_conformance.errors import ExitCode, PreflightRefusedError, SameIdentityError, SuiteError
 from kms_conformance.redaction.redactor import Secret
@@ -31,7 +31,7 @@ def target_with(server: Server, **who: str) -> Target:
 
 def refusal_of(target: Target) -> SuiteError | None:
     """Return what is wrong with the identities of a target."""
-    session, context = bench_of(target)
+    session, context = session_and_context(target)
     try:
         demand_identities(context.client, context.contract, INSTANCE)
     except SuiteError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command, start_command
-from runs import bench_of, case_of, served_target, write_case
+from runs import case_of, served_target, session_and_context, write_case
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.run.context import CaseInfo
@@ -48,7 +48,7 @@ def without_control(server: Server, tmp_path: Path) -> Path:
 
 def keys_of(server: Server) -> list[dict[str, object]]:
     """Return the keys of the instance that are not destroyed."""
-    session, context = bench_of(served_target(server))
+    session, context = session_and_context(served_target(server))
     try:
         reply, _ = context.client.send(
             Request("GET", "/api/v2/keys?limit=5000", {"bluemix-instance": INSTANCE}), "test"
@@ -164,7 +164,7 @@ def test_interrupt_within_a_case(server: Server) -> None:
 
 def test_clean_up_goes_on_after_a_failure(server: Server) -> None:
     """What cannot be removed does not keep the rest from being removed."""
-    session, context = bench_of(served_target(server, control=False, instance=INSTANCE))
+    session, context = session_and_context(served_target(server, control=False, instance=INSTANCE))
     case = case_of(context, instance=INSTANCE)
     removed: list[str] = []
 

@@ -1,4 +1,4 @@
-"""InstanceLocks on a shared instance: between threads, between processes, and never for ever."""
+"""InstanceLocks on a shared instance: between threads and between processes; each wait ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def instance() -> str:
 
 
 class Holder:
-    """Another process that holds an instance until it is told to let go."""
+    """Another process that holds an instance until it is told to release it."""
 
     def __init__(self, instance: str, things: str = "", how: str = "") -> None:
         self.process = subprocess.Popen(
@@ -53,8 +53,8 @@ class Holder:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "held\n"
 
-    def let_go(self) -> tuple[float, float]:
-        """Let it go; return from when to when it held."""
+    def release(self) -> tuple[float, float]:
+        """Release it; return from when to when it was held."""
         out, _ = self.process.communicate("\n", timeout=30)
         begin, end = out.split()[-2:]
         return float(begin), float(end)
@@ -81,9 +81,9 @@ def test_two_processes_take_turns(instance: str) -> None:
     second = Holder(instance, "import-token")
     try:
         time.sleep(0.3)  # it would have held by now
-        _, first_end = first.let_go()
+        _, first_end = first.release()
         second.held()
-        second_begin, _ = second.let_go()
+        second_begin, _ = second.release()
         assert first_end <= second_begin
     finally:
         first.kill()
@@ -98,7 +98,7 @@ def test_alone_excludes_everybody(instance: str) -> None:
         assert not free(instance)
         assert not free(instance, alone=True)
         assert free(str(uuid.uuid4()))
-        holder.let_go()
+        holder.release()
         assert free(instance, alone=True)
     finally:
         holder.kill()
@@ -176,7 +176,7 @@ def test_who_wants_it_alone_comes_in(instance: str) -> None:
         except InstanceBusyError:
             break
     assert not entered.is_set()
-    inside.let_go()
+    inside.release()
     assert entered.wait(60)
     leave.set()
     waiting.join()

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from outages import Decide, Served, failing_proxy
 from runs import Silent, run_cases, served_target
-from weather import Served, Weather, way_to
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import ExitCode
@@ -32,9 +32,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
-def through(reference: Server, weather: Weather, **limits: float) -> Run:
-    """Run some cases through a proxy with this weather."""
-    with way_to(reference.base_url, weather) as url:
+def through(reference: Server, decide: Decide, **limits: float) -> Run:
+    """Run some cases through a proxy that decides what becomes of each request."""
+    with failing_proxy(reference.base_url, decide) as url:
         target = replace(served_target(reference), base_url=url, **limits)
         return run_cases(target, *SOME, jobs=1)
 
@@ -137,11 +137,11 @@ def test_maintenance_without_end_is_told(reference: Server) -> None:
 def test_an_operation_that_is_never_answered_fails(reference: Server, method: str, path: str) -> None:
     """An endpoint that answers some requests and drops those of one operation every time is at fault."""
 
-    def weather(asked: str, where: str, _: int) -> str:
+    def decide(asked: str, where: str, _: int) -> str:
         # A key's own address and nothing below it; the harmless question for an unknown key is another operation's.
         return "drop" if asked == method and where.startswith(path) and where.count("/") == 4 else "pass"
 
-    run = through(reference, weather)
+    run = through(reference, decide)
     assert run.verdict is RunVerdict.NON_CONFORMANT
     rows = {finding.requirement for case in run.cases for finding in case.findings}
     assert "wire-complete-answer" in rows
@@ -157,7 +157,7 @@ def test_an_answer_that_breaks_off_is_not_failed(reference: Server, what: str) -
 
 def test_an_issuer_that_goes_away_ends_the_run(reference: Server) -> None:
     """Who gets no token any more has seen an outage: the run is not verified, and nothing failed."""
-    with way_to(reference.iam_url, lambda _, __, number: "pass" if number == 1 else "drop") as url:
+    with failing_proxy(reference.iam_url, lambda _, __, number: "pass" if number == 1 else "drop") as url:
         target = replace(served_target(reference), iam_url=f"{url}/identity/token", patience=1.0)
         run = run_cases(target, "-k", "test_registrations or test_roles", jobs=1)
     assert failed(run) == []
@@ -168,7 +168,7 @@ def test_an_issuer_that_goes_away_ends_the_run(reference: Server) -> None:
 @pytest.mark.parametrize("what", ["drop", "503"])
 def test_a_control_protocol_that_goes_away_is_no_error(reference: Server, what: str) -> None:
     """Cases that need the clock or a fault are inconclusive and say so; all others are judged."""
-    with way_to(reference.base_url, lambda *_: what) as url:
+    with failing_proxy(reference.base_url, lambda *_: what) as url:
         target = replace(served_target(reference), control_url=f"{url}/_control")
         run = run_cases(target, "-k", "states and not views", jobs=1)
     assert failed(run) == []

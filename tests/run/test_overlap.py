@@ -13,14 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import Command, start_command
-from runs import bench_of, case_of, run_cases, served_target, target_of, write_case
+from runs import case_of, run_cases, served_target, session_and_context, target_of, write_case
 
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.evidence.exchange import CLIENT
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.run.context import CaseInfo
-from kms_conformance.run.jobs import MOST_JOBS, jobs_for
+from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal
 from kms_conformance.transport.client import Client, Reply, Request
 from kms_reference.server import Server
@@ -117,6 +118,61 @@ def test_one(kms, number):
     run = run_cases(served_target(server), place=str(path), jobs=3)
     assert len(run.cases) == 12
     assert max(len(names) for names in together(notes)) <= 3
+
+
+def test_clean_up_takes_no_place(server: Server, tmp_path: Path) -> None:
+    """A case that only cleans up lets the next one begin, so that two clean-ups can wait for a third case."""
+    path = write_case(
+        tmp_path / "cases",
+        '''
+import threading
+
+BEGUN = threading.Event()
+
+
+@covers("list-keys")
+@pytest.mark.parametrize("number", range(3))
+def test_one(kms, number):
+    """A case whose clean-up goes on when the last case has begun."""
+    kms.list_keys(limit=1).succeeds(200)
+    if number == 2:
+        BEGUN.set()
+    else:
+        kms.case.clean_up.append(lambda: kms.get_metadata(kms.case.instance) if BEGUN.wait(60) else None)
+''',
+    )
+    path.write_text("import pytest\n" + path.read_text())
+    run = run_cases(served_target(server), place=str(path), jobs=2)
+    cleaned = [len(case.exchanges) for case in run.cases]
+    assert [case.verdict for case in run.cases] == [Verdict.PASSED] * 3, [case.message for case in run.cases]
+    assert cleaned == [2, 2, 1]
+
+
+def test_reads_are_shared(server: Server, tmp_path: Path) -> None:
+    """What only reads is sent by several clients where several cases are under way, and its answers keep their order."""
+    path = write_case(
+        tmp_path / "cases",
+        '''
+from functools import partial
+
+
+@covers("list-keys")
+def test_reads(kms):
+    """A case that reads ten lists."""
+    answers = kms.case.read([partial(kms.list_keys, limit=limit) for limit in range(1, 11)])
+    for answer in answers:
+        answer.succeeds(200)
+    assert [answer.exchange.sent.url.rpartition("=")[2] for answer in answers] == [str(n) for n in range(1, 11)]
+''',
+    )
+    clients = {
+        jobs: [exchange.notes.get(CLIENT, "") for exchange in case.exchanges]
+        for jobs in (1, 2)
+        for case in run_cases(served_target(server), place=str(path), jobs=jobs).cases
+        if case.verdict is Verdict.PASSED
+    }
+    assert clients[1] == [""] * 10
+    assert sorted(clients[2]) == sorted("1112223344")
 
 
 def test_order_of_reports(server: Server, tmp_path: Path) -> None:
@@ -254,7 +310,7 @@ def test_one_verdict_whatever_the_jobs(server: Server) -> None:
 
 def test_names_of_cases_of_one_name(server: Server) -> None:
     """Two cases whose functions are called the same make things of different names on one instance."""
-    session, context = bench_of(served_target(server, instance=INSTANCE))
+    session, context = session_and_context(served_target(server, instance=INSTANCE))
     try:
         names = set()
         for place in ("keys", "rings"):
@@ -270,7 +326,7 @@ def test_names_of_cases_of_one_name(server: Server) -> None:
 
 def test_silence_at_the_same_moment_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four requests that got no answer while they waited together are one of a row, one after the other they are four."""
-    session, context = bench_of(target_of("http://127.0.0.1:9"))
+    session, context = session_and_context(target_of("http://127.0.0.1:9"))
     request = Request("GET", "/api/v2/keys")
     meeting = threading.Barrier(4)
 
@@ -301,7 +357,7 @@ def test_stopped_by_hand(server: Server, tmp_path: Path) -> None:
     (tmp_path / "target.toml").write_text(text)
     arguments = ("--target", "target.toml", "--jobs", "8", "--no-fuzz", "--contract", "key_protect")
     running = start_command(tmp_path, "run", *arguments, "--journal", "j.sqlite")
-    session, context = bench_of(served_target(server))
+    session, context = session_and_context(served_target(server))
 
     def keys() -> int:
         header = {"bluemix-instance": INSTANCE}
@@ -388,9 +444,9 @@ def test_one(kms, number):
     ("round_trip", "per_second", "jobs"),
     [
         (0.0, None, 1),
-        (0.02, None, 11),
-        (0.08, None, MOST_JOBS),
-        (2.0, None, MOST_JOBS),
+        (0.02, None, 21),
+        (0.08, None, 32),
+        (2.0, None, 48),
         (0.08, 10, 3),
         (0.08, 1, 2),
     ],

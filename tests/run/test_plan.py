@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from runs import bench_of, run_cases, served_target, target_of
+from runs import run_cases, served_target, session_and_context, target_of
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.judging.results import CaseResult
@@ -26,7 +26,7 @@ CASE = CaseInfo("key_protect.own.quick", "a case", "key_protect", ("list-keys",)
 
 def test_what_will_not_be_tested() -> None:
     """A plan names what the target lacks, asks nobody for it, and counts the requests of the others."""
-    session, _ = bench_of(target_of("http://127.0.0.1:9"))
+    session, _ = session_and_context(target_of("http://127.0.0.1:9"))
     infos = [
         CASE,
         replace(CASE, id="waits", waits=60.0),

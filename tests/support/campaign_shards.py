@@ -1,7 +1,8 @@
-"""Shards as runs leave them, for the tests of campaigns."""
+"""Shards as runs leave them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from kms_conformance.contract.contract import load_contract
@@ -14,16 +15,24 @@ from kms_conformance.outputs.shards import in_shard, note, write_shard
 CASES = [f"iks.a.case_{number}" for number in range(6)]
 
 
-def shard_run(shard: str, *, failed: str = "", got: str = "200") -> Run:
-    """Return a part of a run of the iks contract; one case may fail, with an answer that may hold anything."""
-    contract = load_contract("iks")
-    row = next(iter(contract.requirements))
+def shard_run(
+    shard: str,
+    case_ids: Iterable[str] | None = None,
+    *,
+    contract_id: str = "iks",
+    row: str = "",
+    failed: str = "",
+    got: str = "200",
+) -> Run:
+    """Return a part of a run with these cases (none named: those of the shard); one may fail a row, with any answer."""
+    contract = load_contract(contract_id)
+    row = row or next(iter(contract.requirements))
     sent = Sent("GET", "http://h/x", "/x", {})
     cases = tuple(
         CaseResult(
             id=case_id,
             title=case_id,
-            contract="iks",
+            contract=contract_id,
             verdict=Verdict.FAILED if case_id == failed else Verdict.PASSED,
             requirements=(row,),
             checks=1,
@@ -31,7 +40,7 @@ def shard_run(shard: str, *, failed: str = "", got: str = "200") -> Run:
             findings=(Finding(row, Verdict.FAILED, "400", got, "x00001"),) if case_id == failed else (),
             exchanges=(Exchange("x00001", case_id, "s", None, "manager", sent, Received(200, {})),),
         )
-        for case_id in sorted(in_shard(CASES, shard))
+        for case_id in sorted(in_shard(CASES, shard) if case_ids is None else case_ids)
     )
     about = {
         "id": contract.id,

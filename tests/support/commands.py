@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from fork_server import Forked, ForkServer
 
 Command = Callable[..., "Ended"]
 
@@ -44,18 +48,29 @@ def run_command(
     timeout: float = 600,
     module: str = "kms_conformance",
     stdin: str = "",
+    anew: bool = False,
     **environ: str,
 ) -> Ended:
     """Run the command line (or another module) in a folder, with a text to read, and return how it ended.
 
-    A pytest of its own goes without Schemathesis's plugin, which no case needs and whose loading takes longer than all
-    the rest of a short session.
+    The command line is forked from a process that has imported it, unless Python is to start ``anew`` or a variable is
+    for Python itself. A pytest of its own goes without Schemathesis's plugin, which no case needs and whose loading takes
+    longer than all the rest of a short session.
     """
+    environment = clean_environment(**environ)
+    if module == "kms_conformance" and not anew and not any(name.startswith("PYTHON") for name in environ):
+        forked = fork_server().start(folder, module, arguments, environment, stdin)
+        try:
+            forked.wait(timeout)
+        finally:
+            forked.kill()
+            code = forked.wait()
+        return Ended(code, *forked.printed())
     without = ("-p", "no:schemathesis") if module == "pytest" else ()
     done = subprocess.run(
         [sys.executable, "-m", module, *without, *arguments],
         cwd=folder,
-        env=clean_environment(**environ),
+        env=environment,
         input=stdin,
         capture_output=True,
         text=True,
@@ -63,6 +78,19 @@ def run_command(
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def fork_command(folder: Path, *arguments: str, **environ: str) -> Forked:
+    """Start the command line in a folder; the caller kills it or waits for its end before the next command."""
+    return fork_server().start(folder, "kms_conformance", arguments, clean_environment(**environ))
+
+
+@cache
+def fork_server() -> ForkServer:
+    """Return the process from which this session's commands are forked."""
+    server = ForkServer(clean_environment())
+    atexit.register(server.close)
+    return server
 
 
 def start_command(folder: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:

@@ -1,6 +1,6 @@
 """Runs a few cases against a server, all reports included, and tells how that ended and how much memory it took.
 
-A process of its own: ``python hostile_run.py FOLDER PLACE CONTRACT EXPRESSION TARGET``, the target as JSON.
+A process of its own: ``python -m hostile_run FOLDER PLACE CONTRACT EXPRESSION TARGET``, the target as JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Servers that mean harm: too much, too deep, packed too often, never at an end, or no text at all."""
+"""Hostile servers: answers that are too large, too deep, packed too often, endless, or no text at all."""
 
 from __future__ import annotations
 
@@ -100,6 +100,17 @@ def bodies() -> Iterator[tuple[str, Callable[[], Behaviour], int]]:
     )
     yield "unknown-coding", lambda: always(200, b"\x00\x01" * 999, content_encoding="br"), FAILS
     yield "many-objects", lambda: always(200, b"[" + b"{}," * (8 * MIB // 3 - 9) + b"{}]"), FAILS
+    # The parser reads what begins with a mark of order, or is in another encoding of Unicode, as well.
+    yield (
+        "many-objects-behind-a-mark",
+        lambda: always(200, b"\xef\xbb\xbf[" + b"{}," * (8 * MIB // 3 - 9) + b"{}]"),
+        FAILS,
+    )
+    yield (
+        "many-objects-in-utf-16",
+        lambda: always(200, b"[\0" + b"{\0}\0,\0" * (8 * MIB // 6 - 9) + b"{\0}\0]\0"),
+        FAILS,
+    )
     yield "many-lists", lambda: always(200, b'{"resources":[' + b"[]," * (8 * MIB // 3 - 9) + b"[]]}"), FAILS
     yield "many-numbers", lambda: always(200, b"[" + b"1," * (4 * MIB - 9) + b"1]"), FAILS
     yield (
@@ -146,6 +157,21 @@ def bodies() -> Iterator[tuple[str, Callable[[], Behaviour], int]]:
         FAILS,
     )
     yield "long-numbers", lambda: always(200, b'{"metadata":{"collectionTotal":' + b"9" * MIB + b"}}"), FAILS
+    yield (
+        "numbers-of-4300-digits",
+        lambda: always(200, b'{"metadata":{"collectionTotal":' + b"9" * 4300 + b"}}"),
+        FAILS,
+    )
+    yield (
+        "names-of-the-language",
+        lambda: always(200, b'{"__proto__":{"id":"a"},"__class__":"b","resources":[{"__dict__":{}}]}'),
+        FAILS,
+    )
+    yield (
+        "doubled-members",
+        lambda: always(200, b'{"resources":[],"resources":[{"id":7},{}],"resources":{}}'),
+        FAILS,
+    )
     yield "utf-16", lambda: always(400, reason("X_ERR").decode().encode("utf-16")), FAILS
     yield "no-utf-8", lambda: always(400, b'{"resources":[{"errorMsg":"\xff\xfe"}]}'), FAILS
     yield "pages", lambda: always(200, b"<html>" + b"<b>x</b>" * (MIB - 9), "text/html"), FAILS
@@ -170,6 +196,29 @@ def heads() -> Iterator[tuple[str, Callable[[], Behaviour], int]]:
     yield "trailers-without-end", lambda: sends(_CHUNKED + b"0\r\n", again=b"x: y\r\n" * 99_999), FAILS
     yield "extension-without-end", lambda: sends(_CHUNKED + b"1;", again=b"x" * MIB), FAILS
     yield "informed-without-end", lambda: sends(again=b"HTTP/1.1 100 Continue\r\n\r\n" * 9999), FAILS
+    yield (
+        "early-hints-without-end",
+        lambda: sends(again=b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 999),
+        FAILS,
+    )
+    yield (
+        "year-of-twenty-digits",
+        lambda: always(200, b"{}", date=f"Mon, 01 Jan {9:020d} 00:00:00 GMT"),
+        FAILS,
+    )
+    yield (
+        "offset-of-ten-digits",
+        lambda: always(200, b"{}", date="Mon, 01 Jan 2024 00:00:00 +9999999999"),
+        FAILS,
+    )
+    yield "last-second-of-all", lambda: always(200, b"{}", date="Fri, 31 Dec 9999 23:59:59 GMT"), FAILS
+    yield "number-of-one-sign", lambda: sends(message(200, b"{}", key_total="\xb2")), FAILS
+    yield "not-modified-with-a-body", lambda: sends(message(304, b'{"resources":[]}')), FAILS
+    yield (
+        "cookies",
+        lambda: sends(_OK + b"set-cookie: a=b; domain=.test\r\n" * 50 + b"content-length: 2\r\n\r\n{}"),
+        FAILS,
+    )
     yield "negative-length", lambda: sends(_OK + b"content-length: -1\r\n\r\n{}"), FAILS
     yield "two-lengths", lambda: sends(_OK + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{} "), FAILS
     yield "huge-length", lambda: sends(_OK + b"content-length: 999999999999\r\n\r\n{}"), UNSURE

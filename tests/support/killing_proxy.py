@@ -9,6 +9,8 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from fork_server import Forked
+
 
 class KillingProxy(ThreadingHTTPServer):
     """Passes requests on, and kills a process with -9 just before the n-th one reaches the endpoint.
@@ -21,7 +23,7 @@ class KillingProxy(ThreadingHTTPServer):
     def __init__(self, origin: str, at: int, *, after: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), _Forward)
         self.origin, self.left, self.after = origin.removeprefix("http://"), at, after
-        self.victim: subprocess.Popen[bytes] | None = None
+        self.victim: subprocess.Popen[bytes] | Forked | None = None
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

@@ -92,7 +92,7 @@ def promised(run: Run) -> list[str]:
     ]
 
 
-def bench_of(target: Target) -> tuple[Session, Context]:
+def session_and_context(target: Target) -> tuple[Session, Context]:
     """Return a session on a target and what its cases share."""
     session = Session(Options(), target)
     return session, session.context("key_protect")

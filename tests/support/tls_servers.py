@@ -7,10 +7,10 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cryptography import x509
@@ -120,7 +120,7 @@ def server_context(pair: tuple[Path, Path]) -> ssl.SSLContext:
 def tls_serving(context: ssl.SSLContext) -> Iterator[str]:
     """Serve TLS on a free loopback port until the block ends, and answer everything with 404; give the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_accept, args=(listener, context), daemon=True)
+        thread = threading.Thread(target=_accept, args=(listener, context, _serve), daemon=True)
         thread.start()
         try:
             yield f"https://127.0.0.1:{listener.getsockname()[1]}"
@@ -130,13 +130,53 @@ def tls_serving(context: ssl.SSLContext) -> Iterator[str]:
             thread.join(5)
 
 
-def _accept(listener: socket.socket, context: ssl.SSLContext) -> None:
+@contextmanager
+def tls_before(context: ssl.SSLContext, address: tuple[str, int]) -> Iterator[str]:
+    """Serve TLS on a free loopback port until the block ends, and hand everything on to a plain server; give the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serve = partial(_hand_on, address=address)
+        thread = threading.Thread(target=_accept, args=(listener, context, serve), daemon=True)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def _hand_on(connection: socket.socket, context: ssl.SSLContext, *, address: tuple[str, int]) -> None:
+    with (
+        suppress(OSError),
+        context.wrap_socket(connection, server_side=True) as secure,
+        socket.create_connection(address) as plain,
+    ):
+        back = threading.Thread(target=_pump, args=(plain, secure), daemon=True)
+        back.start()
+        _pump(secure, plain)
+        back.join(30)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    """Hand on what one side sends until it ends; the other side then is told."""
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+def _accept(
+    listener: socket.socket,
+    context: ssl.SSLContext,
+    serve: Callable[[socket.socket, ssl.SSLContext], None],
+) -> None:
     while True:
         try:
             connection, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=_serve, args=(connection, context), daemon=True).start()
+        threading.Thread(target=serve, args=(connection, context), daemon=True).start()
 
 
 def _serve(connection: socket.socket, context: ssl.SSLContext) -> None:

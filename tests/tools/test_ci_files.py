@@ -1,4 +1,4 @@
-"""What other people's CI takes from here: its inputs are flags, its scripts do what they say, the image runs as nobody special."""
+"""What other people's CI takes from here: its inputs are flags, its scripts do what they say, the image runs without root's rights."""
 
 from __future__ import annotations
 

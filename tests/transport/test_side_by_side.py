@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from runs import bench_of
+from runs import session_and_context
 
 from kms_conformance.errors import SuiteError
 from kms_conformance.run.context import Context
@@ -79,7 +79,7 @@ def bench(url: str) -> tuple[Any, Context]:
         "control": {"url": f"{url}/_control"},
         "identities": {"manager": {"api_key": "k" * 40}, "reader": {"api_key": "r" * 40}},
     }
-    return bench_of(build_target(document, {}))
+    return session_and_context(build_target(document, {}))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from kms_conformance.cli.judge import command as judge_command
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.outputs import har, manifest, results, write_all
+from kms_conformance.outputs import har, manifest, results
+from kms_conformance.outputs.writers import write_all
 from kms_conformance.verification.check import digest_complaints, examine
 from kms_conformance.verification.rejudge import read_record, run_of
 
@@ -129,6 +130,7 @@ IN_RECORD: dict[str, Callable[[Record], object]] = {
     "started": lambda record: record.update(started="2020-01-01T00:00:00.000Z"),
     "case-verdict": lambda record: record["cases"][0].update(verdict="not-applicable"),
     "checks": lambda record: record["cases"][0].update(checks=1000),
+    "case-twice": lambda record: record["cases"].append(record["cases"][0]),
     "case-missing": lambda record: record["cases"].pop(0),
     "exchange-ids": lambda record: record["cases"][0]["exchanges"].pop(),
     "waited": lambda record: record["cases"][0].update(waited_s=3600.0),
@@ -312,6 +314,63 @@ def test_rewrite_is_refused(change: Callable[[Record, Entries], object], broken:
     assert digest_complaints(broken) == []
     code, output = judge(broken)
     assert code == 6, output
+
+
+def _note(name: str, value: str) -> Callable[[dict[str, Any]], None]:
+    return lambda entry: entry["_kms"]["notes"].update({name: value})
+
+
+def _header(name: str, value: str) -> Callable[[dict[str, Any]], None]:
+    def change(entry: dict[str, Any]) -> None:
+        headers = [one for one in entry["request"]["headers"] if one["name"] != name]
+        entry["request"]["headers"] = [*headers, {"name": name, "value": value}] if value else headers
+
+    return change
+
+
+ADDED: dict[str, Callable[[dict[str, Any]], None]] = {
+    "a fault of the system": _note("system", "down"),
+    "a view": _note("view", "by name"),
+    "bytes that no client sends": _note("raw", "yes"),
+    "a signed header": _note("signed", "accept"),
+    "one of several clients": _note("client", "1"),
+    "a phase": _note("phase", "set-up"),
+    "nobody asks": _header("user-agent", ""),
+    "somebody else asks": _header("user-agent", "kms-conformance/0 (another.case)"),
+    "no id of its own": _header("correlation-id", ""),
+    "an id of somebody else": _header("correlation-id", "1"),
+}
+"""Changes of what the suite itself adds to a request, each of which keeps some rule from being judged."""
+
+
+def test_what_the_suite_adds_is_demanded(runs: Path, tmp_path: Path) -> None:
+    """Notes and headers that a case does not determine are held against its requests, too."""
+    folder = Path(shutil.copytree(runs / "sound", tmp_path / "sound"))
+    document, record = har_of(folder), record_of(folder)
+    entries = document["log"]["entries"]
+    names = [case["id"] for case in record["cases"] if len(case["exchanges"]) > 1]
+    changed = dict(zip(ADDED, names, strict=False))
+    assert len(changed) == len(ADDED)
+    for edit, name in changed.items():
+        ADDED[edit](_first(entries, case=name))
+    (folder / har.NAME).write_text(json.dumps(document))
+    write_all(run_of(record, har.read(folder / har.NAME), folder), folder)
+    problems = examine(folder).problems
+    missed = [edit for edit, name in changed.items() if not any(f" {name}: " in line for line in problems)]
+    assert missed == []
+
+
+def test_baseline_that_options_do_not_name(broken: Path) -> None:
+    """A baseline that accepts the failures, and of which the options say nothing, is refused."""
+    record = record_of(broken)
+    members = ("requirement", "link", "message", "expiry")
+    entry = {**dict.fromkeys(members, ""), "reason": "r", "owner": "o", "expiry": "2099-01-01"}
+    record["baseline"] = [
+        {**entry, "case": name, "state": "used", "deviations": []} for name in failed(record)
+    ]
+    write_all(run_of(record, har.read(broken / har.NAME), broken), broken)
+    assert record_of(broken)["exit_code"] == 0
+    assert any("options.baseline is None" in line for line in examine(broken).problems)
 
 
 def test_transcript_of_another_run_is_refused(runs: Path, broken: Path) -> None:

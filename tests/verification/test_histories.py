@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.outputs import har, write_all
+from kms_conformance.outputs import har
+from kms_conformance.outputs.writers import write_all
 from kms_conformance.verification.check import examine
 from kms_conformance.verification.rejudge import read_record, run_of
 
@@ -21,7 +22,9 @@ CASES = (
     "key_protect.rotation.rotate_twice_at_the_same_moment",
     "key_protect.laws.concurrency[clients-of-registrations]",
     "key_protect.laws.concurrency[rotate-name]",
+    # With jobs, several clients share what only reads.
     "key_protect.laws.effects[root-imported-suspended]",
+    "key_protect.laws.relations[registrations-of-a-key]",
 )
 SHARED = "7f1d1c4e-0000-4000-8000-000000000000"
 
@@ -35,7 +38,7 @@ def recorded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("laws")
     some = {case_id: collected("key_protect")[case_id] for case_id in CASES}
     with without_sockets(), reference() as (target, _):
-        write_all(run_cases(replace(target, instance=SHARED), some, "key_protect"), folder)
+        write_all(run_cases(replace(target, instance=SHARED), some, "key_protect", jobs=2), folder)
     return folder
 
 
@@ -91,9 +94,21 @@ def _other_run(document: dict[str, Any], record: dict[str, Any]) -> None:
     document["log"]["_kms"]["run_id"] = "00000000"
 
 
+def _earlier(document: dict[str, Any], _: dict[str, Any]) -> None:
+    for entry in document["log"]["entries"]:
+        if entry["_kms"]["case"] == CASES[0]:
+            entry["_kms"]["started"] -= 86400.0
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(_clients, "transcript.har: "), (_clock, "clock_ahead_s of "), (_other_run, "names a thing of run ")],
+    [
+        (_clients, "transcript.har: "),
+        (_clock, "clock_ahead_s of "),
+        (_other_run, "names a thing of run "),
+        # It waits, but the control protocol moves its clock, so that no earlier run has begun it.
+        (_earlier, f"lies outside the time of {CASES[0]}"),
+    ],
 )
 def test_circumstances_fit_the_evidence(
     change: Callable[[dict[str, Any], dict[str, Any]], None], sentence: str, recorded: Path, tmp_path: Path

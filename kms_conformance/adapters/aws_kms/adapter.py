@@ -146,7 +146,7 @@ class AwsKms(SystemAdapter):
     # --- names ----------------------------------------------------------------------------------------------------
 
     def alias(self, key: str, name: str = "") -> Answer:
-        """Give a key an alias; it goes with the case."""
+        """Give a key an alias; it is deleted after the case."""
         name = name or self.alias_name()
         return self.creates(
             "alias",
@@ -181,7 +181,7 @@ class AwsKms(SystemAdapter):
         return f"arn:{partition}:iam::{account}:root"
 
     def grant(self, key: str, **members: Any) -> Answer:
-        """Grant the use of a key to its own account; the grant goes with the key."""
+        """Grant the use of a key to its own account; the grant ends when the key is deleted."""
         wanted = {"Operations": ["Encrypt", "Decrypt"], **members}
         if "GranteePrincipal" not in wanted:
             wanted["GranteePrincipal"] = self.principal(key)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from kms_conformance.errors import ExitCode, SuiteError
+from kms_conformance.errors import ExitCode, MissingExtraError, SuiteError
 
 if TYPE_CHECKING:
     from kms_conformance.target.identity import Identity
@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from kms_conformance.transport.authorization import FinalRequest
 
 REGION = "us-east-1"
-
-
-@dataclass(eq=False)
-class MissingSignerError(SuiteError):
-    """The library that signs requests is not installed."""
-
-    library: str
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-    says: ClassVar[str] = "Requests to AWS KMS are signed by {library}, which is not installed."
-    advises: ClassVar[str] = "pip install 'kms-conformance[aws]'"
 
 
 @dataclass(eq=False)
@@ -40,12 +30,12 @@ class MissingAccessKeyError(SuiteError):
 def sign(request: FinalRequest, identity: Identity, target: Target) -> Mapping[str, str]:
     """Return the headers that sign a request for the region of the target's table.
 
-    Raises :class:`MissingSignerError` without botocore, :class:`MissingAccessKeyError` where the identity lacks a key.
+    Raises :class:`MissingExtraError` without botocore, :class:`MissingAccessKeyError` where the identity lacks a key.
     """
     try:
         from kms_conformance.adapters.aws_kms import sigv4  # noqa: PLC0415 - its library is an extra of the package
     except ImportError as error:
-        raise MissingSignerError("botocore") from error
+        raise MissingExtraError("a signed request to AWS KMS", "botocore", "aws") from error
     for member in ("access_key_id", "secret_access_key"):
         if member not in identity.more:
             raise MissingAccessKeyError(identity.name, member)

@@ -6,15 +6,13 @@ What makes the system special is in the units: their answers are judged by retur
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cache, partial
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from urllib.parse import quote, urlencode
 
 from kms_conformance.adapters.control import ask
@@ -22,6 +20,8 @@ from kms_conformance.adapters.hpcs_tke import malformed, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
 from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.adapters.hpcs_tke.unit import Unit
+from kms_conformance.adapters.hpcs_tke.unit_requests import RequestMembers
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import GONE, SystemAdapter
@@ -38,7 +38,8 @@ ADMINISTRATORS = 9
 UNIT, KMS_KEY = "unit", "key"
 _KMS = "/api/v2/keys"
 _KEY_TYPE = "application/vnd.ibm.kms.key+json"
-_PAGE = 200
+_PAGE, _MOST = 200, 100_000
+"""Keys on a page, and how many are looked at: a list that never ends is none."""
 OURS = re.compile(r"kmsct-([0-9a-f]{8})-[0-9a-f]{8}-[0-9]+")
 """Names of the keys that a case lets the KMS make: run, digest of the case and number."""
 KINDS = ("hsms", "source_hsms", "failover_hsms")
@@ -121,28 +122,17 @@ class TrustedKeyEntry(SystemAdapter):
             Request("GET", f"{self._root}/hsms", operation="listCryptoUnits", step="list the units")
         )
 
-    def send_to(
-        self,
-        hsm_id: str,
-        body: JSON = None,
-        *,
-        raw: bytes | None = None,
-        step: str = "",
-        shown: JSON = None,
-        reading: Callable[[JSON], JSON] | None = None,
-    ) -> Answer:
+    def send_to(self, hsm_id: str, body: JSON = None, **members: Unpack[RequestMembers]) -> Answer:
         """Send anything to a unit, known or not."""
         self._provision()
+        members["step"] = members.get("step") or "send a request"
         request = Request(
             "POST",
             f"{self._root}/hsms/{quote(hsm_id, safe='')}",
             headers={"content-type": "application/json"},
             body=body,
-            raw=raw,
             operation="sendHtpRequest",
-            step=step or "send a request",
-            shown=shown,
-            reading=reading,
+            **members,
         )
         return self._send_as(request)
 
@@ -212,6 +202,10 @@ class TrustedKeyEntry(SystemAdapter):
         }
         unit.set(by[:signature], signature=signature, **wanted).needed()
         return unit
+
+    def at_once(self, *commands: Callable[[], UnitAnswer]) -> list[UnitAnswer]:
+        """Send commands at the same moment."""
+        return self.case.at_once(commands)
 
     def administrators(self, number: int) -> list[EcAdministrator]:
         """Return administrators; the same ones in every case of a run, and in later runs of the same operator."""
@@ -309,14 +303,16 @@ class TrustedKeyEntry(SystemAdapter):
     def named_like_ours(self) -> list[JournalEntry]:
         """Return the root keys in the KMS whose names have the full shape that only :meth:`kms_create_root_key` gives."""
         target, found = self.case.context.target, []
-        for start in itertools.count(0, _PAGE):
+        for start in range(0, _MOST, _PAGE):
             query = urlencode({"search": "kmsct-", "limit": _PAGE, "offset": start})
             answer = self._kms("GET", f"{_KMS}?{query}", None, "list the keys in the KMS").needed(200)
-            keys = answer.body.get("resources", []) if isinstance(answer.body, dict) else []
-            for key in keys:
+            listed = answer.body.get("resources") if isinstance(answer.body, dict) else None
+            keys = listed if isinstance(listed, list) else []
+            for key in (entry for entry in keys if isinstance(entry, dict)):
                 name, path = str(key.get("name")), f"{_KMS}/{key.get('id')}"
                 if shape := OURS.fullmatch(name):
-                    made = datetime.fromisoformat(str(key["creationDate"])).timestamp()
+                    moment = moment_of(key.get("creationDate"))
+                    made = 0.0 if moment is None else moment.timestamp()
                     at = (target.base_url, self.case.instance, f"{self.case.context.contract.id}:{KMS_KEY}")
                     found.append(JournalEntry(0, shape[1], *at, name, path, "created", made, ""))
             if len(keys) < _PAGE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
 
 from kms_conformance.adapters.hpcs_tke import malformed, reading, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
@@ -24,21 +24,21 @@ _QUERIES: Mapping[int, tuple[str, reading.Contents]] = {
 }
 
 
+class RequestMembers(TypedDict, total=False):
+    """Members of a :class:`Request` that a request to a unit may give."""
+
+    raw: bytes | None
+    step: str
+    shown: JSON
+    reading: Callable[[JSON], JSON] | None
+
+
 class Sender(Protocol):
     """What a unit needs of the system that it belongs to: the case, and a way to send."""
 
     case: CaseRun
 
-    def send_to(
-        self,
-        hsm_id: str,
-        body: JSON = None,
-        *,
-        raw: bytes | None = None,
-        step: str = "",
-        shown: JSON = None,
-        reading: Callable[[JSON], JSON] | None = None,
-    ) -> Answer:
+    def send_to(self, hsm_id: str, body: JSON = None, **members: Unpack[RequestMembers]) -> Answer:
         """Send anything to a unit."""
 
 

@@ -60,7 +60,7 @@ class Base(SystemAdapter):
         return self._seen(group=str(named))
 
     def in_other_account(self) -> Self:
-        """Return another account; raise :class:`NotTested` where accounts do not spring into being."""
+        """Return another account; raise :class:`NotTested` where an account is not made on first use."""
         if not self._fresh:
             raise NotTested("needs accounts that spring into being, as with a fresh one per case")
         return self._seen(account=str(uuid.uuid4()))

@@ -9,15 +9,22 @@ import base64
 import re
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import count
-from urllib.parse import unquote
 
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
-from kms_conformance.adapters.key_protect.base import FAULT, LONGEST_NAME, step
+from kms_conformance.adapters.key_protect.base import FAULT, LONGEST_NAME
 from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_features import feature_of, features_of, without
+from kms_conformance.adapters.key_protect.fuzz_made import (
+    CREATES_KEYS,
+    MADE,
+    ids_in,
+    names_in,
+    path_parts,
+    removal_path,
+)
 from kms_conformance.adapters.key_protect.fuzz_recipe import AAD
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.contract.corpus import Entry
@@ -30,18 +37,6 @@ from kms_conformance.run.eligibility import switched_off
 COPIES = 3
 _LIFE, _ROOM = 60, 64
 _AGE = 5 * 3600
-_MADE: Mapping[str, str] = {
-    "createKey": "key",
-    "createKeyWithPoliciesOverrides": "key",
-    "restoreKey": "key",
-    "actionOnKey": "key",
-    "createKeyAlias": "alias",
-    "createKeyRing": "ring",
-    "createKmipAdapter": "kmip_adapter",
-    "addKmipClientCertificate": "kmip_certificate",
-    "createRegistration": "registration",
-    "replaceRegistration": "registration",
-}
 _LOCKS_OUT = re.compile(r"allowedIP|allowedNetwork|ipWhitelist")
 
 
@@ -59,9 +54,6 @@ class _Bookkeeper(KeyProtect):
     def made_thing(self, row: int, path: str, remover: str) -> None:
         """Take another thing that was created into the case's clean-up."""
         self.confirm(row, path, lambda ref: self._remove(ref, remover))
-
-
-_MAKES_KEYS = frozenset({"createKey", "createKeyWithPoliciesOverrides"})
 
 
 class KeyProtectFixtures:
@@ -107,7 +99,7 @@ class KeyProtectFixtures:
         if "dualAuthDelete" in text and "true" in text:
             # Two can remove such a key only while it is active, and other requests may disable it.
             return switched_off("litter", self.target)
-        if entry.operation in _MAKES_KEYS and self.case.context.premises.has("dualAuthDelete"):
+        if entry.operation in CREATES_KEYS and self.case.context.premises.has("dualAuthDelete"):
             # The instance gives every new key the policy, and other requests may disable the key or let it expire.
             return switched_off("litter", self.target)
         if "preventKeyDeletion" in text:
@@ -319,11 +311,11 @@ class KeyProtectFixtures:
 
     def before_sending(self, request: FilledRequest) -> None:
         """Write down what a request may create, before it leaves."""
-        kind = _MADE.get(request.operation or "")
+        kind = MADE.get(request.operation or "")
         if self.target.embedded or kind is None:
             return
-        names = _names(request.body) if kind == "key" and request.operation != "restoreKey" else [""]
-        ref = "" if kind == "key" else _ref(kind, request.path, request.body)
+        names = names_in(request.body) if kind == "key" and request.operation != "restoreKey" else [""]
+        ref = "" if kind == "key" else removal_path(kind, request.path, request.body)
         last = ref.rpartition("/")[2][:LONGEST_NAME]
         self._rows[request.number] = [self.kms.intend(kind, name or last, ref=ref) for name in names or [""]]
 
@@ -332,12 +324,14 @@ class KeyProtectFixtures:
 
         Where the request left twice (``again``), two things may have been made: rows that stay name the other.
         """
-        kind = _MADE.get(request.operation or "") if 200 <= status < 300 else None  # noqa: PLR2004 - the class of successes
-        ids = _ids(body) if kind == "key" else []
-        if request.operation in {"createKey", "createKeyWithPoliciesOverrides"}:
+        kind = MADE.get(request.operation or "") if 200 <= status < 300 else None  # noqa: PLR2004 - the class of successes
+        ids = ids_in(body) if kind == "key" else []
+        if request.operation in CREATES_KEYS:
             self._offer(ids)
         if kind is not None and kind != "key":
-            self._names.setdefault(kind, deque(maxlen=_ROOM)).append(_parts(kind, request.path, request.body))
+            self._names.setdefault(kind, deque(maxlen=_ROOM)).append(
+                path_parts(kind, request.path, request.body)
+            )
         rows = self._rows.pop(request.number, [])
         if rows and again:
             self.before_sending(request)
@@ -352,7 +346,7 @@ class KeyProtectFixtures:
                 self.kms.made_key(row, key_id)
         else:
             # A thing that got its name from the endpoint is removed by the id that the answer shows.
-            ref = _ref(kind, request.path, request.body, next(iter(_ids(body)), ""))
+            ref = removal_path(kind, request.path, request.body, next(iter(ids_in(body)), ""))
             self.kms.made_thing(rows[0], ref, remover="service" if kind == "registration" else "manager")
 
     def _offer(self, ids: list[str]) -> None:
@@ -361,47 +355,3 @@ class KeyProtectFixtures:
             values = self._values.get(f"free:{kind}")
             if values is not None and len(values) < _ROOM:
                 values.extend(ids)
-
-
-def _names(body: JSON) -> list[str]:
-    resources = body.get("resources") if isinstance(body, dict) else None
-    names = (
-        [entry.get("name") for entry in resources if isinstance(entry, dict)]
-        if isinstance(resources, list)
-        else []
-    )
-    return [name if isinstance(name, str) else "" for name in names]
-
-
-def _ids(body: JSON) -> list[str]:
-    resources = body.get("resources") if isinstance(body, dict) else None
-    if not isinstance(resources, list):
-        return []
-    return [
-        str(entry["id"])
-        for entry in resources
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
-    ]
-
-
-def _parts(kind: str, path: str, body: JSON) -> tuple[str, ...]:
-    """Return the path parameters of a thing that a request has made."""
-    steps = [unquote(step) for step in path.strip("/").split("/")]
-    name = next(iter(_names(body)), "")
-    match kind:
-        case "alias" | "registration":
-            return (steps[3], "/".join(steps[5:]))
-        case "kmip_certificate":
-            return (steps[3], name)
-        case "kmip_adapter":
-            return (name,)
-    return (steps[-1],)
-
-
-def _ref(kind: str, path: str, body: JSON, given: str = "") -> str:
-    """Return the path, below the API's root, by which a thing is removed; ``given`` is the id of one without a name."""
-    below = path.partition("/api/v2")[2]
-    if kind in {"kmip_adapter", "kmip_certificate"}:
-        name = next(iter(_names(body)), "") or given
-        return f"{below.rstrip('/')}/{step(name)}" if name else below.rstrip("/")
-    return below

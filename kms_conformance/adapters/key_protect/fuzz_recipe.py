@@ -81,7 +81,7 @@ _KEPT = 0.12
 class KeyProtectRecipe:
     """The recipe of the Key Protect contract."""
 
-    def dress(self, parts: Parts, rng: random.Random) -> None:
+    def insert_placeholders(self, parts: Parts, rng: random.Random) -> None:
         """Put placeholders into a request."""
         self._headers(parts, rng)
         kind = self._path(parts, rng) if "path" in parts.valid or parts.path_parameters else ""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, step
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import GONE, was_refused
@@ -134,10 +135,10 @@ class Keys(Base):
         key = self.create_root_key()
         created = self.get_metadata(key).needed()["resources.0.creationDate"]
         self.delete_key(key).needed()
-        try:
-            return datetime.fromisoformat(created)
-        except ValueError:
-            raise Inconclusive("the key's creationDate is no date") from None
+        moment = moment_of(created)
+        if moment is None:
+            raise Inconclusive("the key's creationDate is no date")
+        return moment
 
     def restore_key(self, key: Key | str, body: JSON = None, **members: Any) -> Answer:
         """Restore a deleted key; ``members`` make the page's form with key material."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
 
 from kms_conformance.adapters.key_protect.base import step
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.run.adapter import GONE
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.journal import JournalEntry
@@ -18,7 +17,8 @@ from kms_conformance.run.journal import JournalEntry
 _NAMED = {"ring", "kmip_adapter"}
 _ADAPTERS = "/kmip_adapters"
 _LISTED = (("key", "/keys", "name"), ("ring", "/key_rings", "id"), ("kmip_adapter", _ADAPTERS, "name"))
-_PAGE = 200
+_PAGE, _MOST = 200, 100_000
+"""Things on a page, and how many are looked at: a list that never ends is none."""
 OURS = re.compile(
     r"kmsct-[0-9a-f]{8}-(?:"
     r"[a-z]+-[^/]+-[0-9a-f]{6}[0-9]{3}"  # of a key
@@ -29,10 +29,8 @@ OURS = re.compile(
 
 
 def _seconds(date: object) -> float:
-    try:
-        return datetime.fromisoformat(str(date)).timestamp()
-    except ValueError:
-        return 0.0
+    moment = moment_of(date)
+    return 0.0 if moment is None else moment.timestamp()
 
 
 class UnsureError(Exception):
@@ -72,7 +70,7 @@ class LeftOver(Keys, Network):
 
     def _listed(self, path: str, member: str) -> Iterator[tuple[str, str, float]]:
         """Yield name, reference and time of creation (seconds since the epoch) of what a list shows."""
-        for start in itertools.count(0, _PAGE):
+        for start in range(0, _MOST, _PAGE):
             answer = self.request("GET", path, params={"limit": _PAGE, "offset": start})
             resources = (
                 answer.body.get("resources", []) if answer.ok and isinstance(answer.body, dict) else None

@@ -39,7 +39,7 @@ class Network(Actions):
         return instance
 
     def everywhere_but_here(self) -> list[str]:
-        """Return address ranges, as ``allowed_ip`` takes them, that leave out :data:`ELSEWHERE` and hardly more."""
+        """Return address ranges, as ``allowed_ip`` takes them, that leave out :data:`ELSEWHERE` and as little else as possible."""
         rest = ipaddress.IPv4Network("0.0.0.0/0").address_exclude(_NOWHERE)
         return [*(str(network) for network in sorted(rest)), "::/0"]
 

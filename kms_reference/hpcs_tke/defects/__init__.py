@@ -1,5 +1,12 @@
 """Faults of this system that a good suite finds: they replace or wrap the rules that the folder above states."""
 
-from kms_reference.hpcs_tke.defects.rules import DEFECTS
+from typing import Final
+
+from kms_reference.hpcs_tke.defects.effects import EFFECT_DEFECTS
+from kms_reference.hpcs_tke.defects.reported import REPORTED_DEFECTS
+from kms_reference.hpcs_tke.defects.rules import RULE_DEFECTS
+from kms_reference.switches import Defect
 
 __all__ = ["DEFECTS"]
+
+DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *EFFECT_DEFECTS, *REPORTED_DEFECTS)

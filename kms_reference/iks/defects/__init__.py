@@ -1,5 +1,11 @@
 """Faults of this system that a good suite finds: they replace or wrap the rules that the folder above states."""
 
-from kms_reference.iks.defects.rules import DEFECTS
+from typing import Final
+
+from kms_reference.iks.defects.reported import REPORTED_DEFECTS
+from kms_reference.iks.defects.rules import DEFECTS as RULE_DEFECTS
+from kms_reference.switches import Defect
 
 __all__ = ["DEFECTS"]
+
+DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *REPORTED_DEFECTS)

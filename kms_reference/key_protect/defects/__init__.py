@@ -42,7 +42,10 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
+from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
+from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
 from kms_reference.switches import Defect
 
@@ -59,9 +62,23 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *RECORD_OWNERSHIP,
         *NAME_OWNERSHIP,
     ),
-    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY),
-    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY, *RECORD_QUANTITY, *NAME_QUANTITY, *ANSWER_QUANTITY),
-    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES, *RECORD_SCHEDULES, *ANSWER_SCHEDULES),
+    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS),
+    "quantity": (
+        *QUANTITY_DEFECTS,
+        *REPORTED_QUANTITY,
+        *RECORD_QUANTITY,
+        *NAME_QUANTITY,
+        *ANSWER_QUANTITY,
+        *DATE_DEFECTS,
+    ),
+    "schedules": (
+        *SCHEDULE_DEFECTS,
+        *REPORTED_SCHEDULES,
+        *RECORD_SCHEDULES,
+        *ANSWER_SCHEDULES,
+        *TIME_DEFECTS,
+        *DUE_DEFECTS,
+    ),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 
@@ -70,6 +87,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
+    *LAPSE_DEFECTS,
+    *STORED_DEFECTS,
     *REPORTED_DEFECTS,
     *NAME_DEFECTS,
     *ANSWER_DEFECTS,

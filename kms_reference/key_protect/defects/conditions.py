@@ -77,3 +77,10 @@ def without(reply: Reply, *names: str) -> Reply:
     for name in names:
         reply.body.pop(name, None)
     return reply
+
+
+def changed(thing: Any, **members: Any) -> bool:
+    """Set members of a key or another thing; return true, so that a condition can stand before the call."""
+    for name, value in members.items():
+        setattr(thing, name, value)
+    return True

@@ -1,4 +1,4 @@
-"""Faults of the kind that only fuzzing finds: deep in a body, on the third action, with odd numbers and letters.
+"""Faults that only fuzzing finds: deep in a body, on the third action, with unusual numbers and letters.
 
 Each rewrites a finished reply, or a key behind it, when a request looks in a certain way. None shows in a documented
 sequence, so they are kept apart from the other defects.

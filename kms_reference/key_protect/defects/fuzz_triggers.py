@@ -1,4 +1,4 @@
-"""What a request or its reply looks like when a fault of :mod:`fuzz` shows: tests on a draft, to be combined."""
+"""Tests on a draft that say when a fault of :mod:`fuzz` shows; they can be combined."""
 # ruff: noqa: PLR2004 - the numbers are what each test is about
 
 from __future__ import annotations

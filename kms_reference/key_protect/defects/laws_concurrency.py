@@ -1,7 +1,7 @@
 """Races: a request reads, waits, and writes back what it had read; whatever came in between is lost or overlooked.
 
 The lawful reference answers one request after the other, so a race needs a pause between reading and writing, which
-these defects make. How long, is what a suite has to meet: mostly 50 milliseconds, in one case a single one.
+these defects make. A suite has to send a second request within that pause: 50 milliseconds for most, one for one of them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _race(read: Read, write: Write, *operations: str, window: float = WINDOW, ke
 
 
 def _nothing() -> None:
-    """Put nothing back."""
+    """Stand in for a write where nothing was read."""
 
 
 def _names(record: Any, wanted: Iterable[str]) -> list[str]:

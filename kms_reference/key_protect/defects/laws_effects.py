@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import actions, aliases, instance_policies, keys, search
 from kms_reference.key_protect.clock import parse_stamp, stamp
+from kms_reference.key_protect.defects.conditions import changed
 from kms_reference.key_protect.instance import DEFAULT_RING
 from kms_reference.key_protect.key_policies import renewed
 from kms_reference.switches import After, Change, Defect, gives, then
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 _OPENING_VERSIONS: Final = 5
 _TWO_HOURS: Final = 7_200.0
 _VIEWS: Final = ("getKey", "getKeyMetadata", "getKeys")
-
-
-def _set(key: Key, **members: Any) -> None:
-    for name, value in members.items():
-        setattr(key, name, value)
 
 
 def _others(call: Call, key: Key) -> list[Key]:
@@ -73,25 +69,25 @@ def _older_version(shown: list[dict[str, Any]], call: Call, *_: Any) -> list[dic
 
 
 _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
-    ("enabling-forgets-tags", "Enabling a key loses its tags and description.", _with(actions.resume, lambda _, key: _set(key, tags=[], description=""))),
+    ("enabling-forgets-tags", "Enabling a key loses its tags and description.", _with(actions.resume, lambda _, key: changed(key, tags=[], description=""))),
     ("enabling-forgets-old-versions", "Enabling a key leaves its newest version only.", _with(actions.resume, _forget_versions)),
-    ("enabling-renews-birth", "An enabled key is as young as its enabling.", _with(actions.resume, lambda call, key: _set(key, created=call.now))),
-    ("disabling-forgets-rotation-date", "Disabling a key loses the date of its last rotation.", _with(actions.suspend, lambda _, key: _set(key, rotated=None))),
-    ("disabling-drops-rotation-policy", "Disabling a key drops its rotation policy.", _with(actions.suspend, lambda _, key: _set(key, rotation=None))),
-    ("rotation-renews-birth", "A rotated key is as young as its rotation.", _with(actions.add_version, lambda call, key: _set(key, created=call.now))),
-    ("rotation-forgets-expiry", "A rotated key does not expire any more.", _with(actions.add_version, lambda _, key: _set(key, expires=None))),
+    ("enabling-renews-birth", "An enabled key is as young as its enabling.", _with(actions.resume, lambda call, key: changed(key, created=call.now))),
+    ("disabling-forgets-rotation-date", "Disabling a key loses the date of its last rotation.", _with(actions.suspend, lambda _, key: changed(key, rotated=None))),
+    ("disabling-drops-rotation-policy", "Disabling a key drops its rotation policy.", _with(actions.suspend, lambda _, key: changed(key, rotation=None))),
+    ("rotation-renews-birth", "A rotated key is as young as its rotation.", _with(actions.add_version, lambda call, key: changed(key, created=call.now))),
+    ("rotation-forgets-expiry", "A rotated key does not expire any more.", _with(actions.add_version, lambda _, key: changed(key, expires=None))),
     ("rotation-updates-others", "A rotation dates the last update of every other key as well.", _with(actions.add_version, _touch_others)),
     ("five-versions-open", "Only the newest five versions of a key open their ciphertexts.", then(actions.add_version, lambda call, key, _: _spoil_old_versions(call, key), lambda _, key, __: len(key.versions) >= _OPENING_VERSIONS)),
-    ("moving-forgets-expiry", "A key that is moved to another ring does not expire any more.", _with(keys.move, lambda _, key: _set(key, expires=None))),
-    ("moving-renames", "A key that is moved to another ring has its name in capitals.", _with(keys.move, lambda _, key: _set(key, name=key.name.upper()))),
-    ("deletion-leaves-ring", "A deleted key is in the default ring.", _with(keys.destroy, lambda _, key: _set(key, ring=DEFAULT_RING))),
-    ("deletion-forgets-tags", "A deleted key has no tags.", _with(keys.destroy, lambda _, key: _set(key, tags=[]))),
-    ("restore-counts-as-rotation", "A restored key has been rotated at its restore, as its dates say.", _with(keys.revive, lambda call, key: _set(key, rotated=call.now))),
-    ("restore-drops-policies", "A restored key has no policies.", _with(keys.revive, lambda _, key: _set(key, dual_auth=None, rotation=None))),
-    ("restore-renews-birth", "A restored key is as young as its restore.", _with(keys.revive, lambda call, key: _set(key, created=call.now))),
+    ("moving-forgets-expiry", "A key that is moved to another ring does not expire any more.", _with(keys.move, lambda _, key: changed(key, expires=None))),
+    ("moving-renames", "A key that is moved to another ring has its name in capitals.", _with(keys.move, lambda _, key: changed(key, name=key.name.upper()))),
+    ("deletion-leaves-ring", "A deleted key is in the default ring.", _with(keys.destroy, lambda _, key: changed(key, ring=DEFAULT_RING))),
+    ("deletion-forgets-tags", "A deleted key has no tags.", _with(keys.destroy, lambda _, key: changed(key, tags=[]))),
+    ("restore-counts-as-rotation", "A restored key has been rotated at its restore, as its dates say.", _with(keys.revive, lambda call, key: changed(key, rotated=call.now))),
+    ("restore-drops-policies", "A restored key has no policies.", _with(keys.revive, lambda _, key: changed(key, dual_auth=None, rotation=None))),
+    ("restore-renews-birth", "A restored key is as young as its restore.", _with(keys.revive, lambda call, key: changed(key, created=call.now))),
     ("purge-frees-every-alias", "Once a key is purged, no alias of the instance leads anywhere.", _with(keys.forget, _forget_names)),
     ("alias-deletion-takes-all", "Removing an alias removes all that the key has.", then(aliases.release, lambda _, key, __: key.aliases.clear())),
-    ("authorisation-drops-rotation-policy", "Authorising a key's deletion drops its rotation policy.", _with(actions.authorize, lambda _, key: _set(key, rotation=None))),
+    ("authorisation-drops-rotation-policy", "Authorising a key's deletion drops its rotation policy.", _with(actions.authorize, lambda _, key: changed(key, rotation=None))),
     ("instance-policy-replaces-all", "Setting a policy of the instance drops all others.", then(instance_policies.set_policy, _only_this)),
     ("list-shows-first-version", "A list of keys shows the first version of each as its present one.", gives(search.shown_in_list, _older_version, lambda _, keys: any(len(key.versions) > 1 for key in keys))),
 )  # fmt: skip
@@ -196,11 +192,11 @@ EFFECT_DEFECTS: Final = (
     _after("expiry-without-zone", "The offset of an expirationDate is left out of account.", "createKey", _read_without_zone),
     _after("new-ring-updates-keys", "Making a key ring dates the last update of every key.", "createKeyRing", _touch_all),
     _after("forced-ring-deletion-keeps-ring", "A key ring that is deleted with force is still there.", "deleteKeyRing", _list_ring_again),
-    _after("alias-replaces-description", "Adding an alias to a key loses its description.", "createKeyAlias", lambda _, key: _set(key, description="")),
-    _after("wrap-counts-as-rotation", "Wrapping with a key dates its last rotation.", "wrapKey", lambda call, key: _set(key, rotated=call.now)),
-    _after("sync-forgets-expiry", "A key whose services were told does not expire any more.", "syncAssociatedResources", lambda _, key: _set(key, expires=None)),
-    _after("refused-alias-updates-key", "A refused alias dates the last update of its key.", "createKeyAlias", lambda call, key: _set(key, updated=call.now + 60), "KEY_ALIAS_NOT_UNIQUE_ERR"),
-    _after("refused-move-leaves-ring", "A key whose move is refused is in the default ring.", "patchKey", lambda _, key: _set(key, ring=DEFAULT_RING), "KEY_RING_NOT_FOUND_ERR"),
+    _after("alias-replaces-description", "Adding an alias to a key loses its description.", "createKeyAlias", lambda _, key: changed(key, description="")),
+    _after("wrap-counts-as-rotation", "Wrapping with a key dates its last rotation.", "wrapKey", lambda call, key: changed(key, rotated=call.now)),
+    _after("sync-forgets-expiry", "A key whose services were told does not expire any more.", "syncAssociatedResources", lambda _, key: changed(key, expires=None)),
+    _after("refused-alias-updates-key", "A refused alias dates the last update of its key.", "createKeyAlias", lambda call, key: changed(key, updated=call.now + 60), "KEY_ALIAS_NOT_UNIQUE_ERR"),
+    _after("refused-move-leaves-ring", "A key whose move is refused is in the default ring.", "patchKey", lambda _, key: changed(key, ring=DEFAULT_RING), "KEY_RING_NOT_FOUND_ERR"),
     _after("instance-policy-reaches-old-keys", "An instance's rotation policy is given to the keys that it has.", "putInstancePolicy", _reach_old_keys),
     _after("certificate-deletion-takes-all", "Deleting a client certificate deletes all of the instance.", "deleteKmipClientCertificate", _forget_certificates),
     _after("registration-change-forgets-text", "A changed registration loses the description that the change does not name.", "updateRegistration", _forget_text),

@@ -1,4 +1,4 @@
-"""Defects of requests that say more than they may: parameters, headers and members that change what is not theirs."""
+"""Defects of superfluous parameters, headers and members: they change what the operation does not let them change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kms_reference.switches import Test
 
 
-# -- what a request says beside what it may ------------------------------------------------------------
+# -- superfluous parameters and members ----------------------------------------------------------------
 
 
 def _resource(call: Call) -> dict[str, Any]:
@@ -33,24 +33,24 @@ def _resource(call: Call) -> dict[str, Any]:
 
 
 def _made_with(member: str, set_members: Callable[[Call, Key, dict[str, Any]], None]) -> Change:
-    """Take a member of a creation's body or query that it may not say."""
+    """Use a member of a creation's body or query that the operation does not have."""
 
     def act(call: Call) -> None:
         key = next(reversed(call.instance.keys.values()))
         set_members(call, key, _resource(call))
 
-    def said(call: Call) -> bool:
+    def given(call: Call) -> bool:
         return call.operation.id == "createKey" and (member in _resource(call) or member in call.query)
 
-    return then(answered, act, said)
+    return then(answered, act, given)
 
 
-def _asked(operation: str, parameter: str) -> Test:
+def _has_parameter(operation: str, parameter: str) -> Test:
     """Hold for calls of an operation with a query parameter."""
     return lambda call: call.operation.id == operation and parameter in call.query
 
 
-def _said(operation: str, member: str) -> Test:
+def _has_member(operation: str, member: str) -> Test:
     """Hold for calls of an operation whose body, or first resource, has a member."""
 
     def test(call: Call) -> bool:
@@ -132,14 +132,14 @@ def _id_of_query(operation: str) -> Change:
     def act(lawful: RuleLike, call: Call) -> Any:
         return lawful(replace(call, args={**call.args, "id": call.query["id"]}))
 
-    return instead(answered, act, _asked(operation, "id"))
+    return instead(answered, act, _has_parameter(operation, "id"))
 
 
 def _id_of_body(operation: str) -> Change:
     def act(lawful: RuleLike, call: Call) -> Any:
         return lawful(replace(call, args={**call.args, "id": _body(call)["id"]}))
 
-    return instead(answered, act, _said(operation, "id"))
+    return instead(answered, act, _has_member(operation, "id"))
 
 
 def _fields_only(reply: Reply, call: Call) -> Reply:
@@ -235,24 +235,24 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("ring-taken-from-query", "A key is created in the key ring that a parameter says.", _made_with("keyRingID", _ring_of_query)),
     ("id-taken-from-body", "A key is stored under the id of the body, over the one that has it.", _made_with("id", _id)),
     ("policies-taken-from-body", "An ordinary creation takes policies.", _made_with("rotation", _policies)),
-    ("moved-key-renamed", "Moving a key takes its new name from the body.", then(answered, _renamed, _said("patchKey", "name"))),
-    ("rotated-key-described", "Rotating a key takes its description from the body.", then(answered, _extracted, _said("rotateKey", "description"))),
+    ("moved-key-renamed", "Moving a key takes its new name from the body.", then(answered, _renamed, _has_member("patchKey", "name"))),
+    ("rotated-key-described", "Rotating a key takes its description from the body.", then(answered, _extracted, _has_member("rotateKey", "description"))),
     ("deletion-of-id-in-query", "A deletion prefers an id in the query to that of the path.", _id_of_query("deleteKey")),
     ("disabling-of-id-in-body", "Disabling prefers an id in the body to that of the path.", _id_of_body("disableKey")),
     ("metadata-of-id-in-query", "Metadata are read of an id in the query.", _id_of_query("getKeyMetadata")),
-    ("fields-chosen-by-query", "A parameter that nobody documents chooses the members of list entries.", gives(answered, _fields_only, _asked("getKeys", "fields"))),
-    ("pages-by-number", "Parameters that nobody documents cut a list of registrations.", gives(answered, _paged_by_number, _asked("getRegistrations", "per_page"))),
+    ("fields-chosen-by-query", "A parameter that nobody documents chooses the members of list entries.", gives(answered, _fields_only, _has_parameter("getKeys", "fields"))),
+    ("pages-by-number", "Parameters that nobody documents cut a list of registrations.", gives(answered, _paged_by_number, _has_parameter("getRegistrations", "per_page"))),
     ("key-hidden-by-state", "A state in the query hides a key in another state.", then(Call.check_intact, _hidden_by_state, lambda call, _: "state" in call.query)),
     ("list-of-ring-in-query", "A list is limited to the key ring that a parameter names.", gives(search.matching, _of_ring_in_query, lambda call, _: "keyRingID" in call.query)),
-    ("adapter-id-taken-from-body", "A KMIP adapter is stored under the id of the body.", then(answered, _kmip_id, _said("createKmipAdapter", "id"))),
-    ("certificate-into-adapter-of-query", "A client certificate goes to the adapter that a parameter names.", instead(answered, _into_adapter_of_query, _asked("addKmipClientCertificate", "adapter_id"))),
-    ("prevention-taken-from-query", "A parameter makes a registration prevent deletion.", then(answered, _prevent_by_query, _asked("createRegistration", "preventKeyDeletion"))),
-    ("registered-with-key-of-body", "A resource is registered with the key that the body names.", instead(answered, _registered_elsewhere, _said("createRegistration", "keyId"))),
-    ("alias-taken-from-body", "An alias is called what the body says.", instead(answered, _alias_of_body, _said("createKeyAlias", "alias"))),
+    ("adapter-id-taken-from-body", "A KMIP adapter is stored under the id of the body.", then(answered, _kmip_id, _has_member("createKmipAdapter", "id"))),
+    ("certificate-into-adapter-of-query", "A client certificate goes to the adapter that a parameter names.", instead(answered, _into_adapter_of_query, _has_parameter("addKmipClientCertificate", "adapter_id"))),
+    ("prevention-taken-from-query", "A parameter makes a registration prevent deletion.", then(answered, _prevent_by_query, _has_parameter("createRegistration", "preventKeyDeletion"))),
+    ("registered-with-key-of-body", "A resource is registered with the key that the body names.", instead(answered, _registered_elsewhere, _has_member("createRegistration", "keyId"))),
+    ("alias-taken-from-body", "An alias is called what the body says.", instead(answered, _alias_of_body, _has_member("createKeyAlias", "alias"))),
     ("alias-taken-by-force", "A parameter takes an alias from the key that has it.", on_refusal(aliases.check_free, _overwritten)),
-    ("ring-id-taken-from-body", "A key ring is called what the body says.", instead(answered, _ring_of_body, _said("createKeyRing", "id"))),
-    ("retrievals-taken-from-body", "The body says how many retrievals of an import token are left.", then(answered, _retrievals_given, _said("postImportToken", "remainingRetrievals"))),
-    ("policy-creator-taken-from-body", "A policy's creator is who the body says.", then(answered, _policy_creator, _said("putPolicy", "createdBy"))),
+    ("ring-id-taken-from-body", "A key ring is called what the body says.", instead(answered, _ring_of_body, _has_member("createKeyRing", "id"))),
+    ("retrievals-taken-from-body", "The body says how many retrievals of an import token are left.", then(answered, _retrievals_given, _has_member("postImportToken", "remainingRetrievals"))),
+    ("policy-creator-taken-from-body", "A policy's creator is who the body says.", then(answered, _policy_creator, _has_member("putPolicy", "createdBy"))),
 )  # fmt: skip
 
 FOREIGN_DEFECTS: Final[tuple[Defect, ...]] = tuple(

@@ -67,7 +67,7 @@ def _counting(what: str) -> Callable[..., None]:
 
 
 def _length(member: str, size: Callable[[str], int], *, least: int = 0) -> Change:
-    """Measure a member of a new key otherwise, or ask for more characters."""
+    """Measure the length of a member of a new key by `size`, or ask for at least `least` characters."""
 
     def act(lawful: RuleLike, call: Call, name: str, value: str, bounds: tuple[int, int]) -> None:
         lawful(call, name, "x" * size(value), (max(bounds[0], least), bounds[1]))
@@ -234,7 +234,7 @@ def _first_destroyed(lawful: RuleLike, call: Call, keys: list[Key]) -> None:
     lawful(call, keys[:_HANDFUL])
 
 
-# -- much later --------------------------------------------------------------------------------------------------------
+# -- times -------------------------------------------------------------------------------------------------------------
 
 
 def _due(make: Callable[[float, Key, KeyPolicy], float]) -> Change:
@@ -307,7 +307,7 @@ def _second_stands(lawful: RuleLike, call: Call, key: Key) -> None:
 
 
 def _not_settling(what: str) -> Change:
-    """Wait for 30 seconds the first time only."""
+    """Check the 30 seconds the first time only."""
 
     def act(refusal: RefusedError, _: Call, key: Key, __: str) -> None:
         if (what, key.id) not in _done:
@@ -336,8 +336,8 @@ def _of_old_token(lawful: RuleLike, call: Call) -> Any:
     return reply
 
 
-def _eternal_second(refusal: RefusedError, call: Call, token: ImportToken) -> None:
-    """Let no token expire that was made after the first one which did."""
+def _second_never_expires(refusal: RefusedError, call: Call, token: ImportToken) -> None:
+    """Let only the first token of an instance that expires be refused; later ones never expire."""
     if token.created == _expired.setdefault(call.instance.id, token.created):
         raise refusal
 
@@ -348,7 +348,7 @@ def _an_hour(call: Call, token: ImportToken) -> None:
 
 
 def _page_of(most: int) -> Change:
-    """Hold no more on a page, and say nothing."""
+    """Cut a page at `most` entries without refusing the larger limit."""
 
     def act(result: tuple[int, int], *_: Any) -> tuple[int, int]:
         return result[0], min(result[1], most)
@@ -428,7 +428,7 @@ _SCHEDULE_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]
     ("second-authorisation-stands", ("authorizations-not-met",), "The second authorisation of a deletion does not lapse.", instead(actions.authorize, _second_stands)),
     ("token-life-cut-to-an-hour", (_TOKEN,), "No import token lives longer than an hour.", then(import_tokens.check_life, _an_hour)),
     ("token-keeps-life-of-the-one-before", (_TOKEN,), "A new import token expires with the one before.", instead(import_tokens.post_import_token, _of_old_token)),
-    ("second-token-never-expires", (_TOKEN,), "An import token made after another has expired does not expire.", on_refusal(import_tokens.check_life, _eternal_second)),
+    ("second-token-never-expires", (_TOKEN,), "An import token made after another has expired does not expire.", on_refusal(import_tokens.check_life, _second_never_expires)),
     ("hour-forgotten-after-third-rotation", (_ROTATION,), "After its third rotation a key is rotated as often as is asked.", unchecked(actions.check_hour, lambda _, key, __: len(key.versions) > 3)),  # noqa: PLR2004 - the defect's own number
     ("enabling-ends-the-hour", (_ROTATION,), "A key that was enabled is rotated as often as is asked.", then(actions.resume, _counting("enabled")), on_refusal(actions.check_hour, _from_enabled)),
     ("enabled-again-at-once", (_EARLY,), "Only the first enabling waits for 30 seconds.", then(actions.resume, _counting("enabled")), _not_settling("enabled")),

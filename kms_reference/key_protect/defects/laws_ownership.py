@@ -1,4 +1,4 @@
-"""Defects of who may do what to which thing: things found where they do not belong, requests that say more than they may."""
+"""Defects of ownership: things found under another parent, ring or instance, and callers who may do too much."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def _as_service(exchange: Exchange, _: Identity) -> bool:
     return "x-forwarded-user" in exchange.headers
 
 
-# -- what is over, and what is not -------------------------------------------------------------------
+# -- deleted things: what frees their names, what keeps them taken -----------------------------------
 
 
 def _given(call: Call) -> set[str]:
@@ -216,7 +216,7 @@ def _stays_taken(rule: RuleLike, code: str) -> Change:
     return instead(rule, act)
 
 
-def _ring_tombstone(lawful: RuleLike, call: Call, ring: str) -> None:
+def _deleted_ring_stays_taken(lawful: RuleLike, call: Call, ring: str) -> None:
     lawful(call, ring)
     if ring in _given(call):
         raise RefusalError(
@@ -322,11 +322,11 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("outsider-lists-rings", "Somebody without any role may list key rings.", *_outsider("listKeyRings")),
     ("outsider-rewraps", "Somebody without any role may rewrap.", *_outsider("rewrapKey")),
     ("reader-reads-policies", "A reader may read key policies.", _let_in(lambda _, identity, operation: bool(identity.roles) and operation.id == "getPolicy")),
-    # What is over, and what is not
+    # Deleted things
     ("adapter-name-stays-taken", "The name of a deleted KMIP adapter stays taken.", _stays_taken(kmip.check_name_free, "KMIP_ADAPTER_DUPLICATE_NAME_ERR")),
     ("certificate-stays-taken", "A client certificate that was removed cannot be added again.", _stays_taken(kmip.check_certificate_free, "KMIP_CERT_DUPLICATE_ERR")),
     ("certificate-dies-with-adapter", "A client certificate of a deleted adapter stays taken.", _op("deleteKmipAdapter", _adapter_certificates_stay), instead(kmip.check_certificate_free, _orphan_fingerprint)),
-    ("ring-id-stays-taken", "The id of a deleted key ring stays taken.", instead(rings.check_ring_free, _ring_tombstone)),
+    ("ring-id-stays-taken", "The id of a deleted key ring stays taken.", instead(rings.check_ring_free, _deleted_ring_stays_taken)),
     ("ring-counts-moved-keys", "A key ring counts as full once a key was moved out of it.", instead(keys.move, _left_ring), instead(rings.check_empty, _still_full)),
     ("one-registration-fewer-frees-key", "Removing one registration removes all of its key.", _then("deleteRegistration", _without_registrations)),
     ("disabled-key-not-held", "A disabled key is deleted whatever uses it.", unchecked(keys.check_registrations, _active_only)),

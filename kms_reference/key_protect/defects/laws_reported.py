@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from kms_reference.key_protect import actions, aliases, import_tokens, keys, kmip, rings, search
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import parse_stamp, stamp
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import changed, of_operation
 from kms_reference.key_protect.errors import RefusalError, plain
 from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.key_policies import inherit
@@ -60,8 +60,7 @@ def _with_ring(call: Call, *_: Any) -> bool:
 
 def _set(**members: Any) -> Callable[..., None]:
     def act(_: Call, key: Key, *__: Any) -> None:
-        for name, value in members.items():
-            setattr(key, name, value)
+        changed(key, **members)
 
     return act
 
@@ -187,9 +186,7 @@ def _first_of_alias(lawful: RuleLike, call: Call) -> Key | None:
 # -- lists and quantities ---------------------------------------------------------------------------------
 
 
-def _ties_as_they_fall(
-    found: list[Key], call: Call, _: list[Key], order: list[tuple[str, bool]]
-) -> list[Key]:
+def _unstable_ties(found: list[Key], call: Call, _: list[Key], order: list[tuple[str, bool]]) -> list[Key]:
     """Give keys of equal rank in another order on each page."""
     names = [name for name, _ in order]
     if "id" in names:
@@ -285,7 +282,7 @@ REPORTED_OWNERSHIP: Final = _defects(
 )  # fmt: skip
 
 REPORTED_LISTS: Final = _defects(
-    ("ties-as-they-fall", "Keys of equal rank stand in another order on each page.", gives(search.in_order, _ties_as_they_fall)),
+    ("ties-as-they-fall", "Keys of equal rank stand in another order on each page.", gives(search.in_order, _unstable_ties)),
 )  # fmt: skip
 
 REPORTED_QUANTITY: Final = _defects(

@@ -1,15 +1,8 @@
-"""Defects that show only for some keys, on some path, on a later page, or in what is held after the reply.
-
-They change rules for the keys or paths that they are about (`_ROWS`), what the instance holds once the reply is decided
-(`_DEEDS`), or the finished reply.
-"""
+"""Defects that show only for some keys or on some path: each changes a rule for the keys or paths that it is about."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Final, Never
-from uuid import uuid4
 
 from kms_reference.key_protect import (
     actions,
@@ -24,9 +17,8 @@ from kms_reference.key_protect import (
     search,
 )
 from kms_reference.key_protect.app import Exchange
-from kms_reference.key_protect.clock import stamp
-from kms_reference.key_protect.crypto import NONCE_SIZE, encode_base64
 from kms_reference.key_protect.defects.conditions import (
+    changed,
     corrupted,
     in_state,
     of_operation,
@@ -36,18 +28,17 @@ from kms_reference.key_protect.defects.conditions import (
 )
 from kms_reference.key_protect.errors import RefusalError, bad_body, unknown_key
 from kms_reference.key_protect.instance import DEFAULT_RING, Instance
-from kms_reference.key_protect.key_policies import renewed
 from kms_reference.key_protect.model import ImportToken, Key, State
 from kms_reference.key_protect.operations import API_ROOT
 from kms_reference.key_protect.wire import Call, Members, Reply, ring_of
-from kms_reference.switches import After, Change, Defect, gives, instead, on_refusal, then, unchecked
+from kms_reference.switches import Change, Defect, gives, instead, on_refusal, then, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kms_reference.key_protect.iam import Identity
     from kms_reference.key_protect.wire import Operation
-    from kms_reference.rules import Draft, Mutator, RefusedError, RuleLike
+    from kms_reference.rules import RefusedError, RuleLike
     from kms_reference.switches import Test
 
 _ACCESS = "key-create-import-access-err"
@@ -156,7 +147,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("old-form-state-ignored", (_STATE,), "The older form of the path does not look at the key's state.", unchecked(actions.check_state, lambda call, _, __, action, **___: action in actions.USES and call.old_form)),
     ("imported-standard-key-is-root", (_ROOT,), "An imported standard key is taken for a root key.", unchecked(actions.require_root_key, lambda _, key, __: key.imported)),
     ("old-form-without-wait", (_EARLY,), "The older form of enabling and restoring asks for no 30 seconds.", unchecked(keys.check_settled, lambda call, *_: call.old_form)),
-    ("second-enable-without-wait", (_EARLY,), "The 30 seconds count the first time only.", unchecked(keys.check_settled, lambda _, key, span: span == "settle-before-enable" and key.state_before == State.SUSPENDED), then(actions.enable, lambda call: _set(call.key(), state_before=State.SUSPENDED))),
+    ("second-enable-without-wait", (_EARLY,), "The 30 seconds count the first time only.", unchecked(keys.check_settled, lambda _, key, span: span == "settle-before-enable" and key.state_before == State.SUSPENDED), then(actions.enable, lambda call: changed(call.key(), state_before=State.SUSPENDED))),
     ("restore-of-suspended-key", (_STATE,), "Restoring a suspended key enables it.", on_refusal(keys.restore_living, _enabled, lambda _, key: key.state == State.SUSPENDED)),
     ("deleted-key-versions-listed", (_STATE,), "Versions of a destroyed key are listed without being asked for.", unchecked(search.check_listed, lambda _, key: key.state == State.DESTROYED)),
     ("destroyed-key-enabled", (_STATE,), "A destroyed key can be enabled once it is old enough.", in_state("enable", State.DESTROYED)),
@@ -199,7 +190,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("token-import-rotates-bare", ("key-payload-req-err",), "A key that came by token is rotated without material.", unchecked(actions.check_material_given, lambda _, key, __: key.versions[0].by_token)),
     ("purge-wait-from-creation", ("req-too-early-err",), "The four hours before a purge count from the key's creation.", gives(keys.purgeable_since, lambda _, __, key: key.created)),
     ("restore-window-from-creation", ("key-restore-expired",), "The 30 days for a restore count from the key's creation.", gives(keys.restorable_since, lambda _, __, key: key.created)),
-    ("restore-leaves-ring", (), "A restored key is in the default ring.", then(keys.revive, lambda _, key: _set(key, ring=DEFAULT_RING))),
+    ("restore-leaves-ring", (), "A restored key is in the default ring.", then(keys.revive, lambda _, key: changed(key, ring=DEFAULT_RING))),
     ("deactivated-key-registered", ("key-invalid-state-err",), "A deactivated key can be registered.", unchecked(registrations.check_active, lambda _, key: key.state == State.DEACTIVATED)),
     ("first-address-range-counts", ("unauthorized-err",), "Only the first range of an allowedIP policy lets anybody in.", gives(instance_policies.allowed_ranges, lambda ranges, *_: ranges[:1])),
     ("outsider-counts-keys", ("unauthorized-err",), "HEAD on the keys asks for no role.", *_open_to_all("getKeyCollectionMetadata")),
@@ -244,217 +235,6 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("vector-alone-imports", (), "A vector without nonce counts as an import in clear.", instead(key_input.read_by_token, lambda _, __, ___, data, **____: data, lambda _, resource, __, *, extractable: not extractable and not resource.text("encryptedNonce"))),
 )  # fmt: skip
 
-
-def _key(call: Call) -> Key | None:
-    return call.instance.find(call.args.get("id", ""))
-
-
-def _deed(  # noqa: PLR0917 - the columns of the table
-    name: str,
-    doc: str,
-    sections: tuple[str, ...],
-    operation: str,
-    change: Callable[[Any, Call], object],
-    codes: tuple[str, ...] = (),
-) -> Defect:
-    """Return a defect that changes the key behind a reply: after a success, or after a refusal with one of the codes."""
-
-    def act(draft: Draft) -> None:
-        made = draft.resource.get("id") if operation == "createKey" and not draft.refused else None
-        key = draft.call.instance.keys.get(made) if made else _key(draft.call)
-        if key is not None or not draft.call.args:
-            change(key, draft.call)
-
-    return Defect(name, doc, sections, after=After(operation, act, codes))
-
-
-def _shown(operations: str, change: Callable[[dict[str, Any], Call], object]) -> Mutator:
-    """Change every resource that the operations show."""
-
-    def mutate(draft: Draft) -> None:
-        if not draft.refused and draft.operation in operations.split() and isinstance(draft.body, dict):
-            for resource in draft.body.get("resources", []):
-                change(resource, draft.call)
-
-    return mutate
-
-
-_VIEWS: Final = "getKey getKeyMetadata getKeys"
-_DELETIONS: Final = ("AUTHORIZATIONS_NOT_MET", "PROTECTED_RESOURCE_ERR", "PREV_KEY_DEL_ERR")
-
-
-def _with_material(resource: dict[str, Any], call: Call) -> bool:
-    key = call.instance.keys.get(resource.get("id", ""))
-    if key is None or key.extractable:
-        return False
-    resource["payload"] = encode_base64(bytes.fromhex(key.newest.material))
-    return True
-
-
-def _rotated_in_headers(draft: Draft) -> None:
-    key = _key(draft.call) if draft.operation == "rotateKey" and not draft.refused else None
-    if key is not None:
-        draft.headers["x-debug"] = encode_base64(bytes.fromhex(key.newest.material))
-
-
-def _without_first(draft: Draft) -> None:
-    later = draft.call is not None and draft.call.query.get("offset", "0") != "0"
-    if later and draft.operation == "getKeys" and not draft.refused and draft.resource:
-        del draft.body["resources"][0]
-        draft.body["metadata"]["collectionTotal"] -= 1
-
-
-def _narrowed(draft: Draft) -> None:
-    asked = draft.call.query.get("state", "") if draft.call is not None else ""
-    if draft.operation == "getKeys" and not draft.refused and "," in asked and draft.resource:
-        wanted = int(asked.partition(",")[0])
-        kept = [entry for entry in draft.body["resources"] if entry["state"] == wanted]
-        draft.body["resources"], draft.body["metadata"]["collectionTotal"] = kept, len(kept)
-
-
-def _everything(operation: str) -> Mutator:
-    """Answer with all of a list, whatever the page."""
-
-    def mutate(draft: Draft) -> None:
-        if draft.operation != operation or draft.refused or "limit" not in draft.call.query:
-            return
-        query = draft.call.query
-        draft.call.query = {name: value for name, value in query.items() if name not in ("limit", "offset")}
-        draft.body = draft.call.operation.handler(draft.call).body
-        draft.call.query = query
-
-    return mutate
-
-
-def _count_all(draft: Draft) -> None:
-    if draft.operation == "getKeyCollectionMetadata" and not draft.refused:
-        keys = draft.call.instance.keys.values()
-        draft.headers["Key-Total"] = str(sum(draft.call.ring in (None, key.ring) for key in keys))
-
-
-def _root_keys_and_others(draft: Draft) -> None:
-    if draft.operation == "getKeys" and not draft.refused and draft.call.query.get("extractable") == "false":
-        query, draft.call.query = draft.call.query, {"limit": "5000"}
-        draft.body = draft.call.operation.handler(draft.call).body
-        draft.call.query = query
-
-
-def _other_nonce(_: Key | None, call: Call) -> None:
-    assert call.instance.import_token is not None
-    call.instance.import_token.nonce = encode_base64(token_bytes(NONCE_SIZE))
-
-
-def _die_with_the_last(_: Key | None, call: Call) -> None:
-    token = call.instance.import_token
-    assert token is not None
-    if not token.remaining:
-        token.life = 0
-
-
-def _twin(_: Key | None, call: Call) -> None:
-    """Make a key that has the name which a refused request gives, and everything else from another key."""
-    names = _names(call)
-    if names and call.instance.keys:
-        pattern = next(iter(call.instance.keys.values()))
-        call.instance.add(replace(pattern, id=str(uuid4()), name=names[0], aliases={}, state=State.ACTIVE))
-
-
-def _names(call: Call) -> list[str]:
-    try:
-        resources = call.body().get("resources") or []
-        return [str(entry["name"]) for entry in resources if isinstance(entry, dict) and entry.get("name")]
-    except Exception:  # noqa: BLE001 - a body that cannot be read names nothing
-        return []
-
-
-def _set(thing: Any, **members: Any) -> bool:
-    for name, value in members.items():
-        setattr(thing, name, value)
-    return True
-
-
-def _forget_aliases(key: Key, call: Call) -> None:
-    for alias in key.aliases:
-        call.instance.alias_index.pop(alias, None)
-    key.aliases.clear()
-
-
-def _rotation(call: Call, interval: int) -> Any:
-    return renewed(call, None, enabled=True, interval=interval)
-
-
-def _inherits(key: Key, call: Call) -> None:
-    policy = call.instance.policies.get("rotation")
-    if policy is not None and policy.enabled:
-        key.rotation = _rotation(call, policy.attributes["interval_month"])
-
-
-def _everybody(key: Key, call: Call) -> None:
-    for other in call.instance.keys.values():
-        other.rotation = key.rotation
-
-
-def _a_year_later(date: str) -> str:
-    return f"{int(date[:4]) + 1}{date[4:]}"
-
-
-def _ten_minutes(draft: Draft) -> None:
-    if draft.operation in ("postImportToken", "getImportToken") and not draft.refused:
-        draft.body["expirationDate"] = stamp(draft.call.instance.import_token.created + 600)
-
-
-_DEEDS: Final = (
-    _deed("second-deletion-counts", "A refused second deletion moves the date of deletion.", ("key-deleted-err",), "deleteKey", lambda key, call: _set(key, deleted=call.now, acted=call.now), ("KEY_DELETED_ERR",)),
-    _deed("refused-deletion-unregisters", "A refused deletion removes the key's registrations.", _USES, "deleteKey", lambda key, _: key.registrations.clear(), _DELETIONS),
-    _deed("refused-deletion-authorises", "A refused deletion counts as the first authorisation.", (_DUAL,), "deleteKey", lambda key, call: _set(key, authorized_by=call.identity.iam_id, authorized=call.now), _DELETIONS),
-    _deed("refused-rotation-extends-hour", "A refused rotation starts the hour again.", (_ROTATION,), "rotateKey", lambda key, call: _set(key, rotated=call.now), ("KEY_ROTATION_NOT_PERMITTED",)),
-    _deed("refused-nonce-rotates", "A rotation is refused for its nonce and adds a version.", ("incorrect-nonce-err",), "rotateKey", lambda key, _: key.versions.append(key.newest), ("INCORRECT_NONCE_ERR",)),
-    _deed("refused-interval-kept", "A rotation interval is refused and kept.", ("invalid-field-err",), "putPolicy", lambda key, call: _set(key, rotation=_rotation(call, 13)), ("INVALID_FIELD_ERR",)),
-    _deed("restore-loses-older-versions", "A restored key has its newest version only.", ("key-impt-req-err",), "restoreKey", lambda key, _: key.versions.__delitem__(slice(None, -1))),
-    _deed("restore-loses-description", "A restored key has no description and no tags.", (), "restoreKey", lambda key, _: _set(key, description="", tags=[])),
-    _deed("restore-loses-expiry", "A restored key never expires.", (), "restoreKey", lambda key, _: _set(key, expires=None)),
-    _deed("restore-loses-aliases", "A restored key has no alias.", (), "restoreKey", _forget_aliases),
-    _deed("restore-loses-registrations", "A restored key has no registrations.", (), "restoreKey", lambda key, _: key.registrations.clear()),
-    _deed("restore-lifts-dual-auth", "A restored key is not under dual authorisation any more.", (_DUAL,), "restoreKey", lambda key, _: _set(key, dual_auth=None)),
-    _deed("restore-lifts-rotation-limit", "A restored key can be rotated at once.", (_ROTATION,), "restoreKey", lambda key, _: _set(key, rotated=None)),
-    _deed("enable-lifts-rotation-limit", "An enabled key can be rotated at once.", (_ROTATION,), "enableKey", lambda key, _: _set(key, rotated=None)),
-    _deed("only-two-versions-kept", "Ciphertexts from before the last but one rotation no longer open.", (_ROTATION,), "rotateKey", lambda key, _: key.versions.__delitem__(slice(None, -2))),
-    _deed("rotation-keeps-material", "A new version has the material of the one before.", (_ROTATION,), "rotateKey", lambda key, _: _set(key.newest, material=key.versions[-2].material)),
-    _deed("rotation-drops-description", "A rotated key has no description and no tags.", (), "rotateKey", lambda key, _: _set(key, description="", tags=[])),
-    _deed("rotation-makes-generated", "A rotated key says that it was generated.", (), "rotateKey", lambda key, _: _set(key, imported=False)),
-    _deed("move-loses-aliases", "A moved key has no alias.", (), "patchKey", _forget_aliases),
-    _deed("generated-keys-alike", "All generated keys have the same material.", (_CIPHERTEXT,), "createKey", lambda key, _: key.imported or _set(key.newest, material=_STANDING.hex())),
-    _deed("given-material-dropped", "An imported root key gets other material than was given.", (), "createKey", lambda key, _: key.extractable or _set(key.newest, material=token_bytes(32).hex())),
-    _deed("imported-key-in-default-ring", "Imported keys go to the default ring.", (), "createKey", lambda key, _: key.imported and _set(key, ring="default")),
-    _deed("imported-key-without-description", "Imported keys lose their description.", (), "createKey", lambda key, _: key.imported and _set(key, description="")),
-    _deed("long-payload-cut", "Standard keys hold 4,096 bytes.", (), "createKey", lambda key, _: _set(key.newest, material=key.newest.material[:8192])),
-    _deed("rotation-policy-lifts-dual-auth", "Setting a rotation policy ends dual authorisation.", (_DUAL,), "putPolicy", lambda key, call: call.query.get("policy") == "rotation" and _set(key, dual_auth=None)),
-    _deed("rotation-policy-of-all-keys", "A rotation policy is set for every key.", (), "putPolicy", _everybody),
-    _deed("rotation-inherited-by-all", "Imported and standard keys inherit the rotation policy.", (), "createKey", _inherits),
-    _deed("refused-creation-makes-key", "A creation is refused for its body or nonce and done.", ("bad-body-err", "incorrect-nonce-err"), "createKey", _twin, ("INCORRECT_NONCE_ERR", "BAD_BODY_ERR")),
-    _deed("nonce-changes", "After each retrieval the import token has another nonce.", ("incorrect-nonce-err",), "getImportToken", _other_nonce),
-    _deed("used-up-token-imports-nothing", "An import token dies with its last retrieval.", (), "getImportToken", _die_with_the_last),
-)  # fmt: skip
-
-PATH_DEFECTS: Final = (
-    *(Defect(name, doc, sections, changes=tuple(changes)) for name, sections, doc, *changes in _ROWS),
-    *_DEEDS,
-    Defect("token-date-fixed", "An import token always says that it lives for ten minutes.", (_TOKEN,), _ten_minutes),
-    Defect("crn-of-another-key", "The CRN of a key names another one.", (), _shown(f"createKey {_VIEWS}", lambda view, _: view.update(crn=f"{view['crn'][:-12]}{'0' * 12}"))),
-    Defect("list-swaps-kinds", "Key lists swap root and standard keys.", (), _shown("getKeys", lambda view, _: view.update(extractable=not view["extractable"]))),
-    Defect("list-says-active", "Key lists say that every key is active.", (), _shown("getKeys", lambda view, _: view.update(state=State.ACTIVE))),
-    Defect("expiration-date-shifted", "The expiration date is shown a year late.", (), _shown(f"createKey {_VIEWS}", lambda view, _: "expirationDate" in view and view.update(expirationDate=_a_year_later(view["expirationDate"])))),
-    Defect("creation-date-moves", "The creation date of a key is that of its newest version.", (), _shown(_VIEWS, lambda view, _: view.update(creationDate=view["keyVersion"]["creationDate"]))),
-    Defect("deadlines-confused", "A deleted key swaps its dates of purging.", (), _shown(_VIEWS, lambda view, _: "purgeScheduledOn" in view and view.update(purgeScheduledOn=view["purgeAllowedFrom"], purgeAllowedFrom=view["purgeScheduledOn"]))),
-    Defect("deletion-shows-material", "The representation of a deleted root key holds its material.", (), _shown("deleteKey", _with_material)),
-    Defect("restore-shows-material", "The reply of a restore holds the root key's material.", (), _shown("restoreKey", _with_material)),
-    Defect("suspended-key-shows-material", "Views of a suspended root key hold its material.", (), _shown(_VIEWS, lambda view, call: view["state"] == State.SUSPENDED and _with_material(view, call))),
-    Defect("rotation-header-shows-material", "A header of the reply of a rotation holds the new material.", (), _rotated_in_headers),
-    Defect("second-page-misses-one", "From the second page on, key lists leave their first key out.", (), _without_first),
-    Defect("first-state-listed", "Of several states only the first is listed.", (), _narrowed),
-    Defect("extractable-false-ignored", "Asked for root keys, the list holds standard keys too.", (), _root_keys_and_others),
-    Defect("deleted-keys-counted", "HEAD on the keys counts deleted keys, whatever is asked for.", (), _count_all),
-    Defect("versions-unpaged", "Lists of versions ignore limit and offset.", (), _everything("getKeyVersions")),
-    Defect("registrations-unpaged", "Lists of registrations ignore limit and offset.", (), _everything("getRegistrations")),
-    Defect("rings-unpaged", "Lists of key rings ignore limit and offset.", (), _everything("listKeyRings")),
-)  # fmt: skip
+PATH_DEFECTS: Final = tuple(
+    Defect(name, doc, sections, changes=tuple(changes)) for name, sections, doc, *changes in _ROWS
+)

@@ -28,9 +28,9 @@ from runs import run_cases
 from kms_conformance.adapters import aws_kms
 from kms_conformance.adapters.aws_kms.adapter import AwsKms
 from kms_conformance.adapters.aws_kms.material import Parameters, wrapped
-from kms_conformance.adapters.aws_kms.signing import MissingAccessKeyError, MissingSignerError, sign
+from kms_conformance.adapters.aws_kms.signing import MissingAccessKeyError, sign
 from kms_conformance.doctor.surroundings import of_lingering
-from kms_conformance.errors import BadValueError
+from kms_conformance.errors import BadValueError, MissingExtraError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs import repro
 from kms_conformance.run.case import CaseRun
@@ -141,7 +141,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", missing)
     target = target_of("http://127.0.0.1:9")
     request = FinalRequest("POST", "http://127.0.0.1:9/", {}, b"{}")
-    with pytest.raises(MissingSignerError) as caught:
+    with pytest.raises(MissingExtraError) as caught:
         sign(request, target.identities["principal"], target)
     assert "kms-conformance[aws]" in caught.value.hint
 

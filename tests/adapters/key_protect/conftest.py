@@ -1,4 +1,4 @@
-"""A story of one instance, told to the model: each step takes the state that a success leaves."""
+"""One instance as the model has it: each step goes on from the state that a success leaves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def collection(kind: str, *resources: dict[str, Any], total: int | None = None) 
 
 
 @dataclass
-class Story:
+class ModelledInstance:
     """The state of an instance and its clock."""
 
     state: Instance = field(default_factory=lambda: Instance(timing=Timing(alias=0.0, ring=0.0, expiry=0.0)))
@@ -38,28 +38,28 @@ class Story:
         """Return what an operation may get now, as text."""
         return str(self.ask(name, key, **members)[0])
 
-    def done(self, name: str, key: str | None = None, **members: Any) -> Story:
+    def done(self, name: str, key: str | None = None, **members: Any) -> ModelledInstance:
         """Go on after a success; it must be allowed."""
         prediction, after = self.ask(name, key, **members)
         assert prediction.success is not None, f"{name}: {prediction}"
-        return Story(after, self.now)
+        return ModelledInstance(after, self.now)
 
-    def later(self, seconds: float) -> Story:
+    def later(self, seconds: float) -> ModelledInstance:
         """Go on after a wait."""
-        return Story(self.state, self.now + seconds)
+        return ModelledInstance(self.state, self.now + seconds)
 
-    def key(self, **members: Any) -> Story:
+    def key(self, **members: Any) -> ModelledInstance:
         """Go on with one more key: its id is ``key#`` and its number."""
         resource = {"type": f"{KIND}key+json", "name": "a key", "extractable": False, **members}
         return self.done("createKey", body=collection("key", resource))
 
-    def policy(self, key: str, **members: Any) -> Story:
+    def policy(self, key: str, **members: Any) -> ModelledInstance:
         """Go on with a policy of a key."""
         return self.done(
             "putPolicy", key, body=collection("policy", {"type": f"{KIND}policy+json", **members})
         )
 
-    def instance_policy(self, kind: str, **attributes: Any) -> Story:
+    def instance_policy(self, kind: str, **attributes: Any) -> ModelledInstance:
         """Go on with an enabled policy of the instance."""
         data: dict[str, Any] = {"enabled": True, **({"attributes": attributes} if attributes else {})}
         return self.done(
@@ -70,6 +70,6 @@ class Story:
 
 
 @pytest.fixture
-def story() -> Story:
+def modelled() -> ModelledInstance:
     """Begin with an empty instance in the page's edition."""
-    return Story()
+    return ModelledInstance()

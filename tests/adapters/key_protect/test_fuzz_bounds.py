@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from runs import bench_of, case_of, served_target
+from runs import case_of, served_target, session_and_context
 
 from kms_conformance.adapters.key_protect.fuzz_bounds import stays_with_ours
 from kms_conformance.adapters.key_protect.fuzz_fixtures import KeyProtectFixtures
@@ -85,7 +85,7 @@ def test_corpus_keeps_most_of_itself() -> None:
 @pytest.fixture
 def fixtures(reference: Server) -> Iterator[KeyProtectFixtures]:
     """Yield what the fuzzer of one shared instance draws from, with nothing allowed."""
-    session, context = bench_of(served_target(reference, instance=str(uuid4())))
+    session, context = session_and_context(served_target(reference, instance=str(uuid4())))
     yield KeyProtectFixtures(case_of(context, instance=context.target.instance))
     session.close()
 
@@ -143,7 +143,7 @@ def test_time_of_others_does_not_pass(fixtures: KeyProtectFixtures) -> None:
 def test_impact_where_it_is_allowed(reference: Server, *, allowed: bool) -> None:
     """A case that changes the instance only where it may runs in any case, and alone where it may."""
     allow = {"instance_policies": allowed}
-    session, context = bench_of(served_target(reference, instance=str(uuid4()), allow=allow))
+    session, context = session_and_context(served_target(reference, instance=str(uuid4()), allow=allow))
     others: list[bool] = []
 
     def body(kms: Any) -> None:

@@ -18,8 +18,8 @@ CRN = "crn:v1:bluemix:public:cos:global:a/0:1:bucket:b"
 ROOT, OTHER = "key#0", "key#1"
 
 
-def registered(story: Any, *, prevents: bool = False) -> Any:
-    """Return a story in which a service has registered the first key."""
+def registered(modelled: Any, *, prevents: bool = False) -> Any:
+    """Return an instance in which a service has registered the first key."""
     body = {
         "metadata": {
             "collectionType": "application/vnd.ibm.kms.registration_input+json",
@@ -27,7 +27,7 @@ def registered(story: Any, *, prevents: bool = False) -> Any:
         },
         "resources": [{"preventKeyDeletion": prevents}],
     }
-    return story.done("createRegistration", ROOT, path={"resource_crn": CRN}, body=body, caller=SERVICE)
+    return modelled.done("createRegistration", ROOT, path={"resource_crn": CRN}, body=body, caller=SERVICE)
 
 
 STORIES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
@@ -91,54 +91,54 @@ STORIES: dict[str, tuple[Callable[[Any], Any], str, str]] = {
 
 
 @pytest.mark.parametrize("title", STORIES)
-def test_answers_of_a_root_key(story: Any, title: str) -> None:
+def test_answers_of_a_root_key(modelled: Any, title: str) -> None:
     """What the sources show of a generated root key is what the model allows, and nothing else."""
     before, name, expected = STORIES[title]
-    assert before(story.key()).may(name, ROOT) == expected
+    assert before(modelled.key()).may(name, ROOT) == expected
 
 
 @pytest.mark.parametrize("name", ["wrapKey", "rotateKey", "disableKey", "enableKey"])
-def test_standard_keys_are_no_root_keys(story: Any, name: str) -> None:
+def test_standard_keys_are_no_root_keys(modelled: Any, name: str) -> None:
     """An action for root keys on an active standard key is refused by its kind; its state may be told too."""
-    assert "400 KEY_ROOT_REQ_ERR" in story.key(extractable=True).may(name, ROOT)
+    assert "400 KEY_ROOT_REQ_ERR" in modelled.key(extractable=True).may(name, ROOT)
 
 
-def test_purge_waits_four_hours(story: Any) -> None:
+def test_purge_waits_four_hours(modelled: Any) -> None:
     """Purging is refused before four hours and to somebody without the role, and succeeds after."""
-    deleted = story.key().done("deleteKey", ROOT)
+    deleted = modelled.key().done("deleteKey", ROOT)
     assert deleted.may("purgeKey", ROOT, caller=PURGER) == "409 REQ_TOO_EARLY_ERR"
     assert deleted.later(5 * HOUR).may("purgeKey", ROOT, caller=PURGER) == "200 or 204"
     assert deleted.later(5 * HOUR).ask("purgeKey", ROOT)[0].success is None
 
 
-def test_editions_differ_in_what_is_restored(story: Any) -> None:
+def test_editions_differ_in_what_is_restored(modelled: Any) -> None:
     """The page restores imported root keys only and with their material, today's service any without a body."""
-    deleted = story.key().done("deleteKey", ROOT).later(40)
+    deleted = modelled.key().done("deleteKey", ROOT).later(40)
     assert "400 KEY_IMPT_REQ_ERR" in deleted.may("restoreKey", ROOT)
     today = replace(deleted, state=replace(deleted.state, edition="service"))
     assert today.may("restoreKey", ROOT) == "201"
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(31 * DAY, "KEY_RESTORE_EXPIRED"), (5, "REQ_TOO_EARLY_ERR")])
-def test_restore_has_its_time(story: Any, seconds: float, code: str) -> None:
+def test_restore_has_its_time(modelled: Any, seconds: float, code: str) -> None:
     """A key is restored neither within 30 seconds nor after 30 days."""
-    imported = story.key(payload=MATERIAL).done("deleteKey", ROOT).later(seconds)
+    imported = modelled.key(payload=MATERIAL).done("deleteKey", ROOT).later(seconds)
     prediction, _ = imported.ask("restoreKey", ROOT)
     assert prediction.success is None
     assert code in str(prediction)
 
 
-def test_an_expired_key_is_not_restored(story: Any) -> None:
+def test_an_expired_key_is_not_restored(modelled: Any) -> None:
     """After its expiration date a deleted key is not restored, and the answer says so."""
-    deleted = story.key(expirationDate=date_of(story.now + 60)).done("deleteKey", ROOT).later(120)
+    deleted = modelled.key(expirationDate=date_of(modelled.now + 60)).done("deleteKey", ROOT).later(120)
     prediction, _ = deleted.ask("restoreKey", ROOT)
     assert prediction.success is None
     assert "KEY_EXPIRED_ERR" in str(prediction)
 
 
-def test_a_restored_key_is_what_it_was(story: Any) -> None:
+def test_a_restored_key_is_what_it_was(modelled: Any) -> None:
     """Restoring brings back name, ring, aliases, versions and registrations, and drops an authorisation."""
-    before = registered(story.key(aliases=["one"], tags=["red"])).policy(
+    before = registered(modelled.key(aliases=["one"], tags=["red"])).policy(
         ROOT, dualAuthDelete={"enabled": True}
     )
     deleted = before.done("setKeyForDeletion", ROOT).done(
@@ -155,9 +155,9 @@ def test_a_restored_key_is_what_it_was(story: Any) -> None:
     assert (after.registrations, after.authorised) == (deleted_key.registrations, ())
 
 
-def test_two_users_delete(story: Any) -> None:
+def test_two_users_delete(modelled: Any) -> None:
     """With dual authorisation the second user deletes, the first does not, and after a week nobody does."""
-    dual = story.key().policy(ROOT, dualAuthDelete={"enabled": True})
+    dual = modelled.key().policy(ROOT, dualAuthDelete={"enabled": True})
     assert dual.may("deleteKey", ROOT) == "409 AUTHORIZATIONS_NOT_MET"
     given = dual.done("setKeyForDeletion", ROOT)
     assert given.may("deleteKey", ROOT) == "409 AUTHORIZATIONS_NOT_MET"
@@ -167,9 +167,9 @@ def test_two_users_delete(story: Any) -> None:
     assert taken.may("deleteKey", ROOT, caller=APPROVER) == "409 AUTHORIZATIONS_NOT_MET"
 
 
-def test_dual_authorisation_stays(story: Any) -> None:
+def test_dual_authorisation_stays(modelled: Any) -> None:
     """Once enabled, dual authorisation is never turned off."""
-    dual = story.key().policy(ROOT, dualAuthDelete={"enabled": True})
+    dual = modelled.key().policy(ROOT, dualAuthDelete={"enabled": True})
     body = {
         "metadata": {"collectionType": "application/vnd.ibm.kms.policy+json", "collectionTotal": 1},
         "resources": [{"type": "application/vnd.ibm.kms.policy+json", "dualAuthDelete": {"enabled": False}}],
@@ -177,31 +177,33 @@ def test_dual_authorisation_stays(story: Any) -> None:
     assert dual.ask("putPolicy", ROOT, body=body)[0].success is None
 
 
-def test_several_broken_rules_allow_several_refusals(story: Any) -> None:
+def test_several_broken_rules_allow_several_refusals(modelled: Any) -> None:
     """Where no source gives the order of two rules, either refusal is allowed (P19)."""
-    held = registered(story.key()).policy(ROOT, dualAuthDelete={"enabled": True})
+    held = registered(modelled.key()).policy(ROOT, dualAuthDelete={"enabled": True})
     assert held.may("deleteKey", ROOT) == "409 AUTHORIZATIONS_NOT_MET or 409 PROTECTED_RESOURCE_ERR"
 
 
-def test_who_may_ask(story: Any) -> None:
+def test_who_may_ask(modelled: Any) -> None:
     """A role that is too low is refused by 401; somebody without access hears nothing else."""
-    one = story.key()
+    one = modelled.key()
     assert one.may("deleteKey", ROOT, caller=OUTSIDER) == "401 or 403"
     assert one.ask("disableKey", ROOT, caller=READER)[0].success is None
     assert one.may("wrapKey", ROOT, caller=READER) == "200"
 
 
-def test_a_ring_header_hides_the_keys_of_others(story: Any) -> None:
+def test_a_ring_header_hides_the_keys_of_others(modelled: Any) -> None:
     """Under the header of another ring a key is not found, whatever is asked of it."""
-    made = story.done("createKeyRing", path={"key_ring_id": "one"}).key()
+    made = modelled.done("createKeyRing", path={"key_ring_id": "one"}).key()
     moved = made.done("patchKey", "key#0", body={"keyRingID": "one"})
     assert moved.may("wrapKey", "key#0", ring="default") == "404 KEY_NOT_FOUND_ERR"
     assert moved.may("wrapKey", "key#0", ring="one") == "200"
 
 
-def test_expiry_may_be_seen_an_hour_late(story: Any) -> None:
+def test_expiry_may_be_seen_an_hour_late(modelled: Any) -> None:
     """Within an hour of its expiration date a key may still be active; afterwards it does not wrap."""
-    lenient = replace(story, state=replace(story.state, timing=replace(story.state.timing, expiry=HOUR)))
-    one = lenient.key(expirationDate=date_of(story.now + 60))
+    lenient = replace(
+        modelled, state=replace(modelled.state, timing=replace(modelled.state.timing, expiry=HOUR))
+    )
+    one = lenient.key(expirationDate=date_of(modelled.now + 60))
     assert one.later(120).may("wrapKey", ROOT) == "200 or 409 KEY_ACTION_INVALID_STATE_ERR"
     assert one.later(2 * HOUR).may("wrapKey", ROOT) == "409 KEY_ACTION_INVALID_STATE_ERR"

@@ -28,7 +28,7 @@ SECOND = "22222222-2222-4222-8222-222222222222"
 PATH = {"id": KEY}
 
 
-def created(story: Any) -> Instance:
+def created(modelled: Any) -> Instance:
     """Return a state whose key the answer to its creation has named."""
     sent = {
         "metadata": {"collectionType": "application/vnd.ibm.kms.key+json", "collectionTotal": 1},
@@ -37,7 +37,7 @@ def created(story: Any) -> Instance:
     shown = {"type": sent["resources"][0]["type"], "id": KEY, "name": "a key", "state": 1, "extractable": False,
              "imported": False, "deleted": False}  # fmt: skip
     answer = Answer(201, body={"metadata": {"collectionTotal": 1}, "resources": [shown]})
-    seen = observe(story.state, Operation("createKey", body=sent), story.now, answer)
+    seen = observe(modelled.state, Operation("createKey", body=sent), modelled.now, answer)
     assert seen.mismatches == ()
     return seen.state
 
@@ -65,32 +65,32 @@ def test_the_model_stands_alone() -> None:
             assert all(name.startswith(model.__name__) for name in ours), place.name
 
 
-def test_an_answer_names_what_the_service_chose(story: Any) -> None:
+def test_an_answer_names_what_the_service_chose(modelled: Any) -> None:
     """The id of a new key is taken from the answer, and is its first version's id too."""
-    state = created(story)
+    state = created(modelled)
     assert [key.id for key in state.keys] == [KEY]
     assert state.key(KEY).newest.id == KEY
-    assert hash(state) == hash(created(story))
-    assert state == created(story)
+    assert hash(state) == hash(created(modelled))
+    assert state == created(modelled)
 
 
-def test_a_refusal_changes_nothing(story: Any) -> None:
+def test_a_refusal_changes_nothing(modelled: Any) -> None:
     """A refusal that is allowed leaves the state as it was; one that is not is a disagreement."""
-    state = created(story)
+    state = created(modelled)
     enable = Operation("enableKey", path=PATH)
-    assert observe(state, enable, story.now, Answer(409, "KEY_ACTION_INVALID_STATE_ERR")).state == state
-    assert observe(state, enable, story.now, Answer(409, "REQ_TOO_EARLY_ERR")).mismatches
-    assert observe(state, enable, story.now, Answer(204)).mismatches
+    assert observe(state, enable, modelled.now, Answer(409, "KEY_ACTION_INVALID_STATE_ERR")).state == state
+    assert observe(state, enable, modelled.now, Answer(409, "REQ_TOO_EARLY_ERR")).mismatches
+    assert observe(state, enable, modelled.now, Answer(204)).mismatches
 
 
-def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
+def test_a_new_version_is_named_by_the_next_answer(modelled: Any) -> None:
     """After a rotation the newest version is open until an answer names it; the older one is no answer."""
-    rotated = observe(created(story), Operation("rotateKey", path=PATH), story.now, Answer(204)).state
+    rotated = observe(created(modelled), Operation("rotateKey", path=PATH), modelled.now, Answer(204)).state
     wrap = Operation("wrapKey", path=PATH, body={"plaintext": "AAAA"})
     old = Answer(200, body={"ciphertext": "x", "keyVersion": {"id": KEY}})
     new = Answer(200, body={"ciphertext": "x", "keyVersion": {"id": SECOND}})
-    assert observe(rotated, wrap, story.now, old).mismatches
-    seen = observe(rotated, wrap, story.now, new)
+    assert observe(rotated, wrap, modelled.now, old).mismatches
+    seen = observe(rotated, wrap, modelled.now, new)
     assert seen.mismatches == ()
     assert [version.id for version in seen.state.key(KEY).versions] == [KEY, SECOND]
 
@@ -106,11 +106,11 @@ def test_a_new_version_is_named_by_the_next_answer(story: Any) -> None:
     ],
 )
 def test_what_a_ciphertext_opens_to(
-    story: Any, ciphertext: Ciphertext, body: dict[str, Any], *, good: bool
+    modelled: Any, ciphertext: Ciphertext, body: dict[str, Any], *, good: bool
 ) -> None:
     """A ciphertext opens to its plaintext under its key and its data, and else not at all."""
     unwrap = Operation("unwrapKey", path=PATH, body={"ciphertext": "x"}, ciphertext=ciphertext)
-    assert (observe(created(story), unwrap, story.now, Answer(200, body=body)).mismatches == ()) is good
+    assert (observe(created(modelled), unwrap, modelled.now, Answer(200, body=body)).mismatches == ()) is good
 
 
 def fits(state: Instance, history: list[tuple[Operation, Answer]], now: float) -> bool:
@@ -127,15 +127,15 @@ def fits(state: Instance, history: list[tuple[Operation, Answer]], now: float) -
     return False
 
 
-def test_concurrent_requests_fit_an_order(story: Any) -> None:
+def test_concurrent_requests_fit_an_order(modelled: Any) -> None:
     """Of two rotations at once one succeeds; a rotation does not undo a disabling that was answered at once."""
-    state = created(story)
+    state = created(modelled)
     rotate, disable = Operation("rotateKey", path=PATH), Operation("disableKey", path=PATH)
     refused = Answer(409, "KEY_ROTATION_NOT_PERMITTED")
-    assert fits(state, [(rotate, Answer(204)), (rotate, refused)], story.now)
-    assert not fits(state, [(rotate, Answer(204)), (rotate, Answer(204))], story.now)
+    assert fits(state, [(rotate, Answer(204)), (rotate, refused)], modelled.now)
+    assert not fits(state, [(rotate, Answer(204)), (rotate, Answer(204))], modelled.now)
     both = observe(
-        observe(state, rotate, story.now, Answer(204)).state, disable, story.now, Answer(204)
+        observe(state, rotate, modelled.now, Answer(204)).state, disable, modelled.now, Answer(204)
     ).state
     shown = {"type": "application/vnd.ibm.kms.key+json", "id": KEY, "name": "a key", "extractable": False,
              "crn": f"crn:v1:key:{KEY}",
@@ -148,14 +148,14 @@ def test_concurrent_requests_fit_an_order(story: Any) -> None:
             200, body={"metadata": {"collectionTotal": 1}, "resources": [{**shown, "state": number}]}
         )
 
-    assert observe(both, look, story.now, seen(2)).mismatches == ()
-    assert observe(both, look, story.now, seen(1)).mismatches != ()
+    assert observe(both, look, modelled.now, seen(2)).mismatches == ()
+    assert observe(both, look, modelled.now, seen(1)).mismatches != ()
 
 
-def test_a_walk_is_repeated_by_its_seed(story: Any) -> None:
+def test_a_walk_is_repeated_by_its_seed(modelled: Any) -> None:
     """The same seed in the same state asks the same."""
-    state, walker = created(story), Walker()
+    state, walker = created(modelled), Walker()
     for name in WEIGHTS:
-        one = choose(name, random.Random(3), state, walker, story.now)
-        two = choose(name, random.Random(3), state, walker, story.now)
+        one = choose(name, random.Random(3), state, walker, modelled.now)
+        two = choose(name, random.Random(3), state, walker, modelled.now)
         assert one == two

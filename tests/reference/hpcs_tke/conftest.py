@@ -204,7 +204,7 @@ def administrators() -> list[EcAdministrator]:
 
 
 @pytest.fixture
-def make_bench() -> Iterator[Callable[..., Context]]:
+def make_context() -> Iterator[Callable[..., Context]]:
     """Make contexts with defects."""
     open_clients: list[Http] = []
 
@@ -221,9 +221,9 @@ def make_bench() -> Iterator[Callable[..., Context]]:
 
 
 @pytest.fixture
-def context(make_bench: Callable[..., Context]) -> Context:
+def context(make_context: Callable[..., Context]) -> Context:
     """Make a context without defects."""
-    return make_bench()
+    return make_context()
 
 
 @pytest.fixture

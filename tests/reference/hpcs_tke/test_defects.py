@@ -11,8 +11,11 @@ import pytest
 from kms_conformance.adapters.hpcs_tke import wire
 from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_reference.defects import SYSTEM_DEFECTS
+from kms_reference.hpcs_tke.defects.reported import REPORTED_DEFECTS
 
-DEFECTS = SYSTEM_DEFECTS["hpcs_tke"]
+ONLY_IN_CASES = {defect.name for defect in REPORTED_DEFECTS}
+"""They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
+DEFECTS = {name: defect for name, defect in SYSTEM_DEFECTS["hpcs_tke"].items() if name not in ONLY_IN_CASES}
 
 if TYPE_CHECKING:
     from tests.reference.hpcs_tke.conftest import Context, Unit
@@ -21,12 +24,12 @@ PARTS = (b"\x11" * 32, b"\x22" * 32)
 POINT = bytes(8) + b"\x01" + bytes(7)
 GOOD = {"authorization": "Bearer manager"}
 SHARES = 4
-"""The defects are told in so many tests, so that several processes can share them."""
+"""The defects are tried in so many tests, so that several processes can share them."""
 CONTROL_BITS = 0x00300000
 
 
-def http_chapter(context: Context) -> Iterator[Any]:
-    """Yield what the service says to callers, strangers and bad requests."""
+def http_answers(context: Context) -> Iterator[Any]:
+    """Yield what the service says to callers with and without a role, and to bad requests."""
     path = f"/v1/tke/{context.instance}/hsms"
     for name in (None, "Bearer garbage", "Bearer outsider", "Bearer manager"):
         reply = context.http.get(path, headers={"authorization": name} if name else {})
@@ -56,7 +59,7 @@ def http_chapter(context: Context) -> Iterator[Any]:
     yield unit.query().counter
 
 
-def imprint_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def imprint_answers(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what a unit does before it is operational."""
     yield unit.command(wire.CLEAR_NEW_KEY)
     for person in (*people, people[0]):
@@ -68,7 +71,7 @@ def imprint_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
         yield unit.state()[1:]
 
 
-def threshold_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def threshold_answers(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what a unit with reset threshold control bits does."""
     first, second = people[:2]
     unit.leave_imprint(people, permissions=(unit.attributes()[3] | 0x4F) & ~(CONTROL_BITS | 0x00080000))
@@ -83,7 +86,7 @@ def threshold_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any
     yield unit.state()
 
 
-def operational_chapter(context: Context, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def operational_answers(context: Context, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what an operational unit does with signatures, administrators and thresholds."""
     first, second, third = people[:3]
     path = f"/_control/hpcs_tke/instances/{context.instance}/faults"
@@ -111,7 +114,7 @@ def operational_chapter(context: Context, unit: Unit, people: list[EcAdministrat
     yield unit.command(wire.ZEROIZE, by=(first,))
 
 
-def single_sign_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def single_sign_answers(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what happens around the permission for thresholds of one."""
     by = tuple(people[:2])
     unit.leave_imprint(people, 2, revocation=2, permissions=unit.attributes()[3] & ~0x10)
@@ -122,7 +125,7 @@ def single_sign_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[A
     yield unit.set(by, permissions=unit.attributes()[3] & ~0x10)
 
 
-def register_chapter(context: Context, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def register_answers(context: Context, unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what the master-key registers do."""
     by = (people[0],)
     unit.leave_imprint(people)
@@ -152,7 +155,7 @@ def register_chapter(context: Context, unit: Unit, people: list[EcAdministrator]
     yield unit.command(wire.ADD_CONTROL_POINTS, b"\xc0" + bytes(15), by).pair
 
 
-def input_chapter(unit: Unit, people: list[EcAdministrator], rsa: RsaAdministrator) -> Iterator[Any]:
+def input_answers(unit: Unit, people: list[EcAdministrator], rsa: RsaAdministrator) -> Iterator[Any]:
     """Yield what becomes of odd input, odd signatures, other domains and a third random key."""
     by = (people[0],)
     unit.leave_imprint(people)
@@ -167,7 +170,7 @@ def input_chapter(unit: Unit, people: list[EcAdministrator], rsa: RsaAdministrat
     yield unit.send(wire.admin_request(3, block, rsa.sign(block + b"x"))).pair
 
 
-def world_chapter(context: Context, people: list[EcAdministrator]) -> Iterator[Any]:
+def surrounding_answers(context: Context, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what a reader, another instance and a second operational unit see."""
     path = f"/v1/tke/{context.instance}/hsms"
     yield context.http.get(path, headers={"authorization": "Bearer reader"}).status_code
@@ -195,7 +198,7 @@ def world_chapter(context: Context, people: list[EcAdministrator]) -> Iterator[A
     yield unit.send(wire.admin_request(unit.place[1], block, signed)).pair
 
 
-def few_signatures_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def few_signatures_answers(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what too few signatures do, each time in a unit that is otherwise in order."""
     first, second, third = people[:3]
     unit.add(first)
@@ -223,7 +226,7 @@ def few_signatures_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterato
     yield unit.command(wire.REMOVE_ADMINISTRATOR, third.ski, (first,)).pair
 
 
-def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
+def guard_answers(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what permissions and control bits guard, what zeroizing brings back, and how keys move."""
     by = (people[0],)
     yield unit.command(wire.ADD_CONTROL_POINTS, bytes(16)).pair
@@ -250,7 +253,7 @@ def guard_chapter(unit: Unit, people: list[EcAdministrator]) -> Iterator[Any]:
     yield unit.attributes()
 
 
-def effects_chapter(context: Context, people: list[EcAdministrator]) -> Iterator[Any]:
+def effects_answers(context: Context, people: list[EcAdministrator]) -> Iterator[Any]:
     """Yield what commands, done and refused, leave of two units that hold everything."""
     context.service.provision(context.instance, operational=2)
     units, by = context.units(), (people[0], people[1])
@@ -297,15 +300,15 @@ def effects_chapter(context: Context, people: list[EcAdministrator]) -> Iterator
 
 
 def answers_of(
-    chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context], *defects: str
+    parts: list[Callable[[Context], Iterator[Any]]], make_context: Callable[..., Context], *defects: str
 ) -> list[Any]:
-    """Run the chapters, each on fresh units; what stops one is part of what it tells."""
+    """Run parts of the probe, each on fresh units; an error that ends one is kept as an answer."""
     heard: list[Any] = []
-    for chapter in chapters:
-        context = make_bench(*defects)
+    for part in parts:
+        context = make_context(*defects)
         try:
-            heard.extend(chapter(context))
-        except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop a chapter in any way
+            heard.extend(part(context))
+        except Exception as stopped:  # noqa: BLE001 - a broken endpoint may stop a part in any way
             heard.append(type(stopped).__name__)
         finally:
             context.http.close()
@@ -313,52 +316,52 @@ def answers_of(
 
 
 @pytest.fixture(scope="session")
-def chapters(administrators: list[EcAdministrator]) -> list[Callable[[Context], Iterator[Any]]]:
-    """Tell the whole story, in chapters that start from a fresh service."""
+def parts(administrators: list[EcAdministrator]) -> list[Callable[[Context], Iterator[Any]]]:
+    """Return the parts of the probe, each of which starts from a fresh service."""
     rsa = RsaAdministrator("administrator RSA")
     return [
-        http_chapter,
-        lambda context: imprint_chapter(context.units()[0], administrators),
-        lambda context: threshold_chapter(context.units()[0], administrators),
-        lambda context: operational_chapter(context, context.units()[0], administrators),
-        lambda context: single_sign_chapter(context.units()[0], administrators),
-        lambda context: register_chapter(context, context.units()[0], administrators),
-        lambda context: input_chapter(context.units()[0], administrators, rsa),
-        lambda context: world_chapter(context, administrators),
-        lambda context: few_signatures_chapter(context.units()[0], administrators),
-        lambda context: guard_chapter(context.units()[0], administrators),
-        lambda context: effects_chapter(context, administrators),
+        http_answers,
+        lambda context: imprint_answers(context.units()[0], administrators),
+        lambda context: threshold_answers(context.units()[0], administrators),
+        lambda context: operational_answers(context, context.units()[0], administrators),
+        lambda context: single_sign_answers(context.units()[0], administrators),
+        lambda context: register_answers(context, context.units()[0], administrators),
+        lambda context: input_answers(context.units()[0], administrators, rsa),
+        lambda context: surrounding_answers(context, administrators),
+        lambda context: few_signatures_answers(context.units()[0], administrators),
+        lambda context: guard_answers(context.units()[0], administrators),
+        lambda context: effects_answers(context, administrators),
     ]
 
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_defect_shows(
-    share: int, chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context]
+    share: int, parts: list[Callable[[Context], Iterator[Any]]], make_context: Callable[..., Context]
 ) -> None:
-    """A defect changes what a client hears."""
-    # Chapter by chapter: most defects show early, and the rest of the story need not be told.
-    plain = [answers_of([chapter], make_bench) for chapter in chapters]
+    """Each defect changes an answer of the probe."""
+    # Part by part: most defects show in an early one, and the others need not be run.
+    plain = [answers_of([part], make_context) for part in parts]
     words = [word for heard in plain for word in heard if isinstance(word, str)]
     assert not [word for word in words if word.endswith(("Error", "Exception"))]
     defects = sorted(DEFECTS)[share::SHARES]
     assert defects
-    told = list(zip(chapters, plain, strict=True))
+    pairs = list(zip(parts, plain, strict=True))
     assert [
         defect
         for defect in defects
-        # What is about effects shows in the last chapter.
+        # Defects of effects show in the last part.
         if all(
-            answers_of([chapter], make_bench, defect) == heard
-            for chapter, heard in (told[::-1] if "effects" in DEFECTS[defect].sections[0] else told)
+            answers_of([part], make_context, defect) == heard
+            for part, heard in (pairs[::-1] if "effects" in DEFECTS[defect].sections[0] else pairs)
         )
     ] == []
 
 
-def test_the_story_repeats(
-    chapters: list[Callable[[Context], Iterator[Any]]], make_bench: Callable[..., Context]
+def test_the_probe_repeats(
+    parts: list[Callable[[Context], Iterator[Any]]], make_context: Callable[..., Context]
 ) -> None:
-    """Without a defect the same is heard twice."""
-    assert answers_of(chapters, make_bench) == answers_of(chapters, make_bench)
+    """Without a defect two probes get the same answers."""
+    assert answers_of(parts, make_context) == answers_of(parts, make_context)
 
 
 def test_registry() -> None:

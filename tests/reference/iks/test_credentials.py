@@ -106,7 +106,7 @@ def test_tokens(iks: Iks, token: str | None, path: str) -> None:
 
 
 def test_roles(iks: Iks) -> None:
-    """A viewer reads and changes nothing; a stranger does not even read."""
+    """A viewer reads and changes nothing; a user without a role does not read either."""
     cluster = iks.cluster()
     iks.set()
     viewer = iks.at(token="Bearer reader")

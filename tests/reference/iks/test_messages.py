@@ -14,7 +14,7 @@ FIRST, SECOND = ("1111111_a", "key-a"), ("2222222_b", "key-b")
 
 @pytest.mark.parametrize("manual", [False, True])
 def test_not_authorized(iks: Iks, manual: bool) -> None:
-    """A missing permission refuses the operation and shows in the listing; granting it heals."""
+    """A missing permission refuses the operation and is listed; once it is granted, the operation succeeds."""
     cluster = iks.cluster()
     if manual:
         iks.set()
@@ -99,7 +99,7 @@ def test_orphan(iks: Iks, answer: str, start: str) -> None:
 
 
 def test_two_clusters_take_turns(iks: Iks) -> None:
-    """The older page's story: whichever account is not in effect has the orphans."""
+    """The older page's sequence: whichever account is not in effect has the orphans."""
     linked = iks.cluster()
     iks.set()
     manual = iks.cluster()
@@ -144,7 +144,7 @@ def test_registry_role(iks: Iks) -> None:
 
 
 def test_invalid_api_key(iks: Iks) -> None:
-    """A deleted manual key is not healed by a reset and not shown as missing permissions; a new key heals."""
+    """A deleted manual key is refused after a reset too, and is not shown as missing permissions; a new key is accepted."""
     iks.set()
     cluster = iks.cluster()
     iks.fault("manual-key-deleted")

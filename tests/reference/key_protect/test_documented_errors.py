@@ -342,7 +342,7 @@ def test_nonces(kms: Kms, expect: Expect) -> None:
 
 
 def test_import_token_expired(kms: Kms, expect: Expect) -> None:
-    """A token dies with its life, and after its last retrieval it is not given again."""
+    """A token cannot be used after its life, nor retrieved after its last retrieval."""
     body = {"expiration": 300, "maxAllowedRetrievals": 2}
     made = kms.post("/import_token", body).json()
     assert made["remainingRetrievals"] == 2

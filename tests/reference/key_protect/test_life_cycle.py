@@ -268,7 +268,7 @@ def test_key_policies(kms: Kms, expect: Expect) -> None:
 
 
 def test_network_policies(kms: Kms, expect: Expect) -> None:
-    """private-only locks public callers out; the cloud's own addresses stay welcome."""
+    """private-only refuses public callers; the cloud's own addresses are still allowed."""
     assert kms.policy("allowedNetwork", True, allowed_network="private-only").status_code == 204
     expect(kms.get("/keys"), 401, None)
     kms.fault(fault="source-address", address="10.1.2.3")

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from runs import bench_of, case_of, served_target
+from runs import case_of, served_target, session_and_context
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import GATEWAY, UNSURE
@@ -29,7 +29,7 @@ Run = Callable[..., CaseResult]
 @pytest.fixture
 def session(reference: Server) -> Iterator[Session]:
     """Return a session on the unbroken reference."""
-    made, _ = bench_of(served_target(reference))
+    made, _ = session_and_context(served_target(reference))
     yield made
     made.close()
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
+from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of
 from kms_conformance.adapters.key_protect.model import (
-    APPROVER,
-    MANAGER,
-    OUTSIDER,
-    PURGER,
-    READER,
-    SERVICE,
     Answer,
-    Caller,
     Ciphertext,
     Instance,
     Operation,
@@ -28,24 +17,18 @@ from kms_conformance.adapters.key_protect.model import (
     observe,
 )
 from kms_conformance.adapters.key_protect.model.facts import lead
-from kms_conformance.contract.contract import load_contract
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.histories import History
 
-_CALLERS: Mapping[str, Caller] = {
-    one.name: one for one in (MANAGER, APPROVER, PURGER, READER, OUTSIDER, SERVICE)
-}
-_TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
 _SLACK = 5.0
 """Seconds by which dates of whole seconds and a clock that was read before may be off, beside what a request takes.
 
 ``unsure`` in an expectation adds what the reading of the instance's clock took."""
 _READS = frozenset({"GET", "HEAD"})
 _USES = frozenset({"wrapKey", "unwrapKey", "rewrapKey"})
-_UNAVAILABLE = frozenset({429, 502, 503, 504})
-"""What a gateway says, or a service that is not there: whether the request was carried out, nobody knows."""
 _LISTS = frozenset({"listKeyRings"})
+_INSTANCE_POLICIES = frozenset({"putInstancePolicy", "getInstancePolicy"})
 _TOKENS = frozenset({"postImportToken", "getImportToken"})
 
 
@@ -67,7 +50,7 @@ class InstanceModel:
         rings = {one.exchange.sent.path.rpartition("/")[2] for one in history if _is_ring(one.exchange)}
         operations = []
         for one in history:
-            operation, answer = _operation(one.exchange, ciphertexts), _answer(one.exchange)
+            operation, answer = operation_of(one.exchange, ciphertexts), answer_of(one.exchange)
             if operation.name == "wrapKey" and answer is not None and not answer.refused:
                 _remember(ciphertexts, operation, answer)
             if operation.name in _LISTS and answer is not None:
@@ -103,6 +86,8 @@ class InstanceModel:
         yield from filter(None, [asked.ring])
         if asked.name in _TOKENS:
             yield "the import token"
+        if asked.name in _INSTANCE_POLICIES:
+            yield "the policies of the instance"
         if asked.name.endswith(("KeyRing", "KeyRings")) or asked.ring:
             yield "the rings"
         body = asked.body if isinstance(asked.body, dict) else {}
@@ -137,50 +122,6 @@ def history(
 def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | None:
     """Return why exchanges fit no order, ``None`` where they do: the function that the contract names."""
     return history(seen, value).complaint()
-
-
-def _operation(exchange: Exchange, ciphertexts: Mapping[str, Ciphertext]) -> Operation:
-    template = load_contract("key_protect").operations[exchange.operation or ""].path
-    given = urlsplit(exchange.sent.url)
-    names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
-    body = _without_tokens(exchange.sent.body)
-    text = body.get("ciphertext") if isinstance(body, dict) else None
-    return Operation(
-        exchange.operation or "",
-        caller=_CALLERS[exchange.identity],
-        path={
-            name.strip("{}"): unquote(value)
-            for name, value in zip(names, values, strict=True)
-            if name.startswith("{")
-        },
-        query=dict(parse_qsl(given.query, keep_blank_values=True)),
-        ring=exchange.sent.headers.get("x-kms-key-ring"),
-        prefer=exchange.sent.headers.get("prefer"),
-        body=body,
-        ciphertext=ciphertexts.get(str(text)),
-    )
-
-
-def _answer(exchange: Exchange) -> Answer | None:
-    """Return an answer as the model reads it; one of which nobody knows what it did is none."""
-    answer = exchange.answer
-    if answer is None or answer.status in _UNAVAILABLE:
-        return None
-    refused = answer.status >= HTTPStatus.BAD_REQUEST
-    code = (answer.code or "") if refused else ""
-    return Answer(answer.status, code, _without_tokens(answer.body), answer.headers)
-
-
-def _without_tokens(value: Any) -> Any:
-    """Return a document in which each token of a secret is 32 bytes in base64, the same for the same token."""
-    match value:
-        case dict():
-            return {name: _without_tokens(inner) for name, inner in value.items()}
-        case list():
-            return [_without_tokens(inner) for inner in value]
-        case str() if _TOKEN.fullmatch(value):
-            return base64.b64encode(hashlib.sha256(value.encode()).digest()).decode()
-    return value
 
 
 def _remember(ciphertexts: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:

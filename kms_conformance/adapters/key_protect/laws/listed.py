@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
+from kms_conformance.evidence.dates import moment_of
 from kms_conformance.laws.request import Subjects
 from kms_conformance.run.outcomes import Inconclusive
 
@@ -48,10 +50,13 @@ def keys(kms: KeyProtectOperations) -> Subjects:
     kms.disable(imported).needed()
     kms.delete_key(late).needed()
     states = {imported: 2, suspended: 2, early: 5, late: 5}
-    entries = [
-        shown(kms, key, keyRingID=other if key is apart else ring, state=states.get(key, 1))
-        for key in (first, imported, standard, apart, early, late, suspended, last, given)
-    ]
+    made = (first, imported, standard, apart, early, late, suspended, last, given)
+    entries = kms.case.read(
+        [
+            partial(shown, kms, key, keyRingID=other if key is apart else ring, state=states.get(key, 1))
+            for key in made
+        ]
+    )
     marks = {"ring": ring, "other": other, "stem": stem, "moment": moment, "key": first.id}
     return Subjects(entries, {**marks, "day10": days[0], "day20": days[1], "day30": days[2]})
 
@@ -215,10 +220,10 @@ def instance_policies(kms: KeyProtectOperations) -> Subjects:
 
 
 def _after(date: str, seconds: float) -> str:
-    try:
-        return (datetime.fromisoformat(date) + timedelta(seconds=seconds)).strftime(_SECONDS)
-    except ValueError:
-        raise Inconclusive("the key's lastUpdateDate is no date") from None
+    moment = moment_of(date)
+    if moment is None:
+        raise Inconclusive("the key's lastUpdateDate is no date")
+    return (moment + timedelta(seconds=seconds)).strftime(_SECONDS)
 
 
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {

@@ -165,8 +165,8 @@ def _date_test(rules: Rules, name: str, operator: str, value: str) -> Test:
     def test(attempt: Attempt, key: Key) -> Verdict:
         at = _date(attempt, key, name)
         if value == "none":
-            return at is None if not isinstance(at, _Open) else None
-        if isinstance(at, _Open) or bound is None:
+            return at is None if not isinstance(at, _UnknownDate) else None
+        if isinstance(at, _UnknownDate) or bound is None:
             return None
         if at is None:
             return False if not operator else None
@@ -180,21 +180,21 @@ def _date_test(rules: Rules, name: str, operator: str, value: str) -> Test:
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _UnknownDate:
     """A date that is not known."""
 
 
-def _date(attempt: Attempt, key: Key, name: str) -> float | _Open | None:
+def _date(attempt: Attempt, key: Key, name: str) -> float | _UnknownDate | None:
     if name == "creationDate":
         return key.created
     if name == "expirationDate":
         return key.expires
     if name == "deletionDate":
         # A restored key may still show it.
-        return key.deleted if key.state == DESTROYED else _Open()
+        return key.deleted if key.state == DESTROYED else _UnknownDate()
     if name == "lastRotateDate" and not key.may_have_rotated(attempt.now):
         return key.newest.at if len(key.versions) > 1 else None
-    return _Open()
+    return _UnknownDate()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What happens to endpoints: a served reference that is killed, restarted and stopped, and a way to it that fails."""
+"""What happens to endpoints: a served reference that is killed, restarted and stopped, and a proxy in front of it that fails."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Served:
         self.kill()
 
 
-Weather = Callable[[str, str, int], str]
+Decide = Callable[[str, str, int], str]
 """What happens to the n-th request with this method and path: ``pass``, ``drop``, ``stall``, ``503``, ``drip`` (the answer
 comes byte by byte, too slowly), ``reset`` (its connection ends in the middle of the body), ``close`` (after the answer)."""
 
@@ -80,8 +80,8 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def way_to(url: str, weather: Weather) -> Iterator[str]:
-    """Yield the address of a proxy in front of an endpoint, by which requests do not always get there."""
+def failing_proxy(url: str, decide: Decide) -> Iterator[str]:
+    """Yield the address of a proxy in front of an endpoint, which passes some requests on and fails others."""
     there = urlsplit(url).netloc
     numbers = iter(range(1, 1_000_000))
     lock = threading.Lock()
@@ -94,7 +94,7 @@ def way_to(url: str, weather: Weather) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             with lock:
                 number = next(numbers)
-            what = weather(self.command, self.path, number)
+            what = decide(self.command, self.path, number)
             if what == "stall":
                 time.sleep(1.5)
             if what in {"drop", "stall"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs.again import again
+from kms_conformance.outputs.rerun import rerun_command
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from kms_conformance.outputs.again import again
 def test_same_target_one_case(words: list[str], expected: str) -> None:
     """What names the endpoint stays; what chose cases, processes or another folder goes."""
     run = Run(Profile.GATE, (), (), meta={"command_line": words})
-    assert again(run, "key_protect.rotation.rotate_twice") == expected
+    assert rerun_command(run, "key_protect.rotation.rotate_twice") == expected
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_same_target_one_case(words: list[str], expected: str) -> None:
 )
 def test_parameters_where_k_reads_them(case: str, name: str) -> None:
     """Parameters stay in the name unless pytest's -k would take them for operators."""
-    assert again(Run(Profile.GATE, (), ()), case) == f"kms-conformance run -k {name}"
+    assert rerun_command(Run(Profile.GATE, (), ()), case) == f"kms-conformance run -k {name}"

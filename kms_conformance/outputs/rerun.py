@@ -26,7 +26,7 @@ _ALONE = frozenset({"-x", "--exitfirst", "--lf", "--last-failed", "--write-basel
 _WORD = re.compile(r"[\w:+\-.\[\]\\/]+", re.ASCII)
 
 
-def again(run: Run, case_id: str) -> str:
+def rerun_command(run: Run, case_id: str) -> str:
     """Return the command line that runs a case again: the run's own, without what chose other cases or another place."""
     words = list(map(str, run.meta.get("command_line", ()))) or ["kms-conformance", "run"]
     return shlex.join([*_kept(words), "-k", _name(case_id)])

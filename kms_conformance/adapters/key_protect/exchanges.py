@@ -1,0 +1,78 @@
+"""Redacted exchanges as operations and answers of the executable specification."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from kms_conformance.adapters.key_protect.model import (
+    APPROVER,
+    MANAGER,
+    OUTSIDER,
+    PURGER,
+    READER,
+    SERVICE,
+    Answer,
+    Caller,
+    Ciphertext,
+    Operation,
+)
+from kms_conformance.contract.contract import load_contract
+from kms_conformance.evidence.exchange import Exchange
+
+_CALLERS: Mapping[str, Caller] = {
+    one.name: one for one in (MANAGER, APPROVER, PURGER, READER, OUTSIDER, SERVICE)
+}
+_TOKEN = re.compile(r"<[A-Za-z_]\w*:[0-9a-f]{12}>")
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
+"""What a gateway says, or a service that is not there: whether the request was carried out, nobody knows."""
+
+
+def operation_of(exchange: Exchange, ciphertexts: Mapping[str, Ciphertext]) -> Operation:
+    """Return what a redacted exchange has asked; ``ciphertexts`` are those that are known, by their text."""
+    template = load_contract("key_protect").operations[exchange.operation or ""].path
+    given = urlsplit(exchange.sent.url)
+    names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
+    body = _without_tokens(exchange.sent.body)
+    text = body.get("ciphertext") if isinstance(body, dict) else None
+    return Operation(
+        exchange.operation or "",
+        caller=_CALLERS[exchange.identity],
+        path={
+            name.strip("{}"): unquote(value)
+            for name, value in zip(names, values, strict=True)
+            if name.startswith("{")
+        },
+        query=dict(parse_qsl(given.query, keep_blank_values=True)),
+        ring=exchange.sent.headers.get("x-kms-key-ring"),
+        prefer=exchange.sent.headers.get("prefer"),
+        body=body,
+        ciphertext=ciphertexts.get(str(text)),
+    )
+
+
+def answer_of(exchange: Exchange) -> Answer | None:
+    """Return an answer as the model reads it; one of which nobody knows what it did is none."""
+    answer = exchange.answer
+    if answer is None or answer.status in _UNAVAILABLE:
+        return None
+    refused = answer.status >= HTTPStatus.BAD_REQUEST
+    code = (answer.code or "") if refused else ""
+    return Answer(answer.status, code, _without_tokens(answer.body), answer.headers)
+
+
+def _without_tokens(value: Any) -> Any:
+    """Return a document in which each token of a secret is 32 bytes in base64, the same for the same token."""
+    match value:
+        case dict():
+            return {name: _without_tokens(inner) for name, inner in value.items()}
+        case list():
+            return [_without_tokens(inner) for inner in value]
+        case str() if _TOKEN.fullmatch(value):
+            return base64.b64encode(hashlib.sha256(value.encode()).digest()).decode()
+    return value
