@@ -13,19 +13,21 @@ from starlette.applications import Starlette
 
 from kms_reference.defects import rules_of
 from kms_reference.errors import DataFileError, ServerError
-from kms_reference.key_protect.app import KeyProtect
-from kms_reference.key_protect.control import control
+from kms_reference.key_protect.app import TOKEN_PATHS, KeyProtect
+from kms_reference.key_protect.control import PREFIX, control
 from kms_reference.key_protect.model import StoreError
+from kms_reference.key_protect.operations import API_ROOT
 from kms_reference.key_protect.server_state import ClockKind, ServerState
 from kms_reference.protocol import Protocol
 from kms_reference.services import attach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, MutableMapping
     from pathlib import Path
     from types import TracebackType
 
     from starlette.routing import BaseRoute
+    from starlette.types import Receive, Send
 
 __all__ = ["EDITIONS", "DataFileError", "Server", "ServerError", "serve_forever"]
 
@@ -33,6 +35,8 @@ EDITIONS = ("page", "service")
 _START_TIMEOUT = 20.0
 _STOP_TIMEOUT = 10.0
 _BACKLOG = 512
+_OWN_PATHS = (f"{API_ROOT}/", f"{PREFIX}/instances/", *TOKEN_PATHS)
+"""Paths of Key Protect, its token issuer and its control path, below which no other endpoint has a route."""
 
 
 class Server:
@@ -213,6 +217,7 @@ class Server:
                 log_level="critical",
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=2,
             )
         )
@@ -222,11 +227,11 @@ class Server:
         assert self.server_state is not None
         assert self.app is not None
         further = self._extra_routes(self.server_state) if self._extra_routes is not None else []
-        application = Starlette(routes=[*further, *attach(self.server_state)])
+        routed = Starlette(routes=[*further, *attach(self.server_state)])
         # Not a mount: its pattern does not match a path with an encoded line break.
-        application.router.default = self.app
-        application.router.redirect_slashes = False
-        return application
+        routed.router.default = self.app
+        routed.router.redirect_slashes = False
+        return routed if further else _Application(self.app, routed)
 
     def _on_started(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
         original = server.startup
@@ -249,6 +254,18 @@ class Server:
             self.server_state.close()
         if self._socket is not None:
             self._socket.close()
+
+
+class _Application:
+    """Key Protect answers what is below its own paths at once: a router would try every other route first."""
+
+    def __init__(self, key_protect: KeyProtect, routed: Starlette) -> None:
+        self._key_protect, self._routed = key_protect, routed
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_own = str(scope.get("path", "")).startswith(_OWN_PATHS)
+        await (self._key_protect if is_own else self._routed)(scope, receive, send)
 
 
 def serve_forever(

@@ -6,12 +6,12 @@ The engine knows systems only through these objects; a new system is a new folde
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -23,8 +23,10 @@ from kms_conformance.errors import ContractError
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.system import System, folder_of, system_of, systems
 
+Read = TypeVar("Read")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Contract:
     """A system's contract.
 
@@ -36,6 +38,10 @@ class Contract:
     codes: Mapping[str, ReasonCode]
     requirements: Mapping[str, Requirement]
     sha256: str
+
+    def __repr__(self) -> str:
+        """Name it: a traceback that shows variables is no place for some thousand rows."""
+        return f"<Contract {self.id}>"
 
     @property
     def title(self) -> str:
@@ -239,18 +245,13 @@ def short_anchor(anchor: str) -> str:
 def load_contract(contract_id: str) -> Contract:
     """Read a contract; raise :class:`ContractError` when it is not there or is broken."""
     about = _read(contract_id, "contract.yaml")
-    codes = _read(contract_id, "reason_codes.yaml")["codes"]
-    rows = _read(contract_id, "requirements.yaml")["requirements"]
-    try:
-        return Contract(
-            id=contract_id,
-            about=about,
-            codes={code["code"]: read_reason_code(code) for code in codes},
-            requirements={row["id"]: read_requirement(row) for row in rows},
-            sha256=_digest(contract_id),
-        )
-    except (KeyError, TypeError) as error:
-        raise ContractError(contract_id, f"a row is incomplete: {error!r}") from error
+    return Contract(
+        id=contract_id,
+        about=about,
+        codes=_rows(contract_id, "reason_codes.yaml", "codes", "code", read_reason_code),
+        requirements=_rows(contract_id, "requirements.yaml", "requirements", "id", read_requirement),
+        sha256=_digest(contract_id),
+    )
 
 
 def contract_file(contract_id: str, name: str) -> Mapping[str, Any] | None:
@@ -275,6 +276,23 @@ def _read(contract_id: str, name: str) -> Mapping[str, Any]:
     except (OSError, ImportError, yaml.YAMLError) as error:
         raise ContractError(f"{contract_id}/{name}", str(error).splitlines()[0]) from error
     return document
+
+
+def _rows(
+    contract_id: str, name: str, member: str, key: str, read: Callable[[Mapping[str, Any]], Read]
+) -> dict[str, Read]:
+    """Return the rows of a file by their ids; raise :class:`ContractError` with the first that lacks a member."""
+    document, rows = _read(contract_id, name), dict[str, Read]()
+    if not isinstance(document, dict) or not isinstance(document.get(member), list):
+        raise ContractError(f"{contract_id}/{name}", f"it has no list {member!r}")
+    for number, row in enumerate(document[member], 1):
+        try:
+            rows[row[key]] = read(row)
+        except (KeyError, TypeError) as error:
+            named = f" ({row[key]})" if isinstance(row, dict) and key in row else ""
+            why = f"a row is incomplete: number {number}{named}: {error!r}"
+            raise ContractError(f"{contract_id}/{name}", why) from error
+    return rows
 
 
 def _digest(contract_id: str) -> str:

@@ -23,6 +23,7 @@ from kms_conformance.outputs.text import duration_text, shorten, visible, visibl
 # A page of a thousand cases must still open; the transcript holds what is cut here.
 LONGEST_BODY = 6000
 _CLEAN_UP = "clean-up"
+_WORDS = {None: "null", True: "true", False: "false"}
 _plainly = cache(without_variable_parts)
 Rows = Mapping[tuple[str, str], RowResult]
 
@@ -128,6 +129,10 @@ def pretty(body: JSON) -> str:
 def _pretty(value: JSON, margin: str) -> str:
     if isinstance(value, str):
         return encode_basestring(value)
+    if value is None or value is True or value is False:
+        return _WORDS[value]
+    if type(value) is int:
+        return str(value)
     inner = margin + "  "
     if isinstance(value, dict) and value:
         members = f",{inner}".join(

@@ -162,7 +162,7 @@ class State:
         assert overlapping is not None
         result: CaseResult | None
         if overlapping.knows(info.id):
-            result = overlapping.collect(info.id, self._show_waiting, self._collection.together(info.id))
+            result = overlapping.collect(info.id, self._show_progress, self._collection.together(info.id))
         else:
             if not self.session.alone(info) and not comes_first(info) and not self._worker:
                 overlapping.launch()
@@ -173,8 +173,10 @@ class State:
         report_to_pytest(result, self.session.accepts(result))
         return True
 
-    def _show_waiting(self, number: int, until: float) -> None:
+    def _show_progress(self, number: int, until: float) -> None:
+        """Tell, while one case is waited for, which others have finished, and how many wait as their rules demand."""
         if self._progress_reporter is not None:
+            self._progress_reporter.case_done(self.session.results)
             self._progress_reporter.waiting(number, until)
 
     # --- the end -----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ _LONG_NAME = 48
 _SUSPECT_NAME = 21
 _LONG_HEADER = 40
 _DIGITS = frozenset("0123456789")
+_MOST_RECENT, _LONGEST_RECENT = 4_000, 400
 _CUT = "\ue000"
 """A character for private use: it stands in no spelling, and is no escape and no blank."""
 
@@ -59,11 +60,18 @@ class _Known:
         self.under_way = UnderWay()
         self.lock = threading.Lock()
         self.tell: Callable[[str, str], None] | None = None
+        self.recent: tuple[dict[str, str], ...] = ()
+        """By redactor: texts and what they are replaced by as long as no other secret is known; then it begins anew."""
+
+    def forget_recent(self) -> None:
+        """Begin anew: another secret is looked for, or there is another redactor. To be called under the lock."""
+        self.recent = tuple({} for _ in self.recent)
 
     def copy(self) -> _Known:
         """Return another one that knows the same, and learns apart from this one."""
         other = _Known()
         other.tokens, other.harmless, other.search = {**self.tokens}, {*self.harmless}, self.search.copy()
+        other.recent = tuple({} for _ in self.recent)
         return other
 
 
@@ -94,6 +102,9 @@ class Redactor:
         self._public = frozenset(public)
         self._public_headers = frozenset(name.lower() for name in public_headers)
         self._known: _Known = shares_with._known if shares_with else _Known()  # noqa: SLF001 - of its own class
+        with self._known.lock:
+            self._place = len(self._known.recent)
+            self._known.recent = (*self._known.recent, {})
         self._pseudonyms = Pseudonyms(personal, self.key)
 
     @property
@@ -134,6 +145,8 @@ class Redactor:
             # What is encrypted already may hold ids in clear, and does no harm.
             for part in parts(value) if label not in self._sealed else ():
                 self._known.search.add_part(part)
+            # Last: what was searched meanwhile, perhaps without this secret, is kept in what goes here.
+            self._known.forget_recent()
         return token, True
 
     def allow(self, value: str) -> str:
@@ -148,7 +161,17 @@ class Redactor:
 
     def scrub(self, text: str) -> str:
         """Replace every known secret in a text, wherever it stands and however it is spelled, and what is personal."""
-        return self._pseudonyms.replace(self.without_secrets(text))
+        recent = self._known.recent[self._place]
+        shown = recent.get(text)
+        if shown is None:
+            shown = self._pseudonyms.replace(self.without_secrets(text))
+            if len(recent) < _MOST_RECENT and len(text) <= _LONGEST_RECENT:
+                recent[text] = shown
+        return shown
+
+    def are_clear(self, texts: Sequence[str]) -> bool:
+        """Tell whether one look at texts shows that no known secret stands in any of them; it need not see that none does."""
+        return self._known.tokens.keys().isdisjoint(texts) and self._known.search.are_clear(texts)
 
     def without_persons(self, text: str) -> str:
         """Replace what is personal in a text that holds no secret."""

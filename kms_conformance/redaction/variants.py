@@ -11,7 +11,7 @@ import binascii
 import html
 import re
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
 from kms_conformance.redaction.clear_texts import ClearTexts
@@ -39,6 +39,8 @@ _PAIRS = re.compile(r"(?:[0-9a-fA-F]{2}[\s:-]+){7}")
 _BLANK = re.compile(r"\s+")
 _BLANKS = {"n": "\n", "r": "\r", "t": "\t"}
 _BETWEEN = re.compile(r"[\s:-]+")
+_APART = "\x01"
+"""Parts texts that are looked at together: what seems to stand in two of them is looked at again, text by text."""
 _ROUNDS = 3
 _VARIED = 6
 
@@ -141,6 +143,11 @@ class Search:
                 form = self._whole(low, place)
                 wholes += [(place, place + len(form), self._tokens[form])] if form else []
         return _filled(wholes, [piece for place in hits for piece in self._pieces(low, place)])
+
+    def are_clear(self, texts: Iterable[str]) -> bool:
+        """Tell whether nothing that is looked for stands in any of the texts, by one look at all of them."""
+        joined = _APART.join(texts)
+        return not self._may_hold(_folded(joined)) and next(plainer(joined), None) is None
 
     def _may_hold(self, low: str) -> bool:
         """Tell at a first look, in the hottest loop of a run, whether anything may stand in a text."""

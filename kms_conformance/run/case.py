@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 Sent = TypeVar("Sent")
 
 
-@dataclass
+@dataclass(repr=False)
 class CaseRun:
     """One case under way on one instance.
 
@@ -348,10 +348,10 @@ class CaseRun:
 
         See :mod:`kms_conformance.redaction.under_way`.
         """
-        scrub = self.context.redactor.scrub
+        scrub, are_clear = self.context.redactor.scrub, self.context.redactor.are_clear
         self.findings[:] = [scrubbed_finding(finding, scrub) for finding in self.findings]
         self.expectations[:] = [scrubbed_expectation(expectation, scrub) for expectation in self.expectations]
-        self.exchanges[:] = [scrubbed_exchange(exchange, scrub) for exchange in self.exchanges]
+        self.exchanges[:] = [scrubbed_exchange(exchange, scrub, are_clear) for exchange in self.exchanges]
 
     def result(self) -> CaseResult:
         """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""

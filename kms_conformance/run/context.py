@@ -44,7 +44,7 @@ class CaseInfo:
     view: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Context:
     """What all cases of a run share."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,17 +11,18 @@ from kms_conformance.judging.expectation import Expectation
 from kms_conformance.judging.results import CaseResult, Finding
 
 Scrub = Callable[[str], str]
+AreClear = Callable[[Sequence[str]], bool]
 
 
-def scrubbed(result: CaseResult, scrub: Scrub) -> CaseResult:
-    """Return the result of a case without what ``scrub`` replaces."""
+def scrubbed(result: CaseResult, scrub: Scrub, are_clear: AreClear = lambda _: False) -> CaseResult:
+    """Return the result of a case without what ``scrub`` replaces; ``are_clear`` as in :func:`scrubbed_exchange`."""
     return replace(
         result,
         message=scrub(result.message),
         missing=scrub(result.missing),
         findings=tuple(scrubbed_finding(finding, scrub) for finding in result.findings),
         expectations=tuple(scrubbed_expectation(entry, scrub) for entry in result.expectations),
-        exchanges=tuple(scrubbed_exchange(exchange, scrub) for exchange in result.exchanges),
+        exchanges=tuple(scrubbed_exchange(exchange, scrub, are_clear) for exchange in result.exchanges),
     )
 
 
@@ -34,18 +35,50 @@ def scrubbed_finding(finding: Finding, scrub: Scrub) -> Finding:
 
 def scrubbed_expectation(expectation: Expectation, scrub: Scrub) -> Expectation:
     """Return an expectation likewise: its values may come from an earlier answer."""
-    members = (replace(member, value=_each_text(member.value, scrub)) for member in expectation.members)
+    values = [_each_text(member.value, scrub) for member in expectation.members]
+    if values == [member.value for member in expectation.members]:
+        return expectation  # as nearly always
+    members = (
+        replace(member, value=value) for member, value in zip(expectation.members, values, strict=True)
+    )
     return replace(expectation, members=tuple(members))
 
 
-def scrubbed_exchange(exchange: Exchange, scrub: Scrub) -> Exchange:
-    """Return an exchange in which ``scrub`` has replaced secrets."""
+def scrubbed_exchange(exchange: Exchange, scrub: Scrub, are_clear: AreClear = lambda _: False) -> Exchange:
+    """Return an exchange in which ``scrub`` has replaced secrets.
+
+    ``are_clear`` tells at one look that no text needs it: nearly all evidence holds nothing that was learned later.
+    """
     answer, sent = exchange.answer, exchange.sent
+    if are_clear(list(_texts_of(exchange))):
+        return exchange
     sent = replace(sent, url=scrub(sent.url), path=scrub(sent.path))
     if answer is not None:
         headers = {scrub(name): scrub(value) for name, value in answer.headers.items()}
         answer = replace(answer, headers=headers, body=_each_text(answer.body, scrub))
     return replace(exchange, sent=sent, answer=answer)
+
+
+def _texts_of(exchange: Exchange) -> Iterator[str]:
+    """Yield the texts of an exchange in which a secret may stand."""
+    yield exchange.sent.url
+    yield exchange.sent.path
+    if exchange.answer is not None:
+        yield from exchange.answer.headers
+        yield from exchange.answer.headers.values()
+        yield from _texts(exchange.answer.body)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            yield name
+            yield from _texts(entry)
 
 
 def _each_text(value: Any, change: Scrub) -> Any:

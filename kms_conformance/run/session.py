@@ -300,7 +300,7 @@ class Session:
         self.expected.keep(self.results.values())
         if self._has_foreign_secrets:
             for result in self.results.values():
-                self._record.case_finished(scrubbed(result, self._clean))
+                self._record.case_finished(scrubbed(result, self._clean, self._are_clear))
         self._report_outage()
         surroundings = circumstances(self._traffic.document(), self._all_roles(), self.left)
         surroundings["command_line"] = command_line(self.options.command_line, self._clean)
@@ -350,6 +350,9 @@ class Session:
             for name, roles in context.client.tokens.roles().items()
         }
         return {**self._roles, **own}
+
+    def _are_clear(self, texts: Sequence[str]) -> bool:
+        return self.redactor is None or self.redactor.are_clear(texts)
 
     def _clean(self, text: str) -> str:
         return self.redactor.scrub(text) if self.redactor is not None else text

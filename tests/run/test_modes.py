@@ -45,7 +45,7 @@ def runs(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 
 def test_read_only_changes_nothing(runs: Runs) -> None:
     """A whole run that only reads, generated requests and raw ones included, sends nothing that may change something."""
-    document, changes = runs("--mode", READ_ONLY, "--max-examples", "1")
+    document, changes = runs("--mode", READ_ONLY, "--max-examples", "1", "--jobs", "8")
     assert changes.asked == []
     assert document["target"]["mode"] == READ_ONLY
     assert document["counts"]["failed"] == document["counts"]["error"] == 0
