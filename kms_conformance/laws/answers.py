@@ -43,6 +43,7 @@ def of_answer(
     for name, value in _shows(done).items():
         if name in shown and value is not MISSING:
             members += same(f"{observed.at}.{name}", value, shown[name])
+    members += (Member(f"{observed.at}.{name}", "absent") for name in done.entry["answer"].get("lacks", ()))
     return ExpectedAnswer((OK,), tuple(members)) if members else None
 
 

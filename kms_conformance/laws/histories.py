@@ -51,7 +51,8 @@ class History(Generic[Op, Reply, State]):
         self, model: Model[Op, Reply, State], seen: Sequence[TimedExchange], value: Mapping[str, Any]
     ) -> None:
         """Read the exchanges; ``value`` holds what the expectation says besides the requests."""
-        self.model, self._seen = model, {one.exchange.id: one for one in seen}
+        self.model, self._value = model, value
+        self._seen = {one.exchange.id: one for one in seen}
         clients = lanes(seen)
         self.timed = [
             _timed(one, f"client {client}", operation, answer)
@@ -76,22 +77,29 @@ class History(Generic[Op, Reply, State]):
         """Return the shortest part that fits no order; what it does not see answered is marked so."""
         for part in self._parts():
             if self._search(part, ENDLESS).fit is Fit.VIOLATES:
+                if not self._violates_alone(part):
+                    return list(self._seen.values())
                 left = shortest(
                     part,
-                    lambda history: self._search(history, ENDLESS).fit is Fit.VIOLATES,
+                    self._violates_alone,
                     lambda one: self.model.harmless(one.operation, one.answer),
                 )
-                return [
-                    TimedExchange(
-                        self._seen[one.id].exchange, self._seen[one.id].ahead, one.answered != UNANSWERED
-                    )
-                    for one in left
-                ]
+                return self._exchanges(left)
         return []
 
     def seen(self, name: str) -> TimedExchange:
         """Return an exchange by its id."""
         return self._seen[name]
+
+    def _exchanges(self, part: Sequence[Timed[Op, Reply]]) -> list[TimedExchange]:
+        return [
+            TimedExchange(self._seen[one.id].exchange, self._seen[one.id].ahead, one.answered != UNANSWERED)
+            for one in part
+        ]
+
+    def _violates_alone(self, part: Sequence[Timed[Op, Reply]]) -> bool:
+        """Tell whether a part fits no order to somebody who has seen nothing else, such as what made a ciphertext."""
+        return History(self.model, self._exchanges(part), self._value).complaint() is not None
 
     def _parts(self) -> list[list[Timed[Op, Reply]]]:
         return parts(self.timed, lambda one: self.model.things(one.operation, one.answer))

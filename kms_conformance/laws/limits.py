@@ -3,22 +3,28 @@
 ``limits.yaml`` holds cases of three kinds. A *bound* sends one request with each value that is the last accepted or the first
 refused. *Many* makes a number of things, then reads each of them and lists them all. A *schedule* begins something, looks
 shortly before its time and shortly after it, and does so as often as ``times`` says: nothing is early, nothing is left out, and the
-second time is as the first.
+second time is as the first. What time does is an operation too: what a schedule ``keeps`` is afterwards as it was before. A span
+counts seconds, so it is also begun shortly before the clock's own ``turn`` of a minute, an hour or a day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from kms_conformance.evidence.members import pick
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.request import System, all_of, demand, filled, request_of
+from kms_conformance.laws.snapshot import flat
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
 
 CONTROL = "the same operation succeeds on the other side of the limit"
+_TURNS: Mapping[str, float] = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
+_YEARS = 9
+"""Within so many years each date comes, a leap day too."""
 
 
 class Limits:
@@ -125,6 +131,8 @@ class Limits:
         """Go through the time of the schedule, once or several times."""
         span, early, late = (float(schedule[name]) for name in ("after", "early", "late"))
         again = schedule.get("again")
+        if "turn" in schedule:
+            self._wait_for_turn(schedule["turn"]["of"], float(schedule["turn"]["before"]))
         for number in range(1, schedule.get("times", 1) + 1):
             self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
             self._steps(schedule["begin"] if number == 1 else again or ())
@@ -132,9 +140,49 @@ class Limits:
             drift = 0.0 if again or number == 1 else late * (number - 1)
             self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
             self._steps(schedule.get("not_yet", ()))
+            kept = [self._shown(keep) for keep in schedule.get("keeps", ())]
             self.system.wait(early + drift + late, f"{schedule['what']}: it is time")
             self._steps(schedule["then"])
+            for keep, members in zip(schedule.get("keeps", ()), kept, strict=True):
+                self._is_kept(keep, members)
         self._steps(schedule.get("end", ()))
+
+    def _wait_for_turn(self, of: str, before: float) -> None:
+        """Wait until the instance's clock is shortly before the next full minute, hour or day."""
+        span = _TURNS[of]
+        left = span - self.system.case.now().timestamp() % span - before
+        self.system.wait(left % span, f"the clock is about to show another {of}")
+
+    def _shown(self, keep: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the members that an answer shows before the time, as evidence has them, without those that may change."""
+        answer = self.system.send_request(request_of(self._asked(keep), self.marks))
+        answer.succeeds(requirement=keep.get("row", self.row))
+        shown = answer.exchange.answer
+        members = flat(pick(shown.body, keep["at"]) if shown is not None else None)
+        changing = keep.get("but", ())
+        return {
+            name: value
+            for name, value in members.items()
+            if not any(name == one or name.startswith(f"{one}.") for one in changing)
+        }
+
+    def _is_kept(self, keep: Mapping[str, Any], members: Mapping[str, Any]) -> None:
+        """Expect that an answer shows after the time what it showed before it."""
+        row = keep.get("row", self.row)
+        answer = self.system.send_request(request_of(self._asked(keep), self.marks))
+        answer.succeeds(requirement=row)
+        place = f"{keep['at']}." if keep["at"] else ""
+        lists = {name: value for name, value in members.items() if isinstance(value, list)}
+        answer.shows_all(
+            {f"{place}{name}": value for name, value in members.items() if name not in lists}, requirement=row
+        )
+        for name, values in lists.items():
+            # No source tells an order of aliases or tags.
+            answer.selects(f"{place}{name}.*", values, values, requirement=row)
+
+    @staticmethod
+    def _asked(keep: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in keep.items() if name not in {"at", "but"}}
 
     # --- one request ----------------------------------------------------------------------------------------------
 
@@ -152,6 +200,13 @@ class Limits:
             return
         if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
             return  # it names something that was not made: its creation was refused, and judged
+        if "at_once" in step:
+            requests = [
+                partial(self.system.send_request, request_of(one, self.marks)) for one in step["at_once"]
+            ]
+            for answer, one in zip(self.system.case.at_once(requests), step["at_once"], strict=True):
+                self._judge(answer, one)
+            return
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
         self._judge(self.system.send_request(request_of(request, self.marks)), step)
 
@@ -177,6 +232,8 @@ class Limits:
             answer.counts(path, number, requirement=row)
         for path, values in filled(step.get("lists", {}), self.marks).items():
             answer.selects(path, values, values, requirement=row)
+        for path, pattern in filled(step.get("matches", {}), self.marks).items():
+            answer.matches(path, pattern, requirement=row)
         for name, value in filled(step.get("tells", {}), self.marks).items():
             answer.has_header(name, value, requirement=row)
 
@@ -187,7 +244,8 @@ class Limits:
 
         ``{text, to, begin}``: a text of ``to`` characters that begins with ``begin`` and goes on with ``text``; ``{list, of}``:
         so many texts, ``{number}`` in each; ``{octets}``: so many random ones in base64; ``{later}``: the moment so many seconds
-        from now by the instance's clock.
+        from now by the instance's clock; ``{date, fraction, zone}``: the next such moment of a year (``-02-29T12:00:00``, or
+        with its year) in UTC, written with a fraction of its second and as a clock of the zone shows it.
         """
         match value:
             case {"text": str(text), "to": int(length)}:
@@ -203,11 +261,28 @@ class Limits:
             case {"later": int(seconds)}:
                 moment = self.system.case.now() + timedelta(seconds=seconds)
                 return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            case {"date": str(date)}:
+                return self._date(date, value.get("fraction", ""), value.get("zone", ""))
             case dict():
                 return {name: self.made(inner) for name, inner in value.items()}
             case list():
                 return [self.made(inner) for inner in value]
         return value
+
+    def _date(self, date: str, fraction: str, zone: str) -> str:
+        """Return the next moment with a date in UTC, as a clock of a zone (``+05:30``, ``Z``; none: UTC) shows it."""
+        now = self.system.case.now()
+        years = [""] if not date.startswith("-") else [f"{now.year + more:04}" for more in range(_YEARS)]
+        moments = []
+        for year in years:
+            try:
+                moments.append(datetime.fromisoformat(f"{year}{date}").replace(tzinfo=UTC))
+            except ValueError:
+                continue  # no leap year
+        moment = next(one for one in moments if one > now + timedelta(days=1))
+        hours, _, minutes = zone.lstrip("+-Z").partition(":")
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if zone[:1] == "-" else 1)
+        return f"{moment + offset:%Y-%m-%dT%H:%M:%S}{fraction}{zone}"
 
 
 def _noted(data: Any) -> Iterator[str]:

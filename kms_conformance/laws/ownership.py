@@ -123,6 +123,13 @@ class Ownership:
             answer.selects(path, values, [], requirement=row)
         for name, value in filled(step.get("tells", {}), self.marks).items():
             answer.has_header(name, value, requirement=row)
+        self._kept(answer, step, row)
+
+    def _kept(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
+        """Compare an answer with kept ones, as evidence shows them."""
+        for path in step.get("unlike", {}).get("at", ()):
+            earlier = self.kept[step["unlike"]["as"]].exchange.answer
+            answer.differs(path, None if earlier is None else pick(earlier.body, path), requirement=row)
         if "same" in step:
             self._same(answer, self.kept[step["same"]["as"]], step["same"]["at"], row)
 

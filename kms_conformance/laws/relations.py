@@ -116,6 +116,7 @@ class Relations:
             self._page(question, answer, wanted)
             return
         answer.selects(self._ids, self.ours, wanted, requirement=question.row)
+        self._shown(question, answer)
         if self._is_exact(question):
             answer.shows(self.list["total"], len(wanted), requirement=question.row)
         if question.first and wanted:
@@ -126,6 +127,16 @@ class Relations:
             by = [[name, self._order(order, name, question)] for name, order in question.by]
             answer.is_sorted(self.list["entries"], by, requirement=question.row)
         self._counted(question, wanted)
+
+    def _shown(self, question: Question, answer: Answer) -> None:
+        """Judge that each of our entries shows what its thing's own reply has shown."""
+        ids = [str(one) for one in _values(pick(answer.body, self._ids))]
+        for entry in self.subjects.entries:
+            if self._id(entry) in ids:
+                at = f"{self.list['entries']}.{ids.index(self._id(entry))}"
+                for member, name in self.list.get("shows", {}).items():
+                    if name in entry:
+                        answer.agrees(f"{at}.{member}", entry[name], requirement=question.row)
 
     def _is_page(self, question: Question) -> bool:
         """Whether less than the whole list may come: a limit below the largest one, or an offset."""

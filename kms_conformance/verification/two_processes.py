@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import threading
 from collections.abc import Callable
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -19,11 +20,11 @@ def side_by_side(
 ) -> tuple[One, Other]:
     """Return what both give; ``other`` is called in a child process where that is ``worthwhile`` and can be done.
 
-    A child needs a system that can fork, a second processor, and no other thread, whose locks it would inherit. What
-    ``other`` gives has to be data. Where the child gives nothing, it is called here.
+    A child needs a system on which forking is safe, a second processor, and no other thread, whose locks it would inherit.
+    What ``other`` gives has to be data. Where the child gives nothing, it is called here.
     """
-    alone = threading.active_count() > 1 or "fork" not in get_all_start_methods()
-    if not worthwhile or alone or (os.cpu_count() or 1) == 1:
+    can_fork = platform.system() == "Linux" and threading.active_count() == 1
+    if not worthwhile or not can_fork or (os.cpu_count() or 1) == 1:
         return one(), other()
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)

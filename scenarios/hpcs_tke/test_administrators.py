@@ -4,7 +4,8 @@ import pytest
 
 from kms_conformance.api import covers, impact
 
-REMOVE, QUERY = 0x04, 0x00010002
+ADD, REMOVE, QUERY = 0x02, 0x04, 0x00010002
+MOST = 8
 
 
 @covers("tke-administrator-present")
@@ -17,6 +18,55 @@ def test_added_once(tke):
     unit.add(first).is_refused("256/38")
     unit.unchanged(before)
     unit.add(second).succeeds()
+
+
+@covers("tke-administrator-present")
+@impact("zeroize")
+def test_added_under_another_name(tke):
+    """An administrator is a key: under another name the same key cannot be added again, and its certificate stays."""
+    unit, (first, second) = tke.unit(), tke.administrators(2)
+    unit.add(first).succeeds()
+    before, certificate = unit.look(), unit.certificate_of(first.ski).succeeds()["output"]
+    unit.add(first.renamed("kms-conformance again")).is_refused("256/38")
+    unit.unchanged(before)
+    unit.certificate_of(first.ski).succeeds().shows("output", certificate)
+    unit.add(second).succeeds()
+
+
+@covers("tke-administrators-full", "tke-too-few-signatures", "tke-effects")
+@impact("zeroize")
+def test_eight_signatures(tke):
+    """With the most administrators and thresholds of 8 every one of them has to sign, and any command can be signed."""
+    unit, people = tke.unit(), tke.administrators(MOST)
+    for who in people:
+        unit.add(who).succeeds()
+    wanted = unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN
+    unit.set(people, signature=MOST, revocation=MOST, permissions=wanted).succeeds(requirement="tke-effects")
+    before = unit.look()
+    for absent in (0, MOST - 1):
+        few = [who for place, who in enumerate(people) if place != absent]
+        refused = unit.set([*few, few[0]] if absent else few, signature=1, revocation=1)
+        refused.is_refused("208/21", control=unit.attributes().needed(), requirement="tke-too-few-signatures")
+    unit.unchanged(before)
+    for who in people:
+        unit.clear_new([who]).succeeds(requirement="tke-effects")
+    unit.set(people, signature=1, revocation=1).succeeds(requirement="tke-effects")
+    unit.attributes().succeeds().shows("attributes.signature_threshold", 1, requirement="tke-effects")
+
+
+@covers("tke-administrator-removed")
+@impact("zeroize")
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_removed_by_place(tke, place):
+    """Of several administrators the one who is named is removed, whenever it was added."""
+    unit, people = tke.operational(tke.unit()), tke.administrators(3)
+    unit.add(people[2], people[:1]).needed()
+    gone = people.pop(place)
+    unit.remove(gone.ski, people[:1]).succeeds()
+    unit.administrators().succeeds().shows("administrators", sorted(who.ski.hex() for who in people))
+    for who in people:
+        unit.clear_new([who]).succeeds()
+    unit.clear_new([gone]).is_refused("257", requirement="tke-administrator-removed")
 
 
 @covers("tke-administrators-full")

@@ -8,6 +8,8 @@ from kms_conformance.api import covers, impact
 
 IMPORT, EXPORT, RANDOM, ONE_PART = 0x1, 0x2, 0x8, 0x4
 PARTS = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 32)
+ENDING_IN_ZEROS = (b"\x5a" * 30 + bytes(2), b"\0" * 3 + b"\x33" * 26 + bytes(3))
+IMPORT_PARTS = 0x0C
 NO_PATTERN = bytes(32)
 POINT = bytes(8) + b"\x01" + bytes(7)
 EMPTY = {"current": None, "new": None, "committed": False}
@@ -72,6 +74,23 @@ def test_import(tke, number):
     answer.shows("registers.new", pattern_of(*PARTS[:number]), requirement="tke-pattern")
 
 
+@covers("tke-import", "tke-signature-invalid")
+@impact("zeroize")
+def test_import_after_a_refused_one(tke):
+    """Nothing of a refused import is in the next one, whose parts begin or end with zeros."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    key = unit.importer_of(unit.importer(by).needed())
+    right, forged = unit.part(key.seal(PARTS[0]), by), unit.part(key.seal(PARTS[1]), by, over=b"x")
+    unit.command(
+        IMPORT_PARTS, right + forged, label="two parts, one of them signed over other octets"
+    ).is_refused("192/22", control=unit.attributes().needed(), requirement="tke-signature-invalid")
+    unit.registers().succeeds().shows("registers", EMPTY)
+    for parts in (PARTS[1:], ENDING_IN_ZEROS, ENDING_IN_ZEROS[:1]):
+        unit.send_parts(key, parts, by).succeeds()
+        unit.registers().succeeds().shows("registers.new", pattern_of(*parts))
+        unit.clear_new(by).succeeds()
+
+
 @covers("tke-import-prohibited")
 @impact("zeroize")
 def test_import_prohibited(tke):
@@ -122,12 +141,14 @@ def test_commit_and_finalize(tke):
     held, pattern = answer["registers"], unit.new_pattern()
     # Only the last of the 28 octets that are compared differs.
     other = pattern[:27] + bytes([pattern[27] ^ 0xFF]) + pattern[28:]
-    control = unit.attributes().needed()
+    control, current = unit.attributes().needed(), unit.current_pattern()
     unit.finalize(pattern, by).is_refused_inside(requirement="tke-finalize-uncommitted")
-    unit.commit(other, by).is_refused("101/48", control=control)
+    for wrong in (other, current):
+        unit.commit(wrong, by).is_refused("101/48", control=control)
     unit.registers().succeeds().shows("registers", held, requirement="tke-commit-mismatch")
     unit.commit(pattern, by).succeeds()
-    unit.finalize(other, by).is_refused("101/48", control=control, requirement="tke-finalize-mismatch")
+    for wrong in (other, current):
+        unit.finalize(wrong, by).is_refused("101/48", control=control, requirement="tke-finalize-mismatch")
     unit.registers().succeeds().shows(
         "registers", {**held, "committed": True}, requirement="tke-finalize-mismatch"
     )

@@ -1,5 +1,7 @@
 """Signatures and transaction counters of commands."""
 
+from functools import partial
+
 import pytest
 
 from kms_conformance.api import covers, impact
@@ -21,6 +23,22 @@ def test_too_few_signatures(tke):
     unit.clear_new([]).is_refused("208/21")
     unit.unchanged(before)
     unit.add(third, [first, second]).succeeds()
+
+
+@covers("tke-too-few-signatures")
+@impact("zeroize")
+def test_signers_in_any_order(tke):
+    """A signer counts once, also where another one has signed in between."""
+    unit, people = tke.unit(), tke.administrators(4)
+    for who in people[:3]:
+        unit.add(who).succeeds()
+    unit.set(people[:3], signature=3, revocation=3).needed()
+    before = unit.look()
+    first, second, third, fourth = people
+    for by in ([first, second, first], [second, first, second, first]):
+        unit.add(fourth, by).is_refused("208/21", control=unit.attributes().needed())
+    unit.unchanged(before)
+    unit.add(fourth, [third, first, second]).succeeds()
 
 
 NEEDS = {
@@ -222,6 +240,47 @@ def test_wrong_counter(tke, counter):
     unit.command(CLEAR_NEW, by=[first], counter=other_counter).is_refused("163/19")
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()
+
+
+@covers("tke-transaction-counter")
+@impact("zeroize")
+def test_one_counter_at_once(tke):
+    """Of two commands with one transaction counter that come at the same moment one is executed."""
+    unit, (first, _, third, fourth) = tke.operational(tke.unit()), tke.administrators(4)
+    unit.clear_new([first]).succeeds()
+    blocks = {who: unit.block(ADD, who.certificate_sent) for who in (third, fourth)}
+    answers = tke.at_once(
+        *(
+            partial(unit.seen_by(tke).signed, ADD, block, first.sign(block), label="with one counter")
+            for block in blocks.values()
+        )
+    )
+    done, late = sorted(answers, key=lambda answer: not answer.ok)
+    done.succeeds()
+    late.is_refused("163/19", control=done)
+    added = [who.ski.hex() for who, answer in zip(blocks, answers, strict=True) if answer is done]
+    listed = [who.ski.hex() for who in tke.administrators(2)]
+    # What the unit knows of its counter is older than both.
+    again = tke.units()[0]
+    again.administrators().succeeds().shows("administrators", sorted([*listed, *added]))
+    again.clear_new([first]).succeeds()
+
+
+@covers("tke-replay-after-zeroizing", "tke-transaction-counter")
+@impact("zeroize")
+def test_replayed_after_zeroizing(tke):
+    """A command from before a unit was zeroized is not executed again, though its signers are back."""
+    unit, people = tke.unit(), tke.administrators(3)
+    before = [unit.block(ADD, people[0].certificate_sent)]
+    unit.signed(ADD, before[0], b"", label="unsigned").needed()
+    before.append(unit.block(ADD, people[1].certificate_sent))
+    unit.signed(ADD, before[1], b"", label="unsigned").needed()
+    unit.zeroize().needed()
+    for block in before:
+        replayed = unit.signed(ADD, block, b"", label="from before the unit was zeroized")
+        replayed.is_refused_anyhow(requirement="tke-replay-after-zeroizing")
+    unit.administrators().succeeds().shows("administrators", [], requirement="tke-replay-after-zeroizing")
+    unit.add(people[2]).succeeds(requirement="tke-transaction-counter")
 
 
 @covers("tke-counter-advances")

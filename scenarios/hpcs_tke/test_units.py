@@ -44,6 +44,32 @@ def test_unknown_unit(tke):
 
 
 @covers("tke-06")
+@pytest.mark.parametrize("near", ["cut", "longer", "other-end"])
+def test_unit_of_a_similar_id(tke, near):
+    """A request for an id that differs in its last sign is not answered by the unit that is meant."""
+    unit = tke.any_unit()
+    attributes = unit.attributes().succeeds()
+    begin, last = unit.hsm_id[:-1], unit.hsm_id[-1]
+    taken = {other.hsm_id for other in tke.every_unit()}
+    ends = [one for one in "0123456789abcdefg" if one != last and begin + one not in taken]
+    unit.hsm_id = {"cut": begin, "longer": f"{begin}{last}0", "other-end": begin + ends[-1]}[near]
+    unit.attributes().is_refused_somehow(404, control=attributes).lacks("level")
+
+
+@covers("tke-01")
+@needs(control=True)
+def test_units_of_another_instance(tke):
+    """The list of one instance holds no unit of another one."""
+    mine, others = tke.every_unit(), tke.another_instance().every_unit()
+    listed = tke.list_units().succeeds(200)
+    for unit in others:
+        for kind in tke.KINDS:
+            listed.lists_not(f"{kind}.*.hsm_id", unit.hsm_id)
+    for unit in mine:
+        unit.attributes().succeeds()
+
+
+@covers("tke-06")
 def test_unit_of_unknown_instance(tke):
     """A unit cannot be reached through an unknown instance."""
     unit = tke.any_unit()

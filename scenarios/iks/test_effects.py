@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from kms_conformance.api import covers, impact, needs
+from kms_conformance.api import Inconclusive, covers, impact, needs
 
 ACCEPTED = (200, 201, 202, 204)
 OPERATIONS = {
@@ -39,6 +39,54 @@ def shows(iks, workers, owner, row):
         listed.lists("*.id", cluster, requirement=row)
         iks.list_workers(cluster).succeeds(200, requirement=row).selects("*.id", ids, ids, requirement=row)
         iks.get_key_owner(cluster).succeeds(200, requirement=row).shows("id", owner, requirement=row)
+
+
+def is_gone(answer, before):
+    """Expect that something is not found any more, or that it is on its way: removing takes a service some minutes."""
+    if answer.ok:
+        answer.differs("state", before["state"], requirement="iks-removed")
+    else:
+        answer.is_refused_somehow(control=before, requirement="iks-removed")
+
+
+@covers("iks-removed")
+@impact("account", "clusters")
+def test_removed(iks):
+    """A worker that was removed and a cluster that was deleted are gone, or on their way."""
+    _, workers, _ = furnished(iks)
+    first, second = workers
+    gone = workers[first][0]
+    before = iks.get_worker(first, gone).needed(200)
+    iks.remove_worker(first, gone).succeeds(*ACCEPTED)
+    is_gone(iks.get_worker(first, gone), before)
+    before = iks.get_cluster(second).needed(200)
+    iks.request("DELETE", f"/clusters/{quote(second, safe='')}").succeeds(*ACCEPTED)
+    is_gone(iks.get_cluster(second), before)
+
+
+@covers("iks-effects")
+@needs(identity="approver")
+@impact("account", "clusters")
+def test_next_creator(iks):
+    """The API key stays its owner's when somebody else creates the next cluster."""
+    cluster = iks.cluster()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    another = iks.as_identity("approver").create_cluster().succeeds(201)["id"]
+    for one in (cluster, another):
+        iks.get_key_owner(one).succeeds(200).shows("id", owner)
+
+
+@covers("iks-effects")
+@impact("account")
+def test_half_a_credential(iks):
+    """Where credentials without their key are refused, those that are set stay."""
+    mine, other = iks.credential(), iks.credential("other")
+    iks.set_credentials(mine).succeeds(200, 204)
+    refused = iks.set_user_alone(other)
+    if refused.ok:
+        raise Inconclusive("a user without a key is accepted here")
+    refused.is_refused_somehow(control=iks.get_user_config().needed(200))
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
 
 
 @covers("iks-effects")

@@ -113,3 +113,23 @@ def test_invalid_key_and_other_operations(iks, operation):
         iks.list_workers(answer["id"]).succeeds(200).tells("*.errorMessage", "INVALID_API_KEY")
     else:
         answer.is_refused("INVALID_API_KEY", control=control)
+
+
+@covers("iks-07", "iks-06")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("operation", ["reload", "remove"])
+def test_older_workers_are_healed_too(iks, operation):
+    """Workers that were made with a key that no longer exists can be changed once another key of the user is set."""
+    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    cluster = iks.cluster()
+    worker, spare = iks.first_worker(cluster), iks.new_worker(cluster)
+    ask = iks.reload_worker if operation == "reload" else iks.remove_worker
+    ask(cluster, spare).succeeds()
+    control = iks.get_worker(cluster, worker).succeeds(200)
+    iks.fault("manual-key-deleted")
+    iks.refuses(
+        cluster, worker, ask(cluster, worker), "INVALID_API_KEY", control=control, requirement="iks-06"
+    )
+    iks.set_credentials(iks.another_key()).succeeds(200, 204)
+    ask(cluster, worker).succeeds()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,20 @@ def findings_of(results: Mapping[str, Any]) -> Findings:
     return {row: tuple(sorted(cases)) for row, cases in sorted(rows_by_case.items())}
 
 
-def known_findings(server: str) -> Findings:
-    """Return what is known of a server; nothing where no file is kept."""
+def cases_of(results: Mapping[str, Any]) -> frozenset[str]:
+    """Return the cases that a ``results.json`` tells of."""
+    return frozenset(str(case["id"]) for case in results["cases"])
+
+
+def known_findings(server: str, among: Collection[str] | None = None) -> Findings:
+    """Return what is known of a server, ``among`` some cases or in all; nothing where no file is kept."""
     path = KNOWN / f"{server}.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {row: tuple(cases) for row, cases in document.get("findings", {}).items()}
+    known = {
+        row: tuple(case for case in cases if among is None or case in among)
+        for row, cases in document.get("findings", {}).items()
+    }
+    return {row: cases for row, cases in known.items() if cases}
 
 
 def keep(server: str, version: str, findings: Findings) -> Path:

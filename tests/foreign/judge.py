@@ -20,7 +20,7 @@ sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "suppor
 
 from defects import unseen
 from field_report import Judged, write_report
-from findings import differences, findings_of, keep, known_findings
+from findings import cases_of, differences, findings_of, keep, known_findings
 from servers import (
     ROOT,
     SERVERS,
@@ -37,12 +37,15 @@ REPORTS = ROOT / "reports" / "out" / "foreign"
 """Where the reports are left that the field report was made of, with a script for each failed case."""
 
 
-def results_of(server: Server, url: str, folder: Path) -> dict[str, Any]:
-    """Judge a server from the command line; return ``results.json``. The reports are left in the folder."""
+def results_of(server: Server, url: str, folder: Path, expression: str = "") -> dict[str, Any]:
+    """Judge a server from the command line; return ``results.json``. The reports are left in the folder.
+
+    ``expression`` chooses cases, as ``run -k`` does.
+    """
     (folder / "target.toml").write_text(target_text(url, server), encoding="utf-8")
     command = [sys.executable, "-m", "kms_conformance", "run", "--target", "target.toml"]
     ended = subprocess.run(
-        [*command, "--report-dir", "report"],
+        [*command, "--report-dir", "report", *(["-k", expression] if expression else [])],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -56,7 +59,7 @@ def results_of(server: Server, url: str, folder: Path) -> dict[str, Any]:
 
 
 def judge(
-    server: Server, proved: set[str], *, defects: bool, keeps_reports: bool
+    server: Server, proved: set[str], *, defects: bool, keeps_reports: bool, expression: str = ""
 ) -> tuple[Judged, list[str]]:
     """Judge a server; return what was found, and a line for each defect of the proxy that no case sees.
 
@@ -66,7 +69,7 @@ def judge(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         with running(server, programs, folder) as url:
-            results = results_of(server, url, folder)
+            results = results_of(server, url, folder, expression)
             if keeps_reports:
                 shutil.copytree(folder / "report", REPORTS / server.name, dirs_exist_ok=True)
             missed = list(unseen(server, url, folder, results, proved)) if defects else []
@@ -77,15 +80,22 @@ def judge(
 @click.argument("names", nargs=-1, type=click.Choice(list(SERVERS)))
 @click.option("--keep", "keeps", is_flag=True, help="Write what is found down as known.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the field report to this file.")
+@click.option("-k", "expression", default="", metavar="EXPR", help="Only these cases, as with `run -k`.")
 @click.option("--defects/--no-defects", default=True, help="Prove rows with the defects of a proxy.")
-def main(names: tuple[str, ...], *, keeps: bool, report: Path | None, defects: bool) -> None:
+def main(names: tuple[str, ...], expression: str, *, keeps: bool, report: Path | None, defects: bool) -> None:
     """Judge the servers, or those that are named."""
+    if expression and (keeps or report or defects):
+        raise click.UsageError(
+            "some cases are compared only: leave out --keep and --report, and add --no-defects."
+        )
     judged: list[Judged] = []
     missed: list[str] = []
     proved: set[str] = set()
     for server in (SERVERS[name] for name in names or SERVERS):
         try:
-            one, unproved = judge(server, proved, defects=defects, keeps_reports=report is not None)
+            one, unproved = judge(
+                server, proved, defects=defects, keeps_reports=report is not None, expression=expression
+            )
         except NotInstallableError as error:
             click.echo(f"{server.name} {server.version}: skipped, it cannot be installed here: {error}")
             continue
@@ -98,7 +108,9 @@ def main(names: tuple[str, ...], *, keeps: bool, report: Path | None, defects: b
         findings = findings_of(results)
         counts = ", ".join(f"{number} {verdict}" for verdict, number in results["counts"].items() if number)
         click.echo(f"{server.name} {server.version}: {counts}; {len(findings)} rows broken")
-        for line in differences(known_findings(server.name), findings):
+        for line in differences(
+            known_findings(server.name, cases_of(results) if expression else None), findings
+        ):
             click.echo(f"  {line}")
         if keeps:
             click.echo(f"  kept in {keep(server.name, server.version, findings)}")

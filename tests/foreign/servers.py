@@ -81,7 +81,16 @@ def installed(server: Server, folder: Path = ENVIRONMENTS) -> Path:
     if done.is_file() and done.read_text(encoding="utf-8") == wanted:
         return programs
     venv.create(place, with_pip=True, clear=True)
-    pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [
+        str(programs / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries",
+        "1",
+    ]
     ended = subprocess.run([*pip, *server.packages], capture_output=True, text=True, check=False)
     if ended.returncode:
         last = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")] or ["pip failed"]

@@ -48,7 +48,8 @@ def declared(data: Mapping[str, Any]) -> float:
     if not schedule:
         return 0.0
     times = schedule.get("times", 1)
-    once = sum(waited(schedule.get(name)) for name in ("begin", "end"))
+    turn = {"minute": 60, "hour": 3600, "day": 86400}.get(schedule.get("turn", {}).get("of"), 0)
+    once = turn + sum(waited(schedule.get(name)) for name in ("begin", "end"))
     return once + float(
         times * (schedule["after"] + schedule["late"]) + (times - 1) * waited(schedule.get("again"))
     )

@@ -2,8 +2,8 @@
 
 ``python tests/proof/prism.py [ARGUMENTS OF run]`` installs Prism (npm) into ``.witnesses``, runs the cases of Key Protect through
 it and ends with 1 where a body or a header of an answer breaks the document. Violations in requests are counted only: many cases
-send what has to be refused; so are statuses that the document does not name, with which addresses outside of it (405) and bodies
-that are too long (413) are refused. First a reference with a defect is asked, so that a proxy which finds nothing is seen.
+send what has to be refused; so are statuses that the document does not name, with which addresses outside of it are refused (405).
+First a reference with a defect is asked, so that a proxy which finds nothing is seen.
 
 Bodies that are no JSON do not get through: Prism refuses them itself, and the cases that send them fail here.
 """

@@ -94,9 +94,21 @@ def _other_run(document: dict[str, Any], record: dict[str, Any]) -> None:
     document["log"]["_kms"]["run_id"] = "00000000"
 
 
+def _earlier(document: dict[str, Any], _: dict[str, Any]) -> None:
+    for entry in document["log"]["entries"]:
+        if entry["_kms"]["case"] == CASES[0]:
+            entry["_kms"]["started"] -= 86400.0
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(_clients, "transcript.har: "), (_clock, "clock_ahead_s of "), (_other_run, "names a thing of run ")],
+    [
+        (_clients, "transcript.har: "),
+        (_clock, "clock_ahead_s of "),
+        (_other_run, "names a thing of run "),
+        # It waits, but the control protocol moves its clock, so that no earlier run has begun it.
+        (_earlier, f"lies outside the time of {CASES[0]}"),
+    ],
 )
 def test_circumstances_fit_the_evidence(
     change: Callable[[dict[str, Any], dict[str, Any]], None], sentence: str, recorded: Path, tmp_path: Path

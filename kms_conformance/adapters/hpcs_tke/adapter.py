@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Self, Unpack
@@ -201,6 +202,10 @@ class TrustedKeyEntry(SystemAdapter):
         }
         unit.set(by[:signature], signature=signature, **wanted).needed()
         return unit
+
+    def at_once(self, *commands: Callable[[], UnitAnswer]) -> list[UnitAnswer]:
+        """Send commands at the same moment."""
+        return self.case.at_once(commands)
 
     def administrators(self, number: int) -> list[EcAdministrator]:
         """Return administrators; the same ones in every case of a run, and in later runs of the same operator."""

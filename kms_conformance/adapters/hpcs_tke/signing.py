@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Protocol
@@ -96,6 +97,13 @@ class EcAdministrator(_Certified):
         )
         point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.ski = hashlib.sha256(point).digest()
+
+    def renamed(self, name: str) -> EcAdministrator:
+        """Return the same key under another name."""
+        other = copy(self)
+        other.name = name
+        other.__dict__.pop("certificate_sent", None)
+        return other
 
     def certificate(self) -> bytes:
         """Encode the certificate that installs this administrator."""

@@ -180,6 +180,16 @@ class Unit(UnitRequests):
             raise Inconclusive("the new register is empty")
         return pattern
 
+    def current_pattern(self) -> bytes:
+        """Return the verification pattern of the current master key as the unit tells it (32 octets)."""
+        try:
+            pattern = wire.read_registers(self.registers().needed().output).current
+        except wire.WireError as error:
+            raise Inconclusive(str(error)) from None
+        if pattern is None:
+            raise Inconclusive("the current register is empty")
+        return pattern
+
     def load_key(self, by: Sequence[Administrator]) -> None:
         """Make the unit hold a current master key, of its own making."""
         self.random_key(by).needed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -49,6 +50,14 @@ class KubernetesService(Credentials):
     def list_clusters(self) -> Answer:
         """List the clusters."""
         return self.request("GET", "/clusters")
+
+    def get_cluster(self, cluster: str) -> Answer:
+        """Ask for a cluster."""
+        return self.request("GET", f"/clusters/{quote(cluster, safe='')}")
+
+    def at_once(self, *requests: Callable[[], Answer]) -> list[Answer]:
+        """Send requests at the same moment."""
+        return self.case.at_once(requests)
 
     def list_workers(self, cluster: str) -> Answer:
         """List the workers of a cluster."""

@@ -38,7 +38,8 @@ class Credentials(Base):
         prefix = f"{of}_" if of else ""
         if self._fresh:
             number = "2222222" if of else "1111111"
-            credential = Credential(f"{number}_Conformance@example.test", Secret(secrets.token_hex(32)))
+            # A plus is no blank, and capitals stay.
+            credential = Credential(f"{number}_Conformance+1@example.test", Secret(secrets.token_hex(32)))
         else:
             user, variable = self._table.get(f"{prefix}user"), self._table.get(f"{prefix}key_env")
             key = os.environ.get(str(variable), "").strip() if variable else ""
@@ -68,6 +69,12 @@ class Credentials(Base):
             "X-Auth-Softlayer-Username": credential.user,
             "X-Auth-Softlayer-APIKey": str(credential.key),
         }
+        return self.request("POST", "/credentials", headers=headers)
+
+    def set_user_alone(self, credential: Credential) -> Answer:
+        """Ask to set credentials, and leave out their key."""
+        self._note_credentials()
+        headers = {"X-Auth-Softlayer-Username": credential.user}
         return self.request("POST", "/credentials", headers=headers)
 
     def unset_credentials(self) -> Answer:

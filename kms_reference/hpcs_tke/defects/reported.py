@@ -127,20 +127,20 @@ def _race(*members: str) -> Change:
 
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
-    ("tke-renamed-administrator-added", (), "An administrator who is there can be added under another name.", on_refusal(Domain.add_again, _renamed, _with_another_certificate)),
-    ("tke-signer-counts-again", (), "A signer counts again after another one.", gives(Domain.number_of, _neighbours)),
-    ("tke-four-signatures-at-most", (), "Four signatures count at most.", gives(Domain.number_of, lambda number, *_: min(number, _FEW))),
-    ("tke-eighth-cannot-sign", (), "The eighth administrator cannot sign.", instead(Domain.verified, _last_cannot_sign, _is_eighth)),
-    ("tke-last-removed", (), "Whoever is named, the last administrator is removed.", instead(Domain.remove, _last_removed)),
-    ("tke-counter-restarts", (), "Zeroizing a unit lets its transaction counter begin again.", then(Domain.run, _count_anew, lambda _, block, __: block.command == _ZEROIZE)),
-    ("tke-refused-part-kept", (), "A key part of a refused import counts in the next one.", gives(Domain.open_part, _keep), instead(Domain.combined, _all_kept)),
-    ("tke-last-zeros-of-part-lost", (), "A key part loses the zeros at its end.", gives(Domain.open_part, _without_last_zeros)),
-    ("tke-commit-by-current-pattern", (), "The pattern of the current key commits the new one.", instead(MasterKeyRegisters.commit, _own_pattern, _of_current)),
-    ("tke-finalize-by-current-pattern", (), "The pattern of the current key finalizes the new one.", instead(MasterKeyRegisters.finalize, _own_pattern, _of_current)),
-    ("tke-list-of-all-instances", (), "The list of units holds those of other instances.", gives(TkeService.listed, _of_all_instances)),
-    ("tke-unit-by-its-beginning", (), "A unit is found by the beginning of its id.", gives(TkeService.find_unit, _beginning_like)),
-    ("tke-two-commands-at-once", (), "Two commands with one counter are both done at once.", _race("counter")),
-    ("tke-command-undoes-another", (), "A command writes back the administrators and the counter that it had read.", _race("counter", "administrators")),
+    ("tke-renamed-administrator-added", ("tke-administrator-present",), "An administrator who is there can be added under another name.", on_refusal(Domain.add_again, _renamed, _with_another_certificate)),
+    ("tke-signer-counts-again", ("tke-too-few-signatures",), "A signer counts again after another one.", gives(Domain.number_of, _neighbours)),
+    ("tke-four-signatures-at-most", ("tke-effects",), "Four signatures count at most.", gives(Domain.number_of, lambda number, *_: min(number, _FEW))),
+    ("tke-eighth-cannot-sign", ("tke-effects",), "The eighth administrator cannot sign.", instead(Domain.verified, _last_cannot_sign, _is_eighth)),
+    ("tke-last-removed", ("tke-administrator-removed",), "Whoever is named, the last administrator is removed.", instead(Domain.remove, _last_removed)),
+    ("tke-counter-restarts", ("tke-replay-after-zeroizing",), "Zeroizing a unit lets its transaction counter begin again.", then(Domain.run, _count_anew, lambda _, block, __: block.command == _ZEROIZE)),
+    ("tke-refused-part-kept", ("tke-import",), "A key part of a refused import counts in the next one.", gives(Domain.open_part, _keep), instead(Domain.combined, _all_kept)),
+    ("tke-last-zeros-of-part-lost", ("tke-import",), "A key part loses the zeros at its end.", gives(Domain.open_part, _without_last_zeros)),
+    ("tke-commit-by-current-pattern", ("tke-commit-mismatch",), "The pattern of the current key commits the new one.", instead(MasterKeyRegisters.commit, _own_pattern, _of_current)),
+    ("tke-finalize-by-current-pattern", ("tke-finalize-mismatch",), "The pattern of the current key finalizes the new one.", instead(MasterKeyRegisters.finalize, _own_pattern, _of_current)),
+    ("tke-list-of-all-instances", ("tke-01",), "The list of units holds those of other instances.", gives(TkeService.listed, _of_all_instances)),
+    ("tke-unit-by-its-beginning", ("tke-06",), "A unit is found by the beginning of its id.", gives(TkeService.find_unit, _beginning_like)),
+    ("tke-two-commands-at-once", ("tke-transaction-counter",), "Two commands with one counter are both done at once.", _race("counter")),
+    ("tke-command-undoes-another", ("tke-transaction-counter",), "A command writes back the administrators and the counter that it had read.", _race("counter", "administrators")),
 )  # fmt: skip
 
 REPORTED_DEFECTS: Final = tuple(

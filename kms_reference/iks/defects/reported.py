@@ -140,19 +140,19 @@ def _removes(_: State, __: Cluster, ___: Any, operation: Operation) -> bool:
 
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
-    ("iks-workers-keep-first-key", (), "Workers are changed with the credentials that the first ones were made with.", instead(State.check_manual, _as_at_first)),
-    ("iks-plus-is-blank", (), "A plus in the name of a user is a blank.", instead(State.set_manual, _plus_is_blank)),
-    ("iks-refused-set-clears", (), "Setting credentials without their key is refused and unsets those that are set.", on_refusal(IksService.store_credentials, _cleared)),
-    ("iks-creator-takes-key", (), "Whoever creates a cluster becomes the owner of the API key.", then(State.create_cluster, _taken_over)),
-    ("iks-worker-through-any-cluster", (), "A worker is reached through another cluster.", on_refusal(IksService.find_worker, _through_any_cluster)),
-    ("iks-cluster-of-any-account", (), "A cluster is reached from another account.", on_refusal(IksService.find_cluster, _of_any_account)),
-    ("iks-cluster-by-its-beginning", (), "A cluster is found by the beginning of its id.", on_refusal(IksService.find_cluster, _beginning_like)),
-    ("iks-expired-token-accepted", (), "An expired token is served.", unchecked(IksService.without_token, _is_token, gives=_SomebodyLate)),
-    ("iks-deletion-does-nothing", (), "A deleted cluster stays.", skipped(State.remove_cluster)),
-    ("iks-removal-does-nothing", (), "A removed worker stays.", skipped(State.change_worker, _removes)),
-    ("iks-credentials-lost", (), "Setting credentials writes back those of other places as they were.", _credentials_are_old("POST", "credentials")),
-    ("iks-reset-undoes-credentials", (), "Resetting the API key writes back the credentials of the place as they were.", _credentials_are_old("POST", "keys")),
-    ("iks-workers-lost", (), "Adding a worker writes back the other ones as they were.", instead(IksService.answer, _workers_are_old, _asked("POST", "workers"))),
+    ("iks-workers-keep-first-key", ("iks-07",), "Workers are changed with the credentials that the first ones were made with.", instead(State.check_manual, _as_at_first)),
+    ("iks-plus-is-blank", ("iks-02",), "A plus in the name of a user is a blank.", instead(State.set_manual, _plus_is_blank)),
+    ("iks-refused-set-clears", ("iks-effects",), "Setting credentials without their key is refused and unsets those that are set.", on_refusal(IksService.store_credentials, _cleared)),
+    ("iks-creator-takes-key", ("iks-effects",), "Whoever creates a cluster becomes the owner of the API key.", then(State.create_cluster, _taken_over)),
+    ("iks-worker-through-any-cluster", ("iks-15",), "A worker is reached through another cluster.", on_refusal(IksService.find_worker, _through_any_cluster)),
+    ("iks-cluster-of-any-account", ("iks-15",), "A cluster is reached from another account.", on_refusal(IksService.find_cluster, _of_any_account)),
+    ("iks-cluster-by-its-beginning", ("iks-15",), "A cluster is found by the beginning of its id.", on_refusal(IksService.find_cluster, _beginning_like)),
+    ("iks-expired-token-accepted", ("iks-14",), "An expired token is served.", unchecked(IksService.without_token, _is_token, gives=_SomebodyLate)),
+    ("iks-deletion-does-nothing", ("iks-removed",), "A deleted cluster stays.", skipped(State.remove_cluster)),
+    ("iks-removal-does-nothing", ("iks-removed",), "A removed worker stays.", skipped(State.change_worker, _removes)),
+    ("iks-credentials-lost", ("iks-at-once",), "Setting credentials writes back those of other places as they were.", _credentials_are_old("POST", "credentials")),
+    ("iks-reset-undoes-credentials", ("iks-at-once",), "Resetting the API key writes back the credentials of the place as they were.", _credentials_are_old("POST", "keys")),
+    ("iks-workers-lost", ("iks-at-once",), "Adding a worker writes back the other ones as they were.", instead(IksService.answer, _workers_are_old, _asked("POST", "workers"))),
 )  # fmt: skip
 
 REPORTED_DEFECTS: Final = tuple(

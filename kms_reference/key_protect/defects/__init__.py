@@ -17,8 +17,21 @@ from kms_reference.key_protect.defects.laws_reported import (
     REPORTED_QUANTITY,
     REPORTED_SCHEDULES,
 )
-from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
-from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
+from kms_reference.key_protect.defects.laws_reported_answers import (
+    ANSWER_DEFECTS,
+    ANSWER_EFFECTS,
+    ANSWER_QUANTITY,
+    ANSWER_SCHEDULES,
+)
+from kms_reference.key_protect.defects.laws_reported_names import (
+    NAME_CONCURRENCY,
+    NAME_DEFECTS,
+    NAME_EFFECTS,
+    NAME_LISTS,
+    NAME_OWNERSHIP,
+    NAME_QUANTITY,
+    NAME_VIEWS,
+)
 from kms_reference.key_protect.defects.laws_reported_records import (
     RECORD_EFFECTS,
     RECORD_LISTS,
@@ -29,8 +42,8 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
-from kms_reference.key_protect.defects.reported_races import RACE_DEFECTS
-from kms_reference.key_protect.defects.reported_times import TIME_DEFECTS
+from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
+from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
@@ -39,13 +52,33 @@ from kms_reference.switches import Defect
 __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
-    "views": VIEW_DEFECTS,
-    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS),
-    "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS),
-    "ownership": (*OWNERSHIP_DEFECTS, *FOREIGN_DEFECTS, *REPORTED_OWNERSHIP, *RECORD_OWNERSHIP),
-    "concurrency": CONCURRENCY_DEFECTS,
-    "quantity": (*QUANTITY_DEFECTS, *REPORTED_QUANTITY, *RECORD_QUANTITY),
-    "schedules": (*SCHEDULE_DEFECTS, *REPORTED_SCHEDULES, *RECORD_SCHEDULES),
+    "views": (*VIEW_DEFECTS, *NAME_VIEWS),
+    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_EFFECTS, *ANSWER_EFFECTS),
+    "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS, *NAME_LISTS),
+    "ownership": (
+        *OWNERSHIP_DEFECTS,
+        *FOREIGN_DEFECTS,
+        *REPORTED_OWNERSHIP,
+        *RECORD_OWNERSHIP,
+        *NAME_OWNERSHIP,
+    ),
+    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS),
+    "quantity": (
+        *QUANTITY_DEFECTS,
+        *REPORTED_QUANTITY,
+        *RECORD_QUANTITY,
+        *NAME_QUANTITY,
+        *ANSWER_QUANTITY,
+        *DATE_DEFECTS,
+    ),
+    "schedules": (
+        *SCHEDULE_DEFECTS,
+        *REPORTED_SCHEDULES,
+        *RECORD_SCHEDULES,
+        *ANSWER_SCHEDULES,
+        *TIME_DEFECTS,
+        *DUE_DEFECTS,
+    ),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 
@@ -54,9 +87,10 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REFUSAL_DEFECTS,
     *SUCCESS_DEFECTS,
     *PATH_DEFECTS,
-    *TIME_DEFECTS,
-    *RACE_DEFECTS,
+    *LAPSE_DEFECTS,
     *STORED_DEFECTS,
     *REPORTED_DEFECTS,
+    *NAME_DEFECTS,
+    *ANSWER_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

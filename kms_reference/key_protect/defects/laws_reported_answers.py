@@ -237,31 +237,44 @@ def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
     return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
 
 
-ANSWER_DEFECTS: Final = (
+ANSWER_EFFECTS: Final = (
     *_defects(
-        ("inherited-interval-is-one", "New keys inherit a rotation policy of one month, whatever its interval.", gives(key_policies.inherited_rotation, _one_month)),
         ("imported-key-takes-rotation-policy", "An imported key is given a rotation policy.", instead(answered, _as_generated, of_operation("putPolicy"))),
         ("imported-key-made-with-rotation-policy", "An imported key is created with a rotation policy.", then(key_policies.check_rotatable, _generated_for_now, of_operation(_OVERRIDES)), gives(answered, _imported_after_all, of_operation(_OVERRIDES))),
         ("omitted-rights-stay", "Rights that a keyCreateImportAccess policy leaves out stay as they were.", gives(instance_policies.read_policy, _with_old_rights)),
-        ("one-rotation-at-a-time", "Of two keys that their policies rotate at the same time one is rotated.", instead(Instance.rotate_by_policy, _one_at_a_time), gives(Instance.rotation_due, _later_if_skipped)),
-        ("rewrap-of-wrong-aad-crashes", "Rewrapping with other additional data fails with 500.", on_refusal(actions.decrypted, _crash, of_operation("rewrapKey"))),
-        ("rewrap-without-aad-only", "Rewrap does not know additional data.", gives(actions.read_aad, lambda *_: [], of_operation("rewrapKey"))),
-        ("fresh-ciphertext-of-unwrap-unbound", "The fresh ciphertext of an unwrap is not bound to the additional data.", instead(actions.fresh, lambda lawful, call, key, plaintext, _: lawful(call, key, plaintext, []), of_operation("unwrapKey"))),
         ("wrap-names-first-version", "The answer of wrap names the first version.", gives(actions.wrap, _first_version_named)),
-        ("rewrap-gives-back", "Rewrap gives back the ciphertext that it got.", gives(actions.rewrap, _given_back)),
-        ("plaintext-without-padding", "A plaintext need not be padded.", _leniently(_padded)),
-        ("plaintext-in-url-alphabet", "A plaintext may be in the alphabet for URLs.", _leniently(_of_standard_alphabet)),
         ("made-plaintext-in-any-state", "A key in any state wraps a plaintext that it makes.", unchecked(actions.check_state, _makes_plaintext)),
     ),
-    Defect("rotation-by-hand-stops-policy", "A rotation by hand stops the key's rotation policy.", (), changes=(then(actions.add_version, _stop), gives(Instance.runs, _not_stopped)), after=After("putPolicy", _go_on)),
-    Defect("rotation-by-policy-undated", "A rotation by a policy leaves the date of the last rotation.", (), _shown("", _rotated_by_hand), changes=(then(actions.add_version, _note_rotation),)),
     Defect("interval-not-shown", "A key does not show the interval of its rotation policy.", (), _shown("", _without_interval)),
     Defect("creation-shows-root-material", "The representation of a new root key holds its material.", (), _shown(" ".join(_CREATIONS), _root_with_material)),
     Defect("move-shows-material", "The answer to a move holds the material of a standard key.", (), _shown("patchKey", _standard_with_material)),
-    Defect("payload-without-first-zeros", "The payload of a standard key is shown without its first zeros.", (), _shown("getKey", _without_first_zeros)),
     Defect("ring-dates-as-numbers", "The dates of key rings are numbers.", (), _shown("listKeyRings", _as_number("creationDate"))),
     Defect("registration-dates-as-numbers", "The dates of registrations are numbers.", (), _shown("getRegistrations getRegistrationsAllKeys", _as_number("lastUpdated"))),
     Defect("policy-change-undated", "A changed policy keeps the date of its first setting.", (), _shown("getPolicy putPolicy", _as_made("lastUpdateDate"))),
     Defect("registration-change-undated", "A changed registration keeps the date of its making.", (), _shown("getRegistrations getRegistrationsAllKeys replaceRegistration updateRegistration", _as_made("lastUpdated"))),
     Defect("instance-policy-change-undated", "A changed policy of the instance keeps the date of its first setting.", (), _shown("getInstancePolicy", _as_made("lastUpdated"))),
+)  # fmt: skip
+
+ANSWER_QUANTITY: Final = (
+    *_defects(
+        ("inherited-interval-is-one", "New keys inherit a rotation policy of one month, whatever its interval.", gives(key_policies.inherited_rotation, _one_month)),
+        ("plaintext-without-padding", "A plaintext need not be padded.", _leniently(_padded)),
+        ("plaintext-in-url-alphabet", "A plaintext may be in the alphabet for URLs.", _leniently(_of_standard_alphabet)),
+    ),
+    Defect("payload-without-first-zeros", "The payload of a standard key is shown without its first zeros.", (), _shown("getKey", _without_first_zeros)),
+)  # fmt: skip
+
+ANSWER_SCHEDULES: Final = (
+    *_defects(
+        ("one-rotation-at-a-time", "Of two keys that their policies rotate at the same time one is rotated.", instead(Instance.rotate_by_policy, _one_at_a_time), gives(Instance.rotation_due, _later_if_skipped)),
+    ),
+    Defect("rotation-by-hand-stops-policy", "A rotation by hand stops the key's rotation policy.", (), changes=(then(actions.add_version, _stop), gives(Instance.runs, _not_stopped)), after=After("putPolicy", _go_on)),
+    Defect("rotation-by-policy-undated", "A rotation by a policy leaves the date of the last rotation.", (), _shown("", _rotated_by_hand), changes=(then(actions.add_version, _note_rotation),)),
+)  # fmt: skip
+
+ANSWER_DEFECTS: Final = _defects(
+    ("rewrap-of-wrong-aad-crashes", "Rewrapping with other additional data fails with 500.", on_refusal(actions.decrypted, _crash, of_operation("rewrapKey"))),
+    ("rewrap-without-aad-only", "Rewrap does not know additional data.", gives(actions.read_aad, lambda *_: [], of_operation("rewrapKey"))),
+    ("fresh-ciphertext-of-unwrap-unbound", "The fresh ciphertext of an unwrap is not bound to the additional data.", instead(actions.fresh, lambda lawful, call, key, plaintext, _: lawful(call, key, plaintext, []), of_operation("unwrapKey"))),
+    ("rewrap-gives-back", "Rewrap gives back the ciphertext that it got.", gives(actions.rewrap, _given_back)),
 )  # fmt: skip

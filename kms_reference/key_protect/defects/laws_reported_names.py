@@ -266,36 +266,54 @@ def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
     return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
 
 
-NAME_DEFECTS: Final = (
+NAME_EFFECTS: Final = (
     *_defects(
-        ("alias-unknown-to-versions", "The versions of a key are listed by its id only.", _by_id_only("getKeyVersions")),
-        ("alias-unknown-to-registrations", "The registrations of a key are listed by its id only.", _by_id_only("getRegistrations")),
-        ("alias-unknown-to-policies", "The policies of a key are set and read by its id only.", _by_id_only("getPolicy", "putPolicy")),
-        ("ciphertext-of-the-name", "What was wrapped by an alias opens by that alias only.", gives(actions.bound, _bound_to_name, _named)),
-        ("alias-given-again", "A key is given an alias that it has, and says that it was made.", unchecked(aliases.check_free, _of_this_key)),
         ("one-of-several-aliases-crashes", "Removing one of more than two aliases fails with 500.", gives(aliases.key_of_deletion, _crash_of_several)),
         ("alias-shows-what-was-read", "Metadata that are read by an alias are those of five minutes before.", instead(answered, _cached_reading, lambda call: call.operation.id == "getKeyMetadata" and _named(call))),
         ("alias-wraps-with-version-it-knew", "For five minutes an alias wraps with the version that it has wrapped with before.", gives(actions.wrapping_version, _cached_version, _named)),
         ("used-key-works-on", "A key that has wrapped goes on for five minutes, whatever its state.", gives(actions.wrap, _used), unchecked(actions.check_state, _still_cached)),
-        ("policies-of-unknown-key", "A key that does not exist has no policies.", _unknown_is("getPolicy", lambda: Reply(200, collection("policy+json", [])))),
-        ("registrations-of-unknown-key", "A key that does not exist has no registrations.", _unknown_is("getRegistrations", lambda: Reply(200, collection("registration+json", [])))),
-        ("unknown-key-synced", "The services are told of a key that does not exist.", _unknown_is("syncAssociatedResources", lambda: Reply(204))),
-        ("destroyed-key-unknown-to-disabling", "Disabling a destroyed key says that it does not exist.", on_refusal(actions.check_state, _unknown_if_destroyed, _disabling_destroyed)),
         ("registration-remembers-its-text", "A resource that is registered again has the description of before.", instead(answered, _note_registration, of_operation("deleteRegistration")), gives(registrations.kept_registration, _old_registration)),
-        ("token-remembers-retrievals", "A new import token counts the retrievals of the one before.", instead(import_tokens.post_import_token, _retrieved_as_before)),
-        ("material-imported-once", "No two keys are made of the same material.", instead(answered, _imported_once, lambda call: call.operation.id.startswith("createKey") and call.operation.id not in {"createKeyAlias", "createKeyRing"})),
         ("count-remembered", "The number of keys changes only when a key comes or goes for good.", instead(search.head_keys, _remembered_count)),
-        ("count-of-ring-is-none", "The number of keys of a key ring is none.", gives(search.head_keys, _none_of_ring, lambda call: call.ring is not None)),
-        ("versions-begin-again", "Behind the end of a list of versions comes its first page again.", instead(answered, _first_page_again, of_operation("getKeyVersions"))),
-        ("deleted-keys-take-places", "Deleted keys are left out of a page and keep their places in it.", gives(search.tests_by_default, lambda *_: [], _as_usual), instead(search.page_of, _places_of_deleted, _as_usual)),
-        ("registrations-mispaired", "The list over all keys pairs registrations with other keys.", gives(answered, _mispaired, of_operation("getRegistrationsAllKeys"))),
         ("rotated-key-not-purged", "Purging a key that was rotated fails with 500.", instead(answered, _fails, of_operation("purgeKey"))),
         ("named-key-not-deleted", "Deleting a key that has an alias fails with 500.", then(keys.check_owner, _aliases_hold)),
         ("rotation-policy-holds-deletion", "A key with a rotation policy is not deleted.", then(keys.check_owner, _policy_holds)),
         ("rotation-policy-holds-enabling", "A key with a rotation policy is not enabled.", then(actions.check_state, _policy_holds_enabling, lambda _, __, ___, action, *____, **_____: action == "enable")),
         ("ring-remembers-its-date", "A key ring that is made again is as old as the one before.", instead(answered, _note_ring, of_operation("deleteKeyRing")), then(answered, _old_ring, of_operation("createKeyRing"))),
-        ("certificate-remembers-its-text", "A client certificate that takes the name of another one before has its text.", instead(answered, _note_certificate, of_operation("deleteKmipClientCertificate")), gives(answered, _old_certificate, of_operation("addKmipClientCertificate"))),
         ("deletion-forgets-rotation-date", "A deleted key was never rotated.", then(keys.destroy, lambda _, key: setattr(key, "rotated", None))),
     ),
     Defect("naming-forgets-rotation-date", "A key that is given an alias was never rotated.", (), after=After("createKeyAlias", _without_rotation_date)),
+)  # fmt: skip
+
+NAME_VIEWS: Final = _defects(
+    ("alias-unknown-to-registrations", "The registrations of a key are listed by its id only.", _by_id_only("getRegistrations")),
+)  # fmt: skip
+
+NAME_OWNERSHIP: Final = _defects(
+    ("policies-of-unknown-key", "A key that does not exist has no policies.", _unknown_is("getPolicy", lambda: Reply(200, collection("policy+json", [])))),
+    ("registrations-of-unknown-key", "A key that does not exist has no registrations.", _unknown_is("getRegistrations", lambda: Reply(200, collection("registration+json", [])))),
+    ("unknown-key-synced", "The services are told of a key that does not exist.", _unknown_is("syncAssociatedResources", lambda: Reply(204))),
+    ("certificate-remembers-its-text", "A client certificate that takes the name of another one before has its text.", instead(answered, _note_certificate, of_operation("deleteKmipClientCertificate")), gives(answered, _old_certificate, of_operation("addKmipClientCertificate"))),
+)  # fmt: skip
+
+NAME_LISTS: Final = _defects(
+    ("count-of-ring-is-none", "The number of keys of a key ring is none.", gives(search.head_keys, _none_of_ring, lambda call: call.ring is not None)),
+    ("versions-begin-again", "Behind the end of a list of versions comes its first page again.", instead(answered, _first_page_again, of_operation("getKeyVersions"))),
+    ("deleted-keys-take-places", "Deleted keys are left out of a page and keep their places in it.", gives(search.tests_by_default, lambda *_: [], _as_usual), instead(search.page_of, _places_of_deleted, _as_usual)),
+    ("registrations-mispaired", "The list over all keys pairs registrations with other keys.", gives(answered, _mispaired, of_operation("getRegistrationsAllKeys"))),
+)  # fmt: skip
+
+NAME_QUANTITY: Final = _defects(
+    ("material-imported-once", "No two keys are made of the same material.", instead(answered, _imported_once, lambda call: call.operation.id.startswith("createKey") and call.operation.id not in {"createKeyAlias", "createKeyRing"})),
+)  # fmt: skip
+
+NAME_CONCURRENCY: Final = _defects(
+    ("alias-given-again", "A key is given an alias that it has, and says that it was made.", unchecked(aliases.check_free, _of_this_key)),
+    ("token-remembers-retrievals", "A new import token counts the retrievals of the one before.", instead(import_tokens.post_import_token, _retrieved_as_before)),
+)  # fmt: skip
+
+NAME_DEFECTS: Final = _defects(
+    ("alias-unknown-to-versions", "The versions of a key are listed by its id only.", _by_id_only("getKeyVersions")),
+    ("alias-unknown-to-policies", "The policies of a key are set and read by its id only.", _by_id_only("getPolicy", "putPolicy")),
+    ("ciphertext-of-the-name", "What was wrapped by an alias opens by that alias only.", gives(actions.bound, _bound_to_name, _named)),
+    ("destroyed-key-unknown-to-disabling", "Disabling a destroyed key says that it does not exist.", on_refusal(actions.check_state, _unknown_if_destroyed, _disabling_destroyed)),
 )  # fmt: skip

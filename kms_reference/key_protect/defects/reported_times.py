@@ -235,17 +235,28 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("policy-rotation-withdraws-authorisation", "A rotation by policy withdraws the authorisation of a deletion.", _rotated(_unauthorised)),
     ("expiry-frees-aliases", "A key that expires loses its aliases.", _expired(_nameless)),
     ("expiry-ends-dual-auth", "A key that expires is deleted by one user.", _expired(_of_one_user)),
-    ("lapse-ends-dual-auth", "A key whose authorisation has lapsed is deleted by one user.", gives(keys.needs_two_users, _lapsed)),
     ("auto-purge-keeps-aliases", "The aliases of a key that went of itself are not free.", gives(Instance.purge_due, _alias_kept)),
+    ("hour-of-the-clock", "A key is rotated again as soon as the clock shows another hour.", on_refusal(actions.check_hour, _another_hour)),
+    ("settled-by-the-minute", "A key is enabled or restored as soon as the clock shows another minute.", on_refusal(keys.check_settled, _another_minute)),
+    ("authorised-for-seven-dates", "An authorisation ends with the sixth day after its own.", gives(keys.authorized_before, _seven_dates)),
+)  # fmt: skip
+
+_DATE_ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("fraction-in-milliseconds", "The fraction of a second counts milliseconds, whatever its length.", _dated(_in_milliseconds)),
     ("offset-in-whole-hours", "The minutes of an offset are left out.", _dated(_whole_hours)),
     ("leap-day-refused", "A key cannot expire on a leap day.", _dated(_no_leap_day)),
     ("leap-day-in-march", "A key that expires on a leap day expires on the day after.", _dated(_leap_day_in_march)),
     ("summer-dates-an-hour-early", "A date within summer time is read as one of a clock that is an hour ahead.", _dated(_in_summer)),
     ("expiry-in-nanoseconds", "A date after 2262 is one of the past.", _dated(_in_nanoseconds)),
-    ("hour-of-the-clock", "A key is rotated again as soon as the clock shows another hour.", on_refusal(actions.check_hour, _another_hour)),
-    ("settled-by-the-minute", "A key is enabled or restored as soon as the clock shows another minute.", on_refusal(keys.check_settled, _another_minute)),
-    ("authorised-for-seven-dates", "An authorisation ends with the sixth day after its own.", gives(keys.authorized_before, _seven_dates)),
+)  # fmt: skip
+
+DATE_DEFECTS: Final = tuple(
+    Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in _DATE_ROWS
+)
+"""Faults in how a date is read."""
+
+LAPSE_DEFECTS: Final = (
+    Defect("lapse-ends-dual-auth", "A key whose authorisation has lapsed is deleted by one user.", (), changes=(gives(keys.needs_two_users, _lapsed),)),
 )  # fmt: skip
 
 TIME_DEFECTS: Final = (
@@ -253,3 +264,4 @@ TIME_DEFECTS: Final = (
     Defect("policy-rotation-undated", "A rotation by policy has no date.", (), _entries(_undated), changes=(_rotated(_nothing),)),
     Defect("policy-rotation-shows-first-version", "After a rotation by policy a key shows its first version.", (), _entries(_first_version), changes=(_rotated(_nothing),)),
 )  # fmt: skip
+"""Faults in what time does, and in when it does it."""

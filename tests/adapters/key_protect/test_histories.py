@@ -139,3 +139,27 @@ def test_rings_of_others_do_not_count() -> None:
 
     assert complaint([opened, listed("theirs", "ours")], VALUE) is None
     assert complaint([opened, listed("theirs")], VALUE) is not None
+
+
+def test_the_shortest_history_keeps_what_made_a_ciphertext() -> None:
+    """Wrapping changes nothing, but without it nobody knows that the ciphertext has to open."""
+    wrapped = {"ciphertext": "Y2lwaGVydGV4dA==", "keyVersion": {"id": KEY}}
+    plain = {"plaintext": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    wrap = asked("wrapKey", f"/keys/{KEY}/actions/wrap", 200, 10, 30, wrapped, body=plain)
+    opened = {"ciphertext": wrapped["ciphertext"]}
+    answer = {"resources": [{"reasons": [{"code": "UNPROCESSABLE_CIPHERTEXT_ERR"}]}]}
+    refused = asked(
+        "unwrapKey",
+        f"/keys/{KEY}/actions/unwrap",
+        422,
+        60,
+        5,
+        answer,
+        body=opened,
+        code="UNPROCESSABLE_CIPHERTEXT_ERR",
+    )
+    recorded = history([made(), wrap, act("rotate", 20, 5), refused], VALUE)
+    assert recorded.fit(5) is Fit.VIOLATES
+    left = recorded.shortest()
+    assert "x10" in {one.exchange.id for one in left}
+    assert complaint(left, VALUE) is not None

@@ -48,7 +48,9 @@ def _made(kms: KeyProtectOperations, maker: Maker, ahead: float, unsure: float) 
     for name in ("key", "other"):
         if name in marks:
             kms.case.clean_up.append(partial(_remove_survivor, kms, str(marks[name])))
-    return ConcurrentSubject(marks, [(exchange, ahead) for exchange in kms.case.exchanges[before:]], unsure)
+    # What the instance's policies are for others is no part of the history.
+    made = [one for one in kms.case.exchanges[before:] if one.operation != "getInstancePolicy"]
+    return ConcurrentSubject(marks, [(exchange, ahead) for exchange in made], unsure)
 
 
 def _remove_survivor(kms: KeyProtectOperations, key: str) -> None:
@@ -126,6 +128,18 @@ def aliased(kms: KeyProtectOperations) -> dict[str, Any]:
     return {**_named(kms, made), "other": other.id, "old": old}
 
 
+def new_alias(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make a root key, and the name of another one that is to have an alias."""
+    return {**_named(kms, kms.create_root_key()), "new_key": kms.name()}
+
+
+def instance_policies(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Set two policies of the instance."""
+    kms.set_instance_policy("rotation", interval_month=2).needed()
+    kms.set_instance_policy("metrics", enabled=False).needed()
+    return {}
+
+
 def nearly_full(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key with four aliases; five are the most."""
     return _named(kms, kms.create_root_key(aliases=[kms.short_name(f"alias{number}") for number in range(4)]))
@@ -186,7 +200,9 @@ MAKERS: Mapping[str, Maker] = {
     "key-under-two": Maker(under_two),
     "authorised-key": Maker(authorised),
     "alias": Maker(aliased),
+    "new-alias": Maker(new_alias),
     "four-aliases": Maker(nearly_full),
+    "instance-policies": Maker(instance_policies),
     "token": Maker(token),
     "registration": Maker(registered),
     "unregistered-key": Maker(unregistered),

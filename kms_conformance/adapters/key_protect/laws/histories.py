@@ -28,6 +28,7 @@ _SLACK = 5.0
 _READS = frozenset({"GET", "HEAD"})
 _USES = frozenset({"wrapKey", "unwrapKey", "rewrapKey"})
 _LISTS = frozenset({"listKeyRings"})
+_INSTANCE_POLICIES = frozenset({"putInstancePolicy", "getInstancePolicy"})
 _TOKENS = frozenset({"postImportToken", "getImportToken"})
 
 
@@ -85,6 +86,8 @@ class InstanceModel:
         yield from filter(None, [asked.ring])
         if asked.name in _TOKENS:
             yield "the import token"
+        if asked.name in _INSTANCE_POLICIES:
+            yield "the policies of the instance"
         if asked.name.endswith(("KeyRing", "KeyRings")) or asked.ring:
             yield "the rings"
         body = asked.body if isinstance(asked.body, dict) else {}

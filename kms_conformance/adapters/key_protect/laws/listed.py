@@ -136,6 +136,7 @@ def registrations(kms: KeyProtectOperations) -> Subjects:
             {
                 "resourceCrn": crn,
                 "keyId": owner.id,
+                "description": name,
                 "preventKeyDeletion": held,
                 "ring": ring if owner is key else "default",
             }
