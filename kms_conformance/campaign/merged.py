@@ -24,11 +24,11 @@ from kms_conformance.campaign.work import State
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import BadValueError, ExitCode
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
-from kms_conformance.outputs import write_all
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.html import section_places
 from kms_conformance.outputs.overview import contract_title, failure_groups, group_title, sections
 from kms_conformance.outputs.shards import NAME, merge
+from kms_conformance.outputs.write import write_all
 
 RESULTS = "campaign-results.json"
 _WORST = (RunVerdict.NON_CONFORMANT, RunVerdict.NOT_VERIFIED, RunVerdict.CONFORMANT)

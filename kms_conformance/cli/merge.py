@@ -10,9 +10,9 @@ import click
 from kms_conformance.campaign.conduct import conclude, lines_of
 from kms_conformance.campaign.store import PLAN
 from kms_conformance.cli.table_options import click_option, named
-from kms_conformance.outputs import write_all
 from kms_conformance.outputs.shards import merge
 from kms_conformance.outputs.terminal import print_summary
+from kms_conformance.outputs.write import write_all
 from kms_conformance.run.option_table import RUN_OPTIONS
 
 

@@ -15,10 +15,10 @@ from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, headline
-from kms_conformance.outputs import write_all
 from kms_conformance.outputs.baseline import as_documents
 from kms_conformance.outputs.files import prepare
 from kms_conformance.outputs.shards import NAME, write_shard
+from kms_conformance.outputs.write import write_all
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, report_to_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction, redacted_streams

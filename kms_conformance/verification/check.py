@@ -21,8 +21,9 @@ from kms_conformance.errors import RecordError, SuiteError
 from kms_conformance.fuzz.checks import fuzz_findings
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, shards, write_all
+from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, shards
 from kms_conformance.outputs.files import read_file
+from kms_conformance.outputs.write import write_all
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.run.options import SEED, FuzzOptions

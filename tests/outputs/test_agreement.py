@@ -21,10 +21,11 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import ExitCode
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run, RunVerdict, headline
-from kms_conformance.outputs import WRITERS, allure, har, junit, manifest, results, summary, write_all
+from kms_conformance.outputs import allure, har, junit, manifest, results, summary
 from kms_conformance.outputs.html import NAME as REPORT
 from kms_conformance.outputs.terminal import summary_lines
 from kms_conformance.outputs.text import visible
+from kms_conformance.outputs.write import WRITERS, write_all
 
 EXAMPLES = int(os.environ.get("KMS_EXAMPLES", "60"))
 SCHEMA = jsonschema_rs.validator_for(load_schema("results"))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kms_conformance import outputs
-from kms_conformance.errors import ExitCode
+from kms_conformance.errors import ExitCode, ReportDirError
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import ReportDirError, allure, manifest, prepare, repro, write_all
+from kms_conformance.outputs import allure, manifest, repro
+from kms_conformance.outputs.files import prepare
+from kms_conformance.outputs.write import WRITERS, write_all
 
 EMPTY = Run(Profile.GATE, (), ())
 
@@ -25,7 +26,7 @@ def test_only_what_is_ours_is_replaced(tmp_path: Path, realistic: Callable[[int,
     write_all(EMPTY, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "notes.txt",
-        *(writer.NAME for writer in outputs.WRITERS if writer is not repro),  # nothing failed
+        *(writer.NAME for writer in WRITERS if writer is not repro),  # nothing failed
         manifest.NAME,
     }
     left = {path.name for path in (tmp_path / allure.NAME).iterdir() if "-result.json" not in path.name}

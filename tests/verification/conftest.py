@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from bundles import DEFECT, PRODUCT, Made, certified
 
-from kms_conformance.outputs import results, write_all
+from kms_conformance.outputs import results
+from kms_conformance.outputs.write import write_all
 from kms_conformance.verification import bundle
 from kms_conformance.verification.keys import make_pair, read_signer
 from kms_conformance.verification.product import product_of

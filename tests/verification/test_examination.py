@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from kms_conformance.cli.judge import command as judge_command
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.outputs import har, manifest, results, write_all
+from kms_conformance.outputs import har, manifest, results
+from kms_conformance.outputs.write import write_all
 from kms_conformance.verification.check import digest_complaints, examine
 from kms_conformance.verification.rejudge import read_record, run_of
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kms_conformance.outputs import har, write_all
+from kms_conformance.outputs import har
+from kms_conformance.outputs.write import write_all
 from kms_conformance.verification.check import examine
 from kms_conformance.verification.rejudge import read_record, run_of
 

@@ -77,7 +77,7 @@ def recorded_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cases import collected, run_cases  # noqa: PLC0415 - beside this file
     from in_process import reference, without_sockets  # noqa: PLC0415 - same
 
-    from kms_conformance.outputs import write_all  # noqa: PLC0415 - same
+    from kms_conformance.outputs.write import write_all  # noqa: PLC0415 - same
 
     cases = collected("key_protect")
     some = {name: case for name, case in cases.items() if ".states." in name or ".rotation." in name}

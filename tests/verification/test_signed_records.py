@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parents[1] / "adapters" / "aws_kms"))
 from fake_kms import Keys, serving
 from runs import run_cases
 
-from kms_conformance.outputs import write_all
+from kms_conformance.outputs.write import write_all
 from kms_conformance.target.target import build_target
 from kms_conformance.verification.check import examine
 

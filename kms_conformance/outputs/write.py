@@ -1,0 +1,32 @@
+"""All outputs of a run, written into one directory. A module of its own: who needs one format does not load the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kms_conformance.errors import ReportDirError
+from kms_conformance.judging.verdict import Run
+from kms_conformance.outputs import allure, badge, har, html, junit, manifest, repro, results, summary
+from kms_conformance.outputs.files import BUNDLE, clear, clear_temporary, prepare
+
+# The verdict as data first: whatever happens to the others, it is there.
+WRITERS = (results, junit, summary, badge, har, html, allure, repro)
+
+
+def write_all(run: Run, directory: Path) -> list[Path]:
+    """Write every output into the directory and return their paths.
+
+    What an older run left there under our names goes first, so that no old file passes for a new one; other files
+    stay. Raises :class:`ReportDirError` when the directory cannot be written to.
+    """
+    prepare(directory)
+    try:
+        clear_temporary(directory)
+        for writer in WRITERS:
+            clear(directory / writer.NAME, getattr(writer, "SHARED", ()))
+        for name in (manifest.NAME, BUNDLE):
+            clear(directory / name)
+        written = [path for writer in WRITERS if (path := writer.write(run, directory)).exists()]
+        return [*written, manifest.write(run, directory, written, allure.SHARED)]
+    except OSError as error:
+        raise ReportDirError(str(directory), error.strerror or str(error)) from error
