@@ -222,10 +222,10 @@ def _lingering() -> Mutator:
             late = [
                 alias
                 for alias, moment in removed.get(entry["id"], {}).items()
-                if draft.call.now < moment + _ALIAS_LINGERS and alias not in entry.get("aliases", ())
+                if draft.call.now < moment + _ALIAS_LINGERS and alias not in (entry.get("aliases") or ())
             ]
             if late:
-                entry["aliases"] = [*entry.get("aliases", ()), *late]
+                entry["aliases"] = [*(entry.get("aliases") or ()), *late]
 
     return mutate
 
