@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,8 @@ def collect(session: Session, state: State, arguments: list[str]) -> int:
         # Cases state what they expect on answers; rewriting their asserts would take a second of every start.
         "--assert=plain",
     ]
+    with suppress(OSError):  # where nothing can be written, nothing is kept
+        HOME.mkdir(mode=0o700, exist_ok=True)
     places = [place for contract in session.options.contracts for place in packages(contract)]
     if session.options.fuzz.replay:
         # One request of the fuzzer is tried again, so the cases that name what they send stay away.

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kms_conformance.redaction.list_entries import ListEntries
 from kms_conformance.redaction.pseudonyms import Pseudonyms
 from kms_conformance.redaction.under_way import UnderWay
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
@@ -106,6 +107,7 @@ class Redactor:
             self._place = len(self._known.recent)
             self._known.recent = (*self._known.recent, {})
         self._pseudonyms = Pseudonyms(personal, self.key)
+        self._entries = ListEntries()
 
     @property
     def under_way(self) -> UnderWay:
@@ -297,7 +299,7 @@ class Redactor:
             case dict():
                 return {self._member(key): self._reply(value, key) for key, value in body.items()}
             case list():
-                return [self._reply(value, name) for value in body]
+                return self._entries.once([self._reply(value, name) for value in body])
             case str() if not body or body in self._known.harmless:
                 return body
             case str() if name in self._public:

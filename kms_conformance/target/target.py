@@ -261,7 +261,7 @@ def build_target(
     return Target(
         connection=connection_settings(document, environ, (base_url, iam_url, *_other_urls(document))),
         base_url=base_url,
-        instance=checked_instance("instance", document.get("instance"), system),
+        instance=checked_instance("instance", _instance(document, system), system),
         contract=system.id,
         iam_url=iam_url,
         control_url=optional_url(table_of(document, "control"), "url", "control.url").rstrip("/"),
@@ -275,6 +275,12 @@ def build_target(
         patience=DEFAULT_PATIENCE if patience is None else patience,
         others={name: _other(name, document[name]) for name in systems() if name in document},
     )
+
+
+def _instance(document: Mapping[str, Any], system: System) -> Any:
+    """Return what a document says of the instance: where the main contract has a table and a key of its own, that counts."""
+    key, table = system.instance.key, table_of(document, system.id)
+    return table.get(key) if table and key != "instance" else document.get("instance")
 
 
 def _other_urls(document: Mapping[str, Any]) -> list[str]:

@@ -34,6 +34,10 @@ ROOT = Path(__file__).parents[2]
 DATA, PAGE = ROOT / "docs" / "kill-matrix.json", ROOT / "docs" / "kill-matrix.md"
 SCHEMA_VERSION = "1.0"
 _CHUNK = 4
+_REACH_PARTS = 4
+"""Parts of a contract's cases that are looked at apart, so that no process waits long for another."""
+_UNORDERED = "concurrency"
+"""The law whose cases send requests at the same moment."""
 _LAW_PARTS = 4
 """A variation is run with one case of a law in so many: all with all would take four minutes more."""
 Task = tuple[str, Kind, str, tuple[str, ...]]
@@ -47,7 +51,8 @@ def tasks(
 
     These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all. A defect that
     a law is made for is run with the cases of that law, all else with the cases of documented sequences; a variation
-    besides with a part of the cases of every law, another part for each.
+    besides with a part of the cases of every law, another part for each. Requests at the same moment meet another state
+    each time, so every case of the law of concurrency counts as reached.
     """
     rows: dict[str, list[tuple[Kind, str]]] = {
         contract: [
@@ -58,14 +63,17 @@ def tasks(
         if collected(contract)
     }
     reaches = {
-        contract: pool.submit(_reach, contract, [name for _, name in chosen])
+        contract: [
+            pool.submit(_reach, contract, [name for _, name in chosen], place)
+            for place in range(_REACH_PARTS)
+        ]
         for contract, chosen in rows.items()
         if chosen and not everywhere
     }
     all_tasks: list[Task] = []
     for contract, chosen in rows.items():
         every = tuple(collected(contract))
-        reach = reaches[contract].result() if contract in reaches else {}
+        reach = _joined([part.result() for part in reaches.get(contract, ())])
         all_tasks += [
             (
                 contract,
@@ -75,7 +83,7 @@ def tasks(
                     case
                     for case in every
                     if _belongs(case, kind, name)
-                    and (everywhere or law_of(case) or case in reach.get(name, every))
+                    and (everywhere or law_of(case) == _UNORDERED or case in reach.get(name, every))
                 ),
             )
             for kind, name in chosen
@@ -95,10 +103,24 @@ def _is_part(name: str, place: int, parts: int) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % parts == place % parts
 
 
-def _reach(contract: str, names: Sequence[str]) -> Reach:
+def _reach(contract: str, names: Sequence[str], place: int) -> Reach:
+    """Return what each defect or variation reaches of a part of the cases."""
     switches = SYSTEMS[contract].switches
-    cases = {name: case for name, case in collected(contract).items() if not law_of(name)}
-    return reach_of(contract, cases, {name: switches[name] for name in names if name not in LAW_OF})
+    cases = {
+        name: case
+        for number, (name, case) in enumerate(collected(contract).items())
+        if law_of(name) != _UNORDERED and number % _REACH_PARTS == place
+    }
+    return reach_of(contract, cases, {name: switches[name] for name in names})
+
+
+def _joined(parts: Iterable[Reach]) -> Reach:
+    """Return what is reached in any part."""
+    reach: dict[str, frozenset[str]] = {}
+    for part in parts:
+        for name, cases in part.items():
+            reach[name] = reach.get(name, frozenset()) | cases
+    return reach
 
 
 def run_row(task: Task) -> Document:

@@ -271,3 +271,15 @@ def test_any_nonsense_is_a_user_error(text: str, tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe" + text.encode())
     with pytest.raises(SuiteError, match="UTF-8"):
         read_target(str(file), {}, {})
+
+
+def test_one_contract_of_a_target_of_two() -> None:
+    """Where a target of one system is judged by another one alone, the instance of the first says nothing of the second."""
+    document = {
+        "base_url": "http://127.0.0.1:9",
+        "instance": INSTANCE,
+        "contract": "aws_kms",
+        "identities": {"principal": {"access_key_id": "a", "secret_access_key": "b"}},
+        "aws_kms": {"base_url": "http://127.0.0.1:10"},
+    }
+    assert build_target(document, {}).seen_by("aws_kms").base_url == "http://127.0.0.1:10"

@@ -34,7 +34,7 @@ async def _wrapped_in_vain(lawful: RuleLike, exchange: Exchange, call: Call) -> 
     """Wrap with a version that is lost where the key is rotated in between."""
     key = call.instance.find(call.args["id"])
     early = None if key is None else key.newest.id
-    await asyncio.sleep(WINDOW)
+    await asyncio.sleep(4 * WINDOW)
     if key is None or key.newest.id == early:
         reply: Reply = await lawful(exchange, call)
         return reply
