@@ -16,6 +16,7 @@ from typing import Any
 
 from kms_conformance.evidence.members import pick
 from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.members import check_members
 from kms_conformance.laws.request import System, all_of, demand, filled, request_of
 from kms_conformance.laws.snapshot import flat
 from kms_conformance.run.answer import Answer
@@ -219,23 +220,7 @@ class Limits:
             answer.is_refused(step["code"], control=CONTROL, requirement=row)
         else:
             answer.is_refused_somehow(control=CONTROL, requirement=row)
-        self._members(answer, step, row)
-
-    def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
-        for path, value in filled(step.get("shows", {}), self.marks).items():
-            answer.shows(path, value, requirement=row)
-        for path, value in filled(step.get("agrees", {}), self.marks).items():
-            answer.agrees(path, value, requirement=row)
-        for path, value in filled(step.get("differs", {}), self.marks).items():
-            answer.differs(path, value, requirement=row)
-        for path, number in filled(step.get("counts", {}), self.marks).items():
-            answer.counts(path, number, requirement=row)
-        for path, values in filled(step.get("lists", {}), self.marks).items():
-            answer.selects(path, values, values, requirement=row)
-        for path, pattern in filled(step.get("matches", {}), self.marks).items():
-            answer.matches(path, pattern, requirement=row)
-        for name, value in filled(step.get("tells", {}), self.marks).items():
-            answer.has_header(name, value, requirement=row)
+        check_members(answer, step, self.marks, row)
 
     # --- values ---------------------------------------------------------------------------------------------------
 

@@ -14,16 +14,17 @@ from typing import Any
 
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.laws.entries import LawCase, law_file
-from kms_conformance.laws.request import Subjects, System, all_of, demand, filled, request_of
+from kms_conformance.laws.members import check_members
+from kms_conformance.laws.request import Subjects, System, all_of, demand, request_of
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 
 NOT_TAKEN = (400, 405, 409, 415, 422)
 """How a request with something that its operation does not take is refused."""
 _TRIES = 20
+"""How often two answers are compared until nobody else has changed anything in between."""
 _PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 """Seconds before the next try, more each time: with many cases at once on one instance it is seldom at rest."""
-"""How often two answers are compared until nobody else has changed anything in between."""
 CONTROL = "the same operation succeeds where the thing belongs"
 
 
@@ -109,20 +110,7 @@ class Ownership:
     def _members(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:
         if step.get("expect") == "either" and not answer.ok:
             return
-        for path, value in filled(step.get("shows", {}), self.marks).items():
-            answer.shows(path, value, requirement=row)
-        for path, value in filled(step.get("agrees", {}), self.marks).items():
-            answer.agrees(path, value, requirement=row)
-        for path, value in filled(step.get("differs", {}), self.marks).items():
-            answer.differs(path, value, requirement=row)
-        for path in step.get("lacks", ()):
-            answer.lacks(path, requirement=row)
-        for path, values in filled(step.get("lists", {}), self.marks).items():
-            answer.selects(path, values, values, requirement=row)
-        for path, values in filled(step.get("lists_not", {}), self.marks).items():
-            answer.selects(path, values, [], requirement=row)
-        for name, value in filled(step.get("tells", {}), self.marks).items():
-            answer.has_header(name, value, requirement=row)
+        check_members(answer, step, self.marks, row)
         self._kept(answer, step, row)
 
     def _kept(self, answer: Answer, step: Mapping[str, Any], row: str) -> None:

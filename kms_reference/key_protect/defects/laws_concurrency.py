@@ -7,10 +7,10 @@ these defects make. A suite has to send a second request within that pause: 50 m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kms_reference.key_protect import keys, rings
 from kms_reference.key_protect.app import Exchange
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from kms_reference.key_protect.instance import Instance
     from kms_reference.key_protect.wire import Call, Reply
     from kms_reference.rules import RuleLike
+
+_Read = TypeVar("_Read")
 
 WINDOW: Final = 0.050
 BRIEF: Final = 0.001
@@ -183,51 +185,46 @@ def _early_keys(instance: Instance, ring: str) -> list[Key]:
     return [key for key in instance.keys.values() if key.ring == ring]
 
 
-def _emptiness_is_old() -> tuple[Change, ...]:
-    """Delete a ring that was empty before a pause."""
-    early: dict[int, list[Key]] = {}
+def read_early(operation: str, read: Callable[[Call], _Read]) -> tuple[Mapping[int, _Read], Change]:
+    """Return what ``read`` gave before a pause, by the ``id`` of the call while it is answered, and the change that reads it."""
+    early: dict[int, _Read] = {}
 
     async def answer(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
-        early[id(call)] = _early_keys(call.instance, call.args["ring"])
+        early[id(call)] = read(call)
         await asyncio.sleep(WINDOW)
         try:
             reply: Reply = await lawful(exchange, call)
         finally:
             del early[id(call)]
         return reply
+
+    return early, instead(Exchange.answer, answer, lambda _, call: call.operation.id == operation)
+
+
+def _emptiness_is_old() -> tuple[Change, ...]:
+    """Delete a ring that was empty before a pause."""
+    early, reading = read_early("deleteKeyRing", lambda call: _early_keys(call.instance, call.args["ring"]))
 
     def check(lawful: RuleLike, call: Call, keys: list[Key]) -> None:
         lawful(call, early.get(id(call), keys))
 
-    return (
-        instead(Exchange.answer, answer, lambda _, call: call.operation.id == "deleteKeyRing"),
-        instead(rings.check_empty, check),
-        instead(rings.check_destroyed, check),
-    )
+    return reading, instead(rings.check_empty, check), instead(rings.check_destroyed, check)
+
+
+def _is_unregistered(call: Call) -> bool:
+    key = call.instance.find(call.args["id"])
+    return key is not None and not key.registrations
 
 
 def _registrations_are_old() -> tuple[Change, ...]:
     """Delete a key that had no registrations before a pause."""
-    early: dict[int, bool] = {}
-
-    async def answer(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
-        key = call.instance.find(call.args["id"])
-        early[id(call)] = key is not None and not key.registrations
-        await asyncio.sleep(WINDOW)
-        try:
-            reply: Reply = await lawful(exchange, call)
-        finally:
-            del early[id(call)]
-        return reply
+    early, reading = read_early("deleteKey", _is_unregistered)
 
     def check(lawful: RuleLike, call: Call, *arguments: Any, **named: Any) -> None:
         if not early.get(id(call)):
             lawful(call, *arguments, **named)
 
-    return (
-        instead(Exchange.answer, answer, lambda _, call: call.operation.id == "deleteKey"),
-        instead(keys.check_registrations, check),
-    )
+    return reading, instead(keys.check_registrations, check)
 
 
 _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (

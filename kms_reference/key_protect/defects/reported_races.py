@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import keys
 from kms_reference.key_protect.app import Exchange
-from kms_reference.key_protect.defects.laws_concurrency import WINDOW, _attribute, _key, _merged
+from kms_reference.key_protect.defects.laws_concurrency import WINDOW, _attribute, _key, _merged, read_early
 from kms_reference.key_protect.instance import Instance, new_version
 from kms_reference.key_protect.key_view import full
 from kms_reference.switches import Change, Defect, instead
@@ -54,30 +54,20 @@ async def _freed_late(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply
     return reply
 
 
+def _is_unprevented(call: Call) -> bool:
+    key = call.instance.find(call.args["id"])
+    return key is not None and not any(one.prevent_deletion for one in key.registrations.values())
+
+
 def _retention_is_old() -> tuple[Change, ...]:
     """Delete with force a key whose deletion nothing prevented before a pause."""
-    early: dict[int, bool] = {}
-
-    async def answer(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
-        key = call.instance.find(call.args["id"])
-        early[id(call)] = key is not None and not any(
-            one.prevent_deletion for one in key.registrations.values()
-        )
-        await asyncio.sleep(WINDOW)
-        try:
-            reply: Reply = await lawful(exchange, call)
-        finally:
-            del early[id(call)]
-        return reply
+    early, reading = read_early("deleteKey", _is_unprevented)
 
     def check(lawful: RuleLike, call: Call, key: Key) -> None:
         if not early.get(id(call)):
             lawful(call, key)
 
-    return (
-        instead(Exchange.answer, answer, _of("deleteKey")),
-        instead(keys.check_retention, check),
-    )
+    return reading, instead(keys.check_retention, check)
 
 
 def _due_by_reading() -> tuple[Change, ...]:
