@@ -9,7 +9,9 @@ counts seconds, so it is also begun shortly before the clock's own ``turn`` of a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,10 +19,10 @@ from typing import Any
 from kms_conformance.evidence.members import pick
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.members import check_members
-from kms_conformance.laws.request import System, all_of, demand, filled, request_of
+from kms_conformance.laws.request import OperationRequest, System, all_of, demand, filled, request_of
 from kms_conformance.laws.snapshot import flat
 from kms_conformance.run.answer import Answer
-from kms_conformance.run.outcomes import NotTested
+from kms_conformance.run.outcomes import Inconclusive, NotTested
 
 CONTROL = "the same operation succeeds on the other side of the limit"
 _TURNS: Mapping[str, float] = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
@@ -36,6 +38,7 @@ class Limits:
         self.system, self.data, self.row = system, case.data, case.rows[0]
         self.marks = self._subjects()
         self.noted = set(_noted(case.data))
+        self.latest, self.is_timed = math.inf, False
 
     def run(self) -> None:
         """Send what the case says, and judge every answer."""
@@ -136,17 +139,52 @@ class Limits:
             self._wait_for_turn(schedule["turn"]["of"], float(schedule["turn"]["before"]))
         for number in range(1, schedule.get("times", 1) + 1):
             self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
+            requests_before = len(self.system.case.exchanges)
             self._steps(schedule["begin"] if number == 1 else again or ())
+            if number == 1 or again:
+                self._note_beginning(requests_before, early if self._moves_the_clock else span)
+            elif not self._moves_the_clock:
+                self.latest += span
             # A schedule may have run late each time before, so its moments drift away from the first one.
             drift = 0.0 if again or number == 1 else late * (number - 1)
             self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
-            self._steps(schedule.get("not_yet", ()))
-            kept = [self._shown(keep) for keep in schedule.get("keeps", ())]
+            with self._in_time():
+                self._steps(schedule.get("not_yet", ()))
+                kept = [self._shown(keep) for keep in schedule.get("keeps", ())]
             self.system.wait(early + drift + late, f"{schedule['what']}: it is time")
             self._steps(schedule["then"])
             for keep, members in zip(schedule.get("keeps", ()), kept, strict=True):
                 self._is_kept(keep, members)
         self._steps(schedule.get("end", ()))
+
+    @property
+    def _moves_the_clock(self) -> bool:
+        return bool(self.system.case.context.target.control_url)
+
+    def _note_beginning(self, requests_before: int, left: float) -> None:
+        """Note until when the first answers count: what requests take is on top of what the case waits."""
+        begun = self.system.case.exchanges[requests_before:]
+        self.latest = begun[0].started + left if begun else math.inf
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Let no answer be judged that came when it may have been time already."""
+        self.is_timed = True
+        try:
+            yield
+        finally:
+            self.is_timed = False
+
+    def _send(self, request: OperationRequest) -> Answer:
+        """Send a request; raise :class:`Inconclusive` where its answer may have come too late to be judged."""
+        answer = self.system.send_request(request)
+        late = answer.exchange.started + answer.exchange.duration - self.latest if self.is_timed else 0.0
+        if late > 0:
+            answer.not_judged()
+            raise Inconclusive(
+                f"{answer.exchange.step}: its answer came {late:.1f} s after the moment up to which it tells that it is not yet time"
+            )
+        return answer
 
     def _wait_for_turn(self, of: str, before: float) -> None:
         """Wait until the instance's clock is shortly before the next full minute, hour or day."""
@@ -156,7 +194,7 @@ class Limits:
 
     def _shown(self, keep: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members that an answer shows before the time, as evidence has them, without those that may change."""
-        answer = self.system.send_request(request_of(self._asked(keep), self.marks))
+        answer = self._send(request_of(self._asked(keep), self.marks))
         answer.succeeds(requirement=keep.get("row", self.row))
         shown = answer.exchange.answer
         members = flat(pick(shown.body, keep["at"]) if shown is not None else None)
@@ -202,14 +240,12 @@ class Limits:
         if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
             return  # it names something that was not made: its creation was refused, and judged
         if "at_once" in step:
-            requests = [
-                partial(self.system.send_request, request_of(one, self.marks)) for one in step["at_once"]
-            ]
+            requests = [partial(self._send, request_of(one, self.marks)) for one in step["at_once"]]
             for answer, one in zip(self.system.case.at_once(requests), step["at_once"], strict=True):
                 self._judge(answer, one)
             return
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
-        self._judge(self.system.send_request(request_of(request, self.marks)), step)
+        self._judge(self._send(request_of(request, self.marks)), step)
 
     def _judge(self, answer: Answer, step: Mapping[str, Any]) -> None:
         row = step.get("row", self.row)

@@ -14,7 +14,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.laws.entries import LawCase, law_cases
 from kms_conformance.laws.limits import Limits
 from kms_conformance.laws.request import OperationRequest, Subjects
-from kms_conformance.run.outcomes import NotTested
+from kms_conformance.run.outcomes import Inconclusive, NotTested
 
 CONTRACT = "key_protect"
 CASES = law_cases(CONTRACT, "limits")
@@ -88,7 +88,7 @@ class LoggedAnswer:
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log, self.name = log, name
-        self.exchange = SimpleNamespace(id=str(len(log)))
+        self.exchange = SimpleNamespace(id=str(len(log)), started=0.0, duration=0.0, step=name)
 
     def __getitem__(self, path: str) -> str:
         """Return a member."""
@@ -115,6 +115,7 @@ class Case:
     def __init__(self) -> None:
         """Nothing was made yet."""
         self.exchanges = [SimpleNamespace(id=str(number)) for number in range(9)]
+        self.context = SimpleNamespace(target=SimpleNamespace(control_url="http://control"))
         self.clean_up: list[int] = []
         self.groups: list[int] = []
 
@@ -132,28 +133,33 @@ class Case:
 class System:
     """A system that notes what it is asked, and when."""
 
-    def __init__(self, *, alone: bool = True) -> None:
+    def __init__(self, *, alone: bool = True, slow: float = 0.0) -> None:
         self.case, self.alone = Case(), alone
         self.log: list[str] = []
+        self.now, self.slow = 0.0, slow
 
     def subjects(self, what: str) -> Subjects:
         """Make a subject."""
         return Subjects(marks={"thing": what})
 
     def send_request(self, request: OperationRequest) -> LoggedAnswer:
-        """Answer."""
-        return LoggedAnswer(
+        """Answer; each answer takes as long as the system is slow."""
+        answer = LoggedAnswer(
             self.log, f"{request.operation}{list(request.path.values()) or ''}{request.body or ''}"
         )
+        answer.exchange.started, answer.exchange.duration = self.now, self.slow
+        self.now += self.slow
+        self.case.exchanges.append(answer.exchange)
+        return answer
 
     def wait(self, seconds: float, why: str) -> None:
         """Let time pass."""
         self.log.append(f"{seconds:g} {why}")
 
 
-def lines_of(*, alone: bool = True, **data: Any) -> list[str]:
+def lines_of(*, alone: bool = True, slow: float = 0.0, **data: Any) -> list[str]:
     """Go through a case and return what was asked, expected and waited for."""
-    system: Any = System(alone=alone)
+    system: Any = System(alone=alone, slow=slow)
     case = LawCase(
         "case", ("row",), (), (), control=False, waits=0, impact=(), data={"subjects": "it", **data}
     )
@@ -236,3 +242,12 @@ def test_schedule_that_begins_again() -> None:
     schedule |= {"then": [{"do": "d"}], "end": [{"do": "e"}]}
     lines = ["24 it: not yet", "c is_refused_somehow", "7 it: it is time", "d succeeds"]
     assert lines_of(schedule=schedule) == ["a succeeds", *lines, "b succeeds", *lines, "e succeeds"]
+
+
+def test_an_answer_that_came_too_late_for_its_time() -> None:
+    """What a slow endpoint says after the moment for "not yet" is not judged, and what it says in time is."""
+    schedule = {"what": "it", "after": 30, "early": 6, "late": 1, "begin": [{"do": "a"}]}
+    schedule |= {"not_yet": [{"do": "b"}, {"do": "c"}], "then": [{"do": "d"}]}
+    assert lines_of(schedule=schedule, slow=1.9)[-1] == "d succeeds"
+    with pytest.raises(Inconclusive, match=r"c: its answer came 0\.3 s after the moment"):
+        lines_of(schedule=schedule, slow=2.1)
