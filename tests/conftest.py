@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from kms_reference.server import Server
 from kms_reference.target import write_target
 
 # Modules that hold no tests (servers, proxies, commands, the matrix) are imported by name from the tests that use them.
 sys.path += [str(Path(__file__).parent / folder) for folder in ("support", "proof")]
+
+# How long an example takes says something of the machine.
+settings.register_profile(
+    "any-machine", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("any-machine")
 
 
 def pytest_collection_finish() -> None:
