@@ -24,6 +24,8 @@ OUTAGE, AFTER = "outage", "after"
 ``after`` where an outage passed since the case began, so that the endpoint may have lost what the case has made."""
 CLIENT = "client"
 """A note of an exchange: the number of its client, from 1, where several ask at the same moment."""
+NOW = "now"
+"""What a case has done before a request: it has asked for the time of its instance, and was told this."""
 READS = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from kms_conformance.contract.contract import Contract
 from kms_conformance.contract.schemas import load_schema
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence.exchange import JSON, Exchange
+from kms_conformance.evidence.exchange import JSON, NOW, Exchange
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import to_document
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
@@ -204,6 +204,7 @@ class RecordedSequence:
             "before": [
                 [note, self._sources(place, json.dumps(note, ensure_ascii=False))]
                 for note in json.loads(exchange.notes.get("before", "[]"))
+                if note[0] != NOW
             ],
             "promises": promises,
         }

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kms_conformance.contract.severity import Verdict, worst
 from kms_conformance.errors import AuthorError, ExitCode, JournalError, SuiteError
 from kms_conformance.evidence import steady_clock
-from kms_conformance.evidence.exchange import AFTER, OUTAGE
+from kms_conformance.evidence.exchange import AFTER, NOW, OUTAGE
 from kms_conformance.judging.every_exchange import (
     OF_FORM,
     after_outage,
@@ -263,6 +263,7 @@ class CaseRun:
             ahead = now.timestamp() - steady_clock.now() - moved
             # Clocks that tell whole seconds are up to one behind.
             self.ahead_at_first = round(ahead, 3) if abs(ahead) >= 2.0 else 0.0  # noqa: PLR2004 - as above
+        self.context.client.note(NOW, now.isoformat())
         return now
 
     def clock_ahead(self) -> tuple[float, float]:

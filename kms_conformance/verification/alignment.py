@@ -34,7 +34,8 @@ _SECRET, _SHORTEST = 8, 7
 """Characters of the shortest secret, and of the shortest text that may hold what differs from run to run."""
 _HOLDING = frozenset({str, dict, list})
 _MOST = 8192
-_WHOLE_TOKEN = re.compile(_KINDS["token"])
+_MOST_PLACES, _LONGEST = 3, 2000
+_TOKEN = re.compile(_KINDS["token"])
 _VARIABLE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 
 
@@ -123,7 +124,7 @@ class Alignment:
         )
 
     def _demand_text(self, anew: str, recorded: str, where: str) -> None:
-        if len(anew) >= _SECRET and _WHOLE_TOKEN.fullmatch(recorded) and not _VARIABLE.fullmatch(anew):
+        if len(anew) >= _SECRET and _TOKEN.fullmatch(recorded) and _may_be_secret(anew):
             # What another case has sent as a secret is one in this case too, and shown nowhere.
             self.bound.append((anew, recorded))
             if self.recorded.setdefault(anew, recorded) != recorded:
@@ -131,7 +132,12 @@ class Alignment:
             return
         ours, theirs = _variables(anew), _variables(recorded)
         if _skeleton(anew) != _skeleton(recorded):
-            raise DepartureError(f"{where} is {recorded!r} instead of {anew!r}")
+            secrets = self._secrets_inside(anew, recorded)
+            if not secrets:
+                raise DepartureError(f"{where} is {recorded!r} instead of {anew!r}")
+            for secret, token in secrets:
+                self._demand_text(secret, token, where)
+            return
         bound: list[tuple[str, str]] = []
         for one, other in zip(ours, theirs, strict=True):
             if one[0] == other[0] or one[1] in _UNBOUND:
@@ -146,6 +152,18 @@ class Alignment:
             bound += self._bind(one[0], other[0], is_time=one[1] == "time")
         self.bound += bound
 
+    def _secrets_inside(self, anew: str, recorded: str) -> list[tuple[str, str]]:
+        """Return what stands in the place of each token inside of a recorded text, empty where more than that differs.
+
+        What another case has sent as a secret may be a part of a text here.
+        """
+        parts, tokens = _TOKEN.split(recorded), _TOKEN.findall(recorded)
+        if _TOKEN.fullmatch(recorded) or not 0 < len(tokens) <= _MOST_PLACES or len(anew) > _LONGEST:
+            return []
+        pattern = f"(.{{{_SECRET},}})".join(re.escape(self.as_anew(part)) for part in parts)
+        fits = re.fullmatch(pattern, anew, re.DOTALL)
+        return [] if fits is None else list(zip(fits.groups(), tokens, strict=True))
+
     def _bind(self, anew: str, recorded: str, *, is_time: bool) -> list[tuple[str, str]]:
         """Bind two values, of times also what they are in UTC, as an answer may show them; return the pairs that are new."""
         pairs = [(anew, recorded), (_in_utc(anew), _in_utc(recorded))] if is_time else [(anew, recorded)]
@@ -157,6 +175,12 @@ class Alignment:
     def _release(self, bound: list[tuple[str, str]]) -> None:
         for one, other in bound:
             del self.recorded[one], self.anew[other]
+
+
+def _may_be_secret(text: str) -> bool:
+    """Tell whether a text can have been sent as a secret by another case: none of what each case makes anew, but for octets."""
+    variable = _VARIABLE.fullmatch(text)
+    return variable is None or variable.lastgroup == "octets"
 
 
 def _in_utc(time: str) -> str:

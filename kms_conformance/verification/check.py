@@ -227,6 +227,7 @@ def _replayed(
                 run.interrupted,
                 str(record["options"].get("challenge", "")),
                 known,
+                run.profile is not Profile.GATE,
             )
         if fuzz.on and _of_fuzzer(case, contract):
             yield case.id, _fuzzed(case, contract, fuzz)

@@ -37,6 +37,7 @@ from kms_conformance.verification.installed import InstalledCase
 from kms_conformance.verification.rejudge import Judgements
 from kms_conformance.verification.replay_client import (
     BY_CONTROL,
+    SKEWED,
     RecordEndedError,
     ReplayClient,
     ReplayClock,
@@ -45,8 +46,6 @@ from kms_conformance.verification.replay_client import (
 from kms_conformance.verification.stand_ins import StandIns
 
 CLEAN_UP = "clean-up"
-_SKEWED = 10.0
-"""Seconds by which two clocks may be apart."""
 _DUE = "due "
 
 
@@ -138,12 +137,12 @@ def _as_measured(expectation: Expectation, recorded: Expectation) -> Expectation
         return expectation
     ours, theirs = member.value["requests"], other.value.get("requests", ())
     timed = [
-        [name, measured if abs(measured - ahead) < _SKEWED else ahead, answered]
+        [name, measured if abs(measured - ahead) < SKEWED else ahead, answered]
         for (name, ahead, answered), (_, measured, _) in zip(ours, theirs, strict=False)
     ]
     unsure = other.value.get("unsure", 0.0)
     value = {**member.value, "requests": [*timed, *ours[len(timed) :]]}
-    if 0.0 <= unsure < _SKEWED:
+    if 0.0 <= unsure < SKEWED:
         value["unsure"] = unsure
     return replace(expectation, members=(replace(member, value=value),))
 
@@ -192,6 +191,7 @@ class ReplayContext:
     interrupted: str = ""
     challenge: str = ""
     known: Judgements = field(default_factory=Judgements)
+    thorough: bool = False
 
     @cached_property
     def stand_ins(self) -> StandIns:
@@ -246,6 +246,7 @@ def replay(case: CaseResult, installed: InstalledCase, shared: ReplayContext) ->
         schemas=shared.schemas,
         run=shared.run_id,
         edition=shared.edition,
+        thorough=shared.thorough,
         fuzz=shared.fuzz,
     )
     stated: dict[str, list[Expectation]] = {}

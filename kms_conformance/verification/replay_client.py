@@ -20,7 +20,7 @@ import httpx
 
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import MissingSecretError
-from kms_conformance.evidence.exchange import CLIENT, GATEWAY, JSON, OUTAGE, Exchange
+from kms_conformance.evidence.exchange import CLIENT, GATEWAY, JSON, NOW, OUTAGE, Exchange
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.clock import TooLong
@@ -41,6 +41,8 @@ _CIRCUMSTANCES = frozenset({GATEWAY, OUTAGE, "throttled", "waited"})
 _COMPARED_APART = frozenset({_BEFORE, _FORMS, CLIENT, _RAW, _SIGNED})
 _ENDS = re.compile(r":[0-9a-f]*")
 """What a form says of the ends of a secret, which another one of the same size need not have."""
+SKEWED = 10.0
+"""Seconds by which two clocks may be apart."""
 BY_CONTROL = "of the control protocol, which answers"
 _DONE, _LONGEST_MATERIAL = 200, 64
 _MADE_BY_CONTROL = "00000000-0000-4000-8000-c0de00000000"
@@ -86,6 +88,7 @@ class ReplayClock:
         self._moved = bool(target.control_url)
         self._longest = math.inf if target.control_url and target.max_wait else target.max_wait
         self.goes_on: Callable[[], bool] = lambda: True
+        self.recorded: Callable[[], datetime | None] = lambda: None
 
     def wait(self, instance: str, seconds: float) -> None:  # noqa: ARG002 - one signature for all clocks
         """Let the time pass in thought; raise :class:`TooLong` where the case could not have gone on."""
@@ -94,11 +97,14 @@ class ReplayClock:
         self.ahead += seconds
 
     def now(self, instance: str) -> datetime:  # noqa: ARG002 - same
-        """Return the time of the last exchange, what the clock was ahead at first, and the waits.
+        """Return what the case was told, where that can be: the time of the last exchange, what the clock was ahead at first, and the waits.
 
         These are the waits since then, or all where the control protocol moved the clock.
         """
-        return datetime.fromtimestamp(self.at, UTC) + timedelta(seconds=self.begun + self.ahead)
+        estimated = datetime.fromtimestamp(self.at, UTC) + timedelta(seconds=self.begun + self.ahead)
+        recorded = self.recorded()
+        is_near = recorded is not None and abs((recorded - estimated).total_seconds()) < SKEWED
+        return recorded if recorded is not None and is_near else estimated
 
     def pass_on(self, at: float) -> None:
         """Take the time of the next exchange; what was really waited is in it."""
@@ -132,6 +138,7 @@ class ReplayClient(Client):
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)
         clock.goes_on = lambda: bool(self.left)
+        clock.recorded = self._recorded_now
         self.alignment = Alignment()
         self.is_of_law = False
         self.refused_by_control = ""
@@ -222,6 +229,21 @@ class ReplayClient(Client):
         if not getattr(self._between, "client", ""):
             self.know_answers()
         return exchange
+
+    def note(self, what: str, *how: Any) -> None:
+        """Keep what happens between two requests; the time was not noted where an earlier run had asked for it."""
+        if what != NOW or self._recorded_now() is not None:
+            super().note(what, *how)
+
+    def _recorded_now(self) -> datetime | None:
+        """Return the time that the case was told after what it has done since the last request, as the record has it."""
+        recorded = json.loads(self._next()[1].notes.get(_BEFORE, "[]")) if self.left else []
+        number = len(getattr(self._between, "notes", ()))
+        try:
+            what, told = recorded[number]
+            return datetime.fromisoformat(told).astimezone(UTC) if what == NOW else None
+        except (IndexError, ValueError, TypeError, OverflowError):
+            return None
 
     def know_answers(self) -> None:
         """Let everything in the answers since the last time stand for itself."""

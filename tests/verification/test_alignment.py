@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kms_conformance.verification.alignment import Alignment, BoundError
+from kms_conformance.verification.alignment import Alignment, BoundError, DepartureError
 
 EAST, UTC_SECOND = "2026-12-29T22:18:42+02:00", "2026-12-29T20:18:42Z"
 LATER, UTC_LATER = "2026-12-29T22:18:43+02:00", "2026-12-29T20:18:43Z"
@@ -25,3 +25,16 @@ def test_an_answer_stands_for_itself() -> None:
     alignment.know({"creationDate": UTC_SECOND})
     alignment.demand(LATER, EAST, "the body")
     assert alignment.as_anew(UTC_SECOND) == UTC_SECOND
+
+
+def test_a_secret_of_another_case_inside_of_a_text() -> None:
+    """Where another case has sent a text as a secret, its token stands in a path, for that text and no other."""
+    alignment = Alignment()
+    own, token = "a" * 91, "<text:77254cd08393>"
+    alignment.demand(f"/keys/{own}/metadata", f"/keys/{token}/metadata", "the path")
+    with pytest.raises(BoundError, match="another value than before"):
+        alignment.demand(f"/keys/{own}/metadata", "/keys/<text:000000000000>/metadata", "the next path")
+    with pytest.raises(DepartureError, match="instead of"):
+        alignment.demand("/keys/short/metadata", f"/keys/{token}/metadata", "a path of a short name")
+    with pytest.raises(DepartureError, match="instead of"):
+        alignment.demand(f"/keys/{own}/metadata", f"/keys/{token}/policies", "another path")
