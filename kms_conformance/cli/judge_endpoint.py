@@ -173,11 +173,16 @@ def judge(
     *,
     signing: Signing | None = None,
 ) -> int:
-    """Run the cases, print the summary and sign the run; return the exit code."""
+    """Run the cases, print the summary and sign the run; return the exit code.
+
+    Raises :class:`KeyboardInterrupt` where the run was stopped by hand before there was a verdict.
+    """
     state = State(lambda: session, report_dir, progress_reporter=reporter(shown.progress, session.pace))
     code = collect(session, state, arguments)
     if code == pytest.ExitCode.USAGE_ERROR and "-k" in arguments:
         return _explain_selection()
+    if state.run is None and state.is_stopped_by_hand:
+        raise KeyboardInterrupt
     if state.run is None:
         click.echo(f"error: no verdict was formed (pytest ended with {code}).", err=True)
         return 5

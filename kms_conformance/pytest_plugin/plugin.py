@@ -88,6 +88,7 @@ class State:
         self._hub = Hub(lambda: self.session)
         self._streams = ExitStack()
         self.run: Run | None = None
+        self.is_stopped_by_hand = False
         self.unwritten: ReportDirError | None = None
 
     @property
@@ -183,9 +184,9 @@ class State:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped: by hand, or by pytest itself."""
+        self.is_stopped_by_hand = type(excinfo.value) is KeyboardInterrupt
         if self._session is not None:  # else the session could not be started, which has been reported
-            by_hand = type(excinfo.value) is KeyboardInterrupt
-            why = "stopped by hand" if by_hand else str(excinfo.value) or "stopped by pytest"
+            why = "stopped by hand" if self.is_stopped_by_hand else str(excinfo.value) or "stopped by pytest"
             self._session.cut_short(why)
 
     @pytest.hookimpl(tryfirst=True)

@@ -16,11 +16,14 @@ import pytest
 from commands import Command, start_command
 from runs import case_of, served_target, session_and_context, write_case
 
+from kms_conformance.cli.judge_endpoint import judge
 from kms_conformance.contract.severity import Verdict
+from kms_conformance.pytest_plugin.plugin import State
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.journal import Journal
 from kms_conformance.run.options import Options
 from kms_conformance.run.session import Session
+from kms_conformance.target.target import Target
 from kms_conformance.transport.client import Request
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -46,12 +49,12 @@ def without_control(server: Server, tmp_path: Path) -> Path:
     return path
 
 
-def keys_of(server: Server) -> list[dict[str, object]]:
-    """Return the keys of the instance that are not destroyed."""
+def keys_of(server: Server, states: str = "") -> list[dict[str, object]]:
+    """Return the keys of the instance in these states, by default those that are not destroyed."""
     session, context = session_and_context(served_target(server))
     try:
         reply, _ = context.client.send(
-            Request("GET", "/api/v2/keys?limit=5000", {"bluemix-instance": INSTANCE}), "test"
+            Request("GET", f"/api/v2/keys?limit=5000{states}", {"bluemix-instance": INSTANCE}), "test"
         )
         assert reply is not None
         resources: list[dict[str, object]] = reply.body.get("resources", [])
@@ -68,9 +71,10 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def disabled(server: Server) -> int:
-    """Return how many keys are suspended: their cases are waiting."""
-    return sum(key["state"] == 2 for key in keys_of(server))
+def only_waits(server: Server) -> bool:
+    """Tell whether the two waiting cases wait, their keys suspended, and the quick one has made and removed its own."""
+    states = [key["state"] for key in keys_of(server, "&state=0,1,2,3,5")]
+    return states.count(2) == 2 and 5 in states and set(states) == {2, 5}
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -82,8 +86,7 @@ def test_stopped_during_a_wait(
         tmp_path, "run", "--target", str(without_control), "--report-dir", "report", "-k", WAITING
     )
     try:
-        until(lambda: disabled(server) == 2, "both cases wait")
-        until(lambda: len(keys_of(server)) == 2, "the quick case is over")
+        until(lambda: only_waits(server), "both cases wait, and the quick one is over")
         running.send_signal(sent)
         out, err = running.communicate(timeout=PATIENCE)
     finally:
@@ -116,8 +119,7 @@ def test_killed(server: Server, without_control: Path, tmp_path: Path) -> None:
         tmp_path, "run", "--target", str(without_control), "--journal", "j.sqlite", "-k", WAITING
     )
     try:
-        until(lambda: disabled(server) == 2, "both cases wait")
-        until(lambda: len(keys_of(server)) == 2, "the quick case is over")
+        until(lambda: only_waits(server), "both cases wait, and the quick one is over")
         running.kill()
         running.communicate(timeout=PATIENCE)
     finally:
@@ -202,6 +204,21 @@ def test_stop_at_the_first_failure_and_last_failed(flag: str, command: Command, 
     assert {case["id"] for case in results["cases"]} == failed
     assert again.code == 1
     assert "left out by the selection" in results["partial"]
+
+
+def test_stopped_before_any_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run stopped by hand while it collects its cases ends as one that was stopped, not as a fault of the suite."""
+
+    def interrupted(_: Session, state: State, __: list[str]) -> int:
+        with pytest.raises(KeyboardInterrupt) as excinfo:
+            raise KeyboardInterrupt
+        state.pytest_keyboard_interrupt(excinfo)
+        return pytest.ExitCode.INTERRUPTED
+
+    monkeypatch.setattr("kms_conformance.cli.judge_endpoint.collect", interrupted)
+    session = Session(Options(), Target(base_url="http://127.0.0.1:9", instance=INSTANCE))
+    with pytest.raises(KeyboardInterrupt):
+        judge(session, tmp_path / "report", [])
 
 
 def test_group_signal_reaches_the_embedded_reference(tmp_path: Path) -> None:
