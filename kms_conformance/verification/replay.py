@@ -92,6 +92,7 @@ class _ReplayedCase(CaseRun):
 
     def clock_ahead(self) -> tuple[float, float]:
         """Return how far the clock of an instance must be ahead: as at first, and by the waits where the control protocol moves it."""
+        self.now()  # as the record notes it
         clock = self.context.clock
         assert isinstance(clock, ReplayClock)
         return clock.begun + (self.waited if self.context.target.control_url else 0.0), 0.0

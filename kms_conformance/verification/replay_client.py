@@ -220,7 +220,7 @@ class ReplayClient(Client):
         """Return the next recorded exchange; raise :class:`DepartureError` where it is of another request."""
         if not self.left:
             raise RecordEndedError(request.step or f"{request.method} {request.path}")
-        place, exchange = self._next()
+        place, exchange = self._next(getattr(self._between, "client", ""))
         self._compare(request, exchange, case, raw=raw)
         del self.left[place]
         self._clock.pass_on(exchange.started)
@@ -237,7 +237,9 @@ class ReplayClient(Client):
 
     def _recorded_now(self) -> datetime | None:
         """Return the time that the case was told after what it has done since the last request, as the record has it."""
-        recorded = json.loads(self._next()[1].notes.get(_BEFORE, "[]")) if self.left else []
+        # What was done before several clients ask is noted with the first of them.
+        client = getattr(self._between, "client", "") or ("1" if self.is_at_once else "")
+        recorded = json.loads(self._next(client)[1].notes.get(_BEFORE, "[]")) if self.left else []
         number = len(getattr(self._between, "notes", ()))
         try:
             what, told = recorded[number]
@@ -253,9 +255,8 @@ class ReplayClient(Client):
                 self.alignment.know(dict(exchange.answer.headers))
         self._unknown.clear()
 
-    def _next(self) -> tuple[int, Exchange]:
+    def _next(self, client: str) -> tuple[int, Exchange]:
         """Return the next recorded exchange and its place: of this client, where several asked at the same moment."""
-        client = getattr(self._between, "client", "")
         for place, exchange in enumerate(self.left):
             of_client = exchange.notes.get(CLIENT, "")
             if of_client == client:
