@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_at_the_same_moment of run c5ba3629.
+# Case key_protect.rotation.rotate_twice_at_the_same_moment of run a4a76d33.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -12,18 +12,23 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 from typing import NamedTuple
 import base64
 import hashlib
 import html
+import importlib
 import itertools
 import json
 import os
@@ -36,6 +41,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+import zlib
 
 
 MISSING = object()
@@ -475,6 +481,75 @@ SIMPLE: dict[str, Any] = {
 }
 
 
+ONE_ORDER = "one-order"
+Timed = tuple[dict[str, Any], str, float, float, tuple[int, dict[str, str], Any, str]]
+"""A step, the address that was asked, when that was and how long it took, in seconds, and the answer."""
+
+
+class BroughtModules(MetaPathFinder, Loader):
+    """Imports the modules of the model from their sources."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self.sources = sources
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002 - as Python calls it
+        """Return how a module is imported, ``None`` for those of others."""
+        is_package = any(name.startswith(f"{fullname}.") for name in self.sources)
+        if fullname not in self.sources and not is_package:
+            return None
+        return ModuleSpec(fullname, self, is_package=is_package)
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Let Python make the module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the source; a package without one is empty."""
+        exec(compile(self.sources.get(module.__name__, ""), module.__name__, "exec"), module.__dict__)  # noqa: S102 - the suite's own
+
+
+def history_complaint(
+    model: Sequence[str], value: Mapping[str, Any], seen: Mapping[int, Timed], code_at: str
+) -> str:
+    """Return why answers fit no order of their requests, or ``""``; ``value`` names them by their steps."""
+    function, sources = json.loads(zlib.decompress(base64.b64decode("".join(model))))
+    if not any(isinstance(finder, BroughtModules) for finder in sys.meta_path):
+        sys.meta_path.insert(0, BroughtModules(sources))
+    module, _, name = function.partition(":")
+    evidence = importlib.import_module("kms_conformance.evidence.exchange")
+    histories = importlib.import_module("kms_conformance.judging.histories")
+    timed = [
+        histories.TimedExchange(
+            _exchange(evidence, place, seen[place], code_at), float(ahead), bool(answered)
+        )
+        for place, ahead, answered in value["requests"]
+        if place in seen
+    ]
+    return getattr(importlib.import_module(module), name)(timed, value) or ""
+
+
+def _exchange(evidence: Any, place: int, timed: Timed, code_at: str) -> Any:
+    step, url, started, duration, (status, headers, body, text) = timed
+    code = pick(body, code_at) if code_at else None
+    answer = evidence.Received(
+        status, headers, body, body is not None, len(text), "", code if isinstance(code, str) else None
+    )
+    sent = evidence.Sent(
+        step["method"], url, url.partition("?")[0], step.get("sent", {}), step.get("sent_body"), None
+    )
+    return evidence.Exchange(
+        str(place),
+        "",
+        step["step"],
+        step["operation"],
+        step["identity"],
+        sent,
+        answer if status else None,
+        "" if status else text,
+        started,
+        duration,
+    )
+
+
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
 _REDUCED = 0xE1000000000000000000000000000000
@@ -647,15 +722,32 @@ class Reproduction:
         self.base = os.environ.get("KMS_BASE_URL", case["base_url"]).rstrip("/")
         self.control = os.environ.get("KMS_CONTROL_URL", "").rstrip("/")
         self.answers: dict[int, Any] = {}
+        self.seen: dict[int, Timed] = {}
         self.values: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         self.later = timedelta(0)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget every value of this run; the instance stays."""
+        self.answers, self.seen, self.values = {}, {}, {}
+        self.case["new_run"] = secrets.token_hex(4)
         instance = os.environ.get("KMS_INSTANCE", "")
-        if instance and case["instance"]:
-            self.values[case["instance"]] = instance
+        if instance and self.case["instance"]:
+            self.values[self.case["instance"]] = instance
 
     def run(self) -> int:
-        """Send every request and return the exit code."""
+        """Send every request, some more than once where it is a matter of moments, and return the exit code."""
+        broken = self.once()
+        for _ in range(self.case.get("tries", 1) - 1):
+            if not broken:
+                self.begin()
+                broken = self.once()
+        print("the promise is broken" if broken else "the promise holds")
+        return BROKEN if broken else HOLDS
+
+    def once(self) -> list[str]:
+        """Send every request and return the promises that were broken."""
         broken: list[str] = []
         try:
             for _, group in itertools.groupby(self.case["steps"], lambda step: step["group"]):
@@ -665,8 +757,7 @@ class Reproduction:
                 raise
         finally:
             self.clean_up()
-        print("the promise is broken" if broken else "the promise holds")
-        return BROKEN if broken else HOLDS
+        return broken
 
     def perform(self, steps: list[dict[str, Any]]) -> list[str]:
         """Send one request, or several at the same moment, and return the promises that their answers break."""
@@ -674,8 +765,9 @@ class Reproduction:
         for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
             self.between(what, how, refs)
         requests = [self.request(step) for step in steps]
+        begun = time.monotonic()
         with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(send, requests))
+            given = list(threads.map(self.send_at, steps, requests, itertools.repeat(begun)))
         # Which of several equal requests is answered first, nobody knows: the best fit counts.
         answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
         broken = self.broken(steps, answers)
@@ -689,6 +781,15 @@ class Reproduction:
                     f"{step['step']} was answered by {answer[0]}, and the sequence needs a success"
                 )
         return [told for told, _ in broken]
+
+    def send_at(self, step: dict[str, Any], request: urllib.request.Request, begun: float) -> Answer:
+        """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
+        if self.case.get("model"):
+            time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
+        started, first = time.time(), time.monotonic()
+        answer = send(request)
+        self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
+        return answer
 
     @staticmethod
     def orders(steps: Sequence[dict[str, Any]], given: Sequence[Answer]) -> Iterator[tuple[Answer, ...]]:
@@ -776,7 +877,10 @@ class Reproduction:
         request = urllib.request.Request(url, data, headers, method=step["method"])
         if data is not None and "content-type" not in step["headers"]:
             request.add_unredirected_header("Content-type", "")
-        step["sent"] = headers
+        step["sent"], step["sent_body"] = (
+            headers,
+            None if step["text"] is not None else data and json.loads(data),
+        )
         return request
 
     def target(self, recorded: str, refs: dict[str, Any]) -> str:
@@ -931,6 +1035,8 @@ class Reproduction:
         """Return what deviates from a statement about a member, or ``""``."""
         check, path, refs = member["check"], member["path"], member["from"]
         wanted = self.document(member["value"], refs)
+        if check == ONE_ORDER:
+            return history_complaint(self.case["model"], member["value"], self.seen, self.case["code_at"])
         if check == "header":
             value: Any = headers.get(path, MISSING)
             return (
@@ -1060,9 +1166,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "Of two rotations at the same moment one succeeds and the other is refused; one version is added."
 CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
- 'run': 'c5ba3629',
- 'base_url': 'http://127.0.0.1:42565',
- 'instance': '099d0872-f602-431e-a248-29656712b86c',
+ 'run': 'a4a76d33',
+ 'base_url': 'http://127.0.0.1:42177',
+ 'instance': 'c4a21185-4f29-4349-984c-9d89a9bd9f63',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1108,51 +1214,51 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '099d0872-f602-431e-a248-29656712b86c',
+                        'bluemix-instance': 'c4a21185-4f29-4349-984c-9d89a9bd9f63',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-c5ba3629-key-rotate_twice_at_the_same_moment-7b285a000',
+                                    'name': 'kmsct-a4a76d33-key-rotate_twice_at_the_same_moment-7b285a000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795977685.121,
+            'started': 1795989076.679,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/4c6b9b47-6e14-4fed-915d-790c8b86cbe5/actions/rotate',
+            'target': '/api/v2/keys/7c550018-7be0-43fb-8c6f-149b4e1dbb31/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '099d0872-f602-431e-a248-29656712b86c'},
+                        'bluemix-instance': 'c4a21185-4f29-4349-984c-9d89a9bd9f63'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'4c6b9b47-6e14-4fed-915d-790c8b86cbe5': (0, ['resources', '0', 'id'])},
+            'from': {'7c550018-7be0-43fb-8c6f-149b4e1dbb31': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1795977685.123,
+            'started': 1795989076.683,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/4c6b9b47-6e14-4fed-915d-790c8b86cbe5/actions/rotate',
+            'target': '/api/v2/keys/7c550018-7be0-43fb-8c6f-149b4e1dbb31/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '099d0872-f602-431e-a248-29656712b86c'},
+                        'bluemix-instance': 'c4a21185-4f29-4349-984c-9d89a9bd9f63'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'4c6b9b47-6e14-4fed-915d-790c8b86cbe5': (0, ['resources', '0', 'id'])},
+            'from': {'7c550018-7be0-43fb-8c6f-149b4e1dbb31': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 1,
-            'started': 1795977685.124,
+            'started': 1795989076.684,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-at-once)',
                           [{'statuses': [409],
@@ -1173,16 +1279,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/4c6b9b47-6e14-4fed-915d-790c8b86cbe5',
+               'target': '/api/v2/keys/7c550018-7be0-43fb-8c6f-149b4e1dbb31',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '099d0872-f602-431e-a248-29656712b86c',
+                           'bluemix-instance': 'c4a21185-4f29-4349-984c-9d89a9bd9f63',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'4c6b9b47-6e14-4fed-915d-790c8b86cbe5': (0, ['resources', '0', 'id'])}}]}
-CASE["new_run"] = secrets.token_hex(4)
+               'from': {'7c550018-7be0-43fb-8c6f-149b4e1dbb31': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)
