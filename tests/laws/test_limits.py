@@ -48,8 +48,10 @@ def declared(data: Mapping[str, Any]) -> float:
     if not schedule:
         return 0.0
     times = schedule.get("times", 1)
-    turn = {"minute": 60, "hour": 3600, "day": 86400}.get(schedule.get("turn", {}).get("of"), 0)
+    turn = schedule.get("turn", {})
+    turn = 367 * DAY if "date" in turn else {"minute": 60, "hour": 3600, "day": DAY}.get(turn.get("of"), 0)
     once = turn + sum(waited(schedule.get(name)) for name in ("begin", "end"))
+    once += sum(waited(ask) for ask in schedule.get("first", {}).get("ask", ()) if isinstance(ask, list))
     return once + float(
         times * (schedule["after"] + schedule["late"]) + (times - 1) * waited(schedule.get("again"))
     )
@@ -115,7 +117,8 @@ class Case:
     def __init__(self) -> None:
         """Nothing was made yet."""
         self.exchanges = [SimpleNamespace(id=str(number)) for number in range(9)]
-        self.context = SimpleNamespace(target=SimpleNamespace(control_url="http://control"))
+        self.context = SimpleNamespace(target=SimpleNamespace(control_url="http://control"), thorough=False)
+        self.is_one_by_one = True
         self.clean_up: list[int] = []
         self.groups: list[int] = []
 
