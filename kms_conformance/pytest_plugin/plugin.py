@@ -275,6 +275,7 @@ class State:
             directory,
             shard=options.shard,
             cases_in_all=self._collection.in_all,
+            left_out=self._collection.deselected,
             baseline=baseline,
             durations=options.shard_durations,
         )
