@@ -29,9 +29,9 @@ class LawCase:
     capabilities: tuple[str, ...]
     control: bool
     waits: float
-    slack: float
     impact: tuple[str, ...]
     data: Mapping[str, Any]
+    slack: float = math.inf
 
 
 @cache
