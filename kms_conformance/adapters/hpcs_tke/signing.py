@@ -98,7 +98,7 @@ class EcAdministrator(_Certified):
     def sign_for(self, other: Administrator, block: bytes) -> bytes:
         """Encode a signer info over a block that names another administrator as the signer."""
         signature = self._key.sign(block, ec.ECDSA(SHA512()))
-        return signer_info(other.ski, _SHA512, _ECDSA_SHA512, signature)
+        return forms.ec_signer_info(other.ski, signature)
 
     def signed_as(self, octets: int, block: bytes) -> bytes:
         """Encode a signer info over a block whose identifier has another number of octets."""
