@@ -29,6 +29,7 @@ from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import repro_checks, repro_histories, repro_runtime, repro_sealing
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.repro_frames import frames_of, packed_speaker
 from kms_conformance.outputs.repro_model import packed_model
 from kms_conformance.outputs.repro_steps import RecordedSequence
 from kms_conformance.system import systems
@@ -148,6 +149,9 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
     if recorded.is_history:
         contract = load_contract(case.contract)
         more |= {"tries": TRIES, "code_at": contract.reason.code, "model": packed_model(contract.id)}
+    frames = frames_of(case.contract)
+    if frames is not None and recorded.has_frames:
+        more["speaker"] = packed_speaker(frames.speaker)
     return {**document, **more, "steps": sent, "clean_up": undone}
 
 

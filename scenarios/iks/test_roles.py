@@ -87,6 +87,30 @@ def test_expired_token(iks):
     iks.get_user_config().succeeds(200)
 
 
+@covers("iks-14")
+@needs(identity="expired")
+@impact("account", "clusters")
+def test_changing_with_expired_token(iks):
+    """With an expired token nothing is changed."""
+    cluster, mine, other = iks.cluster(), iks.credential(), iks.credential("other")
+    worker = iks.first_worker(cluster)
+    iks.reset_api_key().succeeds()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    late = iks.as_identity("expired")
+    control = iks.set_credentials(mine).succeeds(200, 204)
+    for refused in (
+        late.set_credentials(other),
+        late.unset_credentials(),
+        late.reset_api_key(),
+        late.add_worker(cluster),
+        late.remove_worker(cluster, worker),
+    ):
+        refused.is_refused_somehow(control=control)
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
+    iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
+    iks.list_workers(cluster).succeeds(200).counts("", 1).shows("0.id", worker)
+
+
 @covers("iks-16")
 @needs(identity="reader")
 @impact("account")
