@@ -47,6 +47,7 @@ from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
+from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
@@ -83,6 +84,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *TIME_DEFECTS,
         *DUE_DEFECTS,
         *CLOCK_DEFECTS,
+        *WHOLE_DEFECTS,
     ),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
