@@ -77,20 +77,26 @@ class Unit(UnitRequests):
 
     def _shown_import(self, block: bytes, signer_infos: bytes) -> JSON:
         """Return the evidence of an import: the request without the encrypted parts, and what they hold, as secrets."""
+        withheld = f"({len(self._text(block, signer_infos))} characters with wrapped key parts)"
         try:
-            hidden = wire.without_parts(block)
-            encoded = [wire.tlv(part.tag, part.value) for part in wire.nodes(wire.members_of(block, (5,))[4])]
+            data = wire.members_of(block, (5,))[4]
+            parts = [self._parts.get(wire.tlv(part.tag, part.value), {}) for part in wire.nodes(data)]
+            if signers := [part["administrators"] for part in parts if "administrators" in part]:
+                return {"request": withheld, "administrators": signers[0]}
+            text = self._text(wire.without_parts(block), signer_infos)
         except wire.WireError:
-            return {"request": f"({len(block)} octets with wrapped key parts)"}
-        payload = wire.admin_request(self.domain_index, hidden, signer_infos)
-        text = wire.htp_request(self.module_index, wire.Header(self.domain_index).encode(payload))
-        parts = [self._parts.get(part, {}) for part in encoded]
+            return {"request": withheld}
         keys = [bytes.fromhex(str(part["part"])) for part in parts if "part" in part]
         if not keys or len(keys) < len(parts):
             return {"request": text, "parts": parts}
         whole = join_parts(*keys)
         registers = {"new": pattern_of(whole).hex()}
         return {"request": text, "parts": parts, "key": whole.hex(), "registers": registers}
+
+    def _text(self, block: bytes, signer_infos: bytes) -> str:
+        """Return the string of a request around an encoded block."""
+        payload = wire.admin_request(self.domain_index, block, signer_infos)
+        return wire.htp_request(self.module_index, wire.Header(self.domain_index).encode(payload))
 
     def add(self, who: Administrator, by: Sequence[Administrator] = ()) -> UnitAnswer:
         """Install an administrator."""
@@ -240,6 +246,7 @@ class Unit(UnitRequests):
             raise Inconclusive(f"{exported.exchange.step}: {error}") from None
         parts = [data for tag, _, data in entries if tag == _PART]
         part = self.part(b"".join(parts), by)
+        self._parts[part] = {"administrators": [who.ski.hex() for who in by]}
         return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 
 
