@@ -147,8 +147,11 @@ class TrustedKeyEntry(SystemAdapter):
     # --- units ----------------------------------------------------------------------------------------------------
 
     def sequence(self, name: str) -> Sequence:
-        """Return a drawn sequence of commands to two units, the same one for the same name."""
-        return Sequence(self.fresh_units()[:2], self.administrators(6), name)
+        """Return a drawn sequence of commands to two units, one for recovery if there is any, the same for the same name."""
+        units, listed = self.fresh_units()[:2], self.list_units().needed().body
+        if isinstance(listed, dict) and listed.get("source_hsms"):
+            units = [*units[:1], *self.fresh_units("source_hsms")[:1]]
+        return Sequence(units, self.administrators(6), name)
 
     def units(self, kind: str = "hsms") -> list[Unit]:
         """Return the units of a kind, whatever state they are in: ``hsms`` are operational, ``source_hsms`` recovery."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +34,8 @@ _POINT_OCTETS: Final = 16
 _COMMANDS: Final = (
     *("add", "remove", "remove", "thresholds", "thresholds", "permission", "permission", "permission"),
     *("points", "points", "random", "random", "import", "import", "commit", "finalize", "clear", "export"),
-    *("export", "too-few", "stranger", "zeroize"),
+    *("export", "too-few", "too-high", "stranger", "zeroize"),
+    *("prohibit-import", "prohibit-random", "prohibit-export"),
 )
 _PARTS: Final = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 31 + b"\0")
 
@@ -48,6 +50,8 @@ class State:
     revocation: int = 0
     permissions: int = 0
     points: int = 0
+    first_points: int = 0
+    """The control points before any was added or removed."""
     current: str | None = None
     new: str | None = None
     committed: bool | None = False
@@ -93,7 +97,7 @@ class Sequence:
             unit.add(who).succeeds(requirement=ROW)
         state.signature, state.revocation = self._random.choice(((1, 1), (1, 2), (2, 1), (2, 2)))
         state.permissions = unit.permissions() | IMPORT | EXPORT | ONE_PART | RANDOM | ZERO_1SIGN
-        state.points = int.from_bytes(unit.control_points().needed().output)
+        state.points = state.first_points = int.from_bytes(unit.control_points().needed().output)
         unit.set(
             self._signers(state, state.signature),
             signature=state.signature,
@@ -123,6 +127,10 @@ class Sequence:
             "clear": self._clear,
             "export": self._export,
             "too-few": self._too_few,
+            "too-high": self._too_high,
+            "prohibit-import": partial(self._prohibit, IMPORT, self._import),
+            "prohibit-random": partial(self._prohibit, RANDOM, self._make_random),
+            "prohibit-export": partial(self._prohibit, EXPORT, self._export),
             "stranger": self._stranger,
             "zeroize": self._zeroize,
         }
@@ -168,7 +176,11 @@ class Sequence:
         state.permissions = permissions
 
     def _points(self, state: State) -> None:
-        bit = 1 << self._random.randrange(8 * 7, 8 * 9)
+        # Which other points there are depends on the module's firmware.
+        known = [1 << place for place in range(8 * 7, 8 * 9) if state.first_points >> place & 1]
+        if not known:
+            return
+        bit = self._random.choice(known)
         signers = self._signers(state, state.signature)
         remove = bool(state.points & bit)
         ask = state.unit.remove_control_points if remove else state.unit.add_control_points
@@ -273,6 +285,18 @@ class Sequence:
         if others := self._others(state):
             few = self._signers(state, state.signature - 1)
             self._refused(state.unit.add(others[0], few), "208/21", state)
+
+    def _too_high(self, state: State) -> None:
+        """Raise each threshold above the number of administrators."""
+        most, signers = len(state.administrators), self._signers(state, state.signature)
+        self._refused(state.unit.set(signers, signature=most + 1), "209/57", state)
+        self._refused(state.unit.set(signers, revocation=most + 1), "209/58", state)
+
+    def _prohibit(self, bit: int, use: Callable[[State], None], state: State) -> None:
+        """Take a permission away, and use what it permits: refused, and done once it is given back."""
+        if state.allows(bit):
+            self._permit(state, state.permissions & ~bit)
+        use(state)
 
     def _stranger(self, state: State) -> None:
         """Let somebody sign who is no administrator here, beside as many as are needed, or one in the name of another."""

@@ -28,6 +28,7 @@ _MOST_CLUSTERS: Final = 2
 _MOST_WORKERS: Final = 4
 _ACCEPTED: Final = (200, 201, 202, 204)
 _OPERATIONS: Final = ("set", "set", "unset", "reset", "create", "delete", "add", "remove", "intrude")
+_ADMINISTRATORS: Final = ("approver", "manager")
 _EVERY: Final = 4
 """Operations between two looks."""
 
@@ -62,13 +63,17 @@ class Place:
 
 
 class Sequence:
-    """A drawn sequence: the same operations for the same ``seed``; with ``faults`` credentials are broken as well."""
+    """A drawn sequence: the same operations for the same ``seed``; with ``faults`` credentials are broken as well.
+
+    Two administrators take turns, and a viewer looks.
+    """
 
     def __init__(self, iks: Clusters, seed: str, *, faults: bool = False) -> None:
         self._random = Random(seed)  # noqa: S311 - an order, not a secret
         self._faults = faults
         self._places = [Place(view) for view in (iks, iks.in_other_region(), iks.in_other_group())]
-        self._gone: list[str] = []
+        self._removed: set[str] = set()
+        """Workers that were removed: a service may list them for some minutes."""
         self._owners: dict[str, Owner] = {}
         self._set_up()
 
@@ -85,7 +90,7 @@ class Sequence:
     def _set_up(self) -> None:
         """Make a cluster in each of two places, and learn which owner each identity is."""
         home = self._places[0]
-        for name in ("approver", "manager"):
+        for name in _ADMINISTRATORS:
             if not home.clusters:
                 self._create(home)
             home.view.as_identity(name).reset_api_key().needed(200, 204)
@@ -107,7 +112,7 @@ class Sequence:
             case "set":
                 self._set(place)
             case "unset":
-                place.view.unset_credentials().succeeds(requirement=ROW)
+                self._somebody(place).unset_credentials().succeeds(requirement=ROW)
                 place.credential, place.deleted = None, False
             case "reset":
                 self._reset(place)
@@ -122,14 +127,18 @@ class Sequence:
             case _ if cluster:
                 self._change_workers(place, cluster, operation)
 
+    def _somebody(self, place: Place) -> Clusters:
+        """Return a place as seen by one of the administrators."""
+        return place.view.as_identity(self._random.choice(_ADMINISTRATORS))
+
     def _set(self, place: Place) -> None:
         of = self._random.choice(("", "other"))
         credential = place.view.credential(of)
-        place.view.set_credentials(credential).succeeds(200, 204, requirement=ROW)
+        self._somebody(place).set_credentials(credential).succeeds(200, 204, requirement=ROW)
         place.credential, place.deleted = credential, False
 
     def _reset(self, place: Place) -> None:
-        name = self._random.choice(("approver", "manager"))
+        name = self._random.choice(_ADMINISTRATORS)
         place.view.as_identity(name).reset_api_key().succeeds(requirement=ROW)
         place.owner, place.dead = self._owners[name], False
 
@@ -157,18 +166,18 @@ class Sequence:
             answer.is_refused_somehow(control=control, requirement=ROW)
 
     def _create(self, place: Place) -> None:
-        made = place.view.create_cluster().succeeds(201, requirement=ROW)
+        creator = self._random.choice(_ADMINISTRATORS)
+        made = place.view.as_identity(creator).create_cluster().succeeds(201, requirement=ROW)
         cluster = str(made["id"])
-        place.owner = place.owner or self._owners.get("manager")
+        place.owner = place.owner or self._owners.get(creator)
         place.clusters[cluster] = dict.fromkeys(place.view.worker_ids(cluster), place.account)
 
     def _delete(self, place: Place, cluster: str) -> None:
         if place.refusal or any(account != place.account for account in place.clusters[cluster].values()):
             return
         path = f"/clusters/{quote(cluster, safe='')}"
-        place.view.request("DELETE", path).succeeds(*_ACCEPTED, requirement=ROW)
+        self._somebody(place).request("DELETE", path).succeeds(*_ACCEPTED, requirement=ROW)
         del place.clusters[cluster]
-        self._gone.append(cluster)
 
     def _change_workers(self, place: Place, cluster: str, operation: str) -> None:
         workers = place.clusters[cluster]
@@ -179,7 +188,9 @@ class Sequence:
         worker = self._random.choice(sorted(workers))
         if not workers[worker] or (place.refusal and workers[worker] != place.account):
             return  # two reasons to refuse, and no source says which one is told
-        self._changed(place, cluster, worker, place.view.remove_worker(cluster, worker), removed=True)
+        self._changed(
+            place, cluster, worker, self._somebody(place).remove_worker(cluster, worker), removed=True
+        )
 
     def _add(self, place: Place, cluster: str) -> None:
         workers = place.clusters[cluster]
@@ -188,7 +199,7 @@ class Sequence:
             place.view.add_worker(cluster).is_refused(EXCHANGE, control=control, requirement=ROW)
             return
         control = place.view.get_user_config().needed(200)
-        answer = place.view.add_worker(cluster)
+        answer = self._somebody(place).add_worker(cluster)
         if answer.ok or not place.refusal:
             answer.succeeds(*_ACCEPTED, requirement=ROW)
         else:
@@ -197,7 +208,8 @@ class Sequence:
         # A refusal may stand on a worker that was made: where that one lives nobody knows.
         account = "" if place.refusal else place.account
         for worker in place.view.ids_of(listed):
-            workers.setdefault(worker, account)
+            if worker not in self._removed:
+                workers.setdefault(worker, account)
 
     def _changed(self, place: Place, cluster: str, worker: str, answer: Answer, *, removed: bool) -> None:
         """Judge a reload or removal: refused for a reason of the place, or for a worker of another account, or done."""
@@ -211,17 +223,19 @@ class Sequence:
             answer.succeeds(*_ACCEPTED, requirement=ROW)
             if removed:
                 del workers[worker]
+                self._removed.add(worker)
 
     # --- what is there --------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
         """Expect credentials, owners, clusters and workers of every place to be what the operations have left."""
         for place in self._places:
-            self._look_at_credentials(place)
+            viewer = place.view.as_identity(self._random.choice((*_ADMINISTRATORS, "reader")))
+            self._look_at_credentials(viewer, place)
             for cluster, workers in place.clusters.items():
-                owner = place.view.get_key_owner(cluster).succeeds(200, requirement=ROW)
+                owner = viewer.get_key_owner(cluster).succeeds(200, requirement=ROW)
                 owner.shows_all(place.owner or {}, requirement=ROW)
-                self._look_at_workers(place, cluster, workers)
+                self._look_at_workers(viewer, place, cluster)
                 self._use(place, cluster, workers)
         listed = self._places[0].view.list_clusters().succeeds(200, requirement=ROW)
         for cluster in (cluster for place in self._places for cluster in place.clusters):
@@ -236,22 +250,25 @@ class Sequence:
         ]
         if fit:
             worker = self._random.choice(sorted(fit))
-            self._changed(place, cluster, worker, place.view.reload_worker(cluster, worker), removed=False)
+            self._changed(
+                place, cluster, worker, self._somebody(place).reload_worker(cluster, worker), removed=False
+            )
 
     @staticmethod
-    def _look_at_credentials(place: Place) -> None:
+    def _look_at_credentials(viewer: Clusters, place: Place) -> None:
         stored = place.credential is not None
-        settings = place.view.get_user_config().succeeds(200, requirement=ROW)
+        settings = viewer.get_user_config().succeeds(200, requirement=ROW)
         settings.shows("storedIaasCredentials", value=stored, requirement=ROW)
-        answer = place.view.get_credentials()
+        answer = viewer.get_credentials()
         if place.credential is None:
             answer.is_refused("E0051", control=settings, requirement=ROW)
         else:
             answer.succeeds(200, requirement=ROW).shows("apiUser", place.credential.user, requirement=ROW)
 
     @staticmethod
-    def _look_at_workers(place: Place, cluster: str, workers: dict[str, str]) -> None:
-        listed = place.view.list_workers(cluster).succeeds(200, requirement=ROW)
+    def _look_at_workers(viewer: Clusters, place: Place, cluster: str) -> None:
+        workers = place.clusters[cluster]
+        listed = viewer.list_workers(cluster).succeeds(200, requirement=ROW)
         listed.selects("*.id", sorted(workers), sorted(workers), requirement=ROW)
         for position, worker in enumerate(place.view.ids_of(listed)):
             account = workers.get(worker, "")
