@@ -339,6 +339,16 @@ class Reproduction:
         # No base64 either.
         return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
 
+    def about_then(self, time_of_record: re.Match[str]) -> str:
+        """Return a pattern for the time here of one in a pattern of the record, which names no offset."""
+        sent = self.values.get(f"{time_of_record[0]}Z")
+        if sent is not None:
+            return sent[: len(time_of_record[0])]
+        then = datetime.fromisoformat(time_of_record[0]) + self.later
+        slack = int(SLACK.total_seconds())
+        near = [then + timedelta(seconds=seconds) for seconds in range(-slack, slack + 1)]
+        return f"(?:{'|'.join(one.isoformat(timespec='seconds') for one in near)})"
+
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
         if isinstance(recorded, dict):
@@ -408,7 +418,8 @@ class Reproduction:
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
-            found = any(re.search(pattern, entry) for pattern in wanted for entry in texts)
+            patterns = [BARE_TIME.sub(self.about_then, pattern) for pattern in wanted]
+            found = any(re.search(pattern, entry) for pattern in patterns for entry in texts)
             return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: there and type(value) is type(wanted) and value == wanted,
@@ -511,6 +522,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 MOST_AT_ONCE = 5
 OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

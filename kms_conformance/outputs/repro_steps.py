@@ -38,6 +38,7 @@ _SENT_BY_RUNTIME = frozenset(
 _SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
 _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
+_ONLY_READ = frozenset({"GET", "HEAD"})
 _LONGEST_MADE = 64
 """Bytes of what a case makes itself; what is longer is of the endpoint."""
 _UNSENDABLE = (
@@ -129,6 +130,14 @@ class RecordedSequence:
         """Whether a promise is about several answers at once."""
         members = (member for broken in self.broken.values() for one in broken for member in one.members)
         return any(member.check == ONE_ORDER for member in members)
+
+    @property
+    def is_race(self) -> bool:
+        """Whether what is broken is about changes at the same moment: which of them comes first, chance decides."""
+        last = [
+            one for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
+        ]
+        return len(last) > 1 and any(exchange.sent.method not in _ONLY_READ for exchange in last)
 
     def steps(self) -> list[dict[str, Any]]:
         """Return each request as data."""

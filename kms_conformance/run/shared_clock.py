@@ -19,6 +19,8 @@ from kms_conformance.run.clock import Cancelled
 
 LEAST_SLACK = 600.0
 """Seconds that must not matter to a case beside which others wait: as long as all of them together may take."""
+_AT_ONCE = 8
+"""For each case that may be awake, so many may have begun: the more, the longer each may have to wait for all others."""
 _BEAT = 0.2
 
 
@@ -46,7 +48,8 @@ class SharedClock:
         self._most, self._hold = most, hold
         self._door, self._held, self._members = threading.Lock(), ExitStack(), 0
         self._lock = threading.Lock()
-        self._awake, self._moved, self._is_moving = 0, 0.0, False
+        self._begun, self._awake, self._moved, self._is_moving = 0, 0, 0.0, False
+        self._coming: deque[_Pause] = deque()
         self._ready: deque[_Pause] = deque()
         self._waiting: list[_Pause] = []
 
@@ -69,13 +72,14 @@ class SharedClock:
         """Wait for a place among those that are awake; to be called by a member."""
         pause = _Pause(0.0)
         with self._lock:
-            self._ready.append(pause)
+            self._coming.append(pause)
             self._go_on()
         pause.over.wait()
 
     def end(self) -> None:
         """Give the place up: the clock is moved without regard to this case from now on."""
         with self._lock:
+            self._begun -= 1
             self._awake -= 1
             self._go_on()
 
@@ -126,12 +130,20 @@ class SharedClock:
                 self._go_on()
 
     def _go_on(self) -> None:
-        """Wake who is ready, as far as there are places; where nobody is awake, have the clock moved."""
+        """Wake who is ready, and let others begin, as far as there are places; where nobody is awake, have the clock moved."""
         if self._is_moving:
             return
-        while self._ready and self._awake < max(1, self._most()):
+        most = max(1, self._most())
+        while self._awake < most:
+            if self._ready:
+                pause = self._ready.popleft()
+            elif self._coming and self._begun < _AT_ONCE * most:
+                pause = self._coming.popleft()
+                self._begun += 1
+            else:
+                break
             self._awake += 1
-            self._ready.popleft().over.set()
+            pause.over.set()
         if not self._awake and self._waiting:
             first = min(self._waiting, key=lambda pause: pause.until)
             self._is_moving = first.leads = True

@@ -98,9 +98,8 @@ def test_parts_of_two_administrators(tke):
     unit, both = tke.operational(tke.unit()), tke.administrators(2)
     key = unit.importer_of(unit.importer(both[:1]).needed())
     for signers in (both, both[::-1]):
-        parts = [unit.part(key.seal(part), [who]) for part, who in zip(PARTS[:2], signers, strict=True)]
-        sent = unit.command(IMPORT_PARTS, b"".join(parts), label="two parts, each signed by another")
-        sent.succeeds()
+        signed = [(part, [who]) for part, who in zip(PARTS[:2], signers, strict=True)]
+        unit.send_signed_parts(key, signed).succeeds()
         answer = unit.registers().succeeds()
         answer.shows("registers.new", pattern_of(*PARTS[:2]), requirement="tke-pattern")
         unit.clear_new(signers[1:]).needed()

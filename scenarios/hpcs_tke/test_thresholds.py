@@ -42,6 +42,19 @@ def test_one_protected_threshold(tke, threshold):
     unit.unchanged(before)
 
 
+@covers("tke-11")
+@impact("zeroize")
+@pytest.mark.parametrize("threshold", ["signature", "revocation"])
+def test_one_protected_threshold_lowered(tke, threshold):
+    """With both control bits reset, a threshold is not lowered either."""
+    unit, both = tke.unit(), tke.administrators(2)
+    wanted = (unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN) & ~THRESHOLD_BITS
+    tke.operational(unit, signature=2, revocation=2, permissions=wanted)
+    before = unit.look()
+    unit.set(both, **{threshold: 1}).is_refused("209/71", control=unit.attributes().needed())
+    unit.unchanged(before)
+
+
 @covers("tke-threshold-unchanged")
 @impact("zeroize")
 def test_thresholds_that_stay(tke):

@@ -163,3 +163,25 @@ def test_a_hold_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with instance.clock.member():
         assert instance.held == 1
     assert instance.held == 0
+
+
+def test_some_begin_when_others_have_ended() -> None:
+    """With one place, eight of twenty cases begin before the first of them ends: none waits for more others than that."""
+    instance, asked = Instance(), threading.Semaphore(0)
+
+    def one() -> int:
+        asked.release()
+        return 1
+
+    instance.clock = SharedClock(one, instance.hold)
+
+    def first() -> None:
+        with instance.clock.member():
+            instance.clock.begin()
+            for _ in range(20):  # as often as a case wants to begin, this one among them
+                assert asked.acquire(timeout=60)
+            instance.clock.end()
+
+    instance.run(first, *(instance.case(str(number), 10) for number in range(19)))
+    assert len(instance.events) == 38
+    assert next(place for place, (_, now) in enumerate(instance.events) if now) == 8

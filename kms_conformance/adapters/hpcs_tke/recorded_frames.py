@@ -29,6 +29,7 @@ _LOCATION = re.compile(r"\[[^\]]*\]\.\[[^\]]*\]\.\[(\d{1,9})\]\.\[(\d{1,9})\]")
 _HEADER, _COUNTER, _INTEGER, _PERMISSIONS = 32, 16, 0x02, 3
 _NEAR = 1000
 """How far a counter may be from the last one that the unit told, to be reckoned from it."""
+_NO_KEY = ["", "", []]
 _BOUND = ("domain", "module", "output")
 Expression = str | list[Any]
 
@@ -39,6 +40,7 @@ class Frames:
     def __init__(self) -> None:
         self.units: dict[str, list[int]] = {}
         self.counters: dict[str, str] = {}
+        self.last: dict[str, tuple[str, str]] = {}
         self.permissions: dict[str, int] = {}
         self.bound: set[str] = set()
         self.keys: dict[str, bytes] = {}
@@ -63,6 +65,7 @@ class Frames:
         counter = body.get("counter")
         if isinstance(counter, str) and len(counter) == 2 * _COUNTER:
             self.counters[hsm_of(exchange)] = counter
+            self.last[hsm_of(exchange)] = (str(body.get("domain")), str(body.get("module")))
         attributes = body.get("attributes")
         if isinstance(attributes, dict) and isinstance(attributes.get("permissions"), int):
             self.permissions[hsm_of(exchange)] = attributes["permissions"]
@@ -101,7 +104,7 @@ class Frames:
         ):
             return None
         hsm, text = hsm_of(exchange), str(body["request"])
-        if " wrapped key parts" in text:
+        if " wrapped key parts" in text and "administrators" not in body:
             raise ValueError("the record holds only the size of key parts that it sends")
         own = self.units.get(hsm)
         recipe: dict[str, Any] = {"hsm": hsm, "at": own, "text": text, "reads": _reads(exchange)}
@@ -113,6 +116,13 @@ class Frames:
         recipe["said"] = {
             name: said[name] for name in (*_BOUND, "counter", "registers", "attributes") if name in said
         }
+        if "administrators" in body:
+            return {
+                **recipe,
+                "domain": "",
+                "message": self._exported(hsm, body["administrators"]),
+                "key": _NO_KEY,
+            }
         message = _message(text, own)
         if own is None or message is None:
             return recipe
@@ -125,6 +135,23 @@ class Frames:
             "message": self._payload(payload, hsm, place, iter(listed)),
             "key": [body.get("key", ""), body.get("registers", {}).get("new", ""), tokens],
         }
+
+    def _exported(self, hsm: str, signers: list[str]) -> Expression:
+        """Return the import of the part of an export, which the record does not show, signed by these administrators."""
+        domain, module = self.last.get(hsm, ("", ""))
+
+        def message(data: Expression, infos: Expression) -> Expression:
+            fields = [
+                wire.word(wire.IMPORT_KEY).hex(),
+                ["of", domain],
+                ["of", module],
+                ["counter", 1, _COUNTER],
+            ]
+            block = ["seq", *(["oct", one] for one in (*fields, data))]
+            return ["admin", ["oct", wire.word(wire.FUNCTION_ADMIN).hex()], ["oct", ["index"]], block, infos]
+
+        infos = ["cat", *(["sign", ski, len(ski) // 2, "ec", ""] for ski in signers)]
+        return message(message(["exported"], infos), "")
 
     def _like(self, hsm: str) -> list[Any]:
         """Return which known id another one begins like, with how many signs, and its rest; the id alone where none."""
@@ -198,8 +225,6 @@ class Frames:
                 known = sealed if sealed in self.importers else ""
                 more = told or {}
                 return ["part", more.get("part", ""), more.get("zeros", [0, 0]), known]
-            if told is not None and not told:
-                return ["exported"]
             try:
                 requests = [wire.tlv(node.tag, node.value) for node in wire.nodes(data)]
                 return ["cat", *(self._payload(request, hsm, -1, parts) for request in requests)]

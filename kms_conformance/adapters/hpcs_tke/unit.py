@@ -77,20 +77,26 @@ class Unit(UnitRequests):
 
     def _shown_import(self, block: bytes, signer_infos: bytes) -> JSON:
         """Return the evidence of an import: the request without the encrypted parts, and what they hold, as secrets."""
+        withheld = f"({len(self._text(block, signer_infos))} characters with wrapped key parts)"
         try:
-            hidden = wire.without_parts(block)
-            encoded = [wire.tlv(part.tag, part.value) for part in wire.nodes(wire.members_of(block, (5,))[4])]
+            data = wire.members_of(block, (5,))[4]
+            parts = [self._parts.get(wire.tlv(part.tag, part.value), {}) for part in wire.nodes(data)]
+            if signers := [part["administrators"] for part in parts if "administrators" in part]:
+                return {"request": withheld, "administrators": signers[0]}
+            text = self._text(wire.without_parts(block), signer_infos)
         except wire.WireError:
-            return {"request": f"({len(block)} octets with wrapped key parts)"}
-        payload = wire.admin_request(self.domain_index, hidden, signer_infos)
-        text = wire.htp_request(self.module_index, wire.Header(self.domain_index).encode(payload))
-        parts = [self._parts.get(part, {}) for part in encoded]
+            return {"request": withheld}
         keys = [bytes.fromhex(str(part["part"])) for part in parts if "part" in part]
         if not keys or len(keys) < len(parts):
             return {"request": text, "parts": parts}
         whole = join_parts(*keys)
         registers = {"new": pattern_of(whole).hex()}
         return {"request": text, "parts": parts, "key": whole.hex(), "registers": registers}
+
+    def _text(self, block: bytes, signer_infos: bytes) -> str:
+        """Return the string of a request around an encoded block."""
+        payload = wire.admin_request(self.domain_index, block, signer_infos)
+        return wire.htp_request(self.module_index, wire.Header(self.domain_index).encode(payload))
 
     def add(self, who: Administrator, by: Sequence[Administrator] = ()) -> UnitAnswer:
         """Install an administrator."""
@@ -154,13 +160,26 @@ class Unit(UnitRequests):
 
         The parts, and the key that they make, are secrets of the run from here on.
         """
+        signed = [(part, by) for part in parts]
+        return self._send_signed(key, signed, label=f"{len(parts)} parts, {_signed_by(by)}")
+
+    def send_signed_parts(
+        self, key: Importer, signed: Sequence[tuple[bytes, Sequence[Administrator]]]
+    ) -> UnitAnswer:
+        """Send key parts as :meth:`send_parts` does, each with signers of its own."""
+        return self._send_signed(key, signed, label=f"{len(signed)} parts, each with its own signers")
+
+    def _send_signed(
+        self, key: Importer, signed: Sequence[tuple[bytes, Sequence[Administrator]]], *, label: str
+    ) -> UnitAnswer:
+        parts = [part for part, _ in signed]
         for part in (*parts, join_parts(*parts)):
             self._tke.case.context.redactor.remember(part.hex(), "master_key")
-        encoded = [self.part(key.seal(part), by) for part in parts]
+        encoded = [self.part(key.seal(part), by) for part, by in signed]
         for request, part in zip(encoded, parts, strict=True):
             ends = [len(part) - len(part.lstrip(b"\0")), len(part) - len(part.rstrip(b"\0"))]
             self._parts[request] = {"part": part.hex(), "zeros": ends}
-        return self.command(wire.IMPORT_KEY, b"".join(encoded), label=f"{len(parts)} parts, {_signed_by(by)}")
+        return self.command(wire.IMPORT_KEY, b"".join(encoded), label=label)
 
     def part_for(self, key: Importer, by: Sequence[Administrator]) -> bytes:
         """Encode the signed request of a key part of zeros."""
@@ -240,6 +259,7 @@ class Unit(UnitRequests):
             raise Inconclusive(f"{exported.exchange.step}: {error}") from None
         parts = [data for tag, _, data in entries if tag == _PART]
         part = self.part(b"".join(parts), by)
+        self._parts[part] = {"administrators": [who.ski.hex() for who in by]}
         return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 
 

@@ -11,17 +11,21 @@ from weakref import WeakKeyDictionary
 from kms_reference.iks import control
 from kms_reference.iks.app import DEFAULT_GROUP, DEFAULT_REGION, IksService
 from kms_reference.iks.defects.reported import SomebodyLate, is_token
-from kms_reference.iks.messages import Message, refusal
+from kms_reference.iks.identity import Role, role_of
+from kms_reference.iks.messages import Message, Refusal, refusal
 from kms_reference.iks.state import Cluster, Effective, ManualCredential, Scope, State, Worker
 from kms_reference.switches import Change, Defect, gives, instead, then, unchecked
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from kms_reference.caller import Identity
     from kms_reference.rules import RuleLike
 
 _names: WeakKeyDictionary[IksService, dict[Scope, str]] = WeakKeyDictionary()
 """Name of the first owner of the API key of each place."""
+_used: WeakKeyDictionary[State, dict[Scope, ManualCredential | None]] = WeakKeyDictionary()
+_of_callers: WeakKeyDictionary[State, dict[str, dict[Scope, ManualCredential]]] = WeakKeyDictionary()
 
 
 def _for_every_place(state: State, _: Scope, credential: ManualCredential) -> None:
@@ -84,6 +88,40 @@ def _of_any_place(lawful: RuleLike, state: State, scope: Scope) -> Any:
     return lawful(state, places[0] if places and scope not in places else scope)
 
 
+def _first_used(credential: ManualCredential | None, state: State, scope: Scope) -> Any:
+    """Return the credentials of a place that were used first since the last reset."""
+    return _used.setdefault(state, {}).setdefault(scope, credential)
+
+
+def _forget_used(state: State, scope: Scope, *_: str) -> None:
+    _used.setdefault(state, {}).pop(scope, None)
+
+
+def _without_owner(owner: tuple[str, str], service: IksService, scope: Scope) -> tuple[str, str]:
+    return ("", "") if service.has_manual(scope) else owner
+
+
+def _refused_to_viewer(service: IksService, request: Request, identity: Identity, needed: Role) -> None:
+    del needed
+    if role_of(identity) < Role.OPERATOR:
+        raise Refusal(403, "The identity does not have the role.", kind="Authorization")
+    del service, request
+
+
+async def _of_caller(
+    lawful: RuleLike, service: IksService, request: Request, handler: Any, caller: Identity
+) -> Any:
+    """Keep the credentials of each caller apart."""
+    mine = _of_callers.setdefault(service.state, {}).setdefault(caller.iam_id, {})
+    service.state.credentials = mine
+    return await lawful(service, request, handler, caller)
+
+
+def _of_default(lawful: RuleLike, service: IksService, scope: Scope) -> Any:
+    default = Scope(scope.account, DEFAULT_REGION, DEFAULT_GROUP)
+    return lawful(service, default if service.state.api_key(default) else scope)
+
+
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-one-key-per-user", ("iks-04",), "A new key of a user replaces that user's key in every place.", then(State.set_manual, _for_every_place)),
     ("iks-orphans-taken-over", ("iks-12",), "A new worker takes the older workers of its cluster into its account.", instead(State.is_orphan, _newest_is_orphan), instead(State.check_account, _newest_checked)),
@@ -96,6 +134,11 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-created-by-default-place", ("iks-04",), "A cluster is made with the credentials of the default region and group.", instead(State.create_cluster, _in_default_place)),
     ("iks-stored-anywhere", ("iks-04",), "The user configuration tells of credentials of any region and group.", gives(IksService.has_manual, lambda stored, service, scope: stored or bool(_places_of_account(service.state, scope.account)))),
     ("iks-permissions-of-any-place", ("iks-04",), "The listing of permissions is that of credentials in another place.", instead(State.infra_permissions, _of_any_place)),
+    ("iks-credentials-from-before-reset", ("iks-04",), "Operations use the credentials that were used first since the last reset.", gives(State.counting, _first_used), then(State.reset_api_key, _forget_used)),
+    ("iks-no-owner-with-manual", ("iks-05",), "While manual credentials are set no key owner is told.", gives(IksService.owner_of, _without_owner)),
+    ("iks-viewer-reads-nothing", ("iks-viewer-reads",), "A viewer may not read.", then(IksService.check_role, _refused_to_viewer)),
+    ("iks-credentials-of-each-caller", ("iks-02",), "Each user has credentials of their own.", instead(IksService.answer, _of_caller)),
+    ("iks-owner-of-default-place", ("iks-key-scope",), "The key owner told is that of the default region and group.", instead(IksService.owner_of, _of_default)),
     ("iks-registry-of-manual", ("iks-13",), "With manual credentials the registry role of the key owner is not looked at.", gives(IksService.registry_errors, lambda errors, service, cluster: [] if service.has_manual(cluster.scope) else errors)),
 )  # fmt: skip
 
