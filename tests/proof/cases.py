@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from kms_conformance.contract.contract import load_contract, short_anchor
-from kms_conformance.judging.verdict import Run
+from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import order
 from kms_conformance.run.session import Session
@@ -50,9 +50,16 @@ def collected(contract: str) -> Mapping[str, Case]:
     return {case_id: cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
 
 
-def run_cases(target: Target, cases: Mapping[str, Case], contract: str, *, jobs: int | None = None) -> Run:
+def run_cases(
+    target: Target,
+    cases: Mapping[str, Case],
+    contract: str,
+    *,
+    jobs: int | None = None,
+    profile: str = "gate",
+) -> Run:
     """Run cases one after the other against a target, each as if ``jobs`` were under way; return the verdict object."""
-    session = Session(Options(contracts=(contract,), jobs=jobs), target)
+    session = Session(Options(contracts=(contract,), jobs=jobs, profile=Profile(profile)), target)
     try:
         session.expects(len(cases))
         for case in cases.values():

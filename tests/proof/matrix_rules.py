@@ -25,8 +25,17 @@ TOPICS: Mapping[str, frozenset[str]] = {
 }
 
 
-NIGHTLY = frozenset({"rotation-undoes-disabling-briefly"})
-"""What a gate does not try often enough to find; a nightly run does."""
+NIGHTLY: Mapping[str, tuple[str, ...]] = {
+    "key-used-up": ("key_protect.laws.quantity[uses-of-a-key]",),
+    "registrations-page-of-20": ("key_protect.laws.quantity[registrations]",),
+    "rotation-undoes-disabling-briefly": (
+        "key_protect.laws.concurrency[rotate-disable]",
+        "key_protect.laws.concurrency[rotate-rotate]",
+    ),
+}
+"""What a gate does not find, or now and then only, because it makes too few or does not try often enough: the cases that find it each time in a nightly run.
+
+Such a row is made of these cases, as a nightly run tries them."""
 
 
 def broken_rules(matrix: Matrix) -> list[str]:
@@ -41,7 +50,7 @@ def broken_rules(matrix: Matrix) -> list[str]:
     for row in matrix["defects"]:
         name = f"{row['contract']}: {row['name']}"
         finders = [*row["found_by"], *row["warned"]]
-        if not finders and row["name"] not in NIGHTLY:
+        if not finders:
             lines.append(f"defect {name} is seen by no case: {row['doc']}")
         elif (
             row["sections"]

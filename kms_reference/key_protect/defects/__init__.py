@@ -42,12 +42,9 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
-from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
-from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
-from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_laws import BY_LAW
 from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
-from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
@@ -55,7 +52,7 @@ from kms_reference.switches import Defect
 
 __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
-LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
+_OF_LAWS: Final[dict[str, tuple[Defect, ...]]] = {
     "views": (*VIEW_DEFECTS, *NAME_VIEWS),
     "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_EFFECTS, *ANSWER_EFFECTS),
     "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS, *NAME_LISTS),
@@ -66,7 +63,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *RECORD_OWNERSHIP,
         *NAME_OWNERSHIP,
     ),
-    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS, *CROWD_DEFECTS),
+    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS),
     "quantity": (
         *QUANTITY_DEFECTS,
         *REPORTED_QUANTITY,
@@ -74,7 +71,6 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *NAME_QUANTITY,
         *ANSWER_QUANTITY,
         *DATE_DEFECTS,
-        *AMOUNT_DEFECTS,
     ),
     "schedules": (
         *SCHEDULE_DEFECTS,
@@ -83,9 +79,10 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *ANSWER_SCHEDULES,
         *TIME_DEFECTS,
         *DUE_DEFECTS,
-        *CLOCK_DEFECTS,
-        *WHOLE_DEFECTS,
     ),
+}
+LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
+    law: (*defects, *BY_LAW.get(law, ())) for law, defects in _OF_LAWS.items()
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
 
@@ -99,5 +96,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REPORTED_DEFECTS,
     *NAME_DEFECTS,
     *ANSWER_DEFECTS,
+    *BY_LAW[""],
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

@@ -1,0 +1,68 @@
+"""Which law finds which of the defects that stand by what they are about, and not by their law."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
+from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
+from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
+from kms_reference.switches import Defect
+
+_USUAL: Final = (
+    ("quantity", AMOUNT_DEFECTS),
+    ("schedules", CLOCK_DEFECTS),
+    ("concurrency", CROWD_DEFECTS),
+    ("schedules", WHOLE_DEFECTS),
+)
+_OTHER: Final = {
+    "": (
+        "creation-rights-cached",
+        "expired-token-imports",
+        "five-strings-bound",
+        "opened-with-any-additional-data",
+    ),
+    "concurrency": (
+        "creation-brings-back-token",
+        "creation-loses-ring",
+        "creation-undoes-instance-policy",
+        "dropping-loses-an-adapter",
+        "moved-key-vanishes",
+        "naming-loses-a-new-key",
+        "purge-takes-all-purgeable",
+        "registration-conflict-of-any-key",
+    ),
+    "effects": (
+        "authorisation-date-from-reading",
+        "fresh-ciphertext-of-cached-version",
+        "purge-date-from-reading",
+        "registration-remembers-its-date",
+        "restore-date-from-reading",
+        "rotation-hour-of-caller",
+    ),
+    "ownership": ("adapter-remembers-its-certificates", "unknown-ring-remembered"),
+    "quantity": (
+        "expiry-in-32-bits",
+        "last-date-crashes",
+        "payload-stripped",
+        "plaintext-unpadded",
+        "rotation-hour-of-all-keys",
+    ),
+    "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
+}
+"""The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
+
+
+def _by_law() -> dict[str, tuple[Defect, ...]]:
+    others = {name: law for law, names in _OTHER.items() for name in names}
+    found: dict[str, list[Defect]] = defaultdict(list)
+    for law, defects in _USUAL:
+        for defect in defects:
+            found[others.get(defect.name, law)].append(defect)
+    return {law: tuple(defects) for law, defects in found.items()}
+
+
+BY_LAW: Final = _by_law()
+"""The defects by the law that finds them, ``""`` for a documented sequence."""
