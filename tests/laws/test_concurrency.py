@@ -254,7 +254,7 @@ def test_a_lost_addition_among_lanes_is_told_by_what_it_takes() -> None:
     assert system.made == 1
 
 
-@pytest.mark.parametrize(("later", "tries"), [(0.010, 1), (0.004, 3), (0.031, 3)])
+@pytest.mark.parametrize(("later", "tries"), [(0.010, 1), (0.002, 3), (0.036, 3)])
 def test_what_did_not_meet_is_tried_again(monkeypatch: pytest.MonkeyPatch, later: float, tries: int) -> None:
     """Where the second request was not sent while the first one may be under way, another thing is made for another try."""
     monkeypatch.setattr(concurrency, "MORE", 2)
