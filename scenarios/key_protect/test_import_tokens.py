@@ -28,7 +28,7 @@ def test_token_counts_down(kms):
     )
 
 
-@covers("import-token-import", "import-token-several-imports")
+@covers("import-token-import", "import-token-several-imports", "import-token-retrieve")
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_by_token(kms):
@@ -38,7 +38,8 @@ def test_import_by_token(kms):
         answer = kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members())
         answer.succeeds(201, requirement=row).shows("resources.0.imported", value=True)
         answer.lacks("resources.0.payload")
-        kms.wrap(answer["resources.0.id"], kms.key_material()).succeeds(200)
+        kms.wrap(answer["resources.0.id"], token["nonce"]).succeeds(200)
+    token.shows("nonce", kms.of_octets(12, token["nonce"]), requirement="import-token-retrieve")
 
 
 @covers("incorrect-nonce-err-import", "import-token-replaced")

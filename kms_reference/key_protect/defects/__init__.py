@@ -43,6 +43,7 @@ from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
 from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
+from kms_reference.key_protect.defects.reported_states import STATE_DEFECTS, STATE_QUANTITY, STATE_SCHEDULES
 from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
@@ -70,6 +71,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *NAME_QUANTITY,
         *ANSWER_QUANTITY,
         *DATE_DEFECTS,
+        *STATE_QUANTITY,
     ),
     "schedules": (
         *SCHEDULE_DEFECTS,
@@ -78,6 +80,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *ANSWER_SCHEDULES,
         *TIME_DEFECTS,
         *DUE_DEFECTS,
+        *STATE_SCHEDULES,
     ),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
@@ -92,5 +95,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REPORTED_DEFECTS,
     *NAME_DEFECTS,
     *ANSWER_DEFECTS,
+    *STATE_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )
