@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _OVERRIDES: Final = "createKeyWithPoliciesOverrides"
 _SHORT: Final = 16
 
-# What a defect remembers of keys, by their ids.
+# What a defect remembers of keys and policies, by their ids.
 _enabled: set[str] = set()
 _moved: set[str] = set()
 _made_with_policies: set[str] = set()
@@ -62,6 +62,12 @@ def _from_other_policy(due: float, _: Instance, key: Key) -> float:
 
 def _note_creation(draft: Draft) -> None:
     _made_with_policies.add(draft.body["resources"][0]["id"])
+
+
+def _note_rotation(draft: Draft) -> None:
+    rotation = draft.call.instance.keys[draft.body["resources"][0]["id"]].rotation
+    if rotation is not None:
+        _made_with_policies.add(rotation.id)
 
 
 # -- what a refusal starts anew ----------------------------------------------------------------------------------------
@@ -162,6 +168,7 @@ STATE_SCHEDULES: Final = (
         )
     ),
     Defect("other-policy-restarts-interval", "Setting dual authorisation starts the rotation interval anew.", (), changes=(gives(Instance.rotation_due, _from_other_policy),), after=After("putPolicy", _note_policy)),
+    Defect("switched-off-at-creation-runs", "A rotation policy that a key is created with runs although it is switched off.", (), changes=(gives(Instance.runs, lambda found, _, policy: found or policy.id in _made_with_policies),), after=After(_OVERRIDES, _note_rotation)),
     Defect("expiry-of-creation-with-policies-shown-only", "A key that is created with policies stays active after its expiration date.", (), changes=(_unscheduled(_made_with_policies, Instance.expire),), after=After(_OVERRIDES, _note_creation)),
 )  # fmt: skip
 """Faults in what time does to a key that was changed, and to one that a request was refused for."""
