@@ -94,6 +94,13 @@ def _no_first_zero(_: Call, data: bytes) -> None:
         raise bad_field("payload", "a base64 encoded key material of 16, 24 or 32 bytes")
 
 
+def _both_or_plain(lawful: RuleLike, call: Call, resource: Members, data: bytes, *, extractable: bool) -> Any:
+    """Take material in clear unless there are a nonce and a vector."""
+    if resource.text("encryptedNonce") and resource.text("iv"):
+        return lawful(call, resource, data, extractable=extractable)
+    return data
+
+
 def _token_for_all(_: RuleLike, call: Call, __: Key, *, by_token: bool) -> None:
     policy = call.instance.policies.get("keyCreateImportAccess")
     if policy is not None and policy.enabled and policy.attributes.get("enforce_token") and not by_token:
@@ -141,6 +148,9 @@ STATE_DEFECTS: Final = (
             ("made-plaintext-unbound", "Additional data are not bound where the service makes the plaintext.", gives(actions.read_aad, _unbound_if_made)),
             ("made-plaintext-of-16", "A plaintext that the service makes has 16 bytes.", instead(actions.wrap, _made_short, _has_object)),
             ("nonce-of-16", "The nonce of an import token has 16 bytes.", gives(import_tokens.new_nonce, lambda _, __: token_bytes(_SHORT))),
+            ("token-imports-standard-key", "A standard key is imported by token.", instead(key_input.read_by_token, lambda lawful, *parts, **_: lawful(*parts, extractable=False))),
+            ("lone-nonce-ignored", "A nonce without a vector, or a vector without a nonce, is left out.", instead(key_input.read_by_token, _both_or_plain)),
+            ("lone-nonce-rotates", "A rotation leaves out a nonce without a vector, or a vector without a nonce.", instead(key_input.read_by_token, _both_or_plain, lambda call, *_, **__: call.operation.id == "rotateKey")),
             ("enforced-token-holds-generated", "Where material has to come by token, generated keys are not rotated.", instead(actions.check_enforced_token, _token_for_all)),
         )
     ),
