@@ -95,6 +95,11 @@ class EcAdministrator(_Certified):
         """Encode a signer info around any octets in the signature's place."""
         return forms.ec_signer_info(self.ski, signature)
 
+    def sign_for(self, other: Administrator, block: bytes) -> bytes:
+        """Encode a signer info over a block that names another administrator as the signer."""
+        signature = self._key.sign(block, ec.ECDSA(SHA512()))
+        return forms.ec_signer_info(other.ski, signature)
+
     def signed_as(self, octets: int, block: bytes) -> bytes:
         """Encode a signer info over a block whose identifier has another number of octets."""
         signature = self._key.sign(block, ec.ECDSA(SHA512()))

@@ -160,13 +160,26 @@ class Unit(UnitRequests):
 
         The parts, and the key that they make, are secrets of the run from here on.
         """
+        signed = [(part, by) for part in parts]
+        return self._send_signed(key, signed, label=f"{len(parts)} parts, {_signed_by(by)}")
+
+    def send_signed_parts(
+        self, key: Importer, signed: Sequence[tuple[bytes, Sequence[Administrator]]]
+    ) -> UnitAnswer:
+        """Send key parts as :meth:`send_parts` does, each with signers of its own."""
+        return self._send_signed(key, signed, label=f"{len(signed)} parts, each with its own signers")
+
+    def _send_signed(
+        self, key: Importer, signed: Sequence[tuple[bytes, Sequence[Administrator]]], *, label: str
+    ) -> UnitAnswer:
+        parts = [part for part, _ in signed]
         for part in (*parts, join_parts(*parts)):
             self._tke.case.context.redactor.remember(part.hex(), "master_key")
-        encoded = [self.part(key.seal(part), by) for part in parts]
+        encoded = [self.part(key.seal(part), by) for part, by in signed]
         for request, part in zip(encoded, parts, strict=True):
             ends = [len(part) - len(part.lstrip(b"\0")), len(part) - len(part.rstrip(b"\0"))]
             self._parts[request] = {"part": part.hex(), "zeros": ends}
-        return self.command(wire.IMPORT_KEY, b"".join(encoded), label=f"{len(parts)} parts, {_signed_by(by)}")
+        return self.command(wire.IMPORT_KEY, b"".join(encoded), label=label)
 
     def part_for(self, key: Importer, by: Sequence[Administrator]) -> bytes:
         """Encode the signed request of a key part of zeros."""
