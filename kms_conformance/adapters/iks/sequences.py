@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+
+from kms_conformance.run.outcomes import NotTested
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.iks.clusters import Clusters
@@ -28,6 +31,8 @@ _MOST_CLUSTERS: Final = 2
 _MOST_WORKERS: Final = 4
 _ACCEPTED: Final = (200, 201, 202, 204)
 _OPERATIONS: Final = ("set", "set", "unset", "reset", "create", "delete", "add", "remove", "intrude")
+_ELSEWHERE: Final = ("set", "unset", "reset")
+"""Operations in another account."""
 _ADMINISTRATORS: Final = ("approver", "manager")
 _EVERY: Final = 4
 """Operations between two looks."""
@@ -44,6 +49,8 @@ class Place:
     view: Clusters
     credential: Credential | None = None
     deleted: bool = False
+    home: bool = True
+    """Whether it is in the account of the case, whose credentials the control protocol can break."""
     owner: Owner | None = None
     dead: bool = False
     clusters: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -72,6 +79,8 @@ class Sequence:
         self._random = Random(seed)  # noqa: S311 - an order, not a secret
         self._faults = faults
         self._places = [Place(view) for view in (iks, iks.in_other_region(), iks.in_other_group())]
+        with suppress(NotTested):  # an account that does not spring into being
+            self._places.append(Place(iks.in_other_account(), home=False))
         self._removed: set[str] = set()
         """Workers that were removed: a service may list them for some minutes."""
         self._owners: dict[str, Owner] = {}
@@ -80,7 +89,11 @@ class Sequence:
     def run(self) -> None:
         """Send every operation in every place, and look at everything after every few."""
         operations = (*_OPERATIONS, *("break", "break") * self._faults)
-        drawn = [(place, operation) for place in self._places for operation in operations]
+        drawn = [
+            (place, operation)
+            for place in self._places
+            for operation in (operations if place.home else _ELSEWHERE)
+        ]
         self._random.shuffle(drawn)
         for number, (place, operation) in enumerate(drawn, start=1):
             self._step(place, operation)
@@ -96,7 +109,8 @@ class Sequence:
             home.view.as_identity(name).reset_api_key().needed(200, 204)
             self._owners[name] = self._owner(home)
         home.owner = self._owners["manager"]
-        self._create(self._places[1])
+        for place in (self._places[1], *self._places[3:]):
+            self._create(place)
 
     @staticmethod
     def _owner(place: Place) -> Owner:
@@ -237,9 +251,11 @@ class Sequence:
                 owner.shows_all(place.owner or {}, requirement=ROW)
                 self._look_at_workers(viewer, place, cluster)
                 self._use(place, cluster, workers)
-        listed = self._places[0].view.list_clusters().succeeds(200, requirement=ROW)
-        for cluster in (cluster for place in self._places for cluster in place.clusters):
-            listed.lists("*.id", cluster, requirement=ROW)
+        for home in {place.home for place in self._places}:
+            places = [place for place in self._places if place.home == home]
+            listed = places[0].view.list_clusters().succeeds(200, requirement=ROW)
+            for cluster in (cluster for place in places for cluster in place.clusters):
+                listed.lists("*.id", cluster, requirement=ROW)
 
     def _use(self, place: Place, cluster: str, workers: dict[str, str]) -> None:
         """Reload a worker: what can be done with the credentials that count is not always what is shown of them."""
