@@ -1,0 +1,22 @@
+"""Long sequences of operations in several places: each does what it says, whatever came before."""
+
+import pytest
+
+from kms_conformance.api import covers, impact, needs
+
+
+@covers("iks-sequences")
+@needs(identity=("approver", "reader", "expired"))
+@impact("account", "clusters")
+def test_operations(iks):
+    """After each of many operations in three places every place holds what the operations have left there."""
+    iks.sequence("operations").run()
+
+
+@covers("iks-sequences")
+@needs(control=True, identity=("approver", "reader", "expired"))
+@impact("account", "clusters")
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_broken_credentials(iks, order):
+    """While credentials break and are replaced, operations succeed or are refused as the ones that count say."""
+    iks.sequence(f"broken {order}", faults=True).run()
