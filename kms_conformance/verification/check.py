@@ -26,7 +26,7 @@ from kms_conformance.outputs import allure, har, html, html_blocks, manifest, re
 from kms_conformance.outputs.files import read_file
 from kms_conformance.outputs.writers import write_all
 from kms_conformance.pytest_plugin.collection import GENERATING
-from kms_conformance.pytest_plugin.memory import fewer_collections
+from kms_conformance.run.memory import fewer_collections
 from kms_conformance.run.options import SEED, FuzzOptions
 from kms_conformance.target.schema import secret_members
 from kms_conformance.target.target import FULL, Target, build_target
