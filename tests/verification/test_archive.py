@@ -5,11 +5,13 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bundles import (
     Made,
+    archive_of,
     refused,
 )
 
@@ -61,9 +63,11 @@ def test_absurd_sizes(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_entry_that_says_less_than_it_holds(tmp_path: Path) -> None:
     """An entry is never unpacked further than its header says."""
-    body = archive.pack([("a.txt", b"\0" * 5000)])
-    small = archive.Entry("a.txt", zlib.DEFLATED, zlib.crc32(b"\0" * 10), len(body) - 35, 10, 0)
+    content = archive_of([("a.txt", b"\0" * 5000)], "end", b"e")
+    entry, last = archive.entries_of(content)
+    small = replace(entry, crc=zlib.crc32(b"\0" * 10), size=10)
     path = tmp_path / "t.zip"
-    path.write_bytes(archive.close(small.header + body[35:], "end", b"e"))
+    body = small.header + content[entry.data : last.end]
+    path.write_bytes(body + archive.directory_of([small, last]))
     with pytest.raises(BundleError, match="is not what its header says"):
         archive.Archive(path, path.read_bytes()).unpack(tmp_path / "out")
