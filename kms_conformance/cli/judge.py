@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kms_conformance.cli.contradictions import show_contradictions
 from kms_conformance.errors import ExitCode
 from kms_conformance.verification.check import examine
 
@@ -23,8 +24,7 @@ def command(directory: Path) -> None:
     click.echo(f"{examination.headline} ({examination.scope})")
     for note in examination.notes:
         click.echo(f"note: {note}")
-    for sentence in examination.problems:
-        click.echo(f"not as recorded: {sentence}")
+    show_contradictions("not as recorded", examination.problems)
     if not examination.problems:
         click.echo("judged again: the same verdict, findings and counts as recorded")
     sys.exit(ExitCode.NOT_AS_RECORDED if examination.problems else examination.exit_code)

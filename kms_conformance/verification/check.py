@@ -98,9 +98,10 @@ def _examined(directory: Path, record: Mapping[str, Any], transcript: Transcript
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
         for case_id in sorted(transcript.cases.keys() - {case.id for case in run.cases})
     ]
+    # What concerns the whole record comes first: a wrong address is one sentence here, and one in each case below.
+    problems += coherence.complaints(run, record, [case.content for case in cases])
     replay_problems, notes = _played_again(run, cases)
     problems += replay_problems
-    problems += coherence.complaints(run, record, [case.content for case in cases])
     problems += [f"results.json: {line}" for line in differences(record, again)]
     problems += recorded_files.complaints(directory, run, large=is_large(transcript))
     missing = coherence.missing_cases(run, installed)

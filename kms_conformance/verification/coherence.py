@@ -33,7 +33,7 @@ _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content]) -> Iterator[str]:
     """Yield a sentence for each thing that does not fit; ``contents`` are those of the cases, in their order."""
     yield from _numbers(run, record)
-    yield from (sentence for content in contents for sentence in content.addresses)
+    yield from _addresses(contents)
     whole = "+".join(sorted(part["run_id"] for part in record["shards"]))
     if record["shards"] and record["run_id"] != whole:
         yield f"results.json: run_id is {record['run_id']}, and its shards make it {whole}"
@@ -51,12 +51,13 @@ def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content])
 class Content:
     """What the requests of a case say, as far as other cases are concerned.
 
-    ``addresses``, ``agents`` and ``names`` are sentences on what does not fit; ``correlations`` are the ids that the suite has
+    ``addresses`` are the exchanges that went elsewhere than the target names, each with its URL; ``agents`` and ``names`` are
+    sentences on what does not fit; ``correlations`` are the ids that the suite has
     given the requests, 16 bytes each, zeros where it gave none; ``control`` are the kinds of requests that the control
     protocol has answered, each with an exchange that came after it.
     """
 
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
     agents: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     correlations: bytes = b""
@@ -97,10 +98,10 @@ class ContentChecks:
             },
         )
 
-    def _addresses(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
+    def _addresses(self, exchanges: Iterable[Exchange]) -> Iterator[tuple[str, str]]:
         for exchange in exchanges:
             if not f"{exchange.sent.url}/".startswith(self._bases) and not exchange.notes.get("raw"):
-                yield f"transcript.har: exchange {exchange.id} went to {exchange.sent.url!r}, which the target of results.json does not name"
+                yield exchange.id, exchange.sent.url
 
     def _agents(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
         for exchange in exchanges:
@@ -128,6 +129,18 @@ class ContentChecks:
             if foreign is not None:
                 yield f"transcript.har: exchange {exchange.id} names a thing of run {foreign}, results.json is of {self._record['run_id']}"
                 break
+
+
+def _addresses(contents: Sequence[Content]) -> Iterator[str]:
+    """Yield a sentence for each server that the target does not name, however many requests went there."""
+    elsewhere: dict[str, list[tuple[str, str]]] = {}
+    for content in contents:
+        for exchange, url in content.addresses:
+            elsewhere.setdefault(url.partition("//")[2].partition("/")[0], []).append((exchange, url))
+    for sent in elsewhere.values():
+        (exchange, url), more = sent[0], len(sent) - 1
+        others = f", and {more:,} others to that server" if more else ""
+        yield f"transcript.har: exchange {exchange} went to {url!r}{others}, which the target of results.json does not name"
 
 
 def _once(run: Run) -> Iterator[str]:
