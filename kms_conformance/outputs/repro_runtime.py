@@ -30,7 +30,7 @@ from kms_conformance.outputs.repro_checks import (
 from kms_conformance.outputs.repro_credentials import forged, material
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
-from kms_conformance.outputs.repro_sending import OPENER, SLACK, send, widened
+from kms_conformance.outputs.repro_sending import BARE_TIME, OPENER, any_time_about, send, widened
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
 
@@ -341,10 +341,7 @@ class Reproduction:
         sent = self.values.get(f"{time_of_record[0]}Z")
         if sent is not None:
             return sent[: len(time_of_record[0])]
-        then = datetime.fromisoformat(time_of_record[0]) + self.later
-        slack = int(SLACK.total_seconds())
-        near = [then + timedelta(seconds=seconds) for seconds in range(-slack, slack + 1)]
-        return f"(?:{'|'.join(one.isoformat(timespec='seconds') for one in near)})"
+        return any_time_about(datetime.fromisoformat(time_of_record[0]) + self.later)
 
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
@@ -481,7 +478,6 @@ class Reproduction:
 
 
 MOST_AT_ONCE = 5
-BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 from kms_conformance.outputs.repro_checks import Answer
 
+BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 SLACK = timedelta(seconds=2)
 """How much later or earlier than in the record something may be done."""
 
@@ -22,6 +24,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+
+
+def any_time_about(then: datetime) -> str:
+    """Return a pattern for the times that are nearly this one, without an offset."""
+    slack = int(SLACK.total_seconds())
+    near = [then + timedelta(seconds=seconds) for seconds in range(-slack, slack + 1)]
+    return f"(?:{'|'.join(one.isoformat(timespec='seconds') for one in near)})"
 
 
 def widened(bounds: list[Any], recorded: list[Any], refs: dict[str, Any]) -> list[Any]:
