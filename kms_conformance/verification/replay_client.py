@@ -142,6 +142,8 @@ class ReplayClient(Client):
         self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)
+        for exchange in self.left:
+            redactor.expect_forms(exchange.notes.get(_FORMS, "{}"))
         clock.goes_on = lambda: bool(self.left)
         clock.recorded = self._recorded_now
         self.alignment = Alignment()

@@ -46,7 +46,7 @@ def test_one_protected_threshold(tke, threshold):
 @impact("zeroize")
 @pytest.mark.parametrize("threshold", ["signature", "revocation"])
 def test_one_protected_threshold_lowered(tke, threshold):
-    """With both control bits reset, a threshold is not lowered either."""
+    """A threshold whose control bit was reset cannot be lowered, though the permission for single signatures is given."""
     unit, both = tke.unit(), tke.administrators(2)
     wanted = (unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN) & ~THRESHOLD_BITS
     tke.operational(unit, signature=2, revocation=2, permissions=wanted)

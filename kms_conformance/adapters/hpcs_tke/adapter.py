@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Self, Unpack
@@ -146,12 +146,15 @@ class TrustedKeyEntry(SystemAdapter):
 
     # --- units ----------------------------------------------------------------------------------------------------
 
-    def sequence(self, name: str) -> Sequence:
-        """Return a drawn sequence of commands to two units, one for recovery if there is any, the same for the same name."""
+    def sequence(self, name: str, apart: Iterable[Unit] = ()) -> Sequence:
+        """Return a drawn sequence of commands to two units, one for recovery if there is any, the same for the same name.
+
+        Units that are ``apart`` are set up too, and then left alone.
+        """
         units, listed = self.fresh_units()[:2], self.list_units().needed().body
         if isinstance(listed, dict) and listed.get("source_hsms"):
             units = [*units[:1], *self.fresh_units("source_hsms")[:1]]
-        return Sequence(units, self.administrators(6), name)
+        return Sequence(units, self.administrators(6), name, apart=tuple(apart))
 
     def units(self, kind: str = "hsms") -> list[Unit]:
         """Return the units of a kind, whatever state they are in: ``hsms`` are operational, ``source_hsms`` recovery."""

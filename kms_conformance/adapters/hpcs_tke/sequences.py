@@ -72,13 +72,17 @@ class State:
 class Sequence:
     """A drawn sequence: the same commands for the same ``seed``."""
 
-    def __init__(self, units: Many[Unit], people: Many[EcAdministrator], seed: str) -> None:
+    def __init__(
+        self, units: Many[Unit], people: Many[EcAdministrator], seed: str, *, apart: Many[Unit] = ()
+    ) -> None:
         self._random = Random(seed)  # noqa: S311 - an order, not a secret
         self._people = people
         self._made: list[str] = []
         """Patterns of random keys."""
         self._units = [State(unit) for unit in units]
-        for state in self._units:
+        self._apart = [State(unit) for unit in apart]
+        """Units that are set up and then left alone."""
+        for state in (*self._units, *self._apart):
             self._set_up(state)
 
     def run(self) -> None:
@@ -88,7 +92,12 @@ class Sequence:
         for number, (state, command) in enumerate(drawn, start=1):
             self._step(state, command)
             if number % _EVERY == 0:
-                self._look()
+                self._look(self._units)
+        self._look([*self._units, *self._apart])
+        for state in self._units:
+            for who in state.administrators:
+                certificate = state.unit.certificate_of(who.ski).succeeds(requirement=ROW)
+                certificate.shows("output", who.certificate_sent.hex(), requirement=ROW)
 
     def _set_up(self, state: State) -> None:
         """Bring a unit out of imprint mode with some administrators and thresholds."""
@@ -240,10 +249,10 @@ class Sequence:
         state.current, state.new, state.committed = state.new, None, False
 
     def _clear(self, state: State) -> None:
-        if state.new is not None:
-            self._clear_new(state)
-        elif state.current is not None:
-            self._clear_current(state)
+        held = [(state.new, self._clear_new), (state.current, self._clear_current)]
+        clear = [clear for key, clear in held if key is not None]
+        if clear:
+            self._random.choice(clear)(state)
 
     def _clear_new(self, state: State) -> None:
         self._done(state.unit.clear_new(self._signers(state, 1)))
@@ -321,9 +330,10 @@ class Sequence:
 
     # --- what is there --------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    @staticmethod
+    def _look(units: Many[State]) -> None:
         """Expect each unit to show exactly what the commands have left."""
-        for state in self._units:
+        for state in units:
             shown = state.unit.attributes().succeeds(requirement=ROW)
             for name, value in (
                 ("signature_threshold", state.signature),

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from kms_reference.hpcs_tke import codes
 from kms_reference.hpcs_tke.administrators import read_signers
+from kms_reference.hpcs_tke.app import TkeService
 from kms_reference.hpcs_tke.attributes import (
     AttributeChange,
     check_change,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kms_reference.hpcs_tke.attributes import Attributes
     from kms_reference.hpcs_tke.key_parts import ExportRequest
     from kms_reference.hpcs_tke.messages import AdminBlock
+    from kms_reference.hpcs_tke.unit import CryptoUnit
     from kms_reference.rules import RefusedError, RuleLike
 
 _ADD, _REMOVE, _RANDOM, _IMPORT, _REMOVE_POINTS = 0x02, 0x04, 0x0A, 0x0C, 0x13
@@ -234,6 +236,25 @@ def _unless_same(lawful: RuleLike, domain: Domain, block: AdminBlock, signers: b
     return result
 
 
+def _shifted(domain: Domain, _: bytes) -> None:
+    """Leave each administrator behind a removed one with the certificate of the one before."""
+    people = list(domain.administrators.values())
+    for one, other in zip(people[1:], people, strict=False):
+        domain.administrators[one.ski] = one._replace(certificate=other.certificate)
+
+
+def _uncommitted(domain: Domain, *_: Any) -> None:
+    domain.registers.committed = False
+
+
+def _shared_by_instances(service: TkeService, unit: CryptoUnit, _: str) -> None:
+    """Give the units in the same place of other instances the administrators of the unit that was asked."""
+    for units in service.instances.values():
+        for other in units.values():
+            if other is not unit and other.location == unit.location:
+                other.domain.administrators = dict(unit.domain.administrators)
+
+
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("tke-signature-of-zeros", ("tke-signature-invalid",), "A signature whose numbers are both 0 counts.", instead(Domain.holds, lambda *_: True, lambda _, __, signer, ___: signer.signature == _ZEROS)),
     ("tke-signature-of-any-administrator", ("tke-too-few-signatures",), "A signature counts for the administrator whom it names, whoever made it.", on_refusal(Domain.verified, _with_any_key)),
@@ -256,6 +277,9 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-lowering-unguarded", ("tke-11",), "A protected signature threshold can be lowered.", unchecked(check_signature_bit, _lowers)),
     ("tke-recovery-units-unverified", ("tke-signature-invalid",), "Recovery units count signatures and do not verify them.", instead(Domain.holds, lambda *_: True, _of_recovery_unit)),
     ("tke-counter-of-each-signer", ("tke-transaction-counter",), "A used counter is accepted from another signer.", on_refusal(Domain.check_count, _by_another), instead(Domain.run, _unless_same)),
+    ("tke-certificates-shifted", ("tke-09",), "After a removal the certificates of other administrators are exchanged.", then(Domain.remove, _shifted)),
+    ("tke-clear-current-uncommits", ("tke-effects",), "Clearing the current key takes the commitment of the new one.", then(Domain.clear_current, _uncommitted)),
+    ("tke-administrators-of-all-instances", ("tke-effects",), "Units in the same place of two instances have the same administrators.", then(TkeService.answered, _shared_by_instances)),
     ("tke-earlier-commitment", ("tke-finalize-uncommitted",), "After a key was finalized, the next one is committed at once.", then(MasterKeyRegisters.finalize, lambda registers, _: _finalized.add(registers)), then(MasterKeyRegisters.load, _committed_at_once)),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from kms_reference.iks.app import DEFAULT_GROUP, DEFAULT_REGION, IksService
 from kms_reference.iks.defects.reported import SomebodyLate, is_token
 from kms_reference.iks.identity import Role, role_of
 from kms_reference.iks.messages import Message, Refusal, refusal
-from kms_reference.iks.state import Cluster, Effective, ManualCredential, Scope, State, Worker
+from kms_reference.iks.state import ApiKey, Cluster, Effective, ManualCredential, Scope, State, Worker
 from kms_reference.switches import Change, Defect, gives, instead, then, unchecked
 
 if TYPE_CHECKING:
@@ -122,6 +122,13 @@ def _of_default(lawful: RuleLike, service: IksService, scope: Scope) -> Any:
     return lawful(service, default if service.state.api_key(default) else scope)
 
 
+def _in_every_account(state: State, scope: Scope, owner: str, name: str) -> None:
+    for account in state.accounts():
+        for place in account.api_keys:
+            if place[1:] == scope[1:]:
+                account.api_keys[place] = ApiKey(owner, name)
+
+
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-one-key-per-user", ("iks-04",), "A new key of a user replaces that user's key in every place.", then(State.set_manual, _for_every_place)),
     ("iks-orphans-taken-over", ("iks-12",), "A new worker takes the older workers of its cluster into its account.", instead(State.is_orphan, _newest_is_orphan), instead(State.check_account, _newest_checked)),
@@ -139,6 +146,8 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-viewer-reads-nothing", ("iks-viewer-reads",), "A viewer may not read.", then(IksService.check_role, _refused_to_viewer)),
     ("iks-credentials-of-each-caller", ("iks-02",), "Each user has credentials of their own.", instead(IksService.answer, _of_caller)),
     ("iks-owner-of-default-place", ("iks-key-scope",), "The key owner told is that of the default region and group.", instead(IksService.owner_of, _of_default)),
+    ("iks-stored-in-any-account", ("iks-04",), "The user configuration tells of credentials of any account.", gives(IksService.has_manual, lambda stored, service, scope: stored or any(place[1:] == scope[1:] for place in service.state.credentials))),
+    ("iks-reset-in-every-account", ("iks-key-scope",), "A reset reaches the same region and group of other accounts.", then(State.reset_api_key, _in_every_account)),
     ("iks-registry-of-manual", ("iks-13",), "With manual credentials the registry role of the key owner is not looked at.", gives(IksService.registry_errors, lambda errors, service, cluster: [] if service.has_manual(cluster.scope) else errors)),
 )  # fmt: skip
 
