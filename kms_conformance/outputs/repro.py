@@ -34,6 +34,7 @@ from kms_conformance.outputs import (
     repro_histories,
     repro_runtime,
     repro_sealing,
+    repro_sending,
 )
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.repro_frames import frames_of, packed_speaker
@@ -110,6 +111,7 @@ def _runtime() -> str:
             repro_credentials,
             repro_histories,
             repro_sealing,
+            repro_sending,
             repro_runtime,
         )
     ]

@@ -1,4 +1,4 @@
-"""Credentials of a case's own making, made anew from their form: pasted into each script, standard library only."""
+"""Secrets of a case's own making, made anew from their form: pasted into each script, standard library only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 from typing import Any
 
 
@@ -34,3 +35,17 @@ def _changed(part: str, change: dict[str, Any]) -> str:
 
 def _coded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def material(form: str) -> str:
+    """Make a secret of the form that the record tells: what it is made of, the octets at its ends, and its size."""
+    kind, _, size = form.partition(" ")
+    made_of, *ends = kind.split(":")
+    if made_of == "base64":
+        first, last = map(bytes.fromhex, ends or ("", ""))
+        drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
+        for end in (0, -1) if drawn else ():
+            drawn[end] |= 0x80
+        return base64.b64encode((first + drawn + last)[: int(size)]).decode()
+    # No base64 either.
+    return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"

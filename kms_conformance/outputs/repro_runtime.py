@@ -27,13 +27,12 @@ from kms_conformance.outputs.repro_checks import (
     rule_complaint,
     short_text,
 )
-from kms_conformance.outputs.repro_credentials import forged
+from kms_conformance.outputs.repro_credentials import forged, material
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
+from kms_conformance.outputs.repro_sending import BARE_TIME, OPENER, any_time_about, send, widened
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
-SLACK = timedelta(seconds=2)
-"""How much later or earlier than in the record something may be done."""
 
 
 class CouldNotRunError(Exception):
@@ -326,7 +325,7 @@ class Reproduction:
         if recorded in self.case["kept"]:
             return recorded
         if recorded.startswith("<"):
-            return self.secret(recorded)
+            return material(self.case["forms"].get(recorded, "base64 32"))
         run, new_run = self.case["run"], self.case["new_run"]
         if recorded.casefold().startswith("kmsct-"):
             return recorded.replace(run, new_run).replace(run.upper(), new_run.upper())
@@ -337,28 +336,12 @@ class Reproduction:
             return moment.isoformat(timespec=exact).replace("+00:00", "Z")
         return str(uuid.uuid4())
 
-    def secret(self, recorded: str) -> str:
-        """Make a secret of the form that the record tells."""
-        kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
-        material, *ends = kind.split(":")
-        if material == "base64":
-            first, last = map(bytes.fromhex, ends or ("", ""))
-            drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
-            for end in (0, -1) if drawn else ():
-                drawn[end] |= 0x80
-            return base64.b64encode((first + drawn + last)[: int(size)]).decode()
-        # No base64 either.
-        return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
-
     def about_then(self, time_of_record: re.Match[str]) -> str:
         """Return a pattern for the time here of one in a pattern of the record, which names no offset."""
         sent = self.values.get(f"{time_of_record[0]}Z")
         if sent is not None:
             return sent[: len(time_of_record[0])]
-        then = datetime.fromisoformat(time_of_record[0]) + self.later
-        slack = int(SLACK.total_seconds())
-        near = [then + timedelta(seconds=seconds) for seconds in range(-slack, slack + 1)]
-        return f"(?:{'|'.join(one.isoformat(timespec='seconds') for one in near)})"
+        return any_time_about(datetime.fromisoformat(time_of_record[0]) + self.later)
 
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
@@ -494,46 +477,7 @@ class Reproduction:
                     return
 
 
-def widened(bounds: list[Any], recorded: list[Any], refs: dict[str, Any]) -> list[Any]:
-    """Return bounds with some slack where they are times of the record and no value of an answer."""
-    first, last = (
-        bound if bound is None or known in refs else (datetime.fromisoformat(bound) + slack).isoformat()
-        for bound, known, slack in zip(bounds, recorded, (-SLACK, SLACK), strict=True)
-    )
-    return [first, last]
-
-
-def send(request: urllib.request.Request) -> Answer:
-    """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
-    try:
-        with OPENER.open(request, timeout=60) as answer:
-            return read(answer.status, answer.headers, answer.read())
-    except urllib.error.HTTPError as refused:
-        return read(refused.code, refused.headers, refused.read())
-    except (OSError, ValueError, urllib.error.URLError) as error:
-        return 0, {}, None, str(error)
-
-
-def read(status: int, headers: Any, content: bytes) -> Answer:
-    """Return status, headers, document and text of an answer."""
-    text = content.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        body = None
-    return status, {name.lower(): value for name, value in headers.items()}, body, text + str(headers)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: a token goes to no other host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follow nothing."""
-
-
 MOST_AT_ONCE = 5
-OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
-BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

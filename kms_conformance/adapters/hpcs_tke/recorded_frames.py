@@ -62,8 +62,8 @@ class Frames:
                 if place is not None:
                     self.units.setdefault(str(entry.get("hsm_id")), [int(place[1]), int(place[2])])
             return
-        counter = body.get("counter")
-        if isinstance(counter, str) and len(counter) == 2 * _COUNTER:
+        counter = _octets(body.get("counter"))
+        if len(counter) == 2 * _COUNTER:
             self.counters[hsm_of(exchange)] = counter
             self.last[hsm_of(exchange)] = (str(body.get("domain")), str(body.get("module")))
         attributes = body.get("attributes")
