@@ -1,12 +1,16 @@
-"""How often Python looks for unreachable cycles while cases run."""
+"""How much memory a run takes, and how often Python looks for unreachable cycles while cases run."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _YOUNG, _MIDDLE, _OLD = 10_000, 10, 1_000
+_LIBRARY = "libc.so.6"
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of ``malloc.h``."""
 
 
 @contextmanager
@@ -25,3 +29,19 @@ def fewer_collections() -> Iterator[None]:
         # The evidence lives on until the reports are written.
         gc.freeze()
         gc.set_threshold(*before)
+
+
+def few_arenas() -> None:
+    """Have all threads take their memory from one place, where the C library is glibc.
+
+    It gives each thread a place of its own otherwise, and what one has freed no other one uses: with many cases at once a
+    tenth more memory, for nothing, as Python runs one thread at a time.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(_LIBRARY).mallopt(_ARENA_MAX, 1)
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system, where the C library is glibc: a tenth, once the last case has ended."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(_LIBRARY).malloc_trim(0)

@@ -18,18 +18,26 @@ MARK = "0000"
 """How pseudonyms begin; what begins so is left as it is."""
 
 
+# The one form of a look-behind, and of an address, whose sign can be told without a parser of patterns.
+_BEHIND = re.compile(r"\(\?<=([A-Za-z0-9:/%_@-]+)\)(?![?*{])[^|]*")
+_CLASS = r"\[[^\]\\]*\](?:\+|\{1,[0-9]+\})"
+_AT = re.compile(rf"(?:\(\?<!\[[^\]\\]*\]\))?{_CLASS}(@){_CLASS}[^|]*")
+
+
 class Pseudonyms:
     """Replaces what the patterns match; ``key`` makes the pseudonyms of one run differ from those of another."""
 
     def __init__(self, patterns: Iterable[str], key: bytes) -> None:
+        patterns = tuple(patterns)
         joined = "|".join(f"(?:{pattern})" for pattern in dict.fromkeys(patterns))
         self._pattern = re.compile(joined) if joined else None
+        self._signs = _signs(patterns)
         self._key = key
         self._kept = lru_cache(maxsize=_MOST)(self._replaced)
 
     def replace(self, text: str) -> str:
         """Return a text in which everything personal is replaced; what is replaced already stays."""
-        if self._pattern is None:
+        if self._pattern is None or not any(sign in text for sign in self._signs):
             return text
         return self._kept(text) if len(text) <= _LONGEST else self._replaced(text)
 
@@ -45,6 +53,16 @@ class Pseudonyms:
         if "@" in value:
             return f"{MARK}{digest[:8]}@pseudonym.invalid"
         return _like(value, MARK + digest)
+
+
+def _signs(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return texts of which one stands wherever one of the patterns matches, so that most texts need no closer look.
+
+    The sign of a pattern is the literal text that it looks back at, or the ``@`` between its two character classes; a
+    pattern of another form has none, and ``""`` stands in every text.
+    """
+    found = [_BEHIND.fullmatch(pattern) or _AT.fullmatch(pattern) for pattern in dict.fromkeys(patterns)]
+    return tuple(match[1] if match is not None else "" for match in found)
 
 
 def _like(value: str, digits: str) -> str:

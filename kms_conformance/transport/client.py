@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Recorded", "Reply", "Request"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_MADE_BY_HTTPX = frozenset({"host", "content-length", "transfer-encoding"})
+"""Headers that httpx adds to a request that has none of them."""
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+"""Methods with which it tells the length of no body, too."""
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -332,7 +336,17 @@ class Client:
         content: bytes | None,
     ) -> httpx.Request:
         """Return a request as it leaves."""
-        return httpx.Request(method, url, headers=headers, params=params, content=content)
+        if params or not url.host or not _MADE_BY_HTTPX.isdisjoint(map(str.lower, headers)):
+            return httpx.Request(method, url, headers=headers, params=params, content=content)
+        # The same request: httpx looks four times for headers of its own in those that it is given.
+        all_headers = [("Host", url.netloc.decode("ascii")), *headers.items()]
+        if content:
+            all_headers.append(("Content-Length", str(len(content))))
+        elif method.upper() in _WITH_LENGTH:
+            all_headers.insert(1, ("Content-Length", "0"))
+        request = httpx.Request(method, url, headers=all_headers, stream=httpx.ByteStream(content or b""))
+        request.read()
+        return request
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)

@@ -125,7 +125,7 @@ def test_import_by_a_replaced_token(kms):
 )
 @needs(capability="import_tokens")
 @impact("import-token")
-@waits(301)
+@waits(301, slack=15)
 def test_token_expires(kms):
     """An import token can be retrieved and used until it expires, and not afterwards."""
     kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)

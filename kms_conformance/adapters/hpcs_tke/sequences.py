@@ -13,7 +13,8 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from kms_conformance.adapters.hpcs_tke.signing import PATTERN_OCTETS, EcAdministrator, Importer, join_parts
+from kms_conformance.adapters.hpcs_tke.forms import PATTERN_OCTETS, join_parts
+from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer
 from kms_conformance.adapters.hpcs_tke.wire import CLEAR_NEW_KEY
 
 if TYPE_CHECKING:

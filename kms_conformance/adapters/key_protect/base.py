@@ -140,13 +140,19 @@ class Base(SystemAdapter):
     def name(self, what: str = "key") -> str:
         """Return a new name under the suite's prefix, unique to run and case."""
         run, case = self.case.context.run, self.case.info.id
-        # Cases of one name, in different files, may be under way on one instance at the same moment.
-        digest = hashlib.sha256(case.encode()).hexdigest()[:6]
         # A case's parameter may be a secret's text, by which no name is cut into pieces.
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", case.rsplit(".", 1)[-1])
         stem = f"kmsct-{run}-{what}-{plain}"
         # Three digits, so that no name is the beginning of another one and a search finds one key.
-        return f"{stem[: LONGEST_NAME - 12]}-{digest}{len(self.case.exchanges):03d}"
+        return f"{stem[: LONGEST_NAME - 12]}-{self.name_mark}{len(self.case.exchanges):03d}"
+
+    @property
+    def name_mark(self) -> str:
+        """What every name of :meth:`name` has in it, and no name of another case.
+
+        Cases of one name, in different files, may be under way on one instance at the same moment.
+        """
+        return hashlib.sha256(self.case.info.id.encode()).hexdigest()[:6]
 
     def short_name(self, what: str) -> str:
         """Return a name of at most 40 letters, digits and hyphens: for aliases, rings, adapters, certificates."""

@@ -42,8 +42,12 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
+from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
+from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
+from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
@@ -62,7 +66,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *RECORD_OWNERSHIP,
         *NAME_OWNERSHIP,
     ),
-    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS),
+    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS, *CROWD_DEFECTS),
     "quantity": (
         *QUANTITY_DEFECTS,
         *REPORTED_QUANTITY,
@@ -70,6 +74,7 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *NAME_QUANTITY,
         *ANSWER_QUANTITY,
         *DATE_DEFECTS,
+        *AMOUNT_DEFECTS,
     ),
     "schedules": (
         *SCHEDULE_DEFECTS,
@@ -78,6 +83,8 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *ANSWER_SCHEDULES,
         *TIME_DEFECTS,
         *DUE_DEFECTS,
+        *CLOCK_DEFECTS,
+        *WHOLE_DEFECTS,
     ),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
