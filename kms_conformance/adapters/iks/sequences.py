@@ -338,6 +338,8 @@ class Sequence:
             self._changed(
                 place, cluster, worker, self._somebody(place).reload_worker(cluster, worker), removed=False
             )
+        elif reason:
+            self._add(place, cluster)
 
     def _look_at_permissions(self, viewer: Clusters, place: Place) -> None:
         """Expect the missing permission where its lack counts, and none where the credential has all."""
