@@ -2,8 +2,8 @@
 
 Made from the evidence alone: the recorded requests, what they took from earlier answers, and the expectations that did
 not hold. The script needs Python and nothing else (see ``repro_runtime``); frames of a system's own it makes by modules that it
-brings along (``repro_frames``). What cannot be sent again without the suite (tokens of a case's own making, requests
-that no client sends, parts of a ciphertext) it says, and ends with 2.
+brings along (``repro_frames``). What cannot be sent again without the suite (requests that no client sends, parts
+of a ciphertext) it says, and ends with 2.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs import repro_checks, repro_histories, repro_runtime, repro_sealing
+from kms_conformance.outputs import (
+    repro_checks,
+    repro_credentials,
+    repro_histories,
+    repro_runtime,
+    repro_sealing,
+)
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.repro_frames import frames_of, packed_speaker
 from kms_conformance.outputs.repro_model import packed_model
@@ -61,12 +67,9 @@ def write(run: Run, directory: Path) -> Path:
 
 def render(run: Run) -> dict[str, str]:
     """Return the scripts by file name: of cases whose system is installed here, which those of a merged run need not be."""
-    owners = _owners(run)
-    return {
-        file_name(case.id): _script(run, case, owners)
-        for case in run.cases
-        if case.verdict is Verdict.FAILED and case.contract in systems()
-    }
+    failed = [case for case in run.cases if case.verdict is Verdict.FAILED and case.contract in systems()]
+    owners = _owners(run) if failed else {}
+    return {file_name(case.id): _script(run, case, owners) for case in failed}
 
 
 def file_name(case_id: str) -> str:
@@ -99,7 +102,16 @@ def _runtime() -> str:
     """Return the source of what every script needs, as one module."""
     parts = [
         _source(module)
-        for module in (members, order, messages, repro_checks, repro_histories, repro_sealing, repro_runtime)
+        for module in (
+            members,
+            order,
+            messages,
+            repro_checks,
+            repro_credentials,
+            repro_histories,
+            repro_sealing,
+            repro_runtime,
+        )
     ]
     imports = sorted({line for lines, _ in parts for line in lines})
     return "\n".join(["from __future__ import annotations", "", *imports, "", "", *(own for _, own in parts)])

@@ -27,6 +27,7 @@ from kms_conformance.outputs.repro_checks import (
     rule_complaint,
     short_text,
 )
+from kms_conformance.outputs.repro_credentials import forged
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 
@@ -208,6 +209,9 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif "credential" in step:
+            identity, form = step["credential"]
+            headers["authorization"] = f"Bearer {self.forged(form, identity)}"
         elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
             headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data, document = None, self.document(step["body"], refs)
@@ -243,6 +247,13 @@ class Reproduction:
             is_escaped = plain not in {part, own}
             parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
         return "".join(parts)
+
+    def forged(self, form: dict[str, Any], identity: str) -> str:
+        """Return a credential that nobody has given, from its form and the token of an identity."""
+        try:
+            return forged(form, "" if "lengths" in form else self.token(identity))
+        except ValueError:
+            raise CouldNotRunError("it changes a JSON Web Token, and the token here is none") from None
 
     def token(self, identity: str) -> str:
         """Return the token of an identity, from the environment or from the token issuer."""

@@ -38,6 +38,8 @@ _SENT_BY_RUNTIME = frozenset(
 _SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
 _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
+_CREDENTIAL = "credential"
+"""The note on how a credential was made, by whoever sends requests."""
 _ONLY_READ = frozenset({"GET", "HEAD"})
 _LONGEST_MADE = 64
 """Bytes of what a case makes itself; what is longer is of the endpoint."""
@@ -107,7 +109,8 @@ class RecordedSequence:
             if exchange.notes.get("raw"):
                 return "it sends a request that no client would send"
             credential = exchange.sent.headers.get("authorization", "")
-            if "<" in credential and credential not in self._owners and not exchange.notes.get("signed"):
+            is_told = exchange.notes.get("signed") or exchange.notes.get(_CREDENTIAL)
+            if "<" in credential and credential not in self._owners and not is_told:
                 return "it sends a token of its own making"
             sent = exchange.sent
             whole = f"{json.dumps(sent.body)} {sent.text or ''} {json.dumps(dict(sent.headers))}"
@@ -260,11 +263,14 @@ class RecordedSequence:
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
+        credential = exchange.notes.get(_CREDENTIAL, "")
+        is_forged = credential and sent.headers.get("authorization", "") not in self._owners
+        own = {"authorization"} if is_forged else set()
         headers = {
             name: value
             for name, value in sent.headers.items()
             if (name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in self._owners))
-            and name not in signed
+            and name not in {*signed, *own}
         }
         target = sent.url.removeprefix(self._base)
         body = sent.body if sent.text is None else None
@@ -279,6 +285,7 @@ class RecordedSequence:
             "headers": headers,
             "token_of": self._owners.get(sent.headers.get("authorization", ""), ""),
             "signed": any(signed),
+            **({"credential": [exchange.identity, json.loads(credential)]} if is_forged else {}),
             "body": body,
             "text": sent.text if frame is None else None,
             "from": {

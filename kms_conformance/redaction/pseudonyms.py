@@ -37,13 +37,16 @@ class Pseudonyms:
 
     def replace(self, text: str) -> str:
         """Return a text in which everything personal is replaced; what is replaced already stays."""
-        if self._pattern is None or not any(sign in text for sign in self._signs):
+        if self._pattern is None:
             return text
         return self._kept(text) if len(text) <= _LONGEST else self._replaced(text)
 
     def _replaced(self, text: str) -> str:
         assert self._pattern is not None
-        return self._pattern.sub(self._stand_in, text)
+        for sign in self._signs:
+            if sign in text:
+                return self._pattern.sub(self._stand_in, text)
+        return text
 
     def _stand_in(self, match: re.Match[str]) -> str:
         value = match[0]

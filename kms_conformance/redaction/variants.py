@@ -95,15 +95,16 @@ class Search:
     def add_part(self, part: str) -> None:
         """Look for pieces from anywhere in a text."""
         low = _folded(part)
+        unknown = []
         # Each sixteen characters in a row hold six that begin at such a place.
         for place in range(0, len(low) - SHORTEST + 1, _STEP):
             gram = low[place : place + SHORTEST]
-            is_known = self._is_looked_for(gram)
+            if not self._is_looked_for(gram):
+                unknown.append(gram)
             others = self._inner.get(gram, ())
-            if _around(low, place) not in [_around(*other) for other in others]:
+            if not others or _around(low, place) not in [_around(*other) for other in others]:
                 self._inner[gram] = (*others, (low, place))
-            if not is_known:
-                self.clear.forget((gram,))
+        self.clear.forget(unknown)
         if len(low) >= PIECE:
             self._sparse.update(
                 low[place : place + _LOOK] for place in range(0, len(low) - _LOOK + 1, _DENSITY)

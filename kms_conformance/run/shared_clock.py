@@ -93,12 +93,16 @@ class SharedClock:
             self._awake -= 1
             self._waiting.append(pause)
             self._go_on()
-        while not pause.over.wait(_BEAT):
-            if stopping.is_set():
-                self._give_up(pause)
-        if pause.leads:
-            self._move(pause.until, move)
-            pause.over.wait()
+        try:
+            while not pause.over.wait(_BEAT):
+                if stopping.is_set():
+                    self._give_up(pause)
+            if pause.leads:
+                self._move(pause.until, move)
+                pause.over.wait()
+        except BaseException:  # Ctrl-C
+            self._leave(pause)
+            raise
         if pause.error is not None:
             raise pause.error
         if stopping.is_set():
@@ -128,6 +132,17 @@ class SharedClock:
                 self._waiting.remove(pause)
                 self._ready.append(pause)
                 self._go_on()
+
+    def _leave(self, pause: _Pause) -> None:
+        """Let a case be awake whose wait was broken off."""
+        with self._lock:
+            if pause in self._waiting and pause.leads:
+                self._is_moving = False
+            for queue in (self._waiting, self._ready):
+                if pause in queue:
+                    queue.remove(pause)
+                    self._awake += 1
+            self._go_on()
 
     def _go_on(self) -> None:
         """Wake who is ready, and let others begin, as far as there are places; where nobody is awake, have the clock moved."""

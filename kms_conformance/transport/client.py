@@ -32,6 +32,7 @@ from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.capture import Capture
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
+from kms_conformance.transport.credential_forms import CREDENTIAL, credential_form
 from kms_conformance.transport.deadline import DeadlineTransport, bare_client
 from kms_conformance.transport.outage import LATE, Presence, is_away, trouble_of
 from kms_conformance.transport.rate_limit import RateLimit
@@ -319,13 +320,12 @@ class Client:
             return headers | added, built, self.authorizer.notes(added)
         if request.token == "":
             headers |= self.authorizer.token_header(request.identity or self.principal)
-        elif request.token is not None:
+        notes: dict[str, str] = {}
+        if request.token:
             headers[self.authorizer.header] = request.token
-        return (
-            headers,
-            self._request(request.method, url, headers, params, content),
-            {},
-        )
+            form = credential_form(request.token, self.tokens.held(request.identity or self.principal))
+            notes = {CREDENTIAL: self.redactor.scrub(form)} if form else {}
+        return headers, self._request(request.method, url, headers, params, content), notes
 
     def _request(
         self,

@@ -185,3 +185,19 @@ def test_some_begin_when_others_have_ended() -> None:
     instance.run(first, *(instance.case(str(number), 10) for number in range(19)))
     assert len(instance.events) == 38
     assert next(place for place, (_, now) in enumerate(instance.events) if now) == 8
+
+
+def test_a_wait_that_is_broken_off() -> None:
+    """Ctrl-C in the middle of a move ends the wait of that case; the next one waits and moves the clock as ever."""
+    instance = Instance()
+
+    def breaks(seconds: float) -> None:
+        raise KeyboardInterrupt(seconds)
+
+    with instance.clock.member():
+        instance.clock.begin()
+        with pytest.raises(KeyboardInterrupt):
+            instance.clock.wait(10, breaks, instance.stopping)
+        instance.clock.end()
+    instance.run(instance.case("after", 20))
+    assert instance.seen_by("after") == [0.0, 20.0]

@@ -115,6 +115,13 @@ def busy_suspended(kms: KeyProtectOperations) -> dict[str, Any]:
     return marks
 
 
+def busy_instance(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make two root keys, two rings and an adapter, and names for more of each."""
+    made, other = kms.create_root_key(), kms.create_root_key()
+    mine = {"mine": kms.new_adapter(made), "new_key": kms.name(), "another": kms.short_name("another")}
+    return {**_named(kms, made), **mine, "other": other.id, "ring": kms.new_ring(), "ring2": kms.new_ring()}
+
+
 def twins(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make two root keys, and names for the same things of each."""
     marks = _named(kms, kms.create_root_key())
@@ -227,6 +234,7 @@ MAKERS: Mapping[str, Maker] = {
     "busy-key": Maker(busy),
     "busy-authorised-key": Maker(busy_under_two),
     "busy-suspended-key": Maker(busy_suspended, _SETTLED, "a disabled key is enabled after 30 seconds"),
+    "busy-instance": Maker(busy_instance),
     "twins": Maker(twins),
     "suspended-key": Maker(suspended, _SETTLED, "a disabled key is enabled after 30 seconds"),
     "destroyed-key": Maker(destroyed, _SETTLED, "a deleted key is restored after 30 seconds"),

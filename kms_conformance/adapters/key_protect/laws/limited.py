@@ -10,9 +10,12 @@ from uuid import UUID
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.adapters.key_protect.laws.owned import always
 from kms_conformance.laws.request import Subjects
+from kms_conformance.redaction.redactor import Secret
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _AES_KEYS = (16, 24, 32)
+_BETWEEN_ZEROS = "AABhIGtleSB0aGF0IGhhcyB6ZXJvcyBhcm91bmQAAAA="
+"""Material of 32 octets that begins and ends with zeros, in base64."""
 _IMPORTS = 7
 
 
@@ -73,9 +76,10 @@ def ring(kms: KeyProtectOperations) -> Subjects:
 
 
 def wrapped_materials(kms: KeyProtectOperations) -> Subjects:
-    """Pack material of each size, and of seven keys, for one import token that was fetched once."""
+    """Pack material of each size, one with zeros around it, and of seven keys, for one import token that was fetched once."""
     token = kms.import_token()
-    sizes = [kms.wrap_for_import(token, kms.key_material(size)).members() for size in _AES_KEYS]
+    materials = [*map(kms.key_material, _AES_KEYS), Secret(_BETWEEN_ZEROS)]
+    sizes = [kms.wrap_for_import(token, material).members() for material in materials]
     imports = [kms.wrap_for_import(token, kms.key_material()).members() for _ in range(_IMPORTS)]
     return Subjects(marks=_names(kms) | {"sizes": sizes, "imports": imports})
 
