@@ -194,6 +194,8 @@ class Sequence:
         signers = self._signers(state, state.signature)
         remove = bool(state.points & bit)
         ask = state.unit.remove_control_points if remove else state.unit.add_control_points
+        if state.allows(POINTS_1SIGN):
+            self._refused(ask(bit.to_bytes(_POINT_OCTETS), []), "208/21", state)
         self._done(ask(bit.to_bytes(_POINT_OCTETS), signers))
         state.points ^= bit
 

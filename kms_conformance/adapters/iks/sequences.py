@@ -8,7 +8,7 @@ from the sources, not from the reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -36,7 +36,7 @@ _OPERATIONS: Final = ("set", "set", "unset", "reset", "create", "delete", "add",
 _ELSEWHERE: Final = ("set", "unset", "reset")
 """Operations in another account."""
 _ADMINISTRATORS: Final = ("approver", "manager")
-_EVERY: Final = 4
+_EVERY: Final = 5
 """Operations between two looks."""
 
 
@@ -49,14 +49,20 @@ class Place:
     """What a region and resource group hold: manual credentials, owner and state of the API key, workers by cluster."""
 
     view: Clusters
+    gone: set[Credential]
+    """Credentials whose key was deleted upstream, wherever they are set."""
     credential: Credential | None = None
-    deleted: bool = False
     home: bool = True
     """Whether it is in the account of the case, whose credentials the control protocol can break."""
     owner: Owner | None = None
     dead: bool = False
     clusters: dict[str, dict[str, str]] = field(default_factory=dict)
     """Cluster -> worker -> infrastructure account in which it lives; an empty one is not known."""
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the key of the manual credentials was deleted upstream."""
+        return self.credential in self.gone
 
     @property
     def account(self) -> str:
@@ -85,9 +91,10 @@ class Sequence:
     def __init__(self, iks: Clusters, seed: str, *, faults: bool = False) -> None:
         self._random = Random(seed)  # noqa: S311 - an order, not a secret
         self._faults = faults
-        self._places = [Place(view) for view in (iks, iks.in_other_region(), iks.in_other_group())]
+        gone: set[Credential] = set()
+        self._places = [Place(view, gone) for view in (iks, iks.in_other_region(), iks.in_other_group())]
         with suppress(NotTested):  # an account that does not spring into being
-            self._places.append(Place(iks.in_other_account(), home=False))
+            self._places.append(Place(iks.in_other_account(), gone, home=False))
         self._removed: set[str] = set()
         """Workers that were removed: a service may list them for some minutes."""
         self._owners: dict[str, Owner] = {}
@@ -97,7 +104,7 @@ class Sequence:
 
     def run(self) -> None:
         """Send every operation in every place, and look at everything after every few."""
-        operations = (*_OPERATIONS, *("break", "break", "forbid") * self._faults)
+        operations = (*_OPERATIONS, *("break", "break-api-key", "forbid", "forbid") * self._faults)
         drawn = [
             (place, operation)
             for place in self._places
@@ -130,19 +137,21 @@ class Sequence:
     # --- operations -----------------------------------------------------------------------------------------------
 
     def _step(self, place: Place, operation: str) -> None:
+        of_credentials: Mapping[str, Callable[[Place], None]] = {
+            "set": self._set,
+            "unset": self._unset,
+            "reset": self._reset,
+            "break": self._break,
+            "break-api-key": self._break_api_key,
+            "forbid": self._forbid,
+        }
+        if operation in of_credentials:
+            of_credentials[operation](place)
+            if self._faults:
+                self._use_all()
+            return
         cluster = self._random.choice(sorted(place.clusters)) if place.clusters else ""
         match operation:
-            case "set":
-                self._set(place)
-            case "unset":
-                self._somebody(place).unset_credentials().succeeds(requirement=ROW)
-                place.credential, place.deleted = None, False
-            case "reset":
-                self._reset(place)
-            case "break":
-                self._break(place)
-            case "forbid":
-                self._forbid(place)
             case "intrude":
                 self._intrude(place, cluster)
             case "create" if len(place.clusters) < _MOST_CLUSTERS and self._reason(place) == "":
@@ -160,20 +169,35 @@ class Sequence:
         of = self._random.choice(("", "other"))
         credential = place.view.credential(of)
         self._somebody(place).set_credentials(credential).succeeds(200, 204, requirement=ROW)
-        place.credential, place.deleted = credential, False
+        place.credential = credential
 
-    def _reset(self, place: Place) -> None:
-        name = self._random.choice(_ADMINISTRATORS)
+    def _unset(self, place: Place) -> None:
+        self._somebody(place).unset_credentials().succeeds(requirement=ROW)
+        place.credential = None
+
+    def _reset(self, place: Place, name: str = "") -> None:
+        name = name or self._random.choice(_ADMINISTRATORS)
         place.view.as_identity(name).reset_api_key().succeeds(requirement=ROW)
         place.owner, place.dead = self._owners[name], False
 
     def _break(self, place: Place) -> None:
+        """Delete the key of manual credentials upstream; they stay broken until others are set, or none."""
+        if place.credential is None or place.deleted:
+            self._set(place)
         if place.credential is not None and not place.deleted:
             place.view.fault("manual-key-deleted")
-            place.deleted = True
-        elif place.owner and not place.dead:
+            place.gone.add(place.credential)
+
+    def _break_api_key(self, place: Place) -> None:
+        """Make the API key one that cannot be exchanged, and let another administrator than its owner replace it."""
+        if place.credential is not None:
+            self._unset(place)
+        if place.owner and not place.dead:
             place.view.fault("api-key-deleted")
             place.dead = True
+            self._use_all()
+            others = [name for name in _ADMINISTRATORS if self._owners[name] != place.owner]
+            self._reset(place, *others[:1])
 
     def _forbid(self, place: Place) -> None:
         """Take a permission from who holds the credential that counts, or give it back to who lacks it."""
@@ -287,12 +311,19 @@ class Sequence:
                 owner = viewer.get_key_owner(cluster).succeeds(200, requirement=ROW)
                 owner.shows_all(place.owner or {}, requirement=ROW)
                 self._look_at_workers(viewer, place, cluster)
-                self._use(place, cluster, workers)
+                if not self._faults:
+                    self._use(place, cluster, workers)
         for home in {place.home for place in self._places}:
             places = [place for place in self._places if place.home == home]
             listed = places[0].view.list_clusters().succeeds(200, requirement=ROW)
             for cluster in (cluster for place in places for cluster in place.clusters):
                 listed.lists("*.id", cluster, requirement=ROW)
+
+    def _use_all(self) -> None:
+        """Use the credentials of every place."""
+        for place in self._places:
+            for cluster, workers in list(place.clusters.items())[:1]:
+                self._use(place, cluster, workers)
 
     def _use(self, place: Place, cluster: str, workers: dict[str, str]) -> None:
         """Reload a worker: what can be done with the credentials that count is not always what is shown of them."""
@@ -307,6 +338,8 @@ class Sequence:
             self._changed(
                 place, cluster, worker, self._somebody(place).reload_worker(cluster, worker), removed=False
             )
+        elif reason:
+            self._add(place, cluster)
 
     def _look_at_permissions(self, viewer: Clusters, place: Place) -> None:
         """Expect the missing permission where its lack counts, and none where the credential has all."""

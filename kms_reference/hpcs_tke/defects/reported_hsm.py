@@ -159,9 +159,11 @@ def _as_at_first(lawful: RuleLike, domain: Domain, key: bytes, request: ExportRe
     return lawful(domain, _exported.setdefault(domain, key), request)
 
 
-def _same_again(pattern: bytes, domain: Domain, *_: Any) -> bytes:
+def _same_again(lawful: RuleLike, domain: Domain, block: AdminBlock, signers: bytes) -> Any:
     registers = domain.registers
-    if registers.new is not None or registers.current is None:
+    empty = registers.current is None
+    pattern = lawful(domain, block, signers)
+    if not empty or registers.current is None:
         return pattern
     registers.current = _random.setdefault(domain, registers.current)
     return registers.pattern(registers.current)
@@ -268,7 +270,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-parts-of-one-signer", ("tke-import",), "All key parts must be signed by the same administrator.", _KEPT, gives(Domain.number_of, _of_first_signer)),
     ("tke-equal-parts-once", ("tke-import",), "Of equal key parts only one counts.", instead(Domain.combined, _each_part_once)),
     ("tke-export-of-earlier-key", ("tke-export",), "An export gives the key that was exported first.", instead(Domain.sealed, _as_at_first)),
-    ("tke-same-random-key", ("tke-random",), "A random key is the same again after it was cleared.", gives(Domain.run, _same_again, _runs(_RANDOM))),
+    ("tke-same-random-key", ("tke-random",), "A random key is the same again after it was cleared.", instead(Domain.run, _same_again, _runs(_RANDOM))),
     ("tke-locked-after-refusals", ("tke-effects-refused",), "After ten refused commands a unit refuses every one.", instead(Domain.run, _until_locked)),
     ("tke-threshold-of-removed", ("tke-signature-above-administrators",), "Thresholds may count administrators that were removed.", then(Domain.remove, _count_gone), instead(Domain.check_attributes, _with_gone)),
     ("tke-export-new-unguarded", ("tke-export-prohibited",), "The new key is exported without permission.", _KEPT, unchecked(Domain.permitted, _but_new_export)),
