@@ -9,6 +9,7 @@ pair) then comes out on the other side as it went in. Such a field is declared w
 from __future__ import annotations
 
 import json
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -103,8 +104,27 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return hint
     if hint is date:
         return date.fromisoformat
-    return lambda value: value
+    if hint is str:
+        return _once
+    return _named if origin is Mapping else lambda value: value
+
+
+def _once(value: Any) -> Any:
+    """Return a text that is in memory once, however often it is read; anything else as it is."""
+    return sys.intern(value) if type(value) is str else value
+
+
+def _named(members: Any) -> Any:
+    """Return an object whose names and texts are in memory once: headers and notes are the same again and again."""
+    return (
+        {_once(name): _once(value) for name, value in members.items()} if type(members) is dict else members
+    )
 
 
 def _read_text(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else _DECODER.decode(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=lambda pairs: {_once(name): _once(value) for name, value in pairs}
+)

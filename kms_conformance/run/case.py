@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import itertools
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -100,6 +101,8 @@ class CaseRun:
     _overlaps: int = 0
     _clock: SharedClock | None = None
     _cleans_up_in_time: bool = False
+    _exchanges_at_wait: int = 0
+    _latest: float = math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -246,6 +249,24 @@ class CaseRun:
                 ) from None
         self.waited += seconds
         self.context.client.note("wait", seconds)
+        self._note_latest(seconds, within)
+
+    def _note_latest(self, seconds: float, within: float | None) -> None:
+        """Note until when what comes next holds: what requests take is on top of what the case waits."""
+        begun = self.exchanges[self._exchanges_at_wait :]
+        self._exchanges_at_wait, self._latest = len(self.exchanges), math.inf
+        if within is not None and begun and self.recording is None:
+            moved = seconds if self.context.target.control_url else 0.0
+            self._latest = begun[0].started + within - moved
+
+    def demand_in_time(self, exchange: Exchange) -> None:
+        """Raise :class:`Inconclusive` where an answer came when what is expected of it may hold no more."""
+        late = exchange.started + exchange.duration - self._latest
+        if late > 0:
+            self.unjudged.pop(exchange.id, None)
+            raise Inconclusive(
+                f"{exchange.step}: its answer came {late:.1f} s after the moment up to which it tells anything"
+            )
 
     def _let_pass(self, seconds: float) -> None:
         """Wait, together with others where these have the same clock."""
@@ -313,6 +334,7 @@ class CaseRun:
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge an expectation and keep it, so that the run can be judged again."""
+        self.demand_in_time(exchange)
         self.unjudged.pop(exchange.id, None)
         # The evidence shows pseudonyms, so what is expected of it names them as well.
         expectation = scrubbed_expectation(expectation, self.context.redactor.without_persons)

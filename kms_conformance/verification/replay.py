@@ -99,6 +99,7 @@ class _ReplayedCase(CaseRun):
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""
+        self.demand_in_time(exchange)
         client = self.context.client
         assert isinstance(client, ReplayClient)
         self.unjudged.pop(exchange.id, None)

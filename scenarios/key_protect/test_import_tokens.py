@@ -138,7 +138,7 @@ def test_token_expires(kms):
     token = kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
     wrapped = kms.wrap_for_import(token, kms.key_material())
     kms.create_key(**wrapped.members()).succeeds(201, requirement="import-token-expired-err-before-expiry")
-    kms.wait(285, "the import token has not expired yet")
+    kms.wait(285, "the import token has not expired yet", within=300)
     kms.get_import_token().succeeds(200, requirement="import-token-expired-err-before-expiry")
     kms.wait(16, "the import token expires")
     kms.get_import_token().is_refused("IMPORT_TOKEN_EXPIRED_ERR")

@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from null_servers import ENVELOPE, NULLS, always, serving
-from runs import served_target, session_and_context, target_of
+from runs import run_cases, served_target, session_and_context, target_of, write_case
 
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
@@ -329,3 +330,24 @@ def test_control_that_its_row_only_warns_of() -> None:
         session.close()
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "the positive control addKmipClientCertificate: 409" in result.message
+
+
+@pytest.mark.parametrize(("within", "verdict"), [(24, Verdict.INCONCLUSIVE), (3600, Verdict.PASSED)])
+def test_too_late_after_a_wait(tmp_path: Path, within: float, verdict: Verdict) -> None:
+    """What holds for so long after a moment is not judged by an answer that came later: waits and requests take that time."""
+    path = write_case(
+        tmp_path,
+        f'''
+@covers("list-keys")
+@waits(24)
+def test_late(kms):
+    """A case that waits until it is late."""
+    kms.list_keys(limit=1).succeeds(200)
+    kms.wait(24, "the test wants it", within={within})
+    kms.list_keys(limit=1).succeeds(200)
+''',
+    )
+    with Server() as server:
+        (case,) = run_cases(served_target(server), place=str(path)).cases
+    assert case.verdict is verdict, case.message
+    assert ("after the moment" in case.message) is (verdict is Verdict.INCONCLUSIVE)
