@@ -18,7 +18,7 @@ def test_allowed_ip_on_this_account(kms):
 
 
 @covers("unauthorized-err-allowed-ip", "precedence-p3")
-@needs(control=True, capability=("allowed_ip", "faults"))
+@needs(control=True, capability=("allowed_ip", "instance_policies", "faults"))
 @impact("allowed-ip")
 def test_caller_from_elsewhere(kms):
     """With an allowedIP policy, callers from other addresses are refused; callers from allowed ones are not."""
@@ -33,6 +33,9 @@ def test_caller_from_elsewhere(kms):
         "UNAUTHORIZED_ERR", control=kms.create_key().succeeds(201), requirement="precedence-p3"
     )
     kms.set_instance_policy("allowedIP", enabled=False).succeeds(204)
+    elsewhere.list_keys(limit=1).succeeds(200)
+    # A policy that is switched off does nothing beside another one either.
+    kms.set_instance_policy("allowedNetwork", allowed_network="public-and-private").succeeds(204)
     elsewhere.list_keys(limit=1).succeeds(200)
 
 

@@ -16,7 +16,7 @@ from kms_reference.key_protect import aliases, instance_policies, kmip, registra
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import stamp
 from kms_reference.key_protect.defects.conditions import of_operation
-from kms_reference.key_protect.errors import bad_field, plain
+from kms_reference.key_protect.errors import bad_field, plain, unauthorized
 from kms_reference.key_protect.instance import DEFAULT_RING, Instance
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import Call
@@ -207,6 +207,12 @@ def _network_policy_stays(
         lawful(call, name, enabled=enabled, attributes=attributes)
 
 
+def _addresses_that_are_off(instance: Instance, *_: Any) -> None:
+    addresses = instance.policies.get("allowedIP")
+    if addresses is not None and not addresses.enabled:
+        raise unauthorized()
+
+
 def _always_the_port(reply: Reply, _: Call) -> Reply:
     reply.body["resources"] = [{"private_endpoint_port": instance_policies.PRIVATE_PORT}]
     reply.body["metadata"]["collectionTotal"] = 1
@@ -268,6 +274,7 @@ USE_DEFECTS: Final = _rows(
     ("moved-key-in-list-of-before", "A key that was moved is listed in the key ring of before as well.", _op("patchKey", _note_ring), gives(search.matching, _in_ring_of_before)),
     ("network-policy-stays-on", "The allowedNetwork policy is not switched off.", instead(instance_policies.set_policy, _network_policy_stays)),
     ("default-ring-created", "A key ring of the id default can be created.", unchecked(rings.check_ring_free, _default_ring)),
+    ("addresses-off-beside-network", "Beside an allowedNetwork policy, an allowedIP policy that is off lets nobody in.", then(instance_policies.check_allowed_network, _addresses_that_are_off)),
     ("private-port-without-policy", "The private port is shown without an allowedIP policy.", _after("getAllowedIPPort", _always_the_port)),
     ("unknown-order-beside-a-known-one", "An unknown order is accepted beside a known one.", unchecked(search.check_order, _some_known)),
 )  # fmt: skip

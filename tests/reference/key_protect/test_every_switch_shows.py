@@ -15,7 +15,9 @@ from kms_reference.key_protect.defects.laws_reported import REPORTED_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
+from kms_reference.key_protect.defects.reported_states import STATE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import LAPSE_DEFECTS
+from kms_reference.key_protect.defects.reported_uses import USE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.rules import Rules
 from kms_reference.variations import VARIATIONS
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 from key_protect_probe import Same, probe
 
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-REPORTED = (*REPORTED_DEFECTS, *LAPSE_DEFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS)
+REPORTED = (*REPORTED_DEFECTS, *LAPSE_DEFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS, *STATE_DEFECTS, *USE_DEFECTS)
 ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *STORED_DEFECTS, *REPORTED))}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 SHARES = 4
