@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready
 
-.PHONY: conformance test lint types imports unit wheel matrix repros kill-points prism schemathesis model-check coverage-page foreign foreign-slice field-report sample format constraints bench bench-network campaign-proof clean
+.PHONY: conformance test lint types imports unit wheel matrix mutants repros kill-points prism schemathesis model-check coverage-page foreign foreign-slice field-report sample format constraints bench bench-network campaign-proof clean
 
 conformance: $(READY)
 	@$(BIN)/kms-conformance run $(ARGS)
@@ -42,6 +42,10 @@ wheel: $(READY)
 # Every case against every defect and variation of the references: docs/kill-matrix.md and .json.
 matrix: $(READY)
 	$(BIN)/python tests/proof/matrix.py
+
+# Small changes of the references' own code that no case notices: ARGS="kms_reference/iks/state.py" (a second a change).
+mutants: $(READY)
+	$(BIN)/python tests/proof/mutants.py $(ARGS)
 
 # The reproduction of each defect's first failing case, on the broken and on a sound server (some minutes).
 repros: $(READY)

@@ -12,6 +12,7 @@ A case is a function whose docstring is the rule::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -85,9 +86,14 @@ def impact(*kinds: str, where_allowed: bool = False) -> pytest.MarkDecorator:
     return pytest.mark.impact(*kinds, where_allowed=where_allowed)
 
 
-def waits(seconds: float) -> pytest.MarkDecorator:
-    """Declare how long a case waits in all, in seconds; ``kms.wait`` refuses more."""
-    return pytest.mark.waits(seconds)
+def waits(seconds: float, *, slack: float = math.inf) -> pytest.MarkDecorator:
+    """Declare how long a case waits in all, in seconds; ``kms.wait`` refuses more.
+
+    ``slack`` is by how many seconds it may wait longer, so that what it expects afterwards still holds. On a shared
+    instance whose clock can be moved, cases wait together, and each may have to wait a little for the others: one with
+    less slack than that has the instance to itself.
+    """
+    return pytest.mark.waits(seconds, slack=slack)
 
 
 def replay_corpus(system: Any, group: str) -> None:
@@ -124,7 +130,7 @@ def law_cases(contract: str, law: str, part: str = "") -> list[Any]:
             marks=[
                 covers(*case.rows),
                 needs(identity=case.identities, capability=case.capabilities, control=case.control),
-                *([waits(case.waits)] if case.waits else []),
+                *([waits(case.waits, slack=case.slack)] if case.waits else []),
                 *([impact(*case.impact)] if case.impact else []),
             ],
         )

@@ -103,7 +103,8 @@ class System:
     to do (:mod:`kms_conformance.run.identities`), and the token of those in ``lapsed`` is meant to be expired.
     ``views`` is ``module:mapping`` from the
     views of ``views.yaml`` to the adapters that ask in that way. ``load`` is ``module:function`` that makes, with an adapter,
-    what a load sends (:class:`kms_conformance.run.load_operation.LoadOperation`). ``certifiable``: a run with the profile ``certify`` may
+    what a load sends (:class:`kms_conformance.run.load_operation.LoadOperation`). ``reproduction`` is ``module:name`` of what makes
+    requests anew that hold frames of the system's own (:mod:`kms_conformance.outputs.repro_frames`). ``certifiable``: a run with the profile ``certify`` may
     judge it; not so an experimental one. Systems are listed by ``order`` and id; the
     first is the one of a target that names none.
     """
@@ -134,6 +135,7 @@ class System:
     lapsed: frozenset[str] = frozenset()
     views: str = ""
     load: str = ""
+    reproduction: str = ""
     certifiable: bool = True
     order: int = 100
 

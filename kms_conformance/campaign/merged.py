@@ -115,19 +115,21 @@ class CampaignResult:
 
 
 @dataclass
-class _Gathering:
+class Gathering:
     """What has been seen of one run, or of all so far."""
 
     lines: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     rows: dict[tuple[str, str, str], dict[str, tuple[Verdict, str]]] = field(default_factory=dict)
     findings: dict[tuple[str, str, str, str], dict[str, Any]] = field(default_factory=dict)
 
-    def take(self, endpoint: str, name: str, run: Run) -> None:
-        """Take in the only run: the verdict of each row, and its findings by their cause."""
+    @classmethod
+    def of(cls, endpoint: str, name: str, run: Run) -> Gathering:
+        """Return what is seen of one run: the verdict of each row, and its findings by their cause."""
+        seen = cls()
         places = section_places(run)
         for section in sections(run):
             key = (section.contract, section.anchor)
-            self.lines[key] = {
+            seen.lines[key] = {
                 "contract": section.contract,
                 "contract_title": contract_title(run, section.contract),
                 "anchor": section.anchor,
@@ -135,16 +137,17 @@ class _Gathering:
                 "link": section.link,
             }
             href = f"{name}/report.html#{places[key]}"
-            self.rows[*key, endpoint] = {result.row.id: (result.verdict, href) for result in section.demanded}
+            seen.rows[*key, endpoint] = {result.row.id: (result.verdict, href) for result in section.demanded}
         for group in failure_groups(run):
-            self.findings[group.contract, group.section, group.expected, group.got] = {
+            seen.findings[group.contract, group.section, group.expected, group.got] = {
                 "title": group_title(run, group)[0],
                 "rows": dict.fromkeys(group.rows),
                 "cases": set(group.cases),
                 "endpoints": {endpoint: f"{name}/report.html#{group.exchange or 'failures'}"},
             }
+        return seen
 
-    def join(self, other: _Gathering) -> None:
+    def join(self, other: Gathering) -> None:
         """Take in what was seen of another run; the evidence of the first one with the worst verdict stays."""
         for key, line in other.lines.items():
             self.lines.setdefault(key, line)
@@ -200,18 +203,38 @@ def merge_campaign(plan: Plan, place: str, report_dir: Path, processes: int = 1)
     So many ``processes`` merge a run each. Raises :class:`CampaignResultsError` where the shards of a run are not parts of
     one.
     """
-    gathering, summaries = _Gathering(), dict[str, list[RunSummary]]()
+    gathering, summaries = Gathering(), dict[str, list[RunSummary]]()
     runs = runs_of(plan.tasks)
     with _pool(processes) as pool:
         done = pool.map(_merge_run, runs, runs.values(), repeat(place), repeat(report_dir))
         for tasks, (summary, seen) in zip(runs.values(), done, strict=True):
             summaries.setdefault(tasks[0].endpoint, []).append(summary)
             gathering.join(seen)
-    endpoints = tuple(_endpoint(name, own) for name, own in summaries.items())
+    endpoints = tuple(endpoint_summary(name, own) for name, own in summaries.items())
     result = CampaignResult(plan.name, endpoints, gathering.section_lines(), gathering.shared_findings())
     report_dir.mkdir(parents=True, exist_ok=True)
-    put(report_dir / RESULTS, json.dumps(result.document(), indent=1) + "\n")
+    put(report_dir / RESULTS, document_text(result))
     return result
+
+
+def document_text(result: CampaignResult) -> str:
+    """Return the one text in which ``campaign-results.json`` is written."""
+    return json.dumps(result.document(), indent=1) + "\n"
+
+
+def run_summary(name: str, run: Run, missing: tuple[str, ...]) -> RunSummary:
+    """Return what the campaign tells of a run; ``missing`` says which of its shards are not whole."""
+    return RunSummary(
+        name, run.verdict.value, int(run.exit_code), headline(run), run.counts, missing, report=True
+    )
+
+
+def without_report(name: str, code: int, missing: tuple[str, ...]) -> RunSummary:
+    """Return what the campaign tells of a run of which no shard has a report."""
+    verdict = RunVerdict.NOT_VERIFIED.value
+    return RunSummary(
+        name, verdict, code, f"{verdict.upper()}: no shard has a report", {}, missing, report=False
+    )
 
 
 def _pool(processes: int) -> Executor:
@@ -223,9 +246,9 @@ def _pool(processes: int) -> Executor:
 
 def _merge_run(
     name: str, tasks: Sequence[Task], place: str, report_dir: Path
-) -> tuple[RunSummary, _Gathering]:
+) -> tuple[RunSummary, Gathering]:
     """Merge one run, write its report, and return its summary with what its verdicts and findings are."""
-    store, seen = open_store(place), _Gathering()
+    store = open_store(place)
     outcomes = stored_outcomes(store, [task.id for task in tasks])
     below = Path(tempfile.mkdtemp(prefix="kms-campaign-"))
     try:
@@ -241,10 +264,8 @@ def _merge_run(
         why = tuple(filter(None, missing))
         if not folders:
             code = _code([outcome["code"] for outcome in outcomes.values()])
-            line = f"{RunVerdict.NOT_VERIFIED.value.upper()}: no shard has a report"
             shutil.rmtree(report_dir / name, ignore_errors=True)
-            verdict = RunVerdict.NOT_VERIFIED.value
-            return RunSummary(name, verdict, code, line, {}, why, report=False), seen
+            return without_report(name, code, why), Gathering()
         try:
             run = merge(folders, all_parts=False)
         except BadValueError as error:
@@ -254,9 +275,7 @@ def _merge_run(
     finally:
         shutil.rmtree(below, ignore_errors=True)
     write_all(run, report_dir / name)
-    seen.take(tasks[0].endpoint, name, run)
-    code = int(run.exit_code)
-    return RunSummary(name, run.verdict.value, code, headline(run), run.counts, why, report=True), seen
+    return run_summary(name, run, why), Gathering.of(tasks[0].endpoint, name, run)
 
 
 def _missing(task: Task, outcome: Mapping[str, Any] | None, *, has_report: bool) -> str:
@@ -275,7 +294,8 @@ def _code(codes: Sequence[int]) -> int:
     return int(ExitCode.NOT_VERIFIED)
 
 
-def _endpoint(name: str, runs: Sequence[RunSummary]) -> EndpointSummary:
+def endpoint_summary(name: str, runs: Sequence[RunSummary]) -> EndpointSummary:
+    """Return an endpoint with the worst verdict of its runs."""
     verdict = min((run.verdict for run in runs), key=lambda text: _WORST.index(RunVerdict(text)))
     codes = [run.exit_code for run in runs if run.verdict == verdict]
     return EndpointSummary(name, verdict, max(codes), tuple(runs))

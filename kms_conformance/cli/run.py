@@ -9,6 +9,7 @@ import click
 
 from kms_conformance.cli import table_options
 from kms_conformance.cli.flags import target_options
+from kms_conformance.run.memory import rare_collections
 
 
 @click.command("run")
@@ -67,6 +68,7 @@ def command(
     Without --target, --base-url or KMS_BASE_URL the embedded reference is started and judged. Exit code: 0 conformant,
     1 non-conformant, 2 usage, 3 not verified, 4 not reachable or refused by the preflight, 5 an error of the suite.
     """
-    from kms_conformance.cli.judge_endpoint import judge_endpoint  # noqa: PLC0415 - `run --help` takes half the time
+    with rare_collections():
+        from kms_conformance.cli.judge_endpoint import judge_endpoint  # noqa: PLC0415 - `run --help` takes half the time
 
-    judge_endpoint(**{**flags, "shard": flags["shard"] or ""})
+        judge_endpoint(**{**flags, "shard": flags["shard"] or ""})

@@ -15,20 +15,21 @@ def pick(document: JSON, path: str) -> JSON:
 
     No path: the whole document.
     """
-    if not path:
-        return document
-    head, _, rest = path.partition(".")
-    if head == "*":
-        if not isinstance(document, list):
+    while path:
+        head, _, path = path.partition(".")
+        if isinstance(document, dict):
+            if head not in document or head == "*":
+                return MISSING
+            document = document[head]
+        elif not isinstance(document, list):
             return MISSING
-        return [value for value in _each(document, rest) if value is not MISSING]
-    if isinstance(document, dict) and head in document:
-        value = document[head]
-    elif isinstance(document, list) and head.isdigit() and int(head) < len(document):
-        value = document[int(head)]
-    else:
-        return MISSING
-    return pick(value, rest) if rest else value
+        elif head == "*":
+            return [value for value in _each(document, path) if value is not MISSING]
+        elif head.isdigit() and int(head) < len(document):
+            document = document[int(head)]
+        else:
+            return MISSING
+    return document
 
 
 def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:

@@ -6,13 +6,13 @@ the answer leaves out are not missed, and those that may show a change late are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Member
 from kms_conformance.laws.changes import Change, CompletedOperation
-from kms_conformance.laws.expected import OK, ExpectedAnswer, KnownFacts, of_object, same
+from kms_conformance.laws.expected import OK, ExpectedAnswer, KnownFacts, changed, of_object, same
 from kms_conformance.laws.snapshot import ObservedValue, flat
 
 
@@ -40,16 +40,26 @@ def of_answer(
     shown = flat(observed.value)
     stated = of_object(before, observed, changes, known) if before is not None or changes else None
     members = [] if stated is None else [one for one in stated.members if _counts(one, observed, shown, late)]
+    start = f"{observed.at}." if observed.at else ""
     for name, value in _shows(done).items():
         if name in shown and value is not MISSING:
-            members += same(f"{observed.at}.{name}", value, shown[name])
-    members += (Member(f"{observed.at}.{name}", "absent") for name in done.entry["answer"].get("lacks", ()))
+            members += same(f"{start}{name}", value, shown[name])
+    for change in _says(done):
+        if change.member in shown and change.value is not MISSING:
+            members += changed(f"{start}{change.member}", change, {}, shown, known)
+    members += (Member(f"{start}{name}", "absent") for name in done.entry["answer"].get("lacks", ()))
     return ExpectedAnswer((OK,), tuple(members)) if members else None
 
 
 def _shows(done: CompletedOperation) -> Mapping[str, Any]:
     shows = done.entry["answer"].get("shows", {})
     return {name.replace("/", "."): done.value(value) for name, value in shows.items()}
+
+
+def _says(done: CompletedOperation) -> Iterator[Change]:
+    for data in done.entry["answer"].get("says", ()):
+        value = done.request.identity if data["how"] == "caller" else done.value(data.get("value"))
+        yield Change(data["how"], data["member"].replace("/", "."), value)
 
 
 def _counts(member: Member, observed: ObservedValue, shown: Mapping[str, Any], late: frozenset[str]) -> bool:

@@ -37,6 +37,10 @@ ROUNDS = 2
 """How often each of these is tried, with each of the two requests first."""
 HISTORIES = (2, 12)
 """Tries of several clients, in a gate and where there is time."""
+LONGEST = 0.030
+"""Seconds after the first request by which another one has to be on its way: what takes 50 ms is under way until its end."""
+MORE = 6
+"""Further tries at most, where the machine was too busy to send the second request in time."""
 AGAIN = 8
 """Tries with two of their requests, to find a shorter history than the one that was found."""
 
@@ -81,20 +85,42 @@ class Concurrency:
         self.system, self.case, self.data = system, system.case, case.data
         self.recipes: Mapping[str, Any] = law_file(self.case.info.contract, "concurrency")["operations"]
         self.row = self.case.row(case.rows[0])
-        self.unsure = 0.0
+        self.unsure, self.has_met = 0.0, True
         self.random = Random(f"{self.case.context.fuzz.seed} {case.id}")  # noqa: S311 - which requests, no secret
 
     def run(self) -> None:
         """Try, and read the thing after each try; the first history that fits no order fails the case."""
-        tries = list(self._pairs() if "at_once" in self.data else self._histories())[: self.data.get("most")]
+        tries = list(self._tries())[: self.data.get("most")]
         for thing, clients in zip(self._things(len(tries)), tries, strict=True):
-            history = self._history(thing, clients)
-            if history.fit(PATIENCE) is Fit.VIOLATES:
-                self._state(self._shorter(history, clients).shortest())
+            for history in self._until_met(thing, clients):
+                if history.fit(PATIENCE) is Fit.VIOLATES:
+                    self._state(self._shorter(history, clients).shortest())
+                    return
+                if history.fit(PATIENCE) is Fit.UNDECIDED:
+                    raise Inconclusive(
+                        f"no order of {len(history.timed)} requests was found in {PATIENCE:g} s"
+                    )
+                self._state([history.seen(one.id) for one in history.timed])
+
+    def _tries(self) -> Iterator[list[Client]]:
+        for kind, tries in (
+            ("at_once", self._pairs),
+            ("each", self._each_beside),
+            ("lanes", self._lanes),
+            ("clients", self._histories),
+        ):
+            if kind in self.data:
+                yield from tries()
+
+    def _until_met(
+        self, thing: ConcurrentSubject, clients: Sequence[Client]
+    ) -> Iterator[History[Any, Any, Any]]:
+        """Yield the history of a try, and of more of them until the requests have met as they were to."""
+        yield self._history(thing, clients)
+        for _ in range(MORE):
+            if self.has_met:
                 return
-            if history.fit(PATIENCE) is Fit.UNDECIDED:
-                raise Inconclusive(f"no order of {len(history.timed)} requests was found in {PATIENCE:g} s")
-            self._state([history.seen(one.id) for one in history.timed])
+            yield self._history(next(self._things(1)), clients)
 
     def _things(self, number: int) -> Iterator[ConcurrentSubject]:
         return self.system.things(self.data["thing"], number)
@@ -108,6 +134,24 @@ class Concurrency:
         for seconds in apart:
             yield [[(0.0, one)], [(seconds, other)]]
             yield [[(seconds, one)], [(0.0, other)]] if one != other else [[(0.0, one)], [(0.0, one)]]
+
+    def _each_beside(self) -> Iterator[list[Client]]:
+        """Yield, for each of the requests, it and, while it may be under way, what others change in so many lanes."""
+        hands = self.data.get("hands", 1)
+        for place, one in enumerate(self.data["each"]):
+            others = [name for name in self.data["beside"] if name != one]
+            # Whoever comes second in a lane comes first in that of another request.
+            others = others[place % len(others) :] + others[: place % len(others)]
+            lanes = [others[hand::hands] for hand in range(min(hands, len(others)))]
+            yield [
+                [(0.0, one)],
+                *([(0.0 if at else LATER, name) for at, name in enumerate(lane)] for lane in lanes),
+            ]
+
+    def _lanes(self) -> Iterator[list[Client]]:
+        """Yield clients that each ask their own, all beginning at once."""
+        for _ in range(ROUNDS if self.case.context.thorough else 1):
+            yield [[(0.0, name) for name in lane] for lane in self.data["lanes"]]
 
     def _histories(self) -> Iterator[list[Client]]:
         """Yield the clients of each try, drawn by the run's seed."""
@@ -140,12 +184,27 @@ class Concurrency:
         if all_answers[-1].reply is None:
             raise Inconclusive(f"{all_answers[-1].exchange.step}: {all_answers[-1].exchange.outcome}")
         evidence = self.case.evidence
+        self.has_met = self._meet(answers, clients)
         exchanges = sorted((evidence(answer.exchange) for answer in all_answers), key=lambda one: one.started)
         seen = [TimedExchange(evidence(made), ahead_then) for made, ahead_then in thing.made] + [
             TimedExchange(exchange, ahead) for exchange in exchanges
         ]
         self.unsure = max(self.unsure, unsure, thing.unsure)
         return self.system.history(seen, self._known)
+
+    def _meet(self, answers: Sequence[Sequence[Answer]], clients: Sequence[Client]) -> bool:
+        """Tell whether what was to be asked while the first request is under way was asked in time for that.
+
+        What waits for its things is sent as it comes: to make them anew would take too long.
+        """
+        if "waits" in self.data or "clients" in self.data:
+            return True
+        started: dict[float, list[float]] = {0.0: [], LATER: []}
+        for client, own in zip(clients, answers, strict=True):
+            if own and client[0][0] in started:
+                started[client[0][0]].append(self.case.evidence(own[0].exchange).started)
+        first = min(started[0.0], default=0.0)
+        return all(LATER / 2 <= later - first <= LONGEST for later in started[LATER])
 
     def _client(
         self, thing: ConcurrentSubject, client: Client, start: threading.Barrier
@@ -188,7 +247,8 @@ class Concurrency:
         """Return a history of two requests that fits no order either, where one is found among those that met."""
         names = list(dict.fromkeys(name for client in clients for _, name in client))
         pairs = [(one, other) for at, one in enumerate(names) for other in names[at:]]
-        if len(clients) == 2 and all(len(client) == 1 for client in clients):  # noqa: PLR2004 - a pair already
+        is_pair = len(clients) == 2 and all(len(client) == 1 for client in clients)  # noqa: PLR2004 - two
+        if is_pair or "clients" not in self.data:
             return history
         self.random.shuffle(pairs)
         tries: list[list[Client]] = [[[(0.0, one)], [(LATER, other)]] for one, other in pairs]

@@ -185,7 +185,8 @@ class Effects(ObservedEffects):
 
     def _completed(self, request: OperationRequest, answer: Answer, took: float) -> CompletedOperation:
         entry = self._entry(request)
-        needs_time = any(change["how"] in {"now", "later"} for change in entry["changes"])
+        dated = (*entry["changes"], *entry.get("answer", {}).get("says", ()))
+        needs_time = any(change["how"] in {"now", "later"} for change in dated)
         ended = self.system.case.now() if needs_time else NEVER
         return CompletedOperation(
             request,

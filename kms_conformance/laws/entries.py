@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +18,10 @@ _LATE = 1_300.0
 
 @dataclass(frozen=True, slots=True)
 class LawCase:
-    """One case of a law: its id, the rows it covers, what its target must have, how long it waits, what it changes."""
+    """One case of a law: its id, the rows it covers, what its target must have, how long it waits, what it changes.
+
+    ``slack`` is by how many seconds it may wait longer (see :func:`kms_conformance.api.waits`).
+    """
 
     id: str
     rows: tuple[str, ...]
@@ -27,6 +31,7 @@ class LawCase:
     waits: float
     impact: tuple[str, ...]
     data: Mapping[str, Any]
+    slack: float = math.inf
 
 
 @cache
@@ -81,6 +86,8 @@ def _case(data: Mapping[str, Any]) -> LawCase:
         capabilities=tuple(needs.get("capability", ())),
         control=bool(needs.get("control")),
         waits=float(data.get("waits", 0)),
+        # What a schedule shows before its time holds until that time.
+        slack=float(data.get("schedule", {}).get("early", data.get("slack", math.inf))),
         impact=tuple(data.get("impact", ())),
         data=data,
     )

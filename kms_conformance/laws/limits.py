@@ -4,20 +4,24 @@
 refused. *Many* makes a number of things, then reads each of them and lists them all. A *schedule* begins something, looks
 shortly before its time and shortly after it, and does so as often as ``times`` says: nothing is early, nothing is left out, and the
 second time is as the first. What time does is an operation too: what a schedule ``keeps`` is afterwards as it was before. A span
-counts seconds, so it is also begun shortly before the clock's own ``turn`` of a minute, an hour or a day.
+counts seconds, so it is also begun shortly before the clock's own ``turn`` of a minute, an hour or a day, or on a date
+from which months and quarters of the calendar are of another length. It runs from what begins it: nothing that is done ``meanwhile`` moves its end.
+And its end is there for whoever asks: each of the questions that are asked ``first`` has a thing of its own, and is the first about it.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from kms_conformance.evidence.members import pick
+from kms_conformance.laws.concurrency import LATER
 from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.limit_values import made, next_date
 from kms_conformance.laws.members import check_members
 from kms_conformance.laws.request import OperationRequest, System, all_of, demand, filled, request_of
 from kms_conformance.laws.snapshot import flat
@@ -26,8 +30,9 @@ from kms_conformance.run.outcomes import Inconclusive, NotTested
 
 CONTROL = "the same operation succeeds on the other side of the limit"
 _TURNS: Mapping[str, float] = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
-_YEARS = 9
-"""Within so many years each date comes, a leap day too."""
+
+_Question = tuple[dict[str, Any], Sequence[Mapping[str, Any]]]
+"""The marks of a thing, and what is asked about it."""
 
 
 class Limits:
@@ -75,8 +80,8 @@ class Limits:
             self.marks = self._subjects()
         for name in bound["send"].get("note", {}):
             self.marks.pop(name, None)
-        made = self.made(value)
-        self.marks |= made if isinstance(made, dict) else {"value": made}
+        fitted = self.made(value)
+        self.marks |= fitted if isinstance(fitted, dict) else {"value": fitted}
         self._step({**bound["send"], **refusal})
 
     # --- many -----------------------------------------------------------------------------------------------------
@@ -85,7 +90,8 @@ class Limits:
         """Make a number of things, then read each of them and list them all."""
         if many.get("alone") and not self.system.alone:
             raise NotTested("makes too much for an instance that others use: give the run one of its own")
-        number = many["number"]
+        number = many.get("thorough", many["number"]) if self._is_thorough else many["number"]
+        self.marks |= {"of": number, "one_more": number + 1}
         self._steps(many.get("begin", ()))
         common = self.marks
         own = common[many["from"]] if "from" in many else [{}] * number
@@ -136,7 +142,7 @@ class Limits:
         span, early, late = (float(schedule[name]) for name in ("after", "early", "late"))
         again = schedule.get("again")
         if "turn" in schedule:
-            self._wait_for_turn(schedule["turn"]["of"], float(schedule["turn"]["before"]))
+            self._wait_for_turn(schedule["turn"])
         for number in range(1, schedule.get("times", 1) + 1):
             self.marks |= {"number": number, "next": number + 1, "after_next": number + 2}
             requests_before = len(self.system.case.exchanges)
@@ -147,15 +153,44 @@ class Limits:
                 self.latest += span
             # A schedule may have run late each time before, so its moments drift away from the first one.
             drift = 0.0 if again or number == 1 else late * (number - 1)
-            self.system.wait(span - early - drift, f"{schedule['what']}: not yet")
+            things = self._things(schedule) if number == 1 else []
+            self._pass(span - early - drift, schedule)
             with self._in_time():
                 self._steps(schedule.get("not_yet", ()))
                 kept = [self._shown(keep) for keep in schedule.get("keeps", ())]
             self.system.wait(early + drift + late, f"{schedule['what']}: it is time")
+            all_of(partial(self._steps_with, *one) for one in things)
             self._steps(schedule["then"])
             for keep, members in zip(schedule.get("keeps", ()), kept, strict=True):
                 self._is_kept(keep, members)
         self._steps(schedule.get("end", ()))
+
+    def _pass(self, seconds: float, schedule: Mapping[str, Any]) -> None:
+        """Let time pass; in the middle of it do what is to change nothing about when it ends."""
+        not_yet, meanwhile = f"{schedule['what']}: not yet", schedule.get("meanwhile", ())
+        if meanwhile:
+            before = seconds // 2
+            self.system.wait(before, not_yet)
+            self._steps(meanwhile)
+            seconds -= before + sum(float(step.get("wait", 0)) for step in meanwhile)
+        self.system.wait(seconds, not_yet)
+
+    def _things(self, schedule: Mapping[str, Any]) -> list[_Question]:
+        """Make a thing for each of the questions that are to be the first; return its marks and the question."""
+        if "first" not in schedule:
+            return []
+        common = self.marks
+        things: list[_Question] = []
+        for place, asked in enumerate(schedule["first"]["ask"], 1):
+            self.marks = {**common, "place": place}
+            self._steps(schedule["first"]["each"])
+            things.append((self.marks, asked if isinstance(asked, list) else [asked]))
+        self.marks = common
+        return things
+
+    @property
+    def _is_thorough(self) -> bool:
+        return self.system.case.context.thorough
 
     @property
     def _moves_the_clock(self) -> bool:
@@ -186,11 +221,22 @@ class Limits:
             )
         return answer
 
-    def _wait_for_turn(self, of: str, before: float) -> None:
-        """Wait until the instance's clock is shortly before the next full minute, hour or day."""
-        span = _TURNS[of]
-        left = span - self.system.case.now().timestamp() % span - before
-        self.system.wait(left % span, f"the clock is about to show another {of}")
+    def _send_later(self, seconds: float, request: OperationRequest) -> Answer:
+        """Send a request shortly after another one, while that is under way."""
+        if not self.system.case.is_one_by_one:
+            time.sleep(seconds)
+        return self._send(request)
+
+    def _wait_for_turn(self, turn: Mapping[str, Any]) -> None:
+        """Wait until the instance's clock is shortly before the next full minute, hour or day, or at a date of the year."""
+        now = self.system.case.now()
+        if "date" in turn:
+            left = (next_date(turn["date"], now) - now).total_seconds()
+            self.system.wait(left, f"the calendar is to show {turn['date'].lstrip('-')}")
+            return
+        span = _TURNS[turn["of"]]
+        left = span - now.timestamp() % span - float(turn["before"])
+        self.system.wait(left % span, f"the clock is about to show another {turn['of']}")
 
     def _shown(self, keep: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members that an answer shows before the time, as evidence has them, without those that may change."""
@@ -230,8 +276,15 @@ class Limits:
             self._step(step)
 
     def _step_with(self, marks: dict[str, Any], step: Mapping[str, Any]) -> None:
-        self.marks = marks
-        self._step(step)
+        self._steps_with(marks, [step])
+
+    def _steps_with(self, marks: dict[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
+        """Take steps with marks of their own, which leave no trace for others."""
+        common, self.marks = self.marks, marks
+        try:
+            self._steps(steps)
+        finally:
+            self.marks = common
 
     def _step(self, step: Mapping[str, Any]) -> None:
         if "wait" in step:
@@ -240,15 +293,25 @@ class Limits:
         if any(f"{{{name}}}" in str(step) for name in self.noted - self.marks.keys()):
             return  # it names something that was not made: its creation was refused, and judged
         if "at_once" in step:
-            requests = [partial(self._send, request_of(one, self.marks)) for one in step["at_once"]]
+            requests = [
+                partial(self._send_later, number * LATER, request_of(one, self.marks))
+                for number, one in enumerate(step["at_once"])
+            ]
             for answer, one in zip(self.system.case.at_once(requests), step["at_once"], strict=True):
                 self._judge(answer, one)
             return
         request = {**step, "body": self.made(step["body"])} if "body" in step else step
         self._judge(self._send(request_of(request, self.marks)), step)
 
+    def made(self, value: Any) -> Any:
+        """Return data with its objects replaced by the values that they describe."""
+        return made(value, self.marks, self.system.case)
+
     def _judge(self, answer: Answer, step: Mapping[str, Any]) -> None:
         row = step.get("row", self.row)
+        if step.get("expect") == "anything":
+            answer.not_judged()
+            return
         if step.get("expect") != "refusal":
             answer.succeeds(requirement=row)
             self.marks |= {name: answer[path] for name, path in step.get("note", {}).items()}
@@ -257,53 +320,6 @@ class Limits:
         else:
             answer.is_refused_somehow(control=CONTROL, requirement=row)
         check_members(answer, step, self.marks, row)
-
-    # --- values ---------------------------------------------------------------------------------------------------
-
-    def made(self, value: Any) -> Any:
-        """Return data with its objects replaced by the values that they describe.
-
-        ``{text, to, begin}``: a text of ``to`` characters that begins with ``begin`` and goes on with ``text``; ``{list, of}``:
-        so many texts, ``{number}`` in each; ``{octets}``: so many random ones in base64; ``{later}``: the moment so many seconds
-        from now by the instance's clock; ``{date, fraction, zone}``: the next such moment of a year (``-02-29T12:00:00``, or
-        with its year) in UTC, written with a fraction of its second and as a clock of the zone shows it.
-        """
-        match value:
-            case {"text": str(text), "to": int(length)}:
-                begin = str(filled(value.get("begin", ""), self.marks))
-                return (begin + text * length)[:length]
-            case {"list": str(entry), "of": int(number)}:
-                template = filled(
-                    entry, {name: mark for name, mark in self.marks.items() if name != "number"}
-                )
-                return [template.replace("{number}", str(count)) for count in range(1, number + 1)]
-            case {"octets": int(size)}:
-                return self.system.case.random_secret(size)
-            case {"later": int(seconds)}:
-                moment = self.system.case.now() + timedelta(seconds=seconds)
-                return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-            case {"date": str(date)}:
-                return self._date(date, value.get("fraction", ""), value.get("zone", ""))
-            case dict():
-                return {name: self.made(inner) for name, inner in value.items()}
-            case list():
-                return [self.made(inner) for inner in value]
-        return value
-
-    def _date(self, date: str, fraction: str, zone: str) -> str:
-        """Return the next moment with a date in UTC, as a clock of a zone (``+05:30``, ``Z``; none: UTC) shows it."""
-        now = self.system.case.now()
-        years = [""] if not date.startswith("-") else [f"{now.year + more:04}" for more in range(_YEARS)]
-        moments = []
-        for year in years:
-            try:
-                moments.append(datetime.fromisoformat(f"{year}{date}").replace(tzinfo=UTC))
-            except ValueError:
-                continue  # no leap year
-        moment = next(one for one in moments if one > now + timedelta(days=1))
-        hours, _, minutes = zone.lstrip("+-Z").partition(":")
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if zone[:1] == "-" else 1)
-        return f"{moment + offset:%Y-%m-%dT%H:%M:%S}{fraction}{zone}"
 
 
 def _noted(data: Any) -> Iterator[str]:

@@ -117,7 +117,11 @@ class ObservedEffects:
             earlier = self.before.get(one.entry.get("undoes", ""), self.seen)
             for thing in things or [ObservedResource("", "")]:
                 changes = list(one.of(thing, self._members(thing), self.resources)) if things else []
-                facts = self._about(thing, 0, done) if things else KnownFacts()
+                facts = (
+                    self._about(thing, 0, done)
+                    if things
+                    else KnownFacts(window=self._window(done), callers=self.callers.names)
+                )
                 late = frozenset(
                     entry["member"] for entry in self.resources.get(resource, {}).get("late", ())
                 )
@@ -224,12 +228,6 @@ class ObservedEffects:
         moving = [entry["member"] for one in (resource, shown) for entry in one.get("moving", ())]
         moving += self._may_be_late(thing) if self.is_unsettled else ()
         earlier = {name: values for (one, name), values in self.known.items() if one == thing}
-        tolerance = timedelta(seconds=self.law["tolerance_seconds"])
-        timed = [one for one in done if one.ended is not NEVER]
-        start, end = (
-            (min(one.earliest for one in timed), max(one.ended for one in timed)) if timed else (NEVER, NEVER)
-        )
-        window = Window(start, end, tolerance) if timed else None
         optional = [
             entry["member"]
             for one in (resource, shown)
@@ -237,7 +235,15 @@ class ObservedEffects:
             if read in entry.get("reads", (read,))
         ]
         never, perhaps = (tuple(name.replace("/", ".") for name in names) for names in (moving, optional))
-        return KnownFacts(never, window, perhaps, earlier, self.callers.names)
+        return KnownFacts(never, self._window(done), perhaps, earlier, self.callers.names)
+
+    def _window(self, done: Sequence[CompletedOperation]) -> Window | None:
+        """Return when operations were done; ``None`` where none of them depends on time."""
+        timed = [one for one in done if one.ended is not NEVER]
+        if not timed:
+            return None
+        start, end = min(one.earliest for one in timed), max(one.ended for one in timed)
+        return Window(start, end, timedelta(seconds=self.law["tolerance_seconds"]))
 
     def _readable(self, thing: ObservedResource, seen: Snapshot) -> bool:
         """Tell whether the thing can be read in the state that its owner has now, as far as the sources say."""

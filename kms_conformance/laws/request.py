@@ -49,6 +49,10 @@ class System(Protocol):
     def alone(self) -> bool:
         """Whether nobody but this case uses the instance."""
 
+    @property
+    def name_mark(self) -> str:
+        """A text that the names of all things of this case have in them."""
+
     def subjects(self, what: str) -> Subjects:
         """Make the subjects of this name; the case is inconclusive when that fails."""
 

@@ -120,7 +120,7 @@ def taken(
                 continue
             if not look.whole and _is_seldom(read, thing, alone=system.alone):
                 continue
-            request = _request(read, thing, after(thing), frozenset(system.case.context.target.identities))
+            request = _request(system, read, thing, after(thing))
             name = (
                 request.operation,
                 *sorted(request.path.items()),
@@ -153,15 +153,17 @@ def _is_seldom(read: Mapping[str, Any], thing: ObservedResource, *, alone: bool)
 
 
 def _request(
-    read: Mapping[str, Any], thing: ObservedResource, after: str, identities: frozenset[str]
+    system: System, read: Mapping[str, Any], thing: ObservedResource, after: str
 ) -> OperationRequest:
+    """Return the request by which a thing is read; of an instance that others use, a list of own things only."""
+    search = {read["search"]: system.name_mark} if "search" in read and not system.alone else {}
     path = {name: _filled(value, thing) for name, value in read.get("path", {}).items()}
     return OperationRequest(
         operation=read["operation"],
         path=path,
-        query=dict(read.get("query", {})),
+        query={**read.get("query", {}), **search},
         body=thing.body,
-        identity=_reader(read, identities),
+        identity=_reader(read, frozenset(system.case.context.target.identities)),
         step=f"{read['operation']} {after}",
     )
 

@@ -78,13 +78,12 @@ def _exchange(exchange: Exchange, case: CaseResult, *, aside: bool) -> dict[str,
     else:
         shown = pretty(answer.body) if answer.is_json else f"({answer.kind})" if answer.kind else None
         response = _message(f"HTTP {answer.status}", answer.headers.items(), shown)
+    line = visible(f"{sent.method} {sent.path}")
     return {
         "id": exchange.id,
-        "step": visible(exchange.step),
-        "line": visible(f"{sent.method} {sent.path}"),
+        "named": visible(exchange.step) or line,
         "outcome": visible(exchange.outcome),
-        "took": duration_text(exchange.duration),
-        "identity": exchange.identity,
+        "about": f"{line}, {duration_text(exchange.duration)}, {exchange.id} as {exchange.identity}",
         "verdict": worst([finding.severity for finding in findings]).value if findings else "",
         "aside": aside or exchange.notes.get("phase") == _CLEAN_UP,
         "request": _text(_message(f"{sent.method} {sent.url}", sent.headers.items(), body)),
@@ -135,8 +134,12 @@ def _pretty(value: JSON, margin: str) -> str:
         return str(value)
     inner = margin + "  "
     if isinstance(value, dict) and value:
+        # Most members are texts, and a list is joined faster than what yields its entries.
         members = f",{inner}".join(
-            f"{encode_basestring(str(key))}: {_pretty(member, inner)}" for key, member in value.items()
+            [
+                f"{encode_basestring(str(key))}: {encode_basestring(member) if type(member) is str else _pretty(member, inner)}"
+                for key, member in value.items()
+            ]
         )
         return f"{{{inner}{members}{margin}}}"
     if isinstance(value, list) and value:

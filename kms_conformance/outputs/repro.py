@@ -1,8 +1,9 @@
 """``repro/<case>.py``: each failed case as a script that sends its whole sequence again.
 
 Made from the evidence alone: the recorded requests, what they took from earlier answers, and the expectations that did
-not hold. The script needs Python and nothing else (see ``repro_runtime``); what cannot be sent again without the suite
-(signed frames, material packed for an import token, requests that no client sends) it says, and ends with 2.
+not hold. The script needs Python and nothing else (see ``repro_runtime``); frames of a system's own it makes by modules that it
+brings along (``repro_frames``). What cannot be sent again without the suite (requests that no client sends, parts
+of a ciphertext) it says, and ends with 2.
 """
 
 from __future__ import annotations
@@ -27,8 +28,15 @@ from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs import repro_checks, repro_histories, repro_runtime, repro_sealing
+from kms_conformance.outputs import (
+    repro_checks,
+    repro_credentials,
+    repro_histories,
+    repro_runtime,
+    repro_sealing,
+)
 from kms_conformance.outputs.files import put
+from kms_conformance.outputs.repro_frames import frames_of, packed_speaker
 from kms_conformance.outputs.repro_model import packed_model
 from kms_conformance.outputs.repro_steps import RecordedSequence
 from kms_conformance.system import systems
@@ -37,7 +45,7 @@ NAME = "repro"
 MARK = "#!/usr/bin/env python3\n# A reproduction by kms-conformance.\n"
 _LONGEST_NAME = 120
 TRIES = 5
-"""How often a script sends requests whose moments decide."""
+"""How often a script sends requests whose moments decide, until a promise is broken."""
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -94,7 +102,16 @@ def _runtime() -> str:
     """Return the source of what every script needs, as one module."""
     parts = [
         _source(module)
-        for module in (members, order, messages, repro_checks, repro_histories, repro_sealing, repro_runtime)
+        for module in (
+            members,
+            order,
+            messages,
+            repro_checks,
+            repro_credentials,
+            repro_histories,
+            repro_sealing,
+            repro_runtime,
+        )
     ]
     imports = sorted({line for lines, _ in parts for line in lines})
     return "\n".join(["from __future__ import annotations", "", *imports, "", "", *(own for _, own in parts)])
@@ -142,9 +159,14 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
         return {**document, "schemas": {}, "first": {}, "steps": [], "clean_up": []}
     sent, undone = recorded.steps(), list(recorded.clean_up())
     more: dict[str, Any] = {"schemas": recorded.schemas(), "first": recorded.first()}
+    if recorded.is_race:
+        more["tries"] = TRIES
     if recorded.is_history:
         contract = load_contract(case.contract)
         more |= {"tries": TRIES, "code_at": contract.reason.code, "model": packed_model(contract.id)}
+    frames = frames_of(case.contract)
+    if frames is not None and recorded.has_frames:
+        more["speaker"] = packed_speaker(frames.speaker)
     return {**document, **more, "steps": sent, "clean_up": undone}
 
 

@@ -41,14 +41,20 @@ class BroughtModules(MetaPathFinder, Loader):
         exec(compile(self.sources.get(module.__name__, ""), module.__name__, "exec"), module.__dict__)  # noqa: S102 - the suite's own
 
 
+def brought(packed: Sequence[str]) -> Any:
+    """Return what the packed modules are there for, after letting Python import them."""
+    place, sources = json.loads(zlib.decompress(base64.b64decode("".join(packed))))
+    if not any(isinstance(finder, BroughtModules) for finder in sys.meta_path):
+        sys.meta_path.insert(0, BroughtModules(sources))
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def history_complaint(
     model: Sequence[str], value: Mapping[str, Any], seen: Mapping[int, Timed], code_at: str
 ) -> str:
     """Return why answers fit no order of their requests, or ``""``; ``value`` names them by their steps."""
-    function, sources = json.loads(zlib.decompress(base64.b64decode("".join(model))))
-    if not any(isinstance(finder, BroughtModules) for finder in sys.meta_path):
-        sys.meta_path.insert(0, BroughtModules(sources))
-    module, _, name = function.partition(":")
+    explained = brought(model)
     evidence = importlib.import_module("kms_conformance.evidence.exchange")
     histories = importlib.import_module("kms_conformance.judging.histories")
     timed = [
@@ -58,7 +64,7 @@ def history_complaint(
         for place, ahead, answered in value["requests"]
         if place in seen
     ]
-    return getattr(importlib.import_module(module), name)(timed, value) or ""
+    return explained(timed, value) or ""
 
 
 def _exchange(evidence: Any, place: int, timed: Timed, code_at: str) -> Any:

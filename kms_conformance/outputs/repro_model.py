@@ -11,10 +11,11 @@ import base64
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from kms_conformance.contract.contract import load_contract
 
@@ -31,11 +32,26 @@ def packed_model(contract: str) -> tuple[str, ...]:
     None where it has no model, or one that needs more than the standard library.
     """
     function = str(load_contract(contract).about.get("laws", {}).get("histories", ""))
+    paths = {name: operation.path for name, operation in load_contract(contract).operations.items()}
+    of_contract = (
+        "from types import SimpleNamespace\n"
+        f"_PATHS = {paths!r}\n"
+        "_OPERATIONS = {name: SimpleNamespace(path=path) for name, path in _PATHS.items()}\n"
+        "def load_contract(name):\n    return SimpleNamespace(operations=_OPERATIONS)\n"
+    )
+    return packed_modules(function, {_CONTRACT: of_contract})
+
+
+def packed_modules(function: str, others: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+    """Return the sources of the module that ``module:name`` names, and of what it imports, in the same form.
+
+    ``others`` stand in the place of some. None where one needs more than the standard library.
+    """
     sources: dict[str, str] = {}
     waiting = [function.partition(":")[0]] if function else []
     while waiting:
         name = waiting.pop()
-        if name in sources or name == _CONTRACT:
+        if name in sources or name in others:
             continue
         text = _source_of(name)
         if text is None:
@@ -50,13 +66,7 @@ def packed_model(contract: str) -> tuple[str, ...]:
         waiting += [one for one in imported if one.startswith(f"{_OWN}.")]
     if not sources:
         return ()
-    paths = {name: operation.path for name, operation in load_contract(contract).operations.items()}
-    sources[_CONTRACT] = (
-        "from types import SimpleNamespace\n"
-        f"_PATHS = {paths!r}\n"
-        "_OPERATIONS = {name: SimpleNamespace(path=path) for name, path in _PATHS.items()}\n"
-        "def load_contract(name):\n    return SimpleNamespace(operations=_OPERATIONS)\n"
-    )
+    sources |= others
     packed = base64.b64encode(zlib.compress(json.dumps([function, sources]).encode("ascii"), 9)).decode(
         "ascii"
     )

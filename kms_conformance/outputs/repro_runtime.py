@@ -27,7 +27,8 @@ from kms_conformance.outputs.repro_checks import (
     rule_complaint,
     short_text,
 )
-from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, history_complaint
+from kms_conformance.outputs.repro_credentials import forged
+from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
@@ -51,12 +52,15 @@ class Reproduction:
         self.values: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         self.later = timedelta(0)
+        self.speaker: Any = None
         self.begin()
 
     def begin(self) -> None:
         """Forget every value of this run; the instance stays."""
         self.answers, self.seen, self.values = {}, {}, {}
         self.case["new_run"] = secrets.token_hex(4)
+        packed = self.case.get("speaker")
+        self.speaker = packed and brought(packed)(self.case["new_run"], is_fresh=not self.case["kept"])
         instance = os.environ.get("KMS_INSTANCE", "")
         if instance and self.case["instance"]:
             self.values[self.case["instance"]] = instance
@@ -100,6 +104,7 @@ class Reproduction:
             print(f"{answer[0]} {step['method']} {step['step']}")
         for told, wrong in broken:
             print(f"  expected {told}\n  got {wrong}")
+        self.hear(steps, answers, broken)
         for step, answer in zip(steps, answers, strict=True):
             if step["needed"] and not 200 <= answer[0] < 300 and not broken:  # noqa: PLR2004 - a success
                 raise CouldNotRunError(
@@ -107,12 +112,28 @@ class Reproduction:
                 )
         return [told for told, _ in broken]
 
+    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer], broken: list[Any]) -> None:
+        """Take in what answers to frames tell the requests after them, which may need that they have succeeded."""
+        for step, answer in zip(steps, answers, strict=True):
+            if frame := step.get("frame"):
+                self.speaker.hear(frame, self.unit_of(step), answer[2])
+                done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
+                if frame.get("done") and not done and not step["promises"] and not broken:
+                    raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
+
+    def unit_of(self, step: dict[str, Any]) -> str:
+        """Return the last part of the address that a request is sent to: of frames the system knows which it is."""
+        own = self.target(step["target"], step["from"]).rpartition("/")[2]
+        return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
+
     def send_at(self, step: dict[str, Any], request: urllib.request.Request, begun: float) -> Answer:
         """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
         if self.case.get("model"):
             time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
         started, first = time.time(), time.monotonic()
         answer = send(request)
+        if frame := step.get("frame"):
+            answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
         self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
         return answer
 
@@ -188,17 +209,26 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif "credential" in step:
+            identity, form = step["credential"]
+            headers["authorization"] = f"Bearer {self.forged(form, identity)}"
         elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
             headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
-        data = None
+        data, document = None, self.document(step["body"], refs)
+        if "text" in (frame := step.get("frame") or {}):
+            try:
+                document = self.speaker.body(frame, self.unit_of(step), step["place"])
+            except ValueError as error:
+                raise CouldNotRunError(str(error)) from None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
-        elif step["body"] is not None:
-            document = self.document(step["body"], refs)
+        elif document is not None:
             data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
                 "utf-8", "surrogatepass"
             )
         url = self.base + self.target(step["target"], refs)
+        if "text" in frame:
+            url = f"{url.rpartition('/')[0]}/{self.unit_of(step)}"
         request = urllib.request.Request(url, data, headers, method=step["method"])
         if data is not None and "content-type" not in step["headers"]:
             request.add_unredirected_header("Content-type", "")
@@ -217,6 +247,13 @@ class Reproduction:
             is_escaped = plain not in {part, own}
             parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
         return "".join(parts)
+
+    def forged(self, form: dict[str, Any], identity: str) -> str:
+        """Return a credential that nobody has given, from its form and the token of an identity."""
+        try:
+            return forged(form, "" if "lengths" in form else self.token(identity))
+        except ValueError:
+            raise CouldNotRunError("it changes a JSON Web Token, and the token here is none") from None
 
     def token(self, identity: str) -> str:
         """Return the token of an identity, from the environment or from the token issuer."""
@@ -313,6 +350,16 @@ class Reproduction:
         # No base64 either.
         return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
 
+    def about_then(self, time_of_record: re.Match[str]) -> str:
+        """Return a pattern for the time here of one in a pattern of the record, which names no offset."""
+        sent = self.values.get(f"{time_of_record[0]}Z")
+        if sent is not None:
+            return sent[: len(time_of_record[0])]
+        then = datetime.fromisoformat(time_of_record[0]) + self.later
+        slack = int(SLACK.total_seconds())
+        near = [then + timedelta(seconds=seconds) for seconds in range(-slack, slack + 1)]
+        return f"(?:{'|'.join(one.isoformat(timespec='seconds') for one in near)})"
+
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
         if isinstance(recorded, dict):
@@ -345,7 +392,7 @@ class Reproduction:
                 told[0],
             )
         for member in members:
-            wrong = self.member(member, headers, body, text)
+            wrong = self.member(member, headers, body, text, step.get("frame"))
             if wrong:
                 return f"{status} with {wrong}"
         return ""
@@ -356,10 +403,12 @@ class Reproduction:
             return str(step["sent"].get("authorization", token).rpartition(" ")[2])
         return self.value(token, step["from"])
 
-    def member(self, member: dict[str, Any], headers: dict[str, str], body: Any, text: str) -> str:
+    def member(
+        self, member: dict[str, Any], headers: dict[str, str], body: Any, text: str, frame: Any = None
+    ) -> str:
         """Return what deviates from a statement about a member, or ``""``."""
         check, path, refs = member["check"], member["path"], member["from"]
-        wanted = self.document(member["value"], refs)
+        wanted = self.document(self.spoken(member, frame), refs)
         if check == ONE_ORDER:
             return history_complaint(self.case["model"], member["value"], self.seen, self.case["code_at"])
         if check == "header":
@@ -370,7 +419,8 @@ class Reproduction:
                 else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
-            return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
+            is_there = isinstance(wanted, str) and (wanted in text or wanted.upper() in text)
+            return f"{path} in the answer" if is_there else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
         if check in {"equals", "between"} and not there and self.is_gone(member, body):
@@ -379,7 +429,8 @@ class Reproduction:
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
-            found = any(re.search(pattern, entry) for pattern in wanted for entry in texts)
+            patterns = [BARE_TIME.sub(self.about_then, pattern) for pattern in wanted]
+            found = any(re.search(pattern, entry) for pattern in patterns for entry in texts)
             return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: there and type(value) is type(wanted) and value == wanted,
@@ -405,6 +456,13 @@ class Reproduction:
                 )
         return f"{path} = {short_text(value)}"
 
+    def spoken(self, member: dict[str, Any], frame: Any) -> Any:
+        """Return what a statement about a member says, of an answer to a frame in the values of this run."""
+        try:
+            return self.speaker.expected(member["path"], member["value"], frame) if frame else member["value"]
+        except ValueError as error:
+            raise CouldNotRunError(str(error)) from None
+
     def is_gone(self, member: dict[str, Any], body: Any) -> bool:
         """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
         refs, value = member["from"], member["value"]
@@ -420,6 +478,14 @@ class Reproduction:
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
+        asked = [
+            step for step in self.case["steps"] if "text" in (step.get("frame") or {}) and step["token_of"]
+        ]
+        for unit, body in self.speaker.zeroized() if self.speaker and asked else ():
+            step = {**asked[0], "frame": None, "body": body}
+            request = self.request(step)
+            request.full_url = f"{request.full_url.rpartition('/')[0]}/{unit}"
+            send(request)
         for step in reversed(self.case["clean_up"]):
             if all(place in self.answers for place, _ in step["from"].values()):
                 try:
@@ -467,6 +533,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 MOST_AT_ONCE = 5
 OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -18,6 +19,7 @@ from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import ONE_ORDER
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.outputs.repro_checks import FIRST_FAULT
+from kms_conformance.outputs.repro_frames import Recipes, frames_of
 from kms_conformance.outputs.repro_model import packed_model
 from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, VARIABLE
 
@@ -36,10 +38,12 @@ _SENT_BY_RUNTIME = frozenset(
 _SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
 _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
+_CREDENTIAL = "credential"
+"""The note on how a credential was made, by whoever sends requests."""
+_ONLY_READ = frozenset({"GET", "HEAD"})
 _LONGEST_MADE = 64
 """Bytes of what a case makes itself; what is longer is of the endpoint."""
 _UNSENDABLE = (
-    (re.compile(r"PCI request;|characters with wrapped key parts"), "its requests are frames for a crypto unit, which need the unit's place and signatures"),
     (re.compile(r"<\d+ bytes>"), "the record holds only the size of a body that it sends"),
 )  # fmt: skip
 Place = tuple[int, str]
@@ -84,13 +88,29 @@ class RecordedSequence:
                     # What the control protocol has made is known from its answer, which is no evidence.
                     self._shown.pop(str(note[-1]), None)
 
+    @cached_property
+    def _frames(self) -> tuple[Recipes, str]:
+        """How the body of each request is made anew, or why that is not known."""
+        frames = frames_of(self._contract.id)
+        try:
+            recipes = frames.recipes(self.exchanges, self.groups) if frames else []
+        except ValueError as error:
+            return [], str(error)
+        return recipes or [None] * len(self.exchanges), ""
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether a request's body is made anew by its system."""
+        return any(recipe is not None for recipe in self._frames[0])
+
     def cannot(self) -> str:
         """Return why the requests cannot be sent again by a script, or ``""``."""
         for exchange in self.exchanges:
             if exchange.notes.get("raw"):
                 return "it sends a request that no client would send"
             credential = exchange.sent.headers.get("authorization", "")
-            if "<" in credential and credential not in self._owners and not exchange.notes.get("signed"):
+            is_told = exchange.notes.get("signed") or exchange.notes.get(_CREDENTIAL)
+            if "<" in credential and credential not in self._owners and not is_told:
                 return "it sends a token of its own making"
             sent = exchange.sent
             whole = f"{json.dumps(sent.body)} {sent.text or ''} {json.dumps(dict(sent.headers))}"
@@ -106,13 +126,21 @@ class RecordedSequence:
             return "what several clients were answered at once is judged by a model, which needs more than Python"
         if not any(self.broken.values()) and not any(self._rules.values()):
             return "what failed is no promise of one answer"
-        return ""
+        return self._frames[1]
 
     @property
     def is_history(self) -> bool:
         """Whether a promise is about several answers at once."""
         members = (member for broken in self.broken.values() for one in broken for member in one.members)
         return any(member.check == ONE_ORDER for member in members)
+
+    @property
+    def is_race(self) -> bool:
+        """Whether what is broken is about changes at the same moment: which of them comes first, chance decides."""
+        last = [
+            one for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
+        ]
+        return len(last) > 1 and any(exchange.sent.method not in _ONLY_READ for exchange in last)
 
     def steps(self) -> list[dict[str, Any]]:
         """Return each request as data."""
@@ -235,25 +263,35 @@ class RecordedSequence:
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
+        credential = exchange.notes.get(_CREDENTIAL, "")
+        is_forged = credential and sent.headers.get("authorization", "") not in self._owners
+        own = {"authorization"} if is_forged else set()
         headers = {
             name: value
             for name, value in sent.headers.items()
             if (name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in self._owners))
-            and name not in signed
+            and name not in {*signed, *own}
         }
         target = sent.url.removeprefix(self._base)
         body = sent.body if sent.text is None else None
+        frame = self._frames[0][place]
+        if frame is not None:
+            body = None
         return {
+            **({} if frame is None else {"frame": frame}),
             "step": exchange.step,
             "method": sent.method,
             "target": target,
             "headers": headers,
             "token_of": self._owners.get(sent.headers.get("authorization", ""), ""),
             "signed": any(signed),
+            **({"credential": [exchange.identity, json.loads(credential)]} if is_forged else {}),
             "body": body,
-            "text": sent.text,
+            "text": sent.text if frame is None else None,
             "from": {
-                **self._sources(place, json.dumps([body, sent.text], ensure_ascii=False), in_body=True),
+                **self._sources(
+                    place, json.dumps([body, "" if frame else sent.text], ensure_ascii=False), in_body=True
+                ),
                 **self._sources(
                     place, f"{unquote(target)}\n{target}\n{json.dumps(headers, ensure_ascii=False)}"
                 ),

@@ -98,17 +98,20 @@ def write_shard(
     *,
     shard: str,
     cases_in_all: int,
+    left_out: int = 0,
     baseline: Any = None,
     durations: Mapping[str, float] | None = None,
 ) -> Path:
     """Write what a part leaves behind for :func:`merge`.
 
-    ``baseline`` is the document of the run's baseline, ``durations`` what the parts were cut by.
+    ``cases_in_all`` are those of all parts, ``left_out`` how many cases a selection leaves out of all; ``baseline`` is the
+    document of the run's baseline, ``durations`` what the parts were cut by.
     """
     document = {
         "format": FORMAT,
         "shard": shard,
         "cases_in_all": cases_in_all,
+        "left_out": left_out,
         "profile": run.profile.value,
         "partial": "" if run.partial == note(shard, durations) else run.partial,
         "durations": _digest(durations),
@@ -149,7 +152,7 @@ def merge(directories: Sequence[Path], *, all_parts: bool = True) -> Run:
         rows=rows,
         partial=partial,
         interrupted=interrupted,
-        not_run=max(missing, 0),
+        not_run=max(missing, 0) + max(part.get("left_out", 0) for part in parts),
         trouble=trouble,
         started=min(part["started"] for part in parts),
         finished=max(part["finished"] for part in parts),

@@ -75,9 +75,10 @@ class Collection:
         info = describe(item)
         if info.contract not in self._session.options.contracts:
             return
-        if self._waits_beside_others(info) or self._session.alone(info):
+        session = self._session
+        if self._waits_beside_others(info) or session.alone(info) or session.shares_the_clock(info):
             group = TOGETHER
-        elif self._session.jobs > 1:
+        elif session.jobs > 1:
             # Some parts for each process, so that one that is done early has something left to do.
             group = f"{PART}{len(self._groups) % (PARTS * self._workers)}"
         else:
@@ -125,10 +126,18 @@ class Collection:
         others = [item for item in items if not is_case(item)]
         if not self._worker:
             session.plan_requests(self.infos)
-        in_order = order(self.infos, cases, real_time=real_time, alone=session.alone)
+        in_order = order(
+            self.infos,
+            cases,
+            real_time=real_time,
+            alone=session.alone,
+            moves_clock=session.shares_the_clock,
+        )
         items[:] = others + [cases[case_id][0] for case_id in in_order]
+        # With -x the first failure is the first in the usual order.
+        stops_early = bool(config.getvalue("maxfail"))
         for item, info in (cases[name] for name in in_order):
-            if session.alone(info):
+            if session.alone(info) or (stops_early and session.shares_the_clock(info)):
                 continue
             # Hypothesis changes warning filters and random seeds of the whole process: what uses it stays in one thread.
             quick = session.jobs > 1 and item.path.name not in GENERATING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,9 @@ def describe(item: pytest.Item) -> CaseInfo:
         impact=_impact(item, where_allowed=False),
         perhaps=_impact(item, where_allowed=True),
         waits=sum(marker.args[0] for marker in item.iter_markers("waits")),
+        slack=min(
+            (marker.kwargs.get("slack", math.inf) for marker in item.iter_markers("waits")), default=math.inf
+        ),
         nodeid=_without_group(item),
         file=file_of(item),
         line=(item.location[1] or 0) + 1,

@@ -22,13 +22,13 @@ from kms_conformance.outputs.writers import write_all
 from kms_conformance.pytest_plugin.collection import Collection
 from kms_conformance.pytest_plugin.items import RESULT, body_of, case_id, describe, is_case, report_to_pytest
 from kms_conformance.pytest_plugin.log_redaction import LogRedaction, redacted_streams
-from kms_conformance.pytest_plugin.memory import fewer_collections
 from kms_conformance.pytest_plugin.reporting import Reporting
 from kms_conformance.pytest_plugin.session_options import report_dir, session_of
 from kms_conformance.pytest_plugin.shared_secrets import Hub, share
 from kms_conformance.redaction.redactor import Redactor
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.locks import tell
+from kms_conformance.run.memory import few_arenas, fewer_collections, give_back
 from kms_conformance.run.options import Options
 from kms_conformance.run.parent import end_with_parent
 from kms_conformance.run.schedule import comes_first
@@ -148,6 +148,7 @@ class State:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, Any, Any]:
         """Run the cases without going through all evidence again and again."""
+        few_arenas()
         with fewer_collections():
             return (yield)
 
@@ -231,6 +232,7 @@ class State:
     def _conclude(self, session: pytest.Session) -> None:
         if not session.config.option.collectonly:  # a list of cases is no run, and has no verdict
             self._tidy()
+            give_back()
             self.run = self.session.outcome()
             if self._report_dir is not None:
                 try:
@@ -275,6 +277,7 @@ class State:
             directory,
             shard=options.shard,
             cases_in_all=self._collection.in_all,
+            left_out=self._collection.deselected,
             baseline=baseline,
             durations=options.shard_durations,
         )

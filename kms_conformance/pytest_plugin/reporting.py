@@ -64,6 +64,8 @@ class Reporting:
                 report.longrepr = self._clean(report.longrepr)
             report.sections = [(name, self._clean(text)) for name, text in report.sections]
             self._get_session().case_finished(from_document(CaseResult, document))
+            # Pytest keeps its reports to the end: the evidence would be in memory twice.
+            del report.kms_case
         if self._progress_reporter is not None and report.when == "call":
             self._progress_reporter.case_done(self._get_session().results)
 

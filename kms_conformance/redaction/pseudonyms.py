@@ -18,12 +18,20 @@ MARK = "0000"
 """How pseudonyms begin; what begins so is left as it is."""
 
 
+# The one form of a look-behind, and of an address, whose sign can be told without a parser of patterns.
+_BEHIND = re.compile(r"\(\?<=([A-Za-z0-9:/%_@-]+)\)(?![?*{])[^|]*")
+_CLASS = r"\[[^\]\\]*\](?:\+|\{1,[0-9]+\})"
+_AT = re.compile(rf"(?:\(\?<!\[[^\]\\]*\]\))?{_CLASS}(@){_CLASS}[^|]*")
+
+
 class Pseudonyms:
     """Replaces what the patterns match; ``key`` makes the pseudonyms of one run differ from those of another."""
 
     def __init__(self, patterns: Iterable[str], key: bytes) -> None:
+        patterns = tuple(patterns)
         joined = "|".join(f"(?:{pattern})" for pattern in dict.fromkeys(patterns))
         self._pattern = re.compile(joined) if joined else None
+        self._signs = _signs(patterns)
         self._key = key
         self._kept = lru_cache(maxsize=_MOST)(self._replaced)
 
@@ -35,7 +43,10 @@ class Pseudonyms:
 
     def _replaced(self, text: str) -> str:
         assert self._pattern is not None
-        return self._pattern.sub(self._stand_in, text)
+        for sign in self._signs:
+            if sign in text:
+                return self._pattern.sub(self._stand_in, text)
+        return text
 
     def _stand_in(self, match: re.Match[str]) -> str:
         value = match[0]
@@ -45,6 +56,16 @@ class Pseudonyms:
         if "@" in value:
             return f"{MARK}{digest[:8]}@pseudonym.invalid"
         return _like(value, MARK + digest)
+
+
+def _signs(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return texts of which one stands wherever one of the patterns matches, so that most texts need no closer look.
+
+    The sign of a pattern is the literal text that it looks back at, or the ``@`` between its two character classes; a
+    pattern of another form has none, and ``""`` stands in every text.
+    """
+    found = [_BEHIND.fullmatch(pattern) or _AT.fullmatch(pattern) for pattern in dict.fromkeys(patterns)]
+    return tuple(match[1] if match is not None else "" for match in found)
 
 
 def _like(value: str, digits: str) -> str:

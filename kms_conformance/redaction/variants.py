@@ -23,8 +23,9 @@ PIECE = 16
 _STEP = PIECE - SHORTEST + 1
 # A text is first looked at in every second place. One of the first two places of a spelling meets such a place; and of ten
 # places in a row where text and secret agree, one is a second place of the text and a fifth one of the secret. The other way
-# round would be faster by a microsecond a text, and take twice the memory for each secret.
-_STRIDE, _DENSITY = 2, 5
+# round would be faster by a microsecond a text, and take twice the memory for each secret. Sixteen characters have no more
+# than ten places where seven begin; of six, a text of hexadecimal digits would hold some by chance.
+_STRIDE, _DENSITY, _LOOK = 2, 5, 7
 # Both alphabets of base64, and both cases of hexadecimal digits, look the same to the search.
 _SAME = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", "abcdefghijklmnopqrstuvwxyz+/")
 _STANDARD = str.maketrans("-_", "+/")
@@ -84,29 +85,29 @@ class Search:
         starting = [*self._starts.get(gram, ())]
         insort(starting, low)
         self._starts[gram] = tuple(starting)
-        if len(low) < SHORTEST + _STRIDE - 1:
+        if len(low) < _LOOK + _STRIDE - 1:
             self._short = (*self._short, low)
         else:
-            self._sparse.add(gram)
-            self._sparse.update(low[place : place + SHORTEST] for place in range(1, _STRIDE))
+            self._sparse.update(low[place : place + _LOOK] for place in range(_STRIDE))
         if not is_known:
             self.clear.forget((gram,))
 
     def add_part(self, part: str) -> None:
         """Look for pieces from anywhere in a text."""
         low = _folded(part)
+        unknown = []
         # Each sixteen characters in a row hold six that begin at such a place.
         for place in range(0, len(low) - SHORTEST + 1, _STEP):
             gram = low[place : place + SHORTEST]
-            is_known = self._is_looked_for(gram)
+            if not self._is_looked_for(gram):
+                unknown.append(gram)
             others = self._inner.get(gram, ())
-            if _around(low, place) not in [_around(*other) for other in others]:
+            if not others or _around(low, place) not in [_around(*other) for other in others]:
                 self._inner[gram] = (*others, (low, place))
-            if not is_known:
-                self.clear.forget((gram,))
+        self.clear.forget(unknown)
         if len(low) >= PIECE:
             self._sparse.update(
-                low[place : place + SHORTEST] for place in range(0, len(low) - SHORTEST + 1, _DENSITY)
+                low[place : place + _LOOK] for place in range(0, len(low) - _LOOK + 1, _DENSITY)
             )
 
     def _is_looked_for(self, gram: str) -> bool:
@@ -132,7 +133,7 @@ class Search:
             return []
         hits = [
             place
-            for place in range(len(low) - SHORTEST + 1)
+            for place in self._near(low)
             if (gram := low[place : place + SHORTEST]) in starts or gram in inner
         ]
         if not hits:
@@ -151,10 +152,27 @@ class Search:
 
     def _may_hold(self, low: str) -> bool:
         """Tell at a first look, in the hottest loop of a run, whether anything may stand in a text."""
-        places = range(0, len(low) - SHORTEST + 1, _STRIDE)
-        if not self._sparse.isdisjoint([low[place : place + SHORTEST] for place in places]):
+        places = range(0, len(low) - _LOOK + 1, _STRIDE)
+        if not self._sparse.isdisjoint([low[place : place + _LOOK] for place in places]):
             return True
         return bool(self._short) and any(form in low for form in self._short)
+
+    def _near(self, low: str) -> Iterable[int]:
+        """Return the places where a spelling or a piece may begin to be seen: those near what the first look has met.
+
+        Each sixteen characters of a piece hold a place of the first look and one where the second look would meet it.
+        """
+        last = len(low) - SHORTEST + 1
+        if any(form in low for form in self._short):
+            return range(last)
+        sparse, reach = self._sparse, PIECE - SHORTEST
+        near: list[int] = []
+        end = 0
+        for met in range(0, len(low) - _LOOK + 1, _STRIDE):
+            if low[met : met + _LOOK] in sparse:
+                begin, end = max(met - reach, end), min(met + reach + 1, last)
+                near += range(begin, end)
+        return near
 
     def _whole(self, low: str, place: int) -> str:
         """Return the longest spelling that stands at a place, or ``""``."""

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from kms_conformance.contract.rows import ReasonCode, Requirement
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.recording import Recording
+    from kms_conformance.run.shared_clock import SharedClock
     from kms_conformance.transport.client import Reply, Request
 
 Sent = TypeVar("Sent")
@@ -97,6 +98,8 @@ class CaseRun:
     stopped: BaseException | None = None
     finished: float = 0.0
     _overlaps: int = 0
+    _clock: SharedClock | None = None
+    _cleans_up_in_time: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -235,7 +238,7 @@ class CaseRun:
             seconds, why, within, self.server_now if long else None
         ):
             try:
-                self.context.clock.wait(self.instance, seconds)
+                self._let_pass(seconds)
             except TooLong:
                 raise NotTested(
                     f"needs a wait of {seconds:,.0f} s ({why}): give [control] url, raise [limits] max_wait,"
@@ -243,6 +246,30 @@ class CaseRun:
                 ) from None
         self.waited += seconds
         self.context.client.note("wait", seconds)
+
+    def _let_pass(self, seconds: float) -> None:
+        """Wait, together with others where these have the same clock."""
+        move = partial(self.context.clock.wait, self.instance)
+        if self._clock is None or not seconds:
+            move(seconds)
+        else:
+            self._clock.wait(seconds, move, self.context.stopping)
+
+    def shares(self, clock: SharedClock, *, to_the_end: bool) -> None:
+        """Wait together with others from now on; ``to_the_end``: the clean-up counts as a part of the case."""
+        self._clock, self._cleans_up_in_time = clock, to_the_end
+
+    def leave_clock(self) -> None:
+        """Let others move the clock without regard to this case."""
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            clock.end()
+
+    def begin_clean_up(self) -> None:
+        """Tell that the case has nothing left to do but to clean up."""
+        if not self._cleans_up_in_time:
+            self.leave_clock()
+        self.before_clean_up()
 
     def now(self) -> datetime:
         """Return the instance's time."""
@@ -429,6 +456,11 @@ class CaseRun:
         named = {expectation.requirement for expectation in self.expectations}
         return tuple(row for row in self.info.covers if row in named or self.checks_not_kept)
 
+    def let_go(self) -> None:
+        """Forget all but the result: the steps of the clean-up, and what has stopped the case, refer to the case itself."""
+        self.clean_up, self.stopped = [], None
+        self.before_clean_up = _nothing
+
     def finish(self) -> None:
         """Remove what the case has made, newest first; what cannot be removed stays in the journal."""
         self.cleaning = True
@@ -439,6 +471,10 @@ class CaseRun:
             with contextlib.suppress(Exception):
                 undo()
         self.finished = steady_clock.now()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _in_order(requests: Sequence[Callable[[], Sent]]) -> list[Sent]:

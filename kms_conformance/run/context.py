@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ class CaseInfo:
 
     ``file`` and ``line`` (from 1) are where it is written. ``view`` is another way of asking in which the case is run, ``""``
     for the usual one. ``perhaps`` is impact that the case has only where the target allows it; elsewhere it does without.
+    ``slack`` is how many seconds more than it waits may pass meanwhile, so that what it judges then still holds.
     """
 
     id: str
@@ -38,6 +40,7 @@ class CaseInfo:
     impact: tuple[str, ...] = ()
     perhaps: tuple[str, ...] = ()
     waits: float = 0.0
+    slack: float = math.inf
     nodeid: str = ""
     file: str = ""
     line: int = 0

@@ -85,7 +85,14 @@ class InstanceLocks:
             # A case that wants it alone takes this lock first, so that no further case gets in and those inside end.
             with self._file("door", exclusive=alone, patience=patience):
                 stack.enter_context(self._file("instance", exclusive=alone, patience=patience))
-            for thing in sorted(things):
+            stack.enter_context(self.hold_things(things, patience=patience))
+            yield
+
+    @contextmanager
+    def hold_things(self, things: Sequence[str], *, patience: float = 3600) -> Iterator[None]:
+        """Hold the named things, in one fixed order, for who has a hold of the instance already."""
+        with ExitStack() as stack:
+            for thing in sorted(things) if self._shared else ():
                 stack.enter_context(self._file(thing, exclusive=True, patience=patience))
             yield
 

@@ -19,7 +19,8 @@ from kms_conformance.errors import UnreachableError
 from kms_conformance.target.target import Target, build_target
 
 _CHILD = """
-import json, os, sys, threading
+import gc, json, os, sys, threading
+gc.disable()  # until all that lives as long as the process is there
 from kms_reference.server import serve_forever
 from kms_reference.target import target_text
 options = json.loads(sys.argv[1])
@@ -27,6 +28,9 @@ def leave_with_the_parent():
     sys.stdin.buffer.read()
     os._exit(0)
 def ready(server):
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 1_000)
+    gc.enable()
     print(json.dumps(target_text(server)), flush=True)
     threading.Thread(target=leave_with_the_parent, daemon=True).start()
 serve_forever(port=0, on_ready=ready, **options)

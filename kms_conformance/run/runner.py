@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kms_conformance.errors import ExitCode, SuiteError
@@ -18,6 +20,7 @@ from kms_conformance.run.locks import InstanceLocks
 from kms_conformance.run.outcomes import Deferred, NotTested
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.recording import RandomSource, StaleError
+from kms_conformance.run.shared_clock import LEAST_SLACK, SharedClock
 from kms_conformance.target.target import Target
 from kms_conformance.transport.outage import clock_time
 
@@ -26,10 +29,16 @@ BREAKER = 6
 
 
 class Runner:
-    """Runs the cases of one run, from any thread."""
+    """Runs the cases of one run, from any thread.
 
-    def __init__(self, record: RunRecord, deferred: DeferredCases) -> None:
-        self._record, self._deferred = record, deferred
+    ``jobs`` tells how many cases are under way at once: so many of those that move the clock of a shared instance are
+    awake at the same moment.
+    """
+
+    def __init__(self, record: RunRecord, deferred: DeferredCases, jobs: Callable[[], int]) -> None:
+        self._record, self._deferred, self._jobs = record, deferred, jobs
+        self._clocks: dict[tuple[str, str], SharedClock] = {}
+        self._lock = threading.Lock()
 
     def run(self, case: CaseRun, body: Callable[[Any], None]) -> CaseResult:
         """Run a case from its first request to the end of its clean-up, and return the result.
@@ -58,6 +67,7 @@ class Runner:
         if isinstance(case.stopped, SuiteError) and case.stopped.exit_code is ExitCode.USAGE:
             self._record.refuses(case.stopped.sentence, case.stopped.hint)
         result = case.result()
+        case.let_go()
         self._record.case_finished(result)
         return result
 
@@ -68,15 +78,45 @@ class Runner:
         demand_known_names(info, context.contract)
         admit(info, context.target)
         system = adapter_of(context.contract, info.view)(case)
-        locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
-        kinds = touched(info, context.target)
-        takes_turns = context.contract.system.impacts_that("takes_turns")
-        alone = wants_to_be_alone(info, context)
-        with self._deferred.lock(case), locks.hold(sorted(kinds & takes_turns), alone=alone):
+        with self._deferred.lock(case), self._turn(case):
             self._deferred.take_up(case, system)
-            if alone and not context.target.fresh:
-                put_back_shared(case.context, case.instance, held=True)
             return _run_body(case, body, system)
+
+    @contextmanager
+    def _turn(self, case: CaseRun) -> Iterator[None]:
+        """Hold what a case needs of its instance until its clean-up has ended."""
+        context, info = case.context, case.info
+        locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
+        things = sorted(touched(info, context.target) & context.contract.system.impacts_that("takes_turns"))
+        if context.target.fresh or not shares_the_clock(info, context):
+            alone = wants_to_be_alone(info, context)
+            with locks.hold(things, alone=alone):
+                if alone and not context.target.fresh:
+                    put_back_shared(context, case.instance, held=True)
+                yield
+            return
+        clock = self._clock(case, locks)
+        with clock.member(), locks.hold_things(things):
+            clock.begin()
+            may_stay = touched(info, context.target) & context.contract.system.impacts_that("may_stay")
+            case.shares(clock, to_the_end=bool(may_stay))
+            try:
+                yield
+            finally:
+                case.leave_clock()
+
+    def _clock(self, case: CaseRun, locks: InstanceLocks) -> SharedClock:
+        """Return the clock of a case's instance, which all cases have that wait on it together."""
+        context, place = case.context, (case.context.target.base_url, case.instance)
+
+        @contextmanager
+        def hold() -> Iterator[None]:
+            with locks.hold(alone=True):
+                put_back_shared(context, case.instance, held=True)
+                yield
+
+        with self._lock:
+            return self._clocks.setdefault(place, SharedClock(self._jobs, hold))
 
     def _demand_answers(self, context: Context) -> None:
         """Spare the cases that are left when the endpoint has stopped answering."""
@@ -104,7 +144,7 @@ def _run_body(case: CaseRun, body: Callable[[Any], None], system: Any) -> Keyboa
         case.stopped = _reason(error)
         interrupt = error if isinstance(error, KeyboardInterrupt) else None
     finally:
-        case.before_clean_up()
+        case.begin_clean_up()
         if not isinstance(case.stopped, Deferred):
             clean_up(case)
             if case.recording is not None:
@@ -125,11 +165,25 @@ def _reason(error: BaseException) -> BaseException:
 
 
 def wants_to_be_alone(info: CaseInfo, context: Context) -> bool:
-    """Tell whether a case changes what all others on its instance see: a thing of the instance, or its clock."""
-    moves_the_clock = context.clock.overlaps is False and info.waits > 0
-    return moves_the_clock or bool(
-        touched(info, context.target) & context.contract.system.impacts_that("alone")
-    )
+    """Tell whether a case changes what all others on its instance see: a thing of the instance, or its clock.
+
+    Cases that do no more than to move the clock can do so together: see :func:`shares_the_clock`.
+    """
+    return _moves_the_clock(info, context) or _changes_the_instance(info, context)
+
+
+def shares_the_clock(info: CaseInfo, context: Context) -> bool:
+    """Tell whether a case moves the clock of its instance, and can do so together with others."""
+    alone = _changes_the_instance(info, context) or info.slack < LEAST_SLACK
+    return _moves_the_clock(info, context) and not alone
+
+
+def _moves_the_clock(info: CaseInfo, context: Context) -> bool:
+    return context.clock.overlaps is False and info.waits > 0
+
+
+def _changes_the_instance(info: CaseInfo, context: Context) -> bool:
+    return bool(touched(info, context.target) & context.contract.system.impacts_that("alone"))
 
 
 def touched(info: CaseInfo, target: Target) -> set[str]:

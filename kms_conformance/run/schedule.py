@@ -3,7 +3,8 @@
 Cases are plain synchronous functions. Some ``jobs`` of them are under way at once, each in a thread; beside these,
 every case whose waits are real has a thread of its own, as it does nothing most of its time. Their items, each at its
 turn, only collect the results: ``-k``, ``-x``, ``--lf``, JUnit and Allure see ordinary items in the usual order with
-their true durations. A case that needs the instance alone runs in the place of its item, with no other case at the same time.
+their true durations. Those that move the clock of a shared instance begin together once all others have begun. A case that
+needs the instance alone runs in the place of its item, with no other case at the same time.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ _LONGEST_END = 300.0
 class _Entry:
     """A case that runs in a thread. ``waits``: its waits are real, so it takes none of the places of the quick ones.
 
+    ``moves_clock``: it moves the clock of a shared instance, as others do at the same time; it takes no place either.
     ``turns`` are the instance-wide things that it uses; ``requests`` is how many it is expected to send.
     """
 
     info: CaseInfo
     body: Body
     waits: bool
+    moves_clock: bool
     turns: frozenset[str]
     requests: int
     place: int
@@ -65,6 +68,7 @@ class OverlappingCases:
         self._failures = failures
         self._entries: dict[str, _Entry] = {}
         self._queue: list[_Entry] = []
+        self._late: list[_Entry] = []
         self._running: list[_Entry] = []
         self._threads = 0
         self._cleaning: set[int] = set()
@@ -76,7 +80,9 @@ class OverlappingCases:
         """Note a case; it starts at :meth:`launch`. ``requests``: the more are expected, the earlier it starts."""
         waits = info.waits > 0 and self._session.overlaps(info.contract)
         turns = self._session.turns(info)
-        self._entries[info.id] = _Entry(info, body, waits, turns, requests, len(self._entries))
+        moves_clock = self._session.shares_the_clock(info)
+        place = len(self._entries)
+        self._entries[info.id] = _Entry(info, body, waits, moves_clock, turns, requests, place)
 
     def keep(self, ids: Collection[str]) -> None:
         """Drop the noted cases that are not among these: they shall not run."""
@@ -92,10 +98,13 @@ class OverlappingCases:
             chosen = [
                 entry
                 for case_id, entry in self._entries.items()
-                if not entry.begun and entry not in self._queue and (ids is None or case_id in ids)
+                if not (entry.begun or entry in self._queue or entry in self._late)
+                and (ids is None or case_id in ids)
             ]
             waiting = [entry for entry in chosen if entry.waits]
-            self._queue += [entry for entry in chosen if not entry.waits]
+            late = [entry for entry in chosen if entry.moves_clock]
+            self._late += late
+            self._queue += [entry for entry in chosen if not (entry.waits or entry.moves_clock)]
             if not self._failures:
                 # A long case that begins last ends alone. With -x the first failure is the first in the usual order.
                 self._queue.sort(key=lambda entry: (-entry.requests, entry.place))
@@ -106,6 +115,16 @@ class OverlappingCases:
             self._begin(entry)
         for _ in range(missing):
             threading.Thread(target=self._work, name="kms-cases", daemon=True).start()
+        if late:
+            threading.Thread(target=self._begin_late, name="kms-clock", daemon=True).start()
+
+    def _begin_late(self) -> None:
+        """Begin the cases that move the clock, once no other waits for its turn; the longest first."""
+        with self._state:
+            self._state.wait_for(lambda: self._ended or not self._queue)
+            late, self._late = ([], []) if self._ended else (self._late, [])
+        for entry in sorted(late, key=lambda entry: (not entry.turns, -entry.requests)):
+            self._begin(entry)
 
     def _begin(self, entry: _Entry) -> None:
         """Start a case in a thread of its own, unless it has begun."""
@@ -211,7 +230,7 @@ class OverlappingCases:
         if not self._one_by_one:
             self.launch(together)
         with self._state:
-            queued = entry in self._queue and not self._ended
+            queued = (entry in self._queue or entry in self._late) and not self._ended
         if not queued:
             self._begin(entry)
         while not entry.done.wait(_BEAT):
@@ -225,7 +244,7 @@ class OverlappingCases:
         Returns when none is left, or when for ``patience`` seconds none has sent anything.
         """
         with self._state:
-            self._ended, self._queue = True, []
+            self._ended, self._queue, self._late = True, [], []
             self._state.notify_all()
         self._session.cancel()
         last = time.monotonic() + _LONGEST_END
@@ -242,6 +261,7 @@ def order(
     *,
     real_time: bool,
     alone: Callable[[CaseInfo], bool] = lambda _: False,
+    moves_clock: Callable[[CaseInfo], bool] = lambda _: False,
 ) -> list[str]:
     """Return case ids in running order.
 
@@ -249,10 +269,15 @@ def order(
     instance-wide thing, then all other quick ones; the waiting ones come last, in the order in which they end.
     Where time is free, cases that use an instance-wide thing come last: an endpoint may need a moment to make one
     (an import token is a new RSA key), and can do so while others run. Behind these, so that nothing has to make way for
-    them, come those that are ``alone``.
+    them, come those that move the clock of a shared instance together (``moves_clock``), then those that are ``alone``.
     """
     if not real_time:
-        return sorted(ids, key=lambda case_id: (alone(infos[case_id]), bool(infos[case_id].impact)))
+
+        def late(case_id: str) -> tuple[bool, bool, bool]:
+            info = infos[case_id]
+            return alone(info), moves_clock(info), bool(info.impact)
+
+        return sorted(ids, key=late)
 
     def place(case_id: str) -> tuple[int, float]:
         info = infos[case_id]

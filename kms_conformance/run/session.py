@@ -43,7 +43,7 @@ from kms_conformance.run.pace import Pace
 from kms_conformance.run.preflight import has_preflight, preflight
 from kms_conformance.run.record import RunRecord
 from kms_conformance.run.reference_process import EmbeddedReference
-from kms_conformance.run.runner import Runner, touched, wants_to_be_alone
+from kms_conformance.run.runner import Runner, shares_the_clock, touched, wants_to_be_alone
 from kms_conformance.target.target import READ_ONLY, Target
 from kms_conformance.transport.outage import clock_time
 from kms_conformance.transport.traffic import Traffic
@@ -75,7 +75,7 @@ class Session:
         self._has_foreign_secrets = False
         self.left: list[str] | None = None
         self._record = RunRecord()
-        self._runner = Runner(self._record, DeferredCases(self.options.profile))
+        self._runner = Runner(self._record, DeferredCases(self.options.profile), lambda: self.jobs)
         self.started = steady_clock.now()
 
     # --- what cases share -----------------------------------------------------------------------------------------
@@ -204,7 +204,14 @@ class Session:
     def alone(self, info: CaseInfo) -> bool:
         """Tell whether nothing may run beside a case: it touches what others on a shared instance see."""
         context = self.context(info.contract)
-        return not context.target.fresh and wants_to_be_alone(info, context)
+        if context.target.fresh or self.shares_the_clock(info):
+            return False
+        return wants_to_be_alone(info, context)
+
+    def shares_the_clock(self, info: CaseInfo) -> bool:
+        """Tell whether a case moves the clock of a shared instance, and may run beside those that do so too."""
+        context = self.context(info.contract)
+        return not context.target.fresh and shares_the_clock(info, context)
 
     def turns(self, info: CaseInfo) -> frozenset[str]:
         """Return the things of a shared instance that a case uses and that only one case at a time may use."""

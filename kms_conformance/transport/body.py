@@ -58,7 +58,9 @@ def read_body(answer: httpx.Response, largest: int = LARGEST_BODY) -> bytes:
     if answer.is_stream_consumed:  # by who made it
         content = bounded([answer.content], largest)
     else:
-        packed = bounded(answer.iter_raw(), largest)
+        # What is in memory already needs none of httpx's care for what it reads.
+        chunks = answer.stream if isinstance(answer.stream, httpx.ByteStream) else answer.iter_raw()
+        packed = bounded(chunks, largest)
         content = unpacked(packed, answer.headers.get("content-encoding", ""), largest)
     complaint = beyond(content)
     if complaint:

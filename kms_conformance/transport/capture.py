@@ -110,7 +110,9 @@ class Capture:
 
     def _guarded_in(self, raw: bytes | None) -> list[str]:
         """Return the values of a hand-made body that an answer may not repeat; it need not be whole, nor JSON."""
-        text = "" if raw is None else raw.decode("utf-8", "replace")
+        if raw is None:
+            return []
+        text = raw.decode("utf-8", "replace")
         members = _MEMBER.findall(text) if self._redactor.names_secret(text) else []
         values = [_without_escapes(value) for name, value in members if self._redactor.is_secret(name)]
         return [value for value in values if len(value) >= SHORTEST]

@@ -32,6 +32,7 @@ from kms_conformance.transport.authorization import Authorizer, FinalRequest
 from kms_conformance.transport.body import json_document, read_body
 from kms_conformance.transport.capture import Capture
 from kms_conformance.transport.concurrency_limit import ConcurrencyLimit
+from kms_conformance.transport.credential_forms import CREDENTIAL, credential_form
 from kms_conformance.transport.deadline import DeadlineTransport, bare_client
 from kms_conformance.transport.outage import LATE, Presence, is_away, trouble_of
 from kms_conformance.transport.rate_limit import RateLimit
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Recorded", "Reply", "Request"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_MADE_BY_HTTPX = frozenset({"host", "content-length", "transfer-encoding"})
+"""Headers that httpx adds to a request that has none of them."""
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+"""Methods with which it tells the length of no body, too."""
 _LOG_HEADERS = ("httpcore", "httpx")
 """Loggers that at their debug level show headers as they come, tokens included."""
 
@@ -315,13 +320,12 @@ class Client:
             return headers | added, built, self.authorizer.notes(added)
         if request.token == "":
             headers |= self.authorizer.token_header(request.identity or self.principal)
-        elif request.token is not None:
+        notes: dict[str, str] = {}
+        if request.token:
             headers[self.authorizer.header] = request.token
-        return (
-            headers,
-            self._request(request.method, url, headers, params, content),
-            {},
-        )
+            form = credential_form(request.token, self.tokens.held(request.identity or self.principal))
+            notes = {CREDENTIAL: self.redactor.scrub(form)} if form else {}
+        return headers, self._request(request.method, url, headers, params, content), notes
 
     def _request(
         self,
@@ -332,7 +336,17 @@ class Client:
         content: bytes | None,
     ) -> httpx.Request:
         """Return a request as it leaves."""
-        return httpx.Request(method, url, headers=headers, params=params, content=content)
+        if params or not url.host or not _MADE_BY_HTTPX.isdisjoint(map(str.lower, headers)):
+            return httpx.Request(method, url, headers=headers, params=params, content=content)
+        # The same request: httpx looks four times for headers of its own in those that it is given.
+        all_headers = [("Host", url.netloc.decode("ascii")), *headers.items()]
+        if content:
+            all_headers.append(("Content-Length", str(len(content))))
+        elif method.upper() in _WITH_LENGTH:
+            all_headers.insert(1, ("Content-Length", "0"))
+        request = httpx.Request(method, url, headers=all_headers, stream=httpx.ByteStream(content or b""))
+        request.read()
+        return request
 
     def _once(self, request: Request, case: str) -> tuple[Reply | None, Exchange]:
         headers, built, notes = self._build(request, case)

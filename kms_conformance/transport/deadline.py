@@ -226,7 +226,8 @@ def _encoded(request: httpx.Request, settings: ConnectionSettings) -> bytes:
             more.append((b"proxy-authorization", settings.proxy_authorization.encode("latin-1")))
     lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), place)]
     lines += [b"%s: %s" % header for header in (*request.headers.raw, *more)]
-    if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
+    head = b"".join(lines)
+    if b"\r" in head or b"\n" in head or b"\0" in head:
         raise httpx.LocalProtocolError("a line break in the head of a request", request=request)
     return b"\r\n".join([*lines, b"", body])
 

@@ -71,6 +71,17 @@ class Tokens:
                 self._held[name] = (token, until)
         return token
 
+    def held(self, name: str) -> list[str]:
+        """Return the tokens that are known, that of an identity first (``""`` where it has none yet); none is fetched."""
+        fetched = {identity: str(token) for identity, (token, _) in tuple(self._held.items())}
+        given = {
+            identity: str(about.token)
+            for identity, about in self._target.identities.items()
+            if about.token is not None
+        }
+        tokens = {**fetched, **given}
+        return [tokens.pop(name, ""), *tokens.values()]
+
     def forget(self) -> None:
         """Forget the tokens that were fetched: an issuer that was away may not know them any more."""
         self._held.clear()

@@ -28,6 +28,7 @@ from kms_conformance.run.outcomes import NotTested
 from kms_conformance.target.target import Target
 from kms_conformance.transport.authorization import Authorizer
 from kms_conformance.transport.client import Client, Recorded, Reply, Request
+from kms_conformance.transport.credential_forms import CREDENTIAL
 from kms_conformance.verification.alignment import Alignment, DepartureError
 from kms_conformance.verification.coherence import kind_of_control
 from kms_conformance.verification.stand_ins import StandIns
@@ -38,7 +39,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _AGENT, _RAW, _BEFORE, _FORMS, _SIGNED = "user-agent", "raw", "before", "forms", "signed"
 _CIRCUMSTANCES = frozenset({GATEWAY, OUTAGE, "throttled", "waited"})
 """Notes on how an answer came, which no case determines."""
-_COMPARED_APART = frozenset({_BEFORE, _FORMS, CLIENT, _RAW, _SIGNED})
+_COMPARED_APART = frozenset({_BEFORE, _FORMS, CLIENT, _RAW, _SIGNED, CREDENTIAL})
 _ENDS = re.compile(r":[0-9a-f]*")
 """What a form says of the ends of a secret, which another one of the same size need not have."""
 SKEWED = 10.0
@@ -68,6 +69,10 @@ class ReplayTokens:
         value = _token(name)
         self._redactor.remember(value, "token")
         return Secret(value)
+
+    def held(self, name: str) -> list[str]:
+        """Return every token, that of an identity first."""
+        return [_token(name), *(_token(other) for other in self._target.identities if other != name)]
 
 
 @cache
@@ -137,6 +142,8 @@ class ReplayClient(Client):
         self.authorizer = Authorizer(target, self.tokens)
         self._stand_ins, self._clock, self._case = redactor, clock, case
         self.left = list(recorded)
+        for exchange in self.left:
+            redactor.expect_forms(exchange.notes.get(_FORMS, "{}"))
         clock.goes_on = lambda: bool(self.left)
         clock.recorded = self._recorded_now
         self.alignment = Alignment()
@@ -315,6 +322,12 @@ class ReplayClient(Client):
         if (_RAW in recorded) is not raw:
             said = "is said to be" if _RAW in recorded else "is not said to be"
             raise DepartureError(f"{where} {said} bytes that no client sends")
+        forms = anew.get(CREDENTIAL, ""), recorded.get(CREDENTIAL, "")
+        # How a token was changed, only whoever has it can tell.
+        if forms[0] != forms[1] and all("lengths" in form for form in forms):
+            raise DepartureError(
+                f"the form of the credential of {where} is {forms[1]!r} instead of {forms[0]!r}"
+            )
         ours = {name: anew[name] for name in sorted(anew) if name not in _COMPARED_APART}
         apart = _COMPARED_APART | _CIRCUMSTANCES
         theirs = {name: recorded[name] for name in sorted(recorded) if name not in apart}

@@ -8,6 +8,7 @@ matched with the recorded one (see ``alignment``).
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<([A-Za-z][\w-]*):[0-9a-f]{12}>")
 
 _PUBLIC_KEY = "public key"
+_LONGEST = 64
+"""Octets of the longest secret whose size is kept; longer ones are encrypted, as long as a key of the endpoint wants."""
 
 
 class StandIns(Redactor):
@@ -44,11 +47,25 @@ class StandIns(Redactor):
             personal=about.get("personal", ()),
         )
         self.values: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
         self._shown: frozenset[str] = frozenset()
 
     def expect(self, shown: Iterable[str]) -> None:
         """Take these texts as they are, which the record shows: what stands in clear there need not be searched again."""
         self._shown = frozenset(shown)
+
+    def expect_forms(self, note: str) -> None:
+        """Let what stands for a token have the size that the note on a request tells, where that is a key's or less.
+
+        A case may look at the size. What is no such note is left to the comparison of the request.
+        """
+        with contextlib.suppress(ValueError):
+            forms = json.loads(note)
+            told = forms.items() if isinstance(forms, dict) else ()
+            for token, form in told:
+                kind, _, size = str(form).partition(" ")
+                if kind.startswith("base64") and 0 < int(size) <= _LONGEST:
+                    self._sizes[token] = int(size)
 
     def scrub(self, text: str) -> str:
         """Replace every known secret in a text, unless the record shows this very text."""
@@ -58,6 +75,7 @@ class StandIns(Redactor):
         """Return another one that knows the same tokens and values, and learns apart from this one."""
         other = copy(self)
         other._known, other.values = self._known.copy(), {**self.values}  # noqa: SLF001 - of its own class
+        other._sizes = {**self._sizes}  # noqa: SLF001 - same
         return other
 
     def remember(self, value: str, label: str) -> str:
@@ -92,20 +110,21 @@ class StandIns(Redactor):
 
     def _value(self, token: str, label: str) -> str:
         if token not in self.values or label == _PUBLIC_KEY:
-            value = _made(token, label)
+            value = _made(token, label, self._sizes.get(token, 0))
             self.values[token] = value
             self._known.tokens[value] = token
         return self.values[token]
 
 
 @cache
-def _made(token: str, label: str) -> str:
+def _made(token: str, label: str, size: int) -> str:
     digest = hashlib.sha256(token.encode()).digest()
     if label == "id":
         return str(uuid.UUID(bytes=digest[:16], version=4))
     if label == _PUBLIC_KEY:
         return base64.b64encode(_public_key(digest)).decode()
-    return base64.b64encode(digest[:12] if label in {"nonce", "iv"} else digest).decode()
+    usual = 12 if label in {"nonce", "iv"} else len(digest)
+    return base64.b64encode((2 * digest)[: size or usual]).decode()
 
 
 def _public_key(digest: bytes) -> bytes:

@@ -121,6 +121,22 @@ def test_removed(tke):
     unit.clear_new([third]).is_refused("257", requirement="tke-foreign-signer")
 
 
+@covers("tke-foreign-signer", "tke-administrator-removed")
+@impact("zeroize")
+def test_signed_by_who_comes_or_goes(tke):
+    """Who is added by a command does not sign it, who is removed by it may, and comes back like anybody else."""
+    unit, (first, second, third) = tke.operational(tke.unit()), tke.administrators(3)
+    before, control = unit.look(), unit.attributes().needed()
+    unit.add(third, [first, third]).is_refused("257", control=control)
+    unit.unchanged(before)
+    for _ in range(2):
+        unit.add(third, [first]).succeeds(requirement="tke-administrator-removed")
+        unit.clear_new([third]).succeeds(requirement="tke-administrator-removed")
+        unit.remove(third.ski, [third]).succeeds(requirement="tke-administrator-removed")
+    listed = sorted([first.ski.hex(), second.ski.hex()])
+    unit.administrators().succeeds().shows("administrators", listed, requirement="tke-administrator-removed")
+
+
 @covers("tke-removal-below-threshold", "tke-administrator-removed")
 @impact("zeroize")
 @pytest.mark.parametrize("threshold", ["signature", "revocation"])

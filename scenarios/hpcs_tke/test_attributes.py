@@ -95,10 +95,12 @@ def test_not_to_zero(tke, threshold, pair):
     ],
 )
 def test_one_needs_its_permission(tke, threshold, pair):
-    """A threshold of 1 needs the permission for single signatures."""
+    """A threshold of 1 needs the permission for single signatures, one of 2 does not."""
     unit, by = tke.unit(), tke.administrators(2)
     without = (unit.permissions() | tke.ZERO_1SIGN) & ~ONE_SIGN
-    tke.operational(unit, signature=2, revocation=2, permissions=without)
+    for who in by:
+        unit.add(who).needed()
+    unit.set(by, signature=2, revocation=2, permissions=without).succeeds()
     before = unit.look()
     unit.set(by, **{threshold: 1}).is_refused(pair)
     unit.unchanged(before)

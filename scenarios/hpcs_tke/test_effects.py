@@ -7,6 +7,7 @@ from kms_conformance.api import covers, impact
 CLEAR_CURRENT, UNKNOWN, RANDOM = 0x1B, 0x7F, 0x8
 PARTS = (b"\x5a" * 32, bytes(range(32)))
 POINT = bytes(8) + b"\x01" + bytes(7)
+OTHER_POINT = bytes(7) + b"\x01" + bytes(8)
 
 
 def furnished(tke, unit):
@@ -103,6 +104,12 @@ COMMANDS = {
         lambda _, was: registers(was, current=None),
     ),
     "clear-new": (lambda _, unit, by: unit.clear_new(by), lambda _, was: registers(was, new=None)),
+    "remove-control-points": (
+        lambda _, unit, by: unit.remove_control_points(OTHER_POINT, by),
+        lambda _, was: {
+            "points": f"{int.from_bytes(bytes.fromhex(was['points'])) & ~int.from_bytes(OTHER_POINT):032x}"
+        },
+    ),
     "add-control-points": (
         lambda _, unit, by: unit.add_control_points(POINT, by),
         lambda _, was: {

@@ -77,7 +77,7 @@ def test_import(tke, number):
 @covers("tke-import", "tke-signature-invalid")
 @impact("zeroize")
 def test_import_after_a_refused_one(tke):
-    """Nothing of a refused import is in the next one, whose parts begin or end with zeros."""
+    """Nothing of a refused import is in the next one, whose parts are equal, or begin or end with zeros."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     key = unit.importer_of(unit.importer(by).needed())
     right, forged = unit.part(key.seal(PARTS[0]), by), unit.part(key.seal(PARTS[1]), by, over=b"x")
@@ -85,16 +85,30 @@ def test_import_after_a_refused_one(tke):
         IMPORT_PARTS, right + forged, label="two parts, one of them signed over other octets"
     ).is_refused("192/22", control=unit.attributes().needed(), requirement="tke-signature-invalid")
     unit.registers().succeeds().shows("registers", EMPTY)
-    for parts in (PARTS[1:], ENDING_IN_ZEROS, ENDING_IN_ZEROS[:1]):
+    for parts in (PARTS[1:], ENDING_IN_ZEROS, ENDING_IN_ZEROS[:1], (*PARTS[:1], *PARTS[:2])):
         unit.send_parts(key, parts, by).succeeds()
         unit.registers().succeeds().shows("registers.new", pattern_of(*parts))
         unit.clear_new(by).succeeds()
 
 
-@covers("tke-import-prohibited")
+@covers("tke-import", "tke-pattern")
+@impact("zeroize")
+def test_parts_of_two_administrators(tke):
+    """Each key part may be signed by another administrator; together they are the key."""
+    unit, both = tke.operational(tke.unit()), tke.administrators(2)
+    key = unit.importer_of(unit.importer(both[:1]).needed())
+    for signers in (both, both[::-1]):
+        signed = [(part, [who]) for part, who in zip(PARTS[:2], signers, strict=True)]
+        unit.send_signed_parts(key, signed).succeeds()
+        answer = unit.registers().succeeds()
+        answer.shows("registers.new", pattern_of(*PARTS[:2]), requirement="tke-pattern")
+        unit.clear_new(signers[1:]).needed()
+
+
+@covers("tke-import-prohibited", "tke-effects")
 @impact("zeroize")
 def test_import_prohibited(tke):
-    """Importing a key part needs its permission."""
+    """Importing a key part needs its permission, and works again once that is given back."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     key = unit.importer_of(unit.importer(by).succeeds())
@@ -103,12 +117,14 @@ def test_import_prohibited(tke):
     unit.set(by, permissions=permissions & ~IMPORT).succeeds()
     unit.send_parts(key, PARTS[:1], by).is_refused("80/80")
     unit.registers().succeeds().shows("registers", EMPTY)
+    unit.set(by, permissions=permissions).succeeds(requirement="tke-effects")
+    unit.send_parts(key, PARTS[:1], by).succeeds(requirement="tke-effects")
 
 
 @covers("tke-random")
 @impact("zeroize")
 def test_random_keys(tke):
-    """The first random key fills the current register, the second the new register, and a third is refused."""
+    """The first random key fills the current register, the second the new register, a third is refused; none comes again."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     unit.random_key(by).succeeds()
     unit.registers().succeeds().matches("registers.current", "^[0-9a-f]{56}$").shows("registers.new", None)
@@ -117,12 +133,16 @@ def test_random_keys(tke):
     answer.differs("registers.new", answer["registers.current"])
     unit.random_key(by).is_refused_inside()
     unit.registers().succeeds().shows("registers", answer["registers"])
+    unit.clear_current(by).succeeds()
+    unit.random_key(by).succeeds()
+    again = unit.registers().succeeds().shows("registers.new", answer["registers.new"])
+    again.differs("registers.current", answer["registers.current"])
 
 
-@covers("tke-random-prohibited")
+@covers("tke-random-prohibited", "tke-effects")
 @impact("zeroize")
 def test_random_prohibited(tke):
-    """Making a random key needs its permission."""
+    """Making a random key needs its permission, and works again once that is given back."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     unit.random_key(by).succeeds()
@@ -130,6 +150,8 @@ def test_random_prohibited(tke):
     unit.set(by, permissions=permissions & ~RANDOM).succeeds()
     unit.random_key(by).is_refused("80/52")
     unit.registers().succeeds().shows("registers", EMPTY)
+    unit.set(by, permissions=permissions).succeeds(requirement="tke-effects")
+    unit.random_key(by).succeeds(requirement="tke-effects")
 
 
 @covers("tke-commit-mismatch", "tke-finalize-mismatch", "tke-finalize-uncommitted", "tke-finalize")
@@ -155,6 +177,10 @@ def test_commit_and_finalize(tke):
     unit.finalize(pattern, by).succeeds()
     done = {"current": held["new"], "new": None, "committed": False}
     unit.registers().succeeds().shows("registers", done, requirement="tke-finalize")
+    unit.import_key(PARTS[:2], by).needed()
+    unit.finalize(unit.new_pattern(), by).is_refused_inside(requirement="tke-finalize-uncommitted")
+    done |= {"new": pattern_of(*PARTS[:2])}
+    unit.registers().succeeds().shows("registers", done, requirement="tke-finalize-uncommitted")
 
 
 @covers("tke-clear-new", "tke-clear-current")
@@ -197,10 +223,30 @@ def test_export(tke, register):
     unit.registers().succeeds().shows("registers.new", pattern_of(*PARTS))
 
 
-@covers("tke-export-prohibited")
+@covers("tke-export")
+@impact("zeroize")
+@pytest.mark.parametrize("register", ["current", "new"])
+def test_export_of_the_next_key(tke, register):
+    """An export gives the key that is in the register now, not one that was exported before."""
+    by = tke.administrators(1)
+    unit, recovery = tke.operational(tke.unit()), tke.operational(tke.fresh_units("source_hsms")[0])
+    holder = unit.importer_of(unit.importer(by, unit.P_521).needed())
+    for _ in range(2):
+        recovery.random_key(by).needed()
+    clear = {"current": recovery.clear_current, "new": recovery.clear_new}[register]
+    for _ in range(2):
+        held = recovery.registers().needed()[f"registers.{register}"]
+        unit.take_part(recovery.export_key(holder, by, new=register == "new").succeeds(), by).succeeds()
+        unit.registers().succeeds().shows("registers.new", held)
+        unit.clear_new(by).needed()
+        clear(by).needed()
+        recovery.random_key(by).needed()
+
+
+@covers("tke-export-prohibited", "tke-effects")
 @impact("zeroize")
 def test_export_prohibited(tke):
-    """Exporting a key needs its permission."""
+    """Exporting a key needs its permission, and works again once that is given back."""
     unit, by = tke.operational(tke.unit()), tke.administrators(1)
     permissions = unit.permissions()
     unit.random_key(by).needed()
@@ -208,6 +254,8 @@ def test_export_prohibited(tke):
     unit.export_key(holder, by).succeeds()
     unit.set(by, permissions=permissions & ~EXPORT).succeeds()
     unit.export_key(holder, by).is_refused("80/131").lacks("withheld")
+    unit.set(by, permissions=permissions).succeeds(requirement="tke-effects")
+    unit.export_key(holder, by).succeeds(requirement="tke-effects")
 
 
 @covers("tke-single-part")

@@ -9,6 +9,8 @@ from kms_conformance.api import covers, impact
 CLEAR_NEW, ADD, IMPORT = 0x1C, 0x02, 0x0C
 PARTS = (b"\x5a" * 32, bytes(range(32)))
 POINT = bytes(8) + b"\x01" + bytes(7)
+ZEROS, ONES = "3006020100020100", "3006020101020101"
+"""ECDSA signatures of two numbers that are 0, or 1."""
 
 
 @covers("tke-too-few-signatures")
@@ -94,10 +96,10 @@ def test_signatures_on_the_way_of_a_key(tke):
     unit.finalize(pattern, both[:1]).succeeds()
 
 
-@covers("tke-too-few-signatures")
+@covers("tke-too-few-signatures", "tke-administrator-removed")
 @impact("zeroize")
 def test_removing_asks_its_own_threshold(tke):
-    """Removing an administrator needs as many signatures as the revocation threshold says."""
+    """Removing an administrator needs as many signatures as the revocation threshold says, be it the lower one."""
     unit, (first, second, third) = tke.unit(), tke.administrators(3)
     tke.operational(unit, signature=1, revocation=2)
     unit.add(third, [first]).succeeds()
@@ -105,6 +107,9 @@ def test_removing_asks_its_own_threshold(tke):
     unit.remove(third.ski, [first]).is_refused("208/21", control=unit.attributes().needed())
     unit.unchanged(before)
     unit.remove(third.ski, [first, second]).succeeds()
+    unit.add(third, [first]).succeeds()
+    unit.set([first], signature=2, revocation=1).succeeds()
+    unit.remove(third.ski, [first]).succeeds(requirement="tke-administrator-removed")
 
 
 @covers("tke-signature-invalid")
@@ -190,9 +195,9 @@ def test_signature_over_something_else(tke):
 
 @covers("tke-signature-malformed")
 @impact("zeroize")
-@pytest.mark.parametrize("signature", ["", "0400", "3000", "30030201"])
+@pytest.mark.parametrize("signature", ["", "0400", "3000", "30030201", ZEROS, ONES])
 def test_malformed_signature(tke, signature):
-    """A signature whose format does not match the signer's key is refused."""
+    """A signature whose format does not match the signer's key, or whose numbers sign anything, is refused."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     unit.clear_new([first]).succeeds()
     before = unit.look()
@@ -200,6 +205,22 @@ def test_malformed_signature(tke, signature):
     malformed = first.enclose(bytes.fromhex(signature))
     unit.signed(CLEAR_NEW, block, malformed, label="malformed signature").is_refused("193")
     unit.unchanged(before)
+
+
+@covers("tke-signature-invalid", "tke-too-few-signatures")
+@impact("zeroize")
+def test_signature_in_the_name_of_another(tke):
+    """A signature counts for the administrator who made it, not for the one whom it names."""
+    unit, (first, second, third) = tke.operational(tke.unit(), signature=2), tke.administrators(3)
+    control = unit.clear_new([first]).succeeds()
+    before = unit.look()
+    block = unit.block(ADD, third.certificate_sent)
+    both = first.sign(block) + first.sign_for(second, block)
+    unit.signed(ADD, block, both, label="both signatures by one administrator").is_refused(
+        "192/22", control=control
+    )
+    unit.unchanged(before)
+    unit.add(third, [second, first]).succeeds(requirement="tke-too-few-signatures")
 
 
 @covers("tke-foreign-signer")
@@ -222,8 +243,9 @@ def test_foreign_signer(tke):
     "counter", ["used before", "used long before", "one octet short", "one octet long", "empty"]
 )
 def test_wrong_counter(tke, counter):
-    """A command is executed once: a used transaction counter, or one of another width, is refused."""
-    unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
+    """A command is executed once: a used transaction counter, or one of another width, is refused, whoever signs."""
+    unit, (first, second) = tke.operational(tke.unit()), tke.administrators(2)
+    by = [second] if counter.startswith("used before") else [first]
     unit.clear_new([first]).succeeds()
     long_ago = unit.counter
     for _ in range(2):
@@ -237,7 +259,7 @@ def test_wrong_counter(tke, counter):
         "one octet long": b"\0" + tke.next_counter(used),
         "empty": b"",
     }[counter]
-    unit.command(CLEAR_NEW, by=[first], counter=other_counter).is_refused("163/19")
+    unit.command(CLEAR_NEW, by=by, counter=other_counter).is_refused("163/19")
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()
 

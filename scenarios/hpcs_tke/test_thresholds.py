@@ -42,6 +42,19 @@ def test_one_protected_threshold(tke, threshold):
     unit.unchanged(before)
 
 
+@covers("tke-11")
+@impact("zeroize")
+@pytest.mark.parametrize("threshold", ["signature", "revocation"])
+def test_one_protected_threshold_lowered(tke, threshold):
+    """A threshold whose control bit was reset cannot be lowered, though the permission for single signatures is given."""
+    unit, both = tke.unit(), tke.administrators(2)
+    wanted = (unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN) & ~THRESHOLD_BITS
+    tke.operational(unit, signature=2, revocation=2, permissions=wanted)
+    before = unit.look()
+    unit.set(both, **{threshold: 1}).is_refused("209/71", control=unit.attributes().needed())
+    unit.unchanged(before)
+
+
 @covers("tke-threshold-unchanged")
 @impact("zeroize")
 def test_thresholds_that_stay(tke):
@@ -112,10 +125,10 @@ def test_after_zeroizing(tke):
     answer.shows("attributes.signature_threshold", 1).shows("attributes.revocation_threshold", 1)
 
 
-@covers("tke-too-few-signatures", "tke-13")
+@covers("tke-too-few-signatures", "tke-13", "tke-14")
 @impact("zeroize")
 def test_zeroizing_unsigned(tke):
-    """Outside imprint mode zeroizing needs a signature; one suffices where the permission is given."""
+    """Outside imprint mode zeroizing needs a signature; one suffices where the permission is given, and once it is set up anew."""
     unit, by = tke.operational(tke.unit(), signature=2), tke.administrators(2)
     for _ in range(2):
         unit.random_key(by).succeeds()
@@ -123,6 +136,10 @@ def test_zeroizing_unsigned(tke):
     unit.zeroize().is_refused("208/21", control=unit.attributes().needed())
     unit.unchanged(before)
     unit.zeroize(by[:1]).succeeds(requirement="tke-13")
+    for who in by:
+        unit.add(who).succeeds(requirement="tke-14")
+    # Thresholds from before count no more.
+    unit.set(by[:1], signature=1, revocation=1).succeeds(requirement="tke-14")
 
 
 @covers("tke-too-few-signatures")

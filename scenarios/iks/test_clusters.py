@@ -36,6 +36,12 @@ def test_registry_role(iks):
         iks.list_clusters().succeeds(200).lists("*.id", made["id"])
     else:
         made.is_refused("REGISTRY_ROLE_MISSING")
+    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    manual = iks.create_cluster()
+    if manual.ok:
+        manual.tells(items, "REGISTRY_ROLE_MISSING")
+    else:
+        manual.is_refused("REGISTRY_ROLE_MISSING")
     iks.clear_fault("registry-role-removed")
     iks.reset_api_key().needed(200, 204)
     healed = iks.create_cluster().succeeds(201, requirement="iks-13-resolution")

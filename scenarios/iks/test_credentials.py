@@ -73,6 +73,7 @@ def test_one_place(iks, place):
     iks.set_credentials(mine).succeeds(200, 204)
     iks.get_credentials().succeeds(200)
     elsewhere.get_credentials().is_refused("E0051", requirement="iks-04")
+    elsewhere.get_user_config().succeeds(200).shows("storedIaasCredentials", value=False)
     elsewhere.set_credentials(other).succeeds(200, 204)
     iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
     elsewhere.unset_credentials().succeeds()

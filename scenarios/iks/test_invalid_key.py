@@ -89,6 +89,24 @@ def test_credentials_elsewhere(iks, place):
     iks.works(cluster, "INVALID_API_KEY")
 
 
+@covers("iks-04")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("place", ["region", "group"])
+def test_key_of_one_user_in_two_places(iks, place):
+    """Each place has its own key of a user: a key that was deleted stops only the place where it is set."""
+    elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
+    iks.set_credentials(iks.credential()).succeeds(200, 204)
+    cluster = iks.cluster()
+    iks.works(cluster, "INVALID_API_KEY")
+    elsewhere.set_credentials(iks.another_key()).succeeds(200, 204)
+    there = elsewhere.cluster()
+    iks.fault("manual-key-deleted")
+    elsewhere.create_cluster().succeeds(201)
+    elsewhere.works(there, "INVALID_API_KEY")
+    iks.fails(cluster, "INVALID_API_KEY")
+
+
 @covers("iks-06")
 @needs(control=True)
 @impact("account", "clusters")

@@ -41,6 +41,25 @@ def test_clusters_of_two_accounts(iks):
     iks.list_workers(manual).succeeds(200).tells("*.errorMessage", *ORPHANED)
 
 
+@covers("iks-12")
+@impact("account", "clusters")
+def test_cluster_of_two_accounts(iks):
+    """Of one cluster's workers those are orphaned that were made in another account than the credentials open now."""
+    mine, other = iks.credential(), iks.credential("other")
+    iks.set_credentials(mine).succeeds(200, 204)
+    cluster = iks.cluster()
+    older = iks.first_worker(cluster)
+    iks.set_credentials(other).succeeds(200, 204)
+    newer = iks.new_worker(cluster)
+    orphan = iks.get_worker(cluster, older).succeeds(200).tells("errorMessage", *ORPHANED)
+    iks.refuses(cluster, older, iks.reload_worker(cluster, older), *ORPHANED, control=orphan)
+    iks.get_worker(cluster, newer).succeeds(200).tells_not("errorMessage", *ORPHANED)
+    iks.set_credentials(mine).succeeds(200, 204)
+    iks.get_worker(cluster, newer).succeeds(200).tells("errorMessage", *ORPHANED)
+    iks.get_worker(cluster, older).succeeds(200).tells_not("errorMessage", *ORPHANED)
+    iks.reload_worker(cluster, older).succeeds()
+
+
 @needs(control=True)
 @impact("account", "clusters")
 @pytest.mark.parametrize(
@@ -59,8 +78,9 @@ def test_each_message(iks, answer, code, row):
     mine = iks.credential()
     iks.set_credentials(mine).succeeds(200, 204)
     cluster = iks.cluster()
-    worker = iks.first_worker(cluster)
-    control = iks.remove_worker(cluster, iks.new_worker(cluster)).succeeds()
+    # Not the first worker: the message names the one that is asked for.
+    spare, worker = iks.new_worker(cluster), iks.new_worker(cluster)
+    control = iks.remove_worker(cluster, spare).succeeds()
     iks.fault("worker-lookup", answer=answer)
     iks.get_worker(cluster, worker).succeeds(200).tells_not("errorMessage", code, requirement=row)
     iks.set_credentials(iks.credential("other")).succeeds(200, 204)

@@ -39,6 +39,43 @@ def test_missing_permission(iks, manual):
 @covers("iks-08")
 @needs(control=True)
 @impact("account", "clusters")
+def test_two_missing_permissions(iks):
+    """Each missing permission is listed, and granting one of them leaves the other one missing."""
+    cluster = iks.cluster()
+    iks.works(cluster, REFUSED)
+    for permission in (ORDER, VIEW):
+        iks.fault("permission-removed", permission=permission)
+    listed = iks.get_permissions().succeeds(200)
+    for permission in (ORDER, VIEW):
+        need = iks.need_of(listed, GROUP, permission)
+        listed.lists(f"{GROUP}.{need}.missingPermissions", permission)
+    iks.clear_fault("permission-removed", permission=ORDER)
+    listed = iks.get_permissions().succeeds(200)
+    need = iks.need_of(listed, GROUP, VIEW)
+    listed.shows(f"{GROUP}.{need}.insufficient", value=True).lists(f"{GROUP}.{need}.missingPermissions", VIEW)
+    iks.fails(cluster, REFUSED)
+
+
+@covers("iks-04", "iks-08")
+@needs(control=True)
+@impact("account", "clusters")
+@pytest.mark.parametrize("place", ["region", "group"])
+def test_permissions_elsewhere(iks, place):
+    """What the credentials of another region or resource group lack is not missing here."""
+    elsewhere = iks.in_other_region() if place == "region" else iks.in_other_group()
+    cluster = iks.cluster()
+    elsewhere.set_credentials(iks.credential()).succeeds(200, 204)
+    elsewhere.fault("permission-removed", permission=VIEW)
+    listed = elsewhere.get_permissions().succeeds(200)
+    need = iks.need_of(listed, GROUP, VIEW)
+    listed.lists(f"{GROUP}.{need}.missingPermissions", VIEW, requirement="iks-08")
+    iks.all_sufficient(iks.get_permissions().succeeds(200))
+    iks.works(cluster, REFUSED)
+
+
+@covers("iks-08")
+@needs(control=True)
+@impact("account", "clusters")
 def test_credentials_of_somebody_permitted(iks):
     """Setting credentials of a user who has the missing permission lets the operation succeed."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)

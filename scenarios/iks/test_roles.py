@@ -59,6 +59,38 @@ def test_clusters_without_token(iks, value):
     iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
 
 
+@covers("iks-viewer-reads")
+@needs(identity="reader")
+@impact("account", "clusters")
+def test_viewer_reads(iks):
+    """A viewer is told what an administrator is told."""
+    mine, viewer = iks.credential(), iks.as_identity("reader")
+    iks.set_credentials(mine).succeeds(200, 204)
+    cluster = iks.cluster()
+    owner, worker = iks.get_key_owner(cluster).succeeds(200)["id"], iks.first_worker(cluster)
+    viewer.get_credentials().succeeds(200).shows("apiUser", mine.user)
+    viewer.get_user_config().succeeds(200).shows("storedIaasCredentials", value=True)
+    viewer.get_permissions().succeeds(200)
+    viewer.get_key_owner(cluster).succeeds(200).shows("id", owner)
+    viewer.list_clusters().succeeds(200).lists("*.id", cluster)
+    viewer.list_workers(cluster).succeeds(200).lists("*.id", worker)
+    viewer.get_worker(cluster, worker).succeeds(200).shows("id", worker)
+
+
+@covers("iks-02", "iks-03", "iks-set-last-wins")
+@needs(identity="approver")
+@impact("account")
+def test_credentials_of_the_place(iks):
+    """Credentials belong to their place, not to the administrator who sets them: another one sees, replaces and unsets them."""
+    first, second, another = iks.credential(), iks.credential("other"), iks.as_identity("approver")
+    iks.set_credentials(first).succeeds(200, 204)
+    another.get_credentials().succeeds(200).shows("apiUser", first.user)
+    another.set_credentials(second).succeeds(200, 204)
+    iks.get_credentials().succeeds(200).shows("apiUser", second.user, requirement="iks-set-last-wins")
+    another.unset_credentials().succeeds(requirement="iks-03")
+    iks.get_credentials().is_refused("E0051", requirement="iks-03")
+
+
 @covers("iks-viewer-clusters")
 @needs(identity="reader")
 @impact("account", "clusters")
@@ -85,6 +117,30 @@ def test_expired_token(iks):
     control = iks.get_user_config().succeeds(200)
     iks.as_identity("expired").get_user_config().is_refused_somehow(control=control)
     iks.get_user_config().succeeds(200)
+
+
+@covers("iks-14")
+@needs(identity="expired")
+@impact("account", "clusters")
+def test_changing_with_expired_token(iks):
+    """With an expired token nothing is changed."""
+    cluster, mine, other = iks.cluster(), iks.credential(), iks.credential("other")
+    worker = iks.first_worker(cluster)
+    iks.reset_api_key().succeeds()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    late = iks.as_identity("expired")
+    control = iks.set_credentials(mine).succeeds(200, 204)
+    for refused in (
+        late.set_credentials(other),
+        late.unset_credentials(),
+        late.reset_api_key(),
+        late.add_worker(cluster),
+        late.remove_worker(cluster, worker),
+    ):
+        refused.is_refused_somehow(control=control)
+    iks.get_credentials().succeeds(200).shows("apiUser", mine.user)
+    iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
+    iks.list_workers(cluster).succeeds(200).counts("", 1).shows("0.id", worker)
 
 
 @covers("iks-16")

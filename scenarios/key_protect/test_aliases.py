@@ -33,18 +33,22 @@ def test_create_with_aliases(kms):
     shown.lists("resources.0.aliases", first).lists("resources.0.aliases", second)
 
 
-@covers("alias-delete", "alias-gone")
+@covers("alias-delete", "alias-gone", "law-relations-keys-search")
 @aliases
 @waits(300)
 def test_alias_is_removed(kms):
-    """A removed alias addresses no key after five minutes; the key itself stays."""
-    key, alias = kms.create_root_key(), kms.short_name("alias")
+    """A removed alias addresses no key after five minutes, and no search finds it; the key itself stays."""
+    key, alias, searched = kms.create_root_key(), kms.short_name("alias"), "law-relations-keys-search"
     kms.create_alias(key, alias).needed(200, 201)
     kms.get_metadata(alias).succeeds(200)
+    found = kms.list_keys(search=alias[:-1]).succeeds(200)
+    found.lists("resources.*.id", key.id, requirement=searched)
     kms.delete_alias(key, alias).succeeds(204)
     kms.wait(300, "a removed alias may be seen for some minutes")
     kms.get_metadata(alias).is_refused("KEY_NOT_FOUND_ERR", requirement="alias-gone")
     kms.get_metadata(key).succeeds(200).lists_not("resources.0.aliases", alias)
+    found = kms.list_keys(search=alias[:-1]).succeeds(200)
+    found.shows("metadata.collectionTotal", 0, requirement=searched)
 
 
 @covers("alias-unique")

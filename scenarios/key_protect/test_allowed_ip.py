@@ -36,18 +36,20 @@ def test_caller_from_elsewhere(kms):
     elsewhere.list_keys(limit=1).succeeds(200)
 
 
-@covers("unauthorized-err-allowed-ip")
+@covers("unauthorized-err-allowed-ip", "allowed-ip-port-while-active")
 @needs(capability="allowed_ip")
 @impact("allowed-ip")
 def test_locked_out(kms):
     """The page's own sequence: after an allowedIP policy names other addresses, the caller is refused."""
-    inside = kms.rescue()
+    inside, port, row = kms.rescue(), "resources.0.private_endpoint_port", "allowed-ip-port-while-active"
     kms.list_keys(limit=1).succeeds(200)
     inside.restrict_addresses(["65.128.226.0/24"]).succeeds(204)
     kms.list_keys(limit=1).is_refused("UNAUTHORIZED_ERR").lacks("resources.0.id")
     inside.list_keys(limit=1).succeeds(200)
+    inside.get_allowed_ip_port().succeeds(200, requirement=row).shows(port, requirement=row)
     inside.set_instance_policy("allowedIP", enabled=False).succeeds(204)
     kms.list_keys(limit=1).succeeds(200)
+    kms.get_allowed_ip_port().succeeds(200, requirement=row).lacks(port, requirement=row)
 
 
 @covers("precedence-p3", "unauthorized-err")

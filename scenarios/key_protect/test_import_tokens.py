@@ -28,17 +28,23 @@ def test_token_counts_down(kms):
     )
 
 
-@covers("import-token-import", "import-token-several-imports")
+@covers(
+    "import-token-import", "import-token-several-imports", "import-token-retrieve", "import-token-root-only"
+)
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_by_token(kms):
-    """An import token imports several keys, and the imported keys can be used."""
+    """An import token imports several root keys, which can be used, and no standard key."""
     token = kms.import_token()
     for row in ("import-token-import", "import-token-several-imports"):
         answer = kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members())
         answer.succeeds(201, requirement=row).shows("resources.0.imported", value=True)
         answer.lacks("resources.0.payload")
-        kms.wrap(answer["resources.0.id"], kms.key_material()).succeeds(200)
+        kms.wrap(answer["resources.0.id"], token["nonce"]).succeeds(200)
+    token.shows("nonce", kms.of_octets(12, token["nonce"]), requirement="import-token-retrieve")
+    parcel = kms.wrap_for_import(token, kms.key_material()).members()
+    refused = kms.create_key(extractable=True, **parcel)
+    refused.is_refused_somehow(control=answer, requirement="import-token-root-only")
 
 
 @covers("incorrect-nonce-err-import", "import-token-replaced")
@@ -125,7 +131,7 @@ def test_import_by_a_replaced_token(kms):
 )
 @needs(capability="import_tokens")
 @impact("import-token")
-@waits(301)
+@waits(301, slack=15)
 def test_token_expires(kms):
     """An import token can be retrieved and used until it expires, and not afterwards."""
     kms.create_import_token(expiration=300, maxAllowedRetrievals=3).succeeds(200)
@@ -167,7 +173,12 @@ def test_token_of_a_forbidden_length(kms, expiration):
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_nonce_without_vector(kms):
-    """Importing with an encrypted nonce but no initialisation vector is refused."""
+    """Importing with an encrypted nonce but no initialisation vector is refused, or the other way round, packed or plain."""
     members = kms.wrap_for_import(kms.import_token(), kms.key_material()).members()
-    kms.create_key(**members).succeeds(201)
+    key = kms.create_key(**members).succeeds(201)["resources.0.id"]
     kms.create_key(**{**members, "iv": None}).is_refused_somehow()
+    for lone in ("encryptedNonce", "iv"):
+        plain = {"payload": kms.key_material(), lone: members[lone]}
+        kms.create_key(**plain).is_refused_somehow()
+        kms.action(key, "rotate", plain).is_refused_somehow(control="it succeeds below")
+    kms.rotate(key, payload=kms.key_material()).succeeds(204)

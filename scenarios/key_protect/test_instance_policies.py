@@ -108,6 +108,20 @@ def test_attributes_that_are_missing(kms):
     kms.set_instance_policy("allowedNetwork").is_refused_somehow()
 
 
+@covers("instance-policy-put-get")
+@instance_policy
+@impact("instance")
+def test_network_policy_goes_off(kms):
+    """The allowedNetwork policy is switched off; older services ask for its attributes even then."""
+    kms.set_instance_policy("allowedNetwork", allowed_network="public-and-private").succeeds(204)
+    off = kms.set_instance_policy("allowedNetwork", enabled=False)
+    if not off.ok:
+        off = kms.set_instance_policy("allowedNetwork", enabled=False, allowed_network="public-and-private")
+    off.succeeds(204)
+    shown = kms.get_instance_policies("allowedNetwork").succeeds(200)
+    shown.shows("resources.0.policy_data.enabled", value=False)
+
+
 @covers("instance-policy-attributes-when-off")
 @instance_policy
 @impact("instance")

@@ -37,7 +37,7 @@ def test_key_in_a_ring(kms):
     )
 
 
-@covers("key-ring-move")
+@covers("key-ring-move", "law-relations-keys-ring")
 @key_rings
 @waits(600)
 def test_move_key(kms):
@@ -49,6 +49,10 @@ def test_move_key(kms):
     kms.in_ring(ring).get_metadata(key).succeeds(200, requirement="key-ring-move").agrees(
         "resources.0.keyRingID", ring
     )
+    for each, number in ((ring, 1), ("default", 0)):
+        listed = kms.in_ring(each).list_keys(search=key.name).succeeds(200)
+        listed.shows("metadata.collectionTotal", number, requirement="law-relations-keys-ring")
+    kms.in_ring(ring).count_keys().has_header("key-total", "1", requirement="law-relations-keys-ring")
 
 
 @covers("key-ring-unknown")
@@ -75,6 +79,21 @@ def test_ring_with_a_live_key(kms):
     kms.in_ring(ring).get_metadata(key).succeeds(200).agrees("resources.0.keyRingID", ring)
 
 
+@covers("key-ring-not-empty", "key-ring-force-live-keys")
+@key_rings
+def test_ring_with_an_idle_key(kms):
+    """A key ring that holds a suspended key, or a standard key, cannot be deleted, even with force."""
+    kms.delete_ring(kms.new_ring()).succeeds(204)
+    ring, other = kms.new_ring(), kms.new_ring()
+    kms.disable(kms.in_ring(ring).create_root_key()).succeeds(204)
+    kms.in_ring(other).create_standard_key()
+    for each in (ring, other):
+        kms.delete_ring(each).is_refused("KEY_RING_NOT_EMPTY_ERR")
+        kms.delete_ring(each, force=True).is_refused(
+            "KEY_RING_KEYS_NOT_DELETED_ERR", requirement="key-ring-force-live-keys"
+        )
+
+
 @covers("key-ring-force-deleted-keys", "key-ring-not-empty")
 @key_rings
 @waits(600)
@@ -93,10 +112,15 @@ def test_ring_with_a_deleted_key(kms):
     kms.list_rings(limit=5000).proof.lists_not("resources.*.id", ring, requirement=row)
 
 
-@covers("key-ring-default-stays")
+@covers("key-ring-default-stays", "key-ring-default-reserved")
 @key_rings
 def test_default_ring_stays(kms):
-    """The default key ring cannot be deleted."""
+    """The default key ring can be neither deleted nor created."""
     kms.delete_ring(kms.new_ring()).succeeds(204)
     kms.delete_ring("default").is_refused_somehow()
+    # As a plain request: what it would create, no clean-up may delete.
+    again = kms.request("POST", "/key_rings/default")
+    again.is_refused_somehow(
+        control="another key ring is created above", requirement="key-ring-default-reserved"
+    )
     kms.list_rings(limit=5000).succeeds(200).lists("resources.*.id", "default")

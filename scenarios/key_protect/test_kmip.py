@@ -45,6 +45,17 @@ def test_adapter_without_a_root_key(kms):
     nobody.is_refused("NATIVE_CRK_ID_NOT_FOUND_ERR", requirement="kmip-adapter-unknown-key")
 
 
+@covers("kmip-adapter-expiring-key", "kmip-adapter-expiring-key-allowed")
+@kmip
+def test_adapter_of_an_expiring_key(kms):
+    """A KMIP adapter takes a key that expires only where the request allows that."""
+    key = kms.create_root_key(expirationDate=kms.later(86_400))
+    refused = kms.create_adapter(key, kms.short_name("expires"))
+    refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
+    allowed = kms.create_adapter(key, kms.short_name("allowed"), allowExpiringKey=True)
+    allowed.succeeds(201, requirement="kmip-adapter-expiring-key-allowed")
+
+
 @covers("kmip-adapter-holds-key")
 @kmip
 def test_delete_key_of_an_adapter(kms):

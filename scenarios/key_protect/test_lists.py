@@ -40,9 +40,10 @@ def test_limit_out_of_range(kms, limit):
 
 @covers("invalid-query-param-err-sort")
 def test_unknown_sort(kms):
-    """Sorting a list by an unknown property is refused."""
-    kms.list_keys(sort="-creationDate").succeeds(200)
-    kms.list_keys(sort="colour").is_refused("INVALID_QUERY_PARAM_ERR")
+    """Sorting a list by an unknown property is refused, also beside a known one."""
+    kms.list_keys(sort="-creationDate,id").succeeds(200)
+    for order in ("colour", "id,colour"):
+        kms.list_keys(sort=order).is_refused("INVALID_QUERY_PARAM_ERR")
 
 
 @covers("list-extractable-filter")
@@ -89,9 +90,10 @@ def test_filter(kms):
 
 @covers("invalid-query-param-err-filter")
 def test_malformed_filter(kms):
-    """A filter on an unknown property is refused."""
+    """A filter on an unknown property, or with a value that is none, is refused."""
     kms.list_keys(filter="extractable=false", limit=1).succeeds(200)
-    kms.list_keys(filter="colour=blue", limit=1).is_refused("INVALID_QUERY_PARAM_ERR")
+    for term in ("colour=blue", "extractable=perhaps", 'creationDate=near:"2026-01-01T00:00:00Z"'):
+        kms.list_keys(filter=term, limit=1).is_refused("INVALID_QUERY_PARAM_ERR")
 
 
 @covers("list-sort")

@@ -16,7 +16,7 @@ def test_purge_at_once(kms):
 
 @covers("purge-not-before-4h")
 @needs(identity="purger")
-@waits(13500)
+@waits(13500, slack=900)
 def test_purge_too_early(kms):
     """A key cannot be purged three hours and 45 minutes after its deletion."""
     key = kms.create_root_key()

@@ -62,7 +62,7 @@ def test_restore_active_key(kms):
 
 
 @covers("key-restore-expired-within-30-days")
-@waits(2591000)
+@waits(2591000, slack=1000)
 def test_restore_within_30_days(kms):
     """A deleted key can be restored until shortly before 30 days have passed."""
     key = kms.import_root_key()

@@ -110,7 +110,7 @@ def test_first_version_is_the_key_id(kms):
 
 
 @covers("key-rotation-not-permitted-55-minutes")
-@waits(3300)
+@waits(3300, slack=300)
 def test_rotate_again_after_55_minutes(kms):
     """A root key cannot be rotated again 55 minutes after a rotation."""
     key = kms.import_root_key()

@@ -124,7 +124,7 @@ def test_purge_live_key(kms):
 
 
 @covers("req-too-early-err-enable", "req-too-early-err", "req-too-early-err-enable-after-30s")
-@waits(31)
+@waits(31, slack=6)
 def test_enable_too_early(kms):
     """A key cannot be enabled within 30 seconds of being disabled; afterwards it can."""
     key = kms.create_root_key()
@@ -140,7 +140,7 @@ def test_enable_too_early(kms):
 
 
 @covers("req-too-early-err-restore", "req-too-early-err-restore-after-30s", "state-after-restore")
-@waits(31)
+@waits(31, slack=6)
 def test_restore_too_early(kms):
     """A key cannot be restored within 30 seconds of being deleted; afterwards it can."""
     key = kms.import_root_key()

@@ -62,16 +62,23 @@ def test_unwrap_with_other_aad(kms, aad):
     refused.lacks("plaintext")
 
 
-@covers("wrap-generates-plaintext", "no-body-err-wrap-without-body")
+@covers("wrap-generates-plaintext", "no-body-err-wrap-without-body", "unwrap-missing-aad-refused")
 def test_wrap_makes_a_plaintext(kms):
-    """Wrap without a plaintext generates one, returns it once, and wraps it."""
-    key = kms.create_root_key()
+    """Wrap without a plaintext generates one of 32 bytes, returns it once, and wraps it, with additional data too."""
+    key, aad = kms.create_root_key(), ["bucket", "object"]
     wrapped = kms.wrap(key).succeeds(
         200, requirement=("wrap-generates-plaintext", "no-body-err-wrap-without-body")
     )
     wrapped.shows("plaintext")
     kms.unwrap(key, wrapped["ciphertext"]).succeeds(200).shows("plaintext", wrapped["plaintext"])
-    kms.wrap(key).succeeds(200).differs("plaintext", wrapped["plaintext"])
+    kms.wrap(key, wrapped["plaintext"]).succeeds(200)
+    wrapped.shows(
+        "plaintext", kms.of_octets(32, wrapped["plaintext"]), requirement="wrap-generates-plaintext"
+    )
+    bound = kms.wrap(key, aad=aad).succeeds(200).differs("plaintext", wrapped["plaintext"])
+    opened = kms.unwrap(key, bound["ciphertext"], aad).succeeds(200).shows("plaintext", bound["plaintext"])
+    refused = kms.unwrap(key, bound["ciphertext"]).is_refused_somehow(control=opened)
+    refused.lacks("plaintext", requirement="unwrap-missing-aad-refused")
 
 
 @covers("wrap-given-plaintext-not-echoed")

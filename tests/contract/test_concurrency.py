@@ -49,6 +49,7 @@ def test_what_a_case_names_exists() -> None:
     assert {recipe["do"] for recipe in LAW["operations"].values()} <= set(contract.operations)
     for case in LAW["cases"]:
         asked = {*case.get("at_once", ()), *case.get("clients", {}).get("do", ()), *case["reads"]}
+        asked |= {*case.get("each", ()), *case.get("beside", ()), *itertools.chain(*case.get("lanes", ()))}
         assert asked <= set(LAW["operations"]), case["id"]
         named |= asked
         assert case["thing"] in MAKERS

@@ -10,7 +10,7 @@ import pytest
 
 from kms_conformance.laws.answers import of_answer, shown_in_answer
 from kms_conformance.laws.changes import Change, CompletedOperation
-from kms_conformance.laws.expected import KnownFacts
+from kms_conformance.laws.expected import KnownFacts, Window
 from kms_conformance.laws.request import OperationRequest
 from kms_conformance.laws.snapshot import ObservedValue
 
@@ -65,3 +65,36 @@ def test_known_values() -> None:
     expected = of_answer(one, observed, None, (), known=KnownFacts(), late=frozenset())
     assert expected is not None
     assert [(member.path, member.value) for member in expected.members] == [("resources.0.keyId", "1")]
+
+
+def test_where_members_come_from() -> None:
+    """A date of now lies about the moment of the request, and whoever has asked is named as elsewhere."""
+    now = datetime.now(UTC)
+    one = done(
+        {"created": "x", "by": "y"},
+        says=[
+            {"member": "created", "how": "now"},
+            {"member": "by", "how": "caller"},
+            {"member": "gone", "how": "now"},
+        ],
+    )
+    observed = shown_in_answer(one)
+    assert observed is not None
+    known = KnownFacts(window=Window(now, now, timedelta(seconds=1)), callers={"": "me"})
+    expected = of_answer(one, observed, None, (), known=known, late=frozenset())
+    assert expected is not None
+    assert [(member.path, member.check) for member in expected.members] == [
+        ("resources.0.created", "between"),
+        ("resources.0.by", "equals"),
+    ]
+    assert expected.members[1].value == "me"
+
+
+def test_members_of_the_whole_body() -> None:
+    """An answer that is the thing itself is read from its top."""
+    one = done({}, at="", shows={"resources": "$subject.key"})
+    observed = shown_in_answer(one)
+    assert observed is not None
+    expected = of_answer(one, observed, None, (), known=KnownFacts(), late=frozenset())
+    assert expected is not None
+    assert [member.path for member in expected.members] == ["resources"]

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -164,8 +165,9 @@ def law(system: System, data: Mapping[str, Any]) -> Concurrency:
 
 @pytest.fixture(autouse=True)
 def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the law find the operations of this system."""
+    """Let the law find the operations of this system, and try no more often where this machine is busy."""
     monkeypatch.setattr(concurrency, "law_file", lambda *_: RECIPES)
+    monkeypatch.setattr(concurrency, "MORE", 0)
 
 
 @pytest.mark.parametrize("data", [PAIR, CLIENTS])
@@ -216,3 +218,58 @@ def test_the_same_seed_draws_the_same_requests() -> None:
     """What clients ask follows from the run's seed."""
     one, other = law(System(), CLIENTS), law(System(), CLIENTS)
     assert list(one._histories()) == list(other._histories())
+
+
+BESIDE = {
+    "thing": "number",
+    "each": ["add", "look"],
+    "beside": ["add", "look"],
+    "hands": 2,
+    "reads": ["look"],
+}
+LANES = {"thing": "number", "lanes": [["add", "look"], ["look", "add"]], "reads": ["look"]}
+
+
+def test_each_is_sent_beside_what_others_change() -> None:
+    """While one request may be under way, others that it is not are sent, each lane by a client of its own."""
+    data = {**BESIDE, "each": ["add"], "beside": ["add", "look", "a", "b"]}
+    (clients,) = law(System(), data)._tries()
+    later = concurrency.LATER
+    assert clients == [[(0.0, "add")], [(later, "look"), (0.0, "b")], [(later, "a")]]
+
+
+@pytest.mark.parametrize("data", [{**BESIDE, "beside": ["add", "look", "add"]}, LANES])
+def test_more_than_two_fit_an_order(data: dict[str, Any]) -> None:
+    """What a sound system answers fits an order; each try is stated."""
+    system = System()
+    law(system, data).run()
+    assert len(system.case.expectations) == system.made == len(data.get("each", "1"))
+
+
+def test_a_lost_addition_among_lanes_is_told_by_what_it_takes() -> None:
+    """The shortest part of a history of several lanes is told, without further tries."""
+    system = System(window=0.05)
+    with pytest.raises(ConformanceFailure, match=r"after add, add: look answered 200, expected 2"):
+        law(system, {**LANES, "lanes": [["add"], ["add", "look"]]}).run()
+    assert system.made == 1
+
+
+@pytest.mark.parametrize(("later", "tries"), [(0.010, 1), (0.004, 3), (0.031, 3)])
+def test_what_did_not_meet_is_tried_again(monkeypatch: pytest.MonkeyPatch, later: float, tries: int) -> None:
+    """Where the second request was not sent while the first one may be under way, another thing is made for another try."""
+    monkeypatch.setattr(concurrency, "MORE", 2)
+    system = System()
+    # One request after the other, so that their numbers say which one is which.
+    system.case.is_one_by_one = True
+    monkeypatch.setattr(system.case, "at_once", lambda requests: [request() for request in requests])
+
+    def evidence(exchange: Exchange) -> Exchange:
+        """Tell that the second of three requests was sent so much later than the first, and the third after both."""
+        number = int(exchange.id[1:])
+        return replace(exchange, started=1000.0 + number + (later - 1.0 if number % 3 == 2 else 0.0))
+
+    monkeypatch.setattr(system.case, "evidence", evidence)
+    concurrent = law(system, {**PAIR, "most": 1})
+    monkeypatch.setattr(concurrent, "_state", lambda _: None)
+    concurrent.run()
+    assert system.made == tries

@@ -16,7 +16,7 @@ from kms_conformance.laws.entrypoints import LAWS
 from kms_conformance.laws.request import filled
 
 CONTRACT = "key_protect"
-FEWEST, MOST = 120, 300
+FEWEST, MOST = 120, 340
 
 
 def steps(case: Any) -> Iterator[Any]:

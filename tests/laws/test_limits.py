@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from kms_conformance.adapters.key_protect.laws.limited import MAKERS
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
 from kms_conformance.laws.entries import LawCase, law_cases
+from kms_conformance.laws.limit_values import next_date
 from kms_conformance.laws.limits import Limits
 from kms_conformance.laws.request import OperationRequest, Subjects
 from kms_conformance.run.outcomes import Inconclusive, NotTested
@@ -48,8 +50,10 @@ def declared(data: Mapping[str, Any]) -> float:
     if not schedule:
         return 0.0
     times = schedule.get("times", 1)
-    turn = {"minute": 60, "hour": 3600, "day": 86400}.get(schedule.get("turn", {}).get("of"), 0)
+    turn = schedule.get("turn", {})
+    turn = 367 * DAY if "date" in turn else {"minute": 60, "hour": 3600, "day": DAY}.get(turn.get("of"), 0)
     once = turn + sum(waited(schedule.get(name)) for name in ("begin", "end"))
+    once += sum(waited(ask) for ask in schedule.get("first", {}).get("ask", ()) if isinstance(ask, list))
     return once + float(
         times * (schedule["after"] + schedule["late"]) + (times - 1) * waited(schedule.get("again"))
     )
@@ -115,7 +119,8 @@ class Case:
     def __init__(self) -> None:
         """Nothing was made yet."""
         self.exchanges = [SimpleNamespace(id=str(number)) for number in range(9)]
-        self.context = SimpleNamespace(target=SimpleNamespace(control_url="http://control"))
+        self.context = SimpleNamespace(target=SimpleNamespace(control_url="http://control"), thorough=False)
+        self.is_one_by_one = True
         self.clean_up: list[int] = []
         self.groups: list[int] = []
 
@@ -251,3 +256,96 @@ def test_an_answer_that_came_too_late_for_its_time() -> None:
     assert lines_of(schedule=schedule, slow=1.9)[-1] == "d succeeds"
     with pytest.raises(Inconclusive, match=r"c: its answer came 0\.3 s after the moment"):
         lines_of(schedule=schedule, slow=2.1)
+
+
+def test_what_is_done_meanwhile_takes_no_time_of_its_own() -> None:
+    """In the middle of the time something else is done, and its waits count: the end is where it was."""
+    schedule = {"what": "it", "after": 100, "early": 10, "late": 1, "begin": [{"do": "a"}]}
+    schedule |= {"meanwhile": [{"do": "b", "expect": "anything"}, {"wait": 31, "why": "so"}, {"do": "c"}]}
+    assert lines_of(schedule={**schedule, "then": [{"do": "d"}]}) == [
+        "a succeeds",
+        "45 it: not yet",
+        "b not_judged",
+        "31 so",
+        "c succeeds",
+        "14 it: not yet",
+        "11 it: it is time",
+        "d succeeds",
+    ]
+
+
+def test_each_first_question_has_a_thing_of_its_own() -> None:
+    """A thing is made for each question, which is asked of it once the time has come; what others noted is not known to it."""
+    schedule = {
+        "what": "it",
+        "after": 9,
+        "early": 1,
+        "late": 0,
+        "begin": [{"do": "a", "note": {"one": "id"}}],
+    }
+    each = [{"do": "make", "body": "{place}", "note": {"one": "id", "own": "name"}}]
+    ask = [{"do": "b", "path": {"id": "{place} {own}"}}, [{"do": "c"}, {"do": "d", "path": {"id": "{one}"}}]]
+    assert lines_of(
+        schedule={
+            **schedule,
+            "first": {"each": each, "ask": ask},
+            "then": [{"do": "e", "path": {"id": "{own}"}}],
+        }
+    ) == [
+        "a succeeds",
+        "make1 succeeds",
+        "make2 succeeds",
+        "8 it: not yet",
+        "1 it: it is time",
+        "b['1 name!'] succeeds",
+        "c succeeds",
+        "d['id!'] succeeds",
+    ]
+
+
+def test_more_where_there_is_time() -> None:
+    """A run that takes its time makes more of a thing, and what is asked says how many."""
+    system: Any = System()
+    system.case.context.thorough = True
+    many = {
+        "number": 1,
+        "thorough": 2,
+        "each": [{"do": "make"}],
+        "all": [{"do": "list", "body": "{of} {one_more}"}],
+    }
+    data = {"subjects": "it", "many": many}
+    Limits(system, LawCase("case", ("row",), (), (), control=False, waits=0, impact=(), data=data)).run()
+    assert system.log == ["make succeeds", "make succeeds", "list2 3 succeeds"]
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("-07-01T12:00:00", "2027-07-01T12:00:00"),
+        ("-12-01T11:00:00", "2026-12-01T11:00:00"),
+        ("-11-30T09:00:00", "2027-11-30T09:00:00"),
+        ("-02-29T00:00:00", "2028-02-29T00:00:00"),
+        ("9999-12-31T23:59:59", "9999-12-31T23:59:59"),
+    ],
+)
+def test_next_date(date: str, expected: str) -> None:
+    """The next such date of a year is a day ahead at the earliest; a leap day waits for its year."""
+    now = datetime(2026, 11, 29, 10, tzinfo=UTC)
+    assert next_date(date, now) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+def test_a_time_that_begins_on_a_date() -> None:
+    """A schedule waits for its date, and only then begins."""
+    system: Any = System()
+    system.case.now = lambda: datetime(2026, 11, 29, 10, tzinfo=UTC)
+    schedule = {
+        "what": "it",
+        "after": 9,
+        "early": 1,
+        "late": 0,
+        "begin": [{"do": "a"}],
+        "then": [{"do": "b"}],
+    }
+    data = {"subjects": "it", "schedule": {**schedule, "turn": {"date": "-12-01T10:00:00"}}}
+    Limits(system, LawCase("case", ("row",), (), (), control=False, waits=0, impact=(), data=data)).run()
+    assert system.log[:2] == ["172800 the calendar is to show 12-01T10:00:00", "a succeeds"]

@@ -57,6 +57,10 @@ SAMPLE = (
     "certificates-without-offset",
     # What no order of two requests explains: judged by the model, which the script brings along.
     "two-rotations-within-the-hour",
+    # Times in a pattern; frames for crypto units, with signatures, key parts and an exported key.
+    "expiration-date-shifted",
+    "tke-foreign-signer-counts",
+    "tke-third-part-lost",
 )
 
 
@@ -81,13 +85,13 @@ def test_reproduction_tells_the_servers_apart(name: str, sound: object) -> None:
 
 
 def test_what_cannot_be_sent_again_says_so(sound: object) -> None:
-    """A script of signed frames ends with 2 and a sentence."""
+    """A script of a part of a ciphertext ends with 2 and a sentence."""
     from repros import defects, play  # noqa: PLC0415 - in tests/proof
 
-    defect = next(row for row in defects() if row["name"] == "tke-foreign-signer-counts")
+    defect = next(row for row in defects() if row["name"] == "message-unprocessable-ciphertext-err")
     played = play(defect, sound)  # type: ignore[arg-type]  # the fixture gives a server
     assert (played.broken, played.sound) == (2, 2)
-    assert "could not be run: its requests are frames for a crypto unit" in played.output
+    assert "could not be run: it sends a part of a ciphertext" in played.output
 
 
 def test_api_key_becomes_a_token(sound: Server, monkeypatch: pytest.MonkeyPatch) -> None:

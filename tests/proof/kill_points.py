@@ -91,6 +91,10 @@ class Instance:
 
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         answer = self._http.request(method, path, **more)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            # The clock was moved since: the runs do that, and what a killed one had sent may take effect later.
+            self._sign_in()
+            answer = self._http.request(method, path, **more)
         if answer.is_error:
             sys.exit(f"{method} {path}: {answer.status_code} {answer.text}")
         return dict(answer.json()) if answer.content else {}
@@ -137,7 +141,6 @@ class Instance:
 
     def things(self) -> dict[str, Any]:
         """Return all that stands on the instance, each thing with what lists show of it, and the policies under ``""``."""
-        self._sign_in()  # the runs move the clock, and the token of a while ago may have expired
         things: dict[str, Any] = {}
         for key in self._listed("/keys", limit=5000, state="0,1,2,3"):
             things[f"key {key['id']} {key['name']}"] = key

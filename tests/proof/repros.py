@@ -2,7 +2,8 @@
 
 `python tests/proof/repros.py` plays them all and prints what ended otherwise than with 1 on the broken and 0 on the sound
 server; it ends with 1 when a script that says it can be run does not tell the two apart. A sound server may answer a step
-so that the sequence cannot go on: the script then ends there with 2 and says so. `--every N` takes one of N.
+so that the sequence cannot go on: the script then ends there with 2 and says so. `--every N` takes one of N, `--only WORD`
+those whose name, contract or case has the word, and `--why` says of each that could not be run why.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import click
 from cases import collected, run_cases
 
 from kms_conformance.outputs import repro
+from kms_conformance.outputs.repro_runtime import COULD_NOT_RUN
 from kms_conformance.target.target import build_target
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -52,6 +54,15 @@ class Played:
 def defects() -> list[dict[str, Any]]:
     """Return the defects that a case finds, as the kill matrix has them."""
     return [row for row in json.loads(MATRIX.read_text())["defects"] if row["found_by"]]
+
+
+def chosen(every: int, only: str) -> list[dict[str, Any]]:
+    """Return one of so many defects of those whose name, contract or case has a word."""
+    return [
+        row
+        for row in defects()
+        if any(only in text for text in (row["name"], row["contract"], row["found_by"][0]))
+    ][::every]
 
 
 def play(defect: dict[str, Any], sound: Server) -> Played:
@@ -93,11 +104,11 @@ def _run(script: Path, server: Server) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def played(chosen: Sequence[dict[str, Any]]) -> Iterator[Played]:
+def played(rows: Sequence[dict[str, Any]]) -> Iterator[Played]:
     """Play the reproductions of some defects."""
     sound = Server(edition="page", defects=[], variations=[]).start()
     try:
-        for defect in chosen:
+        for defect in rows:
             yield play(defect, sound)
     finally:
         sound.stop()
@@ -107,12 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play them as the command line asks; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1)
-    every = parser.parse_args(arguments).every
+    parser.add_argument("--only", default="")
+    parser.add_argument("--why", action="store_true")
+    asked = parser.parse_args(arguments)
     counted: Counter[tuple[int, int]] = Counter()
     why: Counter[str] = Counter()
-    for one in played(defects()[::every]):
+    for one in played(chosen(asked.every, asked.only)):
         counted[one.broken, one.sound] += 1
-        if one.sound == 2 and one.right:
+        if asked.why and one.sound == COULD_NOT_RUN:
+            click.echo(f"{one.broken}, {one.sound}: {one.defect}, {one.case}: {one.output.strip()}")
+        if one.sound == COULD_NOT_RUN and one.right:
             why[one.output.rpartition("could not be run: ")[2].strip().partition(" (")[0]] += 1
         elif not one.right:
             click.echo(

@@ -91,3 +91,20 @@ def test_a_long_text_costs_no_time_without_bound() -> None:
     """The patterns look at each place of a text a bounded number of times."""
     text = "a" * 1_000_000 + "." * 1_000_000 + "IBMid-" * 10
     assert of("key_protect").replace(text) == text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "shown"),
+    [
+        (r"(?<=id-)[0-9]{6}", "id-123456", r"id-0000[0-9]{2}"),
+        (r"(?<=id-)?[0-9]{6}", "123456", r"0000[0-9]{2}"),
+        (r"(?<=id-)x|[0-9]{6}", "123456", r"0000[0-9]{2}"),
+        (r"[a-z]+@[a-z]+", "jane@home", r"0000[0-9a-f]{8}@pseudonym\.invalid"),
+        (r"[a-z]+@[a-z]+|[0-9]{6}", "123456", r"0000[0-9]{2}"),
+        (r"[a-z]+@?[0-9]{6}", "jane123456", r"0000[0-9a-f]{6}"),
+        (r"\A[0-9]{6}\Z", "123456", r"0000[0-9]{2}"),
+    ],
+)
+def test_patterns_of_every_form(pattern: str, text: str, shown: str) -> None:
+    """A pattern that a plug-in brings is looked for, whether or not its form tells what stands in each match."""
+    assert re.fullmatch(shown, Pseudonyms([pattern], b"k").replace(text))

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from kms_reference.server import Server
 from kms_reference.target import target_text
 
 KEY, POLICY = "application/vnd.ibm.kms.key+json", "application/vnd.ibm.kms.policy+json"
+REGISTRATION = "application/vnd.ibm.kms.registration_input+json"
 CASES = "policy_forbids_standard_keys or key_in_a_ring or alias_addresses or dual_auth"
 ATTRIBUTES = {
     "create_root_key": True,
@@ -37,10 +39,15 @@ class Instance:
 
     def __init__(self, server: Server) -> None:
         self.id = str(uuid.uuid4())
-        grant = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": server.api_keys["manager"]}
-        token = httpx.post(server.iam_url, data=grant).json()["access_token"]
-        headers = {"authorization": f"Bearer {token}", "bluemix-instance": self.id}
+        self.server = server
+        headers = {"authorization": self.token("manager"), "bluemix-instance": self.id}
         self.http = httpx.Client(base_url=f"{server.base_url}/api/v2", headers=headers)
+
+    def token(self, role: str) -> str:
+        """Return what a role sends as its authorisation."""
+        grant = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": self.server.api_keys[role]}
+        token = httpx.post(self.server.iam_url, data=grant).json()["access_token"]
+        return f"Bearer {token}"
 
     def make_key(self, name: str) -> str:
         """Create a root key and return its id."""
@@ -48,6 +55,18 @@ class Instance:
         body = {"metadata": {"collectionType": KEY, "collectionTotal": 1}, "resources": [resource]}
         key_id: str = self.http.post("/keys", json=body).json()["resources"][0]["id"]
         return key_id
+
+    def register(self, key_id: str, bucket: str) -> None:
+        """Let a service register a bucket that prevents the deletion of a key."""
+        crn = quote(
+            f"crn:v1:bluemix:public:cloud-object-storage:global:a/0:{uuid.uuid4()}:bucket:{bucket}", safe=""
+        )
+        body = {
+            "metadata": {"collectionType": REGISTRATION, "collectionTotal": 1},
+            "resources": [{"preventKeyDeletion": True}],
+        }
+        path, headers = f"/keys/{key_id}/registrations/{crn}", {"authorization": self.token("service")}
+        self.http.post(path, json=body, headers=headers).raise_for_status()
 
     def set_policy(self) -> None:
         """Give the instance a policy of its owner's."""
@@ -200,6 +219,21 @@ def test_sweep_by_name(reference: Server, instance: Instance, tmp_path: Path) ->
     done = swept(tmp_path, target, "--by-name", "--yes")
     assert done.code == 0, done.err
     assert instance.things() == before
+
+
+def test_key_with_a_registration_is_swept_by_name(
+    reference: Server, instance: Instance, tmp_path: Path
+) -> None:
+    """A registration of ours that prevents a deletion goes first; with one of somebody else the key stays."""
+    target = write_target(tmp_path, reference, reference.base_url, instance.id)
+    before = instance.things()
+    ours, foreign = (instance.make_key(f"kmsct-deadbeef-key-x-abcdef00{number}") for number in (1, 2))
+    instance.register(ours, "kmsct-deadbeef-bucket-0123abcd-1")
+    instance.register(foreign, "production")
+    done = swept(tmp_path, target, "--by-name", "--yes")
+    assert (done.code, "1 of 2 things removed." in done.out) == (3, True), done.out
+    assert "409 PREV_KEY_DEL_ERR" in done.err
+    assert set(instance.things()) - set(before) == {"kmsct-deadbeef-key-x-abcdef002"}
 
 
 def test_adapter_with_objects_is_swept(reference: Server, instance: Instance, tmp_path: Path) -> None:

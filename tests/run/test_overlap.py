@@ -231,7 +231,10 @@ def test_one(kms, number):
 
 
 def test_alone_on_a_shared_instance(server: Server, tmp_path: Path) -> None:
-    """What touches the whole instance, or moves its clock, runs alone; what uses an instance-wide thing takes turns."""
+    """What touches the whole instance runs alone, what uses an instance-wide thing takes turns; the clock is moved together.
+
+    A case that moves the clock, and for which time must not go on by itself, runs alone as well.
+    """
     notes = tmp_path / "notes"
     path = counted(
         tmp_path / "cases",
@@ -267,13 +270,31 @@ def test_whole(kms, number):
 
 
 @covers("list-keys")
-@waits(5)
-def test_clock(kms):
-    """A case that moves the clock."""
+@waits(5, slack=6)
+def test_exact(kms):
+    """A case that moves the clock, and wants it to be exact."""
     enter("alone-clock")
     kms.wait(5, "the test wants it")
     kms.list_keys(limit=1).succeeds(200)
     leave("alone-clock")
+
+
+ALL = threading.Barrier(3)
+
+
+@covers("list-keys")
+@waits(129600)
+@pytest.mark.parametrize("number", range(3))
+def test_clock(kms, number):
+    """A case that moves the clock, when others that do so have come as far."""
+    ALL.wait(60)
+    enter(f"clock{number}")
+    before = kms.case.now()
+    kms.wait(3600 * 6**number, "the test wants it")
+    passed = (kms.case.now() - before).total_seconds() - 3600 * 6**number
+    assert 0 <= passed < 600, passed
+    kms.list_keys(limit=1).succeeds(200)
+    leave(f"clock{number}")
 ''',
     )
     allow = {"import_token": True, "instance_policies": True}
@@ -281,6 +302,7 @@ def test_clock(kms):
     assert [case.message for case in run.cases if case.verdict is not Verdict.PASSED] == []
     for names in together(notes):
         assert len(names) == 1 or not any(name.startswith("alone") for name in names), names
+        assert len({name.startswith("clock") for name in names}) == 1, names
         assert sum(name.startswith("turns") for name in names) <= 1, names
 
 

@@ -31,6 +31,7 @@ SYSTEM = System(
     },
     shown=("base_url", "instance"),
     shared=frozenset({"unit"}),
+    reproduction="kms_conformance.adapters.hpcs_tke.recorded_frames:REPRODUCTION",
     default=True,
     reference=True,
     order=10,

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Self, Unpack
@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from kms_conformance.adapters.control import ask
 from kms_conformance.adapters.hpcs_tke import malformed, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
+from kms_conformance.adapters.hpcs_tke.sequences import Sequence
 from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator, Importer, RsaAdministrator
 from kms_conformance.adapters.hpcs_tke.unit import Unit
 from kms_conformance.adapters.hpcs_tke.unit_requests import RequestMembers
@@ -144,6 +145,16 @@ class TrustedKeyEntry(SystemAdapter):
         return self.case.send(replace(request, identity=self._view.identity, token=self._view.token))
 
     # --- units ----------------------------------------------------------------------------------------------------
+
+    def sequence(self, name: str, apart: Iterable[Unit] = ()) -> Sequence:
+        """Return a drawn sequence of commands to two units, one for recovery if there is any, the same for the same name.
+
+        Units that are ``apart`` are set up too, and then left alone.
+        """
+        units, listed = self.fresh_units()[:2], self.list_units().needed().body
+        if isinstance(listed, dict) and listed.get("source_hsms"):
+            units = [*units[:1], *self.fresh_units("source_hsms")[:1]]
+        return Sequence(units, self.administrators(6), name, apart=tuple(apart))
 
     def units(self, kind: str = "hsms") -> list[Unit]:
         """Return the units of a kind, whatever state they are in: ``hsms`` are operational, ``source_hsms`` recovery."""

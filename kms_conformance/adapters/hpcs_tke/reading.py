@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kms_conformance.adapters.hpcs_tke import wire
-from kms_conformance.adapters.hpcs_tke.signing import PATTERN_OCTETS
+from kms_conformance.adapters.hpcs_tke.forms import PATTERN_OCTETS
 from kms_conformance.evidence.exchange import JSON
 
 ATTRIBUTES = {

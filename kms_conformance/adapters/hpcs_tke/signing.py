@@ -20,33 +20,8 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from kms_conformance.adapters.hpcs_tke import forms
 from kms_conformance.adapters.hpcs_tke.wire import WireError, sequence, tlv
-
-NAME_WIDTH = 30
-UNIT_NAME = "TKE Administration"
-KEY_OCTETS = 32
-PATTERN_OCTETS = 28
-"""Octets of a verification pattern that count: newer modules print zeros behind them."""
-
-_NULL = tlv(0x05, b"")
-_SHA256 = bytes.fromhex("0609608648016503040201")
-_SHA512 = bytes.fromhex("0609608648016503040203")
-_ECDSA_SHA512 = bytes.fromhex("06082a8648ce3d040304")
-_RSA = bytes.fromhex("06092a864886f70d010101")
-_SHA256_RSA = bytes.fromhex("06092a864886f70d01010b")
-_UNIT_OID = bytes.fromhex("060355040b")
-_NAME_OID = bytes.fromhex("0603550403")
-_SKI_OID = bytes.fromhex("0603551d0e")
-
-
-def _integer(value: int) -> bytes:
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
-
-
-def signer_info(ski: bytes, digest: bytes, algorithm: bytes, signature: bytes) -> bytes:
-    """Encode one signer info; ``digest`` and ``algorithm`` are encoded object identifiers."""
-    algorithms = (sequence(digest, _NULL), sequence(algorithm, _NULL))
-    return sequence(_integer(3), tlv(0x80, ski), *algorithms, tlv(0x04, signature))
 
 
 class Administrator(Protocol):
@@ -108,9 +83,9 @@ class EcAdministrator(_Certified):
     def certificate(self) -> bytes:
         """Encode the certificate that installs this administrator."""
         spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        body = _certificate_body(self.name, sequence(_ECDSA_SHA512), spki, self.ski)
+        body = forms.certificate_body(self.name, sequence(forms.ECDSA_SHA512), spki, self.ski)
         signature = self._key.sign(body, ec.ECDSA(SHA512()))
-        return sequence(body, sequence(_ECDSA_SHA512), tlv(0x03, b"\0" + signature))
+        return sequence(body, sequence(forms.ECDSA_SHA512), tlv(0x03, b"\0" + signature))
 
     def sign(self, block: bytes) -> bytes:
         """Encode the signer info over an encoded admin block."""
@@ -118,12 +93,17 @@ class EcAdministrator(_Certified):
 
     def enclose(self, signature: bytes) -> bytes:
         """Encode a signer info around any octets in the signature's place."""
-        return signer_info(self.ski, _SHA512, _ECDSA_SHA512, signature)
+        return forms.ec_signer_info(self.ski, signature)
+
+    def sign_for(self, other: Administrator, block: bytes) -> bytes:
+        """Encode a signer info over a block that names another administrator as the signer."""
+        signature = self._key.sign(block, ec.ECDSA(SHA512()))
+        return forms.ec_signer_info(other.ski, signature)
 
     def signed_as(self, octets: int, block: bytes) -> bytes:
         """Encode a signer info over a block whose identifier has another number of octets."""
         signature = self._key.sign(block, ec.ECDSA(SHA512()))
-        return signer_info(self.ski[:octets], _SHA512, _ECDSA_SHA512, signature)
+        return forms.ec_signer_info(self.ski[:octets], signature)
 
 
 class RsaAdministrator(_Certified):
@@ -133,38 +113,24 @@ class RsaAdministrator(_Certified):
         self.name = name
         self._key = rsa.generate_private_key(65537, 2048)
         numbers = self._key.public_key().public_numbers()
-        self.ski = hashlib.sha256(sequence(_integer(numbers.n), _integer(numbers.e))).digest()
+        self.ski = hashlib.sha256(sequence(forms.integer(numbers.n), forms.integer(numbers.e))).digest()
 
     def certificate(self) -> bytes:
         """Encode the certificate that installs this administrator."""
         spki = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        algorithm = sequence(_SHA256_RSA)
-        body = _certificate_body(self.name, algorithm, spki, self.ski)
+        algorithm = sequence(forms.SHA256_RSA)
+        body = forms.certificate_body(self.name, algorithm, spki, self.ski)
         return sequence(body, algorithm, tlv(0x03, b"\0" + self._x931(body)))
 
     def sign(self, block: bytes) -> bytes:
         """Encode the signer info over an encoded admin block."""
-        return signer_info(self.ski, _SHA256, _RSA, self._x931(block))
+        return forms.rsa_signer_info(self.ski, self._x931(block))
 
     def _x931(self, signed: bytes) -> bytes:
-        padded = (
-            bytes.fromhex("6b" + "bb" * 220 + "ba") + hashlib.sha256(signed).digest() + bytes.fromhex("34cc")
-        )
-        key, number = self._key.private_numbers(), int.from_bytes(padded, "big")
+        key, number = self._key.private_numbers(), forms.x931_number(signed)
         # By the Chinese remainder theorem, in a quarter of the time.
         one, other = pow(number, key.dmp1, key.p), pow(number, key.dmq1, key.q)
         return (other + key.q * ((one - other) * key.iqmp % key.p)).to_bytes(256, "big")
-
-
-def _certificate_body(name: str, algorithm: bytes, spki: bytes, ski: bytes) -> bytes:
-    def relative(oid: bytes, text: str) -> bytes:
-        return tlv(0x31, sequence(oid, tlv(0x13, text.encode("ascii"))))
-
-    names = sequence(relative(_UNIT_OID, UNIT_NAME), relative(_NAME_OID, name[:NAME_WIDTH].ljust(NAME_WIDTH)))
-    validity = sequence(tlv(0x18, b"20000101000000Z"), tlv(0x18, b"21001231235959Z"))
-    extensions = tlv(0xA3, sequence(sequence(_SKI_OID, tlv(0x04, tlv(0x04, ski)))))
-    version = tlv(0xA0, _integer(2))
-    return sequence(version, _integer(0), algorithm, names, validity, names, spki, extensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +162,7 @@ class Importer:
             raise WireError("an importer key that is not a public key") from error
         if isinstance(key, rsa.RSAPublicKey):
             encrypted = key.encrypt(part, padding.PKCS1v15())
-            ski = hashlib.sha256(self.spki).digest()
-            return sequence(_integer(2), tlv(0x80, ski), sequence(_RSA, _NULL), tlv(0x04, encrypted))
+            return forms.rsa_recipient_info(hashlib.sha256(self.spki).digest(), encrypted)
         if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp521r1":
             raise WireError("an importer key of another kind")
         return _seal_ec(key, part)
@@ -221,17 +186,4 @@ def _seal_ec(key: ec.EllipticCurvePublicKey, part: bytes) -> bytes:
     shared = X963KDF(SHA256(), 32, b"").derive(sender.exchange(ec.ECDH(), key))
     point = sender.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     ski = hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
-    return sequence(_integer(3), tlv(0x80, ski), tlv(0x04, point), tlv(0x04, aes_key_wrap(shared, part)))
-
-
-def pattern_of(key: bytes) -> bytes:
-    """Return the 28 octets of a master key's verification pattern that every module prints alike."""
-    return hashlib.sha256(b"\x01" + key).digest()[:PATTERN_OCTETS]
-
-
-def join_parts(*parts: bytes) -> bytes:
-    """Return the key that key parts (32 octets each) make: their exclusive-or."""
-    whole = 0
-    for part in parts:
-        whole ^= int.from_bytes(part, "big")
-    return whole.to_bytes(KEY_OCTETS, "big")
+    return sequence(forms.integer(3), tlv(0x80, ski), tlv(0x04, point), tlv(0x04, aes_key_wrap(shared, part)))

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from kms_conformance.adapters.hpcs_tke import reading, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
-from kms_conformance.adapters.hpcs_tke.signing import Administrator, Importer, join_parts
+from kms_conformance.adapters.hpcs_tke.forms import join_parts, pattern_of
+from kms_conformance.adapters.hpcs_tke.signing import Administrator, Importer
 from kms_conformance.adapters.hpcs_tke.unit_requests import UnitRequests
+from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.outcomes import Inconclusive
 
 _NAMES = ("signature", "revocation", "permissions", "mode", "standards")
@@ -28,7 +30,7 @@ _COMMANDS = {
     wire.CLEAR_NEW_KEY: "clear the new master key",
     wire.EXPORT_NEW_KEY: "export the new master key",
 }
-# What goes in or comes out may hold a key, though a wrapped one: reports show the reading, not the octets.
+# What comes out may hold a key, though a wrapped one: reports show the reading, not the octets.
 _PRIVATE = {wire.IMPORT_KEY, wire.RANDOM_KEY, wire.EXPORT_CURRENT_KEY, wire.EXPORT_NEW_KEY}
 _PUBLIC_OUTPUT = {wire.GENERATE_IMPORTER, wire.ADD_ADMINISTRATOR}
 
@@ -59,19 +61,42 @@ class Unit(UnitRequests):
     def signed(self, command: int, block: bytes, signer_infos: bytes, *, label: str = "") -> UnitAnswer:
         """Send an encoded block with encoded signer infos."""
         step = _COMMANDS.get(command, f"command {command:#x}") + (f", {label}" if label else "")
-        public = command not in _PRIVATE
         shows = reading.octets if command in _PUBLIC_OUTPUT else reading.withheld
         answer = self.message(
             wire.admin_request(self.domain_index, block, signer_infos),
             step=step,
             contents=shows,
-            public=public,
+            public=command not in _PRIVATE,
+            shown=self._shown_import(block, signer_infos) if command == wire.IMPORT_KEY else None,
         )
         # Each answer of the unit holds its counter; where one held none, the next command queries it first.
         self._counter = answer.heard.counter if answer.ok else None
         if command == wire.ZEROIZE:
             self._known = None  # the domain may get another instance number
         return answer
+
+    def _shown_import(self, block: bytes, signer_infos: bytes) -> JSON:
+        """Return the evidence of an import: the request without the encrypted parts, and what they hold, as secrets."""
+        withheld = f"({len(self._text(block, signer_infos))} characters with wrapped key parts)"
+        try:
+            data = wire.members_of(block, (5,))[4]
+            parts = [self._parts.get(wire.tlv(part.tag, part.value), {}) for part in wire.nodes(data)]
+            if signers := [part["administrators"] for part in parts if "administrators" in part]:
+                return {"request": withheld, "administrators": signers[0]}
+            text = self._text(wire.without_parts(block), signer_infos)
+        except wire.WireError:
+            return {"request": withheld}
+        keys = [bytes.fromhex(str(part["part"])) for part in parts if "part" in part]
+        if not keys or len(keys) < len(parts):
+            return {"request": text, "parts": parts}
+        whole = join_parts(*keys)
+        registers = {"new": pattern_of(whole).hex()}
+        return {"request": text, "parts": parts, "key": whole.hex(), "registers": registers}
+
+    def _text(self, block: bytes, signer_infos: bytes) -> str:
+        """Return the string of a request around an encoded block."""
+        payload = wire.admin_request(self.domain_index, block, signer_infos)
+        return wire.htp_request(self.module_index, wire.Header(self.domain_index).encode(payload))
 
     def add(self, who: Administrator, by: Sequence[Administrator] = ()) -> UnitAnswer:
         """Install an administrator."""
@@ -135,10 +160,26 @@ class Unit(UnitRequests):
 
         The parts, and the key that they make, are secrets of the run from here on.
         """
+        signed = [(part, by) for part in parts]
+        return self._send_signed(key, signed, label=f"{len(parts)} parts, {_signed_by(by)}")
+
+    def send_signed_parts(
+        self, key: Importer, signed: Sequence[tuple[bytes, Sequence[Administrator]]]
+    ) -> UnitAnswer:
+        """Send key parts as :meth:`send_parts` does, each with signers of its own."""
+        return self._send_signed(key, signed, label=f"{len(signed)} parts, each with its own signers")
+
+    def _send_signed(
+        self, key: Importer, signed: Sequence[tuple[bytes, Sequence[Administrator]]], *, label: str
+    ) -> UnitAnswer:
+        parts = [part for part, _ in signed]
         for part in (*parts, join_parts(*parts)):
             self._tke.case.context.redactor.remember(part.hex(), "master_key")
-        encoded = b"".join(self.part(key.seal(part), by) for part in parts)
-        return self.command(wire.IMPORT_KEY, encoded, label=f"{len(parts)} parts, {_signed_by(by)}")
+        encoded = [self.part(key.seal(part), by) for part, by in signed]
+        for request, part in zip(encoded, parts, strict=True):
+            ends = [len(part) - len(part.lstrip(b"\0")), len(part) - len(part.rstrip(b"\0"))]
+            self._parts[request] = {"part": part.hex(), "zeros": ends}
+        return self.command(wire.IMPORT_KEY, b"".join(encoded), label=label)
 
     def part_for(self, key: Importer, by: Sequence[Administrator]) -> bytes:
         """Encode the signed request of a key part of zeros."""
@@ -151,7 +192,9 @@ class Unit(UnitRequests):
         """
         block = self.block(wire.IMPORT_KEY, sealed)
         signatures = b"".join(who.sign(block + over) for who in by)
-        return wire.admin_request(self.domain_index, block, signatures)
+        request = wire.admin_request(self.domain_index, block, signatures)
+        self._parts[request] = {"forged": True} if over else {}
+        return request
 
     def key_of(self, parts: Sequence[bytes]) -> str:
         """Return the key that key parts make, in hexadecimal digits: what no answer may carry."""
@@ -216,6 +259,7 @@ class Unit(UnitRequests):
             raise Inconclusive(f"{exported.exchange.step}: {error}") from None
         parts = [data for tag, _, data in entries if tag == _PART]
         part = self.part(b"".join(parts), by)
+        self._parts[part] = {"administrators": [who.ski.hex() for who in by]}
         return self.command(wire.IMPORT_KEY, part, label=f"1 part, {_signed_by(by)}")
 
 

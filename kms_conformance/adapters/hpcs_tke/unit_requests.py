@@ -59,6 +59,8 @@ class UnitRequests:
         self.module_index, self.domain_index = int(place[1]), int(place[2])
         self._known: wire.Answer | None = None
         self._counter: bytes | None = None
+        self._parts: dict[bytes, dict[str, JSON]] = {}
+        """What is known of each encoded key part that was made for this unit."""
 
     def seen_by(self, tke: Sender) -> Self:
         """Return the same unit as somebody else sees it."""
@@ -73,14 +75,23 @@ class UnitRequests:
         return self._tke.send_to(self.hsm_id, body, raw=raw, step=step)
 
     def frame(
-        self, text: str, *, step: str, contents: reading.Contents = reading.octets, public: bool = True
+        self,
+        text: str,
+        *,
+        step: str,
+        contents: reading.Contents = reading.octets,
+        public: bool = True,
+        shown: JSON = None,
     ) -> UnitAnswer:
-        """Send a request string; ``contents`` reads the output."""
+        """Send a request string; ``contents`` reads the output, which is shown where it is ``public``.
+
+        ``shown`` is the evidence in the request's place, where that is not fit to be shown.
+        """
         answer = self._tke.send_to(
             self.hsm_id,
             {"request": text},
             step=step,
-            shown=None if public else {"request": f"({len(text)} characters with wrapped key parts)"},
+            shown=shown,
             reading=reading.reading(contents, public=public),
         )
         return UnitAnswer(answer.case, answer.reply, answer.exchange, asked=step.partition(",")[0])

@@ -256,6 +256,30 @@ def without_output(text: str) -> str:
     return text if start < 0 else f"{text[:start]}{'0' * len(output)}{text[start + len(output) :]}"
 
 
+def without_parts(block: bytes) -> bytes:
+    """Return the block of an import with zeros in the place of each encrypted key part.
+
+    Raises:
+        WireError: what it carries are no signed requests of key parts.
+    """
+    *head, data = members_of(block, (5,))
+    requests = []
+    for request in nodes(data):
+        function, domain, inner, signers = members_of(tlv(request.tag, request.value), (4,))
+        *inner_head, sealed = members_of(inner, (5,))
+        info = list(nodes(sealed))
+        if len(info) != 1 or info[0].tag != SEQUENCE:
+            raise WireError("a key part that is not one SEQUENCE")
+        hidden = sequence(
+            *(
+                tlv(node.tag, bytes(len(node.value)) if node.tag == OCTET_STRING else node.value)
+                for node in nodes(info[0].value)
+            )
+        )
+        requests.append(octets(function, domain, octets(*inner_head, hidden), signers))
+    return octets(*head, b"".join(requests))
+
+
 def _number(text: str) -> int:
     """Read a blank-padded number of the information field; what is none counts as 0, for nobody documents it."""
     digits = text.strip()

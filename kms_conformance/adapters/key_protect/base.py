@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -140,13 +141,19 @@ class Base(SystemAdapter):
     def name(self, what: str = "key") -> str:
         """Return a new name under the suite's prefix, unique to run and case."""
         run, case = self.case.context.run, self.case.info.id
-        # Cases of one name, in different files, may be under way on one instance at the same moment.
-        digest = hashlib.sha256(case.encode()).hexdigest()[:6]
         # A case's parameter may be a secret's text, by which no name is cut into pieces.
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", case.rsplit(".", 1)[-1])
         stem = f"kmsct-{run}-{what}-{plain}"
         # Three digits, so that no name is the beginning of another one and a search finds one key.
-        return f"{stem[: LONGEST_NAME - 12]}-{digest}{len(self.case.exchanges):03d}"
+        return f"{stem[: LONGEST_NAME - 12]}-{self.name_mark}{len(self.case.exchanges):03d}"
+
+    @property
+    def name_mark(self) -> str:
+        """What every name of :meth:`name` has in it, and no name of another case.
+
+        Cases of one name, in different files, may be under way on one instance at the same moment.
+        """
+        return hashlib.sha256(self.case.info.id.encode()).hexdigest()[:6]
 
     def short_name(self, what: str) -> str:
         """Return a name of at most 40 letters, digits and hyphens: for aliases, rings, adapters, certificates."""
@@ -157,6 +164,17 @@ class Base(SystemAdapter):
     def key_material(self, size: int = 32) -> Secret:
         """Return ``size`` random bytes in base64; 16, 24 or 32 make an AES key."""
         return self.case.random_secret(size)
+
+    def of_octets(self, number: int, text: str) -> str:
+        """Return a text in base64 itself if it has so many octets, and else words for that: what is expected of a secret.
+
+        A record does not show a secret, but its size where a request holds it: a case sends it before it looks.
+        """
+        try:
+            octets = base64.b64decode(text, validate=True)
+        except ValueError:
+            octets = b""
+        return text if len(octets) == number else f"{number} octets in base64"
 
     def harmless(self, value: str) -> str:
         """Declare a value harmless although it travels in a secret member: reports show it in clear."""

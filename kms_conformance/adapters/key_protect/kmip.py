@@ -21,11 +21,16 @@ _LIFE = timedelta(days=1)
 class Kmip(Base):
     """Requests on KMIP adapters; an adapter is addressed by its name or its id."""
 
-    def create_adapter(self, key: Key | str, name: str) -> Answer:
+    def create_adapter(self, key: Key | str, name: str, **params: Any) -> Answer:
         """Create a KMIP adapter in front of a root key."""
         path = f"/kmip_adapters/{step(name)}"
         resource = {"profile": PROFILE, "profile_data": {"crk_id": str(key)}, "name": name}
-        request = {"method": "POST", "path": "/kmip_adapters", "body": collection(ADAPTER, resource)}
+        request = {
+            "method": "POST",
+            "path": "/kmip_adapters",
+            "body": collection(ADAPTER, resource),
+            "params": chosen(**params),
+        }
         return self._create("kmip_adapter", name, path, request)
 
     def new_adapter(self, key: Key | str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Self
 
 from kms_conformance.adapters.key_protect.base import step
 from kms_conformance.adapters.key_protect.keys import Keys
 from kms_conformance.adapters.key_protect.network import Network
+from kms_conformance.adapters.key_protect.registrations import Registrations
 from kms_conformance.evidence.dates import moment_of
 from kms_conformance.run.adapter import GONE
 from kms_conformance.run.answer import Answer
@@ -37,7 +39,7 @@ class UnsureError(Exception):
     """What a row names may be somebody else's, so it is left alone."""
 
 
-class LeftOver(Keys, Network):
+class LeftOver(Keys, Network, Registrations):
     """Clean-up after somebody else."""
 
     settles = 31.0
@@ -109,7 +111,29 @@ class LeftOver(Keys, Network):
         for key_id in ids:
             self.case.own_things.setdefault(key_id, 0)
             self._remove_key(key_id)
+            if key_id in self.case.own_things and self._registrations_removed(key_id):
+                self._remove_key(key_id)
         return not any(key_id in self.case.own_things for key_id in ids)
+
+    def _registrations_removed(self, key_id: str) -> bool:
+        """Remove what our service has registered for a key of ours, as it may prevent the deletion; tell whether any went.
+
+        A journal names registrations themselves. Where it is lost, the resource's name has the full shape of ours.
+        """
+        answer = self.list_registrations(key_id, limit=_PAGE)
+        resources = answer.body.get("resources") if answer.ok and isinstance(answer.body, dict) else None
+        names = [
+            str(entry.get("resourceCrn"))
+            for entry in (resources if isinstance(resources, list) else ())
+            if isinstance(entry, dict)
+        ]
+        ours = [name for name in names if OURS.fullmatch(name.rpartition(":")[2])]
+        answers = [self._of_service().delete_registration(key_id, name) for name in ours]
+        return any(answer.ok for answer in answers)
+
+    def _of_service(self) -> Self:
+        """Return this adapter in the name of the service that writes registrations, where the target has one."""
+        return self.as_identity("service") if "service" in self.case.context.target.identities else self
 
     def _removed(self, entry: JournalEntry) -> bool:
         """Remove a thing that its path names."""
@@ -119,11 +143,11 @@ class LeftOver(Keys, Network):
             raise UnsureError(
                 "its creation was never answered, and the name is not one that only this run gives"
             )
-        by_service = entry.kind == "registration" and "service" in self.case.context.target.identities
         if entry.kind == "kmip_adapter":
             answer = self._adapter_deleted(entry.ref)
         else:
-            answer = (self.as_identity("service") if by_service else self).request("DELETE", entry.ref)
+            remover = self._of_service() if entry.kind == "registration" else self
+            answer = remover.request("DELETE", entry.ref)
         if not answer.ok and entry.kind == "ring":
             answer = self.request("DELETE", entry.ref, params={"force": "true"})
         return answer.ok or answer.status in GONE

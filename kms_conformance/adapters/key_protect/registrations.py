@@ -24,7 +24,7 @@ class Registrations(Base):
             MARK + random_bytes(16).hex()[len(MARK) :],
             uuid.UUID(bytes=random_bytes(16), version=4),
         )
-        return f"crn:v1:bluemix:public:cloud-object-storage:global:a/{account}:{instance}:bucket:{self.short_name('bucket')}"
+        return f"crn:v1:bluemix:public:cloud-object-storage:global:a/{account}:{instance}:bucket:{self.short_name('Bucket')}"
 
     def create_registration(self, key: Key | str, crn: str, **members: Any) -> Answer:
         """Register a resource that uses a key."""

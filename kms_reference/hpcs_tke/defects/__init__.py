@@ -4,9 +4,10 @@ from typing import Final
 
 from kms_reference.hpcs_tke.defects.effects import EFFECT_DEFECTS
 from kms_reference.hpcs_tke.defects.reported import REPORTED_DEFECTS
+from kms_reference.hpcs_tke.defects.reported_hsm import HSM_DEFECTS
 from kms_reference.hpcs_tke.defects.rules import RULE_DEFECTS
 from kms_reference.switches import Defect
 
 __all__ = ["DEFECTS"]
 
-DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *EFFECT_DEFECTS, *REPORTED_DEFECTS)
+DEFECTS: Final[tuple[Defect, ...]] = (*RULE_DEFECTS, *EFFECT_DEFECTS, *REPORTED_DEFECTS, *HSM_DEFECTS)

@@ -30,7 +30,7 @@ _first: WeakKeyDictionary[State, dict[Scope, ManualCredential | None]] = WeakKey
 """The credentials with which the first workers of a place were made."""
 
 
-class _SomebodyLate:
+class SomebodyLate:
     """The caller whose token has expired."""
 
     name = iam_id = "late"
@@ -92,7 +92,8 @@ def _beginning_like(refused: RefusedError, service: IksService, request: Request
     raise refused
 
 
-def _is_token(_: IksService, request: Request) -> bool:
+def is_token(_: IksService, request: Request) -> bool:
+    """Whether a request carries a token, if not a valid one."""
     text = request.headers.get("authorization", "")
     return len(text) > _LONG and text.count(".") == _TOKEN_PARTS - 1
 
@@ -147,7 +148,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-worker-through-any-cluster", ("iks-15",), "A worker is reached through another cluster.", on_refusal(IksService.find_worker, _through_any_cluster)),
     ("iks-cluster-of-any-account", ("iks-15",), "A cluster is reached from another account.", on_refusal(IksService.find_cluster, _of_any_account)),
     ("iks-cluster-by-its-beginning", ("iks-15",), "A cluster is found by the beginning of its id.", on_refusal(IksService.find_cluster, _beginning_like)),
-    ("iks-expired-token-accepted", ("iks-14",), "An expired token is served.", unchecked(IksService.without_token, _is_token, gives=_SomebodyLate)),
+    ("iks-expired-token-accepted", ("iks-14",), "An expired token is served.", unchecked(IksService.without_token, is_token, gives=SomebodyLate)),
     ("iks-deletion-does-nothing", ("iks-removed",), "A deleted cluster stays.", skipped(State.remove_cluster)),
     ("iks-removal-does-nothing", ("iks-removed",), "A removed worker stays.", skipped(State.change_worker, _removes)),
     ("iks-credentials-lost", ("iks-at-once",), "Setting credentials writes back those of other places as they were.", _credentials_are_old("POST", "credentials")),

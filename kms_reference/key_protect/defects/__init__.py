@@ -42,8 +42,21 @@ from kms_reference.key_protect.defects.laws_reported_records import (
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
+from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
+from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
+from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_races import DUE_DEFECTS, RACE_DEFECTS
+from kms_reference.key_protect.defects.reported_states import STATE_DEFECTS, STATE_QUANTITY, STATE_SCHEDULES
 from kms_reference.key_protect.defects.reported_times import DATE_DEFECTS, LAPSE_DEFECTS, TIME_DEFECTS
+from kms_reference.key_protect.defects.reported_uses import (
+    USE_DEFECTS,
+    USE_EFFECTS,
+    USE_LISTS,
+    USE_OWNERSHIP,
+    USE_QUANTITY,
+    USE_VIEWS,
+)
+from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.key_protect.defects.rules import RULE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.key_protect.defects.successes import SUCCESS_DEFECTS
@@ -52,17 +65,25 @@ from kms_reference.switches import Defect
 __all__ = ["DEFECTS", "FUZZ_DEFECTS", "LAW_DEFECTS"]
 
 LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
-    "views": (*VIEW_DEFECTS, *NAME_VIEWS),
-    "effects": (*EFFECT_DEFECTS, *REPORTED_EFFECTS, *RECORD_EFFECTS, *NAME_EFFECTS, *ANSWER_EFFECTS),
-    "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS, *NAME_LISTS),
+    "views": (*VIEW_DEFECTS, *NAME_VIEWS, *USE_VIEWS),
+    "effects": (
+        *EFFECT_DEFECTS,
+        *REPORTED_EFFECTS,
+        *RECORD_EFFECTS,
+        *NAME_EFFECTS,
+        *ANSWER_EFFECTS,
+        *USE_EFFECTS,
+    ),
+    "relations": (*LIST_DEFECTS, *REPORTED_LISTS, *RECORD_LISTS, *NAME_LISTS, *USE_LISTS),
     "ownership": (
         *OWNERSHIP_DEFECTS,
         *FOREIGN_DEFECTS,
         *REPORTED_OWNERSHIP,
         *RECORD_OWNERSHIP,
         *NAME_OWNERSHIP,
+        *USE_OWNERSHIP,
     ),
-    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS),
+    "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS, *CROWD_DEFECTS),
     "quantity": (
         *QUANTITY_DEFECTS,
         *REPORTED_QUANTITY,
@@ -70,6 +91,9 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *NAME_QUANTITY,
         *ANSWER_QUANTITY,
         *DATE_DEFECTS,
+        *STATE_QUANTITY,
+        *AMOUNT_DEFECTS,
+        *USE_QUANTITY,
     ),
     "schedules": (
         *SCHEDULE_DEFECTS,
@@ -78,6 +102,9 @@ LAW_DEFECTS: Final[dict[str, tuple[Defect, ...]]] = {
         *ANSWER_SCHEDULES,
         *TIME_DEFECTS,
         *DUE_DEFECTS,
+        *STATE_SCHEDULES,
+        *CLOCK_DEFECTS,
+        *WHOLE_DEFECTS,
     ),
 }
 """What a law is made for, by the law: each shows where no documented sequence looks."""
@@ -92,5 +119,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REPORTED_DEFECTS,
     *NAME_DEFECTS,
     *ANSWER_DEFECTS,
+    *STATE_DEFECTS,
+    *USE_DEFECTS,
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from kms_conformance.adapters.hpcs_tke import wire
-from kms_conformance.adapters.hpcs_tke.signing import Administrator, EcAdministrator, Importer, join_parts
+from kms_conformance.adapters.hpcs_tke.forms import join_parts
+from kms_conformance.adapters.hpcs_tke.signing import Administrator, EcAdministrator, Importer
 from kms_reference.defects import rules_of
 from kms_reference.hpcs_tke import TkeService, create_app
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kms_conformance.adapters.hpcs_tke import wire
-from kms_conformance.adapters.hpcs_tke.signing import Importer, RsaAdministrator, signer_info
+from kms_conformance.adapters.hpcs_tke.forms import signer_info
+from kms_conformance.adapters.hpcs_tke.signing import Importer, RsaAdministrator
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kms_conformance.adapters.hpcs_tke import wire
-from kms_conformance.adapters.hpcs_tke.signing import Importer, pattern_of
+from kms_conformance.adapters.hpcs_tke.forms import pattern_of
+from kms_conformance.adapters.hpcs_tke.signing import Importer
 
 if TYPE_CHECKING:
     from kms_conformance.adapters.hpcs_tke.signing import EcAdministrator

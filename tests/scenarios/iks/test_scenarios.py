@@ -156,6 +156,8 @@ def test_shared_account_is_left_as_it_was(reference: Server, account: str, tmp_p
         "iks.invalid_key.reset_does_not_heal[same-user]",
         "iks.invalid_key.older_workers_are_healed_too[reload]",
         "iks.invalid_key.older_workers_are_healed_too[remove]",
+        "iks.invalid_key.key_of_one_user_in_two_places[group]",
+        "iks.invalid_key.key_of_one_user_in_two_places[region]",
     }
     iks, session = opened(target)
     assert iks.get_credentials().status == 404

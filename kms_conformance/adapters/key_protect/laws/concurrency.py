@@ -91,6 +91,43 @@ def key_beside_ring(kms: KeyProtectOperations) -> dict[str, Any]:
     return {**_named(kms, kms.create_root_key()), "ring": ring}
 
 
+def busy(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make a root key with an alias and a registration, beside another ring."""
+    ring, old = kms.new_ring(), kms.short_name("old")
+    made, service = kms.create_root_key(aliases=[old]), kms.as_identity("service")
+    marks = {**_named(kms, made), "ring": ring, "old": old, "bucket": kms.crn()}
+    service.create_registration(made, marks["bucket"], description="before").needed(200, 201)
+    return marks
+
+
+def busy_under_two(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make such a key whose deletion needs two users, and one has authorised it."""
+    marks = busy(kms)
+    kms.put_policy(marks["key"], query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed()
+    kms.set_for_deletion(marks["key"]).needed()
+    return marks
+
+
+def busy_suspended(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make such a key and disable it."""
+    marks = busy(kms)
+    kms.disable(marks["key"]).needed()
+    return marks
+
+
+def busy_instance(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make two root keys, two rings and an adapter, and names for more of each."""
+    made, other = kms.create_root_key(), kms.create_root_key()
+    mine = {"mine": kms.new_adapter(made), "new_key": kms.name(), "another": kms.short_name("another")}
+    return {**_named(kms, made), **mine, "other": other.id, "ring": kms.new_ring(), "ring2": kms.new_ring()}
+
+
+def twins(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make two root keys, and names for the same things of each."""
+    marks = _named(kms, kms.create_root_key())
+    return {**marks, "other": kms.create_root_key().id, "other_plaintext": kms.key_material()}
+
+
 def suspended(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a disabled root key."""
     made = kms.create_root_key()
@@ -194,6 +231,11 @@ def adapter(kms: KeyProtectOperations) -> dict[str, Any]:
 MAKERS: Mapping[str, Maker] = {
     "key": Maker(key),
     "key-beside-ring": Maker(key_beside_ring),
+    "busy-key": Maker(busy),
+    "busy-authorised-key": Maker(busy_under_two),
+    "busy-suspended-key": Maker(busy_suspended, _SETTLED, "a disabled key is enabled after 30 seconds"),
+    "busy-instance": Maker(busy_instance),
+    "twins": Maker(twins),
     "suspended-key": Maker(suspended, _SETTLED, "a disabled key is enabled after 30 seconds"),
     "destroyed-key": Maker(destroyed, _SETTLED, "a deleted key is restored after 30 seconds"),
     "purgeable-key": Maker(destroyed, _PURGEABLE, "a deleted key is purged after four hours"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.adapters.key_protect.laws.owned import always
 from kms_conformance.laws.request import Subjects
+from kms_conformance.redaction.redactor import Secret
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _AES_KEYS = (16, 24, 32)
+_BETWEEN_ZEROS = "AABhIGtleSB0aGF0IGhhcyB6ZXJvcyBhcm91bmQAAAA="
+"""Material of 32 octets that begins and ends with zeros, in base64."""
 _IMPORTS = 7
 
 
@@ -29,6 +33,27 @@ def root_key(kms: KeyProtectOperations) -> Subjects:
         marks=_names(kms)
         | {"key": key.id, "plaintext": plaintext, "ciphertext": ciphertext, "crn": kms.crn()}
     )
+
+
+def busy_key(kms: KeyProtectOperations) -> Subjects:
+    """Make a root key without policies beside a key ring to which it can be moved."""
+    subjects = root_key(kms)
+    return Subjects(marks=subjects.marks | {"ring": kms.new_ring()})
+
+
+def busy_key_under_two(kms: KeyProtectOperations) -> Subjects:
+    """Make such a key whose deletion needs two users."""
+    subjects = busy_key(kms)
+    kms.put_policy(subjects.marks["key"], query="dualAuthDelete", dualAuthDelete={"enabled": True}).needed()
+    return subjects
+
+
+def imported_key_in_ring(kms: KeyProtectOperations) -> Subjects:
+    """Import a root key with an alias into a key ring of its own."""
+    ring, alias = kms.new_ring(), kms.short_name("gone")
+    key = kms.in_ring(ring).import_root_key(aliases=[alias])
+    marks = {"key": key.id, "payload": key.material, "ring": ring, "alias": alias, "crn": kms.crn()}
+    return Subjects(marks=_names(kms) | marks)
 
 
 def imported_keys(kms: KeyProtectOperations) -> Subjects:
@@ -51,9 +76,10 @@ def ring(kms: KeyProtectOperations) -> Subjects:
 
 
 def wrapped_materials(kms: KeyProtectOperations) -> Subjects:
-    """Pack material of each size, and of seven keys, for one import token that was fetched once."""
+    """Pack material of each size, one with zeros around it, and of seven keys, for one import token that was fetched once."""
     token = kms.import_token()
-    sizes = [kms.wrap_for_import(token, kms.key_material(size)).members() for size in _AES_KEYS]
+    materials = [*map(kms.key_material, _AES_KEYS), Secret(_BETWEEN_ZEROS)]
+    sizes = [kms.wrap_for_import(token, material).members() for material in materials]
     imports = [kms.wrap_for_import(token, kms.key_material()).members() for _ in range(_IMPORTS)]
     return Subjects(marks=_names(kms) | {"sizes": sizes, "imports": imports})
 
@@ -73,14 +99,18 @@ def kmip_key(kms: KeyProtectOperations) -> Subjects:
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
     """Return names of our own; ``pair`` has two characters, the fewest that an alias may have."""
     # Derived from run and case, so that a later judgement of the run finds the same names.
-    first, second = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()[:2]
-    pair = _LETTERS[first % len(_LETTERS)] + _LETTERS[second % len(_LETTERS)]
-    return always(kms) | {"stem": kms.short_name("many"), "pair": pair}
+    octets = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()
+    pair = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[:2])
+    correlation = str(UUID(bytes=octets[:16], version=4))
+    return always(kms) | {"stem": kms.short_name("many"), "pair": pair, "correlation": correlation}
 
 
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "new-names": names,
     "root-key": root_key,
+    "busy-key": busy_key,
+    "busy-key-under-two": busy_key_under_two,
+    "imported-key-in-ring": imported_key_in_ring,
     "imported-keys": imported_keys,
     "key-with-aliases": key_with_aliases,
     "empty-ring": ring,

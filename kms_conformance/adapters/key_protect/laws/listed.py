@@ -72,7 +72,8 @@ def names(kms: KeyProtectOperations) -> Subjects:
         (f"{stem}-2-{word.upper()}-tail", {}),
         (f"{stem}-3-plain", {"aliases": [alias]}),
         (f"{stem}-4-plain", {"description": word, "tags": [word]}),
-        (f"{stem}-5-plain", {}),
+        # What a query or a pattern gives a meaning is a part of this name.
+        (f"{stem}-5 one+two%41", {}),
         (f"{stem}-6-{word[:-1]}_", {}),
         (f"{stem}-7-{word}", {}),
     ]
@@ -92,7 +93,8 @@ def names(kms: KeyProtectOperations) -> Subjects:
         "alias": alias,
         "stem": stem,
     }
-    marks |= {"second": named[1][0], "fifth": made[4][0].id, "part": word[2:-1]}
+    fifth = made[4][0].id
+    marks |= {"second": named[1][0], "fifth": fifth, "part_of_fifth": fifth[4:23], "part": word[2:-1]}
     return Subjects(entries, marks)
 
 

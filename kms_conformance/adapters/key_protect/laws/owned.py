@@ -12,13 +12,17 @@ from kms_conformance.laws.request import Subjects
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 _OTHER_INSTANCE = "8d2f5c5e-6a1b-4f6e-8f0d-2b7a9c1e4d30"
 _CREATED_LONG_AGO = "2001-01-01T00:00:00Z"
+_CUT = 5
+"""Characters that are cut off a name, so that what is left is nobody's name."""
+_PART = 8
+"""Characters at the beginning of a key's id: up to its first hyphen."""
 
 
 def key_in_ring(kms: KeyProtectOperations) -> Subjects:
     """Make a root key with an alias and a ciphertext in a ring of its own, beside another ring and another key."""
     ring, elsewhere, alias = kms.new_ring(), kms.new_ring(), kms.short_name("mine")
     new_alias = kms.short_name("new")
-    plaintext, inside = kms.key_material(), kms.in_ring(ring)
+    plaintext, inside, crn = kms.key_material(), kms.in_ring(ring), kms.crn()
     key = inside.create_root_key(aliases=[alias])
     bystander = kms.create_root_key()
     ciphertext = inside.wrap(key, plaintext).needed()["ciphertext"]
@@ -34,8 +38,12 @@ def key_in_ring(kms: KeyProtectOperations) -> Subjects:
         "bystander_name": bystander.name,
         "plaintext": plaintext,
         "ciphertext": ciphertext,
-        "crn": kms.crn(),
+        "crn": crn,
         "new_crn": kms.crn() + "-new",
+        "part_of_key": key.id[:_PART],
+        "part_of_alias": alias[:-_CUT],
+        "part_of_ring": ring[:-_CUT],
+        "part_of_crn": crn[:-_CUT],
     }
     return Subjects(marks=marks | always(kms))
 
@@ -89,8 +97,10 @@ def adapters(kms: KeyProtectOperations) -> Subjects:
         same = kms.add_certificate(name, shared, kms.client_certificate()).needed()
         marks |= {
             who: name,
+            f"part_of_{who}": name[:-_CUT],
             f"{who}_id": made["resources.0.id"],
             f"{who}_cert": certificate,
+            f"part_of_{who}_cert": certificate[:-_CUT],
             f"{who}_cert_id": added["resources.0.id"],
             f"{who}_shared_id": same["resources.0.id"],
         }

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from kms_conformance.adapters.key_protect.actions import ACTION
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import ROOT
+from kms_conformance.adapters.key_protect.keys import KEY
 from kms_conformance.adapters.key_protect.material import WrappedMaterial
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
@@ -227,10 +228,12 @@ class OtherMediaTypes(UnderView):
         match = _ACTION.fullmatch(request.path) or _RESTORE.fullmatch(request.path)
         action = "" if match is None else match.groupdict().get("action") or "restore"
         own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
-        chosen = (None, "application/json", own)[turn % 3]
+        types = (None, "application/json", own, "application/json; charset=utf-8")
+        chosen = types[turn % len(types)]
+        headers = {"accept": (ACTION if action else KEY) if turn % 2 else "application/json"}
         if chosen is None:
-            return replace(request, headers={"content-type": None})
-        return replace(request, content_type=chosen)
+            return replace(request, headers={**headers, "content-type": None})
+        return replace(request, content_type=chosen, headers=headers)
 
 
 class AsSecondManager(UnderView):
