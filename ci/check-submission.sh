@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the submissions that differ from a commit: submissions/<product>/ holds bundle.zip, challenge and signer.
+# Checks the submissions that differ from a commit: submissions/<product>/ holds bundle.zip and signer.
 # Keys and challenges are those of the commit, so that a pull request cannot bring its own.
 set -euo pipefail
 base=$1

@@ -63,8 +63,9 @@ class Transcript:
             raise
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; only outlines can be looked at from now on."""
         self._file.close()
+        self._last = None
 
     def load(self, places: Places) -> list[Judged]:
         """Return the exchanges at these places, each with what was expected of it; the last ones are kept."""

@@ -18,7 +18,7 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import RecordError
 from kms_conformance.fuzz.checks import fuzz_findings
 from kms_conformance.judging.results import CaseResult
-from kms_conformance.judging.verdict import Profile, Run
+from kms_conformance.judging.verdict import Profile, Run, headline
 from kms_conformance.outputs import har, results, shards
 from kms_conformance.outputs.transcript import Transcript
 from kms_conformance.pytest_plugin.collection import GENERATING
@@ -44,7 +44,7 @@ class Examination:
     """What an examination found: ``headline`` as recomputed, ``scope`` what it is about, ``problems`` the refusals.
 
     ``notes`` say what was taken as recorded, and what was left out; ``exit_code`` is that of ``run``, which is
-    made anew from the evidence.
+    made anew from the evidence; its exchanges are not read any more, their outlines are there.
     """
 
     headline: str
@@ -94,7 +94,6 @@ def _examined(directory: Path, record: Mapping[str, Any], transcript: Transcript
         installed = {name: case for name, case in installed.items() if not _generates(name)}
     cases = examined_cases(record, transcript, installed)
     run = run_with(record, [case.result for case in cases])
-    again = results.render(run)
     problems = list(_set_of_cases(run, record, installed))
     problems += [
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
@@ -104,7 +103,8 @@ def _examined(directory: Path, record: Mapping[str, Any], transcript: Transcript
     problems += coherence.complaints(run, record, [case.content for case in cases])
     replay_problems, notes = _played_again(run, cases)
     problems += replay_problems
-    problems += [f"results.json: {line}" for line in differences(record, again)]
+    # The document is large and made anew once more with the files, so that it is not kept until then.
+    problems += [f"results.json: {line}" for line in differences(record, results.render(run))]
     problems += recorded_files.complaints(directory, run, large=is_large(transcript))
     missing = coherence.missing_cases(run, installed)
     if missing:
@@ -113,11 +113,11 @@ def _examined(directory: Path, record: Mapping[str, Any], transcript: Transcript
     if own:
         notes.append(f"not of this suite, and not played again: {_listed([case.id for case in own])}")
     return Examination(
-        again["headline"],
+        headline(run),
         _scope(run, record, len(missing)),
         tuple(dict.fromkeys(sentence[:_DEEPEST_SENTENCE] for sentence in problems)),
         tuple(notes),
-        again["exit_code"],
+        int(run.exit_code),
         run,
     )
 
