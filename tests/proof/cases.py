@@ -13,6 +13,9 @@ from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target
 from kms_conformance.verification.installed import InstalledCase, installed_cases
 
+UNORDERED = "concurrency"
+"""The law whose cases send requests at the same moment."""
+
 
 class Case(InstalledCase):
     """A case: what it declares, its body as a function of the system, and what its rows are."""

@@ -36,8 +36,6 @@ SCHEMA_VERSION = "1.0"
 _CHUNK = 4
 _REACH_PARTS = 4
 """Parts of a contract's cases that are looked at apart, so that no process waits long for another."""
-_UNORDERED = "concurrency"
-"""The law whose cases send requests at the same moment."""
 _LAW_PARTS = 4
 """A variation is run with one case of a law in so many: all with all would take four minutes more."""
 Task = tuple[str, Kind, str, tuple[str, ...]]
@@ -51,8 +49,7 @@ def tasks(
 
     These are the cases that the defect or the variation can reach (``reach.py``), with ``everywhere`` all. A defect that
     a law is made for is run with the cases of that law, all else with the cases of documented sequences; a variation
-    besides with a part of the cases of every law, another part for each. Requests at the same moment meet another state
-    each time, so every case of the law of concurrency counts as reached. What only a nightly run is sure to find is run with
+    besides with a part of the cases of every law, another part for each. What only a nightly run is sure to find is run with
     the cases that find it, as such a run tries them.
     """
     rows: dict[str, list[tuple[Kind, str]]] = {
@@ -84,10 +81,7 @@ def tasks(
                     case
                     for case in NIGHTLY.get(name, every)
                     if name in NIGHTLY
-                    or (
-                        _belongs(case, kind, name)
-                        and (everywhere or law_of(case) == _UNORDERED or case in reach.get(name, every))
-                    )
+                    or (_belongs(case, kind, name) and (everywhere or case in reach.get(name, every)))
                 ),
             )
             for kind, name in chosen
@@ -113,7 +107,7 @@ def _reach(contract: str, names: Sequence[str], place: int) -> Reach:
     cases = {
         name: case
         for number, (name, case) in enumerate(collected(contract).items())
-        if law_of(name) != _UNORDERED and number % _REACH_PARTS == place
+        if number % _REACH_PARTS == place
     }
     return reach_of(contract, cases, {name: switches[name] for name in names})
 
