@@ -332,6 +332,13 @@ class RecordError(FileError):
     )
 
 
+class StoredRunError(RecordError):
+    """A report directory does not hold a run that can be compared with others."""
+
+    says: ClassVar[str] = "The run in {path!r} cannot be compared: {why}."
+    advises: ClassVar[str] = "give a report directory that this version of the suite has written."
+
+
 class ReportDirError(FileError):
     """The report directory cannot be made or written to."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from kms_conformance.campaign.judged import CampaignExamination, examine_campaign, is_campaign
+from kms_conformance.cli.contradictions import show_contradictions
 from kms_conformance.errors import ExitCode
 from kms_conformance.verification.check import examine
 
@@ -48,5 +49,4 @@ def _campaign(directory: Path) -> int:
 def _tell(place: str, notes: Iterable[str], problems: Iterable[str]) -> None:
     for note in notes:
         click.echo(f"note: {place}{note}")
-    for sentence in problems:
-        click.echo(f"not as recorded: {place}{sentence}")
+    show_contradictions("not as recorded", [f"{place}{sentence}" for sentence in problems])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kms_conformance.cli.contradictions import show_contradictions
 from kms_conformance.errors import ExitCode
 from kms_conformance.verification.keys import read_public
 from kms_conformance.verification.verify import verify
@@ -33,8 +34,7 @@ def command(bundle: Path, key: Path | None, challenge: str) -> None:
         click.echo(line)
     for note in examination.notes:
         click.echo(f"note: {note}")
-    for sentence in examination.problems:
-        click.echo(f"refused: {sentence}")
+    show_contradictions("refused", examination.problems)
     if not examination.problems:
         click.echo("verified: signature, digests, completeness, and every exchange judged again")
     sys.exit(ExitCode.NOT_AS_RECORDED if examination.problems else examination.exit_code)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.evidence.header_values import http_date
+from kms_conformance.evidence.outline import Outline
 
 _HALF_A_SECOND = 0.5
 
@@ -41,16 +40,16 @@ class ClockSkew:
     answers: int
 
 
-def latencies(exchanges: Iterable[Exchange]) -> tuple[Latency, ...]:
+def latencies(exchanges: Iterable[Outline]) -> tuple[Latency, ...]:
     """Return the latency of each operation, by its name; what got no answer is left out."""
     taken: dict[str, list[float]] = {}
     for exchange in exchanges:
-        if exchange.answer is not None:
+        if exchange.status is not None:
             taken.setdefault(exchange.operation or "", []).append(exchange.duration)
     return tuple(_latency(operation, sorted(taken[operation])) for operation in sorted(taken))
 
 
-def clock_skew(exchanges: Iterable[Exchange]) -> ClockSkew | None:
+def clock_skew(exchanges: Iterable[Outline]) -> ClockSkew | None:
     """Return how far the endpoint's clock is from ours; ``None`` where no answer has a ``Date`` that can be read."""
     ahead = [seconds for exchange in exchanges if (seconds := _ahead(exchange)) is not None]
     if not ahead:
@@ -65,8 +64,8 @@ def _latency(operation: str, taken: Sequence[float]) -> Latency:
     return Latency(operation, len(taken), rank(50), rank(95), rank(99))
 
 
-def _ahead(exchange: Exchange) -> float | None:
+def _ahead(exchange: Outline) -> float | None:
     """Return the seconds by which the server's date is after the middle of the exchange."""
-    header = exchange.answer.headers.get("date", "") if exchange.answer is not None else ""
-    date = http_date(header)
-    return None if date is None else date + _HALF_A_SECOND - (exchange.started + exchange.duration / 2)
+    if exchange.date is None:
+        return None
+    return exchange.date + _HALF_A_SECOND - (exchange.started + exchange.duration / 2)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
@@ -51,7 +51,7 @@ def _writer(kind: type) -> Callable[[Any], Any]:
         return lambda value: value.value
     if issubclass(kind, frozenset):
         return sorted
-    if issubclass(kind, list | tuple):
+    if issubclass(kind, Sequence) and not issubclass(kind, str):
         return lambda value: [to_document(entry) for entry in value]
     if issubclass(kind, Mapping):
         return lambda value: {str(name): to_document(entry) for name, entry in value.items()}
@@ -94,9 +94,9 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     if origin in {types.UnionType, Union}:
         (read,) = (_reader(argument) for argument in arguments if argument is not type(None))
         return lambda value: None if value is None else read(value)
-    if origin in {tuple, frozenset}:
-        read = _reader(arguments[0])
-        return lambda value: origin(read(entry) for entry in value)
+    if origin in {tuple, frozenset, Sequence}:
+        read, made = _reader(arguments[0]), tuple if origin is Sequence else origin
+        return lambda value: made(read(entry) for entry in value)
     if isinstance(hint, type) and is_dataclass(hint):
         return lambda value: from_document(hint, value)
     if isinstance(hint, type) and issubclass(hint, Enum | Path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kms_conformance.contract.severity import Row, Verdict
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.outline import KeptExchanges, Outline, outline_of
 from kms_conformance.judging.expectation import Expectation
 
 
@@ -45,13 +47,19 @@ class CaseResult:
     clock_ahead: float = 0.0
     checks: int = 0
     findings: tuple[Finding, ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
-    expectations: tuple[Expectation, ...] = ()
+    exchanges: Sequence[Exchange] = ()
+    expectations: Sequence[Expectation] = ()
     judged: tuple[str, ...] = ()
     rule: str = ""
     nodeid: str = ""
     file: str = ""
     line: int = 0
+
+    @property
+    def outlines(self) -> Sequence[Outline]:
+        """The exchanges without what was sent and answered; where they are on disk, they are not read for this."""
+        kept = self.exchanges
+        return kept.outlines if isinstance(kept, KeptExchanges) else tuple(map(outline_of, kept))
 
 
 @dataclass(frozen=True, slots=True)

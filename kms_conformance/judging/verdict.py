@@ -15,7 +15,7 @@ from typing import Any
 
 from kms_conformance.contract.severity import Row, Verdict, worst
 from kms_conformance.errors import ExitCode
-from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.outline import Outline
 from kms_conformance.judging.results import CaseResult, KnownDeviation, RowResult
 
 _FEW = 5
@@ -75,6 +75,11 @@ class Run:
         """How many cases got each of the seven verdicts."""
         counter = Counter(case.verdict for case in self.cases)
         return {str(verdict): counter[verdict] for verdict in Verdict}
+
+    @cached_property
+    def outlines(self) -> tuple[Outline, ...]:
+        """Every exchange of the run without what was sent and answered."""
+        return tuple(outline for case in self.cases for outline in case.outlines)
 
     @cached_property
     def requirements(self) -> tuple[RowResult, ...]:
@@ -245,11 +250,11 @@ def monotony(run: Run) -> str:
 
     Such an endpoint fails or spoils nearly every case, and the counts alone do not tell why.
     """
-    exchanges = [exchange for case in run.cases for exchange in case.exchanges]
+    exchanges = run.outlines
     total = len(exchanges)
     if total < _FEW:
         return ""
-    statuses = [exchange.answer.status for exchange in exchanges if exchange.answer is not None]
+    statuses = [exchange.status for exchange in exchanges if exchange.status is not None]
     if not statuses:
         return f"none of {total} requests got an answer"
     never = min(statuses) >= HTTPStatus.MULTIPLE_CHOICES
@@ -265,10 +270,10 @@ def monotony(run: Run) -> str:
     return f"{share} requests got the same answer ({often})"
 
 
-def _answer_text(exchange: Exchange) -> str:
+def _answer_text(exchange: Outline) -> str:
     """Return status and reason code; a code that a server has made up is left out, for it may hold anything."""
-    if exchange.answer is None:
+    if exchange.status is None:
         return "no answer"
     words = exchange.outcome.split(" ")
     has_code = len(words) == 2 and words[1].isascii() and words[1].isidentifier()  # noqa: PLR2004 - a status and a code
-    return exchange.outcome if has_code else str(exchange.answer.status)
+    return exchange.outcome if has_code else str(exchange.status)

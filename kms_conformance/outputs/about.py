@@ -11,7 +11,6 @@ from dataclasses import asdict
 from typing import Any
 
 from kms_conformance import __version__
-from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.latency import Latency, clock_skew, latencies
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.overview import contract_title, rows_text
@@ -117,7 +116,7 @@ def left_behind_text(run: Run) -> str:
 
 def skew_text(run: Run) -> str:
     """Return how far the endpoint's clock is from ours, in words; ``""`` where no answer has a date."""
-    skew = clock_skew(evidence(run))
+    skew = clock_skew(run.outlines)
     if skew is None:
         return ""
     if abs(skew.median) < _LONG_SKEW:
@@ -131,7 +130,7 @@ def skew_text(run: Run) -> str:
 
 def skew_block(run: Run) -> dict[str, Any] | None:
     """Return how far the endpoint's clock is from ours, as data; ``None`` where no answer has a date."""
-    skew = clock_skew(evidence(run))
+    skew = clock_skew(run.outlines)
     if skew is None:
         return None
     return {
@@ -179,7 +178,7 @@ def server_text(server: Mapping[str, Any]) -> str:
 
 def latency_of(run: Run) -> tuple[Latency, ...]:
     """Return how long the answers to each operation took, of the requests that are kept as evidence."""
-    return latencies(evidence(run))
+    return latencies(run.outlines)
 
 
 def latency_block(run: Run) -> list[dict[str, Any]]:
@@ -194,12 +193,6 @@ def latency_block(run: Run) -> list[dict[str, Any]]:
         }
         for latency in latency_of(run)
     ]
-
-
-def evidence(run: Run) -> Iterator[Exchange]:
-    """Yield every exchange of the run."""
-    for case in run.cases:
-        yield from case.exchanges
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -35,7 +35,7 @@ def demand_alike(before: StoredRun, after: StoredRun) -> None:
         ("edition", before.record["edition"], after.record["edition"]),
     ):
         if one != other:
-            why = f"the {name} of the first run is {one}, that of the second {other}"
+            why = f"the two runs differ in {name}: the first has {one}, the second {other}"
             raise BadValueError("DIR", str(after.directory), why, "compare them nevertheless by --anyway.")
 
 
@@ -51,16 +51,13 @@ def compare(before: StoredRun, after: StoredRun) -> dict[str, Any]:
         for old in before.cases
         if (new := renamed.get(old, old)) in after.cases
     ]
+    known_before, known_after = {a["id"] for a, _ in pairs}, {b["id"] for _, b in pairs}
     differences = {
         "newly_failing": [_pair(a, b) for a, b in pairs if _broke(a, b)],
         "fixed": [_pair(a, b) for a, b in pairs if a["verdict"] in _BROKEN and b["verdict"] in _GREEN],
         "other_verdict": [_pair(a, b) for a, b in pairs if _otherwise(a, b)],
-        "new": [
-            _alone(case) for name, case in after.cases.items() if name not in {b["id"] for _, b in pairs}
-        ],
-        "gone": [
-            _alone(case) for name, case in before.cases.items() if name not in {a["id"] for a, _ in pairs}
-        ],
+        "new": [_alone(case) for name, case in after.cases.items() if name not in known_after],
+        "gone": [_alone(case) for name, case in before.cases.items() if name not in known_before],
         "changed_answers": _changed_answers(before, after, renamed),
         **_groups(before, after),
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from kms_conformance.errors import ReportDirError
 
@@ -40,26 +43,43 @@ def put(path: Path, text: str | Iterable[str]) -> Path:
 
 
 def put_bytes(path: Path, content: bytes | Iterable[bytes]) -> Path:
-    """Write a file, or its pieces, under a temporary name and rename it, so that no reader sees half of it."""
+    """Write a file, or its pieces; see :func:`put_by`."""
+    return put_by(path, lambda file: file.writelines([content] if isinstance(content, bytes) else content))
+
+
+def put_by(path: Path, write: Callable[[BinaryIO], None]) -> Path:
+    """Have a file written under a temporary name and rename it, so that no reader sees half of it."""
     # Not tempfile: its files are readable by their owner only, and who may read a report its folder decides.
     temporary = path.with_name(f"{TEMPORARY}{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
+        with temporary.open("w+b") as file:
+            write(file)
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return path
 
 
+def open_file(path: Path) -> BufferedReader:
+    """Open a regular file; raise :class:`OSError` for anything else: a pipe would keep the reader waiting."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return file
+
+
 def read_file(path: Path) -> bytes:
-    """Return what a regular file holds; raise :class:`OSError` for anything else: a pipe would keep the reader waiting."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    """Return what a regular file holds; see :func:`open_file`."""
+    with open_file(path) as file:
         return file.read()
+
+
+def digest_and_size(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of a regular file in hexadecimal, and its size in bytes; it is never whole in memory."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 def clear(path: Path, shared: Collection[str] = ()) -> None:

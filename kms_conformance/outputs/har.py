@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
@@ -18,10 +18,12 @@ from urllib.parse import parse_qsl
 from harfile import HAR_VERSION, Content, PostData, Record, Request, Response, Timings
 
 from kms_conformance import __version__
+from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import TranscriptError
 from kms_conformance.evidence.exchange import JSON, Exchange, Received, Sent
+from kms_conformance.evidence.outline import KeptExchanges
 from kms_conformance.evidence.serialization import from_document, to_document
-from kms_conformance.judging.expectation import Expectation, Outcome
+from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs.about import facts_by_name
@@ -33,7 +35,7 @@ _HTTP = "HTTP/1.1"
 _JSON = "application/json"
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _encode = json.JSONEncoder().encode
-_ENTRIES, _NEXT, _END = '"entries":[\n', ",\n", "\n]}}\n"
+ENTRIES, NEXT, END = '"entries":[\n', ",\n", "\n]}}\n"
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -62,14 +64,44 @@ def pieces(run: Run) -> Iterator[str]:
         },
     }
     pages = ",\n".join(_encode(_page(case)) for case in cases)
-    yield f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n{_ENTRIES}'
-    exchanges = [(case.id, exchange, expected) for case in cases for exchange, expected in _expected(case)]
-    exchanges.sort(key=lambda entry: entry[1].started)
-    between = ""
-    for page, exchange, expected in exchanges:
-        yield between + _encode(_entry(page, exchange, [_expectation(one) for one in expected]))
-        between = _NEXT
-    yield _END
+    yield f'{{"log":{_encode(head)[:-1]},\n"pages":[\n{pages}\n],\n{ENTRIES}'
+    # By a number each: a case that is on disk is read when its exchange is written.
+    exchanges = [
+        (outline.started, number, place)
+        for number, case in enumerate(cases)
+        for place, outline in enumerate(case.outlines)
+    ]
+    exchanges.sort()
+    between, expected = "", _Expected(cases)
+    for _, number, place in exchanges:
+        kept = cases[number].exchanges
+        yield between
+        yield (
+            kept.entry(place)
+            if isinstance(kept, KeptExchanges)
+            else _text_of(cases[number].id, kept[place], expected.of(number, kept[place].id))
+        )
+        between = NEXT
+    yield END
+
+
+def entry_text(exchange: Exchange, expectations: Iterable[Expectation]) -> str:
+    """Return an exchange with what was expected of it as a transcript has it: JSON in one line."""
+    return _text_of(exchange.case, exchange, expectations)
+
+
+def _text_of(page: str, exchange: Exchange, expectations: Iterable[Expectation]) -> str:
+    return _encode(_entry(page, exchange, [_expectation(one) for one in expectations]))
+
+
+def line_of(entry: Any) -> str:
+    """Return an entry that somebody has written in several lines as one."""
+    return _encode(entry)
+
+
+def judged_of(line: str) -> tuple[Exchange, list[Expectation]]:
+    """Return the exchange of a line, with what was expected of it."""
+    return _read_entry(json.loads(line))
 
 
 def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
@@ -78,7 +110,7 @@ def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
     Raises :class:`TranscriptError` when the file is no transcript of this suite.
     """
     try:
-        return list(_read_entries(read_file(path).decode("utf-8")))
+        return [_read_entry(entry) for entry in json.loads(read_file(path).decode("utf-8"))["log"]["entries"]]
     except OSError as error:
         raise TranscriptError(str(path), error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
@@ -87,29 +119,8 @@ def read(path: Path) -> list[tuple[Exchange, list[Expectation]]]:
         raise TranscriptError(str(path), f"a member is missing or of the wrong kind ({error!r})") from error
 
 
-def _read_entries(text: str) -> Iterator[tuple[Exchange, list[Expectation]]]:
-    """Give each exchange of a document; one that a run has written is read line by line, which takes a third of the memory."""
-    head, found, tail = text.partition(_ENTRIES)
-    entries, ended, rest = tail.rpartition(_END)
-    if not found or not ended or rest:
-        yield from map(_read_entry, json.loads(text)["log"]["entries"])
-        return
-    json.loads(f"{head}{_ENTRIES}{_END}")
-    place = 0
-    while place < len(entries):
-        end = entries.find(_NEXT, place)
-        end = len(entries) if end < 0 else end
-        yield _read_entry(_decode(entries[place:end]))
-        place = end + len(_NEXT)
-
-
-def _named_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose members' names are in memory once, however often they come."""
-    return {sys.intern(name): value for name, value in members}
-
-
 def _began(case: CaseResult) -> float:
-    return min(exchange.started for exchange in case.exchanges)
+    return min(outline.started for outline in case.outlines)
 
 
 def _page(case: CaseResult) -> dict[str, Any]:
@@ -121,13 +132,20 @@ def _page(case: CaseResult) -> dict[str, Any]:
     }
 
 
-def _expected(case: CaseResult) -> Iterator[tuple[Exchange, list[Expectation]]]:
-    """Yield each exchange of a case with what was expected of it."""
-    expected: dict[str, list[Expectation]] = {}
-    for expectation in case.expectations:
-        expected.setdefault(expectation.exchange, []).append(expectation)
-    for exchange in case.exchanges:
-        yield exchange, expected.get(exchange.id, [])
+class _Expected:
+    """What was expected of the exchanges of cases that are in memory."""
+
+    def __init__(self, cases: Sequence[CaseResult]) -> None:
+        self._cases = cases
+        self._by_case: dict[int, dict[str, list[Expectation]]] = {}
+
+    def of(self, number: int, exchange_id: str) -> list[Expectation]:
+        """Return what was expected of an exchange of the case with a number."""
+        if number not in self._by_case:
+            expected = self._by_case[number] = {}
+            for expectation in self._cases[number].expectations:
+                expected.setdefault(expectation.exchange, []).append(expectation)
+        return self._by_case[number].get(exchange_id, [])
 
 
 def _expectation(expectation: Expectation) -> dict[str, Any]:
@@ -259,7 +277,23 @@ def _read_entry(entry: dict[str, Any]) -> tuple[Exchange, list[Expectation]]:
         duration=kms["duration"],
         notes=kms["notes"],
     )
-    return exchange, [from_document(Expectation, document) for document in kms["expectations"]]
+    return exchange, [_read_expectation(document) for document in kms["expectations"]]
+
+
+def _read_expectation(document: dict[str, Any]) -> Expectation:
+    return Expectation(
+        exchange=document["exchange"],
+        requirement=document["requirement"],
+        severity=Verdict(document["severity"]),
+        outcomes=_read_outcomes(_encode(document["outcomes"])),
+        members=tuple(from_document(Member, member) for member in document["members"]),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read_outcomes(text: str) -> tuple[Outcome, ...]:
+    """Return what a requirement allows; see :func:`_outcomes`."""
+    return tuple(from_document(Outcome, document) for document in json.loads(text))
 
 
 def _headers(records: list[dict[str, str]]) -> dict[str, str]:
@@ -273,7 +307,4 @@ def _once(text: str) -> str:
 
 
 def _value(text: str | None) -> JSON:
-    return None if text is None else _decode(text)
-
-
-_decode = json.JSONDecoder(object_pairs_hook=_named_once).decode
+    return None if text is None else json.loads(text)

@@ -86,6 +86,9 @@ def render(run: Run) -> str:
     parts = template_of("parts.html.j2").module
     shown = list(_in_the_page(ordered))
     packed = ordered[len(shown) :]
+    # A case may be read from disk for each use of it, so that both texts of one are made together.
+    texts = [search_text(case, rows) for case in shown]
+    blocks = list(_blocks(packed, places, rows, texts))
     in_order = sections(run)
     return template_of("report.html.j2").render(
         style=Markup(style),  # noqa: S704 - our own file
@@ -125,14 +128,14 @@ def render(run: Run) -> str:
         bad=_BAD,
         cases=[case_block(case, places[case.id], rows) for case in shown],
         packed=packed,
-        blocks=list(_blocks(packed, places, rows)),
+        blocks=blocks,
         per_block=PER_BLOCK,
         most=MOST_NAMED,
         section_block=block(
             "sections-block",
             [str(parts.rows_of(section, places, section.rows)) for section in in_order],  # type: ignore[attr-defined]  # same
         ),
-        index=block(INDEX, [search_text(case, rows) for case in ordered]),
+        index=block(INDEX, texts),
     )
 
 
@@ -171,13 +174,18 @@ def _in_the_page(ordered: Sequence[CaseResult]) -> Iterator[CaseResult]:
 
 
 def _blocks(
-    cases: Sequence[CaseResult], places: dict[str, str], rows: dict[tuple[str, str], Any]
+    cases: Sequence[CaseResult],
+    places: dict[str, str],
+    rows: dict[tuple[str, str], Any],
+    texts: list[str],
 ) -> Iterator[Markup]:
-    """Yield the blocks of the cases that are unpacked when they are opened."""
+    """Yield the blocks of the cases that are unpacked when they are opened; by what they are found goes into ``texts``."""
     parts = template_of("parts.html.j2").module
     for number, start in enumerate(range(0, len(cases), PER_BLOCK)):
-        made = [case_block(case, places[case.id], rows) for case in cases[start : start + PER_BLOCK]]
-        bodies = [str(parts.body_of(case)) for case in made]  # type: ignore[attr-defined]  # a macro
+        bodies = []
+        for case in cases[start : start + PER_BLOCK]:
+            bodies.append(str(parts.body_of(case_block(case, places[case.id], rows))))  # type: ignore[attr-defined]  # a macro
+            texts.append(search_text(case, rows))
         yield block(f"block-{number}", bodies)
 
 

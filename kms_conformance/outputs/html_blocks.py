@@ -16,6 +16,8 @@ from markupsafe import Markup, escape
 
 INDEX = "index-block"
 _LEVEL, _MOST = 9, 1 << 28
+_PARTS, _PACKED = 3, 2
+"""Of each block of a page that was split: what stands before it, its id, its content."""
 _BLOCK = re.compile(r'<script type="text/plain" id="([a-z0-9-]+)">([A-Za-z0-9+/=]*)</script>')
 
 
@@ -25,6 +27,20 @@ def block(name: str, texts: Sequence[str]) -> Markup:
     packed = deflate.compress(json.dumps(texts).encode("ascii")) + deflate.flush()
     text = base64.b64encode(packed).decode("ascii")
     return Markup(f'<script type="text/plain" id="{name}">{text}</script>')  # noqa: S704 - base64 and our own name
+
+
+def same(page: str, other: str) -> bool:
+    """Tell whether two reports hold the same; a block at a time, for all of them are several times as large as the page.
+
+    Raises :class:`ValueError` where a block cannot be read.
+    """
+    pages = [_BLOCK.split(text) for text in (page, other)]
+    if list(map(len, pages)) != [len(pages[0])] * 2:
+        return False
+    return all(
+        one == another or (number % _PARTS == _PACKED and _texts(one) == _texts(another))
+        for number, (one, another) in enumerate(zip(*pages, strict=True))
+    )
 
 
 def whole(page: str) -> str:

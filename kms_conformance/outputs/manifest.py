@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from kms_conformance.judging.verdict import Run
-from kms_conformance.outputs.files import PREFIX, put
+from kms_conformance.outputs.files import PREFIX, digest_and_size, put
 
 NAME = "manifest.json"
 SCHEMA_VERSION = "1.0"
@@ -27,7 +26,7 @@ def write(run: Run, directory: Path, written: Iterable[Path], shared: Iterable[s
     document = {
         "schema_version": SCHEMA_VERSION,
         "run_id": str(run.meta.get("run_id", "")),
-        "files": {name: _entry(path) for name, path in sorted(listed.items())},
+        "files": {name: entry(path) for name, path in sorted(listed.items())},
     }
     return put(directory / NAME, text_of(document))
 
@@ -46,16 +45,7 @@ def files_in(directory: Path, shared: frozenset[str]) -> list[Path]:
     ]
 
 
-def digest(content: bytes) -> str:
-    """Return the SHA-256 of a file's content in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def entry(content: bytes) -> dict[str, str | int]:
-    """Return what a manifest says of a file that holds ``content``."""
-    return {"sha256": digest(content), "size": len(content)}
-
-
-def _entry(path: Path) -> dict[str, str | int]:
-    with path.open("rb") as file:  # never whole in memory: a transcript may be larger than all else
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": file.tell()}
+def entry(path: Path) -> dict[str, str | int]:
+    """Return what a manifest says of a file."""
+    digest, size = digest_and_size(path)
+    return {"sha256": digest, "size": size}

@@ -30,7 +30,7 @@ def opted_out(run: Run) -> tuple[OptedOut, ...]:
         cases = [case for case in run.cases if views and _may_have_views(case, contract)]
         for view in views:
             for case in cases:
-                asks_as = {exchange.identity for exchange in case.exchanges}
+                asks_as = {exchange.identity for exchange in case.outlines}
                 why = view.why(case.id.removeprefix(f"{contract}."), asks_as)
                 if why:
                     cases_by_reason.setdefault((contract, view.view, why), []).append(case.id)

@@ -67,12 +67,9 @@ def write(run: Run, directory: Path) -> Path:
 
 def render(run: Run) -> dict[str, str]:
     """Return the scripts by file name: of cases whose system is installed here, which those of a merged run need not be."""
-    owners = _owners(run)
-    return {
-        file_name(case.id): _script(run, case, owners)
-        for case in run.cases
-        if case.verdict is Verdict.FAILED and case.contract in systems()
-    }
+    failed = [case for case in run.cases if case.verdict is Verdict.FAILED and case.contract in systems()]
+    owners = _owners(run) if failed else {}
+    return {file_name(case.id): _script(run, case, owners) for case in failed}
 
 
 def file_name(case_id: str) -> str:

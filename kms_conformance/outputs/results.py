@@ -121,7 +121,7 @@ def _case(case: CaseResult, accepted: str) -> dict[str, Any]:
         "checks": case.checks,
         "judged": list(case.judged),
         "findings": [_finding(finding) for finding in case.findings],
-        "exchanges": [exchange.id for exchange in case.exchanges],
+        "exchanges": [exchange.id for exchange in case.outlines],
         "nodeid": case.nodeid,
         "file": case.file,
         "line": case.line,

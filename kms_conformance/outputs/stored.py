@@ -7,22 +7,30 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kms_conformance.errors import RecordError
-from kms_conformance.outputs.files import read_file
+from kms_conformance.errors import StoredRunError
+from kms_conformance.outputs.files import open_file, read_file
 
 RESULTS, TRANSCRIPT = "results.json", "transcript.har"
-_TEXT = r'"((?:[^"\\]|\\.)*)"'
-_STATUS = re.compile(r'"response": \{"status": (\d+)')
-_BODY = re.compile(rf'"mimeType": {_TEXT}, "text": {_TEXT}')
+_TEXT = rb'"((?:[^"\\]|\\.)*)"'
+_MARK = b'"entries":[\n'
+_ANSWER, _KMS = b'"response": {"status": ', b'"_kms": {"case": '
+_BODY = re.compile(rb'"mimeType": %b, "text": %b' % (_TEXT, _TEXT))
 _OWN = re.compile(
-    rf'"_kms": \{{"case": {_TEXT}, "step": {_TEXT}, "operation": (?:null|{_TEXT}), "identity": {_TEXT}, "id": {_TEXT}, "trouble": {_TEXT}, "started": ([^,]+), "duration": ([^,]+),'
+    rb'"_kms": \{"case": %b, "step": %b, "operation": (?:null|%b), "identity": %b, "id": %b, "trouble": %b, "started": ([^,]+), "duration": ([^,]+),'
+    % ((_TEXT,) * 6)
 )
-_CODE = re.compile(rf'"code": (?:null|{_TEXT}), "expectations"')
+_CODE = re.compile(rb'"code": (?:null|%b), "expectations"' % _TEXT)
 _MESSAGES = ("message", "errorMsg", "error_description", "msg", "error")
 _ERRORS = 400
+_MEMBERS = (
+    *("verdict", "headline", "counts", "profile", "edition", "finished", "duration_s"),
+    *("suite", "contracts", "latency", "groups"),
+)
+"""What a record needs to be compared; one that an older version of the suite has written may lack some."""
 
 
 class Answer(NamedTuple):
@@ -69,12 +77,12 @@ class StoredRun:
         """Every exchange of the transcript; none where there is no transcript."""
         path = self.directory / TRANSCRIPT
         try:
-            text = read_file(path).decode("utf-8")
+            with open_file(path) as file:
+                return list(_exchanges(path, file))
         except FileNotFoundError:
             return []
         except (OSError, ValueError) as error:
-            raise RecordError(str(path), "its transcript cannot be read") from error
-        return list(_exchanges(path, text))
+            raise StoredRunError(str(path), "its transcript cannot be read") from error
 
     @property
     def overlapping(self) -> set[str]:
@@ -89,43 +97,47 @@ class StoredRun:
 
 
 def read_run(directory: Path) -> StoredRun:
-    """Read the run in a report directory; raise :class:`RecordError`."""
+    """Read the run in a report directory; raise :class:`StoredRunError`."""
     try:
         record = json.loads(read_file(directory / RESULTS).decode("utf-8"))
-        return StoredRun(directory, record, {case["id"]: case for case in record["cases"]})
+        cases = {case["id"]: case for case in record["cases"]}
     except OSError as error:
-        raise RecordError(str(directory), error.strerror or str(error)) from error
+        raise StoredRunError(str(directory), error.strerror or str(error)) from error
     except (ValueError, RecursionError, TypeError, KeyError) as error:
-        raise RecordError(str(directory), "its results.json is none") from error
+        raise StoredRunError(str(directory), "its results.json is none") from error
+    lacking = [name for name in _MEMBERS if name not in record]
+    if lacking:
+        why = f"its results.json, of the form {record.get('schema_version')}, lacks {', '.join(lacking)}"
+        raise StoredRunError(str(directory), why)
+    return StoredRun(directory, record, cases)
 
 
-def _exchanges(path: Path, text: str) -> Iterator[StoredExchange]:
+def _exchanges(path: Path, file: BufferedReader) -> Iterator[StoredExchange]:
     """Yield the exchanges: a run writes one of them a line, which spares reading all that is not compared."""
-    lines = text.split("\n")
-    try:
-        start = lines.index('"entries":[')
-    except ValueError:
-        yield from _whole(path, text)
+    if _MARK not in iter(file.readline, b""):
+        file.seek(0)
+        yield from _whole(path, file.read())
         return
-    for line in lines[start + 1 :]:
-        if not line.startswith("{"):
+    for line in file:
+        if not line.startswith(b"{"):
             return
-        place = line.rfind('"_kms": {"case": ')
-        own, status = _OWN.match(line, place), _STATUS.search(line)
-        code = _CODE.search(line, place)
-        if place < 0 or own is None or status is None or code is None:
-            yield from _whole(path, f'{{"log":{{"entries":[{line.rstrip(",")}]}}}}')
+        place, answered = line.rfind(_KMS), line.find(_ANSWER)
+        own = _OWN.match(line, place) if place >= 0 else None
+        code = _CODE.search(line, own.end()) if own else None
+        if own is None or code is None or answered < 0:
+            yield from _whole(path, b'{"log":{"entries":[%b]}}' % line.rstrip(b",\n"))
             continue
-        case, step, operation, exchange = (_plain(own[number]) for number in (1, 2, 3, 5))
-        number = int(status[1])
-        body = _BODY.search(line, status.end(), place) if number >= _ERRORS else None
+        case, step, operation, exchange = map(_plain, own.group(1, 2, 3, 5))
+        start = answered + len(_ANSWER)
+        number = int(line[start : line.index(b",", start)])
+        body = _BODY.search(line, start, place) if number >= _ERRORS else None
         message = _message(_plain(body[2])) if body else ""
         began = float(own[7])
         answer = Answer(number, _plain(code[1]), message)
         yield StoredExchange(case, step, operation, exchange, answer, began, began + float(own[8]))
 
 
-def _whole(path: Path, text: str) -> Iterator[StoredExchange]:
+def _whole(path: Path, text: bytes) -> Iterator[StoredExchange]:
     try:
         for entry in json.loads(text)["log"]["entries"]:
             kms, status = entry["_kms"], int(entry["response"]["status"])
@@ -137,14 +149,14 @@ def _whole(path: Path, text: str) -> Iterator[StoredExchange]:
                 kms["case"], kms["step"], kms["operation"] or "", kms["id"], answer, began, ended
             )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RecordError(str(path), "its transcript cannot be read") from error
+        raise StoredRunError(str(path), "its transcript cannot be read") from error
 
 
-def _plain(inner: str | None) -> str:
+def _plain(inner: bytes | None) -> str:
     """Return what the inside of a JSON string means."""
     if inner is None:
         return ""
-    return str(json.loads(f'"{inner}"')) if "\\" in inner else inner
+    return str(json.loads(b'"%b"' % inner)) if b"\\" in inner else inner.decode("utf-8")
 
 
 @lru_cache(maxsize=4096)

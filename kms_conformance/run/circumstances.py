@@ -23,7 +23,7 @@ def command_line(arguments: Sequence[str], clean: Callable[[str], str] = lambda 
     """
     if not arguments:
         return []
-    shown, hidden = [_program(arguments[0])], ""
+    shown, hidden = _program(arguments[0]), ""
     for argument in arguments[1:]:
         name, equals, _ = argument.partition("=")
         if hidden:
@@ -70,12 +70,11 @@ def circumstances(
     return blocks if left is None else {**blocks, "left_behind": list(left)}
 
 
-def _program(path: str) -> str:
-    """Return how a program is called: by its name, or as a module."""
+def _program(path: str) -> list[str]:
+    """Return the words by which a program is called: its name, or those for a module."""
     place = Path(path)
-    return (
-        f"{Path(sys.executable).name} -m {place.parent.name}" if place.name == "__main__.py" else place.name
-    )
+    is_module = place.name == "__main__.py"
+    return [Path(sys.executable).name, "-m", place.parent.name] if is_module else [place.name]
 
 
 def _without_user(argument: str) -> str:

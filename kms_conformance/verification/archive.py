@@ -8,14 +8,18 @@ stored as it is, and what comes before it is what its digest covers. Any ZIP rea
 from __future__ import annotations
 
 import hashlib
+import mmap
+import os
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kms_conformance.errors import BundleError
+from kms_conformance.outputs.files import open_file
 
 MOST_ENTRIES, LARGEST_FILE, LARGEST_ENTRY, LARGEST_IN_ALL = 20_000, 1 << 29, 1 << 29, 1 << 30
 """Limits of an archive: entries, bytes of the file, bytes of an entry and of all entries when they are unpacked."""
@@ -31,6 +35,8 @@ _NAME = re.compile(
     r"[A-Za-z0-9_\[\](),+=@~-][A-Za-z0-9._\[\](),+=@~-]*(?:/[A-Za-z0-9_\[\](),+=@~-][A-Za-z0-9._\[\](),+=@~-]*)*"
 )
 _LONGEST_NAME = 255
+_PIECE = 1 << 20
+"""Bytes of a file that are in memory at a time."""
 _FORM = "it is not written the way this suite writes a bundle, so that it was packed anew or changed"
 
 
@@ -65,25 +71,61 @@ class Entry:
         ) + self.name.encode("ascii")
 
 
-def pack(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return the entries of an archive without its last one and its directory: what a signature covers."""
-    packed, names = bytearray(), set[str]()
-    for name, content in files:
+class ArchiveWriter:
+    """Writes an archive into a file that is open for reading and writing, entry by entry; none is whole in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Begin at the start of an empty file."""
+        self._file = file
+        self._entries: list[Entry] = []
+
+    def add(self, name: str, content: bytes | Path) -> None:
+        """Pack a text, or a file, as the next entry. Raises :class:`BundleError` for a name that no bundle has."""
+        names = {entry.name for entry in self._entries}
         if _NAME.fullmatch(name) is None or len(name) > _LONGEST_NAME or name in names:
             raise BundleError(name, "a file of this name cannot be part of a bundle")
-        names.add(name)
+        offset = self._file.tell()
+        # Its sizes and its checksum are known when it is packed.
+        self._file.write(Entry(name, _DEFLATED, 0, 0, 0, offset).header)
         deflate = zlib.compressobj(6, _DEFLATED, -zlib.MAX_WBITS)
-        small = deflate.compress(content) + deflate.flush()
-        entry = Entry(name, _DEFLATED, zlib.crc32(content), len(small), len(content), len(packed))
-        packed += entry.header + small
-    return bytes(packed)
+        crc = packed = size = 0
+        for piece in _pieces(content):
+            crc, size = zlib.crc32(piece, crc), size + len(piece)
+            packed += self._file.write(deflate.compress(piece))
+        packed += self._file.write(deflate.flush())
+        entry = Entry(name, _DEFLATED, crc, packed, size, offset)
+        self._file.seek(offset)
+        self._file.write(entry.header)
+        self._file.seek(entry.end)
+        self._entries.append(entry)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all entries so far, in hexadecimal: what a signature covers."""
+        self._file.seek(0)
+        digest = hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]  # any open file
+        self._file.seek(0, os.SEEK_END)
+        return digest
+
+    def close(self, name: str, content: bytes) -> None:
+        """Write a last entry as it is, and the directory."""
+        last = Entry(name, _STORED, zlib.crc32(content), len(content), len(content), self._file.tell())
+        self._file.write(last.header + content + directory_of([*self._entries, last]))
 
 
-def close(packed: bytes, name: str, content: bytes) -> bytes:
-    """Return the whole archive: what :func:`pack` gave, a last entry as it is, and the directory."""
-    last = Entry(name, _STORED, zlib.crc32(content), len(content), len(content), len(packed))
-    body = packed + last.header + content
-    return body + _directory([*_entries(packed), last])
+def _pieces(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with open_file(content) as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def mapped(path: Path) -> bytes | mmap.mmap:
+    """Return the content of a regular file, which the system reads where it is looked at; raise :class:`OSError`."""
+    with open_file(path) as file:
+        is_empty = not os.fstat(file.fileno()).st_size
+        return b"" if is_empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 class Archive:
@@ -92,19 +134,19 @@ class Archive:
     Raises :class:`BundleError` where the file is no such archive, or where unpacking it would do harm.
     """
 
-    def __init__(self, path: Path, content: bytes) -> None:
+    def __init__(self, path: Path, content: bytes | mmap.mmap) -> None:
         self._path, self._content = str(path), content
         self.entries = list(self._walk())
         if not self.entries:
             raise BundleError(self._path, "it holds no file")
         self.last = self.entries[-1]
-        if content[self.last.end :] != _directory(self.entries) or self.last.method != _STORED:
+        if content[self.last.end :] != directory_of(self.entries) or self.last.method != _STORED:
             raise BundleError(self._path, _FORM)
 
     def _walk(self) -> Iterator[Entry]:
         in_all, names = 0, set[str]()
         try:
-            for number, entry in enumerate(_entries(self._content), 1):
+            for number, entry in enumerate(entries_of(self._content), 1):
                 if number > MOST_ENTRIES:
                     raise BundleError(self._path, f"it holds more than {MOST_ENTRIES:,} files")
                 in_all += entry.size
@@ -152,21 +194,34 @@ class Archive:
         for entry in self.entries[:-1]:
             place = directory / entry.name
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(self._unpacked(entry))
+            with place.open("wb") as file:
+                file.writelines(self._unpacked(entry))
 
-    def _unpacked(self, entry: Entry) -> bytes:
+    def _unpacked(self, entry: Entry) -> Iterator[bytes]:
+        """Yield the content piece by piece; raise :class:`BundleError` before more of it than the header tells is given."""
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            unpacked = inflate.decompress(self._content[entry.data : entry.end], entry.size + 1)
-        except zlib.error as error:
-            raise BundleError(self._path, f"{entry.name!r} in it cannot be unpacked") from error
-        whole = inflate.eof and not inflate.unused_data and entry.method == _DEFLATED
-        if not whole or len(unpacked) != entry.size or zlib.crc32(unpacked) != entry.crc:
+        crc = size = 0
+        place, packed = entry.data, b""
+        while not inflate.eof and size <= entry.size:
+            if not packed:
+                packed = self._content[place : min(place + _PIECE, entry.end)]
+                place += len(packed)
+            try:
+                unpacked = inflate.decompress(packed, _PIECE)
+            except zlib.error as error:
+                raise BundleError(self._path, f"{entry.name!r} in it cannot be unpacked") from error
+            if not packed and not unpacked:
+                break  # it is cut off
+            packed = inflate.unconsumed_tail
+            crc, size = zlib.crc32(unpacked, crc), size + len(unpacked)
+            if size <= entry.size:
+                yield unpacked
+        whole = inflate.eof and not inflate.unused_data and place == entry.end and entry.method == _DEFLATED
+        if not whole or size != entry.size or crc != entry.crc:
             raise BundleError(self._path, f"{entry.name!r} in it is not what its header says")
-        return unpacked
 
 
-def _entries(content: bytes) -> Iterator[Entry]:
+def entries_of(content: bytes | mmap.mmap) -> Iterator[Entry]:
     """Yield the entries from the first on, as their headers tell them; raise :class:`struct.error` where one is cut off."""
     offset = 0
     while offset < len(content):
@@ -182,7 +237,7 @@ def _entries(content: bytes) -> Iterator[Entry]:
         offset = entry.end
 
 
-def _directory(entries: list[Entry]) -> bytes:
+def directory_of(entries: Sequence[Entry]) -> bytes:
     """Return the central directory and what ends an archive."""
     listed = b"".join(
         struct.pack(

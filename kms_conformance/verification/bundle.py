@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import SplitResult, urlsplit
 
 from securesystemslib.signer import CryptoSigner
@@ -16,8 +16,8 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.errors import ReportDirError
 from kms_conformance.judging.verdict import Profile
 from kms_conformance.outputs import har, manifest, results
-from kms_conformance.outputs.files import BUNDLE, put_bytes, read_file
-from kms_conformance.verification import archive
+from kms_conformance.outputs.files import BUNDLE, digest_and_size, put_by, read_file
+from kms_conformance.verification.archive import ArchiveWriter
 from kms_conformance.verification.product import Product
 from kms_conformance.verification.statement import seal, statement
 
@@ -36,15 +36,23 @@ def write(directory: Path, record: Mapping[str, Any], product: Product, signer: 
     ``record`` is its ``results.json``, of which :func:`missing` says nothing. Raises :class:`ReportDirError`.
     """
     try:
-        listed = json.loads(read_file(directory / manifest.NAME))["files"]
-        files = {name: read_file(directory / name) for name in (*listed, manifest.NAME)}
-        files |= added(record, product)
-        packed = archive.pack(sorted(files.items()))
-        digests = [(ARCHIVE, _digest(packed)), *((name, _digest(files[name])) for name in SIGNED)]
-        sealed = seal(statement(record, product, digests, signer.public_key), signer)
-        return put_bytes(directory / NAME, archive.close(packed, ENVELOPE, sealed))
+        return put_by(directory / NAME, lambda file: _write(file, directory, record, product, signer))
     except OSError as error:
         raise ReportDirError(str(directory), error.strerror or str(error)) from error
+
+
+def _write(
+    file: BinaryIO, directory: Path, record: Mapping[str, Any], product: Product, signer: CryptoSigner
+) -> None:
+    listed = json.loads(read_file(directory / manifest.NAME))["files"]
+    files: dict[str, bytes | Path] = {name: directory / name for name in (*listed, manifest.NAME)}
+    files |= added(record, product)
+    writer = ArchiveWriter(file)
+    for name, content in sorted(files.items()):
+        writer.add(name, content)
+    digests = [(ARCHIVE, writer.digest()), *((name, _digest(files[name])) for name in SIGNED)]
+    sealed = seal(statement(record, product, digests, signer.public_key), signer)
+    writer.close(ENVELOPE, sealed)
 
 
 def added(record: Mapping[str, Any], product: Product) -> dict[str, bytes]:
@@ -111,7 +119,9 @@ def _unknown(url: SplitResult, record: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _digest(content: bytes) -> str:
+def _digest(content: bytes | Path) -> str:
+    if isinstance(content, Path):
+        return digest_and_size(content)[0]
     return hashlib.sha256(content).hexdigest()
 
 

@@ -5,41 +5,38 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kms_conformance import __version__
 from kms_conformance.contract.contract import Contract, load_contract
-from kms_conformance.contract.corpus import shipped_corpus, shipped_digest
+from kms_conformance.contract.corpus import shipped_digest
 from kms_conformance.contract.schemas import SchemaFiles
-from kms_conformance.contract.severity import Verdict, worst
-from kms_conformance.errors import RecordError, ReportDirError, SuiteError
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.errors import RecordError
 from kms_conformance.fuzz.checks import fuzz_findings
-from kms_conformance.judging.every_exchange import TOLERANT
-from kms_conformance.judging.results import CaseResult, Finding
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import allure, har, html, html_blocks, manifest, results, shards
-from kms_conformance.outputs.files import read_file
-from kms_conformance.outputs.writers import write_all
+from kms_conformance.outputs import har, results, shards
+from kms_conformance.outputs.transcript import Transcript
 from kms_conformance.pytest_plugin.collection import GENERATING
 from kms_conformance.run.memory import fewer_collections
-from kms_conformance.run.options import SEED, FuzzOptions
-from kms_conformance.target.schema import secret_members
-from kms_conformance.target.target import FULL, Target, build_target
-from kms_conformance.verification import coherence
+from kms_conformance.run.options import SEED
+from kms_conformance.verification import coherence, recorded_files
+from kms_conformance.verification.examined_cases import (
+    ExaminedCase,
+    examined_cases,
+    fuzz_options,
+    is_large,
+    of_fuzzer,
+)
 from kms_conformance.verification.installed import InstalledCase, installed_cases
-from kms_conformance.verification.rejudge import Judgements, differences, read_record, run_of
-from kms_conformance.verification.replay import ReplayContext, Replayed, replay
-from kms_conformance.verification.two_processes import side_by_side
+from kms_conformance.verification.rejudge import demand_contracts, differences, read_record, run_with
 
-_CONTROL = "/_control"
-_FEW, _MANY, _FIRST_PART = 12, 2_000, 0.65
+_FEW = 12
 _DEEPEST_SENTENCE = 400
-_JUDGED = frozenset({Verdict.PASSED, Verdict.WARNED, Verdict.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,47 +68,44 @@ def examine(directory: Path) -> Examination:
 
 def _read_and_examined(directory: Path) -> Examination:
     record = read_record(directory)
-    transcript = har.read(directory / har.NAME)
+    transcript = Transcript(directory / har.NAME)
     try:
         if record["suite"]["version"] != __version__:
             raise RecordError(
                 str(directory), f"it was judged by version {record['suite']['version']} of the suite"
             )
-        known = Judgements()
-        run = run_of(record, transcript, directory, known)
-        return _examined(directory, record, run, {exchange.case for exchange, _ in transcript}, known)
+        return _examined(directory, record, transcript)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise RecordError(
             str(directory), f"a member of results.json is missing or of the wrong kind ({error!r})"
         ) from error
+    finally:
+        transcript.close()
 
 
-def _examined(
-    directory: Path, record: Mapping[str, Any], run: Run, listed: set[str], known: Judgements
-) -> Examination:
-    again = results.render(run)
+def _examined(directory: Path, record: Mapping[str, Any], transcript: Transcript) -> Examination:
+    demand_contracts(record, directory)
     installed: dict[str, InstalledCase] = {}
     for block in record["contracts"]:
         seed = record["options"].get("fuzz", {}).get("seed", SEED)
-        installed.update(installed_cases(block["id"], seed, whole=run.profile is not Profile.GATE))
+        whole = Profile(record["profile"]) is not Profile.GATE
+        installed.update(installed_cases(block["id"], seed, whole=whole))
     if not record["options"].get("fuzz", {}).get("generated"):
         installed = {name: case for name, case in installed.items() if not _generates(name)}
+    cases = examined_cases(record, transcript, installed)
+    run = run_with(record, [case.result for case in cases])
+    again = results.render(run)
     problems = list(_set_of_cases(run, record, installed))
     problems += [
         f"transcript.har: exchanges of {case_id}, which results.json does not have"
-        for case_id in sorted(listed - {case.id for case in run.cases})
+        for case_id in sorted(transcript.cases.keys() - {case.id for case in run.cases})
     ]
-    here, there = _in_two(run.cases)
-    first, (second, of_files) = side_by_side(
-        lambda: list(_replayed(here, run, record, installed, known)),
-        lambda: (list(_replayed(there, run, record, installed, known)), list(_files(directory, run))),
-        worthwhile=len(known.wire) > _MANY,
-    )
-    replay_problems, notes = _played_again(run, [*first, *second])
+    # What concerns the whole record comes first: a wrong address is one sentence here, and one in each case below.
+    problems += coherence.complaints(run, record, [case.content for case in cases])
+    replay_problems, notes = _played_again(run, cases)
     problems += replay_problems
-    problems += coherence.complaints(run, record)
     problems += [f"results.json: {line}" for line in differences(record, again)]
-    problems += of_files
+    problems += recorded_files.complaints(directory, run, large=is_large(transcript))
     missing = coherence.missing_cases(run, installed)
     if missing:
         notes.insert(0, f"left out: {_listed(missing)}")
@@ -128,31 +122,23 @@ def _examined(
     )
 
 
-def _in_two(cases: Sequence[CaseResult]) -> tuple[Sequence[CaseResult], Sequence[CaseResult]]:
-    """Return the cases in two parts: whoever plays the second one also writes every file anew, which takes a third as long."""
-    left = sum(len(case.exchanges) for case in cases) * _FIRST_PART
-    for place, case in enumerate(cases):
-        left -= len(case.exchanges)
-        if left < 0:
-            return cases[:place], cases[place:]
-    return cases, ()
-
-
-def _played_again(run: Run, played: Iterable[tuple[str, Replayed]]) -> tuple[list[str], list[str]]:
+def _played_again(run: Run, cases: Sequence[ExaminedCase]) -> tuple[list[str], list[str]]:
     """Return what is not as recorded in the cases that were played again, and notes on what was taken as recorded."""
     problems, notes, unkept, unread = [], [], 0, 0
-    by_control = coherence.done_by_control(run)
+    by_control = coherence.done_by_control(case.content for case in cases)
     failed = {
         finding.requirement
         for case in run.cases
         for finding in case.findings
         if finding.severity is Verdict.FAILED
     }
-    cases = {case.id: case for case in run.cases}
-    for case, replayed in ((cases[case_id], replayed) for case_id, replayed in played):
+    for examined in cases:
+        case, replayed = examined.result, examined.replayed
+        if replayed is None:
+            continue
         problems += [f"transcript.har: {case.id}: {sentence}" for sentence in replayed.problems]
         contract, unread = load_contract(case.contract), unread + replayed.unread
-        if replayed.instead and _of_fuzzer(case, contract):
+        if replayed.instead and of_fuzzer(case, contract):
             unkept += case.checks
             problems += _unreported(case, contract, failed)
         elif replayed.instead:
@@ -174,7 +160,7 @@ def _scope(run: Run, record: Mapping[str, Any], missing: int) -> str:
     cases = f"{len(run.cases)} of {len(run.cases) + missing}" if missing else f"every one of {len(run.cases)}"
     entries = len(record["baseline"])
     baseline = f"a baseline of {entries} entries" if entries else "no baseline"
-    fuzz = "" if _fuzz(record["options"].get("fuzz", {})).on else ", no fuzzing"
+    fuzz = "" if fuzz_options(record).on else ", no fuzzing"
     return f"profile {run.profile.value}, edition {record['edition']}, {cases} cases of {names}{fuzz}, {baseline}"
 
 
@@ -209,113 +195,8 @@ def _of_selected_shard(run: Run, missing: int) -> bool:
     return selected and "--shard" in map(str, run.meta.get("command_line") or ()) and run.not_run < missing
 
 
-def _replayed(
-    cases: Iterable[CaseResult],
-    run: Run,
-    record: Mapping[str, Any],
-    installed: Mapping[str, InstalledCase],
-    known: Judgements,
-) -> Iterator[tuple[str, Replayed]]:
-    """Play each of these cases again, and give its id with what came of it."""
-    fuzz = _fuzz(record["options"].get("fuzz", {}))
-    shards_by_number = {part["shard"].partition("/")[0]: part for part in record["shards"]}
-    around: dict[tuple[str, str], ReplayContext] = {}
-    for case in cases:
-        contract = load_contract(case.contract)
-        if case.id not in installed:
-            continue
-        number = coherence.shard_of(case)
-        if (case.contract, number) not in around:
-            part = shards_by_number.get(number, record)
-            around[case.contract, number] = ReplayContext(
-                contract,
-                _target(part["target"]).seen_by(contract.id),
-                part["run_id"],
-                record["edition"],
-                fuzz,
-                run.interrupted,
-                str(record["options"].get("challenge", "")),
-                known,
-                run.profile is not Profile.GATE,
-            )
-        if fuzz.on and _of_fuzzer(case, contract):
-            yield case.id, _fuzzed(case, contract, fuzz)
-        else:
-            yield case.id, replay(case, installed[case.id], around[case.contract, number])
-
-
-def _target(public: Mapping[str, Any]) -> Target:
-    """Return the target as the record tells it, with no secret."""
-    document = {
-        name: value
-        for name, value in public.items()
-        if name not in {"control", "identities", "iam_url", "limits", "mode", "without_effect"}
-    }
-    members = ("token", *secret_members())
-    document["identities"] = {
-        name: {member: f"no {member} of {name}" for member in members} for name in public["identities"]
-    }
-    if public["control"]:
-        document["control"] = {"url": f"{public['base_url']}{_CONTROL}"}
-    document["limits"] = {name: value for name, value in public["limits"].items() if value is not None}
-    try:
-        # Literal tokens are taken for loopback addresses only; the address itself is put in afterwards.
-        return _at(build_target({**document, "base_url": "http://127.0.0.1:1"}, {}), public)
-    except SuiteError as error:
-        raise ValueError(error.sentence) from error
-
-
-def _at(target: Target, public: Mapping[str, Any]) -> Target:
-    mode, unused = str(public.get("mode", FULL)), tuple(map(str, public.get("without_effect", ())))
-    return replace(target, base_url=str(public["base_url"]).rstrip("/"), mode=mode, unused=unused)
-
-
-def _fuzz(block: Mapping[str, Any]) -> FuzzOptions:
-    return FuzzOptions(
-        on=bool(block.get("on", True)),
-        whole=block.get("corpus") == "whole",
-        generate=bool(block.get("generated")),
-    )
-
-
 def _generates(case_id: str) -> bool:
     return any(f".{name.removeprefix('test_').removesuffix('.py')}." in case_id for name in GENERATING)
-
-
-def _of_fuzzer(case: CaseResult, contract: Contract) -> bool:
-    fuzz = str(contract.about.get("fuzz", {}).get("scenarios", ""))
-    return bool(fuzz) and case.id.startswith(f"{fuzz.rpartition('.')[2]}.")
-
-
-def _fuzzed(case: CaseResult, contract: Contract, fuzz: FuzzOptions) -> Replayed:
-    """Check what can be checked of a case whose answers were not kept: their number."""
-    corpus = shipped_corpus(contract.id, whole=fuzz.whole)
-    group = case.id.partition("[")[2].removesuffix("]")
-    operations = set(corpus.about["groups"].get(group, ())) if corpus else set()
-    wanted = sum(entry.operation in operations for entry in corpus.entries) if corpus else 0
-    if case.verdict in _JUDGED and case.verdict is not _verdict_of(case):
-        return Replayed((f"its verdict is {case.verdict} instead of {_verdict_of(case)}",))
-    if case.verdict in {Verdict.PASSED, Verdict.WARNED} and wanted and not case.checks:
-        return Replayed(("it passed without any check",))
-    light = [finding for finding in case.findings if not _may_be(finding, contract)]
-    if light:
-        return Replayed(
-            (f"its finding of {light[0].requirement} is {light[0].severity}, and no row says so",)
-        )
-    reason = f"its {case.checks} answers were judged and not kept" if case.checks else case.message
-    return Replayed(instead=reason)
-
-
-def _verdict_of(case: CaseResult) -> Verdict:
-    """Return the verdict that the findings of a case give."""
-    return worst(finding.severity for finding in case.findings) if case.findings else Verdict.PASSED
-
-
-def _may_be(finding: Finding, contract: Contract) -> bool:
-    """Tell whether a finding has the severity of its row, or is one of the deviations that the row tolerates."""
-    row = contract.requirements.get(finding.requirement)
-    mild = finding.requirement in TOLERANT and finding.severity is Verdict.WARNED
-    return row is not None and (finding.severity is row.severity or mild)
 
 
 def _unreported(case: CaseResult, contract: Contract, failed: Collection[str]) -> Iterator[str]:
@@ -333,90 +214,6 @@ def _unreported(case: CaseResult, contract: Contract, failed: Collection[str]) -
                 and (exchange.id not in reported or finding.requirement not in failed)
             ):
                 yield f"results.json: {case.id} lacks a finding of {finding.requirement} at exchange {exchange.id}"
-
-
-def _files(directory: Path, run: Run) -> Iterator[str]:
-    """Compare every file of the directory with what a run writes, and with the manifest."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        try:
-            write_all(run, place)
-        except ReportDirError as error:
-            yield f"results.json: no run writes such a record ({error.sentence.rpartition(': ')[2]})"
-            return
-        expected = json.loads((place / manifest.NAME).read_text(encoding="utf-8"))["files"]
-        try:
-            recorded = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))
-            listed = recorded["files"]
-            yield from _form(directory)
-            if recorded != {
-                **recorded,
-                "run_id": str(run.meta["run_id"]),
-                "schema_version": manifest.SCHEMA_VERSION,
-            } or set(recorded) != {"schema_version", "run_id", "files"}:
-                yield "manifest.json: it is of another run"
-        except OSError as error:
-            yield f"manifest.json cannot be read: {error.strerror}"
-            listed = {}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            yield f"manifest.json is no manifest ({error!r})"
-            listed = {}
-        if _packed_otherwise(directory / html.NAME, place / html.NAME):
-            expected[html.NAME] = manifest.entry(read_file(directory / html.NAME))
-        yield from _compared(directory, expected, listed if isinstance(listed, dict) else {})
-
-
-def _packed_otherwise(recorded: Path, made: Path) -> bool:
-    """Tell whether a report holds what this run's does: another build of zlib packs the same texts into other bytes."""
-    try:
-        texts = [read_file(path).decode("utf-8") for path in (recorded, made)]
-        return texts[0] != texts[1] and html_blocks.whole(texts[0]) == html_blocks.whole(texts[1])
-    except (OSError, ValueError):
-        return False
-
-
-def _compared(directory: Path, expected: Mapping[str, Any], listed: Mapping[str, Any]) -> Iterator[str]:
-    for name in sorted({*expected, *map(str, listed)}):
-        if name not in expected:
-            yield f"manifest.json: files.{name} is none that this run writes"
-            continue
-        if listed and listed.get(name) != expected[name]:
-            yield f"manifest.json: files.{name} is not the digest of what the evidence gives"
-        try:
-            digest = manifest.digest(read_file(directory / name))
-        except OSError as error:
-            yield f"{name} cannot be read: {error.strerror}"
-            continue
-        if digest != expected[name]["sha256"]:
-            yield f"{name} is not what the evidence gives, byte for byte"
-    for folder in sorted({name.rpartition("/")[0] for name in expected if "/" in name}):
-        if (directory / folder).is_dir():
-            for path in manifest.files_in(directory / folder, frozenset(allure.SHARED)):
-                if f"{folder}/{path.name}" not in expected:
-                    yield f"{folder}/{path.name} is none that this run has written"
-
-
-def digest_complaints(directory: Path) -> list[str]:
-    """Return a sentence for each file whose content is not that of the manifest: a check that plays nothing again."""
-    try:
-        problems = list(_form(directory))
-        document = json.loads(read_file(directory / manifest.NAME).decode("utf-8"))
-        for name, entry in document["files"].items():
-            content = read_file(directory / name)
-            if {"sha256": manifest.digest(content), "size": len(content)} != entry:
-                problems.append(f"{name} has another digest than manifest.json says")
-    except OSError as unread:
-        return [f"{unread.filename or manifest.NAME} cannot be read: {unread.strerror}"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as unread:
-        return [f"manifest.json is no manifest ({unread!r})"]
-    return problems
-
-
-def _form(directory: Path) -> Iterator[str]:
-    """Yield a sentence where the manifest is written in another way than a run writes it."""
-    text = read_file(directory / manifest.NAME).decode("utf-8")
-    if text != manifest.text_of(json.loads(text)):
-        yield "manifest.json is not written the way that a run writes it"
 
 
 def _listed(names: list[str]) -> str:

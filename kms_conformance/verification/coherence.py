@@ -9,12 +9,14 @@ import json
 import re
 import statistics
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from kms_conformance.evidence.exchange import Exchange
-from kms_conformance.evidence.header_values import http_date
+from kms_conformance.evidence.outline import Outline
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 
@@ -24,27 +26,121 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}|kmsct-[\w-]+")
 _NAME, _SIGN, _STEM = re.compile(r"kmsct-([0-9A-Za-z]{8,})-", re.IGNORECASE), re.compile(r"[^0-9A-Za-z]"), 8
 _AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
+_NONE = bytes(16)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
 
 
-def complaints(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each thing that does not fit."""
-    exchanges = [exchange for case in run.cases for exchange in case.exchanges]
-    yield from _numbers(run, exchanges, record)
-    targets = [record["target"], *(part["target"] for part in record["shards"])]
-    yield from _addresses(exchanges, targets)
+def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content]) -> Iterator[str]:
+    """Yield a sentence for each thing that does not fit; ``contents`` are those of the cases, in their order."""
+    yield from _numbers(run, record)
+    yield from _addresses(contents)
     whole = "+".join(sorted(part["run_id"] for part in record["shards"]))
     if record["shards"] and record["run_id"] != whole:
         yield f"results.json: run_id is {record['run_id']}, and its shards make it {whole}"
-    yield from _agents(exchanges, str(record["suite"]["version"]), record["options"].get("challenge"))
-    deferred = _deferred(run, record)
-    yield from _times(run, deferred)
-    yield from _dates(exchanges)
-    yield from _correlations(exchanges)
-    yield from _clocks(run, targets)
-    yield from _names(run, record, deferred)
+    yield from (sentence for content in contents for sentence in content.agents)
+    yield from _times(run, record)
+    yield from _dates(run)
+    yield from _correlations(run, contents)
+    yield from _clocks(run, [record["target"], *(part["target"] for part in record["shards"])])
+    yield from (sentence for content in contents for sentence in content.names)
     yield from _profile(record)
     yield from _once(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the requests of a case say, as far as other cases are concerned.
+
+    ``addresses`` are the exchanges that went elsewhere than the target names, each with its URL; ``agents`` and ``names`` are
+    sentences on what does not fit; ``correlations`` are the ids that the suite has
+    given the requests, 16 bytes each, zeros where it gave none; ``control`` are the kinds of requests that the control
+    protocol has answered, each with an exchange that came after it.
+    """
+
+    addresses: tuple[tuple[str, str], ...] = ()
+    agents: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    correlations: bytes = b""
+    control: Mapping[str, str] = field(default_factory=dict)
+
+
+class ContentChecks:
+    """What the requests of a record may say; made once for all of its cases."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        """Take target, version, challenge and run ids from the record."""
+        self._record = record
+        targets = [record["target"], *(part["target"] for part in record["shards"])]
+        tables = [table for target in targets for table in target.values() if isinstance(table, Mapping)]
+        roots = [target.get(name) for target in targets for name in ("base_url", "rescue_url")]
+        named = [*roots, *(table.get("base_url") for table in tables)]
+        self._bases = tuple(str(url).rstrip("/") + "/" for url in named if url)
+        self._version, self._challenge = str(record["suite"]["version"]), record["options"].get("challenge")
+        ids = [record["run_id"], *(part["run_id"] for part in record["shards"])]
+        self._own = {_SIGN.sub("", str(run_id)).casefold()[:_STEM] for run_id in ids}
+        self._started = datetime.fromisoformat(record["started"]).timestamp()
+
+    def of(self, case: CaseResult) -> Content:
+        """Return what the requests of a case say."""
+        correlations = [exchange.sent.headers.get("correlation-id", "") for exchange in case.exchanges]
+        return Content(
+            tuple(self._addresses(case.exchanges)),
+            tuple(self._agents(case.exchanges)),
+            tuple(self._names(case)),
+            b"".join(
+                bytes.fromhex(one.replace("-", "")) if _UUID.fullmatch(one) else _NONE for one in correlations
+            ),
+            {
+                kind_of_control(note[1:]): exchange.id
+                for exchange in case.exchanges
+                for note in json.loads(exchange.notes.get("before", "[]"))
+                if note[0] == "control"
+            },
+        )
+
+    def _addresses(self, exchanges: Iterable[Exchange]) -> Iterator[tuple[str, str]]:
+        for exchange in exchanges:
+            if not f"{exchange.sent.url}/".startswith(self._bases) and not exchange.notes.get("raw"):
+                yield exchange.id, exchange.sent.url
+
+    def _agents(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
+        for exchange in exchanges:
+            match = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
+            if match is not None and match[1] != self._version:
+                yield f"transcript.har: exchange {exchange.id} names version {match[1]} of the suite, results.json {self._version}"
+            elif match is not None and match[2] != exchange.case and "<" not in match[2]:
+                yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {match[2]}"
+            elif match is not None and match[3] != self._challenge:
+                yield f"transcript.har: exchange {exchange.id} carries the challenge {match[3]}, results.json {self._challenge}"
+
+    def _names(self, case: CaseResult) -> Iterator[str]:
+        """Check that the names in requests are of this run, whose id they begin with; a deferred case began in an earlier one."""
+        if is_deferred(case, self._record) and any(
+            exchange.started < self._started - _APART for exchange in case.exchanges
+        ):
+            return
+        for exchange in case.exchanges:
+            if exchange.notes.get("phase"):
+                continue  # clean-up may be of what an earlier run has left
+            text = f"{exchange.sent.url} {json.dumps(exchange.sent.body)}"
+            foreign = next(
+                (name for name in _NAME.findall(text) if name.casefold()[:_STEM] not in self._own), None
+            )
+            if foreign is not None:
+                yield f"transcript.har: exchange {exchange.id} names a thing of run {foreign}, results.json is of {self._record['run_id']}"
+                break
+
+
+def _addresses(contents: Sequence[Content]) -> Iterator[str]:
+    """Yield a sentence for each server that the target does not name, however many requests went there."""
+    elsewhere: dict[str, list[tuple[str, str]]] = {}
+    for content in contents:
+        for exchange, url in content.addresses:
+            elsewhere.setdefault(url.partition("//")[2].partition("/")[0], []).append((exchange, url))
+    for sent in elsewhere.values():
+        (exchange, url), more = sent[0], len(sent) - 1
+        others = f", and {more:,} others to that server" if more else ""
+        yield f"transcript.har: exchange {exchange} went to {url!r}{others}, which the target of results.json does not name"
 
 
 def _once(run: Run) -> Iterator[str]:
@@ -55,10 +151,10 @@ def _once(run: Run) -> Iterator[str]:
             yield f"results.json: the case {name} is there {times} times"
 
 
-def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any]) -> Iterator[str]:
+def _numbers(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     """Check that no exchange is there twice, and that not more are missing than were sent and not kept."""
     seen: dict[str, set[int]] = {}
-    for exchange in exchanges:
+    for exchange in run.outlines:
         match = _NUMBER.fullmatch(exchange.id)
         if match is None:
             yield f"transcript.har: the exchange {exchange.id!r} has no number"
@@ -77,49 +173,24 @@ def _numbers(run: Run, exchanges: Sequence[Exchange], record: Mapping[str, Any])
     ]
     if len(gaps) > allowed:
         yield f"transcript.har: {len(gaps)} exchanges are missing, the first is {gaps[0]}"
-    if int(record["requests"]["sent"]) < len(exchanges):
-        yield f"results.json: requests.sent is {record['requests']['sent']}, and transcript.har has {len(exchanges)}"
+    if int(record["requests"]["sent"]) < len(run.outlines):
+        yield f"results.json: requests.sent is {record['requests']['sent']}, and transcript.har has {len(run.outlines)}"
 
 
 def shard_of(case: CaseResult) -> str:
     """Return the number of the shard that a case of a merged run comes from, ``""`` where the run was one."""
-    part = _SHARD.match(case.exchanges[0].id) if case.exchanges else None
+    part = _SHARD.match(case.outlines[0].id) if case.exchanges else None
     return part[1] if part else ""
 
 
-def _addresses(exchanges: Iterable[Exchange], targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    tables = [table for target in targets for table in target.values() if isinstance(table, Mapping)]
-    roots = [target.get(name) for target in targets for name in ("base_url", "rescue_url")]
-    named = [*roots, *(table.get("base_url") for table in tables)]
-    bases = tuple(str(url).rstrip("/") + "/" for url in named if url)
-    for exchange in exchanges:
-        if not f"{exchange.sent.url}/".startswith(bases) and not exchange.notes.get("raw"):
-            yield f"transcript.har: exchange {exchange.id} went to {exchange.sent.url!r}, which the target of results.json does not name"
-
-
-def _agents(exchanges: Iterable[Exchange], version: str, challenge: str | None) -> Iterator[str]:
-    for exchange in exchanges:
-        match = _AGENT.fullmatch(exchange.sent.headers.get("user-agent", ""))
-        if match is not None and match[1] != version:
-            yield f"transcript.har: exchange {exchange.id} names version {match[1]} of the suite, results.json {version}"
-        elif match is not None and match[2] != exchange.case and "<" not in match[2]:
-            yield f"transcript.har: exchange {exchange.id} of {exchange.case} names the case {match[2]}"
-        elif match is not None and match[3] != challenge:
-            yield f"transcript.har: exchange {exchange.id} carries the challenge {match[3]}, results.json {challenge}"
-
-
-def _deferred(run: Run, record: Mapping[str, Any]) -> set[str]:
-    """Return the cases that an earlier run may have begun: they wait longer than a run may, and nobody moves a clock."""
+def is_deferred(case: CaseResult, record: Mapping[str, Any]) -> bool:
+    """Tell whether an earlier run may have begun a case: it waits longer than a run may, and nobody moves a clock."""
     parts = {part["shard"].partition("/")[0]: part["target"] for part in record["shards"]}
-    deferred = set()
-    for case in run.cases:
-        target = parts.get(shard_of(case), record["target"])
-        if not target["control"] and case.waited > float(target["limits"]["max_wait"]):
-            deferred.add(case.id)
-    return deferred
+    target = parts.get(shard_of(case), record["target"])
+    return not target["control"] and case.waited > float(target["limits"]["max_wait"])
 
 
-def _times(run: Run, deferred: Collection[str]) -> Iterator[str]:
+def _times(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
     if run.finished < run.started:
         yield "results.json: the run has finished before it started"
     for case in run.cases:
@@ -128,8 +199,8 @@ def _times(run: Run, deferred: Collection[str]) -> Iterator[str]:
         if ran and not run.started - _APART <= case.started <= ended <= run.finished + _APART:
             yield f"results.json: {case.id} ran outside the time of the run"
         # A deferred case has exchanges of an earlier run.
-        begun = -1.0 if case.id in deferred else case.started
-        for exchange in case.exchanges:
+        begun = -1.0 if is_deferred(case, record) else case.started
+        for exchange in case.outlines:
             if (
                 not begun - _APART
                 <= exchange.started
@@ -140,9 +211,9 @@ def _times(run: Run, deferred: Collection[str]) -> Iterator[str]:
                 break
 
 
-def _dates(exchanges: Iterable[Exchange]) -> Iterator[str]:
+def _dates(run: Run) -> Iterator[str]:
     """Check the ``Date`` of each answer by that of the others; an endpoint whose dates follow no clock is not checked."""
-    apart = [(exchange, skew) for exchange in exchanges if (skew := _skew(exchange)) is not None]
+    apart = [(exchange, skew) for exchange in run.outlines if (skew := _skew(exchange)) is not None]
     if not apart:
         return
     median = statistics.median(skew for _, skew in apart)
@@ -153,18 +224,18 @@ def _dates(exchanges: Iterable[Exchange]) -> Iterator[str]:
         yield f"transcript.har: the Date of exchange {exchange.id} is {skew - median:,.0f} s off those of the other answers"
 
 
-def _skew(exchange: Exchange) -> float | None:
-    date = None if exchange.answer is None else http_date(exchange.answer.headers.get("date", ""))
-    return None if date is None else date - exchange.started
+def _skew(exchange: Outline) -> float | None:
+    return None if exchange.date is None else exchange.date - exchange.started
 
 
-def _correlations(exchanges: Iterable[Exchange]) -> Iterator[str]:
+def _correlations(run: Run, contents: Sequence[Content]) -> Iterator[str]:
     """Check that no two cases share the id of a request that the suite has made."""
-    owners: dict[str, str] = {}
-    for exchange in exchanges:
-        correlation = exchange.sent.headers.get("correlation-id", "")
-        if _UUID.fullmatch(correlation) and owners.setdefault(correlation, exchange.case) != exchange.case:
-            yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[correlation]}"
+    owners: dict[bytes, str] = {}
+    for case, content in zip(run.cases, contents, strict=True):
+        for place, exchange in enumerate(case.outlines):
+            correlation = content.correlations[place * len(_NONE) : (place + 1) * len(_NONE)]
+            if correlation != _NONE and owners.setdefault(correlation, case.id) != case.id:
+                yield f"transcript.har: exchange {exchange.id} has the correlation id of an exchange of {owners[correlation]}"
 
 
 def _clocks(run: Run, targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -190,39 +261,14 @@ def _table(target: Mapping[str, Any], contract: str) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else target
 
 
-def _names(run: Run, record: Mapping[str, Any], deferred: Collection[str]) -> Iterator[str]:
-    """Check that the names in requests are of this run, whose id they begin with; a deferred case began in an earlier one."""
-    ids = [record["run_id"], *(part["run_id"] for part in record["shards"])]
-    own = {_SIGN.sub("", str(run_id)).casefold()[:_STEM] for run_id in ids}
-    for case in run.cases:
-        if case.id in deferred and any(
-            exchange.started < run.started - _APART for exchange in case.exchanges
-        ):
-            continue
-        for exchange in case.exchanges:
-            if exchange.notes.get("phase"):
-                continue  # clean-up may be of what an earlier run has left
-            text = f"{exchange.sent.url} {json.dumps(exchange.sent.body)}"
-            foreign = next((name for name in _NAME.findall(text) if name.casefold()[:_STEM] not in own), None)
-            if foreign is not None:
-                yield f"transcript.har: exchange {exchange.id} names a thing of run {foreign}, results.json is of {record['run_id']}"
-                break
-
-
 def kind_of_control(asked: Sequence[Any]) -> str:
     """Return a request of the control protocol without ids and names, as which it stands for others of its kind."""
     return _VARIABLE.sub("", json.dumps(asked[:3]))
 
 
-def done_by_control(run: Run) -> dict[str, str]:
+def done_by_control(contents: Iterable[Content]) -> dict[str, str]:
     """Return the kinds of requests that the control protocol has answered, each with an exchange that came after it."""
-    return {
-        kind_of_control(note[1:]): exchange.id
-        for case in run.cases
-        for exchange in case.exchanges
-        for note in json.loads(exchange.notes.get("before", "[]"))
-        if note[0] == "control"
-    }
+    return {kind: exchange for content in contents for kind, exchange in content.control.items()}
 
 
 def _profile(record: Mapping[str, Any]) -> Iterator[str]:

@@ -37,7 +37,7 @@ _STOPPED = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
 
 @dataclass(frozen=True)
 class Judgements:
-    """What was found once and need not be looked for again.
+    """What was found once in a case and need not be looked for again.
 
     ``wire`` is what breaks the rules of every exchange, by the id of the exchange; ``expected`` what deviates from an
     expectation, by ``id`` of the object, which is that of the run.
@@ -45,6 +45,11 @@ class Judgements:
 
     wire: dict[str, list[Finding]] = field(default_factory=dict)
     expected: dict[int, Finding | None] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Forget everything: another case follows."""
+        self.wire.clear()
+        self.expected.clear()
 
 
 def rejudge(directory: Path) -> dict[str, Any]:
@@ -103,38 +108,37 @@ def _record(path: Path) -> dict[str, Any]:
     return document
 
 
-def run_of(
-    record: Mapping[str, Any],
-    transcript: Iterable[Judged],
-    directory: Path,
-    known: Judgements | None = None,
-) -> Run:
-    """Return the verdict object made anew: times and circumstances are those of then, what follows from judging is new.
-
-    What is found goes into ``known``.
-    """
-    known = Judgements() if known is None else known
-    contracts = {block["id"]: load_contract(block["id"]) for block in record["contracts"]}
-    for block in record["contracts"]:
-        if block["sha256"] != contracts[block["id"]].sha256:
-            raise RecordError(
-                str(directory), f"it was judged by another version of the contract {block['id']}"
-            )
+def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Path) -> Run:
+    """Return the verdict object made anew: times and circumstances are those of then, what follows from judging is new."""
     evidence: dict[str, list[Judged]] = {}
     for exchange, expectations in transcript:
         evidence.setdefault(exchange.case, []).append((exchange, expectations))
-    cases = tuple(
-        _case(row, _in_order(row, evidence.get(row["id"], [])), contracts[row["contract"]], known)
-        for row in record["cases"]
+    demand_contracts(record, directory)
+    return run_with(
+        record, [case_of(row, evidence.get(row["id"], []), Judgements()) for row in record["cases"]]
     )
-    rows = tuple(row for contract in contracts.values() for row in contract.rows())
+
+
+def demand_contracts(record: Mapping[str, Any], directory: Path) -> None:
+    """Demand that a record was judged by the contracts that are here; raise :class:`RecordError`."""
+    for block in record["contracts"]:
+        if block["sha256"] != load_contract(block["id"]).sha256:
+            raise RecordError(
+                str(directory), f"it was judged by another version of the contract {block['id']}"
+            )
+
+
+def run_with(record: Mapping[str, Any], cases: Sequence[CaseResult]) -> Run:
+    """Return the verdict object made anew of the cases that were judged again."""
+    contracts = [block["id"] for block in record["contracts"]]
+    rows = tuple(row for contract in contracts for row in load_contract(contract).rows())
     entries = entries_of([_entry(member) for member in record["baseline"]])
     today = date.fromisoformat(record["finished"][:10])
     names = [case.id for contract in contracts for case in listed_cases(contract)] if entries else []
     complete = not any(record[name] for name in ("partial", "interrupted", "trouble"))
     return Run(
         profile=Profile(record["profile"]),
-        cases=cases,
+        cases=tuple(cases),
         rows=rows,
         partial=record["partial"],
         interrupted=record["interrupted"],
@@ -156,10 +160,10 @@ def _seconds(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
 
 
-def _in_order(row: Mapping[str, Any], evidence: Sequence[Judged]) -> list[Judged]:
-    """Return the evidence of a case in the case's own order: what it sends at once begins in any order."""
+def own_order(row: Mapping[str, Any], evidence: Sequence[Judged]) -> list[int]:
+    """Return the places of a case's evidence in the case's own order: what it sends at once begins in any order."""
     places = {exchange_id: place for place, exchange_id in enumerate(row["exchanges"])}
-    return sorted(evidence, key=lambda judged: places.get(judged[0].id, len(places)))
+    return sorted(range(len(evidence)), key=lambda place: places.get(evidence[place][0].id, len(places)))
 
 
 def _entry(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,10 +171,10 @@ def _entry(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in members if document[name]}
 
 
-def _case(
-    row: Mapping[str, Any], evidence: Sequence[Judged], contract: Contract, known: Judgements
-) -> CaseResult:
-    """Return the case with everything that follows from its evidence made anew."""
+def case_of(row: Mapping[str, Any], evidence: Sequence[Judged], known: Judgements) -> CaseResult:
+    """Return the case with everything that follows from its evidence made anew; what is found goes into ``known``."""
+    contract = load_contract(row["contract"])
+    evidence = [evidence[place] for place in own_order(row, evidence)]
     recorded = Verdict(row["verdict"])
     judged = sum(len(expectations) for _, expectations in evidence)
     by_hand = bool(row["checks"]) and not judged

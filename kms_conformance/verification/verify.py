@@ -20,10 +20,10 @@ from kms_conformance import __version__
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.errors import BundleError, ContractError, RecordError, UnknownSystemError
 from kms_conformance.outputs import har, manifest, results
-from kms_conformance.outputs.files import read_file
+from kms_conformance.outputs.files import digest_and_size
 from kms_conformance.run.options import challenge_mark
 from kms_conformance.verification import bundle
-from kms_conformance.verification.archive import LARGEST_FILE, Archive
+from kms_conformance.verification.archive import LARGEST_FILE, Archive, mapped
 from kms_conformance.verification.check import Examination, examine
 from kms_conformance.verification.keys import SHOWN
 from kms_conformance.verification.product import Product, product_of
@@ -83,7 +83,7 @@ def _opened(path: Path, key: SSlibKey | None) -> tuple[Archive, dict[str, Any], 
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise BundleError(str(path), f"it is larger than any bundle ({path.stat().st_size:,} bytes)")
-        content = read_file(path)
+        content = mapped(path)
     except OSError as error:
         raise BundleError(str(path), error.strerror or str(error)) from error
     archive = Archive(path, content)
@@ -123,7 +123,7 @@ def _demand_as_signed(
         record, product = _read(path, directory)
         _demand_files(path, directory, archive, bundle.added(record, product))
         digests = [(bundle.ARCHIVE, archive.digest)]
-        digests += [(name, manifest.digest((directory / name).read_bytes())) for name in bundle.SIGNED]
+        digests += [(name, digest_and_size(directory / name)[0]) for name in bundle.SIGNED]
         anew = statement(record, product, digests, signer)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(str(path), f"a file in it is missing or of another form ({error!r})") from error
@@ -168,7 +168,9 @@ def _demand_challenge(path: Path, directory: Path, record: Mapping[str, Any]) ->
     if not record["run_id"].startswith(f"{challenge_mark(challenge)}-"):
         reason = f"its run id {record['run_id']} does not come from the challenge {challenge!r}"
         raise BundleError(str(path), reason)
-    carrying = (directory / har.NAME).read_bytes().count(f' challenge/{challenge}"'.encode())
+    carried = f' challenge/{challenge}"'.encode()
+    with (directory / har.NAME).open("rb") as file:
+        carrying = sum(line.count(carried) for line in file)
     kept = record["requests"]["kept"]
     if carrying < _NEARLY_ALL * kept:
         raise BundleError(

@@ -8,17 +8,20 @@ import pytest
 
 from kms_conformance.evidence.exchange import Exchange, Received, Sent
 from kms_conformance.evidence.latency import clock_skew, latencies
+from kms_conformance.evidence.outline import Outline, outline_of
 
 SENT = Sent("GET", "http://127.0.0.1/keys", "/keys", {})
 
 
 def exchange(
     duration: float, *, operation: str | None = "list", answered: bool = True, date: str = ""
-) -> Exchange:
-    """Return an exchange that began at a round time."""
+) -> Outline:
+    """Return the outline of an exchange that began at a round time."""
     headers = {"date": date} if date else {}
     answer = Received(200, headers) if answered else None
-    return Exchange("x1", "a", "", operation, "manager", SENT, answer, started=1_000_000.0, duration=duration)
+    return outline_of(
+        Exchange("x1", "a", "", operation, "manager", SENT, answer, started=1_000_000.0, duration=duration)
+    )
 
 
 def test_percentiles_are_durations_that_were_measured() -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from kms_conformance.cli.compare import command
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.errors import BadValueError, RecordError
+from kms_conformance.errors import BadValueError, StoredRunError
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Run
 from kms_conformance.outputs import har, results
@@ -158,7 +158,7 @@ def test_other_measures(realistic: Realistic, tmp_path: Path, member: str, value
     other.mkdir()
     record = json.loads((place / results.NAME).read_text())
     (other / results.NAME).write_text(json.dumps({**record, member: value}))
-    with pytest.raises(BadValueError, match=f"the {member} of the first run"):
+    with pytest.raises(BadValueError, match=f"the two runs differ in {member}"):
         demand_alike(read_run(place), read_run(other))
     arguments = [str(place), str(other)]
     assert isinstance(CliRunner().invoke(command, arguments).exception, BadValueError)
@@ -223,18 +223,26 @@ def test_words_of_an_answer() -> None:
     assert Answer(0, "", "").text == "no answer"
 
 
-def test_unreadable(tmp_path: Path) -> None:
-    """A directory without a run, and a transcript that is none, are refused."""
-    with pytest.raises(RecordError):
+def test_unreadable(realistic: Realistic, tmp_path: Path) -> None:
+    """A directory without a run, a record of an older form, and a transcript that is none, are refused."""
+    with pytest.raises(StoredRunError):
         read_run(tmp_path)
     (tmp_path / results.NAME).write_text("{}")
-    with pytest.raises(RecordError):
+    with pytest.raises(StoredRunError):
         read_run(tmp_path)
-    (tmp_path / results.NAME).write_text('{"cases": []}')
-    assert read_run(tmp_path).exchanges == []
-    (tmp_path / har.NAME).write_text("[1]")
-    with pytest.raises(RecordError):
-        assert read_run(tmp_path).exchanges
+    place = stored(realistic(8, 1), tmp_path / "run")
+    transcript = place / har.NAME
+    transcript.unlink(missing_ok=True)
+    assert read_run(place).exchanges == []
+    for wrong in ("[1]", '{"log":{\n"entries":[\n{"_kms": {"case": "a"\n]}}\n'):
+        transcript.write_text(wrong)
+        with pytest.raises(StoredRunError):
+            assert read_run(place).exchanges
+    record = json.loads((place / results.NAME).read_text())
+    del record["latency"]
+    (place / results.NAME).write_text(json.dumps({**record, "schema_version": "1.0"}))
+    with pytest.raises(StoredRunError, match=r"of the form 1\.0, lacks latency"):
+        read_run(place)
 
 
 def test_requests_at_the_same_moment(realistic: Realistic, tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def test_known_secrets_are_taken_out() -> None:
 
 
 def test_a_module_is_called_by_its_name(tmp_path: object) -> None:
-    """`python -m kms_conformance` is shown so, without the path of this machine."""
-    (program,) = command_line([f"{tmp_path}/kms_conformance/__main__.py"])
-    assert program.endswith(" -m kms_conformance")
+    """`python -m kms_conformance` is shown so, in three words that a shell takes, without the path of this machine."""
+    program, *words = command_line([f"{tmp_path}/kms_conformance/__main__.py", "run"])
+    assert words == ["-m", "kms_conformance", "run"]
     assert "/" not in program
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,21 +123,38 @@ def files_of(path: Path, folder: Path) -> dict[str, bytes]:
 
 def packed(path: Path, files: dict[str, bytes], sealed: bytes) -> Path:
     """Write a bundle of these files with this envelope."""
-    path.write_bytes(archive.close(archive.pack(sorted(files.items())), bundle.ENVELOPE, sealed))
+    path.write_bytes(archive_of(sorted(files.items()), bundle.ENVELOPE, sealed))
     return path
+
+
+def archive_of(
+    files: Iterable[tuple[str, bytes]], name: str, content: bytes | Callable[[str], bytes]
+) -> bytes:
+    """Return an archive of these files and a last entry, which may depend on the digest of what is before it."""
+    file = io.BytesIO()
+    writer = archive.ArchiveWriter(file)
+    for one, text in files:
+        writer.add(one, text)
+    writer.close(name, content if isinstance(content, bytes) else content(writer.digest()))
+    return file.getvalue()
 
 
 def signed_anew(path: Path, files: dict[str, bytes], key: Path, product: Product) -> Path:
     """Write a bundle of these files with everything that whoever has a key can make fit, the manifest included."""
     listed = json.loads(files[manifest.NAME])
     listed["files"] = {
-        name: {"sha256": manifest.digest(files[name]), "size": len(files[name])} for name in listed["files"]
+        name: {"sha256": _digest(files[name]), "size": len(files[name])} for name in listed["files"]
     }
     files = {**files, manifest.NAME: manifest.text_of(listed).encode()}
     signer = read_signer(key)
-    body = archive.pack(sorted(files.items()))
-    digests = [(bundle.ARCHIVE, manifest.digest(body))]
-    digests += [(name, manifest.digest(files[name])) for name in bundle.SIGNED]
-    document = statement(json.loads(files[results.NAME]), product, digests, signer.public_key)
-    path.write_bytes(archive.close(body, bundle.ENVELOPE, seal(document, signer)))
+
+    def sealed(digest: str) -> bytes:
+        digests = [(bundle.ARCHIVE, digest), *((name, _digest(files[name])) for name in bundle.SIGNED)]
+        return seal(statement(json.loads(files[results.NAME]), product, digests, signer.public_key), signer)
+
+    path.write_bytes(archive_of(sorted(files.items()), bundle.ENVELOPE, sealed))
     return path
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

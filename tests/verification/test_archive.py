@@ -5,11 +5,13 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bundles import (
     Made,
+    archive_of,
     refused,
 )
 
@@ -61,9 +63,41 @@ def test_absurd_sizes(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_entry_that_says_less_than_it_holds(tmp_path: Path) -> None:
     """An entry is never unpacked further than its header says."""
-    body = archive.pack([("a.txt", b"\0" * 5000)])
-    small = archive.Entry("a.txt", zlib.DEFLATED, zlib.crc32(b"\0" * 10), len(body) - 35, 10, 0)
+    content = archive_of([("a.txt", b"\0" * 5000)], "end", b"e")
+    entry, last = archive.entries_of(content)
+    small = replace(entry, crc=zlib.crc32(b"\0" * 10), size=10)
     path = tmp_path / "t.zip"
-    path.write_bytes(archive.close(small.header + body[35:], "end", b"e"))
+    body = small.header + content[entry.data : last.end]
+    path.write_bytes(body + archive.directory_of([small, last]))
     with pytest.raises(BundleError, match="is not what its header says"):
         archive.Archive(path, path.read_bytes()).unpack(tmp_path / "out")
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1 << 20])
+def test_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    """However much of a file is in memory at a time, it comes out as it went in, and one that is cut off is refused."""
+    monkeypatch.setattr(archive, "_PIECE", piece)
+    large = tmp_path / "large"
+    large.write_bytes(b"".join(number.to_bytes(2, "big") for number in range(500)) + b"\0" * 500)
+    path = tmp_path / "t.zip"
+    with path.open("w+b") as file:
+        writer = archive.ArchiveWriter(file)
+        writer.add("a/large", large)
+        writer.add("empty", b"")
+        writer.close("end", b"e")
+    archive.Archive(path, archive.mapped(path)).unpack(tmp_path / "out")
+    assert (tmp_path / "out/a/large").read_bytes() == large.read_bytes()
+    assert (tmp_path / "out/empty").read_bytes() == b""
+    content = path.read_bytes()
+    first, second, last = archive.entries_of(content)
+    short = replace(first, packed=first.packed - 3)
+    moved = replace(last, offset=short.end)
+    path.write_bytes(
+        short.header
+        + content[first.data : first.end - 3]
+        + content[last.offset : last.end]
+        + archive.directory_of([short, moved])
+    )
+    assert second.size == 0
+    with pytest.raises(BundleError, match="is not what its header says"):
+        archive.Archive(path, path.read_bytes()).unpack(tmp_path / "again")

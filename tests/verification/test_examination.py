@@ -18,7 +18,8 @@ from kms_conformance.cli.judge import command as judge_command
 from kms_conformance.contract.schemas import SchemaFiles
 from kms_conformance.outputs import har, manifest, results
 from kms_conformance.outputs.writers import write_all
-from kms_conformance.verification.check import digest_complaints, examine
+from kms_conformance.verification.check import examine
+from kms_conformance.verification.recorded_files import digest_complaints
 from kms_conformance.verification.rejudge import read_record, run_of
 
 Record = dict[str, Any]

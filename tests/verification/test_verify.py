@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundles import (
@@ -22,10 +24,11 @@ from bundles import (
 )
 from click.testing import CliRunner
 
+from kms_conformance.cli.contradictions import MOST
 from kms_conformance.cli.table import command as table_command
 from kms_conformance.cli.verify import command as verify_command
 from kms_conformance.contract.schemas import SCHEMA_FILES
-from kms_conformance.errors import BundleError, RecordError, veiled
+from kms_conformance.errors import BundleError, ExitCode, RecordError, veiled
 from kms_conformance.outputs import har, manifest, results
 from kms_conformance.run.options import challenge_mark
 from kms_conformance.verification import archive, bundle
@@ -204,6 +207,37 @@ def test_signer_edits(made: Made, tmp_path: Path, edit: Callable[[dict[str, byte
     edit(files)
     path = signed_anew(tmp_path / "t.zip", files, made.folder / "vendor.key", made.product)
     assert refused(path, made)
+
+
+def _everywhere(target: dict[str, Any]) -> dict[str, Any]:
+    """Return a target with another address in the place of each of its own."""
+    return {
+        name: _everywhere(value)
+        if isinstance(value, dict)
+        else URL
+        if isinstance(value, str) and value.startswith("http")
+        else value
+        for name, value in target.items()
+    }
+
+
+def test_relabelled_endpoint(made: Made, tmp_path: Path) -> None:
+    """Of a run that is said to have been against another endpoint the first line says where its requests went."""
+    files = files_of(made.bundle, tmp_path / "files")
+    record = json.loads(files[results.NAME])
+    server = record["target"]["base_url"]
+    record["target"] = _everywhere(record["target"])
+    record["servers"].append({**record["servers"][0], "name": "kms.example.test:443"})
+    files[results.NAME] = (json.dumps(record, indent=1) + "\n").encode()
+    files[bundle.TARGET] = manifest.text_of(record["target"]).encode()
+    path = signed_anew(tmp_path / "t.zip", files, made.folder / "vendor.key", made.product)
+    ended = CliRunner().invoke(verify_command, [str(path), "--key", str(made.key)])
+    lines = [line for line in ended.output.splitlines() if line.startswith("refused: ")]
+    assert ended.exit_code == ExitCode.NOT_AS_RECORDED
+    assert f"went to '{server}" in lines[0]
+    assert "others to that server, which the target of results.json does not name" in lines[0]
+    assert len(lines) == MOST + 1
+    assert re.fullmatch(r"refused: and \d+ more of \d+ in all", lines[-1])
 
 
 def test_expired(made: Made) -> None:
