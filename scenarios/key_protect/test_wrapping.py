@@ -64,7 +64,7 @@ def test_unwrap_with_other_aad(kms, aad):
 
 @covers("wrap-generates-plaintext", "no-body-err-wrap-without-body", "unwrap-missing-aad-refused")
 def test_wrap_makes_a_plaintext(kms):
-    """Wrap without a plaintext generates one of 32 bytes, returns it once, and wraps it, with additional data too."""
+    """Wrap without a plaintext generates one of 32 bytes, returns it once, wraps it, and binds additional data to it."""
     key, aad = kms.create_root_key(), ["bucket", "object"]
     wrapped = kms.wrap(key).succeeds(
         200, requirement=("wrap-generates-plaintext", "no-body-err-wrap-without-body")
