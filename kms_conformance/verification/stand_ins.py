@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"<([A-Za-z][\w-]*):[0-9a-f]{12}>")
 
 _PUBLIC_KEY = "public key"
-_LONGEST = 64
-"""Octets of the longest secret whose size is kept; longer ones are encrypted, as long as a key of the endpoint wants."""
+_SHORTEST, _LONGEST = 12, 64
+"""Octets of a secret whose size is kept: shorter ones would be found by chance, longer ones are as long as a key of the endpoint wants."""
 
 
 class StandIns(Redactor):
@@ -64,7 +64,7 @@ class StandIns(Redactor):
             told = forms.items() if isinstance(forms, dict) else ()
             for token, form in told:
                 kind, _, size = str(form).partition(" ")
-                if kind.startswith("base64") and 0 < int(size) <= _LONGEST:
+                if kind.startswith("base64") and _SHORTEST <= int(size) <= _LONGEST:
                     self._sizes[token] = int(size)
 
     def scrub(self, text: str) -> str:
