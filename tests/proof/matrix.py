@@ -22,7 +22,7 @@ from typing import Any
 import click
 from cases import collected, law_of, run_cases
 from matrix_page import render
-from matrix_rules import NIGHTLY, broken_rules
+from matrix_rules import NIGHTLY, PAUSING, broken_rules
 from reach import Reach, reach_of
 from systems import SYSTEMS, Kind
 
@@ -69,6 +69,7 @@ def tasks(
         if chosen and not everywhere
     }
     all_tasks: list[Task] = []
+    chosen_cases = {**NIGHTLY, **PAUSING}
     for contract, chosen in rows.items():
         every = tuple(collected(contract))
         reach = _joined([part.result() for part in reaches.get(contract, ())])
@@ -79,8 +80,8 @@ def tasks(
                 name,
                 tuple(
                     case
-                    for case in NIGHTLY.get(name, every)
-                    if name in NIGHTLY
+                    for case in chosen_cases.get(name, every)
+                    if name in chosen_cases
                     or (_belongs(case, kind, name) and (everywhere or case in reach.get(name, every)))
                 ),
             )
