@@ -1,6 +1,6 @@
 // allure generate --config allure-results/allurerc.mjs allure-results
 export default {
- "name": "KMS conformance: non-conformant, 2026-11-29",
+ "name": "KMS conformance: non-conformant, 2026-11-30",
  "historyPath": ".kms-conformance/allure-history.jsonl",
  "categories": [
   {

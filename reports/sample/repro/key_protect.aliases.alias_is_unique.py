@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.aliases.alias_is_unique of run 751d822f.
+# Case key_protect.aliases.alias_is_unique of run 19b6c452.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -27,6 +27,7 @@ from typing import Any
 from typing import NamedTuple
 import base64
 import hashlib
+import hmac
 import html
 import importlib
 import itertools
@@ -53,20 +54,21 @@ def pick(document: JSON, path: str) -> JSON:
 
     No path: the whole document.
     """
-    if not path:
-        return document
-    head, _, rest = path.partition(".")
-    if head == "*":
-        if not isinstance(document, list):
+    while path:
+        head, _, path = path.partition(".")
+        if isinstance(document, dict):
+            if head not in document or head == "*":
+                return MISSING
+            document = document[head]
+        elif not isinstance(document, list):
             return MISSING
-        return [value for value in _each(document, rest) if value is not MISSING]
-    if isinstance(document, dict) and head in document:
-        value = document[head]
-    elif isinstance(document, list) and head.isdigit() and int(head) < len(document):
-        value = document[int(head)]
-    else:
-        return MISSING
-    return pick(value, rest) if rest else value
+        elif head == "*":
+            return [value for value in _each(document, path) if value is not MISSING]
+        elif head.isdigit() and int(head) < len(document):
+            document = document[int(head)]
+        else:
+            return MISSING
+    return document
 
 
 def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
@@ -481,6 +483,47 @@ SIMPLE: dict[str, Any] = {
 }
 
 
+def forged(form: dict[str, Any], token: str) -> str:
+    """Return a credential of a form; a changed token is made from ``token``; raise :class:`ValueError` where that is no JWT."""
+    if "lengths" in form:
+        return ".".join("x" * length for length in form["lengths"])
+    head, claims, seal = token.split(".")
+    text = f"{_changed(head, form['head'])}.{_changed(claims, form['claims'])}"
+    kind, _, key = form["seal"].partition(" ")
+    if kind == "none":
+        return f"{text}."
+    if kind == "key":
+        digest = hmac.digest(key.encode(), text.encode(), hashlib.sha256)
+        return f"{text}.{_coded(digest)}"
+    return f"{text}.{seal}" if kind == "kept" else f"{text}.{'B' if seal.startswith('A') else 'A'}{seal[1:]}"
+
+
+def _changed(part: str, change: dict[str, Any]) -> str:
+    if not change["set"] and not change["drop"]:
+        return part
+    document = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    kept = {name: value for name, value in document.items() if name not in change["drop"]}
+    return _coded(json.dumps({**kept, **change["set"]}).encode())
+
+
+def _coded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def material(form: str) -> str:
+    """Make a secret of the form that the record tells: what it is made of, the octets at its ends, and its size."""
+    kind, _, size = form.partition(" ")
+    made_of, *ends = kind.split(":")
+    if made_of == "base64":
+        first, last = map(bytes.fromhex, ends or ("", ""))
+        drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
+        for end in (0, -1) if drawn else ():
+            drawn[end] |= 0x80
+        return base64.b64encode((first + drawn + last)[: int(size)]).decode()
+    # No base64 either.
+    return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
+
+
 ONE_ORDER = "one-order"
 Timed = tuple[dict[str, Any], str, float, float, tuple[int, dict[str, str], Any, str]]
 """A step, the address that was asked, when that was and how long it took, in seconds, and the answer."""
@@ -507,14 +550,20 @@ class BroughtModules(MetaPathFinder, Loader):
         exec(compile(self.sources.get(module.__name__, ""), module.__name__, "exec"), module.__dict__)  # noqa: S102 - the suite's own
 
 
+def brought(packed: Sequence[str]) -> Any:
+    """Return what the packed modules are there for, after letting Python import them."""
+    place, sources = json.loads(zlib.decompress(base64.b64decode("".join(packed))))
+    if not any(isinstance(finder, BroughtModules) for finder in sys.meta_path):
+        sys.meta_path.insert(0, BroughtModules(sources))
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def history_complaint(
     model: Sequence[str], value: Mapping[str, Any], seen: Mapping[int, Timed], code_at: str
 ) -> str:
     """Return why answers fit no order of their requests, or ``""``; ``value`` names them by their steps."""
-    function, sources = json.loads(zlib.decompress(base64.b64decode("".join(model))))
-    if not any(isinstance(finder, BroughtModules) for finder in sys.meta_path):
-        sys.meta_path.insert(0, BroughtModules(sources))
-    module, _, name = function.partition(":")
+    explained = brought(model)
     evidence = importlib.import_module("kms_conformance.evidence.exchange")
     histories = importlib.import_module("kms_conformance.judging.histories")
     timed = [
@@ -524,7 +573,7 @@ def history_complaint(
         for place, ahead, answered in value["requests"]
         if place in seen
     ]
-    return getattr(importlib.import_module(module), name)(timed, value) or ""
+    return explained(timed, value) or ""
 
 
 def _exchange(evidence: Any, place: int, timed: Timed, code_at: str) -> Any:
@@ -705,9 +754,59 @@ def _mixed(state: bytes) -> bytes:
     return bytes(mixed)
 
 
-HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
+BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 SLACK = timedelta(seconds=2)
 """How much later or earlier than in the record something may be done."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: a token goes to no other host."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
+OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+
+
+def any_time_about(then: datetime) -> str:
+    """Return a pattern for the times that are nearly this one, without an offset."""
+    slack = int(SLACK.total_seconds())
+    near = [then + timedelta(seconds=seconds) for seconds in range(-slack, slack + 1)]
+    return f"(?:{'|'.join(one.isoformat(timespec='seconds') for one in near)})"
+
+
+def widened(bounds: list[Any], recorded: list[Any], refs: dict[str, Any]) -> list[Any]:
+    """Return bounds with some slack where they are times of the record and no value of an answer."""
+    first, last = (
+        bound if bound is None or known in refs else (datetime.fromisoformat(bound) + slack).isoformat()
+        for bound, known, slack in zip(bounds, recorded, (-SLACK, SLACK), strict=True)
+    )
+    return [first, last]
+
+
+def send(request: urllib.request.Request) -> Answer:
+    """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
+    try:
+        with OPENER.open(request, timeout=60) as answer:
+            return read(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as refused:
+        return read(refused.code, refused.headers, refused.read())
+    except (OSError, ValueError, urllib.error.URLError) as error:
+        return 0, {}, None, str(error)
+
+
+def read(status: int, headers: Any, content: bytes) -> Answer:
+    """Return status, headers, document and text of an answer."""
+    text = content.decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    return status, {name.lower(): value for name, value in headers.items()}, body, text + str(headers)
+
+
+HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
 
 
 class CouldNotRunError(Exception):
@@ -726,12 +825,15 @@ class Reproduction:
         self.values: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         self.later = timedelta(0)
+        self.speaker: Any = None
         self.begin()
 
     def begin(self) -> None:
         """Forget every value of this run; the instance stays."""
         self.answers, self.seen, self.values = {}, {}, {}
         self.case["new_run"] = secrets.token_hex(4)
+        packed = self.case.get("speaker")
+        self.speaker = packed and brought(packed)(self.case["new_run"], is_fresh=not self.case["kept"])
         instance = os.environ.get("KMS_INSTANCE", "")
         if instance and self.case["instance"]:
             self.values[self.case["instance"]] = instance
@@ -775,6 +877,7 @@ class Reproduction:
             print(f"{answer[0]} {step['method']} {step['step']}")
         for told, wrong in broken:
             print(f"  expected {told}\n  got {wrong}")
+        self.hear(steps, answers, broken)
         for step, answer in zip(steps, answers, strict=True):
             if step["needed"] and not 200 <= answer[0] < 300 and not broken:  # noqa: PLR2004 - a success
                 raise CouldNotRunError(
@@ -782,12 +885,28 @@ class Reproduction:
                 )
         return [told for told, _ in broken]
 
+    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer], broken: list[Any]) -> None:
+        """Take in what answers to frames tell the requests after them, which may need that they have succeeded."""
+        for step, answer in zip(steps, answers, strict=True):
+            if frame := step.get("frame"):
+                self.speaker.hear(frame, self.unit_of(step), answer[2])
+                done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
+                if frame.get("done") and not done and not step["promises"] and not broken:
+                    raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
+
+    def unit_of(self, step: dict[str, Any]) -> str:
+        """Return the last part of the address that a request is sent to: of frames the system knows which it is."""
+        own = self.target(step["target"], step["from"]).rpartition("/")[2]
+        return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
+
     def send_at(self, step: dict[str, Any], request: urllib.request.Request, begun: float) -> Answer:
         """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
         if self.case.get("model"):
             time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
         started, first = time.time(), time.monotonic()
         answer = send(request)
+        if frame := step.get("frame"):
+            answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
         self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
         return answer
 
@@ -863,17 +982,26 @@ class Reproduction:
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
             headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+        elif "credential" in step:
+            identity, form = step["credential"]
+            headers["authorization"] = f"Bearer {self.forged(form, identity)}"
         elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
             headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
-        data = None
+        data, document = None, self.document(step["body"], refs)
+        if "text" in (frame := step.get("frame") or {}):
+            try:
+                document = self.speaker.body(frame, self.unit_of(step), step["place"])
+            except ValueError as error:
+                raise CouldNotRunError(str(error)) from None
         if step["text"] is not None:
             data = self.text(step["text"], refs).encode("utf-8", "surrogatepass")
-        elif step["body"] is not None:
-            document = self.document(step["body"], refs)
+        elif document is not None:
             data = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
                 "utf-8", "surrogatepass"
             )
         url = self.base + self.target(step["target"], refs)
+        if "text" in frame:
+            url = f"{url.rpartition('/')[0]}/{self.unit_of(step)}"
         request = urllib.request.Request(url, data, headers, method=step["method"])
         if data is not None and "content-type" not in step["headers"]:
             request.add_unredirected_header("Content-type", "")
@@ -892,6 +1020,13 @@ class Reproduction:
             is_escaped = plain not in {part, own}
             parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
         return "".join(parts)
+
+    def forged(self, form: dict[str, Any], identity: str) -> str:
+        """Return a credential that nobody has given, from its form and the token of an identity."""
+        try:
+            return forged(form, "" if "lengths" in form else self.token(identity))
+        except ValueError:
+            raise CouldNotRunError("it changes a JSON Web Token, and the token here is none") from None
 
     def token(self, identity: str) -> str:
         """Return the token of an identity, from the environment or from the token issuer."""
@@ -964,7 +1099,7 @@ class Reproduction:
         if recorded in self.case["kept"]:
             return recorded
         if recorded.startswith("<"):
-            return self.secret(recorded)
+            return material(self.case["forms"].get(recorded, "base64 32"))
         run, new_run = self.case["run"], self.case["new_run"]
         if recorded.casefold().startswith("kmsct-"):
             return recorded.replace(run, new_run).replace(run.upper(), new_run.upper())
@@ -975,18 +1110,12 @@ class Reproduction:
             return moment.isoformat(timespec=exact).replace("+00:00", "Z")
         return str(uuid.uuid4())
 
-    def secret(self, recorded: str) -> str:
-        """Make a secret of the form that the record tells."""
-        kind, _, size = self.case["forms"].get(recorded, "base64 32").partition(" ")
-        material, *ends = kind.split(":")
-        if material == "base64":
-            first, last = map(bytes.fromhex, ends or ("", ""))
-            drawn = bytearray(secrets.token_bytes(max(0, int(size) - len(first) - len(last))))
-            for end in (0, -1) if drawn else ():
-                drawn[end] |= 0x80
-            return base64.b64encode((first + drawn + last)[: int(size)]).decode()
-        # No base64 either.
-        return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"
+    def about_then(self, time_of_record: re.Match[str]) -> str:
+        """Return a pattern for the time here of one in a pattern of the record, which names no offset."""
+        sent = self.values.get(f"{time_of_record[0]}Z")
+        if sent is not None:
+            return sent[: len(time_of_record[0])]
+        return any_time_about(datetime.fromisoformat(time_of_record[0]) + self.later)
 
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
@@ -1020,7 +1149,7 @@ class Reproduction:
                 told[0],
             )
         for member in members:
-            wrong = self.member(member, headers, body, text)
+            wrong = self.member(member, headers, body, text, step.get("frame"))
             if wrong:
                 return f"{status} with {wrong}"
         return ""
@@ -1031,10 +1160,12 @@ class Reproduction:
             return str(step["sent"].get("authorization", token).rpartition(" ")[2])
         return self.value(token, step["from"])
 
-    def member(self, member: dict[str, Any], headers: dict[str, str], body: Any, text: str) -> str:
+    def member(
+        self, member: dict[str, Any], headers: dict[str, str], body: Any, text: str, frame: Any = None
+    ) -> str:
         """Return what deviates from a statement about a member, or ``""``."""
         check, path, refs = member["check"], member["path"], member["from"]
-        wanted = self.document(member["value"], refs)
+        wanted = self.document(self.spoken(member, frame), refs)
         if check == ONE_ORDER:
             return history_complaint(self.case["model"], member["value"], self.seen, self.case["code_at"])
         if check == "header":
@@ -1045,7 +1176,8 @@ class Reproduction:
                 else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
-            return f"{path} in the answer" if isinstance(wanted, str) and wanted in text else ""
+            is_there = isinstance(wanted, str) and (wanted in text or wanted.upper() in text)
+            return f"{path} in the answer" if is_there else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
         if check in {"equals", "between"} and not there and self.is_gone(member, body):
@@ -1054,7 +1186,8 @@ class Reproduction:
             texts = [
                 entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str)
             ]
-            found = any(re.search(pattern, entry) for pattern in wanted for entry in texts)
+            patterns = [BARE_TIME.sub(self.about_then, pattern) for pattern in wanted]
+            found = any(re.search(pattern, entry) for pattern in patterns for entry in texts)
             return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: there and type(value) is type(wanted) and value == wanted,
@@ -1080,6 +1213,13 @@ class Reproduction:
                 )
         return f"{path} = {short_text(value)}"
 
+    def spoken(self, member: dict[str, Any], frame: Any) -> Any:
+        """Return what a statement about a member says, of an answer to a frame in the values of this run."""
+        try:
+            return self.speaker.expected(member["path"], member["value"], frame) if frame else member["value"]
+        except ValueError as error:
+            raise CouldNotRunError(str(error)) from None
+
     def is_gone(self, member: dict[str, Any], body: Any) -> bool:
         """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
         refs, value = member["from"], member["value"]
@@ -1095,6 +1235,14 @@ class Reproduction:
 
     def clean_up(self) -> None:
         """Delete what the sequence has made, the newest first; what resists stays."""
+        asked = [
+            step for step in self.case["steps"] if "text" in (step.get("frame") or {}) and step["token_of"]
+        ]
+        for unit, body in self.speaker.zeroized() if self.speaker and asked else ():
+            step = {**asked[0], "frame": None, "body": body}
+            request = self.request(step)
+            request.full_url = f"{request.full_url.rpartition('/')[0]}/{unit}"
+            send(request)
         for step in reversed(self.case["clean_up"]):
             if all(place in self.answers for place, _ in step["from"].values()):
                 try:
@@ -1103,45 +1251,7 @@ class Reproduction:
                     return
 
 
-def widened(bounds: list[Any], recorded: list[Any], refs: dict[str, Any]) -> list[Any]:
-    """Return bounds with some slack where they are times of the record and no value of an answer."""
-    first, last = (
-        bound if bound is None or known in refs else (datetime.fromisoformat(bound) + slack).isoformat()
-        for bound, known, slack in zip(bounds, recorded, (-SLACK, SLACK), strict=True)
-    )
-    return [first, last]
-
-
-def send(request: urllib.request.Request) -> Answer:
-    """Send a request; return status, headers, document and text of the answer, status 0 where none came."""
-    try:
-        with OPENER.open(request, timeout=60) as answer:
-            return read(answer.status, answer.headers, answer.read())
-    except urllib.error.HTTPError as refused:
-        return read(refused.code, refused.headers, refused.read())
-    except (OSError, ValueError, urllib.error.URLError) as error:
-        return 0, {}, None, str(error)
-
-
-def read(status: int, headers: Any, content: bytes) -> Answer:
-    """Return status, headers, document and text of an answer."""
-    text = content.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        body = None
-    return status, {name.lower(): value for name, value in headers.items()}, body, text + str(headers)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: a token goes to no other host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follow nothing."""
-
-
 MOST_AT_ONCE = 5
-OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -1166,9 +1276,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "An alias cannot be given to a second key and still addresses the first."
 CASE = {'id': 'key_protect.aliases.alias_is_unique',
- 'run': '751d822f',
- 'base_url': 'http://127.0.0.1:35187',
- 'instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f',
+ 'run': '19b6c452',
+ 'base_url': 'http://127.0.0.1:42177',
+ 'instance': 'a2110a55-7741-404b-9c61-b24254a64bd8',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1214,19 +1324,19 @@ CASE = {'id': 'key_protect.aliases.alias_is_unique',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f',
+                        'bluemix-instance': 'a2110a55-7741-404b-9c61-b24254a64bd8',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-751d822f-key-alias_is_unique-4ed160000',
+                                    'name': 'kmsct-19b6c452-key-alias_is_unique-4ed160000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1795990318.604,
+            'started': 1795999886.797,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1234,52 +1344,52 @@ CASE = {'id': 'key_protect.aliases.alias_is_unique',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f',
+                        'bluemix-instance': 'a2110a55-7741-404b-9c61-b24254a64bd8',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-751d822f-key-alias_is_unique-4ed160001',
+                                    'name': 'kmsct-19b6c452-key-alias_is_unique-4ed160001',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 1,
             'group': 1,
-            'started': 1795990318.609,
+            'started': 1795999886.797,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'createKeyAlias',
             'method': 'POST',
-            'target': '/api/v2/keys/28697f98-40b6-4b21-93c5-148a6fea1010/aliases/kmsct-751d822f-alias-8d0220eb-2',
+            'target': '/api/v2/keys/80e8d435-da9c-4730-9c0f-704972d97308/aliases/kmsct-19b6c452-alias-a4e0742e-2',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f'},
+                        'bluemix-instance': 'a2110a55-7741-404b-9c61-b24254a64bd8'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'28697f98-40b6-4b21-93c5-148a6fea1010': (0, ['resources', '0', 'id'])},
+            'from': {'80e8d435-da9c-4730-9c0f-704972d97308': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1795990318.611,
+            'started': 1795999886.798,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'createKeyAlias',
             'method': 'POST',
-            'target': '/api/v2/keys/bc7fdd2e-6442-4c2a-9410-363a300fbdeb/aliases/kmsct-751d822f-alias-8d0220eb-2',
+            'target': '/api/v2/keys/22f0116a-5be2-4b04-8331-f94be6cd2e3a/aliases/kmsct-19b6c452-alias-a4e0742e-2',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f'},
+                        'bluemix-instance': 'a2110a55-7741-404b-9c61-b24254a64bd8'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'bc7fdd2e-6442-4c2a-9410-363a300fbdeb': (1, ['resources', '0', 'id']),
-                     'kmsct-751d822f-alias-8d0220eb-2': (2, ['resources', '0', 'alias'])},
+            'from': {'22f0116a-5be2-4b04-8331-f94be6cd2e3a': (1, ['resources', '0', 'id']),
+                     'kmsct-19b6c452-alias-a4e0742e-2': (2, ['resources', '0', 'alias'])},
             'place': 3,
             'group': 3,
-            'started': 1795990318.614,
+            'started': 1795999886.799,
             'before': [],
             'promises': [['400 or 409 KEY_ALIAS_NOT_UNIQUE_ERR (alias-unique)',
                           [{'statuses': [400, 409],
@@ -1323,26 +1433,26 @@ CASE = {'id': 'key_protect.aliases.alias_is_unique',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/28697f98-40b6-4b21-93c5-148a6fea1010',
+               'target': '/api/v2/keys/80e8d435-da9c-4730-9c0f-704972d97308',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f',
+                           'bluemix-instance': 'a2110a55-7741-404b-9c61-b24254a64bd8',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'28697f98-40b6-4b21-93c5-148a6fea1010': (0, ['resources', '0', 'id'])}},
+               'from': {'80e8d435-da9c-4730-9c0f-704972d97308': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/bc7fdd2e-6442-4c2a-9410-363a300fbdeb',
+               'target': '/api/v2/keys/22f0116a-5be2-4b04-8331-f94be6cd2e3a',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'b02b1bb7-4c60-4e40-90c2-096fa6c0d43f',
+                           'bluemix-instance': 'a2110a55-7741-404b-9c61-b24254a64bd8',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'bc7fdd2e-6442-4c2a-9410-363a300fbdeb': (1, ['resources', '0', 'id'])}}]}
+               'from': {'22f0116a-5be2-4b04-8331-f94be6cd2e3a': (1, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)
