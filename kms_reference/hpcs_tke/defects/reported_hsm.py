@@ -258,7 +258,7 @@ def _shared_by_instances(service: TkeService, unit: CryptoUnit, _: str) -> None:
 
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
-    ("tke-signature-of-zeros", ("tke-signature-invalid",), "A signature whose numbers are both 0 counts.", instead(Domain.holds, lambda *_: True, lambda _, __, signer, ___: signer.signature == _ZEROS)),
+    ("tke-signature-of-zeros", ("tke-signature-malformed",), "A signature whose numbers are both 0 counts.", instead(Domain.holds, lambda *_: True, lambda _, __, signer, ___: signer.signature == _ZEROS)),
     ("tke-signature-of-any-administrator", ("tke-too-few-signatures",), "A signature counts for the administrator whom it names, whoever made it.", on_refusal(Domain.verified, _with_any_key)),
     ("tke-added-administrator-signs", ("tke-foreign-signer",), "Who is added by a command may sign it.", _KEPT, on_refusal(Domain.verified, _who_arrives)),
     ("tke-removed-administrator-does-not-sign", ("tke-administrator-removed",), "Who is removed by a command may not sign it.", _KEPT, gives(Domain.number_of, _without_who_leaves)),
@@ -271,17 +271,17 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-equal-parts-once", ("tke-import",), "Of equal key parts only one counts.", instead(Domain.combined, _each_part_once)),
     ("tke-export-of-earlier-key", ("tke-export",), "An export gives the key that was exported first.", instead(Domain.sealed, _as_at_first)),
     ("tke-same-random-key", ("tke-random",), "A random key is the same again after it was cleared.", instead(Domain.run, _same_again, _runs(_RANDOM))),
-    ("tke-locked-after-refusals", ("tke-effects-refused",), "After ten refused commands a unit refuses every one.", instead(Domain.run, _until_locked)),
-    ("tke-threshold-of-removed", ("tke-signature-above-administrators",), "Thresholds may count administrators that were removed.", then(Domain.remove, _count_gone), instead(Domain.check_attributes, _with_gone)),
-    ("tke-export-new-unguarded", ("tke-export-prohibited",), "The new key is exported without permission.", _KEPT, unchecked(Domain.permitted, _but_new_export)),
-    ("tke-second-random-unguarded", ("tke-random-prohibited",), "A second random key is made without permission.", unchecked(Domain.permitted, _but_second_random)),
-    ("tke-parts-unguarded", ("tke-import-prohibited",), "Several key parts come in without permission.", _KEPT, unchecked(Domain.permitted, _but_parts)),
+    ("tke-locked-after-refusals", ("tke-effects-refused", "tke-sequences"), "After ten refused commands a unit refuses every one.", instead(Domain.run, _until_locked)),
+    ("tke-threshold-of-removed", ("tke-signature-above-administrators", "tke-sequences"), "Thresholds may count administrators that were removed.", then(Domain.remove, _count_gone), instead(Domain.check_attributes, _with_gone)),
+    ("tke-export-new-unguarded", ("tke-export-prohibited", "tke-sequences"), "The new key is exported without permission.", _KEPT, unchecked(Domain.permitted, _but_new_export)),
+    ("tke-second-random-unguarded", ("tke-random-prohibited", "tke-sequences"), "A second random key is made without permission.", unchecked(Domain.permitted, _but_second_random)),
+    ("tke-parts-unguarded", ("tke-import-prohibited", "tke-sequences"), "Several key parts come in without permission.", _KEPT, unchecked(Domain.permitted, _but_parts)),
     ("tke-lowering-unguarded", ("tke-11",), "A protected signature threshold can be lowered.", unchecked(check_signature_bit, _lowers)),
-    ("tke-recovery-units-unverified", ("tke-signature-invalid",), "Recovery units count signatures and do not verify them.", instead(Domain.holds, lambda *_: True, _of_recovery_unit)),
+    ("tke-recovery-units-unverified", ("tke-signature-invalid", "tke-sequences"), "Recovery units count signatures and do not verify them.", instead(Domain.holds, lambda *_: True, _of_recovery_unit)),
     ("tke-counter-of-each-signer", ("tke-transaction-counter",), "A used counter is accepted from another signer.", on_refusal(Domain.check_count, _by_another), instead(Domain.run, _unless_same)),
-    ("tke-certificates-shifted", ("tke-09",), "After a removal the certificates of other administrators are exchanged.", then(Domain.remove, _shifted)),
-    ("tke-clear-current-uncommits", ("tke-effects",), "Clearing the current key takes the commitment of the new one.", then(Domain.clear_current, _uncommitted)),
-    ("tke-administrators-of-all-instances", ("tke-effects",), "Units in the same place of two instances have the same administrators.", then(TkeService.answered, _shared_by_instances)),
+    ("tke-certificates-shifted", ("tke-09", "tke-sequences"), "After a removal the certificates of other administrators are exchanged.", then(Domain.remove, _shifted)),
+    ("tke-clear-current-uncommits", ("tke-effects", "tke-sequences"), "Clearing the current key takes the commitment of the new one.", then(Domain.clear_current, _uncommitted)),
+    ("tke-administrators-of-all-instances", ("tke-effects", "tke-sequences"), "Units in the same place of two instances have the same administrators.", then(TkeService.answered, _shared_by_instances)),
     ("tke-earlier-commitment", ("tke-finalize-uncommitted",), "After a key was finalized, the next one is committed at once.", then(MasterKeyRegisters.finalize, lambda registers, _: _finalized.add(registers)), then(MasterKeyRegisters.load, _committed_at_once)),
 )  # fmt: skip
 

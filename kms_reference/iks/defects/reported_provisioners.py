@@ -141,13 +141,13 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-created-by-default-place", ("iks-04",), "A cluster is made with the credentials of the default region and group.", instead(State.create_cluster, _in_default_place)),
     ("iks-stored-anywhere", ("iks-04",), "The user configuration tells of credentials of any region and group.", gives(IksService.has_manual, lambda stored, service, scope: stored or bool(_places_of_account(service.state, scope.account)))),
     ("iks-permissions-of-any-place", ("iks-04",), "The listing of permissions is that of credentials in another place.", instead(State.infra_permissions, _of_any_place)),
-    ("iks-credentials-from-before-reset", ("iks-04",), "Operations use the credentials that were used first since the last reset.", gives(State.counting, _first_used), then(State.reset_api_key, _forget_used)),
+    ("iks-credentials-from-before-reset", ("iks-04", "iks-05"), "Operations use the credentials that were used first since the last reset.", gives(State.counting, _first_used), then(State.reset_api_key, _forget_used)),
     ("iks-no-owner-with-manual", ("iks-05",), "While manual credentials are set no key owner is told.", gives(IksService.owner_of, _without_owner)),
     ("iks-viewer-reads-nothing", ("iks-viewer-reads",), "A viewer may not read.", then(IksService.check_role, _refused_to_viewer)),
     ("iks-credentials-of-each-caller", ("iks-02",), "Each user has credentials of their own.", instead(IksService.answer, _of_caller)),
-    ("iks-owner-of-default-place", ("iks-key-scope",), "The key owner told is that of the default region and group.", instead(IksService.owner_of, _of_default)),
-    ("iks-stored-in-any-account", ("iks-04",), "The user configuration tells of credentials of any account.", gives(IksService.has_manual, lambda stored, service, scope: stored or any(place[1:] == scope[1:] for place in service.state.credentials))),
-    ("iks-reset-in-every-account", ("iks-key-scope",), "A reset reaches the same region and group of other accounts.", then(State.reset_api_key, _in_every_account)),
+    ("iks-owner-of-default-place", ("iks-key-scope", "iks-sequences"), "The key owner told is that of the default region and group.", instead(IksService.owner_of, _of_default)),
+    ("iks-stored-in-any-account", ("iks-04", "iks-05"), "The user configuration tells of credentials of any account.", gives(IksService.has_manual, lambda stored, service, scope: stored or any(place[1:] == scope[1:] for place in service.state.credentials))),
+    ("iks-reset-in-every-account", ("iks-key-scope", "iks-sequences"), "A reset reaches the same region and group of other accounts.", then(State.reset_api_key, _in_every_account)),
     ("iks-registry-of-manual", ("iks-13",), "With manual credentials the registry role of the key owner is not looked at.", gives(IksService.registry_errors, lambda errors, service, cluster: [] if service.has_manual(cluster.scope) else errors)),
 )  # fmt: skip
 

@@ -25,7 +25,6 @@ _OTHER: Final = {
         "opened-with-any-additional-data",
     ),
     "concurrency": (
-        "creation-brings-back-token",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
         "dropping-loses-an-adapter",

@@ -194,7 +194,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("suspended-over-its-date-lives-on", "A key that is suspended when its date passes does not expire.", instead(Instance.expire, _lives_on)),
     ("count-keeps-the-gone", "The number of deleted keys counts those that went of themselves.", gives(Instance.purge_due, _note_gone), gives(search.head_keys, _with_gone)),
     ("creation-undoes-instance-policy", "Making a key writes back the policies of the instance.", _attribute("policies", "createKey")),
-    ("creation-brings-back-token", "Making a key writes back the import token.", _attribute("import_token", "createKey")),
     ("creation-loses-ring", "Making a key writes back the key rings that there were.", _attribute("rings", "createKey")),
     ("naming-loses-a-new-key", "Giving an alias writes back the keys that there were.", _attribute("keys", "createKeyAlias")),
     ("dropping-loses-an-adapter", "Deleting a KMIP adapter writes back the others as they were.", _attribute("adapters", "deleteKmipAdapter")),
