@@ -204,13 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Races and drawn values may differ by chance: such a row is run again a few times, and said to have differed.
             for line in changed:
                 click.echo(f"once: {line}")
-            again = [task for task, row in zip(wanted, rows, strict=True) if differences(stored, [row])]
-            for _ in range(_AGAIN):
-                tried = list(pool.map(run_row, again))
-                changed = differences(stored, tried)
-                again = [task for task, row in zip(again, tried, strict=True) if differences(stored, [row])]
-                if not again:
-                    break
+            changed = _run_again(pool, stored, wanted, rows)
     took = time.monotonic() - begun
     if chosen.only is not None:
         return 0
@@ -228,6 +222,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ran = sum(len(task[3]) for task in wanted)
     click.echo(f"{summary}; {ran} runs of a case in {took:.0f} s, {chosen.processes} processes")
     return 1 if changed else 0
+
+
+def _run_again(
+    pool: Executor, stored: Document, wanted: Iterable[Task], rows: Iterable[Document]
+) -> list[str]:
+    """Run those rows again that are not as stored, until each has been so once; return the differences that stay."""
+    changed: list[str] = []
+    again = [task for task, row in zip(wanted, rows, strict=True) if differences(stored, [row])]
+    for _ in range(_AGAIN):
+        tried = list(pool.map(run_row, again))
+        changed = differences(stored, tried)
+        again = [task for task, row in zip(again, tried, strict=True) if differences(stored, [row])]
+        if not again:
+            break
+    return changed
 
 
 def differences(matrix: Document, rows: Iterable[Document]) -> list[str]:
