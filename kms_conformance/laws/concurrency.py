@@ -93,10 +93,11 @@ class Concurrency:
         tries = list(self._tries())[: self.data.get("most")]
         for thing, clients in zip(self._things(len(tries)), tries, strict=True):
             for history in self._until_met(thing, clients):
-                if history.fit(PATIENCE) is Fit.VIOLATES:
+                fit = history.fit(PATIENCE)
+                if fit is Fit.VIOLATES:
                     self._state(self._shorter(history, clients).shortest())
                     return
-                if history.fit(PATIENCE) is Fit.UNDECIDED:
+                if fit is Fit.UNDECIDED:
                     raise Inconclusive(
                         f"no order of {len(history.timed)} requests was found in {PATIENCE:g} s"
                     )

@@ -88,7 +88,7 @@ class Runner:
         context, info = case.context, case.info
         locks = InstanceLocks(context.target.base_url, case.instance, shared=not context.target.fresh)
         things = sorted(touched(info, context.target) & context.contract.system.impacts_that("takes_turns"))
-        if context.target.fresh or not shares_the_clock(info, context):
+        if not shares_the_clock(info, context):
             alone = wants_to_be_alone(info, context)
             with locks.hold(things, alone=alone):
                 if alone and not context.target.fresh:
@@ -173,9 +173,10 @@ def wants_to_be_alone(info: CaseInfo, context: Context) -> bool:
 
 
 def shares_the_clock(info: CaseInfo, context: Context) -> bool:
-    """Tell whether a case moves the clock of its instance, and can do so together with others."""
-    alone = _changes_the_instance(info, context) or info.slack < LEAST_SLACK
-    return _moves_the_clock(info, context) and not alone
+    """Tell whether a case moves the clock of a shared instance, and can do so together with others."""
+    if context.target.fresh or not _moves_the_clock(info, context):
+        return False
+    return info.slack >= LEAST_SLACK and not _changes_the_instance(info, context)
 
 
 def _moves_the_clock(info: CaseInfo, context: Context) -> bool:

@@ -210,8 +210,7 @@ class Session:
 
     def shares_the_clock(self, info: CaseInfo) -> bool:
         """Tell whether a case moves the clock of a shared instance, and may run beside those that do so too."""
-        context = self.context(info.contract)
-        return not context.target.fresh and shares_the_clock(info, context)
+        return shares_the_clock(info, self.context(info.contract))
 
     def turns(self, info: CaseInfo) -> frozenset[str]:
         """Return the things of a shared instance that a case uses and that only one case at a time may use."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from kms_conformance.contract.contract import load_contract, short_anchor
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.judging.verdict import Profile, Run
 from kms_conformance.run.options import Options
 from kms_conformance.run.schedule import order
@@ -53,6 +54,13 @@ def collected(contract: str) -> Mapping[str, Case]:
     return {case_id: cases[case_id] for case_id in order(infos, sorted(infos), real_time=False)}
 
 
+def results_of(session: Session, cases: Mapping[str, Case]) -> Iterator[CaseResult]:
+    """Run cases one after the other, and yield the result of each."""
+    session.expects(len(cases))
+    for case in cases.values():
+        yield session.run_case(session.open(case.info), case.body)
+
+
 def run_cases(
     target: Target,
     cases: Mapping[str, Case],
@@ -64,9 +72,8 @@ def run_cases(
     """Run cases one after the other against a target, each as if ``jobs`` were under way; return the verdict object."""
     session = Session(Options(contracts=(contract,), jobs=jobs, profile=Profile(profile)), target)
     try:
-        session.expects(len(cases))
-        for case in cases.values():
-            session.run_case(session.open(case.info), case.body)
+        for _ in results_of(session, cases):
+            pass
         return session.outcome()
     finally:
         session.close()

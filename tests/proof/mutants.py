@@ -32,7 +32,7 @@ from types import FrameType
 from typing import Any
 
 import click
-from cases import collected
+from cases import collected, results_of
 from in_process import reference, without_sockets
 from source_changes import Mutant, mutants_of, put_in
 from systems import SYSTEMS
@@ -57,14 +57,13 @@ Lines = Mapping[str, Mapping[int, Sequence[str]]]
 
 def judged(target: Target, contract: str, names: Iterable[str]) -> Iterator[tuple[str, Verdict, str]]:
     """Run cases one after the other; yield id, verdict and message of each that does not pass."""
-    cases = {name: case for name, case in collected(contract).items() if name in set(names)}
+    wanted = frozenset(names)
+    cases = {name: case for name, case in collected(contract).items() if name in wanted}
     session = Session(Options(contracts=(contract,)), target)
     try:
-        session.expects(len(cases))
-        for name, case in cases.items():
-            result = session.run_case(session.open(case.info), case.body)
+        for result in results_of(session, cases):
             if result.verdict not in _QUIET:
-                yield name, result.verdict, result.message
+                yield result.id, result.verdict, result.message
     finally:
         session.close()
 
