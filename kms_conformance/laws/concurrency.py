@@ -23,6 +23,7 @@ from kms_conformance.laws.request import OperationRequest, System, request_of
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
+    from kms_conformance.contract.rows import Requirement
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
@@ -263,13 +264,22 @@ class Concurrency:
         return history
 
     def _state(self, seen: Sequence[TimedExchange]) -> None:
-        """State that these exchanges fit an order; raise :class:`ConformanceFailure` where they do not."""
-        last = max(
-            (one.exchange for one in seen if one.answered),
-            key=lambda exchange: exchange.started + exchange.duration,
-        )
-        requests = [[one.exchange.id, round(one.ahead, 3), one.answered] for one in seen]
-        member = Member("the history", ONE_ORDER, {"requests": requests, **self._known})
-        finding = self.case.judge(Expectation(last.id, self.row.id, self.row.severity, (), (member,)), last)
-        if finding is not None:
-            raise ConformanceFailure(f"{finding.requirement}: {finding.got}")
+        state_order(self.case, self.row, seen, self._known)
+
+
+def state_order(
+    case: CaseRun, row: Requirement, seen: Sequence[TimedExchange], value: Mapping[str, Any]
+) -> None:
+    """State that these exchanges fit an order; raise :class:`ConformanceFailure` where they do not.
+
+    ``value`` is what the model has to know besides the exchanges.
+    """
+    last = max(
+        (one.exchange for one in seen if one.answered),
+        key=lambda exchange: exchange.started + exchange.duration,
+    )
+    requests = [[one.exchange.id, round(one.ahead, 3), one.answered] for one in seen]
+    member = Member("the history", ONE_ORDER, {"requests": requests, **value})
+    finding = case.judge(Expectation(last.id, row.id, row.severity, (), (member,)), last)
+    if finding is not None:
+        raise ConformanceFailure(f"{finding.requirement}: {finding.got}")
