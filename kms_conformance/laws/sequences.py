@@ -18,6 +18,9 @@ from kms_conformance.laws.linearizability import Fit
 from kms_conformance.laws.request import System
 from kms_conformance.run.outcomes import Inconclusive, NotTested
 
+LONGER = 3
+"""How many times as long a sequence is where there is time."""
+
 
 class DrawingSystem(System, Protocol):
     """A system whose model draws requests."""
@@ -36,6 +39,7 @@ class Sequences:
         """Take length and seed from the data of the contract."""
         self.system, self.case, self.data = system, system.case, case.data
         self.row = self.case.row(case.rows[0])
+        self._value: dict[str, Any] = {}
 
     def run(self) -> None:
         """Send the sequence; what the model does not allow is stated with as few of the requests before it as show it.
@@ -45,11 +49,22 @@ class Sequences:
         if not self.system.alone:
             raise NotTested('set instance = "fresh" in the target: what others change is not in the model')
         _, unsure = self.case.clock_ahead()
-        seed = f"{self.data['id']} {self.data['seed']}"
-        seen = list(self.system.draw(seed, self.data["length"]))
-        value = {"edition": self.case.context.edition, "one_by_one": True, "unsure": round(unsure, 3)}
-        history = self.system.history(seen, value)
-        fit = history.fit(PATIENCE)
+        length = self.data["length"] * (LONGER if self.case.context.thorough else 1)
+        seen = list(self.system.draw(f"sequence {self.data['seed']}", length))
+        self._value = {"edition": self.case.context.edition, "one_by_one": True, "unsure": round(unsure, 3)}
+        fit = self.system.history(seen, self._value).fit(PATIENCE)
         if fit is Fit.UNDECIDED:
             raise Inconclusive(f"{len(seen)} answers were not understood in {PATIENCE:g} s")
-        state_order(self.case, self.row, history.shortest() if fit is Fit.VIOLATES else seen, value)
+        state_order(self.case, self.row, self._fewest(seen) if fit is Fit.VIOLATES else seen, self._value)
+
+    def _fewest(self, seen: Sequence[TimedExchange]) -> list[TimedExchange]:
+        """Leave out each request without which the same answer is not allowed for the same reason, and all others are."""
+        wrong, left = self._not_allowed(seen), list(seen)
+        for one in reversed(seen):
+            fewer = [other for other in left if other is not one]
+            if fewer and self._not_allowed(fewer) == wrong:
+                left = fewer
+        return left
+
+    def _not_allowed(self, seen: Sequence[TimedExchange]) -> tuple[str, str] | None:
+        return self.system.history(seen, self._value).not_allowed()

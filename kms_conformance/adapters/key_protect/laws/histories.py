@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of
+from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of, without_stand_ins
 from kms_conformance.adapters.key_protect.model import (
     Answer,
     Ciphertext,
@@ -78,7 +78,8 @@ class InstanceModel:
         """Return why that answer is not allowed."""
         if answer is None:
             return "which may be"
-        return "; ".join(observe(state, operation.operation, operation.now, answer).mismatches)
+        mismatches = observe(state, operation.operation, operation.now, answer).mismatches
+        return without_stand_ins("; ".join(mismatches))
 
     def things(self, operation: SentRequest, answer: Answer | None) -> Iterable[Hashable]:
         """Return the ids and names that a request and its answer hold; all rings are one thing, and so is the token."""
