@@ -24,12 +24,22 @@ from kms_conformance.adapters.key_protect.walks.steps import MAKE_OBJECT, steps_
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.request import OperationRequest
-from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 
 _TRIES = 6
 """Operations that are tried for a step until there is one that the state has something for."""
 _CERTIFICATES = 2
+_WAIT = "wait"
+LOOKS = (
+    Operation("getKeys", query={"state": "0,1,2,3,5"}),
+    Operation("getRegistrationsAllKeys"),
+    Operation("getKmipAdapters"),
+    Operation("listKeyRings"),
+    Operation("getInstancePolicy"),
+)
+"""What shows nearly everything that an instance holds: asked at the end, and the first of them now and then."""
+_EVERY = 12
+"""Steps between two looks at all keys."""
 _SECRET = {"payload": (16, 24, 32), "plaintext": range(16, 64)}
 """Members that a record does not show, and the numbers of octets that any of them may have."""
 _MADE_BY_NAME = {"createKmipAdapter": ADAPTERS, "addKmipClientCertificate": CERTIFICATES}
@@ -51,47 +61,43 @@ class DrawnRequests:
         self._clear: dict[str, str] = {}
         """What the model sees of a secret -> the secret."""
         self._ciphertexts: dict[str, Ciphertext] = {}
+        self._ahead = self._unsure = 0.0
         self._begun, self._moved, self._first = self.case.now().timestamp(), 0.0, 0.0
 
     def send(self, length: int) -> Iterator[TimedExchange]:
         """Send the requests of so many steps, and yield each with its answer; end after one that the model forbids."""
-        ahead, unsure = self.case.clock_ahead()
-        for name in steps_of(self._random, length):
-            if name.startswith("wait"):
-                ahead += self._wait(name.partition(" ")[2])
-                continue
-            operation = self._chosen(name)
-            if operation is None:
-                continue
-            request = self._request(operation)
-            answer = self.kms.send_request(request)
-            answer.not_judged()
-            exchange = self.case.evidence(answer.exchange)
-            yield TimedExchange(exchange, ahead)
-            if not self._allows(exchange, request, answer, ahead, unsure):
-                return
+        self._ahead, self._unsure = self.case.clock_ahead()
+        for number, name in enumerate(steps_of(self._random, length), start=1):
+            if name.startswith(_WAIT):
+                self._wait(name.removeprefix(_WAIT))
+            looks = LOOKS if number == length else LOOKS[:1] if number % _EVERY == 0 else ()
+            for operation in (*self._chosen(name), *looks):
+                exchange, is_allowed = self._ask(operation)
+                yield TimedExchange(exchange, self._ahead)
+                if not is_allowed:
+                    return
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    def _wait(self, given: str) -> float:
+    def _wait(self, given: str) -> None:
         seconds = float(given) if given else waited(self._random)
         self.kms.wait(seconds, "time passes between two requests of a sequence")
         self._moved += seconds
-        return seconds
+        self._ahead += seconds
 
-    def _chosen(self, name: str) -> Operation | None:
-        """Return a request of an operation, or of another one where the state has nothing for it."""
+    def _chosen(self, name: str) -> tuple[Operation, ...]:
+        """Return a request of an operation, or of another one where the state has nothing for it, or none."""
         last = self.case.evidence(self.case.exchanges[-1]).started if self.case.exchanges else 0.0
         self._first = self._first or last
         now = self._begun + self._moved + last - self._first
-        for _ in range(_TRIES):
+        for _ in range(0 if name.startswith(_WAIT) else _TRIES):
             operation = (
                 None if name == MAKE_OBJECT else choose(name, self._random, self._state, self._walker, now)
             )
             if operation is not None and _is_told_by_a_record(operation):
-                return operation
+                return (operation,)
             name = pick(self._random)
-        return None
+        return ()
 
     def _request(self, operation: Operation) -> OperationRequest:
         headers = {"x-kms-key-ring": self._word(operation.ring), "prefer": operation.prefer}
@@ -142,22 +148,22 @@ class DrawnRequests:
 
     # --- what is answered -------------------------------------------------------------------------------------------
 
-    def _allows(
-        self, exchange: Exchange, request: OperationRequest, answer: Answer, ahead: float, unsure: float
-    ) -> bool:
-        """Show an exchange to the model; tell whether it allows the answer."""
-        operation, shown = operation_of(exchange, self._ciphertexts), answer_of(exchange)
+    def _ask(self, operation: Operation) -> tuple[Exchange, bool]:
+        """Send a request and show it to the model; tell whether the model allows the answer."""
+        request = self._request(operation)
+        answer = self.kms.send_request(request)
+        answer.not_judged()
+        exchange = self.case.evidence(answer.exchange)
+        asked, shown = operation_of(exchange, self._ciphertexts), answer_of(exchange)
         if shown is None:
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}")
-        self._learn(
-            [{**request.path}, request.body, answer.body], [{**operation.path}, operation.body, shown.body]
-        )
-        before = replace(self._state, timing=Timing(slack=SLACK + unsure + exchange.duration))
-        seen = observe(before, operation, exchange.started + ahead, shown)
+        self._learn([{**request.path}, request.body, answer.body], [{**asked.path}, asked.body, shown.body])
+        before = replace(self._state, timing=Timing(slack=SLACK + self._unsure + exchange.duration))
+        seen = observe(before, asked, exchange.started + self._ahead, shown)
         self._state = seen.state
-        self._walker = self._walker.saw(operation, self._state, shown)
+        self._walker = self._walker.saw(asked, self._state, shown)
         self._ciphertexts.update(self._walker.ciphertexts)
-        return not seen.mismatches
+        return exchange, not seen.mismatches
 
     def _learn(self, clear: Any, shown: Any) -> None:
         """Note what stands in a document where the record has something else: a token, or another account."""
