@@ -154,7 +154,7 @@ class TrustedKeyEntry(SystemAdapter):
         units, listed = self.fresh_units()[:2], self.list_units().needed().body
         if isinstance(listed, dict) and listed.get("source_hsms"):
             units = [*units[:1], *self.fresh_units("source_hsms")[:1]]
-        return Sequence(units, self.administrators(6), name, apart=tuple(apart))
+        return Sequence(units, self.administrators(8), name, apart=tuple(apart))
 
     def units(self, kind: str = "hsms") -> list[Unit]:
         """Return the units of a kind, whatever state they are in: ``hsms`` are operational, ``source_hsms`` recovery."""

@@ -32,10 +32,14 @@ _FEWEST: Final = 2
 _EVERY: Final = 4
 """Commands between two looks."""
 _POINT_OCTETS: Final = 16
+_TRIED: Final = 3
+"""Commands that are sent with too few signatures at a time."""
+_SET_UP: Final = (3, 5)
+"""The fewest and the most administrators of a unit that is set up."""
 _COMMANDS: Final = (
     *("add", "remove", "remove", "thresholds", "thresholds", "permission", "permission", "permission"),
     *("points", "points", "random", "random", "import", "import", "commit", "finalize", "clear", "export"),
-    *("export", "too-few", "too-high", "stranger", "zeroize"),
+    *("export", "too-few", "too-few", "too-high", "stranger", "zeroize"),
     *("prohibit-import", "prohibit-random", "prohibit-export"),
 )
 _PARTS: Final = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 31 + b"\0")
@@ -102,7 +106,7 @@ class Sequence:
     def _set_up(self, state: State) -> None:
         """Bring a unit out of imprint mode with some administrators and thresholds."""
         unit = state.unit
-        state.administrators = self._random.sample(self._people, 3)
+        state.administrators = self._random.sample(self._people, self._random.randint(*_SET_UP))
         for who in state.administrators:
             unit.add(who).succeeds(requirement=ROW)
         state.signature, state.revocation = self._random.choice(((1, 1), (1, 2), (2, 1), (2, 2)))
@@ -190,14 +194,15 @@ class Sequence:
         known = [1 << place for place in range(8 * 7, 8 * 9) if state.first_points >> place & 1]
         if not known:
             return
-        bit = self._random.choice(known)
+        # Among several some may be there already, or gone already.
+        bits = sum(self._random.sample(known, min(len(known), self._random.randint(1, 3))))
         signers = self._signers(state, state.signature)
-        remove = bool(state.points & bit)
+        remove = self._random.random() < 0.5  # noqa: PLR2004 - as often as not
         ask = state.unit.remove_control_points if remove else state.unit.add_control_points
         if state.allows(POINTS_1SIGN):
-            self._refused(ask(bit.to_bytes(_POINT_OCTETS), []), "208/21", state)
-        self._done(ask(bit.to_bytes(_POINT_OCTETS), signers))
-        state.points ^= bit
+            self._refused(ask(bits.to_bytes(_POINT_OCTETS), []), "208/21", state)
+        self._done(ask(bits.to_bytes(_POINT_OCTETS), signers))
+        state.points = state.points & ~bits if remove else state.points | bits
 
     def _make_random(self, state: State) -> None:
         if state.current is not None and state.new is not None:
@@ -289,14 +294,31 @@ class Sequence:
             taker.new, taker.committed = key, False
 
     def _too_few(self, state: State) -> None:
-        """Send a command with one signature fewer than it needs."""
+        """Send some commands with one signature fewer than each needs."""
+        unit = state.unit
+        few = self._signers(state, state.signature - 1)
+        zeroizers = 0 if state.allows(ZERO_1SIGN) else len(few)
+        commands: list[Callable[[], UnitAnswer]] = [
+            lambda: unit.set(few, permissions=state.permissions),
+            lambda: unit.importer([]),
+            lambda: unit.clear_new([]),
+            lambda: unit.clear_current([]),
+            lambda: unit.zeroize(few[:zeroizers]),
+        ]
         if state.spare:
             who = self._random.choice(state.administrators)
-            few = self._signers(state, state.revocation - 1)
-            self._refused(state.unit.remove(who.ski, few), "208/21", state)
+            commands.append(lambda: unit.remove(who.ski, self._signers(state, state.revocation - 1)))
         if others := self._others(state):
-            few = self._signers(state, state.signature - 1)
-            self._refused(state.unit.add(others[0], few), "208/21", state)
+            commands.append(lambda: unit.add(others[0], few))
+        if not state.allows(POINTS_1SIGN) and state.first_points:
+            point = state.first_points & -state.first_points
+            commands.append(lambda: unit.remove_control_points(point.to_bytes(_POINT_OCTETS), few))
+        if state.allows(EXPORT, ONE_PART) and state.current is not None:
+            commands.append(lambda: unit.export_key(Importer.made("secp521r1"), few))
+        if state.new is not None and state.committed is False:
+            commands.append(lambda: unit.commit(unit.new_pattern(), few))
+        for send in self._random.sample(commands, _TRIED):
+            self._refused(send(), "208/21", state)
 
     def _too_high(self, state: State) -> None:
         """Raise each threshold above the number of administrators."""
@@ -328,6 +350,9 @@ class Sequence:
         self._done(state.unit.zeroize(self._signers(state, number)))
         state.current = state.new = state.importer = None
         state.committed = False
+        # In imprint mode nobody signs, whoever is an administrator already.
+        self._done(state.unit.add(self._random.choice(self._people)))
+        self._done(state.unit.zeroize())
         self._set_up(state)
 
     # --- what is there --------------------------------------------------------------------------------------------
