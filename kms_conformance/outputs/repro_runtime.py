@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+from kms_conformance.evidence.damage import DAMAGES
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.order import is_between, is_sorted, selects
 from kms_conformance.outputs.repro_checks import (
@@ -27,16 +28,23 @@ from kms_conformance.outputs.repro_checks import (
     rule_complaint,
     short_text,
 )
-from kms_conformance.outputs.repro_credentials import forged, material
+from kms_conformance.outputs.repro_credentials import Credentials, material
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
-from kms_conformance.outputs.repro_sending import BARE_TIME, OPENER, any_time_about, send, widened
+from kms_conformance.outputs.repro_sending import (
+    BARE_TIME,
+    OPENER,
+    CouldNotRunError,
+    any_time_about,
+    send,
+    widened,
+)
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
 
 
-class CouldNotRunError(Exception):
-    """The sequence cannot be sent here; the text says why."""
+class HeldEarlierError(Exception):
+    """What is promised held when it was asked first: in the record it did not, and was asked again."""
 
 
 class Reproduction:
@@ -49,7 +57,7 @@ class Reproduction:
         self.answers: dict[int, Any] = {}
         self.seen: dict[int, Timed] = {}
         self.values: dict[str, str] = {}
-        self.tokens: dict[str, str] = {}
+        self.credentials = Credentials(case["grant"])
         self.later = timedelta(0)
         self.speaker: Any = None
         self.begin()
@@ -80,6 +88,8 @@ class Reproduction:
         try:
             for _, group in itertools.groupby(self.case["steps"], lambda step: step["group"]):
                 broken += self.perform(list(group))
+        except HeldEarlierError:
+            print("  as promised, so that it need not be asked again")
         except CouldNotRunError:
             if not broken:
                 raise
@@ -103,22 +113,30 @@ class Reproduction:
             print(f"{answer[0]} {step['method']} {step['step']}")
         for told, wrong in broken:
             print(f"  expected {told}\n  got {wrong}")
-        self.hear(steps, answers, broken)
+        self.hear(steps, answers)
+        if not broken:
+            self.go_on(steps, answers)
+        return [told for told, _ in broken]
+
+    def go_on(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
+        """Raise :class:`HeldEarlierError` or :class:`CouldNotRunError` where the sequence ends with these answers."""
         for step, answer in zip(steps, answers, strict=True):
-            if step["needed"] and not 200 <= answer[0] < 300 and not broken:  # noqa: PLR2004 - a success
+            later = self.case["steps"][step["again"]]["promises"] if "again" in step else []
+            if later and not any(self.mismatch(step, answer, *promise) for _, *promise in later):
+                raise HeldEarlierError
+            if step["needed"] and not 200 <= answer[0] < 300:  # noqa: PLR2004 - a success
                 raise CouldNotRunError(
                     f"{step['step']} was answered by {answer[0]}, and the sequence needs a success"
                 )
-        return [told for told, _ in broken]
+            done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
+            if step.get("frame", {}).get("done") and not done and not step["promises"]:
+                raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
 
-    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer], broken: list[Any]) -> None:
-        """Take in what answers to frames tell the requests after them, which may need that they have succeeded."""
+    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
+        """Take in what answers to frames tell the requests after them."""
         for step, answer in zip(steps, answers, strict=True):
             if frame := step.get("frame"):
                 self.speaker.hear(frame, self.unit_of(step), answer[2])
-                done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
-                if frame.get("done") and not done and not step["promises"] and not broken:
-                    raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
 
     def unit_of(self, step: dict[str, Any]) -> str:
         """Return the last part of the address that a request is sent to: of frames the system knows which it is."""
@@ -168,6 +186,9 @@ class Reproduction:
             self.ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
         elif what == "parcel":
             self.pack(how[0], refs)
+        elif what == "damage":
+            name, whole, made = how
+            self.values[made] = DAMAGES[name](self.value(whole, refs))
         elif not self.control:
             raise CouldNotRunError("it needs the control protocol: set KMS_CONTROL_URL")
         else:
@@ -207,10 +228,10 @@ class Reproduction:
         headers["user-agent"] = "kms-conformance-repro"
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
-            headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+            headers["authorization"] = f"Bearer {self.credentials.token(step['token_of'])}"
         elif "credential" in step:
             identity, form = step["credential"]
-            headers["authorization"] = f"Bearer {self.forged(form, identity)}"
+            headers["authorization"] = f"Bearer {self.credentials.forged(form, identity)}"
         elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
             headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data, document = None, self.document(step["body"], refs)
@@ -246,38 +267,6 @@ class Reproduction:
             is_escaped = plain not in {part, own}
             parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
         return "".join(parts)
-
-    def forged(self, form: dict[str, Any], identity: str) -> str:
-        """Return a credential that nobody has given, from its form and the token of an identity."""
-        try:
-            return forged(form, "" if "lengths" in form else self.token(identity))
-        except ValueError:
-            raise CouldNotRunError("it changes a JSON Web Token, and the token here is none") from None
-
-    def token(self, identity: str) -> str:
-        """Return the token of an identity, from the environment or from the token issuer."""
-        stem = "KMS" if identity == "manager" else f"KMS_{identity.upper()}"
-        if identity not in self.tokens:
-            token, key, iam = (
-                os.environ.get(name) for name in (f"{stem}_TOKEN", f"{stem}_API_KEY", "KMS_IAM_URL")
-            )
-            token = token or os.environ.get(f"KMS_TOKEN_{identity.upper()}")
-            if not token and key and iam and self.case["grant"]:
-                kind, member = self.case["grant"]
-                form = {"grant_type": kind, member: key}
-                try:
-                    with OPENER.open(iam, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
-                        token = json.loads(answer.read())["access_token"]
-                except (OSError, ValueError, KeyError) as error:
-                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({error})") from None
-            if not token:
-                raise CouldNotRunError(
-                    f"set KMS_TOKEN_{identity.upper()}, or {stem}_API_KEY and KMS_IAM_URL"
-                    if identity != "manager"
-                    else "set KMS_TOKEN, or KMS_API_KEY and KMS_IAM_URL"
-                )
-            self.tokens[identity] = token
-        return self.tokens[identity]
 
     # --- values of this run in the place of those of the record -------------------------------------------------------
 

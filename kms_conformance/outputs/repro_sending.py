@@ -16,6 +16,10 @@ SLACK = timedelta(seconds=2)
 """How much later or earlier than in the record something may be done."""
 
 
+class CouldNotRunError(Exception):
+    """The sequence cannot be sent here; the text says why."""
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: a token goes to no other host."""
 
