@@ -23,7 +23,7 @@ from typing import Any
 from kms_conformance.contract import messages
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence import damage, members
+from kms_conformance.evidence import damage, members, octets
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
@@ -106,6 +106,7 @@ def _runtime() -> str:
         for module in (
             members,
             damage,
+            octets,
             order,
             messages,
             repro_checks,

@@ -21,7 +21,8 @@ from typing import Any
 
 from kms_conformance.evidence.damage import DAMAGES
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.judging.order import is_between, is_sorted, selects
+from kms_conformance.evidence.octets import has_octets
+from kms_conformance.judging.order import is_between, is_empty, is_sorted, selects
 from kms_conformance.outputs.repro_checks import (
     Answer,
     outcome_complaint,
@@ -405,11 +406,16 @@ class Reproduction:
             found = any(re.search(pattern, entry) for pattern in patterns for entry in texts)
             return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
-            "equals": lambda: there and type(value) is type(wanted) and value == wanted,
+            "equals": lambda: (
+                there
+                and type(value) is type(wanted)
+                and (value == wanted or has_octets(str(value), str(wanted)))
+            ),
             "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
             "differs": lambda: there and value != wanted,
             "present": lambda: there,
             "absent": lambda: not there or value is None,
+            "empty": lambda: not there or is_empty(value),
             "contains": lambda: isinstance(value, list) and wanted in value,
             "lacks": lambda: not there or value is None or (isinstance(value, list) and wanted not in value),
             "length": lambda: isinstance(value, list) and len(value) == wanted,
