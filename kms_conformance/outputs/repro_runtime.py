@@ -31,6 +31,7 @@ from kms_conformance.outputs.repro_checks import (
 )
 from kms_conformance.outputs.repro_credentials import Credentials, material
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
+from kms_conformance.outputs.repro_pages import of_page
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 from kms_conformance.outputs.repro_sending import (
     BARE_TIME,
@@ -304,6 +305,8 @@ class Reproduction:
                     return pick(document, ".".join(path[place:]))
                 document = pick(document, part)
                 continue
+            if isinstance(part, dict):
+                return document[part["from"] : part["to"]] if isinstance(document, str) else MISSING
             member, recorded = part
             wanted = self.value(recorded, self.case["first"])
             entries = document if isinstance(document, list) else []
@@ -423,15 +426,14 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
+        if about := member.get("page"):
+            lists = [self.at(self.answers.get(place), path) for place, path in about["from"]]
+            selected = of_page(value, wanted, about, lists)
+            if selected is None:
+                raise CouldNotRunError("what a page has to hold is not known where others fill the list too")
+            wanted = selected
         if checks[check]():
             return ""
-        for place, at, shown in member.get("pages", ()):
-            now = self.at(self.answers.get(place), at)
-            own = [one for one in now if one in wanted[0]] if isinstance(now, list) else []
-            if own != self.document(shown, refs):
-                raise CouldNotRunError(
-                    "what a page has to hold follows from other pages, which are not those of the record"
-                )
         return f"{path} = {short_text(value)}"
 
     def spoken(self, member: dict[str, Any], frame: Any) -> Any:
@@ -473,6 +475,7 @@ class Reproduction:
 
 
 MOST_AT_ONCE = 5
+UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from kms_conformance.contract.contract import Contract
 from kms_conformance.contract.schemas import SCHEMA_FILES, load_schema
@@ -22,8 +22,9 @@ from kms_conformance.judging.judge import mismatch
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.repro_frames import Recipes, frames_of
 from kms_conformance.outputs.repro_model import packed_model
+from kms_conformance.outputs.repro_paging import is_page_of_same_list, page_of
 from kms_conformance.outputs.repro_rules import rule_of
-from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, VARIABLE
+from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, UUID, VARIABLE
 from kms_conformance.outputs.repro_shown import Place, shown_in, telling
 
 CLEAN_UP = "clean-up"
@@ -38,6 +39,7 @@ _SENT_BY_RUNTIME = frozenset(
         "content-length",
     }
 )
+_PIECE, _DIGIT = re.compile(r"(?<![\w-])[0-9a-f-]{8,35}(?![\w-])"), re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
 _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
 _CREDENTIAL = "credential"
@@ -70,6 +72,7 @@ class RecordedSequence:
         end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
         self.exchanges, self.groups = judged[:end], groups[:end]
         self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
+        self.broken |= _of_earlier_pages(case, self.exchanges, self.broken)
         self._rules = {
             exchange.id: [
                 rule
@@ -138,8 +141,14 @@ class RecordedSequence:
         return any(member.check == ONE_ORDER for member in members)
 
     @property
-    def is_race(self) -> bool:
-        """Whether what is broken is about changes at the same moment: which of them comes first, chance decides."""
+    def is_by_chance(self) -> bool:
+        """Whether chance decides what is broken: changes at the same moment, or pages of a list in the order of random ids."""
+        return self._is_race or any(
+            is_page_of_same_list(one.sent.url, self.exchanges[-1].sent.url) for one in self.exchanges[:-1]
+        )
+
+    @property
+    def _is_race(self) -> bool:
         last = [
             one for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
         ]
@@ -234,7 +243,7 @@ class RecordedSequence:
                         "check": member.check,
                         "value": self._by_place(member.value) if member.check == ONE_ORDER else member.value,
                         "from": {} if member.check == ONE_ORDER else self._sources_of_member(place, member),
-                        "pages": list(self._pages(place, member)) if member.check == "selects" else [],
+                        "page": page_of(self.exchanges, place, member),
                     }
                     for member in broken.members
                 ],
@@ -278,15 +287,6 @@ class RecordedSequence:
         places = {exchange.id: place for place, exchange in enumerate(self.exchanges)}
         named = [[places[name], *more] for name, *more in value["requests"] if name in places]
         return {**value, "requests": named}
-
-    def _pages(self, place: int, member: Member) -> Iterator[list[Any]]:
-        """Give what earlier pages of the same list have shown of the values that a page is about."""
-        url = self.exchanges[place].sent.url
-        for number, earlier in enumerate(self.exchanges[:place]):
-            if earlier.answer is not None and _is_page_of_same_list(earlier.sent.url, url):
-                shown = pick(earlier.answer.body, member.path)
-                if isinstance(shown, list):
-                    yield [number, member.path.split("."), [one for one in shown if one in member.value[0]]]
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
@@ -333,7 +333,19 @@ class RecordedSequence:
             if earlier:
                 lists = [one for one in earlier if in_body and self._is_part(one[0])]
                 sources[value] = self._ref(lists[-1] if lists else earlier[0])
-        return sources
+        return sources if in_body else {**self._pieces(place, text), **sources}
+
+    def _pieces(self, place: int, text: str) -> dict[str, Ref]:
+        """Return for each piece of an id in an address which part of it that is: a search may ask for one."""
+        pieces: dict[str, Ref] = {}
+        ids = [value for value in self._shown if UUID.fullmatch(value)]
+        for piece in dict.fromkeys(_PIECE.findall(text)):
+            whole = next((one for one in ids if piece in one and self._shown[one][0][0] < place), None)
+            if whole is not None and _DIGIT.search(piece):
+                number, path = self._ref(self._shown[whole][0])
+                start = whole.index(piece)
+                pieces[piece] = number, [*path, {"from": start, "to": start + len(piece)}]
+        return pieces
 
     def first(self) -> dict[str, Ref]:
         """Return where each value that tells the entries of lists apart was shown first."""
@@ -407,16 +419,28 @@ def _command(exchange: Exchange) -> str:
     return exchange.step.partition(",")[0]
 
 
-def _is_page_of_same_list(one: str, other: str) -> bool:
-    """Tell whether two addresses differ in numbers alone: where a page begins, and how long it is."""
-    (path, _, query), (other_path, _, other_query) = one.partition("?"), other.partition("?")
-    ours, theirs = dict(parse_qsl(query)), dict(parse_qsl(other_query))
-    return (
-        path == other_path
-        and ours.keys() == theirs.keys()
-        and any(value.isdigit() for value in ours.values())
-        and all(value == theirs[name] or (value + theirs[name]).isdigit() for name, value in ours.items())
-    )
+def _of_earlier_pages(
+    case: CaseResult, exchanges: Sequence[Exchange], broken: Mapping[str, list[Expectation]]
+) -> dict[str, list[Expectation]]:
+    """Return what the case has stated of earlier pages of a list, of the members whose statement about a later one is broken.
+
+    On which page an entry stands chance may decide, where a list is in the order of ids.
+    """
+    last = exchanges[-1] if exchanges else None
+    stated = {(one.requirement, _totals(one)) for one in broken[last.id]} if last is not None else set()
+    pages = [one.id for one in exchanges[:-1] if last and is_page_of_same_list(one.sent.url, last.sent.url)]
+    return {
+        page: own
+        for page in pages
+        if (own := [one for one in case.expectations if one.exchange == page
+                    and _totals(one) and (one.requirement, _totals(one)) in stated])
+    }  # fmt: skip
+
+
+def _totals(expectation: Expectation) -> tuple[str, ...]:
+    """Return the members of which it says a number, nothing where it says more."""
+    are_numbers = all(one.check == "equals" and type(one.value) is int for one in expectation.members)
+    return tuple(one.path for one in expectation.members) if are_numbers else ()
 
 
 def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:
