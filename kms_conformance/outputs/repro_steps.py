@@ -283,10 +283,22 @@ class RecordedSequence:
         }
 
     def _by_place(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is said of a history with the number of a step in the place of each exchange's id."""
+        """Return what is said of a history with the number of a step in the place of each exchange's id.
+
+        A refusal that the record can do without belongs to it again: another time it may be the request that succeeds.
+        """
         places = {exchange.id: place for place, exchange in enumerate(self.exchanges)}
-        named = [[places[name], *more] for name, *more in value["requests"] if name in places]
-        return {**value, "requests": named}
+        named = {places[name]: more for name, *more in value["requests"] if name in places}
+        for place, exchange in enumerate(self.exchanges):
+            beside = [
+                other
+                for other in named
+                if self.groups[other] == self.groups[place]
+                and self.exchanges[other].sent.path == exchange.sent.path
+            ]
+            if beside and exchange.sent.method not in _ONLY_READ:
+                named.setdefault(place, [named[beside[0]][0], True])
+        return {**value, "requests": [[place, *named[place]] for place in sorted(named)]}
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
