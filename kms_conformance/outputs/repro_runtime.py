@@ -10,7 +10,6 @@ import re
 import secrets
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -35,14 +34,17 @@ from kms_conformance.outputs.repro_pages import of_page
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
 from kms_conformance.outputs.repro_sending import (
     BARE_TIME,
-    OPENER,
     CouldNotRunError,
     any_time_about,
+    ask,
+    connected,
     send,
+    send_over,
     widened,
 )
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
+FIRST_YEAR, REACH = 2020, 200
 
 
 class HeldEarlierError(Exception):
@@ -105,9 +107,10 @@ class Reproduction:
         for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
             self.between(what, how, refs)
         requests = [self.request(step) for step in steps]
+        sent_over = [connected(request) if len(steps) > 1 else None for request in requests]
         begun = time.monotonic()
         with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(self.send_at, steps, requests, itertools.repeat(begun)))
+            given = list(threads.map(self.send_at, steps, requests, sent_over, itertools.repeat(begun)))
         # Which of several equal requests is answered first, nobody knows: the best fit counts.
         answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
         broken = self.broken(steps, answers)
@@ -145,12 +148,14 @@ class Reproduction:
         own = self.target(step["target"], step["from"]).rpartition("/")[2]
         return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
 
-    def send_at(self, step: dict[str, Any], request: urllib.request.Request, begun: float) -> Answer:
+    def send_at(
+        self, step: dict[str, Any], request: urllib.request.Request, over: Any, begun: float
+    ) -> Answer:
         """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
         if self.case.get("model"):
             time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
         started, first = time.time(), time.monotonic()
-        answer = send(request)
+        answer = send_over(over, request)
         if frame := step.get("frame"):
             answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
         self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
@@ -185,7 +190,7 @@ class Reproduction:
             time.sleep(how[0])
         elif what == "wait":
             instance = self.value(self.case["instance"], {})
-            self.ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
+            ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
         elif what == "parcel":
             self.pack(how[0], refs)
         elif what == "damage":
@@ -195,7 +200,7 @@ class Reproduction:
             raise CouldNotRunError("it needs the control protocol: set KMS_CONTROL_URL")
         else:
             method, path, body, *made = how
-            answer = self.ask(method, self.control + self.text(path, refs), self.document(body, refs))
+            answer = ask(method, self.control + self.text(path, refs), self.document(body, refs))
             if made and isinstance(answer, dict):
                 self.values[made[0]] = str(answer.get("id"))
 
@@ -211,17 +216,6 @@ class Reproduction:
             ("iv", iv),
         ):
             self.values[made[name]] = base64.b64encode(value).decode()
-
-    def ask(self, method: str, url: str, body: Any) -> Any:
-        """Send a request of the control protocol and return its document."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
-        try:
-            with OPENER.open(request, timeout=60) as answer:
-                content = answer.read()
-                return json.loads(content) if content else None
-        except (urllib.error.URLError, ValueError, OSError) as error:
-            raise CouldNotRunError(f"the control protocol at {url} answers {error}") from None
 
     def request(self, step: dict[str, Any]) -> urllib.request.Request:
         """Return a request of this run."""
@@ -323,7 +317,7 @@ class Reproduction:
         if recorded.casefold().startswith("kmsct-"):
             return recorded.replace(run, new_run).replace(run.upper(), new_run.upper())
         if recorded[4:5] == "-" and "T" in recorded:
-            moment = datetime.fromisoformat(recorded) + self.later
+            moment = self.moved(datetime.fromisoformat(recorded))
             fraction = recorded.partition(".")[2]
             exact = "microseconds" if fraction[3:4].isdigit() else "milliseconds" if fraction else "seconds"
             return moment.isoformat(timespec=exact).replace("+00:00", "Z")
@@ -334,7 +328,11 @@ class Reproduction:
         sent = self.values.get(f"{time_of_record[0]}Z")
         if sent is not None:
             return sent[: len(time_of_record[0])]
-        return any_time_about(datetime.fromisoformat(time_of_record[0]) + self.later)
+        return any_time_about(self.moved(datetime.fromisoformat(time_of_record[0])))
+
+    def moved(self, then: datetime) -> datetime:
+        """Return the moment here of one in the record; what is out of all reach, such as the last date there is, stays."""
+        return then + self.later if abs(then.year - FIRST_YEAR) < REACH else then
 
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
