@@ -89,6 +89,24 @@ def test_certificates(kms):
     kms.list_certificates(adapter).proof.shows("metadata.collectionTotal", 0, requirement=row)
 
 
+@covers("kmip-certificate-life")
+@kmip
+def test_each_certificate_is_read_as_it_was_added(kms):
+    """Of two client certificates of an adapter each is read with its own text."""
+    adapter, row = kms.new_adapter(kms.create_root_key()), "kmip-certificate-life"
+    texts = {}
+    for what in ("one", "two"):
+        name, pem = kms.short_name(what), kms.client_certificate()
+        kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row)
+        texts[name] = pem
+    for name, pem in texts.items():
+        read, path = (
+            kms.get_certificate(adapter, name).succeeds(200, requirement=row),
+            "resources.0.certificate",
+        )
+        read.proof.shows(path, kms.as_shown(pem, read[path]), requirement=row)
+
+
 @covers("invalid-field-err-certificate")
 @kmip
 def test_certificate_that_is_none(kms):
