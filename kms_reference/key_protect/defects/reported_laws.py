@@ -8,6 +8,8 @@ from typing import Final
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
+from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -16,11 +18,12 @@ _USUAL: Final = (
     ("schedules", CLOCK_DEFECTS),
     ("concurrency", CROWD_DEFECTS),
     ("schedules", WHOLE_DEFECTS),
+    ("", MATERIAL_DEFECTS),
+    ("", HOLDER_DEFECTS),
 )
 _OTHER: Final = {
     "": (
         "creation-rights-cached",
-        "expired-token-imports",
         "five-strings-bound",
         "opened-with-any-additional-data",
     ),
@@ -34,22 +37,38 @@ _OTHER: Final = {
         "registration-conflict-of-any-key",
     ),
     "effects": (
+        "adapter-deleted-with-objects",
+        "adapter-held-by-destroyed-objects",
         "authorisation-date-from-reading",
+        "both-policies-half-set",
+        "certificate-deletion-destroys-objects",
         "fresh-ciphertext-of-cached-version",
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
+        "rotation-advances-registrations",
         "rotation-hour-of-caller",
+        "switched-off-policy-keeps-attributes",
+        "versions-as-young-as-newest",
     ),
-    "ownership": ("adapter-remembers-its-certificates", "unknown-ring-remembered"),
+    "ownership": (
+        "adapter-remembers-its-certificates",
+        "certificate-name-unique-in-instance",
+        "one-of-two-adapters-frees-key",
+        "unknown-ring-remembered",
+    ),
     "quantity": (
+        "aes-192-cannot-wrap",
         "expiry-in-32-bits",
         "last-date-crashes",
         "payload-stripped",
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
+        "token-without-aes-192",
     ),
+    "relations": ("destroyed-object-gone",),
     "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
+    "views": ("all-states-by-false", "restored-aliases-lead-nowhere"),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
 
