@@ -10,6 +10,7 @@ from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
+from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -20,6 +21,7 @@ _USUAL: Final = (
     ("schedules", WHOLE_DEFECTS),
     ("", MATERIAL_DEFECTS),
     ("", HOLDER_DEFECTS),
+    ("", PAIR_DEFECTS),
 )
 _OTHER: Final = {
     "": (
