@@ -29,15 +29,20 @@ def test_token_counts_down(kms):
 
 
 @covers(
-    "import-token-import", "import-token-several-imports", "import-token-retrieve", "import-token-root-only"
+    "import-token-import",
+    "import-token-several-imports",
+    "import-token-retrieve",
+    "import-token-root-only",
+    "import-token-algorithm-left-out",
 )
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_by_token(kms):
-    """An import token imports several root keys, which can be used, and no standard key."""
+    """An import token imports several root keys, which can be used, and no standard key; the algorithm may be left out."""
     token = kms.import_token()
-    for row in ("import-token-import", "import-token-several-imports"):
-        answer = kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members())
+    rows = ("import-token-import", "import-token-several-imports", "import-token-algorithm-left-out")
+    for row, left_out in zip(rows, ({}, {}, {"encryptionAlgorithm": None}), strict=True):
+        answer = kms.create_key(**{**kms.wrap_for_import(token, kms.key_material()).members(), **left_out})
         answer.succeeds(201, requirement=row).shows("resources.0.imported", value=True)
         answer.lacks("resources.0.payload")
         kms.wrap(answer["resources.0.id"], token["nonce"]).succeeds(200)

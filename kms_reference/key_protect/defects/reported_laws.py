@@ -30,6 +30,7 @@ _OTHER: Final = {
         "opened-with-any-additional-data",
     ),
     "concurrency": (
+        "adapted-key-not-disabled",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
         "dropping-loses-an-adapter",
@@ -39,11 +40,17 @@ _OTHER: Final = {
         "registration-conflict-of-any-key",
     ),
     "effects": (
+        "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
         "adapter-held-by-destroyed-objects",
         "authorisation-date-from-reading",
         "both-policies-half-set",
         "certificate-deletion-destroys-objects",
+        "dated-key-not-rotated",
+        "dual-auth-holds-move",
+        "dual-auth-holds-rotation",
+        "expiry-lost-by-token",
+        "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
         "purge-date-from-reading",
         "registration-remembers-its-date",
@@ -51,6 +58,7 @@ _OTHER: Final = {
         "rotation-advances-registrations",
         "rotation-hour-of-caller",
         "switched-off-policy-keeps-attributes",
+        "tags-lost-by-token",
         "versions-as-young-as-newest",
     ),
     "ownership": (
@@ -67,8 +75,12 @@ _OTHER: Final = {
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
         "token-without-aes-192",
+        "unnamed-adapters-alike",
     ),
-    "relations": ("destroyed-object-gone",),
+    "relations": (
+        "destroyed-object-gone",
+        "version-ids-shared",
+    ),
     "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
     "views": ("all-states-by-false", "restored-aliases-lead-nowhere"),
 }
