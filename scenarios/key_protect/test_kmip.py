@@ -79,6 +79,8 @@ def test_certificates(kms):
     kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row).shows("resources.0.name", name)
     again = kms.add_certificate(adapter, other, pem)
     again.is_refused("KMIP_CERT_DUPLICATE_ERR", requirement="kmip-certificate-duplicate")
+    rewritten = kms.add_certificate(adapter, other, pem.replace("\n", "\r\n"))
+    rewritten.is_refused_somehow(requirement="kmip-certificate-duplicate")
     same_name = kms.add_certificate(adapter, name, kms.client_certificate())
     same_name.is_refused("KMIP_CERT_DUPLICATE_NAME_ERR", requirement="kmip-certificate-duplicate-name")
     kms.get_certificate(adapter, name).succeeds(200, requirement=row).shows("resources.0.certificate")

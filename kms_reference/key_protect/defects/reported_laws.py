@@ -8,6 +8,9 @@ from typing import Final
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
+from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
+from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -16,15 +19,18 @@ _USUAL: Final = (
     ("schedules", CLOCK_DEFECTS),
     ("concurrency", CROWD_DEFECTS),
     ("schedules", WHOLE_DEFECTS),
+    ("", MATERIAL_DEFECTS),
+    ("", HOLDER_DEFECTS),
+    ("", PAIR_DEFECTS),
 )
 _OTHER: Final = {
     "": (
         "creation-rights-cached",
-        "expired-token-imports",
         "five-strings-bound",
         "opened-with-any-additional-data",
     ),
     "concurrency": (
+        "adapted-key-not-disabled",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
         "dropping-loses-an-adapter",
@@ -34,22 +40,49 @@ _OTHER: Final = {
         "registration-conflict-of-any-key",
     ),
     "effects": (
+        "adapted-key-not-rotated",
+        "adapter-deleted-with-objects",
+        "adapter-held-by-destroyed-objects",
         "authorisation-date-from-reading",
+        "both-policies-half-set",
+        "certificate-deletion-destroys-objects",
+        "dated-key-not-rotated",
+        "dual-auth-holds-move",
+        "dual-auth-holds-rotation",
+        "expiry-lost-by-token",
+        "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
+        "rotation-advances-registrations",
         "rotation-hour-of-caller",
+        "switched-off-policy-keeps-attributes",
+        "tags-lost-by-token",
+        "versions-as-young-as-newest",
     ),
-    "ownership": ("adapter-remembers-its-certificates", "unknown-ring-remembered"),
+    "ownership": (
+        "adapter-remembers-its-certificates",
+        "certificate-name-unique-in-instance",
+        "one-of-two-adapters-frees-key",
+        "unknown-ring-remembered",
+    ),
     "quantity": (
+        "aes-192-cannot-wrap",
         "expiry-in-32-bits",
         "last-date-crashes",
         "payload-stripped",
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
+        "token-without-aes-192",
+        "unnamed-adapters-alike",
+    ),
+    "relations": (
+        "destroyed-object-gone",
+        "version-ids-shared",
     ),
     "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
+    "views": ("all-states-by-false", "restored-aliases-lead-nowhere"),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
 
