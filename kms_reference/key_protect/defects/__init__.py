@@ -118,5 +118,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *ANSWER_DEFECTS,
     *STATE_DEFECTS,
     *USE_DEFECTS,
+    *BY_LAW[""],
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

@@ -8,6 +8,8 @@ from typing import Final
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
+from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -16,13 +18,36 @@ _USUAL: Final = (
     ("schedules", CLOCK_DEFECTS),
     ("concurrency", CROWD_DEFECTS),
     ("schedules", WHOLE_DEFECTS),
+    ("relations", QUERY_DEFECTS),
+    ("relations", DETAIL_DEFECTS),
 )
 _OTHER: Final = {
     "": (
+        "alias-stored-in-lower-case",
+        "allowed-operation-stays-allowed",
+        "bad-filter-counts-none",
+        "bearer-of-no-algorithm",
+        "body-read-before-role",
+        "body-with-leading-blank-is-none",
+        "correlation-id-of-empty-replies",
+        "count-needs-manager",
         "creation-rights-cached",
-        "expired-token-imports",
+        "escaped-slash-kept",
         "five-strings-bound",
+        "forced-ring-deletion-purges",
+        "last-page-filled",
+        "later-page-remembered",
+        "metadata-come-first",
         "opened-with-any-additional-data",
+        "patch-needs-no-role",
+        "reader-fetches-import-token",
+        "reader-reads-instance-policies",
+        "restored-key-not-searched",
+        "ring-ignored-by-lists-of-a-key",
+        "signature-known-from-before",
+        "tag-split-at-blanks",
+        "tags-in-lower-case",
+        "unwrap-needs-writer",
     ),
     "concurrency": (
         "creation-loses-ring",
@@ -35,20 +60,37 @@ _OTHER: Final = {
     ),
     "effects": (
         "authorisation-date-from-reading",
+        "first-alias-only-in-lists",
         "fresh-ciphertext-of-cached-version",
+        "made-by-the-subject",
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
         "rotation-hour-of-caller",
     ),
-    "ownership": ("adapter-remembers-its-certificates", "unknown-ring-remembered"),
+    "ownership": (
+        "adapter-remembers-its-certificates",
+        "name-composed",
+        "name-percent-decoded",
+        "name-trimmed",
+        "name-without-backslash",
+        "ring-ignored-by-restore",
+        "unknown-ring-remembered",
+        "vendor-type-unacceptable",
+    ),
     "quantity": (
+        "alias-ends-with-reserved-word-refused",
+        "alias-of-digits-loses-zeros",
+        "alias-with-hyphen-at-edge-refused",
+        "description-cut-in-lists",
         "expiry-in-32-bits",
         "last-date-crashes",
         "payload-stripped",
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
+        "tag-of-digits-is-a-number",
     ),
+    "views": ("typed-empty-body-refused",),
     "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
