@@ -32,6 +32,7 @@ class Question:
     where: dict[str, Any] = field(default_factory=dict)
     by: list[list[Any]] = field(default_factory=list)
     first: str = ""
+    tells: dict[str, Any] = field(default_factory=dict)
     scoped: bool = True
 
     @classmethod
@@ -45,6 +46,7 @@ class Question:
             where=dict(members.get("where", {})),
             by=[list(pair) for pair in members.get("by", ())],
             first=members.get("first", ""),
+            tells=dict(members.get("tells", {})),
             scoped=members.get("scoped", True),
         )
 
@@ -117,6 +119,8 @@ class Relations:
             return
         answer.selects(self._ids, self.ours, wanted, requirement=question.row)
         self._shown(question, answer)
+        for path, value in question.tells.get("members", {}).items():
+            answer.agrees(path, value, requirement=question.tells["row"])
         if self._is_exact(question):
             answer.shows(self.list["total"], len(wanted), requirement=question.row)
         if question.first and wanted:

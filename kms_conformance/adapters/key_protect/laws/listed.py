@@ -75,7 +75,7 @@ def names(kms: KeyProtectOperations) -> Subjects:
         (f"{stem}-3-plain", {"aliases": [alias, f"{stem}-2-{word}"]}),
         (f"{stem}-4-plain", {"description": word, "tags": [word]}),
         # What a query or a pattern gives a meaning is a part of this name.
-        (f"{stem}-5 one+two%41", {}),
+        (f"{stem}-5 one+two%41é", {}),
         (f"{stem}-6-{word[:-1]}_", {"aliases": [f"{stem}-6", f"{stem}-six"]}),
         (f"{stem}-7-{word}", {}),
     ]
