@@ -50,8 +50,9 @@ def test_adapter_without_a_root_key(kms):
 def test_adapter_of_an_expiring_key(kms):
     """A KMIP adapter takes a key that expires only where the request allows that."""
     key = kms.create_root_key(expirationDate=kms.later(86_400))
-    refused = kms.create_adapter(key, kms.short_name("expires"))
-    refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
+    for allowing in ({}, {"allowExpiringKey": False}):
+        refused = kms.create_adapter(key, kms.short_name("expires"), **allowing)
+        refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
     allowed = kms.create_adapter(key, kms.short_name("allowed"), allowExpiringKey=True)
     allowed.succeeds(201, requirement="kmip-adapter-expiring-key-allowed")
 
