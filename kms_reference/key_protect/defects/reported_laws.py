@@ -8,10 +8,10 @@ from typing import Final
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
 from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
-from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
@@ -76,8 +76,8 @@ _OTHER: Final = {
         "dual-auth-holds-move",
         "dual-auth-holds-rotation",
         "expiry-lost-by-token",
-        "forced-deletion-unregisters",
         "first-alias-only-in-lists",
+        "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
         "made-by-the-subject",
         "purge-date-from-reading",
@@ -92,22 +92,17 @@ _OTHER: Final = {
     "ownership": (
         "adapter-remembers-its-certificates",
         "certificate-name-unique-in-instance",
-        "one-of-two-adapters-frees-key",
-        "unknown-ring-remembered",
-    ),
-    "quantity": (
-        "aes-192-cannot-wrap",
-    "ownership": (
-        "adapter-remembers-its-certificates",
         "name-composed",
         "name-percent-decoded",
         "name-trimmed",
         "name-without-backslash",
+        "one-of-two-adapters-frees-key",
         "ring-ignored-by-restore",
         "unknown-ring-remembered",
         "vendor-type-unacceptable",
     ),
     "quantity": (
+        "aes-192-cannot-wrap",
         "alias-ends-with-reserved-word-refused",
         "alias-of-digits-loses-zeros",
         "alias-with-hyphen-at-edge-refused",
@@ -117,17 +112,23 @@ _OTHER: Final = {
         "payload-stripped",
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
+        "tag-of-digits-is-a-number",
         "token-without-aes-192",
         "unnamed-adapters-alike",
     ),
     "relations": (
         "destroyed-object-gone",
         "version-ids-shared",
-        "tag-of-digits-is-a-number",
     ),
-    "views": ("typed-empty-body-refused",),
-    "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
-    "views": ("all-states-by-false", "restored-aliases-lead-nowhere"),
+    "schedules": (
+        "due-rotation-undoes-disabling",
+        "expiry-undoes-deletion",
+    ),
+    "views": (
+        "all-states-by-false",
+        "restored-aliases-lead-nowhere",
+        "typed-empty-body-refused",
+    ),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
 
