@@ -38,7 +38,7 @@ _COMMANDS: Final = (
     *("points", "points", "random", "random", "import", "import", "commit", "finalize", "clear", "export"),
     *("clear-beside-committed", "remove-by-fewer"),
     *("export", "too-few", "too-high", "stranger", "zeroize"),
-    *("prohibit-import", "prohibit-random", "prohibit-export"),
+    *("prohibit-import", "prohibit-random", "prohibit-second-random", "prohibit-export"),
 )
 _PARTS: Final = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 31 + b"\0")
 
@@ -158,6 +158,7 @@ class Sequence:
             "too-high": self._too_high,
             "prohibit-import": partial(self._prohibit, IMPORT, self._import),
             "prohibit-random": partial(self._prohibit, RANDOM, self._make_random),
+            "prohibit-second-random": self._prohibit_second_random,
             "prohibit-export": partial(self._prohibit, EXPORT, self._export),
             "stranger": self._stranger,
             "zeroize": self._zeroize,
@@ -347,6 +348,14 @@ class Sequence:
         if state.allows(bit):
             self._permit(state, state.permissions & ~bit)
         use(state)
+
+    def _prohibit_second_random(self, state: State) -> None:
+        """Make a random key without permission where there is one already."""
+        if state.current is None:
+            self._make_random(state)
+        if state.new is not None:
+            self._clear_new(state)
+        self._prohibit(RANDOM, self._make_random, state)
 
     def _stranger(self, state: State) -> None:
         """Let somebody sign who is no administrator here, beside as many as are needed, or one in the name of another."""
