@@ -139,9 +139,15 @@ class Concurrency:
             yield [[(seconds, one)], [(0.0, other)]] if one != other else [[(0.0, one)], [(0.0, one)]]
 
     def _each_beside(self) -> Iterator[list[Client]]:
-        """Yield, for each of the requests, it and, while it may be under way, what others change in so many lanes."""
+        """Yield, for each of the requests, it and, while it may be under way, what others change in so many lanes.
+
+        A case with a ``part`` has every second or third of them only: another one has the others.
+        """
         hands = self.data.get("hands", 1)
+        number, parts = self.data.get("part", (1, 1))
         for place, one in enumerate(self.data["each"]):
+            if place % parts != number - 1:
+                continue
             others = [name for name in self.data["beside"] if name != one]
             # Whoever comes second in a lane comes first in that of another request.
             others = others[place % len(others) :] + others[: place % len(others)]
