@@ -8,6 +8,11 @@ from typing import Final
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
+from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
+from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
+from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
+from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -16,15 +21,42 @@ _USUAL: Final = (
     ("schedules", CLOCK_DEFECTS),
     ("concurrency", CROWD_DEFECTS),
     ("schedules", WHOLE_DEFECTS),
+    ("", MATERIAL_DEFECTS),
+    ("", HOLDER_DEFECTS),
+    ("", PAIR_DEFECTS),
+    ("relations", QUERY_DEFECTS),
+    ("relations", DETAIL_DEFECTS),
 )
 _OTHER: Final = {
     "": (
+        "alias-stored-in-lower-case",
+        "allowed-operation-stays-allowed",
+        "bad-filter-counts-none",
+        "bearer-of-no-algorithm",
+        "body-read-before-role",
+        "body-with-leading-blank-is-none",
+        "correlation-id-of-empty-replies",
+        "count-needs-manager",
         "creation-rights-cached",
-        "expired-token-imports",
+        "escaped-slash-kept",
         "five-strings-bound",
+        "forced-ring-deletion-purges",
+        "last-page-filled",
+        "later-page-remembered",
+        "metadata-come-first",
         "opened-with-any-additional-data",
+        "patch-needs-no-role",
+        "reader-fetches-import-token",
+        "reader-reads-instance-policies",
+        "restored-key-not-searched",
+        "ring-ignored-by-lists-of-a-key",
+        "signature-known-from-before",
+        "tag-split-at-blanks",
+        "tags-in-lower-case",
+        "unwrap-needs-writer",
     ),
     "concurrency": (
+        "adapted-key-not-disabled",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
         "dropping-loses-an-adapter",
@@ -34,22 +66,69 @@ _OTHER: Final = {
         "registration-conflict-of-any-key",
     ),
     "effects": (
+        "adapted-key-not-rotated",
+        "adapter-deleted-with-objects",
+        "adapter-held-by-destroyed-objects",
         "authorisation-date-from-reading",
+        "both-policies-half-set",
+        "certificate-deletion-destroys-objects",
+        "dated-key-not-rotated",
+        "dual-auth-holds-move",
+        "dual-auth-holds-rotation",
+        "expiry-lost-by-token",
+        "first-alias-only-in-lists",
+        "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
+        "made-by-the-subject",
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
+        "rotation-advances-registrations",
         "rotation-hour-of-caller",
+        "switched-off-policy-keeps-attributes",
+        "tags-lost-by-token",
+        "versions-as-young-as-newest",
     ),
-    "ownership": ("adapter-remembers-its-certificates", "unknown-ring-remembered"),
+    "ownership": (
+        "adapter-remembers-its-certificates",
+        "certificate-name-unique-in-instance",
+        "name-composed",
+        "name-percent-decoded",
+        "name-trimmed",
+        "name-without-backslash",
+        "one-of-two-adapters-frees-key",
+        "ring-ignored-by-restore",
+        "unknown-ring-remembered",
+        "vendor-type-unacceptable",
+    ),
     "quantity": (
+        "aes-192-cannot-wrap",
+        "alias-ends-with-reserved-word-refused",
+        "alias-of-digits-loses-zeros",
+        "alias-with-hyphen-at-edge-refused",
+        "description-cut-in-lists",
         "expiry-in-32-bits",
         "last-date-crashes",
         "payload-stripped",
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
+        "tag-of-digits-is-a-number",
+        "token-without-aes-192",
+        "unnamed-adapters-alike",
     ),
-    "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
+    "relations": (
+        "destroyed-object-gone",
+        "version-ids-shared",
+    ),
+    "schedules": (
+        "due-rotation-undoes-disabling",
+        "expiry-undoes-deletion",
+    ),
+    "views": (
+        "all-states-by-false",
+        "restored-aliases-lead-nowhere",
+        "typed-empty-body-refused",
+    ),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
 

@@ -15,6 +15,7 @@ from kms_reference.key_protect.defects.laws_reported import REPORTED_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
+from kms_reference.key_protect.defects.reported_laws import BY_LAW
 from kms_reference.key_protect.defects.reported_states import STATE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import LAPSE_DEFECTS
 from kms_reference.key_protect.defects.reported_uses import USE_DEFECTS
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
 from key_protect_probe import Same, probe
 
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-REPORTED = (*REPORTED_DEFECTS, *LAPSE_DEFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS, *STATE_DEFECTS, *USE_DEFECTS)
+REPORTED = (
+    *REPORTED_DEFECTS,
+    *LAPSE_DEFECTS,
+    *NAME_DEFECTS,
+    *ANSWER_DEFECTS,
+    *STATE_DEFECTS,
+    *USE_DEFECTS,
+    *BY_LAW[""],
+)
 ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *STORED_DEFECTS, *REPORTED))}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 SHARES = 4
