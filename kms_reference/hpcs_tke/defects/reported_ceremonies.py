@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kms_reference.rules import RuleLike
 
 _SET, _ZEROIZE, _IMPORT, _FINALIZE = 0x08, 0x10, 0x0C, 0x0E
-_QUERY_ADMINISTRATORS: Final = 0x00010002
 _WORD: Final = 4
 
 _running: WeakKeyDictionary[Domain, int] = WeakKeyDictionary()
@@ -107,14 +106,6 @@ def _is_command(body: bytes) -> bool:
 # -- counters ----------------------------------------------------------------------------------------------------------
 
 
-def _counted(lawful: RuleLike, unit: CryptoUnit, request: AdminRequest) -> Any:
-    """Count a query of an administrator's certificate like a command."""
-    output = lawful(unit, request)
-    if request.block.command == _QUERY_ADMINISTRATORS and request.block.data:
-        unit.domain.advance()
-    return output
-
-
 def _part_counted(domain: Domain, *_: Any) -> None:
     domain.advance()
 
@@ -149,7 +140,6 @@ def _without_zeros(encoded: bytes, registers: MasterKeyRegisters) -> bytes:
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("tke-attributes-in-order", ("tke-effects",), "A list of attributes is read as if it were in ascending order.", instead(Domain.run, _in_order, lambda _, block, __: block.command == _SET)),
-    ("tke-certificate-query-counted", ("tke-counter-advances",), "Asking for the certificate of an administrator moves the counter.", instead(CryptoUnit.output, _counted)),
     ("tke-import-counts-parts", ("tke-counter-advances",), "An import moves the counter once more for each key part.", then(Domain.open_part, _part_counted)),
     ("tke-registers-of-module", ("tke-effects",), "Units of one module share their registers.", instead(TkeService.answered, _of_module)),
     ("tke-reader-commands", ("tke-manager-role",), "Any role on the instance is enough for a command.", instead(TkeService.send, _command_of_anybody)),

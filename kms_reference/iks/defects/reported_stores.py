@@ -5,6 +5,7 @@ Each is translated to this service where a source fixes what is right.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -37,21 +38,6 @@ async def _four_listed(
         listed = [service.worker_view(cluster, worker) for worker in cluster.workers.values()]
         return JSONResponse(listed[:_LISTED])
     return answer
-
-
-def _without_key(state: State, scope: Scope, *_: Any) -> None:
-    """Leave no API key where a cluster was made with manual credentials."""
-    keys = state.account(scope.account).api_keys
-    if state.manual(scope) is not None:
-        keys.pop(scope, None)
-
-
-def _made_first(lawful: RuleLike, state: State, scope: Scope, *arguments: Any) -> Any:
-    had_key = state.api_key(scope) is not None
-    cluster = lawful(state, scope, *arguments)
-    if not had_key:
-        _without_key(state, scope)
-    return cluster
 
 
 def _has_no_key(state: State, scope: Scope, *_: str) -> bool:
@@ -114,7 +100,7 @@ def _of_key(effective: Effective | None, state: State, scope: Scope) -> Effectiv
     credential = state.counting(scope)
     if effective is None or not effective.manual or credential is None:
         return effective
-    return effective._replace(account=credential.key)
+    return effective._replace(account=sha256(credential.key.encode()).hexdigest())
 
 
 def _with_key(described: dict[str, Any], state: State, scope: Scope) -> dict[str, Any]:
@@ -129,7 +115,6 @@ def _by_operator(_: IksService, request: Request, identity: Identity, needed: Ro
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-four-workers-listed", ("iks-effects",), "At most four workers of a cluster are listed.", instead(IksService.answer, _four_listed)),
-    ("iks-no-owner-made-with-manual", ("iks-05",), "A first cluster that is made with manual credentials leaves no API key.", instead(State.create_cluster, _made_first)),
     ("iks-first-reset-lost", ("iks-reset-owner",), "A reset where there is no API key yet does nothing.", instead(State.reset_api_key, lambda *_: None, _has_no_key)),
     ("iks-default-group-counts", ("iks-04",), "Credentials of the default group count in groups that have none.", gives(State.counting, _default_too)),
     ("iks-unset-brings-back", ("iks-03",), "Unsetting brings back the credentials that were set before.", instead(State.set_manual, _keep_before), then(State.unset_manual, _back_to_before)),
