@@ -196,7 +196,7 @@ def _policies_backward(draft: Draft) -> None:
 
 FREE_VARIATIONS: Final = (
     Variation("policy-rotates-late", "A rotation policy runs 23 hours after the day begins on which it is due.", (), changes=(gives(Instance.rotation_due, lambda due, *_: due + _LATE_IN_THE_WINDOW),)),
-    Variation("auto-purge-a-day-late", "A deleted key goes of itself a day after it may.", (), changes=(gives(Instance.purge_due, lambda due, *_: due + DAY),)),
+    Variation("auto-purge-a-day-late", "A deleted key goes of itself a day after it may.", (), changes=(gives(Instance.purge_due, lambda due, *_: due + DAY, lambda _, key: key.deleted is not None),)),
     Variation("wait-from-last-change", "The 30 seconds before enabling and restoring run from the last change of the key.", ("req-too-early-err",), changes=(then(keys.check_settled, _settled_since_change),)),
     Variation("hour-of-manual-rotations", "The hour between rotations counts those by request only.", ("key-rotation-not-permitted",), changes=(then(actions.add_version, _note_rotation), gives(actions.last_rotation, _last_by_hand))),
     Variation("removed-aliases-lead-on", "An alias leads to its key for four minutes more after it was removed.", (), changes=(then(aliases.release, _note_removed), gives(Call.find_key, _by_removed_alias, lambda call: call.args["id"] not in call.instance.keys))),
