@@ -74,6 +74,19 @@ class RecordedSequence:
         self.exchanges, self.groups = judged[:end], groups[:end]
         self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
         self.broken |= of_earlier_pages(case, self.exchanges, self.broken)
+        together = [
+            one.id for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
+        ]
+        stated = [one for name in together for one in self.broken[name]]
+        for name in together:
+            # What is stated of each of several that were sent at the same moment, any of them may break.
+            self.broken[name] += [
+                one
+                for one in case.expectations
+                if one.exchange == name
+                and one not in self.broken[name]
+                and any(replace(one, exchange=other.exchange) == other for other in stated)
+            ]
         self._rules = {
             exchange.id: [
                 rule
