@@ -131,11 +131,25 @@ def form_of(value: str) -> str:
     try:
         octets = base64.b64decode(value, validate=True)
     except ValueError:
-        return f"text {len(value)}"
+        return f"text{_spelling(value)} {len(value)}"
     first = octets[: len(octets) - len(octets.lstrip(_BLANK))][:_MOST_BLANK]
     last = octets[len(octets.rstrip(_BLANK)) :][-_MOST_BLANK:]
     ends = f":{first.hex()}:{last.hex()}" if first or last else ""
     return f"base64{ends} {len(octets)}"
+
+
+def _spelling(value: str) -> str:
+    """Return how a text that is no base64 nearly is: without its padding, or in the alphabet for URLs with so much of it."""
+    in_alphabet = value.replace("-", "+").replace("_", "/")
+    padding = len(value) - len(value.rstrip("="))
+    for spelling, text in (
+        (":unpadded", value + "=" * (-len(value) % 4)),
+        (f":url{padding}", in_alphabet),
+    ):
+        with contextlib.suppress(ValueError):
+            base64.b64decode(text, validate=True)
+            return spelling
+    return ""
 
 
 def _without_escapes(value: str) -> str:
