@@ -30,7 +30,6 @@ _OTHER: Final = {
         "opened-with-any-additional-data",
     ),
     "concurrency": (
-        "adapted-key-not-disabled",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
         "dropping-loses-an-adapter",
@@ -40,6 +39,7 @@ _OTHER: Final = {
         "registration-conflict-of-any-key",
     ),
     "effects": (
+        "adapted-key-not-disabled",
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
         "adapter-held-by-destroyed-objects",
