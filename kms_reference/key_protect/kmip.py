@@ -180,8 +180,15 @@ def check_certificate_free(call: Call, fingerprint: str) -> None:
 
 def get_certificate(call: Call) -> Reply:
     """GET .../certificates/{id or name}."""
-    view = _certificate_view(certificate_of(call), pem=True)
+    certificate = certificate_of(call)
+    view = _certificate_view(certificate, pem=False) | {"certificate": shown_text(call, certificate)}
     return Reply(200, collection("kmip_client_certificate+json", [view]))
+
+
+@rule
+def shown_text(_: Call, certificate: KmipCertificate) -> str:
+    """A certificate is shown as it was added."""
+    return certificate.pem
 
 
 def delete_certificate(call: Call) -> Reply:

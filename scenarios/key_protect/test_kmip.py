@@ -50,8 +50,9 @@ def test_adapter_without_a_root_key(kms):
 def test_adapter_of_an_expiring_key(kms):
     """A KMIP adapter takes a key that expires only where the request allows that."""
     key = kms.create_root_key(expirationDate=kms.later(86_400))
-    refused = kms.create_adapter(key, kms.short_name("expires"))
-    refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
+    for allowing in ({}, {"allowExpiringKey": False}):
+        refused = kms.create_adapter(key, kms.short_name("expires"), **allowing)
+        refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
     allowed = kms.create_adapter(key, kms.short_name("allowed"), allowExpiringKey=True)
     allowed.succeeds(201, requirement="kmip-adapter-expiring-key-allowed")
 
@@ -89,6 +90,24 @@ def test_certificates(kms):
     )
     kms.delete_certificate(adapter, name).succeeds(204, requirement=row)
     kms.list_certificates(adapter).proof.shows("metadata.collectionTotal", 0, requirement=row)
+
+
+@covers("kmip-certificate-life")
+@kmip
+def test_each_certificate_is_read_as_it_was_added(kms):
+    """Of two client certificates of an adapter each is read with its own text."""
+    adapter, row = kms.new_adapter(kms.create_root_key()), "kmip-certificate-life"
+    texts = {}
+    for what in ("one", "two"):
+        name, pem = kms.short_name(what), kms.client_certificate()
+        kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row)
+        texts[name] = pem
+    for name, pem in texts.items():
+        read, path = (
+            kms.get_certificate(adapter, name).succeeds(200, requirement=row),
+            "resources.0.certificate",
+        )
+        read.proof.shows(path, kms.as_shown(pem, read[path]), requirement=row)
 
 
 @covers("invalid-field-err-certificate")

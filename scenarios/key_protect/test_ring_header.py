@@ -85,6 +85,8 @@ def test_moved_key_is_the_same(kms):
     shown.agrees("resources.0.keyRingID", "default", requirement="key-ring-move-unknown")
     moved = kms.patch_key(key, ring).succeeds(200).lacks("resources.0.payload", requirement=row)
     moved.shows("resources.0.id", key.id, requirement=row)
+    to_none = kms.request("PATCH", f"/keys/{key}", {})
+    to_none.is_refused_somehow(control=moved, requirement="key-ring-move-unknown")
     kms.wait(600, "a move may take ten minutes to be seen everywhere")
     kms.in_ring(ring).get_metadata(alias).succeeds(200, requirement=row).shows(
         "resources.0.id", key.id, requirement=row

@@ -8,9 +8,11 @@ from typing import Final
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
+from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
 from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
+from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
 
@@ -22,12 +24,36 @@ _USUAL: Final = (
     ("", MATERIAL_DEFECTS),
     ("", HOLDER_DEFECTS),
     ("", PAIR_DEFECTS),
+    ("relations", QUERY_DEFECTS),
+    ("relations", DETAIL_DEFECTS),
 )
 _OTHER: Final = {
     "": (
+        "alias-stored-in-lower-case",
+        "allowed-operation-stays-allowed",
+        "bad-filter-counts-none",
+        "bearer-of-no-algorithm",
+        "body-read-before-role",
+        "body-with-leading-blank-is-none",
+        "correlation-id-of-empty-replies",
+        "count-needs-manager",
         "creation-rights-cached",
+        "escaped-slash-kept",
         "five-strings-bound",
+        "forced-ring-deletion-purges",
+        "last-page-filled",
+        "later-page-remembered",
+        "metadata-come-first",
         "opened-with-any-additional-data",
+        "patch-needs-no-role",
+        "reader-fetches-import-token",
+        "reader-reads-instance-policies",
+        "restored-key-not-searched",
+        "ring-ignored-by-lists-of-a-key",
+        "signature-known-from-before",
+        "tag-split-at-blanks",
+        "tags-in-lower-case",
+        "unwrap-needs-writer",
     ),
     "concurrency": (
         "creation-loses-ring",
@@ -50,8 +76,10 @@ _OTHER: Final = {
         "dual-auth-holds-move",
         "dual-auth-holds-rotation",
         "expiry-lost-by-token",
+        "first-alias-only-in-lists",
         "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
+        "made-by-the-subject",
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
@@ -64,16 +92,27 @@ _OTHER: Final = {
     "ownership": (
         "adapter-remembers-its-certificates",
         "certificate-name-unique-in-instance",
+        "name-composed",
+        "name-percent-decoded",
+        "name-trimmed",
+        "name-without-backslash",
         "one-of-two-adapters-frees-key",
+        "ring-ignored-by-restore",
         "unknown-ring-remembered",
+        "vendor-type-unacceptable",
     ),
     "quantity": (
         "aes-192-cannot-wrap",
+        "alias-ends-with-reserved-word-refused",
+        "alias-of-digits-loses-zeros",
+        "alias-with-hyphen-at-edge-refused",
+        "description-cut-in-lists",
         "expiry-in-32-bits",
         "last-date-crashes",
         "payload-stripped",
         "plaintext-unpadded",
         "rotation-hour-of-all-keys",
+        "tag-of-digits-is-a-number",
         "token-without-aes-192",
         "unnamed-adapters-alike",
     ),
@@ -81,8 +120,15 @@ _OTHER: Final = {
         "destroyed-object-gone",
         "version-ids-shared",
     ),
-    "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
-    "views": ("all-states-by-false", "restored-aliases-lead-nowhere"),
+    "schedules": (
+        "due-rotation-undoes-disabling",
+        "expiry-undoes-deletion",
+    ),
+    "views": (
+        "all-states-by-false",
+        "restored-aliases-lead-nowhere",
+        "typed-empty-body-refused",
+    ),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
 

@@ -97,12 +97,18 @@ def kmip_key(kms: KeyProtectOperations) -> Subjects:
 
 
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
-    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have."""
+    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number."""
     # Derived from run and case, so that a later judgement of the run finds the same names.
     octets = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()
     pair = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[:2])
     correlation = str(UUID(bytes=octets[:16], version=4))
-    return always(kms) | {"stem": kms.short_name("many"), "pair": pair, "correlation": correlation}
+    digits = f"00{int.from_bytes(octets[2:6]):010}"
+    return always(kms) | {
+        "stem": kms.short_name("many"),
+        "pair": pair,
+        "digits": digits,
+        "correlation": correlation,
+    }
 
 
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
