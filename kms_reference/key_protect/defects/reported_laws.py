@@ -72,7 +72,6 @@ _OTHER: Final = {
         "unwrap-needs-writer",
     ),
     "concurrency": (
-        "adapted-key-not-disabled",
         "adapter-loses-ring",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
@@ -87,6 +86,7 @@ _OTHER: Final = {
         "unwrap-during-rotation-fails",
     ),
     "effects": (
+        "adapted-key-not-disabled",
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
         "adapter-held-by-destroyed-objects",
