@@ -60,7 +60,7 @@ class Member:
 
     ``path`` is dotted (``resources.0.id``; ``resources.*.id`` collects); ``check`` is one of ``equals``, ``agrees``
     (equals, where it is there at all), ``differs``,
-    ``present``, ``absent``, ``contains``, ``lacks``, ``length``, ``header``, ``matches`` (a text,
+    ``present``, ``absent``, ``empty`` (absent, or nothing: no text, no entries, false), ``contains``, ``lacks``, ``length``, ``header``, ``matches`` (a text,
     or one of a list of texts, in which a regular expression of the list ``value`` is found), ``matches-none``, ``hides``
     (nowhere in the answer; ``path`` only names what), ``selects``, ``sorted`` and ``between`` (see
     :mod:`kms_conformance.judging.order`), ``one-order`` (see :mod:`kms_conformance.judging.histories`).
@@ -79,6 +79,7 @@ class Member:
             "differs": f"{self.path} other than {self.value!r}",
             "present": f"a member {self.path}",
             "absent": f"no member {self.path}",
+            "empty": f"no member {self.path}, or an empty one",
             "contains": f"{self.path} with {self.value!r}",
             "lacks": f"{self.path} without {self.value!r}",
             "length": f"{self.value} entries" + (f" at {self.path}" if self.path else ""),

@@ -18,6 +18,7 @@ from kms_conformance.judging.results import CaseResult, Finding
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _VARIABLE = (
+    (re.compile(r"-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----"), r"<\1>"),
     (re.compile(r"<([a-z][a-z-]*):[0-9a-f]{4,}>"), r"<\1>"),
     (re.compile(rf"\b[\w-]*{_UUID}[\w-]*\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d|\b)"), "<time>"),

@@ -18,7 +18,7 @@ from kms_conformance.evidence.exchange import JSON, Exchange, Received
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import NO_HISTORIES, ONE_ORDER, Histories
-from kms_conformance.judging.order import chosen, is_between, is_sorted, selects
+from kms_conformance.judging.order import chosen, is_between, is_empty, is_sorted, selects
 from kms_conformance.judging.results import Finding
 
 
@@ -194,6 +194,8 @@ def _holds(member: Member, value: object) -> bool:
         case "absent":
             # A member that is null tells no more than one that is not there.
             return value is MISSING or value is None
+        case "empty":
+            return value is MISSING or is_empty(value)
         case "contains":
             return isinstance(value, list) and member.value in value
         case "lacks":

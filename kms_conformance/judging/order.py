@@ -32,6 +32,11 @@ def chosen(values: object, wanted: Sequence[Any]) -> str:
     return ", ".join(selected) or "none of them"
 
 
+def is_empty(value: object) -> bool:
+    """Tell whether a member says nothing, as if it were not there: null, false, no text, no entries, no members."""
+    return value is None or value in ([], {}, False, "")
+
+
 def is_sorted(entries: object, by: Sequence[Sequence[Any]]) -> bool:
     """Tell whether a list of objects stands in an order; ``by`` is a list of ``[member, order]``, the first the weightiest.
 

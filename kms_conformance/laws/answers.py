@@ -65,4 +65,4 @@ def _says(done: CompletedOperation) -> Iterator[Change]:
 def _counts(member: Member, observed: ObservedValue, shown: Mapping[str, Any], late: frozenset[str]) -> bool:
     name = member.path.removeprefix(f"{observed.at}.")
     may_be_late = any(f"{name}.".startswith(f"{one}.") for one in late)
-    return name in shown and member.check != "absent" and not may_be_late
+    return name in shown and member.check not in {"absent", "empty"} and not may_be_late

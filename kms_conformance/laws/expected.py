@@ -161,8 +161,7 @@ def changed(
         case "equals" | "kept" | "caller":
             yield from _valued(path, change, seen, about)
         case "absent":
-            if seen not in ([], False, ""):
-                yield Member(path, "absent")
+            yield Member(path, "empty")
         case "now" | "later" | "not-earlier":
             yield from _dated(path, change, before, seen, about)
         case "new":

@@ -23,7 +23,7 @@ from typing import Any
 from kms_conformance.contract import messages
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence import members
+from kms_conformance.evidence import damage, members, octets
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging import order
 from kms_conformance.judging.results import CaseResult
@@ -32,6 +32,7 @@ from kms_conformance.outputs import (
     repro_checks,
     repro_credentials,
     repro_histories,
+    repro_pages,
     repro_runtime,
     repro_sealing,
     repro_sending,
@@ -39,6 +40,7 @@ from kms_conformance.outputs import (
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.repro_frames import frames_of, packed_speaker
 from kms_conformance.outputs.repro_model import packed_model
+from kms_conformance.outputs.repro_runtime import UUID
 from kms_conformance.outputs.repro_steps import RecordedSequence
 from kms_conformance.system import systems
 
@@ -47,7 +49,6 @@ MARK = "#!/usr/bin/env python3\n# A reproduction by kms-conformance.\n"
 _LONGEST_NAME = 120
 TRIES = 5
 """How often a script sends requests whose moments decide, until a promise is broken."""
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -105,11 +106,14 @@ def _runtime() -> str:
         _source(module)
         for module in (
             members,
+            damage,
+            octets,
             order,
             messages,
             repro_checks,
             repro_credentials,
             repro_histories,
+            repro_pages,
             repro_sealing,
             repro_sending,
             repro_runtime,
@@ -161,7 +165,7 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
         return {**document, "schemas": {}, "first": {}, "steps": [], "clean_up": []}
     sent, undone = recorded.steps(), list(recorded.clean_up())
     more: dict[str, Any] = {"schemas": recorded.schemas(), "first": recorded.first()}
-    if recorded.is_race:
+    if recorded.is_by_chance:
         more["tries"] = TRIES
     if recorded.is_history:
         contract = load_contract(case.contract)
@@ -200,7 +204,7 @@ def _instance(steps: Sequence[Exchange]) -> str:
         value
         for exchange in steps
         for value in set(
-            _UUID.findall(
+            UUID.findall(
                 " ".join(
                     [
                         exchange.sent.url,

@@ -6,8 +6,52 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import secrets
+import urllib.parse
 from typing import Any
+
+from kms_conformance.outputs.repro_sending import OPENER, CouldNotRunError
+
+
+class Credentials:
+    """The tokens of the identities; ``grant`` is what the token issuer wants of whoever has an API key."""
+
+    def __init__(self, grant: list[str]) -> None:
+        self.grant = grant
+        self.tokens: dict[str, str] = {}
+
+    def forged(self, form: dict[str, Any], identity: str) -> str:
+        """Return a credential that nobody has given, from its form and the token of an identity."""
+        try:
+            return forged(form, "" if "lengths" in form else self.token(identity))
+        except ValueError:
+            raise CouldNotRunError("it changes a JSON Web Token, and the token here is none") from None
+
+    def token(self, identity: str) -> str:
+        """Return the token of an identity, from the environment or from the token issuer."""
+        stem = "KMS" if identity == "manager" else f"KMS_{identity.upper()}"
+        if identity not in self.tokens:
+            token, key, iam = (
+                os.environ.get(name) for name in (f"{stem}_TOKEN", f"{stem}_API_KEY", "KMS_IAM_URL")
+            )
+            token = token or os.environ.get(f"KMS_TOKEN_{identity.upper()}")
+            if not token and key and iam and self.grant:
+                kind, member = self.grant
+                form = {"grant_type": kind, member: key}
+                try:
+                    with OPENER.open(iam, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
+                        token = json.loads(answer.read())["access_token"]
+                except (OSError, ValueError, KeyError) as error:
+                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({error})") from None
+            if not token:
+                raise CouldNotRunError(
+                    f"set KMS_TOKEN_{identity.upper()}, or {stem}_API_KEY and KMS_IAM_URL"
+                    if identity != "manager"
+                    else "set KMS_TOKEN, or KMS_API_KEY and KMS_IAM_URL"
+                )
+            self.tokens[identity] = token
+        return self.tokens[identity]
 
 
 def forged(form: dict[str, Any], token: str) -> str:

@@ -10,7 +10,6 @@ import re
 import secrets
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -19,24 +18,37 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+from kms_conformance.evidence.damage import DAMAGES
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.judging.order import is_between, is_sorted, selects
+from kms_conformance.evidence.octets import has_octets
+from kms_conformance.judging.order import is_between, is_empty, is_sorted, selects
 from kms_conformance.outputs.repro_checks import (
     Answer,
     outcome_complaint,
     rule_complaint,
     short_text,
 )
-from kms_conformance.outputs.repro_credentials import forged, material
+from kms_conformance.outputs.repro_credentials import Credentials, material
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
+from kms_conformance.outputs.repro_pages import of_page
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
-from kms_conformance.outputs.repro_sending import BARE_TIME, OPENER, any_time_about, send, widened
+from kms_conformance.outputs.repro_sending import (
+    BARE_TIME,
+    CouldNotRunError,
+    any_time_about,
+    ask,
+    connected,
+    send,
+    send_over,
+    widened,
+)
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
+FIRST_YEAR, REACH = 2020, 200
 
 
-class CouldNotRunError(Exception):
-    """The sequence cannot be sent here; the text says why."""
+class HeldEarlierError(Exception):
+    """What is promised held when it was asked first: in the record it did not, and was asked again."""
 
 
 class Reproduction:
@@ -49,7 +61,7 @@ class Reproduction:
         self.answers: dict[int, Any] = {}
         self.seen: dict[int, Timed] = {}
         self.values: dict[str, str] = {}
-        self.tokens: dict[str, str] = {}
+        self.credentials = Credentials(case["grant"])
         self.later = timedelta(0)
         self.speaker: Any = None
         self.begin()
@@ -80,6 +92,8 @@ class Reproduction:
         try:
             for _, group in itertools.groupby(self.case["steps"], lambda step: step["group"]):
                 broken += self.perform(list(group))
+        except HeldEarlierError:
+            print("  as promised, so that it need not be asked again")
         except CouldNotRunError:
             if not broken:
                 raise
@@ -93,9 +107,10 @@ class Reproduction:
         for (what, *how), refs in itertools.chain.from_iterable(step["before"] for step in steps):
             self.between(what, how, refs)
         requests = [self.request(step) for step in steps]
+        sent_over = [connected(request) if len(steps) > 1 else None for request in requests]
         begun = time.monotonic()
         with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(self.send_at, steps, requests, itertools.repeat(begun)))
+            given = list(threads.map(self.send_at, steps, requests, sent_over, itertools.repeat(begun)))
         # Which of several equal requests is answered first, nobody knows: the best fit counts.
         answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
         broken = self.broken(steps, answers)
@@ -103,34 +118,44 @@ class Reproduction:
             print(f"{answer[0]} {step['method']} {step['step']}")
         for told, wrong in broken:
             print(f"  expected {told}\n  got {wrong}")
-        self.hear(steps, answers, broken)
+        self.hear(steps, answers)
+        if not broken:
+            self.go_on(steps, answers)
+        return [told for told, _ in broken]
+
+    def go_on(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
+        """Raise :class:`HeldEarlierError` or :class:`CouldNotRunError` where the sequence ends with these answers."""
         for step, answer in zip(steps, answers, strict=True):
-            if step["needed"] and not 200 <= answer[0] < 300 and not broken:  # noqa: PLR2004 - a success
+            later = self.case["steps"][step["again"]]["promises"] if "again" in step else []
+            if later and not any(self.mismatch(step, answer, *promise) for _, *promise in later):
+                raise HeldEarlierError
+            if step["needed"] and not 200 <= answer[0] < 300:  # noqa: PLR2004 - a success
                 raise CouldNotRunError(
                     f"{step['step']} was answered by {answer[0]}, and the sequence needs a success"
                 )
-        return [told for told, _ in broken]
+            done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
+            if step.get("frame", {}).get("done") and not done and not step["promises"]:
+                raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
 
-    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer], broken: list[Any]) -> None:
-        """Take in what answers to frames tell the requests after them, which may need that they have succeeded."""
+    def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
+        """Take in what answers to frames tell the requests after them."""
         for step, answer in zip(steps, answers, strict=True):
             if frame := step.get("frame"):
                 self.speaker.hear(frame, self.unit_of(step), answer[2])
-                done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
-                if frame.get("done") and not done and not step["promises"] and not broken:
-                    raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
 
     def unit_of(self, step: dict[str, Any]) -> str:
         """Return the last part of the address that a request is sent to: of frames the system knows which it is."""
         own = self.target(step["target"], step["from"]).rpartition("/")[2]
         return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
 
-    def send_at(self, step: dict[str, Any], request: urllib.request.Request, begun: float) -> Answer:
+    def send_at(
+        self, step: dict[str, Any], request: urllib.request.Request, over: Any, begun: float
+    ) -> Answer:
         """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
         if self.case.get("model"):
             time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
         started, first = time.time(), time.monotonic()
-        answer = send(request)
+        answer = send_over(over, request)
         if frame := step.get("frame"):
             answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
         self.seen[step["place"]] = (step, request.full_url, started, time.monotonic() - first, answer)
@@ -165,14 +190,17 @@ class Reproduction:
             time.sleep(how[0])
         elif what == "wait":
             instance = self.value(self.case["instance"], {})
-            self.ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
+            ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
         elif what == "parcel":
             self.pack(how[0], refs)
+        elif what == "damage":
+            name, whole, made = how
+            self.values[made] = DAMAGES[name](self.value(whole, refs))
         elif not self.control:
             raise CouldNotRunError("it needs the control protocol: set KMS_CONTROL_URL")
         else:
             method, path, body, *made = how
-            answer = self.ask(method, self.control + self.text(path, refs), self.document(body, refs))
+            answer = ask(method, self.control + self.text(path, refs), self.document(body, refs))
             if made and isinstance(answer, dict):
                 self.values[made[0]] = str(answer.get("id"))
 
@@ -189,17 +217,6 @@ class Reproduction:
         ):
             self.values[made[name]] = base64.b64encode(value).decode()
 
-    def ask(self, method: str, url: str, body: Any) -> Any:
-        """Send a request of the control protocol and return its document."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
-        try:
-            with OPENER.open(request, timeout=60) as answer:
-                content = answer.read()
-                return json.loads(content) if content else None
-        except (urllib.error.URLError, ValueError, OSError) as error:
-            raise CouldNotRunError(f"the control protocol at {url} answers {error}") from None
-
     def request(self, step: dict[str, Any]) -> urllib.request.Request:
         """Return a request of this run."""
         refs = step["from"]
@@ -207,10 +224,10 @@ class Reproduction:
         headers["user-agent"] = "kms-conformance-repro"
         headers.setdefault("correlation-id", str(uuid.uuid4()))
         if step["token_of"]:
-            headers["authorization"] = f"Bearer {self.token(step['token_of'])}"
+            headers["authorization"] = f"Bearer {self.credentials.token(step['token_of'])}"
         elif "credential" in step:
             identity, form = step["credential"]
-            headers["authorization"] = f"Bearer {self.forged(form, identity)}"
+            headers["authorization"] = f"Bearer {self.credentials.forged(form, identity)}"
         elif step.get("signed") and "KMS_AUTHORIZATION" in os.environ:
             headers["authorization"] = os.environ["KMS_AUTHORIZATION"]
         data, document = None, self.document(step["body"], refs)
@@ -247,38 +264,6 @@ class Reproduction:
             parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
         return "".join(parts)
 
-    def forged(self, form: dict[str, Any], identity: str) -> str:
-        """Return a credential that nobody has given, from its form and the token of an identity."""
-        try:
-            return forged(form, "" if "lengths" in form else self.token(identity))
-        except ValueError:
-            raise CouldNotRunError("it changes a JSON Web Token, and the token here is none") from None
-
-    def token(self, identity: str) -> str:
-        """Return the token of an identity, from the environment or from the token issuer."""
-        stem = "KMS" if identity == "manager" else f"KMS_{identity.upper()}"
-        if identity not in self.tokens:
-            token, key, iam = (
-                os.environ.get(name) for name in (f"{stem}_TOKEN", f"{stem}_API_KEY", "KMS_IAM_URL")
-            )
-            token = token or os.environ.get(f"KMS_TOKEN_{identity.upper()}")
-            if not token and key and iam and self.case["grant"]:
-                kind, member = self.case["grant"]
-                form = {"grant_type": kind, member: key}
-                try:
-                    with OPENER.open(iam, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
-                        token = json.loads(answer.read())["access_token"]
-                except (OSError, ValueError, KeyError) as error:
-                    raise CouldNotRunError(f"{iam} gives no token for {identity} ({error})") from None
-            if not token:
-                raise CouldNotRunError(
-                    f"set KMS_TOKEN_{identity.upper()}, or {stem}_API_KEY and KMS_IAM_URL"
-                    if identity != "manager"
-                    else "set KMS_TOKEN, or KMS_API_KEY and KMS_IAM_URL"
-                )
-            self.tokens[identity] = token
-        return self.tokens[identity]
-
     # --- values of this run in the place of those of the record -------------------------------------------------------
 
     def text(self, recorded: str, refs: dict[str, Any]) -> str:
@@ -314,6 +299,8 @@ class Reproduction:
                     return pick(document, ".".join(path[place:]))
                 document = pick(document, part)
                 continue
+            if isinstance(part, dict):
+                return document[part["from"] : part["to"]] if isinstance(document, str) else MISSING
             member, recorded = part
             wanted = self.value(recorded, self.case["first"])
             entries = document if isinstance(document, list) else []
@@ -330,7 +317,7 @@ class Reproduction:
         if recorded.casefold().startswith("kmsct-"):
             return recorded.replace(run, new_run).replace(run.upper(), new_run.upper())
         if recorded[4:5] == "-" and "T" in recorded:
-            moment = datetime.fromisoformat(recorded) + self.later
+            moment = self.moved(datetime.fromisoformat(recorded))
             fraction = recorded.partition(".")[2]
             exact = "microseconds" if fraction[3:4].isdigit() else "milliseconds" if fraction else "seconds"
             return moment.isoformat(timespec=exact).replace("+00:00", "Z")
@@ -341,7 +328,11 @@ class Reproduction:
         sent = self.values.get(f"{time_of_record[0]}Z")
         if sent is not None:
             return sent[: len(time_of_record[0])]
-        return any_time_about(datetime.fromisoformat(time_of_record[0]) + self.later)
+        return any_time_about(self.moved(datetime.fromisoformat(time_of_record[0])))
+
+    def moved(self, then: datetime) -> datetime:
+        """Return the moment here of one in the record; what is out of all reach, such as the last date there is, stays."""
+        return then + self.later if abs(then.year - FIRST_YEAR) < REACH else then
 
     def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
         """Return a recorded document with the values of this run."""
@@ -416,11 +407,16 @@ class Reproduction:
             found = any(re.search(pattern, entry) for pattern in patterns for entry in texts)
             return "" if found is (check == "matches") else f"{path} = {short_text(value)}"
         checks: dict[str, Callable[[], bool]] = {
-            "equals": lambda: there and type(value) is type(wanted) and value == wanted,
+            "equals": lambda: (
+                there
+                and type(value) is type(wanted)
+                and (value == wanted or has_octets(str(value), str(wanted)))
+            ),
             "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
             "differs": lambda: there and value != wanted,
             "present": lambda: there,
             "absent": lambda: not there or value is None,
+            "empty": lambda: not there or is_empty(value),
             "contains": lambda: isinstance(value, list) and wanted in value,
             "lacks": lambda: not there or value is None or (isinstance(value, list) and wanted not in value),
             "length": lambda: isinstance(value, list) and len(value) == wanted,
@@ -428,15 +424,14 @@ class Reproduction:
             "sorted": lambda: is_sorted(value, wanted),
             "between": lambda: is_between(value, widened(wanted, member["value"], refs)),
         }
+        if about := member.get("page"):
+            lists = [self.at(self.answers.get(place), path) for place, path in about["from"]]
+            selected = of_page(value, wanted, about, lists)
+            if selected is None:
+                raise CouldNotRunError("what a page has to hold is not known where others fill the list too")
+            wanted = selected
         if checks[check]():
             return ""
-        for place, at, shown in member.get("pages", ()):
-            now = self.at(self.answers.get(place), at)
-            own = [one for one in now if one in wanted[0]] if isinstance(now, list) else []
-            if own != self.document(shown, refs):
-                raise CouldNotRunError(
-                    "what a page has to hold follows from other pages, which are not those of the record"
-                )
         return f"{path} = {short_text(value)}"
 
     def spoken(self, member: dict[str, Any], frame: Any) -> Any:
@@ -478,6 +473,7 @@ class Reproduction:
 
 
 MOST_AT_ONCE = 5
+UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 VARIABLE = re.compile(
     r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
     r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import urllib.error
@@ -14,6 +15,10 @@ from kms_conformance.outputs.repro_checks import Answer
 BARE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?![\d:.Z+-])")
 SLACK = timedelta(seconds=2)
 """How much later or earlier than in the record something may be done."""
+
+
+class CouldNotRunError(Exception):
+    """The sequence cannot be sent here; the text says why."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -51,6 +56,43 @@ def send(request: urllib.request.Request) -> Answer:
         return read(refused.code, refused.headers, refused.read())
     except (OSError, ValueError, urllib.error.URLError) as error:
         return 0, {}, None, str(error)
+
+
+def connected(request: urllib.request.Request) -> http.client.HTTPConnection | None:
+    """Return a connection to the host of a request, so that opening one takes no time when moments count; ``None`` where that fails."""
+    kind = http.client.HTTPSConnection if request.type == "https" else http.client.HTTPConnection
+    connection = kind(str(request.host), timeout=60)
+    try:
+        connection.connect()
+    except OSError:
+        return None
+    return connection
+
+
+def send_over(connection: http.client.HTTPConnection | None, request: urllib.request.Request) -> Answer:
+    """Send a request over a connection that is open; return the answer as :func:`send` does."""
+    if connection is None:
+        return send(request)
+    try:
+        connection.request(request.get_method(), request.selector, request.data, dict(request.header_items()))
+        answer = connection.getresponse()
+        return read(answer.status, answer.headers, answer.read())
+    except (OSError, http.client.HTTPException) as error:
+        return 0, {}, None, str(error)
+    finally:
+        connection.close()
+
+
+def ask(method: str, url: str, body: Any) -> Any:
+    """Send a request of the control protocol and return its document."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
+    try:
+        with OPENER.open(request, timeout=60) as answer:
+            content = answer.read()
+            return json.loads(content) if content else None
+    except (urllib.error.URLError, ValueError, OSError) as error:
+        raise CouldNotRunError(f"the control protocol at {url} answers {error}") from None
 
 
 def read(status: int, headers: Any, content: bytes) -> Answer:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from kms_conformance.contract.contract import Contract
-from kms_conformance.contract.schemas import load_schema
+from kms_conformance.contract.schemas import SCHEMA_FILES, load_schema
 from kms_conformance.contract.severity import Verdict
-from kms_conformance.evidence.exchange import JSON, NOW, Exchange
+from kms_conformance.evidence.exchange import NOW, Exchange
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import to_document
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import ONE_ORDER
-from kms_conformance.judging.results import CaseResult, Finding
-from kms_conformance.outputs.repro_checks import FIRST_FAULT
+from kms_conformance.judging.judge import mismatch
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.repro_frames import Recipes, frames_of
 from kms_conformance.outputs.repro_model import packed_model
-from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, VARIABLE
+from kms_conformance.outputs.repro_paging import is_page_of_same_list, page_of
+from kms_conformance.outputs.repro_rules import rule_of
+from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, UUID, VARIABLE
+from kms_conformance.outputs.repro_shown import Place, shown_in, telling
 
 CLEAN_UP = "clean-up"
 _SENT_BY_RUNTIME = frozenset(
@@ -35,7 +39,7 @@ _SENT_BY_RUNTIME = frozenset(
         "content-length",
     }
 )
-_SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
+_PIECE, _DIGIT = re.compile(r"(?<![\w-])[0-9a-f-]{8,35}(?![\w-])"), re.compile(r"\d")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
 _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
 _CREDENTIAL = "credential"
@@ -46,8 +50,6 @@ _LONGEST_MADE = 64
 _UNSENDABLE = (
     (re.compile(r"<\d+ bytes>"), "the record holds only the size of a body that it sends"),
 )  # fmt: skip
-Place = tuple[int, str]
-"""Where a value was shown: the number of a step, and the path in its answer."""
 Ref = tuple[int, list[Any]]
 """The same as data, where a part of the path may be the entry of a list with a certain value."""
 
@@ -70,23 +72,27 @@ class RecordedSequence:
         end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
         self.exchanges, self.groups = judged[:end], groups[:end]
         self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
+        self.broken |= _of_earlier_pages(case, self.exchanges, self.broken)
         self._rules = {
             exchange.id: [
                 rule
                 for finding in case.findings
                 if finding.exchange == exchange.id
                 and finding.severity is Verdict.FAILED
-                and (rule := self._rule(finding, exchange)) is not None
+                and (rule := rule_of(finding, exchange, contract)) is not None
             ]
             for exchange in self.exchanges
         }
-        self._shown = _shown(self.exchanges)
+        self._shown = shown_in(self.exchanges)
         self._telling: dict[str, None] = {}
+        self._damaged: set[str] = set()
         for exchange in self.exchanges:
             for note in json.loads(exchange.notes.get("before", "[]")):
                 if note[0] == "control":
                     # What the control protocol has made is known from its answer, which is no evidence.
                     self._shown.pop(str(note[-1]), None)
+                elif note[0] == "damage":
+                    self._damaged.add(str(note[-1]))
 
     @cached_property
     def _frames(self) -> tuple[Recipes, str]:
@@ -120,7 +126,7 @@ class RecordedSequence:
             for token, form in json.loads(exchange.notes.get("forms", "{}")).items():
                 sealed = token[1:].partition(":")[0] in self._contract.about.get("sealed", ())
                 long = int(form.rpartition(" ")[2]) > _LONGEST_MADE and form.startswith("base64")
-                if sealed and long and token not in self._shown:
+                if sealed and long and token not in self._shown and token not in self._damaged:
                     return "it sends a part of a ciphertext, and the record holds no ciphertexts"
         if self.is_history and not packed_model(self._contract.id):
             return "what several clients were answered at once is judged by a model, which needs more than Python"
@@ -135,8 +141,14 @@ class RecordedSequence:
         return any(member.check == ONE_ORDER for member in members)
 
     @property
-    def is_race(self) -> bool:
-        """Whether what is broken is about changes at the same moment: which of them comes first, chance decides."""
+    def is_by_chance(self) -> bool:
+        """Whether chance decides what is broken: changes at the same moment, or pages of a list in the order of random ids."""
+        return self._is_race or any(
+            is_page_of_same_list(one.sent.url, self.exchanges[-1].sent.url) for one in self.exchanges[:-1]
+        )
+
+    @property
+    def _is_race(self) -> bool:
         last = [
             one for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
         ]
@@ -159,8 +171,32 @@ class RecordedSequence:
             succeeded = exchange.answer is not None and exchange.answer.status < _OK + 100
             # Which of several at the same moment succeed, the model judges.
             open_to_all = self.is_history and self.groups.count(step["group"]) > 1
+            again = self._asked_again(step["place"])
+            if again is not None:
+                step["again"] = again
             step["needed"] = succeeded and step["place"] in used and not step["promises"] and not open_to_all
         return steps
+
+    def _asked_again(self, place: int) -> int | None:
+        """Return the step that asks what this one has asked, because the answer was not as that step's promises want it.
+
+        Where the answer here is, the case would not have asked again, and what it has asked after it would tell nothing.
+        """
+        last = next(
+            (number for number, one in enumerate(self.exchanges) if self.broken[one.id]), len(self.groups)
+        )
+        between = self.exchanges[place : last + 1]
+        if not place < last < len(self.groups) or self.groups.count(self.groups[last]) > 1 or self.is_history:
+            return None
+        same = {(one.operation, one.sent.method, _command(one)) for one in between}
+        if len(same) > 1 or between[0].sent.method in _ONLY_READ:
+            return None
+        # Without the schemas: what a body has to be is no reason to ask again.
+        promises = [
+            replace(one, outcomes=tuple(replace(outcome, schema=None) for outcome in one.outcomes))
+            for one in self.broken[between[-1].id]
+        ]
+        return last if all(mismatch(one, between[0], SCHEMA_FILES) for one in promises) else None
 
     def clean_up(self) -> Iterator[dict[str, Any]]:
         """Yield a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
@@ -207,7 +243,7 @@ class RecordedSequence:
                         "check": member.check,
                         "value": self._by_place(member.value) if member.check == ONE_ORDER else member.value,
                         "from": {} if member.check == ONE_ORDER else self._sources_of_member(place, member),
-                        "pages": list(self._pages(place, member)) if member.check == "selects" else [],
+                        "page": page_of(self.exchanges, place, member),
                     }
                     for member in broken.members
                 ],
@@ -247,19 +283,22 @@ class RecordedSequence:
         }
 
     def _by_place(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is said of a history with the number of a step in the place of each exchange's id."""
-        places = {exchange.id: place for place, exchange in enumerate(self.exchanges)}
-        named = [[places[name], *more] for name, *more in value["requests"] if name in places]
-        return {**value, "requests": named}
+        """Return what is said of a history with the number of a step in the place of each exchange's id.
 
-    def _pages(self, place: int, member: Member) -> Iterator[list[Any]]:
-        """Give what earlier pages of the same list have shown of the values that a page is about."""
-        url = self.exchanges[place].sent.url
-        for number, earlier in enumerate(self.exchanges[:place]):
-            if earlier.answer is not None and _is_page_of_same_list(earlier.sent.url, url):
-                shown = pick(earlier.answer.body, member.path)
-                if isinstance(shown, list):
-                    yield [number, member.path.split("."), [one for one in shown if one in member.value[0]]]
+        A refusal that the record can do without belongs to it again: another time it may be the request that succeeds.
+        """
+        places = {exchange.id: place for place, exchange in enumerate(self.exchanges)}
+        named = {places[name]: more for name, *more in value["requests"] if name in places}
+        for place, exchange in enumerate(self.exchanges):
+            beside = [
+                other
+                for other in named
+                if self.groups[other] == self.groups[place]
+                and self.exchanges[other].sent.path == exchange.sent.path
+            ]
+            if beside and exchange.sent.method not in _ONLY_READ:
+                named.setdefault(place, [named[beside[0]][0], True])
+        return {**value, "requests": [[place, *named[place]] for place in sorted(named)]}
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
@@ -306,7 +345,19 @@ class RecordedSequence:
             if earlier:
                 lists = [one for one in earlier if in_body and self._is_part(one[0])]
                 sources[value] = self._ref(lists[-1] if lists else earlier[0])
-        return sources
+        return sources if in_body else {**self._pieces(place, text), **sources}
+
+    def _pieces(self, place: int, text: str) -> dict[str, Ref]:
+        """Return for each piece of an id in an address which part of it that is: a search may ask for one."""
+        pieces: dict[str, Ref] = {}
+        ids = [value for value in self._shown if UUID.fullmatch(value)]
+        for piece in dict.fromkeys(_PIECE.findall(text)):
+            whole = next((one for one in ids if piece in one and self._shown[one][0][0] < place), None)
+            if whole is not None and _DIGIT.search(piece):
+                number, path = self._ref(self._shown[whole][0])
+                start = whole.index(piece)
+                pieces[piece] = number, [*path, {"from": start, "to": start + len(piece)}]
+        return pieces
 
     def first(self) -> dict[str, Ref]:
         """Return where each value that tells the entries of lists apart was shown first."""
@@ -327,7 +378,7 @@ class RecordedSequence:
         document = answer.body if answer is not None else None
         for place, part in enumerate(parts):
             if isinstance(document, list) and part.isdigit() and int(part) < len(document):
-                member = _telling(document)
+                member = telling(document)
                 value = pick(document[int(part)], member) if member else MISSING
                 if parts[place + 1 :] != [member] and isinstance(value, str) and value:
                     parts[place] = [member, value]
@@ -359,44 +410,6 @@ class RecordedSequence:
         exchange = self.exchanges[place]
         return exchange.sent.method == "GET" and VARIABLE.search(exchange.sent.path) is not None
 
-    def _rule(self, finding: Finding, exchange: Exchange) -> tuple[str, dict[str, Any]] | None:
-        """Return a rule of every exchange as data, ``None`` where the finding is of none that a script knows."""
-        contract, answer = self._contract, exchange.answer
-        places = contract.reason
-        faults = [
-            [code.code, status]
-            for code in contract.codes.values()
-            for status in code.statuses
-            if status >= FIRST_FAULT
-        ]
-        known: dict[str, dict[str, Any]] = {
-            "wire-complete-answer": {"rule": "complete"},
-            "wire-no-server-error": {"rule": "server-error", "code": places.code, "lawful": faults},
-            "wire-no-redirect": {"rule": "redirect"},
-            "wire-error-envelope": {"rule": "envelope", "schema": contract.envelope},
-            "wire-media-type": {"rule": "media-type", "known": list(contract.media_types)},
-            "wire-reason-status": {"rule": "reason-status", "status": places.status},
-            "wire-new-style-code": {"rule": "new-style-code", "summary": places.summary, "code": places.code},
-            "wire-status-phrase": {"rule": "phrase", "summary": places.summary},
-            "wire-correlation-id": {"rule": "correlation", "header": contract.correlation},
-        }
-        if contract.collection is not None:
-            total, entries = contract.collection
-            known["wire-collection-total"] = {"rule": "total", "total": total, "entries": entries}
-        operation = contract.operations.get(exchange.operation or "")
-        if operation is not None:
-            by_status = {str(status): name for status, name in operation.schemas.items()}
-            known["wire-success-schema"] = {"rule": "success-schema", "schemas": by_status}
-        lawful = list(operation.secret_paths) if operation is not None else []
-        secrets = sorted(exchange.sent.secrets)
-        known["wire-no-secret-echo"] = {"rule": "echo", "lawful": lawful, "secrets": secrets}
-        if answer is not None and places.code:
-            recorded = [pick(answer.body, places.code), answer.status]
-            known["wire-known-code"] = {"rule": "code", "code": places.code, "recorded": recorded}
-        if finding.requirement not in known:
-            return None
-        return f"{finding.expected} ({finding.requirement})", known[finding.requirement]
-
 
 def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     """Return the expectations of an exchange that did not hold."""
@@ -413,16 +426,33 @@ def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
     ]
 
 
-def _is_page_of_same_list(one: str, other: str) -> bool:
-    """Tell whether two addresses differ in numbers alone: where a page begins, and how long it is."""
-    (path, _, query), (other_path, _, other_query) = one.partition("?"), other.partition("?")
-    ours, theirs = dict(parse_qsl(query)), dict(parse_qsl(other_query))
-    return (
-        path == other_path
-        and ours.keys() == theirs.keys()
-        and any(value.isdigit() for value in ours.values())
-        and all(value == theirs[name] or (value + theirs[name]).isdigit() for name, value in ours.items())
-    )
+def _command(exchange: Exchange) -> str:
+    """Return what a step asks for, without what it says of the thing: the same in steps that ask again."""
+    return exchange.step.partition(",")[0]
+
+
+def _of_earlier_pages(
+    case: CaseResult, exchanges: Sequence[Exchange], broken: Mapping[str, list[Expectation]]
+) -> dict[str, list[Expectation]]:
+    """Return what the case has stated of earlier pages of a list, of the members whose statement about a later one is broken.
+
+    On which page an entry stands chance may decide, where a list is in the order of ids.
+    """
+    last = exchanges[-1] if exchanges else None
+    stated = {(one.requirement, _totals(one)) for one in broken[last.id]} if last is not None else set()
+    pages = [one.id for one in exchanges[:-1] if last and is_page_of_same_list(one.sent.url, last.sent.url)]
+    return {
+        page: own
+        for page in pages
+        if (own := [one for one in case.expectations if one.exchange == page
+                    and _totals(one) and (one.requirement, _totals(one)) in stated])
+    }  # fmt: skip
+
+
+def _totals(expectation: Expectation) -> tuple[str, ...]:
+    """Return the members of which it says a number, nothing where it says more."""
+    are_numbers = all(one.check == "equals" and type(one.value) is int for one in expectation.members)
+    return tuple(one.path for one in expectation.members) if are_numbers else ()
 
 
 def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:
@@ -445,42 +475,6 @@ def _groups(exchanges: Sequence[Exchange]) -> list[int]:
         end = exchange.started + exchange.duration
         until = max(until, end) if together else end
     return groups
-
-
-def _shown(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
-    """Return where each value was shown that a request may have from an answer."""
-    shown: dict[str, list[Place]] = {}
-    for place, exchange in enumerate(exchanges):
-        for path, value in _leaves(exchange.answer.body if exchange.answer else None, ""):
-            if len(value) >= _SHORTEST_ID and _DIGIT.search(value):
-                shown.setdefault(value, []).append((place, path))
-    return shown
-
-
-def _leaves(body: JSON, path: str) -> Iterator[tuple[str, str]]:
-    """Yield path and value of each text in a document."""
-    entries: Iterable[tuple[Any, JSON]] = ()
-    if isinstance(body, dict):
-        entries = body.items()
-    elif isinstance(body, list):
-        entries = enumerate(body)
-    elif isinstance(body, str):
-        yield path, body
-    for name, value in entries:
-        if "." not in str(name):
-            yield from _leaves(value, f"{path}.{name}" if path else str(name))
-
-
-def _telling(entries: list[Any]) -> str:
-    """Return the member whose values are texts and tell the entries of a list apart, ``""`` where there is none."""
-    if len(entries) < 2 or not all(isinstance(entry, dict) for entry in entries):  # noqa: PLR2004 - one needs no name
-        return ""
-    names = ["id", *(str(name) for name in entries[0] if "." not in name)]
-    for name in names:
-        values = [entry.get(name) for entry in entries]
-        if all(isinstance(value, str) for value in values) and len(set(values)) == len(values):
-            return name
-    return ""
 
 
 def _bare(schema: Any) -> Any:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kms_conformance.errors import StoredRunError
+from kms_conformance.outputs import har
 from kms_conformance.outputs.files import open_file, read_file
 
 RESULTS, TRANSCRIPT = "results.json", "transcript.har"
 _TEXT = rb'"((?:[^"\\]|\\.)*)"'
-_MARK = b'"entries":[\n'
+_MARK = har.ENTRIES.encode()
 _ANSWER, _KMS = b'"response": {"status": ', b'"_kms": {"case": '
 _BODY = re.compile(rb'"mimeType": %b, "text": %b' % (_TEXT, _TEXT))
 _OWN = re.compile(

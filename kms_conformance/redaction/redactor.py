@@ -210,6 +210,11 @@ class Redactor:
         """Tell whether a member or header of this name is always secret."""
         return name in self._guarded
 
+    def never_shows(self, text: str, name: str) -> bool:
+        """Tell whether no answer shows this text in clear under a member's name, though it is no secret that is known."""
+        is_clear = bool(text) and text not in self._known.harmless and text not in self._known.tokens
+        return is_clear and name not in self._public
+
     def names_secret(self, text: str) -> bool:
         """Tell whether the name of a member that may not be repeated stands in a text."""
         return any(name in text for name in self._guarded)

@@ -14,6 +14,7 @@ from kms_conformance.judging.every_exchange import needs_no_envelope
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.refusals import alternatives, refusal, success_statuses
 from kms_conformance.redaction.redactor import Secret
+from kms_conformance.run.comparable import hidden_text
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
@@ -277,6 +278,13 @@ class Answer:
         return self._member(Member(name.lower(), "header", value), requirement)
 
     def _member(self, member: Member, requirement: Rows) -> Self:
+        hidden = hidden_text(member, self.case.context.redactor)
+        if hidden:
+            raise AuthorError(
+                self.case.info.id,
+                f"it compares {hidden} with a text in clear, and answers show {hidden} as a token: "
+                "send the text as a Secret, or name the member under `public` in contract.yaml",
+            )
         redacted = Member(member.path, member.check, self._redacted(member.value))
         self._expect(requirement, (), (redacted,))
         return self

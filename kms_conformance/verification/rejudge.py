@@ -1,4 +1,4 @@
-"""A stored run judged again: the same evidence gives the same verdict, byte for byte.
+"""A stored run judged again, case by case: the same evidence gives the same verdict.
 
 ``results.json`` says what was run, ``transcript.har`` what was answered and expected. From these two, and from nothing
 that was found at the time, the findings, the verdicts and the counts are made anew. What a run noticed beyond its
@@ -9,7 +9,7 @@ fuzzer found in answers that it did not keep.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from kms_conformance.judging.histories import CaseHistories
 from kms_conformance.judging.judge import judge
 from kms_conformance.judging.results import CaseResult, Finding
 from kms_conformance.judging.verdict import Profile, Run
-from kms_conformance.outputs import about, har, results
+from kms_conformance.outputs import about, results
 from kms_conformance.outputs.baseline import accepted, entries_of, settle
 from kms_conformance.outputs.files import read_file
 
@@ -50,27 +50,6 @@ class Judgements:
         """Forget everything: another case follows."""
         self.wire.clear()
         self.expected.clear()
-
-
-def rejudge(directory: Path) -> dict[str, Any]:
-    """Judge the run in a report directory again and return its ``results.json`` as a document.
-
-    Raises :class:`RecordError` when the directory holds no run, or one that was judged by another contract, and
-    :class:`kms_conformance.outputs.har.TranscriptError` when the transcript cannot be read.
-    """
-    record = _record(directory / results.NAME)
-    transcript = har.read(directory / har.NAME)
-    try:
-        return results.render(run_of(record, transcript, directory))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordError(
-            str(directory), f"a member of results.json is missing or of the wrong kind ({error!r})"
-        ) from error
-
-
-def text_of(document: Mapping[str, Any]) -> str:
-    """Return ``results.json`` as a run writes it."""
-    return json.dumps(document, indent=1) + "\n"
 
 
 def differences(record: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
@@ -106,17 +85,6 @@ def _record(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RecordError(str(path.parent), "results.json is not an object")
     return document
-
-
-def run_of(record: Mapping[str, Any], transcript: Iterable[Judged], directory: Path) -> Run:
-    """Return the verdict object made anew: times and circumstances are those of then, what follows from judging is new."""
-    evidence: dict[str, list[Judged]] = {}
-    for exchange, expectations in transcript:
-        evidence.setdefault(exchange.case, []).append((exchange, expectations))
-    demand_contracts(record, directory)
-    return run_with(
-        record, [case_of(row, evidence.get(row["id"], []), Judgements()) for row in record["cases"]]
-    )
 
 
 def demand_contracts(record: Mapping[str, Any], directory: Path) -> None:

@@ -28,6 +28,8 @@ from kms_reference.rules import rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kms_reference.key_protect.model import Key
+
 ADAPTER_TYPE: Final = TYPE_PREFIX + "kmip_adapter+json"
 CERTIFICATE_TYPE: Final = TYPE_PREFIX + "kmip_client_certificate+json"
 PROFILE: Final = "native_1.0"
@@ -67,13 +69,19 @@ def create_adapter(call: Call) -> Reply:
     key = call.instance.keys.get(key_id.lower())
     if key is None:
         raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR")
-    if key.extractable or key.state != State.ACTIVE or (key.expires is not None and not expiring):
-        raise RefusalError("NATIVE_INVALID_CRK_ERR")
+    check_adaptable(call, key, expiring=expiring)
     who = call.identity.iam_id
     adapter = KmipAdapter(str(uuid4()), name, description, key.id, call.now, who, call.now, who)
     call.instance.adapters[adapter.id] = adapter
     call.instance.changed = True
     return Reply(201, collection("kmip_adapter+json", [_adapter_view(adapter)]))
+
+
+@rule
+def check_adaptable(_: Call, key: Key, *, expiring: bool) -> None:
+    """An adapter stands in front of an active root key, one that expires only if that is allowed. Raises NATIVE_INVALID_CRK_ERR."""
+    if key.extractable or key.state != State.ACTIVE or (key.expires is not None and not expiring):
+        raise RefusalError("NATIVE_INVALID_CRK_ERR")
 
 
 @rule
@@ -98,11 +106,17 @@ def get_adapter(call: Call) -> Reply:
 def delete_adapter(call: Call) -> Reply:
     """DELETE /kmip_adapters/{id or name}: not while it holds objects."""
     adapter = adapter_of(call)
-    if any(thing.state not in DESTROYED for thing in adapter.objects.values()):
-        raise plain(409, "KMIP adapter could not be deleted: it holds KMIP objects that are not destroyed")
+    check_objects(call, adapter)
     del call.instance.adapters[adapter.id]
     call.instance.changed = True
     return Reply(204)
+
+
+@rule
+def check_objects(_: Call, adapter: KmipAdapter) -> None:
+    """An adapter is deleted once its objects are destroyed. Raises 409."""
+    if any(thing.state not in DESTROYED for thing in adapter.objects.values()):
+        raise plain(409, "KMIP adapter could not be deleted: it holds KMIP objects that are not destroyed")
 
 
 def list_objects(call: Call) -> Reply:
@@ -166,8 +180,15 @@ def check_certificate_free(call: Call, fingerprint: str) -> None:
 
 def get_certificate(call: Call) -> Reply:
     """GET .../certificates/{id or name}."""
-    view = _certificate_view(certificate_of(call), pem=True)
+    certificate = certificate_of(call)
+    view = _certificate_view(certificate, pem=False) | {"certificate": shown_text(call, certificate)}
     return Reply(200, collection("kmip_client_certificate+json", [view]))
+
+
+@rule
+def shown_text(_: Call, certificate: KmipCertificate) -> str:
+    """A certificate is shown as it was added."""
+    return certificate.pem
 
 
 def delete_certificate(call: Call) -> Reply:

@@ -49,19 +49,29 @@ def is_gone(answer, before):
         answer.is_refused_somehow(control=before, requirement="iks-removed")
 
 
-@covers("iks-removed")
+@covers("iks-removed", "iks-effects")
 @impact("account", "clusters")
 def test_removed(iks):
-    """A worker that was removed and a cluster that was deleted are gone, or on their way."""
-    _, workers, _ = furnished(iks)
+    """A worker that was removed and a cluster that was deleted with its workers are gone, or on their way; credentials stay."""
+    mine, workers, _ = furnished(iks)
     first, second = workers
     gone = workers[first][0]
     before = iks.get_worker(first, gone).needed(200)
     iks.remove_worker(first, gone).succeeds(*ACCEPTED)
     is_gone(iks.get_worker(first, gone), before)
-    before = iks.get_cluster(second).needed(200)
+    before, owner = iks.get_cluster(second).needed(200), iks.get_key_owner(second).needed(200)
+    worker = iks.get_worker(second, workers[second][0]).needed(200)
     iks.request("DELETE", f"/clusters/{quote(second, safe='')}").succeeds(*ACCEPTED)
-    is_gone(iks.get_cluster(second), before)
+    deleted = iks.get_cluster(second)
+    is_gone(deleted, before)
+    if not deleted.ok:
+        is_gone(iks.get_worker(second, workers[second][0]), worker)
+        for refused in (iks.get_key_owner(second), iks.list_workers(second), iks.add_worker(second)):
+            refused.is_refused_somehow(control=owner)
+    iks.request("DELETE", f"/clusters/{quote(first, safe='')}").succeeds(*ACCEPTED)
+    iks.get_credentials().succeeds(200, requirement="iks-effects").shows(
+        "apiUser", mine.user, requirement="iks-effects"
+    )
 
 
 @covers("iks-effects")

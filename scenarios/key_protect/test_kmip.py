@@ -87,6 +87,8 @@ def test_certificates(kms):
     kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row).shows("resources.0.name", name)
     again = kms.add_certificate(adapter, other, pem)
     again.is_refused("KMIP_CERT_DUPLICATE_ERR", requirement="kmip-certificate-duplicate")
+    rewritten = kms.add_certificate(adapter, other, pem.replace("\n", "\r\n"))
+    rewritten.is_refused_somehow(requirement="kmip-certificate-duplicate")
     same_name = kms.add_certificate(adapter, name, kms.client_certificate())
     same_name.is_refused("KMIP_CERT_DUPLICATE_NAME_ERR", requirement="kmip-certificate-duplicate-name")
     kms.get_certificate(adapter, name).succeeds(200, requirement=row).shows("resources.0.certificate")
@@ -97,6 +99,24 @@ def test_certificates(kms):
     counted = kms.list_certificates(adapter, totalCount=True).proof
     counted.shows("metadata.collectionTotal", 0, requirement=row)
     counted.shows("metadata.totalCount", 0, requirement="law-ownership-released-kmip")
+
+
+@covers("kmip-certificate-life")
+@kmip
+def test_each_certificate_is_read_as_it_was_added(kms):
+    """Of two client certificates of an adapter each is read with its own text."""
+    adapter, row = kms.new_adapter(kms.create_root_key()), "kmip-certificate-life"
+    texts = {}
+    for what in ("one", "two"):
+        name, pem = kms.short_name(what), kms.client_certificate()
+        kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row)
+        texts[name] = pem
+    for name, pem in texts.items():
+        read, path = (
+            kms.get_certificate(adapter, name).succeeds(200, requirement=row),
+            "resources.0.certificate",
+        )
+        read.proof.shows(path, kms.as_shown(pem, read[path]), requirement=row)
 
 
 @covers("invalid-field-err-certificate")

@@ -117,7 +117,8 @@ def test_what_is_not_named_stays() -> None:
     ("change", "good", "bad"),
     [
         (Change("equals", "state", 2), {"state": 2}, {"state": 1}),
-        (Change("absent", "rotation"), {"rotation": None}, None),
+        (Change("absent", "rotation"), {"rotation": None}, {"rotation": {"enabled": True}}),
+        (Change("absent", "state"), {"state": False}, {"state": 1}),
         (
             Change("now", "lastUpdateDate"),
             {"lastUpdateDate": "2026-11-29T12:00:30Z"},

@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import uuid
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,12 +22,19 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kms_conformance.contract.schemas import SchemaFiles, load_schema
+from kms_conformance.contract.severity import Verdict
+from kms_conformance.judging.results import Finding
 from kms_conformance.outputs import repro
 from kms_conformance.outputs.repro_checks import schema_complaint
+from kms_conformance.outputs.repro_credentials import Credentials
 from kms_conformance.outputs.repro_model import packed_model
-from kms_conformance.outputs.repro_runtime import CouldNotRunError, Reproduction, main
+from kms_conformance.outputs.repro_pages import NONE, REST, SLICE, of_page
+from kms_conformance.outputs.repro_runtime import main
 from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
+from kms_conformance.outputs.repro_sending import CouldNotRunError
 from kms_conformance.system import system_of
+from kms_conformance.target.target import build_target
+from kms_reference.target import target_text
 
 if TYPE_CHECKING:
     from kms_reference.server import Server
@@ -61,6 +70,15 @@ SAMPLE = (
     "expiration-date-shifted",
     "tke-foreign-signer-counts",
     "tke-third-part-lost",
+    # A ciphertext damaged on purpose; what a case asks again after a refusal; so many octets; a member that may be shown
+    # empty; a piece of an id; a second key part because the first was taken; what a command makes of control points.
+    "message-unprocessable-ciphertext-err",
+    "rotation-policy-holds-enabling",
+    "made-plaintext-of-16",
+    "withdrawal-by-another-lost",
+    "search-in-ids",
+    "tke-unreadable-part-is-zeros",
+    "tke-control-points-cut",
 )
 
 
@@ -84,28 +102,58 @@ def test_reproduction_tells_the_servers_apart(name: str, sound: object) -> None:
     assert (played.broken, played.sound) == (1, 0), played.output
 
 
-def test_what_cannot_be_sent_again_says_so(sound: object) -> None:
-    """A script of a part of a ciphertext ends with 2 and a sentence."""
-    from repros import defects, play  # noqa: PLC0415 - in tests/proof
+def test_what_cannot_be_sent_again_says_so(sound: Server) -> None:
+    """A script of a request that no client sends ends with 2 and a sentence."""
+    from cases import collected, run_cases  # noqa: PLC0415 - in tests/proof
 
-    defect = next(row for row in defects() if row["name"] == "message-unprocessable-ciphertext-err")
-    played = play(defect, sound)  # type: ignore[arg-type]  # the fixture gives a server
-    assert (played.broken, played.sound) == (2, 2)
-    assert "could not be run: it sends a part of a ciphertext" in played.output
+    name = "key_protect.states.delete_twice"
+    target = replace(build_target(tomllib.loads(target_text(sound)), {}), embedded=True)
+    run = run_cases(target, {name: collected("key_protect")[name]}, "key_protect")
+    (case,) = run.cases
+    raw = tuple(replace(one, notes={**one.notes, "raw": "bytes"}) for one in case.exchanges)
+    finding = Finding(case.requirements[0], Verdict.FAILED, "201", "409", raw[-1].id)
+    broken = replace(case, verdict=Verdict.FAILED, exchanges=raw, findings=(finding,))
+    (script,) = repro.render(replace(run, cases=(broken,))).values()
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-"],
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "could not be run: it sends a request that no client would send\n",
+    )
 
 
 def test_api_key_becomes_a_token(sound: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an API key and an issuer in the environment, a script asks for its token the way that its system has."""
     grant = system_of("key_protect").grant
     assert grant is not None
-    case = {"base_url": sound.base_url, "instance": "", "steps": [], "started": 0.0}
     monkeypatch.delenv("KMS_TOKEN", raising=False)
     monkeypatch.setenv("KMS_API_KEY", sound.api_keys["manager"])
     monkeypatch.setenv("KMS_IAM_URL", sound.iam_url)
-    token = Reproduction({**case, "grant": [grant.type, grant.member]}).token("manager")
+    token = Credentials([grant.type, grant.member]).token("manager")
     assert token.count(".") == 2
     with pytest.raises(CouldNotRunError, match="set KMS_TOKEN"):
-        Reproduction({**case, "grant": []}).token("manager")
+        Credentials([]).token("manager")
+
+
+def test_a_page_follows_from_other_answers() -> None:
+    """A page holds a slice of the whole list, or what no page before it has shown: as the lists are here, not in the record."""
+    of = ["a", "b", "c", "d"]
+    assert of_page(["c"], [of, ["a"], True], {"kind": SLICE, "start": 2}, [["d", "c", "b", "a"]]) == [
+        of,
+        ["b"],
+        True,
+    ]
+    assert of_page(["c"], [of, ["a"], True], {"kind": SLICE, "start": 2}, [["d", "c", "x", "a"]]) is None
+    seen = [["d"], ["b"], None]
+    assert of_page(["c"], [of, ["a"], False], {"kind": REST, "last": False}, seen) == [of, ["c"], False]
+    assert of_page(["c"], [of, ["a"], False], {"kind": REST, "last": True}, seen) == [of, ["a", "c"], False]
+    assert of_page(["c"], [["a"], [], False], {"kind": NONE}, seen) == [["d", "b"], [], False]
 
 
 def test_what_goes_wrong_breaks_no_promise(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,9 @@
 
 `python tests/proof/repros.py` plays them all and prints what ended otherwise than with 1 on the broken and 0 on the sound
 server; it ends with 1 when a script that says it can be run does not tell the two apart. A sound server may answer a step
-so that the sequence cannot go on: the script then ends there with 2 and says so. `--every N` takes one of N, `--only WORD`
-those whose name, contract or case has the word, and `--why` says of each that could not be run why.
+so that the sequence cannot go on: the script then ends there with 2 and says so. `--every N` takes one of N, `--part K/N` the
+K-th of N such series (`1/N` is `--every N`), `--only WORD` those whose name, contract or case has the word, and `--why` says
+of each that could not be run why.
 """
 
 from __future__ import annotations
@@ -56,13 +57,13 @@ def defects() -> list[dict[str, Any]]:
     return [row for row in json.loads(MATRIX.read_text())["defects"] if row["found_by"]]
 
 
-def chosen(every: int, only: str) -> list[dict[str, Any]]:
-    """Return one of so many defects of those whose name, contract or case has a word."""
+def chosen(every: int, only: str, first: int = 0) -> list[dict[str, Any]]:
+    """Return one of so many defects, from a first one on, of those whose name, contract or case has a word."""
     return [
         row
         for row in defects()
         if any(only in text for text in (row["name"], row["contract"], row["found_by"][0]))
-    ][::every]
+    ][first::every]
 
 
 def play(defect: dict[str, Any], sound: Server) -> Played:
@@ -122,12 +123,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play them as the command line asks; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--part", default="1/1", metavar="K/N")
     parser.add_argument("--only", default="")
     parser.add_argument("--why", action="store_true")
     asked = parser.parse_args(arguments)
     counted: Counter[tuple[int, int]] = Counter()
     why: Counter[str] = Counter()
-    for one in played(chosen(asked.every, asked.only)):
+    place, _, parts = asked.part.partition("/")
+    every = asked.every * int(parts)
+    for one in played(chosen(every, asked.only, asked.every * (int(place) - 1))):
         counted[one.broken, one.sound] += 1
         if asked.why and one.sound == COULD_NOT_RUN:
             click.echo(f"{one.broken}, {one.sound}: {one.defect}, {one.case}: {one.output.strip()}")

@@ -102,7 +102,7 @@ MEMBERS = st.builds(
     path=st.sampled_from(
         ["resources.0.id", "metadata.collectionTotal", "resources.*.reasons", "content-type"]
     ),
-    check=st.sampled_from(["equals", "differs", "present", "absent", "contains", "lacks", "header"]),
+    check=st.sampled_from(["equals", "differs", "present", "absent", "empty", "contains", "lacks", "header"]),
     value=BODIES,
 )
 

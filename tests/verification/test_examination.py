@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rejudged import run_of
 
 from kms_conformance.cli.judge import command as judge_command
 from kms_conformance.contract.schemas import SchemaFiles
@@ -20,7 +21,7 @@ from kms_conformance.outputs import har, manifest, results
 from kms_conformance.outputs.writers import write_all
 from kms_conformance.verification.check import examine
 from kms_conformance.verification.recorded_files import digest_complaints
-from kms_conformance.verification.rejudge import read_record, run_of
+from kms_conformance.verification.rejudge import read_record
 
 Record = dict[str, Any]
 Entries = list[dict[str, Any]]

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rejudged import run_of
 
 from kms_conformance.outputs import har
 from kms_conformance.outputs.writers import write_all
 from kms_conformance.verification.check import examine
-from kms_conformance.verification.rejudge import read_record, run_of
+from kms_conformance.verification.rejudge import read_record
 
 CASES = (
     # A wait first, which moves the clock of a shared instance for all that come after it.

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rejudged import rejudge, text_of
 
 from kms_conformance.errors import RecordError
 from kms_conformance.outputs import har, results
-from kms_conformance.verification.rejudge import differences, read_record, rejudge, text_of
+from kms_conformance.verification.rejudge import differences, read_record
 
 # Refusals and members wrong; an envelope that breaks wire rules everywhere; a reference that now and then fails; no waits;
 # a part of every contract's cases in one run; the fuzzer.

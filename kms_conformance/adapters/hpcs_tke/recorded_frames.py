@@ -107,7 +107,13 @@ class Frames:
         if " wrapped key parts" in text and "administrators" not in body:
             raise ValueError("the record holds only the size of key parts that it sends")
         own = self.units.get(hsm)
-        recipe: dict[str, Any] = {"hsm": hsm, "at": own, "text": text, "reads": _reads(exchange)}
+        recipe: dict[str, Any] = {
+            "hsm": hsm,
+            "at": own,
+            "text": text,
+            "reads": _reads(exchange),
+            "place": place,
+        }
         if own is None:
             recipe["like"] = self._like(hsm)
         answer = exchange.answer.body if exchange.answer is not None else None

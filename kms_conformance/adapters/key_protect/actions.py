@@ -10,7 +10,9 @@ from typing import Any
 from kms_conformance.adapters.key_protect.base import TYPE, Base, chosen, collection, given, step
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.material import WrappedMaterial
+from kms_conformance.evidence.damage import DAMAGES
 from kms_conformance.evidence.exchange import JSON
+from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import NotTested
 
@@ -42,6 +44,15 @@ class Actions(Base):
     def wrap(self, key: Key | str, plaintext: str | None = None, aad: list[str] | None = None) -> Answer:
         """Wrap a plaintext, or let the service make one."""
         return self.action(key, "wrap", given(plaintext=plaintext, aad=aad))
+
+    def damaged(self, ciphertext: str, how: str) -> Secret:
+        """Return the ciphertext as one of :data:`DAMAGES` leaves it; a script that sends the sequence again has to know."""
+        made = Secret(DAMAGES[how](ciphertext))
+        remember = self.case.context.redactor.remember
+        self.case.context.client.note(
+            "damage", how, remember(ciphertext, "ciphertext"), remember(made, "ciphertext")
+        )
+        return made
 
     def unwrap(self, key: Key | str, ciphertext: str, aad: list[str] | None = None) -> Answer:
         """Unwrap a ciphertext."""

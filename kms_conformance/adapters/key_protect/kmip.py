@@ -61,6 +61,13 @@ class Kmip(Base):
         built = builder.not_valid_before(now - _LIFE).not_valid_after(now + _LIFE).sign(key, hashes.SHA256())
         return built.public_bytes(serialization.Encoding.PEM).decode()
 
+    def as_shown(self, pem: str, shown: str) -> str:
+        """Return a certificate with the blanks at its ends that an answer shows: the last line break is nobody's promise."""
+        whole = pem.strip()
+        first = shown[: len(shown) - len(shown.lstrip())]
+        last = shown[len(shown.rstrip()) :] if shown.strip() else ""
+        return f"{first}{whole}{last}"
+
     def add_certificate(self, adapter: str, name: str, pem: str) -> Answer:
         """Add a client certificate to an adapter."""
         everything = f"/kmip_adapters/{step(adapter)}/certificates"

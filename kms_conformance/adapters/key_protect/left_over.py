@@ -133,7 +133,8 @@ class LeftOver(Keys, Network, Registrations):
 
     def _of_service(self) -> Self:
         """Return this adapter in the name of the service that writes registrations, where the target has one."""
-        return self.as_identity("service") if "service" in self.case.context.target.identities else self
+        writer = self.writer_of_registrations
+        return self.as_identity(writer) if writer else self
 
     def _removed(self, entry: JournalEntry) -> bool:
         """Remove a thing that its path names."""

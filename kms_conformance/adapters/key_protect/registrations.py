@@ -26,11 +26,16 @@ class Registrations(Base):
         )
         return f"crn:v1:bluemix:public:cloud-object-storage:global:a/{account}:{instance}:bucket:{self.short_name('Bucket')}"
 
+    @property
+    def writer_of_registrations(self) -> str:
+        """The identity that writes registrations, ``""`` where the target names none for it: then whoever asks does."""
+        return "service" if "service" in self.case.context.target.identities else ""
+
     def create_registration(self, key: Key | str, crn: str, **members: Any) -> Answer:
         """Register a resource that uses a key."""
         path = f"/keys/{step(key)}/registrations/{step(crn)}"
         request = {"method": "POST", "path": path, "body": collection(INPUT, members), "content_type": INPUT}
-        remover = "service" if "service" in self.case.context.target.identities else self._view.identity
+        remover = self.writer_of_registrations or self._view.identity
         return self._create("registration", crn, path, request, remover=remover)
 
     def replace_registration(self, key: Key | str, crn: str, **members: Any) -> Answer:

@@ -292,6 +292,7 @@ NAME_OWNERSHIP: Final = _defects(
     ("policies-of-unknown-key", "A key that does not exist has no policies.", _unknown_is("getPolicy", lambda: Reply(200, collection("policy+json", [])))),
     ("registrations-of-unknown-key", "A key that does not exist has no registrations.", _unknown_is("getRegistrations", lambda: Reply(200, collection("registration+json", [])))),
     ("unknown-key-synced", "The services are told of a key that does not exist.", _unknown_is("syncAssociatedResources", lambda: Reply(204))),
+    ("certificate-of-another-shown", "A client certificate is read with the text of the first one of its adapter.", instead(kmip.shown_text, lambda _, call, __: next(iter(kmip.adapter_of(call).certificates.values())).pem)),
     ("certificate-remembers-its-text", "A client certificate that takes the name of another one before has its text.", instead(answered, _note_certificate, of_operation("deleteKmipClientCertificate")), gives(answered, _old_certificate, of_operation("addKmipClientCertificate"))),
 )  # fmt: skip
 

@@ -163,10 +163,6 @@ def _purged_when_read() -> tuple[Change, ...]:
     return gives(Instance.purge_due, lambda *_: NEVER), gives(Call.find_key, read)
 
 
-def _imports(call: Call, _: ImportToken) -> bool:
-    return call.operation.id != "getImportToken"
-
-
 # -- whose time it is ----------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,9 @@ from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
+from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
+from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
+from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
@@ -18,6 +21,9 @@ _USUAL: Final = (
     ("schedules", CLOCK_DEFECTS),
     ("concurrency", CROWD_DEFECTS),
     ("schedules", WHOLE_DEFECTS),
+    ("", MATERIAL_DEFECTS),
+    ("", HOLDER_DEFECTS),
+    ("", PAIR_DEFECTS),
     ("relations", QUERY_DEFECTS),
     ("relations", DETAIL_DEFECTS),
 )
@@ -61,6 +67,7 @@ _OTHER: Final = {
         "unwrap-needs-writer",
     ),
     "concurrency": (
+        "adapted-key-not-disabled",
         "certificates-listed-with-text",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
@@ -71,28 +78,45 @@ _OTHER: Final = {
         "registration-conflict-of-any-key",
     ),
     "effects": (
+        "adapted-key-not-rotated",
+        "adapter-deleted-with-objects",
+        "adapter-held-by-destroyed-objects",
         "adapters-listed-without-description",
         "authorisation-date-from-reading",
+        "both-policies-half-set",
+        "certificate-deletion-destroys-objects",
+        "dated-key-not-rotated",
+        "dual-auth-holds-move",
+        "dual-auth-holds-rotation",
+        "expiry-lost-by-token",
         "first-alias-only-in-lists",
+        "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
         "made-by-the-subject",
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
+        "rotation-advances-registrations",
         "rotation-hour-of-caller",
+        "switched-off-policy-keeps-attributes",
+        "tags-lost-by-token",
+        "versions-as-young-as-newest",
     ),
     "ownership": (
         "adapter-remembers-its-certificates",
+        "certificate-name-unique-in-instance",
         "extractable-may-be-a-text",
         "name-composed",
         "name-percent-decoded",
         "name-trimmed",
         "name-without-backslash",
+        "one-of-two-adapters-frees-key",
         "ring-ignored-by-restore",
         "unknown-ring-remembered",
         "vendor-type-unacceptable",
     ),
     "quantity": (
+        "aes-192-cannot-wrap",
         "alias-ends-with-reserved-word-refused",
         "alias-of-digits-loses-zeros",
         "alias-with-hyphen-at-edge-refused",
@@ -104,9 +128,22 @@ _OTHER: Final = {
         "rotation-hour-of-all-keys",
         "searched-after-paging",
         "tag-of-digits-is-a-number",
+        "token-without-aes-192",
+        "unnamed-adapters-alike",
     ),
-    "views": ("typed-empty-body-refused",),
-    "schedules": ("due-rotation-undoes-disabling", "expiry-undoes-deletion"),
+    "relations": (
+        "destroyed-object-gone",
+        "version-ids-shared",
+    ),
+    "schedules": (
+        "due-rotation-undoes-disabling",
+        "expiry-undoes-deletion",
+    ),
+    "views": (
+        "all-states-by-false",
+        "restored-aliases-lead-nowhere",
+        "typed-empty-body-refused",
+    ),
 }
 """The law of those that another one than that of their table finds; no law: a documented sequence finds them."""
 

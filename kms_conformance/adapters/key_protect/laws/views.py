@@ -325,6 +325,20 @@ class ByImportToken(UnderView):
         return usual.wrap_for_import(usual.import_token(), str(material))
 
 
+class WithDefaults(UnderView):
+    """Gives parameters of the query that the case leaves out their defaults."""
+
+    view = "defaults"
+
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
+        """Write the defaults of the operation into the query."""
+        contract = self.case.context.contract
+        operation = contract.operation_of(request.method, ROOT + request.path)
+        defaults = contract.operations[operation].defaults if operation else {}
+        left_out = {name: value for name, value in defaults.items() if request.params.get(name) is None}
+        return replace(request, params={**request.params, **left_out}) if left_out else None
+
+
 VIEWS: Mapping[str, type[UnderView]] = {
     view.view: view
     for view in (
@@ -338,5 +352,6 @@ VIEWS: Mapping[str, type[UnderView]] = {
         AsSecondManager,
         WithServicePlaintext,
         ByImportToken,
+        WithDefaults,
     )
 }

@@ -1,0 +1,77 @@
+"""How a statement about a page of a list follows from the answers before it: see :mod:`.repro_pages`, which a script brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+from urllib.parse import parse_qsl
+
+from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.members import pick
+from kms_conformance.judging.expectation import Member
+from kms_conformance.outputs.repro_pages import NONE, REST, SLICE
+
+
+def page_of(exchanges: Sequence[Exchange], place: int, member: Member) -> dict[str, Any]:
+    """Return how the entries that a statement names follow from earlier answers, nothing where they do not."""
+    if member.check != "selects":
+        return {}
+    of, are, ordered = member.value
+    if ordered and are:
+        return _slice(exchanges, place, member.path, of, are)
+    url = exchanges[place].sent.url
+    pages = [
+        (number, shown)
+        for number, earlier in enumerate(exchanges[:place])
+        if is_page_of_same_list(earlier.sent.url, url)
+        and (shown := _entries(earlier, member.path)) is not None
+    ]
+    if not pages:
+        return {}
+    known = set(chain.from_iterable(shown for _, shown in pages))
+    about = {"from": [[number, member.path.split(".")] for number, _ in pages]}
+    if not are and set(of) <= known:
+        return {**about, "kind": NONE}
+    return {**about, "kind": REST, "last": set(are) == set(of) - known}
+
+
+def _slice(
+    exchanges: Sequence[Exchange], place: int, path: str, of: list[str], are: list[str]
+) -> dict[str, Any]:
+    """Return of which whole list a page is a part, and from which place on."""
+    address = _without_numbers(exchanges[place].sent.url)
+    for number, earlier in enumerate(exchanges[:place]):
+        shown = _entries(earlier, path)
+        if (
+            shown
+            and earlier.sent.url != exchanges[place].sent.url
+            and _without_numbers(earlier.sent.url) == address
+        ):
+            starts = [at for at in range(len(shown)) if shown[at : at + len(are)] == are]
+            if starts and set(shown) <= set(of):
+                return {"kind": SLICE, "start": starts[0], "from": [[number, path.split(".")]]}
+    return {}
+
+
+def _entries(exchange: Exchange, path: str) -> list[Any] | None:
+    shown = pick(exchange.answer.body, path) if exchange.answer is not None else None
+    return shown if isinstance(shown, list) else None
+
+
+def _without_numbers(url: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return an address without the parameters that are numbers."""
+    path, _, query = url.partition("?")
+    return path, tuple(sorted((name, value) for name, value in parse_qsl(query) if not value.isdigit()))
+
+
+def is_page_of_same_list(one: str, other: str) -> bool:
+    """Tell whether two addresses differ in numbers alone: where a page begins, and how long it is."""
+    (path, _, query), (other_path, _, other_query) = one.partition("?"), other.partition("?")
+    ours, theirs = dict(parse_qsl(query)), dict(parse_qsl(other_query))
+    return (
+        path == other_path
+        and ours.keys() == theirs.keys()
+        and any(value.isdigit() for value in ours.values())
+        and all(value == theirs[name] or (value + theirs[name]).isdigit() for name, value in ours.items())
+    )
