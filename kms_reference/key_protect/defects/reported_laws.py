@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Final
 
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
+from kms_reference.key_protect.defects.reported_askers import ASKER_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
@@ -26,6 +27,7 @@ _USUAL: Final = (
     ("", PAIR_DEFECTS),
     ("relations", QUERY_DEFECTS),
     ("relations", DETAIL_DEFECTS),
+    ("", ASKER_DEFECTS),
 )
 _OTHER: Final = {
     "": (
