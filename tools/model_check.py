@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,55 +34,11 @@ from kms_conformance.adapters.key_protect.model import (
     with_object,
 )
 from kms_conformance.adapters.key_protect.walks import Walker, choose, pick, waited
+from kms_conformance.adapters.key_protect.walks.steps import MAKE_OBJECT, steps_of
 from tools.reference_client import Endpoint, Packer, certificates, read_target
 
 LENGTH = 80
 """Steps of one walk; each walk has an instance of its own."""
-FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
-    "deleteKey": (
-        ("wait 31", "restoreKey"),
-        ("wait 31", "restoreKey", "getKeyMetadata"),
-        ("wait 14460", "purgeKey"),
-    ),
-    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
-    "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
-    "rotateKey": (
-        ("getKeyVersions",),
-        ("unwrapKey",),
-        ("wrapKey",),
-        ("wait 3700", "rotateKey", "getKeyVersions"),
-        ("disableKey", "wait 31", "enableKey", "rotateKey"),
-        ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
-    ),
-    "postImportToken": (("getImportToken", "createKey"), ("getImportToken", "rotateKey", "createKey")),
-    "setKeyForDeletion": (
-        ("deleteKey",),
-        ("getKeyMetadata", "unsetKeyForDeletion"),
-        ("wait 604000", "deleteKey"),
-    ),
-    "createKmipAdapter": (
-        ("addKmipClientCertificate", "getKmipClientCertificates"),
-        ("makeObject", "getKmipObjects"),
-    ),
-    "addKmipClientCertificate": (("getKmipClientCertificate",), ("deleteKmipClientCertificate",)),
-    "createKeyAlias": (("getKeyMetadata",), ("deleteKeyAlias", "getKey")),
-    "createRegistration": (
-        ("getRegistrations",),
-        ("updateRegistration", "getRegistrations"),
-        ("replaceRegistration",),
-    ),
-    "putPolicy": (
-        ("getPolicy",),
-        ("getKeyMetadata",),
-        ("putPolicy", "getPolicy"),
-        ("setKeyForDeletion", "deleteKey", "deleteKey"),
-        ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
-        ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
-    ),
-    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
-    "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
-}
-"""What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
 _TRIES = 6
 _START = 60.0
 _REPLAYS = 300
@@ -132,7 +88,7 @@ class Walk:
             self.endpoint.advance(seconds)
             self.history.append(f"wait {seconds:g} s")
             return None
-        if step.name == "makeObject":
+        if step.name == MAKE_OBJECT:
             self._make_object(source)
             return None
         now, operation, name = self.endpoint.now(), None, step.name
@@ -189,14 +145,9 @@ def sentence(operation: Operation, answer: Answer) -> str:
     )
 
 
-def steps_of(source: random.Random, length: int) -> list[Step]:
-    """Return a walk's steps: a few keys first, then anything, and now and then what follows from it."""
-    names = ["createKeyRing", "createKey", "createKey", "createKey"]
-    while len(names) < length:
-        chance = source.random()
-        name = "wait" if chance < 0.08 else "makeObject" if chance < 0.10 else pick(source)  # noqa: PLR2004 - shares
-        names += [name, *(source.choice(FOLLOWS[name]) if name in FOLLOWS and source.random() < 0.6 else ())]  # noqa: PLR2004 - share
-    return [Step(name, source.getrandbits(32)) for name in names[:length]]
+def drawn(source: random.Random, length: int) -> list[Step]:
+    """Return a walk's steps, each with a seed of its own."""
+    return [Step(name, source.getrandbits(32)) for name in steps_of(source, length)]
 
 
 def walk(begin: Callable[[], Walk], steps: Sequence[Step]) -> tuple[Difference | None, int]:
@@ -264,7 +215,7 @@ def check(edition: str, options: argparse.Namespace) -> int:
 
         seen: set[str] = set()
         while taken < options.steps and differences < options.differences:
-            steps = steps_of(source, min(LENGTH, options.steps - taken))
+            steps = drawn(source, min(LENGTH, options.steps - taken))
             difference, length = walk(begin, steps)
             taken += length
             if difference is None:

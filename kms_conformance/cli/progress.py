@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, TextIO
 
 from kms_conformance.judging.results import CaseResult
@@ -26,9 +27,14 @@ class ProgressReporter:
 
     def case_done(self, results: Mapping[str, CaseResult]) -> None:
         """Take in the results that are new."""
-        for case_id in [case_id for case_id in tuple(results) if case_id not in self._reported]:
-            self._reported.add(case_id)
+        for case_id in self._new(results):
             self._progress.case(results[case_id])
+
+    def _new(self, results: Mapping[str, CaseResult]) -> list[str]:
+        """Return the cases that are new, and note them: results come in the order in which cases have finished."""
+        new = list(islice(results, len(self._reported), None))
+        self._reported.update(new)
+        return new
 
     def waiting(self, number: int, until: float) -> None:
         """Say how many cases still wait, the longest until ``until`` (seconds since the epoch)."""
@@ -70,14 +76,14 @@ class JsonReporter(ProgressReporter):
 
     def case_done(self, results: Mapping[str, CaseResult]) -> None:
         """Tell the results that are new."""
-        for case_id in [case_id for case_id in tuple(results) if case_id not in self._reported]:
-            self._reported.add(case_id)
+        before = len(self._reported)
+        for done, case_id in enumerate(self._new(results), start=before + 1):
             bound, left = self._pace()
             self._write(
                 "case",
                 id=case_id,
                 verdict=results[case_id].verdict.value,
-                done=len(self._reported),
+                done=done,
                 cases=self._total,
                 bound=bound,
                 seconds_left=None if left is None else round(left),

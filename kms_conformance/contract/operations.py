@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 _METHODS = {"get", "put", "post", "delete", "patch", "head"}
@@ -14,7 +14,8 @@ class Operation:
     """One operation of the OpenAPI document.
 
     ``schemas`` maps a success status to the name of the schema of its body; ``secret_paths`` are the members of a
-    success that may carry secret material. ``selector`` tells operations of one path apart. ``hidden`` ones are for other services: an endpoint may lack them.
+    success that may carry secret material. ``defaults`` are the values that query parameters have where a request leaves
+    them out, as they are written in a query. ``selector`` tells operations of one path apart. ``hidden`` ones are for other services: an endpoint may lack them.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Operation:
     secret_paths: tuple[str, ...] = ()
     hidden: bool = False
     selector: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 def operations_of(document: Mapping[str, Any]) -> list[Operation]:
@@ -54,9 +56,21 @@ def operations_of(document: Mapping[str, Any]) -> list[Operation]:
                     secret_paths=tuple(body.get("x-secret-response", ())),
                     hidden=bool(body.get("x-service-only")),
                     selector=selector,
+                    defaults=_defaults(document, [*item.get("parameters", ()), *body.get("parameters", ())]),
                 )
             )
     return operations
+
+
+def _defaults(document: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the defaults of an operation's query parameters, as texts."""
+    known = document.get("components", {}).get("parameters", {})
+    found = (known[one["$ref"].rsplit("/", 1)[-1]] if "$ref" in one else one for one in parameters)
+    return {
+        one["name"]: str(one["schema"]["default"]).lower()
+        for one in found
+        if one["in"] == "query" and "default" in one.get("schema", {})
+    }
 
 
 def _schema_name(document: Mapping[str, Any], answer: Mapping[str, Any]) -> str:

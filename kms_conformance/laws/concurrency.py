@@ -23,6 +23,7 @@ from kms_conformance.laws.request import OperationRequest, System, request_of
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
 if TYPE_CHECKING:
+    from kms_conformance.contract.rows import Requirement
     from kms_conformance.evidence.exchange import Exchange
     from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
@@ -138,9 +139,15 @@ class Concurrency:
             yield [[(seconds, one)], [(0.0, other)]] if one != other else [[(0.0, one)], [(0.0, one)]]
 
     def _each_beside(self) -> Iterator[list[Client]]:
-        """Yield, for each of the requests, it and, while it may be under way, what others change in so many lanes."""
+        """Yield, for each of the requests, it and, while it may be under way, what others change in so many lanes.
+
+        A case with a ``part`` has every second or third of them only: another one has the others.
+        """
         hands = self.data.get("hands", 1)
+        number, parts = self.data.get("part", (1, 1))
         for place, one in enumerate(self.data["each"]):
+            if place % parts != number - 1:
+                continue
             others = [name for name in self.data["beside"] if name != one]
             # Whoever comes second in a lane comes first in that of another request.
             others = others[place % len(others) :] + others[: place % len(others)]
@@ -263,13 +270,22 @@ class Concurrency:
         return history
 
     def _state(self, seen: Sequence[TimedExchange]) -> None:
-        """State that these exchanges fit an order; raise :class:`ConformanceFailure` where they do not."""
-        last = max(
-            (one.exchange for one in seen if one.answered),
-            key=lambda exchange: exchange.started + exchange.duration,
-        )
-        requests = [[one.exchange.id, round(one.ahead, 3), one.answered] for one in seen]
-        member = Member("the history", ONE_ORDER, {"requests": requests, **self._known})
-        finding = self.case.judge(Expectation(last.id, self.row.id, self.row.severity, (), (member,)), last)
-        if finding is not None:
-            raise ConformanceFailure(f"{finding.requirement}: {finding.got}")
+        state_order(self.case, self.row, seen, self._known)
+
+
+def state_order(
+    case: CaseRun, row: Requirement, seen: Sequence[TimedExchange], value: Mapping[str, Any]
+) -> None:
+    """State that these exchanges fit an order; raise :class:`ConformanceFailure` where they do not.
+
+    ``value`` is what the model has to know besides the exchanges.
+    """
+    last = max(
+        (one.exchange for one in seen if one.answered),
+        key=lambda exchange: exchange.started + exchange.duration,
+    )
+    requests = [[one.exchange.id, round(one.ahead, 3), one.answered] for one in seen]
+    member = Member("the history", ONE_ORDER, {"requests": requests, **value})
+    finding = case.judge(Expectation(last.id, row.id, row.severity, (), (member,)), last)
+    if finding is not None:
+        raise ConformanceFailure(f"{finding.requirement}: {finding.got}")

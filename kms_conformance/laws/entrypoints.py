@@ -12,6 +12,7 @@ from kms_conformance.laws.entries import LawCase, law_cases
 from kms_conformance.laws.limits import Limits
 from kms_conformance.laws.ownership import Ownership
 from kms_conformance.laws.relations import Relations
+from kms_conformance.laws.sequences import Sequences
 
 
 class _Law(Protocol):
@@ -27,6 +28,7 @@ LAWS: Mapping[str, Callable[[Any, LawCase], _Law]] = {
     "ownership": Ownership,
     "concurrency": Concurrency,
     "limits": Limits,
+    "sequences": Sequences,
 }
 """The laws by the name of their file in a contract."""
 

@@ -68,6 +68,14 @@ class History(Generic[Op, Reply, State]):
                 return self._explanation(part, result)
         return None
 
+    def not_allowed(self) -> tuple[str, str] | None:
+        """Return the exchange whose answer no order allows, and why; ``None`` where there is none."""
+        for part in self._parts():
+            result = self._search(part, ENDLESS)
+            if result.fit is Fit.VIOLATES:
+                return self._not_allowed(part, result)
+        return None
+
     def fit(self, seconds: float) -> Fit:
         """Return whether an order fits, after at most so many seconds of this machine's time."""
         fits = [self._search(part, seconds).fit for part in self._parts()]
@@ -111,13 +119,16 @@ class History(Generic[Op, Reply, State]):
     def _explanation(self, part: Sequence[Timed[Op, Reply]], result: SearchResult[State]) -> str:
         """Name the longest order that fits, and the answer that is not allowed after it."""
         steps = {one.id: self._seen[one.id].exchange.step for one in part}
+        name, why = self._not_allowed(part, result)
+        after = [steps[name] for name in result.order]
+        prefix = f"after {', '.join(after)}: " if after else ""
+        return f"no order fits; {prefix}{steps[name]} answered {self._seen[name].exchange.outcome}, {why}"
+
+    def _not_allowed(self, part: Sequence[Timed[Op, Reply]], result: SearchResult[State]) -> tuple[str, str]:
+        """Return the exchange whose answer is not allowed after the longest order that fits, and why."""
         left = [one for one in part if one.id not in result.order and one.answered != UNANSWERED]
         following = min(left, key=lambda one: one.sent)
-        after = [steps[name] for name in result.order]
-        why = self.model.mismatch(result.states[-1], following.operation, following.answer)
-        prefix = f"after {', '.join(after)}: " if after else ""
-        answer = self._seen[following.id].exchange.outcome
-        return f"no order fits; {prefix}{steps[following.id]} answered {answer}, {why}"
+        return following.id, self.model.mismatch(result.states[-1], following.operation, following.answer)
 
 
 def _timed(one: TimedExchange, client: str, operation: Op, answer: Reply | None) -> Timed[Op, Reply]:

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from kms_conformance.evidence.members import pick
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.laws.conditions import holds
 from kms_conformance.laws.entries import LawCase, law_file
 from kms_conformance.laws.request import Subjects, System, all_read, filled, request_of
@@ -32,6 +32,7 @@ class Question:
     where: dict[str, Any] = field(default_factory=dict)
     by: list[list[Any]] = field(default_factory=list)
     first: str = ""
+    tells: dict[str, Any] = field(default_factory=dict)
     scoped: bool = True
 
     @classmethod
@@ -45,6 +46,7 @@ class Question:
             where=dict(members.get("where", {})),
             by=[list(pair) for pair in members.get("by", ())],
             first=members.get("first", ""),
+            tells=dict(members.get("tells", {})),
             scoped=members.get("scoped", True),
         )
 
@@ -117,6 +119,8 @@ class Relations:
             return
         answer.selects(self._ids, self.ours, wanted, requirement=question.row)
         self._shown(question, answer)
+        for path, value in question.tells.get("members", {}).items():
+            answer.agrees(path, value, requirement=question.tells["row"])
         if self._is_exact(question):
             answer.shows(self.list["total"], len(wanted), requirement=question.row)
         if question.first and wanted:
@@ -129,7 +133,7 @@ class Relations:
         self._counted(question, wanted)
 
     def _shown(self, question: Question, answer: Answer) -> None:
-        """Judge that each of our entries shows what its thing's own reply has shown."""
+        """Judge that each of our entries shows what its thing's own reply has shown, and nothing of another one's."""
         ids = [str(one) for one in _values(pick(answer.body, self._ids))]
         for entry in self.subjects.entries:
             if self._id(entry) in ids:
@@ -137,6 +141,19 @@ class Relations:
                 for member, name in self.list.get("shows", {}).items():
                     if name in entry:
                         answer.agrees(f"{at}.{member}", entry[name], requirement=question.row)
+                for member in self.list.get("agrees", ()):
+                    self._agrees(answer, f"{at}.{member}", entry.get(member), question.row)
+
+    @staticmethod
+    def _agrees(answer: Answer, path: str, value: Any, row: str) -> None:
+        """Judge a member that an entry need not show: of a list every one has to come, in whatever order."""
+        if value is None or pick(answer.body, path) is MISSING:
+            if value is None:
+                answer.lacks(path, requirement=row)
+        elif isinstance(value, list):
+            answer.selects(path, [*value], [*value], requirement=row)
+        else:
+            answer.agrees(path, value, requirement=row)
 
     def _is_page(self, question: Question) -> bool:
         """Whether less than the whole list may come: a limit below the largest one, or an offset."""
@@ -224,6 +241,12 @@ class Relations:
         for query in data.get("accepted", ()):
             answer = self._list(question, query=query).succeeds(requirement=question.row)
             self._page(Question(question.row, question.query | query), answer, wanted)
+        for query in data.get("tried", ()):
+            answer = self._list(question, query=query)
+            if answer.ok:
+                self._page(Question(question.row, question.query | query), answer, wanted)
+            else:
+                answer.not_judged()
         for query in data.get("refused", ()):
             answer = self._list(question, query=query)
             if "code" in data:

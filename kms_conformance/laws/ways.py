@@ -93,7 +93,7 @@ class Ways:
             request,
             operation=way.get("do", request.operation),
             path=path,
-            query={**request.query, **query},
+            query={**query, **request.query},
             headers={**request.headers, **headers},
             identity=caller or request.identity,
             usual_path=request.usual_path or request.path,

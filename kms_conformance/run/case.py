@@ -40,12 +40,8 @@ from kms_conformance.run.answer import Answer
 from kms_conformance.run.clock import Cancelled, TooLong
 from kms_conformance.run.context import CaseInfo, Context
 from kms_conformance.run.eligibility import demand_mode, nearest
-from kms_conformance.run.late_secrets import scrubbed_exchange, scrubbed_expectation, scrubbed_finding
-from kms_conformance.run.outcomes import (
-    CaseStopped,
-    Inconclusive,
-    NotTested,
-)
+from kms_conformance.run.late_secrets import scrub_again, scrubbed_expectation
+from kms_conformance.run.outcomes import CaseStopped, Inconclusive, NotTested
 from kms_conformance.target.target import READ_ONLY
 from kms_conformance.transport.outage import clock_time
 
@@ -398,10 +394,8 @@ class CaseRun:
 
         See :mod:`kms_conformance.redaction.under_way`.
         """
-        scrub, are_clear = self.context.redactor.scrub, self.context.redactor.are_clear
-        self.findings[:] = [scrubbed_finding(finding, scrub) for finding in self.findings]
-        self.expectations[:] = [scrubbed_expectation(expectation, scrub) for expectation in self.expectations]
-        self.exchanges[:] = [scrubbed_exchange(exchange, scrub, are_clear) for exchange in self.exchanges]
+        redactor = self.context.redactor
+        scrub_again(self.findings, self.expectations, self.exchanges, redactor.scrub, redactor.are_clear)
 
     def result(self) -> CaseResult:
         """Return the result of the case, its findings ordered by exchange, so that judging again gives the same report."""

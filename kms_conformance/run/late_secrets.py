@@ -26,6 +26,25 @@ def scrubbed(result: CaseResult, scrub: Scrub, are_clear: AreClear = lambda _: F
     )
 
 
+def scrub_again(
+    findings: list[Finding],
+    expectations: list[Expectation],
+    exchanges: list[Exchange],
+    scrub: Scrub,
+    are_clear: AreClear,
+) -> None:
+    """Replace, in what a case has so far, secrets that became known since."""
+    findings[:] = [scrubbed_finding(finding, scrub) for finding in findings]
+    # Most texts of a case stand in it many times: one look at each of them shows nearly always that all are clear.
+    texts = {text for exchange in exchanges for text in _texts_of(exchange)}
+    values = (member.value for expectation in expectations for member in expectation.members)
+    texts.update(text for value in values for text in _texts(value))
+    if are_clear(list(texts)):
+        return
+    expectations[:] = [scrubbed_expectation(expectation, scrub) for expectation in expectations]
+    exchanges[:] = [scrubbed_exchange(exchange, scrub, are_clear) for exchange in exchanges]
+
+
 def scrubbed_finding(finding: Finding, scrub: Scrub) -> Finding:
     """Return a finding in which ``scrub`` has replaced secrets."""
     return replace(

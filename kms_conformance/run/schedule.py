@@ -30,7 +30,7 @@ _LONGEST_END = 300.0
 """Seconds after which a run that is being stopped waits no longer for cases that still clean up."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry:
     """A case that runs in a thread. ``waits``: its waits are real, so it takes none of the places of the quick ones.
 
@@ -45,6 +45,7 @@ class _Entry:
     turns: frozenset[str]
     requests: int
     place: int
+    launched: bool = False
     begun: bool = False
     performed: bool = False
     # One of the places of the quick ones is its own, until it does nothing but clean up or wait for its result.
@@ -98,9 +99,12 @@ class OverlappingCases:
             chosen = [
                 entry
                 for case_id, entry in self._entries.items()
-                if not (entry.begun or entry in self._queue or entry in self._late)
-                and (ids is None or case_id in ids)
+                if not (entry.launched or entry.begun) and (ids is None or case_id in ids)
             ]
+            if not chosen:
+                return  # as for nearly every item
+            for entry in chosen:
+                entry.launched = True
             waiting = [entry for entry in chosen if entry.waits]
             late = [entry for entry in chosen if entry.moves_clock]
             self._late += late

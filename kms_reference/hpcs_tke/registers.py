@@ -129,6 +129,7 @@ class MasterKeyRegisters:
             raise Refusal(missing)
         return key
 
+    @rule
     def info(self) -> bytes:
         """Encode the 80 octets of a domain query: word, both patterns, flags, mode, word."""
         flags = _DOMAIN_BITS

@@ -12,6 +12,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from kms_reference.key_protect.clock import stamp
 from kms_reference.key_protect.errors import RefusalError, bad_field, bad_query, plain
+from kms_reference.key_protect.instance import new_id
 from kms_reference.key_protect.model import KmipAdapter, KmipCertificate, KmipObject, State
 from kms_reference.key_protect.search import paged
 from kms_reference.key_protect.wire import (
@@ -27,6 +28,8 @@ from kms_reference.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kms_reference.key_protect.model import Key
 
 ADAPTER_TYPE: Final = TYPE_PREFIX + "kmip_adapter+json"
 CERTIFICATE_TYPE: Final = TYPE_PREFIX + "kmip_client_certificate+json"
@@ -67,13 +70,19 @@ def create_adapter(call: Call) -> Reply:
     key = call.instance.keys.get(key_id.lower())
     if key is None:
         raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR")
-    if key.extractable or key.state != State.ACTIVE or (key.expires is not None and not expiring):
-        raise RefusalError("NATIVE_INVALID_CRK_ERR")
+    check_adaptable(call, key, expiring=expiring)
     who = call.identity.iam_id
-    adapter = KmipAdapter(str(uuid4()), name, description, key.id, call.now, who, call.now, who)
+    adapter = KmipAdapter(new_id(call.instance), name, description, key.id, call.now, who, call.now, who)
     call.instance.adapters[adapter.id] = adapter
     call.instance.changed = True
     return Reply(201, collection("kmip_adapter+json", [_adapter_view(adapter)]))
+
+
+@rule
+def check_adaptable(_: Call, key: Key, *, expiring: bool) -> None:
+    """An adapter stands in front of an active root key, one that expires only if that is allowed. Raises NATIVE_INVALID_CRK_ERR."""
+    if key.extractable or key.state != State.ACTIVE or (key.expires is not None and not expiring):
+        raise RefusalError("NATIVE_INVALID_CRK_ERR")
 
 
 @rule
@@ -98,11 +107,17 @@ def get_adapter(call: Call) -> Reply:
 def delete_adapter(call: Call) -> Reply:
     """DELETE /kmip_adapters/{id or name}: not while it holds objects."""
     adapter = adapter_of(call)
-    if any(thing.state not in DESTROYED for thing in adapter.objects.values()):
-        raise plain(409, "KMIP adapter could not be deleted: it holds KMIP objects that are not destroyed")
+    check_objects(call, adapter)
     del call.instance.adapters[adapter.id]
     call.instance.changed = True
     return Reply(204)
+
+
+@rule
+def check_objects(_: Call, adapter: KmipAdapter) -> None:
+    """An adapter is deleted once its objects are destroyed. Raises 409."""
+    if any(thing.state not in DESTROYED for thing in adapter.objects.values()):
+        raise plain(409, "KMIP adapter could not be deleted: it holds KMIP objects that are not destroyed")
 
 
 def list_objects(call: Call) -> Reply:
@@ -150,7 +165,7 @@ def add_certificate(call: Call) -> Reply:
     if any(one.name == name for one in adapter.certificates.values()):
         raise RefusalError("KMIP_CERT_DUPLICATE_NAME_ERR")
     check_certificate_free(call, fingerprint)
-    made = KmipCertificate(str(uuid4()), name, pem, fingerprint, call.now, call.identity.iam_id)
+    made = KmipCertificate(new_id(call.instance), name, pem, fingerprint, call.now, call.identity.iam_id)
     adapter.certificates[made.id] = made
     _modified(call, adapter)
     return Reply(201, collection("kmip_client_certificate+json", [_certificate_view(made, pem=True)]))

@@ -155,18 +155,21 @@ def test_module_in_imprint_mode(tke):
     unit.set([first], signature=1, revocation=1).succeeds()
 
 
-@covers("tke-control-points")
+@covers("tke-control-points", "tke-effects")
 @impact("zeroize")
 @pytest.mark.parametrize("managed", ["adding", "removing"])
 def test_control_points(tke, managed):
-    """Control points are added and removed only while their management bits are set."""
+    """Control points are added and removed only while their management bits are set, and a second time changes nothing."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     bit = {"adding": b"\x80", "removing": b"\x40"}[managed] + bytes(15)
     point = bytes(8) + b"\x01" + bytes(7)
     ask, other = unit.add_control_points, unit.remove_control_points
     ask, other = (ask, other) if managed == "adding" else (other, ask)
-    unit.remove_control_points(point, [first]).succeeds()
-    unit.add_control_points(point, [first]).succeeds()
+    for change in (unit.remove_control_points, unit.add_control_points):
+        change(point, [first]).succeeds()
+        left = unit.control_points().succeeds()["output"]
+        change(point, [first]).succeeds()
+        unit.control_points().succeeds().shows("output", left, requirement="tke-effects")
     unit.remove_control_points(bit, [first]).succeeds()
     before = unit.control_points().succeeds()["output"]
     ask(point, [first]).is_refused({"adding": "80/46", "removing": "80/47"}[managed])

@@ -1,18 +1,25 @@
 """Long sequences of commands to two units: each does what it says, whatever came before."""
 
+import pytest
+
 from kms_conformance.api import covers, impact, needs
+
+PARTS = pytest.mark.parametrize("part", [(1, 2), (2, 2)], ids=["1", "2"])
+"""Two sequences, one to each unit: they are sent beside each other where the endpoint is far away."""
 
 
 @covers("tke-sequences")
 @impact("zeroize")
-def test_commands(tke):
+@PARTS
+def test_commands(tke, part):
     """After each of many commands to two units both hold what the commands have left there."""
-    tke.sequence("commands").run()
+    tke.sequence("commands", part=part).run()
 
 
 @covers("tke-sequences")
 @needs(control=True)
 @impact("zeroize")
-def test_beside_another_instance(tke):
+@PARTS
+def test_beside_another_instance(tke, part):
     """Many commands to the units of one instance leave those of another instance as they were."""
-    tke.sequence("beside", apart=tke.another_instance().units()[:1]).run()
+    tke.sequence("beside", apart=tke.another_instance().units()[:1], part=part).run()

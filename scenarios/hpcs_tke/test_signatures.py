@@ -6,7 +6,7 @@ import pytest
 
 from kms_conformance.api import covers, impact
 
-CLEAR_NEW, ADD, IMPORT = 0x1C, 0x02, 0x0C
+CLEAR_NEW, CLEAR_CURRENT, ADD, IMPORT = 0x1C, 0x1B, 0x02, 0x0C
 PARTS = (b"\x5a" * 32, bytes(range(32)))
 POINT = bytes(8) + b"\x01" + bytes(7)
 ZEROS, ONES = "3006020100020100", "3006020101020101"
@@ -41,39 +41,6 @@ def test_signers_in_any_order(tke):
         unit.add(fourth, by).is_refused("208/21", control=unit.attributes().needed())
     unit.unchanged(before)
     unit.add(fourth, [third, first, second]).succeeds()
-
-
-NEEDS = {
-    "remove": (1, lambda _, unit, by: unit.remove(by[-1].ski, by[:-1])),
-    "thresholds": (1, lambda _, unit, by: unit.set(by[:-1], signature=1, revocation=1)),
-    "importer": (0, lambda _, unit, by: unit.importer(by[:-1])),
-    "random": (0, lambda _, unit, by: unit.random_key(by[:-1])),
-    "export-current": (1, lambda tke, unit, by: unit.export_key(tke.holder(), by[:-1])),
-    "export-new": (1, lambda tke, unit, by: unit.export_key(tke.holder(), by[:-1], new=True)),
-    "add-control-points": (1, lambda _, unit, by: unit.add_control_points(POINT, by[:-1])),
-    "remove-control-points": (1, lambda _, unit, by: unit.remove_control_points(POINT, by[:-1])),
-    "clear-current": (0, lambda _, unit, by: unit.clear_current(by[:-1])),
-    "clear-new": (0, lambda _, unit, by: unit.clear_new(by[:-1])),
-}
-"""Commands, and one signature fewer than each needs where both thresholds are 2; the last of three signs nothing."""
-
-
-@covers("tke-too-few-signatures")
-@impact("zeroize")
-@pytest.mark.parametrize("command", NEEDS)
-def test_signatures_of_each_command(tke, command):
-    """Each command needs its documented number of signatures: one, or as many as its threshold."""
-    unit, (first, second, third) = tke.unit(), tke.administrators(3)
-    tke.operational(unit, signature=2, revocation=2)
-    unit.add(third, [first, second]).needed()
-    for _ in range(1 if command == "random" else 2):
-        unit.random_key([first]).needed()
-    few, ask = NEEDS[command]
-    before, points = unit.look(), unit.control_points().needed()["output"]
-    ask(tke, unit, [*[first, second][:few], third]).is_refused("208/21", control=unit.attributes().needed())
-    unit.unchanged(before)
-    unit.control_points().succeeds().shows("output", points)
-    ask(tke, unit, [first, second, third]).succeeds()
 
 
 @covers("tke-too-few-signatures")
@@ -112,10 +79,45 @@ def test_removing_asks_its_own_threshold(tke):
     unit.remove(third.ski, [first]).succeeds(requirement="tke-administrator-removed")
 
 
-@covers("tke-signature-invalid")
+def key_committed(_, unit, by):
+    """Import a key with one signature and commit it with those given; take it out again when that was done."""
+    key = unit.importer_of(unit.importer(by[:1]).needed())
+    unit.send_parts(key, PARTS, by[:1]).needed()
+    answer = unit.commit(unit.new_pattern(), by)
+    unit.clear_new(by[:1]).needed()
+    return answer
+
+
+AS_THE_THRESHOLD = {
+    "add": lambda tke, unit, by: unit.add(tke.administrators(4)[3], by),
+    "remove": lambda tke, unit, by: unit.remove(tke.administrators(4)[3].ski, by),
+    "commit": key_committed,
+    "export": lambda tke, unit, by: unit.export_key(tke.holder(), by),
+    "control-points": lambda _, unit, by: unit.add_control_points(POINT, by),
+    "permissions": lambda _, unit, by: unit.set(by, permissions=unit.permissions()),
+}
+"""Commands that need as many signatures as a threshold says, in an order in which each can be done."""
+
+
+@covers("tke-too-few-signatures", "tke-effects")
+@impact("zeroize")
+def test_thresholds_that_changed(tke):
+    """Each command asks for as many signatures as its threshold says now, after that was raised and after it was lowered."""
+    unit, both = tke.operational(tke.unit()), tke.administrators(2)
+    unit.random_key(both[:1]).needed()
+    for now, later in ((1, 2), (2, 1), (1, 2)):
+        control = unit.attributes().needed()
+        for ask in AS_THE_THRESHOLD.values():
+            if now > 1:
+                ask(tke, unit, both[:1]).is_refused("208/21", control=control)
+            ask(tke, unit, both[:now]).succeeds(requirement="tke-effects")
+        unit.set(both[:now], signature=later, revocation=later).succeeds(requirement="tke-effects")
+
+
+@covers("tke-signature-invalid", "tke-too-few-signatures")
 @impact("zeroize")
 def test_signature_of_a_key_part(tke):
-    """The signature on a key part must cover exactly the octets of the part."""
+    """Each key part, be it the first or the last one, must be signed, and the signature must cover exactly its octets."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
     key = unit.importer_of(unit.importer([first]).needed())
     control, before = unit.attributes().needed(), unit.look()
@@ -123,6 +125,10 @@ def test_signature_of_a_key_part(tke):
     unit.command(IMPORT, forged, label="a part signed over other octets").is_refused(
         "192/22", control=control
     )
+    for signers in (([first], []), ([], [first])):
+        unit.send_signed_parts(key, list(zip(PARTS, signers, strict=True))).is_refused(
+            "208/21", control=control, requirement="tke-too-few-signatures"
+        )
     unit.unchanged(before)
     unit.send_parts(key, PARTS, [first]).succeeds()
 
@@ -181,14 +187,19 @@ def test_command_for_another_unit(tke, part):
 @covers("tke-signature-invalid")
 @impact("zeroize")
 def test_signature_over_something_else(tke):
-    """The signature on a command must cover exactly the octets of the command."""
+    """The signature on a command must cover exactly its octets: one of an earlier or another command does not count."""
     unit, (first, _) = tke.operational(tke.unit()), tke.administrators(2)
-    unit.clear_new([first]).succeeds()
-    before = unit.look()
     block = unit.block(CLEAR_NEW)
-    unit.signed(CLEAR_NEW, block, first.sign(block + b"x"), label="signature over other octets").is_refused(
-        "192/22"
-    )
+    earlier = first.sign(block)
+    unit.signed(CLEAR_NEW, block, earlier, label="signed by 1").succeeds()
+    before = unit.look()
+    block, another = unit.block(CLEAR_NEW), unit.block(CLEAR_CURRENT)
+    for signature, label in (
+        (first.sign(block + b"x"), "signature over other octets"),
+        (earlier, "signature of the command before"),
+        (first.sign(another), "signature of another command"),
+    ):
+        unit.signed(CLEAR_NEW, block, signature, label=label).is_refused("192/22")
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()
 
@@ -240,10 +251,10 @@ def test_foreign_signer(tke):
 @covers("tke-transaction-counter")
 @impact("zeroize")
 @pytest.mark.parametrize(
-    "counter", ["used before", "used long before", "one octet short", "one octet long", "empty"]
+    "counter", ["used before", "used long before", "too high", "one octet short", "one octet long", "empty"]
 )
 def test_wrong_counter(tke, counter):
-    """A command is executed once: a used transaction counter, or one of another width, is refused, whoever signs."""
+    """A command is executed once: any other transaction counter than the next one is refused, whoever signs."""
     unit, (first, second) = tke.operational(tke.unit()), tke.administrators(2)
     by = [second] if counter.startswith("used before") else [first]
     unit.clear_new([first]).succeeds()
@@ -252,14 +263,18 @@ def test_wrong_counter(tke, counter):
         unit.clear_new([first]).succeeds()
     used = unit.counter
     before = unit.look()
-    other_counter = {
-        "used before": used,
-        "used long before": long_ago,
-        "one octet short": tke.next_counter(used)[1:],
-        "one octet long": b"\0" + tke.next_counter(used),
-        "empty": b"",
+    following = tke.next_counter(used)
+    others = {
+        "used before": [used],
+        "used long before": [long_ago],
+        # One more than the next, and numbers that end in the next one's octets, or begin with them.
+        "too high": [tke.next_counter(following), bytes([following[0] ^ 1]) + following[1:]],
+        "one octet short": [following[1:]],
+        "one octet long": [b"\0" + following],
+        "empty": [b""],
     }[counter]
-    unit.command(CLEAR_NEW, by=by, counter=other_counter).is_refused("163/19")
+    for other in others:
+        unit.command(CLEAR_NEW, by=by, counter=other).is_refused("163/19")
     unit.unchanged(before)
     unit.clear_new([first]).succeeds()
 
@@ -288,16 +303,17 @@ def test_one_counter_at_once(tke):
     again.clear_new([first]).succeeds()
 
 
-@covers("tke-replay-after-zeroizing")
+@covers("tke-replay-after-zeroizing", "tke-imprint-zeroized")
 @impact("zeroize")
 def test_replayed_after_zeroizing(tke):
-    """A command from before a unit was zeroized is not executed again, though its signers are back."""
+    """In imprint mode zeroizing asks for no signature, and no command from before is executed again."""
     unit, people = tke.unit(), tke.administrators(3)
     before = [unit.block(ADD, people[0].certificate_sent)]
     unit.signed(ADD, before[0], b"", label="unsigned").needed()
     before.append(unit.block(ADD, people[1].certificate_sent))
     unit.signed(ADD, before[1], b"", label="unsigned").needed()
-    unit.zeroize().needed()
+    unit.zeroize().succeeds(requirement="tke-imprint-zeroized")
+    unit.administrators().succeeds().shows("administrators", [], requirement="tke-imprint-zeroized")
     for block in before:
         replayed = unit.signed(ADD, block, b"", label="from before the unit was zeroized")
         replayed.is_refused_anyhow(requirement="tke-replay-after-zeroizing")
@@ -308,7 +324,7 @@ def test_replayed_after_zeroizing(tke):
 @covers("tke-counter-advances")
 @impact("zeroize")
 def test_counter_advances(tke):
-    """After a command succeeded, the unit's transaction counter is the one that the command carried."""
+    """After a command succeeded, the unit's transaction counter is the one that the command carried; a query leaves it."""
     unit, (first, second) = tke.unit(), tke.administrators(2)
     unit.attributes().succeeds()
     start = unit.counter
@@ -316,12 +332,19 @@ def test_counter_advances(tke):
     answer = unit.attributes().succeeds().shows("counter", tke.next_counter(start).hex())
     unit.add(second).succeeds()
     unit.attributes().succeeds().shows("counter", tke.next_counter(answer.heard.counter).hex())
+    wanted = unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN
+    unit.set([first], signature=1, revocation=1, permissions=wanted).succeeds()
+    key = unit.importer_of(unit.importer([first]).succeeds())
+    carried = tke.next_counter(unit.counter)
+    unit.send_parts(key, PARTS, [first]).succeeds()
+    unit.certificate_of(first.ski).succeeds()
+    unit.attributes().succeeds().shows("counter", carried.hex())
 
 
 @covers("tke-rsa-signatures")
 @impact("zeroize")
 def test_rsa_administrator(tke):
-    """An administrator with an RSA key can be installed, and the signature must cover the command."""
+    """An administrator with an RSA key can be installed, signs alone or with others, and the signature must cover the command."""
     unit, rsa, (first, _) = tke.unit(), tke.rsa_administrator(), tke.administrators(2)
     tke.operational(unit)
     unit.add(rsa, [first]).succeeds()
@@ -329,6 +352,8 @@ def test_rsa_administrator(tke):
     unit.clear_new([rsa]).succeeds()
     unit.set([rsa], revocation=2).succeeds()
     unit.attributes().succeeds().shows("attributes.revocation_threshold", 2)
+    for both in ([first, rsa], [rsa, first]):
+        unit.set(both, signature=2).succeeds()
     block = unit.block(CLEAR_NEW)
     forged = unit.signed(CLEAR_NEW, block, rsa.sign(block + b"x"), label="RSA signature over other octets")
     forged.shows("level", "inner")

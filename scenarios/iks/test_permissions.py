@@ -36,6 +36,32 @@ def test_missing_permission(iks, manual):
     iks.works(cluster, REFUSED)
 
 
+PERMISSIONS = {
+    "Access All Virtual": GROUP,
+    "View Hardware Details": "physicalWorkerManagerPermissions",
+    "Access All Hardware": "physicalWorkerManagerPermissions",
+    "Storage Manage": "storageManagerPermissions",
+    "Manage Network Subnet Routes": "networkManagerPermissions",
+}
+"""Permissions and the group of each: some are required and some recommended, which sources see differently."""
+
+
+@covers("iks-08")
+@needs(control=True)
+@impact("account", "clusters")
+def test_permission_of_each_group(iks):
+    """A missing permission is listed in its own group, be it required or recommended, and no more once it is granted."""
+    iks.cluster()
+    for permission, group in PERMISSIONS.items():
+        iks.fault("permission-removed", permission=permission)
+        listed = iks.get_permissions().succeeds(200)
+        need = iks.need_of(listed, group, permission)
+        listed.lists(f"{group}.{need}.missingPermissions", permission)
+        iks.only_lacks(listed, group)
+        iks.clear_fault("permission-removed", permission=permission)
+    iks.all_sufficient(iks.get_permissions().succeeds(200))
+
+
 @covers("iks-08")
 @needs(control=True)
 @impact("account", "clusters")

@@ -41,14 +41,21 @@ def test_unwrap_with_similar_aad(kms, wrapped, given):
 
 @covers(REFUSED, "wrap-aad-round-trip")
 def test_every_octet_of_the_aad_counts(kms):
-    """Of several strings each octet counts: blanks, letters beyond ASCII, what is far behind, the last of many, an empty one."""
+    """Of several strings each octet counts: blanks, letters beyond ASCII, what is far behind, the last of thirty, an empty one."""
     key, plaintext = kms.create_root_key(), kms.key_material()
-    aad = ["bucket", " object", "gr\u00fcn", 200 * "x", "fifth", "sixth"]
+    aad = [
+        "bucket",
+        " object",
+        "gr\u00fcn",
+        200 * "x",
+        "fifth",
+        *(f"{n} of many " + 220 * "y" for n in range(6, 31)),
+    ]
     ciphertext = kms.wrap(key, plaintext, aad).succeeds(200)["ciphertext"]
     good = kms.unwrap(key, ciphertext, aad).succeeds(200, requirement="wrap-aad-round-trip")
     good.shows("plaintext", plaintext, requirement="wrap-aad-round-trip")
     # The second gr\u00fcn has its letter of two characters: it looks the same.
-    changes = [(1, "object"), (2, "gr\u00f6n"), (2, "gru\u0308n"), (3, 199 * "x" + "y"), (5, "seventh")]
+    changes = [(1, "object"), (2, "gr\u00f6n"), (2, "gru\u0308n"), (3, 199 * "x" + "y"), (29, "another")]
     changed_lists = [[*aad[:place], text, *aad[place + 1 :]] for place, text in changes]
     for given in (*changed_lists, [*aad, ""]):
         refused = kms.unwrap(key, ciphertext, given).is_refused_somehow(control=good, requirement=REFUSED)

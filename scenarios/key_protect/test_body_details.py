@@ -1,8 +1,12 @@
 """Further cases on bodies: missing, too long and superfluous members, and what a refused creation changes."""
 
+import json
+
 import pytest
 
 from kms_conformance.api import covers
+
+KEY = "application/vnd.ibm.kms.key+json"
 
 
 @covers("bad-body-err-two-keys", "bad-body-err-nothing-created")
@@ -84,6 +88,20 @@ def test_actions_with_null_as_body(kms):
     headers = {"content_type": "application/json"}
     for action in ("rotate", "disable"):
         kms.request("POST", f"/keys/{key}/actions/{action}", raw=b"null", **headers).succeeds(204)
+
+
+@covers("law-view-json")
+def test_json_of_other_clients(kms):
+    """A body with blanks around it, escapes in it and its members in another order is the same body."""
+    name = kms.name("written")
+    resource = {"extractable": False, "tags": ["a/b=c"], "name": name, "type": KEY}
+    body = {"resources": [resource], "metadata": {"collectionTotal": 1, "collectionType": KEY}}
+    text = json.dumps(body, indent=1).replace("/", "\\/").replace("=", "\\u003d")
+    text = text.replace('"name"', '"n\\u0061me"')
+    made = kms.create_key(raw=f"\r\n\t {text} \n".encode()).succeeds(201).shows("resources.0.name", name)
+    made.shows("resources.0.extractable", value=False)
+    shown = kms.get_metadata(made["resources.0.id"]).succeeds(200)
+    shown.shows("resources.0.name", name).lists("resources.0.tags", "a/b=c")
 
 
 @covers("wrap-empty-object")

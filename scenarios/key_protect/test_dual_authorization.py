@@ -151,12 +151,14 @@ def test_key_without_policies(kms):
     kms.get_policies(kms.create_root_key()).succeeds(200).shows("metadata.collectionTotal", 0)
 
 
-@covers("key-policy-rotation")
+@covers("key-policy-rotation", "law-relations-policies")
 def test_rotation_policy(kms):
-    """A rotation policy is set and read back."""
+    """A rotation policy is set and read back, and not shown where the other policy is asked for."""
     key = kms.create_root_key()
     kms.put_policy(key, query="rotation", rotation={"interval_month": 3}).succeeds(200)
     kms.get_policies(key, "rotation").succeeds(200).shows("resources.0.rotation.interval_month", 3)
+    other, row = kms.get_policies(key, "dualAuthDelete").succeeds(200), "law-relations-policies"
+    other.lists_not("resources.*.rotation.interval_month", 3, requirement=row)
 
 
 @covers("invalid-field-err-interval")

@@ -98,14 +98,16 @@ def test_policy_beside_others(kms):
 @two_users
 @impact("litter")
 def test_policy_at_creation(kms):
-    """A key can be created with the dual-authorisation policy."""
-    made = kms.create_key_with_policies(dualAuthDelete=ON).succeeds(201, requirement="dual-auth-override")
-    key = made["resources.0.id"]
-    shown = kms.get_policies(key, "dualAuthDelete").succeeds(200)
-    shown.shows("resources.0.dualAuthDelete.enabled", value=True, requirement="dual-auth-override")
-    kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the approver deletes it below")
-    kms.set_for_deletion(key).succeeds(204)
-    kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement="dual-auth-override")
+    """A key of each kind can be created with the dual-authorisation policy."""
+    row = "dual-auth-override"
+    for kind in ({}, {"payload": kms.key_material()}, {"extractable": True}):
+        made = kms.create_key_with_policies(dualAuthDelete=ON, **kind).succeeds(201, requirement=row)
+        key = made["resources.0.id"]
+        shown = kms.get_policies(key, "dualAuthDelete").succeeds(200)
+        shown.shows("resources.0.dualAuthDelete.enabled", value=True, requirement=row)
+        kms.delete_key(key).is_refused("AUTHORIZATIONS_NOT_MET", control="the approver deletes it below")
+        kms.set_for_deletion(key).succeeds(204)
+        kms.as_identity("approver").delete_key(key).succeeds(200, 204, requirement=row)
 
 
 @covers("instance-policy-dual-auth-inherited", "instance-policy-dual-auth-off")

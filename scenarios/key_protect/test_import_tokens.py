@@ -29,19 +29,25 @@ def test_token_counts_down(kms):
 
 
 @covers(
-    "import-token-import", "import-token-several-imports", "import-token-retrieve", "import-token-root-only"
+    "import-token-import",
+    "import-token-several-imports",
+    "import-token-retrieve",
+    "import-token-root-only",
+    "import-token-algorithm-left-out",
 )
 @needs(capability="import_tokens")
 @impact("import-token")
 def test_import_by_token(kms):
-    """An import token imports several root keys, which can be used, and no standard key."""
+    """An import token imports several root keys, which can be used, and no standard key; the algorithm may be left out."""
     token = kms.import_token()
-    for row in ("import-token-import", "import-token-several-imports"):
-        answer = kms.create_key(**kms.wrap_for_import(token, kms.key_material()).members())
+    rows = ("import-token-import", "import-token-several-imports", "import-token-algorithm-left-out")
+    for row, left_out in zip(rows, ({}, {}, {"encryptionAlgorithm": None}), strict=True):
+        answer = kms.create_key(**{**kms.wrap_for_import(token, kms.key_material()).members(), **left_out})
         answer.succeeds(201, requirement=row).shows("resources.0.imported", value=True)
         answer.lacks("resources.0.payload")
         kms.wrap(answer["resources.0.id"], token["nonce"]).succeeds(200)
     token.shows("nonce", kms.of_octets(12, token["nonce"]), requirement="import-token-retrieve")
+    token.shows("payload", kms.of_rsa_bits(4096, token["payload"]), requirement="import-token-retrieve")
     parcel = kms.wrap_for_import(token, kms.key_material()).members()
     refused = kms.create_key(extractable=True, **parcel)
     refused.is_refused_somehow(control=answer, requirement="import-token-root-only")

@@ -58,11 +58,13 @@ def test_standard_key_material_comes_back(kms):
 
 @covers("generated-standard-key-payload")
 def test_generated_standard_key_has_material(kms):
-    """A standard key created without key material gets generated material of 32 bytes, which can be imported."""
-    made = kms.get_key(kms.create_standard_key()).succeeds(200).shows("resources.0.payload")
+    """A standard key created without key material gets generated material of 32 bytes, which stays and can be imported."""
+    key = kms.create_standard_key()
+    made = kms.get_key(key).succeeds(200).shows("resources.0.payload")
     material = made["resources.0.payload"]
     kms.create_key(extractable=True, payload=material).succeeds(201)
     made.shows("resources.0.payload", kms.of_octets(32, material))
+    kms.get_key(key).succeeds(200).shows("resources.0.payload", material)
 
 
 @covers("import-root-key", "import-root-key-usable")

@@ -50,8 +50,9 @@ def test_adapter_without_a_root_key(kms):
 def test_adapter_of_an_expiring_key(kms):
     """A KMIP adapter takes a key that expires only where the request allows that."""
     key = kms.create_root_key(expirationDate=kms.later(86_400))
-    refused = kms.create_adapter(key, kms.short_name("expires"))
-    refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
+    for allowing in ({}, {"allowExpiringKey": False}):
+        refused = kms.create_adapter(key, kms.short_name("expires"), **allowing)
+        refused.is_refused("NATIVE_INVALID_CRK_ERR", control="the same request succeeds below")
     allowed = kms.create_adapter(key, kms.short_name("allowed"), allowExpiringKey=True)
     allowed.succeeds(201, requirement="kmip-adapter-expiring-key-allowed")
 
@@ -79,6 +80,8 @@ def test_certificates(kms):
     kms.add_certificate(adapter, name, pem).succeeds(201, requirement=row).shows("resources.0.name", name)
     again = kms.add_certificate(adapter, other, pem)
     again.is_refused("KMIP_CERT_DUPLICATE_ERR", requirement="kmip-certificate-duplicate")
+    rewritten = kms.add_certificate(adapter, other, pem.replace("\n", "\r\n"))
+    rewritten.is_refused_somehow(requirement="kmip-certificate-duplicate")
     same_name = kms.add_certificate(adapter, name, kms.client_certificate())
     same_name.is_refused("KMIP_CERT_DUPLICATE_NAME_ERR", requirement="kmip-certificate-duplicate-name")
     kms.get_certificate(adapter, name).succeeds(200, requirement=row).shows("resources.0.certificate")

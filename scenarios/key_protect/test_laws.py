@@ -39,3 +39,9 @@ def test_quantity(kms, case):
 def test_schedules(kms, case):
     """A time rule keeps its time: not before, not left out, and the second time as the first."""
     hold_law(kms, "limits", case)
+
+
+@pytest.mark.parametrize("case", law_cases("key_protect", "sequences"))
+def test_sequences(kms, case):
+    """Whatever was asked before, each operation is answered as its own rules say."""
+    hold_law(kms, "sequences", case)

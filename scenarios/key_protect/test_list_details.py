@@ -133,10 +133,10 @@ def test_scopes_of_a_search(kms):
     turned.lists("resources.*.id", other.id).lists_not("resources.*.id", key.id)
 
 
-@covers("key-count-filter", "key-ring-count")
+@covers("key-count-filter", "key-ring-count", "law-ownership-foreign-query")
 @needs(capability="key_rings")
 def test_count_of_states(kms):
-    """A count leaves deleted keys out, and can be limited to a state or kind."""
+    """A count leaves deleted keys out, and can be limited to a state or kind, but not to a page."""
     inside, row = kms.in_ring(kms.new_ring()), "key-count-filter"
     keys = [inside.create_root_key(), inside.create_root_key(), inside.create_standard_key()]
     deleted = inside.create_root_key()
@@ -146,3 +146,30 @@ def test_count_of_states(kms):
     for query, total in (({"state": "2"}, "1"), ({"state": "5"}, "1"), ({"extractable": "true"}, "1")):
         inside.count_keys(**query).succeeds(200).has_header("key-total", total, requirement=row)
     inside.list_keys().succeeds(200).counts("resources", 3, requirement=row)
+    of_lists = inside.count_keys(limit=1, offset=1)
+    if of_lists.ok:
+        of_lists.has_header("key-total", "3", requirement="law-ownership-foreign-query")
+
+
+@covers("law-relations-keys-pages", "law-relations-keys-pairs")
+@needs(capability="key_rings")
+def test_lists_asked_before(kms):
+    """A page, a sorted, filtered or searched list that was read before holds the keys that have come or changed since."""
+    inside, stem = kms.in_ring(kms.new_ring()), kms.name("again")
+    first, second = inside.create_root_key(name=f"{stem}-1"), inside.create_root_key(name=f"{stem}-2")
+    pages = ({"offset": 1}, {"limit": 3, "sort": "-id"}, {"offset": 1, "limit": 2})
+    lists = ({"state": "1"}, {"filter": "state=1 extractable=false"}, {"search": stem}, {"sort": "state"})
+    for query in (*pages, *lists):
+        inside.list_keys(**query).succeeds(200)
+    third = inside.create_root_key(name=f"{stem}-3")
+    inside.delete_key(first).succeeds(200, 204)
+    fourth = inside.create_root_key(name=f"{stem}-4")
+    for query, count in zip(pages, (2, 3, 2), strict=True):
+        inside.list_keys(**query).succeeds(200).counts(
+            "resources", count, requirement="law-relations-keys-pages"
+        )
+    for query in lists:
+        listed = inside.list_keys(**query).succeeds(200)
+        listed.lists_not("resources.*.id", first.id, requirement="law-relations-keys-pairs")
+        for key in (second, third, fourth):
+            listed.lists("resources.*.id", key.id, requirement="law-relations-keys-pairs")

@@ -52,10 +52,12 @@ def test_rotation_policy_is_not_early(kms):
 def test_policy_of_one_key(kms):
     """A rotation policy applies to its own key only, and that key's metadata show it."""
     key, other = kms.create_root_key(), kms.create_root_key()
-    kms.put_policy(key, query="rotation", rotation={"interval_month": 4}).succeeds(200)
+    own = kms.put_policy(key, query="rotation", rotation={"interval_month": 4}).succeeds(200)
     kms.get_metadata(key).succeeds(200).shows("resources.0.rotation.interval_month", 4)
     empty = kms.get_policies(other).succeeds(200)
     empty.shows("metadata.collectionTotal", 0, requirement="key-policies-empty")
+    others = kms.put_policy(other, query="rotation", rotation={"interval_month": 4}).succeeds(200)
+    others.differs("resources.0.id", own["resources.0.id"])
 
 
 @covers("key-root-req-err-rotation-policy")

@@ -11,6 +11,16 @@ def test_no_access_before_bad_body(kms):
     kms.as_identity("outsider").create_key(kms.key_body({})).is_refused("UNAUTHORIZED_ERR")
 
 
+@covers("precedence-p1")
+@needs(identity="reader")
+def test_role_before_bad_body(kms):
+    """Whose role does not allow a creation is refused for that reason even when there is no body, or none that can be read."""
+    control = kms.create_key().succeeds(201)
+    reader = kms.as_identity("reader")
+    for raw in (b"", b'{"metadata": ', b"[]"):
+        reader.create_key(raw=raw).is_refused("UNAUTHORIZED_ERR", control=control)
+
+
 @covers("precedence-p15")
 def test_sync_after_deletion(kms):
     """Sync right after a deletion is refused as too early, not for the key's state."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, needs, waits
+from kms_conformance.api import covers, impact, needs, waits
 
 key_rings = needs(capability="key_rings")
 LOOKS = {
@@ -43,6 +43,16 @@ def test_alias_is_not_found_in_another_ring(kms):
     kms.in_ring(other).get_metadata(alias).is_refused("KEY_NOT_FOUND_ERR")
 
 
+@covers("key-ring-holds-key")
+@needs(capability=("key_rings", "import_tokens"))
+@impact("import-token")
+def test_key_by_token_in_a_ring(kms):
+    """A key imported by token is in the key ring that the header names."""
+    ring, parcel = kms.new_ring(), kms.wrap_for_import(kms.import_token(), kms.key_material())
+    key = kms.in_ring(ring).create_key(**parcel.members()).succeeds(201)["resources.0.id"]
+    kms.in_ring(ring).get_metadata(key).succeeds(200).agrees("resources.0.keyRingID", ring)
+
+
 @covers("key-ring-holds-key", "key-ring-lookup")
 @key_rings
 def test_imported_keys_in_rings(kms):
@@ -75,6 +85,8 @@ def test_moved_key_is_the_same(kms):
     shown.agrees("resources.0.keyRingID", "default", requirement="key-ring-move-unknown")
     moved = kms.patch_key(key, ring).succeeds(200).lacks("resources.0.payload", requirement=row)
     moved.shows("resources.0.id", key.id, requirement=row)
+    to_none = kms.request("PATCH", f"/keys/{key}", {})
+    to_none.is_refused_somehow(control=moved, requirement="key-ring-move-unknown")
     kms.wait(600, "a move may take ten minutes to be seen everywhere")
     kms.in_ring(ring).get_metadata(alias).succeeds(200, requirement=row).shows(
         "resources.0.id", key.id, requirement=row

@@ -24,6 +24,7 @@ SCHEMA_OF = {
     "relations.yaml": "relations",
     "ownership.yaml": "ownership",
     "concurrency.yaml": "concurrency",
+    "sequences.yaml": "sequences",
     "limits.yaml": "limits",
 }
 FILES = [folder / name for folder in CONTRACTS for name in SCHEMA_OF if (folder / name).is_file()]

@@ -155,7 +155,7 @@ def read_contracts() -> None:
     for contract in known_contracts():
         load_contract(contract).operation_of("GET", "/")
         index_of(contract)
-        for law in ("effects", "relations", "ownership", "concurrency", "limits"):
+        for law in ("effects", "relations", "ownership", "concurrency", "limits", "sequences"):
             law_cases(contract, law)
     template_of("report.html.j2")
 

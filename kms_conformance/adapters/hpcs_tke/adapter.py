@@ -146,15 +146,16 @@ class TrustedKeyEntry(SystemAdapter):
 
     # --- units ----------------------------------------------------------------------------------------------------
 
-    def sequence(self, name: str, apart: Iterable[Unit] = ()) -> Sequence:
+    def sequence(self, name: str, apart: Iterable[Unit] = (), *, part: tuple[int, int] = (1, 1)) -> Sequence:
         """Return a drawn sequence of commands to two units, one for recovery if there is any, the same for the same name.
 
-        Units that are ``apart`` are set up too, and then left alone.
+        ``part`` is number and count of the part of the units that get the commands. Units that are ``apart`` are set up
+        too, and then left alone.
         """
         units, listed = self.fresh_units()[:2], self.list_units().needed().body
         if isinstance(listed, dict) and listed.get("source_hsms"):
             units = [*units[:1], *self.fresh_units("source_hsms")[:1]]
-        return Sequence(units, self.administrators(6), name, apart=tuple(apart))
+        return Sequence(self.case, units, self.administrators(8), name, apart=tuple(apart), part=part)
 
     def units(self, kind: str = "hsms") -> list[Unit]:
         """Return the units of a kind, whatever state they are in: ``hsms`` are operational, ``source_hsms`` recovery."""
@@ -204,11 +205,13 @@ class TrustedKeyEntry(SystemAdapter):
         ``changes`` are ``revocation`` (1) and ``permissions``.
         """
         by = self.administrators(2)
+        # The first command needs the unit's attributes in any case.
+        permissions = unit.permissions()
         for who in by:
             unit.add(who).needed()
         wanted = {
             "revocation": 1,
-            "permissions": unit.permissions() | self.EVERY_REGISTER | self.ZERO_1SIGN,
+            "permissions": permissions | self.EVERY_REGISTER | self.ZERO_1SIGN,
             **changes,
         }
         unit.set(by[:signature], signature=signature, **wanted).needed()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
     from kms_conformance.adapters.hpcs_tke.unit import Unit
+    from kms_conformance.run.case import CaseRun
 
 ROW: Final = "tke-sequences"
 IMPORT, EXPORT, ONE_PART, RANDOM = 0x1, 0x2, 0x4, 0x8
@@ -32,11 +33,16 @@ _FEWEST: Final = 2
 _EVERY: Final = 4
 """Commands between two looks."""
 _POINT_OCTETS: Final = 16
+_TRIED: Final = 3
+"""Commands that are sent with too few signatures at a time."""
+_SET_UP: Final = (3, 5)
+"""The fewest and the most administrators of a unit that is set up."""
 _COMMANDS: Final = (
     *("add", "remove", "remove", "thresholds", "thresholds", "permission", "permission", "permission"),
     *("points", "points", "random", "random", "import", "import", "commit", "finalize", "clear", "export"),
-    *("export", "too-few", "too-high", "stranger", "zeroize"),
-    *("prohibit-import", "prohibit-random", "prohibit-export"),
+    *("clear-beside-committed", "remove-by-fewer"),
+    *("export", "too-few", "too-few", "too-high", "stranger", "zeroize"),
+    *("prohibit-import", "prohibit-random", "prohibit-second-random", "prohibit-export"),
 )
 _PARTS: Final = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 31 + b"\0")
 
@@ -70,39 +76,53 @@ class State:
 
 
 class Sequence:
-    """A drawn sequence: the same commands for the same ``seed``."""
+    """A drawn sequence: the same commands for the same ``seed``.
+
+    ``part`` is number and count of the part of the units that get the drawn commands here, every one of them: parts are
+    drawn apart, so that they can be sent beside each other. ``apart`` are units that are set up and then left alone.
+    """
 
     def __init__(
-        self, units: Many[Unit], people: Many[EcAdministrator], seed: str, *, apart: Many[Unit] = ()
+        self,
+        case: CaseRun,
+        units: Many[Unit],
+        people: Many[EcAdministrator],
+        seed: str,
+        *,
+        apart: Many[Unit] = (),
+        part: tuple[int, int] = (1, 1),
     ) -> None:
-        self._random = Random(seed)  # noqa: S311 - an order, not a secret
-        self._people = people
+        number, self._parts = part
+        self._first = number - 1
+        self._random = Random(f"{seed} {number}")  # noqa: S311 - an order, not a secret
+        self._case, self._people = case, people
         self._made: list[str] = []
         """Patterns of random keys."""
         self._units = [State(unit) for unit in units]
         self._apart = [State(unit) for unit in apart]
-        """Units that are set up and then left alone."""
         for state in (*self._units, *self._apart):
             self._set_up(state)
 
     def run(self) -> None:
         """Send every command to every unit, and look at them after every few."""
-        drawn = [(state, command) for state in self._units for command in _COMMANDS]
+        commanded = self._units[self._first :: self._parts] or self._units
+        drawn = [(state, command) for state in commanded for command in _COMMANDS]
         self._random.shuffle(drawn)
         for number, (state, command) in enumerate(drawn, start=1):
             self._step(state, command)
             if number % _EVERY == 0:
                 self._look(self._units)
         self._look([*self._units, *self._apart])
-        for state in self._units:
-            for who in state.administrators:
-                certificate = state.unit.certificate_of(who.ski).succeeds(requirement=ROW)
-                certificate.shows("output", who.certificate_sent.hex(), requirement=ROW)
+        held = [(state.unit, who) for state in self._units for who in state.administrators]
+        shown = self._case.read([partial(unit.certificate_of, who.ski) for unit, who in held])
+        for (_, who), certificate in zip(held, shown, strict=True):
+            certificate.succeeds(requirement=ROW)
+            certificate.shows("output", who.certificate_sent.hex(), requirement=ROW)
 
     def _set_up(self, state: State) -> None:
         """Bring a unit out of imprint mode with some administrators and thresholds."""
         unit = state.unit
-        state.administrators = self._random.sample(self._people, 3)
+        state.administrators = self._random.sample(self._people, self._random.randint(*_SET_UP))
         for who in state.administrators:
             unit.add(who).succeeds(requirement=ROW)
         state.signature, state.revocation = self._random.choice(((1, 1), (1, 2), (2, 1), (2, 2)))
@@ -135,11 +155,14 @@ class Sequence:
             "commit": self._commit,
             "finalize": self._finalize,
             "clear": self._clear,
+            "clear-beside-committed": self._clear_beside_committed,
+            "remove-by-fewer": self._remove_by_fewer,
             "export": self._export,
             "too-few": self._too_few,
             "too-high": self._too_high,
             "prohibit-import": partial(self._prohibit, IMPORT, self._import),
             "prohibit-random": partial(self._prohibit, RANDOM, self._make_random),
+            "prohibit-second-random": self._prohibit_second_random,
             "prohibit-export": partial(self._prohibit, EXPORT, self._export),
             "stranger": self._stranger,
             "zeroize": self._zeroize,
@@ -175,6 +198,16 @@ class Sequence:
         self._done(state.unit.set(self._signers(state, state.signature), **new))
         state.signature, state.revocation = new["signature"], new["revocation"]
 
+    def _remove_by_fewer(self, state: State) -> None:
+        """Remove an administrator by fewer signatures than other commands need."""
+        fewest = 1 if state.allows(ONE_SIGN) else 2
+        while len(state.administrators) <= fewest:
+            self._add(state)
+        signers = self._signers(state, state.signature)
+        self._done(state.unit.set(signers, signature=fewest + 1, revocation=fewest))
+        state.signature, state.revocation = fewest + 1, fewest
+        self._remove(state)
+
     def _permission(self, state: State) -> None:
         bits = [IMPORT, EXPORT, ONE_PART, RANDOM, POINTS_1SIGN, ZERO_1SIGN]
         if min(state.signature, state.revocation) > 1:
@@ -190,14 +223,15 @@ class Sequence:
         known = [1 << place for place in range(8 * 7, 8 * 9) if state.first_points >> place & 1]
         if not known:
             return
-        bit = self._random.choice(known)
+        # Among several some may be there already, or gone already.
+        bits = sum(self._random.sample(known, min(len(known), self._random.randint(1, 3))))
         signers = self._signers(state, state.signature)
-        remove = bool(state.points & bit)
+        remove = self._random.random() < 0.5  # noqa: PLR2004 - as often as not
         ask = state.unit.remove_control_points if remove else state.unit.add_control_points
         if state.allows(POINTS_1SIGN):
-            self._refused(ask(bit.to_bytes(_POINT_OCTETS), []), "208/21", state)
-        self._done(ask(bit.to_bytes(_POINT_OCTETS), signers))
-        state.points ^= bit
+            self._refused(ask(bits.to_bytes(_POINT_OCTETS), []), "208/21", state)
+        self._done(ask(bits.to_bytes(_POINT_OCTETS), signers))
+        state.points = state.points & ~bits if remove else state.points | bits
 
     def _make_random(self, state: State) -> None:
         if state.current is not None and state.new is not None:
@@ -256,6 +290,16 @@ class Sequence:
         if clear:
             self._random.choice(clear)(state)
 
+    def _clear_beside_committed(self, state: State) -> None:
+        """Clear the current key while the new one is committed."""
+        if state.current is None:
+            self._make_random(state)
+        if not state.committed:
+            self._commit(state)
+        self._clear_current(state)
+        held = state.unit.registers().succeeds(requirement=ROW)
+        held.shows("registers.committed", value=True, requirement=ROW)
+
     def _clear_new(self, state: State) -> None:
         self._done(state.unit.clear_new(self._signers(state, 1)))
         state.new, state.committed = None, False
@@ -289,14 +333,31 @@ class Sequence:
             taker.new, taker.committed = key, False
 
     def _too_few(self, state: State) -> None:
-        """Send a command with one signature fewer than it needs."""
+        """Send some commands with one signature fewer than each needs."""
+        unit = state.unit
+        few = self._signers(state, state.signature - 1)
+        zeroizers = 0 if state.allows(ZERO_1SIGN) else len(few)
+        commands: list[Callable[[], UnitAnswer]] = [
+            lambda: unit.set(few, permissions=state.permissions),
+            lambda: unit.importer([]),
+            lambda: unit.clear_new([]),
+            lambda: unit.clear_current([]),
+            lambda: unit.zeroize(few[:zeroizers]),
+        ]
         if state.spare:
             who = self._random.choice(state.administrators)
-            few = self._signers(state, state.revocation - 1)
-            self._refused(state.unit.remove(who.ski, few), "208/21", state)
+            commands.append(lambda: unit.remove(who.ski, self._signers(state, state.revocation - 1)))
         if others := self._others(state):
-            few = self._signers(state, state.signature - 1)
-            self._refused(state.unit.add(others[0], few), "208/21", state)
+            commands.append(lambda: unit.add(others[0], few))
+        if not state.allows(POINTS_1SIGN) and state.first_points:
+            point = state.first_points & -state.first_points
+            commands.append(lambda: unit.remove_control_points(point.to_bytes(_POINT_OCTETS), few))
+        if state.allows(EXPORT, ONE_PART) and state.current is not None:
+            commands.append(lambda: unit.export_key(Importer.made("secp521r1"), few))
+        if state.new is not None and state.committed is False:
+            commands.append(lambda: unit.commit(unit.new_pattern(), few))
+        for send in self._random.sample(commands, _TRIED):
+            self._refused(send(), "208/21", state)
 
     def _too_high(self, state: State) -> None:
         """Raise each threshold above the number of administrators."""
@@ -309,6 +370,14 @@ class Sequence:
         if state.allows(bit):
             self._permit(state, state.permissions & ~bit)
         use(state)
+
+    def _prohibit_second_random(self, state: State) -> None:
+        """Make a random key without permission where there is one already."""
+        if state.current is None:
+            self._make_random(state)
+        if state.new is not None:
+            self._clear_new(state)
+        self._prohibit(RANDOM, self._make_random, state)
 
     def _stranger(self, state: State) -> None:
         """Let somebody sign who is no administrator here, beside as many as are needed, or one in the name of another."""
@@ -328,30 +397,36 @@ class Sequence:
         self._done(state.unit.zeroize(self._signers(state, number)))
         state.current = state.new = state.importer = None
         state.committed = False
+        # In imprint mode nobody signs, whoever is an administrator already.
+        self._done(state.unit.add(self._random.choice(self._people)))
+        self._done(state.unit.zeroize())
         self._set_up(state)
 
     # --- what is there --------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _look(units: Many[State]) -> None:
+    def _look(self, units: Many[State]) -> None:
         """Expect each unit to show exactly what the commands have left."""
+        asked: list[Callable[[], UnitAnswer]] = []
+        for unit in (state.unit for state in units):
+            asked += [unit.attributes, unit.administrators, unit.registers, unit.control_points]
+        answers = iter(self._case.read(asked))
         for state in units:
-            shown = state.unit.attributes().succeeds(requirement=ROW)
+            shown = next(answers).succeeds(requirement=ROW)
             for name, value in (
                 ("signature_threshold", state.signature),
                 ("revocation_threshold", state.revocation),
                 ("permissions", state.permissions),
             ):
                 shown.shows(f"attributes.{name}", value, requirement=ROW)
-            listed = state.unit.administrators().succeeds(requirement=ROW)
+            listed = next(answers).succeeds(requirement=ROW)
             skis = sorted(who.ski.hex() for who in state.administrators)
             listed.shows("administrators", skis, requirement=ROW)
-            registers = state.unit.registers().succeeds(requirement=ROW)
+            registers = next(answers).succeeds(requirement=ROW)
             registers.shows("registers.current", state.current, requirement=ROW)
             registers.shows("registers.new", state.new, requirement=ROW)
             if state.committed is not None:
                 registers.shows("registers.committed", value=state.committed, requirement=ROW)
-            points = state.unit.control_points().succeeds(requirement=ROW)
+            points = next(answers).succeeds(requirement=ROW)
             points.shows("output", f"{state.points:0{2 * _POINT_OCTETS}x}", requirement=ROW)
 
 

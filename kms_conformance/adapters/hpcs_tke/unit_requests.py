@@ -195,17 +195,21 @@ class UnitRequests:
 
     def look(self) -> Mapping[str, Any]:
         """Return what a refusal must leave alone: attributes, administrators and registers, as the reports show them."""
+        attributes, administrators, registers = self._seen()
         return {
-            **reading.attributes(self.attributes().needed().output),
-            **reading.administrators(self.administrators().needed().output),
-            **reading.registers(self.registers().needed().output),
+            **reading.attributes(attributes.needed().output),
+            **reading.administrators(administrators.needed().output),
+            **reading.registers(registers.needed().output),
         }
 
     def unchanged(self, before: Mapping[str, Any], *, requirement: str | None = None) -> None:
         """Expect the unit to look as it did before."""
-        for ask in (self.attributes, self.administrators, self.registers):
-            name = ask.__name__
-            ask().shows(name, before[name], requirement=requirement)
+        for name, answer in zip(("attributes", "administrators", "registers"), self._seen(), strict=True):
+            answer.shows(name, before[name], requirement=requirement)
+
+    def _seen(self) -> list[UnitAnswer]:
+        """Query attributes, administrators and registers, in any order."""
+        return self._tke.case.read([self.attributes, self.administrators, self.registers])
 
     def block(self, command: int, data: bytes = b"", **changes: bytes) -> bytes:
         """Encode the signed part of a command for the unit as it now is.

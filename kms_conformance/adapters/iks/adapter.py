@@ -10,6 +10,6 @@ __all__ = ["Credential", "KubernetesService"]
 class KubernetesService(Clusters):
     """One account's credentials and clusters, seen by one identity in one region and resource group."""
 
-    def sequence(self, name: str, *, faults: bool = False) -> Sequence:
-        """Return a drawn sequence of operations in three places, the same one for the same name."""
-        return Sequence(self, name, faults=faults)
+    def sequence(self, name: str, *, faults: bool = False, part: tuple[int, int] = (1, 1)) -> Sequence:
+        """Return a drawn sequence of operations in three places, the same one for the same name and ``part``."""
+        return Sequence(self, name, faults=faults, part=part)

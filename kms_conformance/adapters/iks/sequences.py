@@ -1,16 +1,18 @@
 """Long sequences of operations in three places of an account, and what each must have left behind.
 
-A small model of the places, drawn operations, and after every second one a look at everything. The model says of each
-operation whether it succeeds: which credential counts, which account it opens, and where a worker lives. It is written
-from the sources, not from the reference.
+A small model of the places, drawn operations, and after every few a look at everything. The model says of each operation
+whether it succeeds: which credential counts, which account it opens, and where a worker lives. It is written from the
+sources, not from the reference. What a look asks, and what uses the credentials of several places, changes nothing that
+another of these requests shows: an endpoint that is far away is asked all of it by several clients.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -85,12 +87,17 @@ class Place:
 class Sequence:
     """A drawn sequence: the same operations for the same ``seed``; with ``faults`` credentials are broken as well.
 
-    Two administrators take turns, and a viewer looks.
+    ``part`` is number and count of the part of the operations that this sequence has: parts are drawn apart, so that they
+    can be sent beside each other. Two administrators take turns, and a viewer looks.
     """
 
-    def __init__(self, iks: Clusters, seed: str, *, faults: bool = False) -> None:
-        self._random = Random(seed)  # noqa: S311 - an order, not a secret
-        self._faults = faults
+    def __init__(
+        self, iks: Clusters, seed: str, *, faults: bool = False, part: tuple[int, int] = (1, 1)
+    ) -> None:
+        number, self._parts = part
+        self._first = number - 1
+        self._random = Random(f"{seed} {number}")  # noqa: S311 - an order, not a secret
+        self._case, self._faults = iks.case, faults
         gone: set[Credential] = set()
         self._places = [Place(view, gone) for view in (iks, iks.in_other_region(), iks.in_other_group())]
         with suppress(NotTested):  # an account that does not spring into being
@@ -109,7 +116,7 @@ class Sequence:
             (place, operation)
             for place in self._places
             for operation in (operations if place.home else _ELSEWHERE)
-        ]
+        ][self._first :: self._parts]
         self._random.shuffle(drawn)
         for number, (place, operation) in enumerate(drawn, start=1):
             self._step(place, operation)
@@ -270,11 +277,11 @@ class Sequence:
             control = place.view.get_user_config().needed(200)
             place.view.add_worker(cluster).is_refused(EXCHANGE, control=control, requirement=ROW)
             return
-        control = place.view.get_user_config().needed(200)
         answer = self._somebody(place).add_worker(cluster)
         if answer.ok or not reason:
             answer.succeeds(*_ACCEPTED, requirement=ROW)
         else:
+            control = place.view.get_user_config().needed(200)
             answer.is_refused(reason, control=control, requirement=ROW)
         listed = place.view.list_workers(cluster).needed(200)
         # A refusal may stand on a worker that was made: where that one lives nobody knows.
@@ -283,15 +290,28 @@ class Sequence:
             if worker not in self._removed:
                 workers.setdefault(worker, account)
 
-    def _changed(self, place: Place, cluster: str, worker: str, answer: Answer, *, removed: bool) -> None:
-        """Judge a reload or removal: refused for a reason of the place, or for a worker of another account, or done."""
-        workers = place.clusters[cluster]
-        orphan = workers[worker] != place.account
+    def _codes(self, place: Place, cluster: str, worker: str) -> tuple[str, ...]:
+        """Return with what a change of a worker is refused: a reason of the place, or a worker of another account."""
         reason = self._reason(place)
-        codes = (reason,) if reason else ORPHANED if orphan else ()
+        orphan = place.clusters[cluster][worker] != place.account
+        return (reason,) if reason else ORPHANED if orphan else ()
+
+    def _changed(
+        self,
+        place: Place,
+        cluster: str,
+        worker: str,
+        answer: Answer,
+        *,
+        removed: bool,
+        control: Answer | None = None,
+    ) -> None:
+        """Judge a reload or removal: refused as it has to be, or done."""
+        workers = place.clusters[cluster]
+        codes = self._codes(place, cluster, worker)
         if codes:
-            control = place.view.get_user_config().needed(200)
-            place.view.refuses(cluster, worker, answer, *codes, control=control, requirement=ROW)
+            seen = (control or place.view.get_user_config()).needed(200)
+            place.view.refuses(cluster, worker, answer, *codes, control=seen, requirement=ROW)
         else:
             answer.succeeds(*_ACCEPTED, requirement=ROW)
             if removed:
@@ -302,50 +322,86 @@ class Sequence:
 
     def _look(self) -> None:
         """Expect credentials, owners, clusters and workers of every place to be what the operations have left."""
-        for place in self._places:
-            viewer = place.view.as_identity(self._random.choice((*_ADMINISTRATORS, "reader")))
-            self._look_at_credentials(viewer, place)
-            if self._faults:
-                self._look_at_permissions(viewer, place)
-            for cluster, workers in place.clusters.items():
-                owner = viewer.get_key_owner(cluster).succeeds(200, requirement=ROW)
+        viewers = [
+            (place, place.view.as_identity(self._random.choice((*_ADMINISTRATORS, "reader"))))
+            for place in self._places
+        ]
+        # An account shows the clusters of all its places.
+        homes = [[place for place in self._places if place.home is home] for home in (True, False)]
+        accounts = [places for places in homes if places]
+        shown = iter(
+            self._case.read(
+                [
+                    *(request for place, viewer in viewers for request in self._requests(viewer, place)),
+                    *(places[0].view.list_clusters for places in accounts),
+                ]
+            )
+        )
+        for place, viewer in viewers:
+            self._look_at_credentials(next(shown), next(shown), place)
+            if self._shows_permissions(place):
+                self._look_at_permissions(viewer, next(shown), place)
+            for cluster in place.clusters:
+                owner = next(shown).succeeds(200, requirement=ROW)
                 owner.shows_all(place.owner or {}, requirement=ROW)
-                self._look_at_workers(viewer, place, cluster)
-                if not self._faults:
-                    self._use(place, cluster, workers)
-        for home in {place.home for place in self._places}:
-            places = [place for place in self._places if place.home == home]
-            listed = places[0].view.list_clusters().succeeds(200, requirement=ROW)
+                self._look_at_workers(next(shown), place, cluster)
+        for places in accounts:
+            listed = next(shown).succeeds(200, requirement=ROW)
             for cluster in (cluster for place in places for cluster in place.clusters):
                 listed.lists("*.id", cluster, requirement=ROW)
+        if not self._faults:
+            self._use((place, cluster) for place in self._places for cluster in place.clusters)
+
+    def _requests(self, viewer: Clusters, place: Place) -> list[Callable[[], Answer]]:
+        """Return what is asked of a place at each look, in the order in which the answers are judged."""
+        asked: list[Callable[[], Answer]] = [viewer.get_user_config, viewer.get_credentials]
+        if self._shows_permissions(place):
+            asked.append(viewer.get_permissions)
+        for cluster in place.clusters:
+            asked += [partial(viewer.get_key_owner, cluster), partial(viewer.list_workers, cluster)]
+        return asked
+
+    def _shows_permissions(self, place: Place) -> bool:
+        """Tell whether permissions are looked at: no source says what an API key that cannot be exchanged shows."""
+        return self._faults and place.refusal != EXCHANGE
 
     def _use_all(self) -> None:
         """Use the credentials of every place."""
-        for place in self._places:
-            for cluster, workers in list(place.clusters.items())[:1]:
-                self._use(place, cluster, workers)
+        self._use((place, cluster) for place in self._places for cluster in list(place.clusters)[:1])
 
-    def _use(self, place: Place, cluster: str, workers: dict[str, str]) -> None:
-        """Reload a worker: what can be done with the credentials that count is not always what is shown of them."""
-        reason = self._reason(place)
-        if reason is None:
-            return
-        fit = [
-            one for one, account in workers.items() if account == place.account or (account and not reason)
-        ]
-        if fit:
-            worker = self._random.choice(sorted(fit))
-            self._changed(
-                place, cluster, worker, self._somebody(place).reload_worker(cluster, worker), removed=False
-            )
-        elif reason:
+    def _use(self, uses: Iterable[tuple[Place, str]]) -> None:
+        """Reload workers: what can be done with the credentials that count is not always what is shown of them."""
+        reloaded: list[tuple[Place, str, str]] = []
+        refused: list[tuple[Place, str]] = []
+        asked: list[Callable[[], Answer]] = []
+        for place, cluster in uses:
+            reason = self._reason(place)
+            if reason is None:
+                continue
+            fit = [
+                worker
+                for worker, account in place.clusters[cluster].items()
+                if account == place.account or (account and not reason)
+            ]
+            if fit:
+                worker = self._random.choice(sorted(fit))
+                reloaded.append((place, cluster, worker))
+                asked.append(partial(self._somebody(place).reload_worker, cluster, worker))
+                if self._codes(place, cluster, worker):
+                    asked.append(place.view.get_user_config)
+            elif reason:
+                refused.append((place, cluster))
+        answers = iter(self._case.read(asked))
+        for place, cluster, worker in reloaded:
+            answer = next(answers)
+            config = next(answers) if self._codes(place, cluster, worker) else None
+            self._changed(place, cluster, worker, answer, removed=False, control=config)
+        for place, cluster in refused:
             self._add(place, cluster)
 
-    def _look_at_permissions(self, viewer: Clusters, place: Place) -> None:
+    def _look_at_permissions(self, viewer: Clusters, answer: Answer, place: Place) -> None:
         """Expect the missing permission where its lack counts, and none where the credential has all."""
-        if place.refusal == EXCHANGE:
-            return  # no source says what an API key that cannot be exchanged shows
-        listed = viewer.get_permissions().succeeds(200, requirement=ROW)
+        listed = answer.succeeds(200, requirement=ROW)
         if not self._lacks(place):
             viewer.all_sufficient(listed)
         elif not place.refusal:
@@ -353,20 +409,18 @@ class Sequence:
             listed.lists(f"{GROUP}.{need}.missingPermissions", VIEW, requirement=ROW)
 
     @staticmethod
-    def _look_at_credentials(viewer: Clusters, place: Place) -> None:
+    def _look_at_credentials(settings: Answer, answer: Answer, place: Place) -> None:
         stored = place.credential is not None
-        settings = viewer.get_user_config().succeeds(200, requirement=ROW)
-        settings.shows("storedIaasCredentials", value=stored, requirement=ROW)
-        answer = viewer.get_credentials()
+        settings.succeeds(200, requirement=ROW).shows("storedIaasCredentials", value=stored, requirement=ROW)
         if place.credential is None:
             answer.is_refused("E0051", control=settings, requirement=ROW)
         else:
             answer.succeeds(200, requirement=ROW).shows("apiUser", place.credential.user, requirement=ROW)
 
     @staticmethod
-    def _look_at_workers(viewer: Clusters, place: Place, cluster: str) -> None:
+    def _look_at_workers(answer: Answer, place: Place, cluster: str) -> None:
         workers = place.clusters[cluster]
-        listed = viewer.list_workers(cluster).succeeds(200, requirement=ROW)
+        listed = answer.succeeds(200, requirement=ROW)
         listed.selects("*.id", sorted(workers), sorted(workers), requirement=ROW)
         for position, worker in enumerate(place.view.ids_of(listed)):
             account = workers.get(worker, "")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
-from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of
+from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of, without_stand_ins
 from kms_conformance.adapters.key_protect.keys import Key
 from kms_conformance.adapters.key_protect.life_export import case_file, curl_script
 from kms_conformance.adapters.key_protect.model import (
@@ -213,7 +213,7 @@ class Walk:
         prediction, _ = apply(before, operation, now)
         seen = observe(before, operation, now, answer)
         if seen.mismatches:
-            return "; ".join(seen.mismatches), prediction
+            return without_stand_ins("; ".join(seen.mismatches)), prediction
         self.state = seen.state
         ciphertext = made(operation, self.state, answer.body) if isinstance(answer.body, dict) else None
         if ciphertext is not None and not answer.refused:

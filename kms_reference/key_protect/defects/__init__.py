@@ -39,6 +39,7 @@ from kms_reference.key_protect.defects.laws_reported_records import (
     RECORD_QUANTITY,
     RECORD_SCHEDULES,
 )
+from kms_reference.key_protect.defects.laws_sequences import SEQUENCE_DEFECTS
 from kms_reference.key_protect.defects.laws_views import VIEW_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
 from kms_reference.key_protect.defects.refusals import REFUSAL_DEFECTS
@@ -81,6 +82,7 @@ _OF_LAWS: Final[dict[str, tuple[Defect, ...]]] = {
         *USE_OWNERSHIP,
     ),
     "concurrency": (*CONCURRENCY_DEFECTS, *NAME_CONCURRENCY, *RACE_DEFECTS),
+    "sequences": SEQUENCE_DEFECTS,
     "quantity": (
         *QUANTITY_DEFECTS,
         *REPORTED_QUANTITY,
@@ -118,5 +120,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *ANSWER_DEFECTS,
     *STATE_DEFECTS,
     *USE_DEFECTS,
+    *BY_LAW[""],
     *(defect for defects in LAW_DEFECTS.values() for defect in defects),
 )

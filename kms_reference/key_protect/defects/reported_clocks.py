@@ -21,7 +21,7 @@ from kms_reference.key_protect.instance import HOUR, MONTH, NEVER, Instance
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import KEY_TYPE, Call
 from kms_reference.rules import as_stated
-from kms_reference.switches import Change, Defect, gives, instead, skipped, then, unchecked
+from kms_reference.switches import Change, Defect, gives, instead, skipped, then
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,10 +163,6 @@ def _purged_when_read() -> tuple[Change, ...]:
     return gives(Instance.purge_due, lambda *_: NEVER), gives(Call.find_key, read)
 
 
-def _imports(call: Call, _: ImportToken) -> bool:
-    return call.operation.id != "getImportToken"
-
-
 # -- whose time it is ----------------------------------------------------------------------------------------------------
 
 
@@ -283,7 +279,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("expires-when-read", "A key expires when its metadata are read, and not before.", *_when_read(Instance.expire, "getKeyMetadata", "getKey")),
     ("rotates-when-read", "A rotation policy runs when the key is read, and not before.", *_when_read(Instance.rotate_by_policy, "getKeyMetadata", "getKey", "getKeyVersions")),
     ("purges-when-read", "A deleted key goes of itself when it is asked for, and not before.", *_purged_when_read()),
-    ("expired-token-imports", "An import token that has expired still imports.", unchecked(import_tokens.check_life, _imports)),
     ("auto-purge-takes-all-deleted", "When a key goes of itself all deleted keys go.", gives(Instance.purge_due, _earliest_purge)),
     ("policy-rotation-takes-all", "When a policy rotates a key all keys with a policy are rotated.", gives(Instance.rotation_due, _earliest_rotation)),
     ("expiry-takes-all-dated", "When a key expires all keys with an expiration date do.", instead(Instance.expire, _all_dated)),

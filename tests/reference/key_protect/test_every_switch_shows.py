@@ -15,6 +15,7 @@ from kms_reference.key_protect.defects.laws_reported import REPORTED_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_answers import ANSWER_DEFECTS
 from kms_reference.key_protect.defects.laws_reported_names import NAME_DEFECTS
 from kms_reference.key_protect.defects.paths import PATH_DEFECTS
+from kms_reference.key_protect.defects.reported_laws import BY_LAW
 from kms_reference.key_protect.defects.reported_states import STATE_DEFECTS
 from kms_reference.key_protect.defects.reported_times import LAPSE_DEFECTS
 from kms_reference.key_protect.defects.reported_uses import USE_DEFECTS
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
 from key_protect_probe import Same, probe
 
 DEFECTS = SYSTEM_DEFECTS["key_protect"]
-REPORTED = (*REPORTED_DEFECTS, *LAPSE_DEFECTS, *NAME_DEFECTS, *ANSWER_DEFECTS, *STATE_DEFECTS, *USE_DEFECTS)
+REPORTED = (
+    *REPORTED_DEFECTS,
+    *LAPSE_DEFECTS,
+    *NAME_DEFECTS,
+    *ANSWER_DEFECTS,
+    *STATE_DEFECTS,
+    *USE_DEFECTS,
+    *BY_LAW[""],
+)
 ONLY_IN_CASES = {*LAW_OF, *(defect.name for defect in (*PATH_DEFECTS, *STORED_DEFECTS, *REPORTED))}
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 SHARES = 4
@@ -105,6 +114,27 @@ OTHER_STATUS += (
     "ids-in-any-case",
 )
 OTHER_STATUS += ("expiry-half-an-hour-late", "restore-ignores-material", "active-kmip-object-needs-force")
+OTHER_STATUS += ("removed-aliases-lead-on", "moved-keys-found-in-both-rings", "registered-with-200")
+# The last ones spell codes otherwise, and add one.
+OTHER_STATUS += ("conflicts-as-400", "used-up-token-is-gone", "json-by-numbers", "more-in-envelopes")
+IN_SEQUENCES = {
+    "auto-purge-a-day-late",
+    "body-read-first",
+    "ciphertext-before-state",
+    "fifty-rings-at-most",
+    "hour-of-manual-rotations",
+    "ids-of-time",
+    "instance-before-token",
+    "late-answers",
+    "lists-backward",
+    "minimal-creation",
+    "policy-rotates-late",
+    "rings-page-of-51",
+    "state-before-dual-authorisation",
+    "uses-before-authorisations",
+    "wait-from-last-change",
+}
+"""They need sequences of their own: `test_free_variations.py` shows each of them."""
 
 
 def test_every_variation_shows(plain: list[list[Any]]) -> None:
@@ -112,5 +142,5 @@ def test_every_variation_shows(plain: list[list[Any]]) -> None:
     codes_of_plain = codes(plain)
     for name, variation in VARIATIONS.items():
         seen = asyncio.run(probe(Rules.of("page", [], [variation])))
-        assert seen != plain, name
+        assert (seen != plain) == (name not in IN_SEQUENCES), name
         assert (codes(seen) == codes_of_plain) == (name not in OTHER_STATUS), name

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of
+from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of, without_stand_ins
 from kms_conformance.adapters.key_protect.model import (
     Answer,
     Ciphertext,
@@ -17,11 +17,12 @@ from kms_conformance.adapters.key_protect.model import (
     observe,
 )
 from kms_conformance.adapters.key_protect.model.facts import lead
+from kms_conformance.adapters.key_protect.walks.choices import made
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.histories import History
 
-_SLACK = 5.0
+SLACK = 5.0
 """Seconds by which dates of whole seconds and a clock that was read before may be off, beside what a request takes.
 
 ``unsure`` in an expectation adds what the reading of the instance's clock took."""
@@ -62,7 +63,7 @@ class InstanceModel:
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> Instance:
         """Return an instance of which nothing is known but what the history makes."""
         slowest = max((one.exchange.duration for one in history), default=0.0)
-        slack = _SLACK + slowest + float(value.get("unsure", 0))
+        slack = SLACK + slowest + float(value.get("unsure", 0))
         return Instance(edition=str(value.get("edition", "page")), timing=Timing(slack=slack))
 
     def step(self, state: Instance, operation: SentRequest, answer: Answer | None) -> Instance | None:
@@ -77,7 +78,8 @@ class InstanceModel:
         """Return why that answer is not allowed."""
         if answer is None:
             return "which may be"
-        return "; ".join(observe(state, operation.operation, operation.now, answer).mismatches)
+        mismatches = observe(state, operation.operation, operation.now, answer).mismatches
+        return without_stand_ins("; ".join(mismatches))
 
     def things(self, operation: SentRequest, answer: Answer | None) -> Iterable[Hashable]:
         """Return the ids and names that a request and its answer hold; all rings are one thing, and so is the token."""
@@ -112,11 +114,36 @@ class InstanceModel:
         return operation.reads or operation.operation.name in _USES or answer.refused
 
 
+class SequenceModel(InstanceModel):
+    """One instance that nobody else uses, and which is asked one thing after the other: everything is known of it."""
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        """Take what the expectation says besides the requests."""
+        self._value = value
+
+    def read(self, history: Sequence[TimedExchange]) -> list[tuple[SentRequest, Answer | None]]:
+        """Return the operations and answers that exchanges show; what a ciphertext holds, the answers before it tell."""
+        state, ciphertexts, operations = self.begin(history, self._value), dict[str, Ciphertext](), []
+        for one in history:
+            operation, answer = operation_of(one.exchange, ciphertexts), answer_of(one.exchange)
+            reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
+            sent = SentRequest(operation, one.exchange.started + one.ahead, reads)
+            state = self.step(state, sent, answer if one.answered else None) or state
+            if answer is not None and not answer.refused and isinstance(answer.body, dict):
+                ciphertexts.update(filter(None, [made(operation, state, answer.body)]))
+            operations.append((sent, answer))
+        return operations
+
+    def things(self, operation: SentRequest, answer: Answer | None) -> Iterable[Hashable]:  # noqa: ARG002 - one signature
+        """Return one thing: lists and policies of the instance concern everything."""
+        return ("the instance",)
+
+
 def history(
     seen: Sequence[TimedExchange], value: Mapping[str, Any]
 ) -> History[SentRequest, Answer, Instance]:
-    """Return exchanges as a history of one instance."""
-    return History(InstanceModel(), seen, value)
+    """Return exchanges as a history of one instance; ``one_by_one`` in ``value``: of all that was asked of it."""
+    return History(SequenceModel(value) if value.get("one_by_one") else InstanceModel(), seen, value)
 
 
 def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | None:

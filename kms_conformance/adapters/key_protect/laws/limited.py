@@ -17,6 +17,7 @@ _AES_KEYS = (16, 24, 32)
 _BETWEEN_ZEROS = "AABhIGtleSB0aGF0IGhhcyB6ZXJvcyBhcm91bmQAAAA="
 """Material of 32 octets that begins and ends with zeros, in base64."""
 _IMPORTS = 7
+_CLIENTS = 7
 
 
 def names(kms: KeyProtectOperations) -> Subjects:
@@ -96,13 +97,26 @@ def kmip_key(kms: KeyProtectOperations) -> Subjects:
     return Subjects(marks=_names(kms) | {"key": kms.create_root_key().id})
 
 
+def kmip_certificates(kms: KeyProtectOperations) -> Subjects:
+    """Make a KMIP adapter, and certificates of seven clients."""
+    adapter = kms.new_adapter(kms.create_root_key())
+    pems = [{"pem": kms.client_certificate()} for _ in range(_CLIENTS)]
+    return Subjects(marks=_names(kms) | {"adapter": adapter, "pems": pems})
+
+
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
-    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have."""
+    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number."""
     # Derived from run and case, so that a later judgement of the run finds the same names.
     octets = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()
     pair = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[:2])
     correlation = str(UUID(bytes=octets[:16], version=4))
-    return always(kms) | {"stem": kms.short_name("many"), "pair": pair, "correlation": correlation}
+    digits = f"00{int.from_bytes(octets[2:6]):010}"
+    return always(kms) | {
+        "stem": kms.short_name("many"),
+        "pair": pair,
+        "digits": digits,
+        "correlation": correlation,
+    }
 
 
 MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
@@ -117,4 +131,5 @@ MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "parcels": wrapped_materials,
     "key-under-two": key_under_two,
     "kmip-key": kmip_key,
+    "kmip-certificates": kmip_certificates,
 }

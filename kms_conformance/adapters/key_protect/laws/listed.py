@@ -37,15 +37,16 @@ def keys(kms: KeyProtectOperations) -> Subjects:
     imported = inside.import_root_key(name=f"{stem}-1", expirationDate=days[1])
     standard = inside.create_standard_key(name=f"{stem}-2")
     apart = kms.in_ring(other).create_root_key(name=f"{stem}-3")
-    early, late = inside.create_root_key(name=f"{stem}-4"), inside.import_root_key(name=f"{stem}-5")
-    suspended = inside.create_root_key(name=f"{stem}-6")
+    early = inside.create_root_key(name=f"{stem}-4-odd")
+    late = inside.import_root_key(name=f"{stem}-5-odd", expirationDate=days[1])
+    suspended = inside.create_root_key(name=f"{stem}-6-odd")
     kms.rotate(first).needed()
     kms.delete_key(early).needed()
     kms.disable(suspended).needed()
     moment = _after(shown(kms, suspended)["lastUpdateDate"], seconds=2)
     kms.wait(5, "dates have whole seconds")
-    last = inside.create_root_key(name=f"{stem}-7", expirationDate=days[2])
-    given = inside.import_standard_key(name=f"{stem}-8")
+    last = inside.create_root_key(name=f"{stem}-7-odd", expirationDate=days[2])
+    given = inside.import_standard_key(name=f"{stem}-8-odd")
     kms.rotate(last).needed()
     kms.disable(imported).needed()
     kms.delete_key(late).needed()
@@ -58,7 +59,8 @@ def keys(kms: KeyProtectOperations) -> Subjects:
         ]
     )
     marks = {"ring": ring, "other": other, "stem": stem, "moment": moment, "key": first.id}
-    return Subjects(entries, {**marks, "day10": days[0], "day20": days[1], "day30": days[2]})
+    marks |= {"day10": days[0], "day20": days[1], "day20_east": _elsewhere(days[1], 2), "day30": days[2]}
+    return Subjects(entries, marks)
 
 
 def names(kms: KeyProtectOperations) -> Subjects:
@@ -70,14 +72,19 @@ def names(kms: KeyProtectOperations) -> Subjects:
     named: list[tuple[str, dict[str, Any]]] = [
         (f"{stem}-1-{word}", {}),
         (f"{stem}-2-{word.upper()}-tail", {}),
-        (f"{stem}-3-plain", {"aliases": [alias]}),
+        (f"{stem}-3-plain", {"aliases": [alias, f"{stem}-2-{word}"]}),
         (f"{stem}-4-plain", {"description": word, "tags": [word]}),
         # What a query or a pattern gives a meaning is a part of this name.
-        (f"{stem}-5 one+two%41", {}),
-        (f"{stem}-6-{word[:-1]}_", {}),
+        (f"{stem}-5 one+two%41é", {}),
+        (f"{stem}-6-{word[:-1]}_", {"aliases": [f"{stem}-6", f"{stem}-six"]}),
         (f"{stem}-7-{word}", {}),
     ]
-    made = [(inside.create_root_key(name=name, **more), more) for name, more in named]
+    # However a key is created, a search finds it.
+    paths = ("/keys", "/keys_with_policy_overrides")
+    made = [
+        (inside.create_root_key(path=paths[number % 2], name=name, **more), more)
+        for number, (name, more) in enumerate(named)
+    ]
     kms.delete_key(made[-1][0]).needed()
     apart = kms.create_root_key(name=f"{stem}-8-{word}")
     entries: list[dict[str, Any]] = [
@@ -219,6 +226,11 @@ def instance_policies(kms: KeyProtectOperations) -> Subjects:
     for kind, attributes in kinds.items():
         kms.set_instance_policy(kind, **attributes).needed()
     return Subjects([{"policy_type": kind} for kind in kinds])
+
+
+def _elsewhere(date: str, hours: int) -> str:
+    """Return a date as a clock shows it that is some hours ahead of UTC."""
+    return f"{_after(date, hours * 3_600).removesuffix('Z')}+{hours:02}:00"
 
 
 def _after(date: str, seconds: float) -> str:

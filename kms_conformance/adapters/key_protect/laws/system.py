@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kms_conformance.adapters.key_protect.laws import concurrency, histories
+from kms_conformance.adapters.key_protect.laws.drawn import DrawnRequests
 from kms_conformance.adapters.key_protect.laws.limited import MAKERS as LIMITED
 from kms_conformance.adapters.key_protect.laws.listed import MAKERS as LISTED
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
@@ -32,6 +33,10 @@ class KeyProtectLaws(KeyProtectOperations):
     def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
         """Return exchanges as a history of the model."""
         return histories.history(seen, value)
+
+    def draw(self, seed: str, length: int) -> Iterator[TimedExchange]:
+        """Send drawn requests until there are so many, or until the model does not allow an answer."""
+        return DrawnRequests(self, seed).send(length)
 
     def prepare(self, subject: Mapping[str, Any]) -> PreparedCase:
         """Make the things that effects are looked at on."""

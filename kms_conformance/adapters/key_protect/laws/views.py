@@ -215,14 +215,16 @@ class WithPolicyOverrides(UnderView):
 
 
 class OtherMediaTypes(UnderView):
-    """Names the media type of a body as other clients do, or not at all."""
+    """Names the media type of a body as other clients do, or not at all, and writes members in the opposite order."""
 
     view = "media-types"
 
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
-        """Take the next of the types that the known clients send."""
-        if request.body is None or any(name == "content-type" for name, _ in self._view.headers):
+        """Take the next of the types that the known clients send; the documented calls name one without a body as well."""
+        if any(name == "content-type" for name, _ in self._view.headers):
             return None
+        if request.body is None:
+            return replace(request, headers={"content-type": ACTION if request.method == "POST" else KEY})
         turn = int(self.case.view_notes.get("turn", "0"))
         self.case.view_notes["turn"] = str(turn + 1)
         match = _ACTION.fullmatch(request.path) or _RESTORE.fullmatch(request.path)
@@ -230,10 +232,18 @@ class OtherMediaTypes(UnderView):
         own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
         types = (None, "application/json", own, "application/json; charset=utf-8")
         chosen = types[turn % len(types)]
+        request = replace(request, body=_backwards(request.body))
         headers = {"accept": (ACTION if action else KEY) if turn % 2 else "application/json"}
         if chosen is None:
             return replace(request, headers={**headers, "content-type": None})
         return replace(request, content_type=chosen, headers=headers)
+
+
+def _backwards(body: JSON) -> JSON:
+    """Return JSON with the members of each object in the opposite order."""
+    if isinstance(body, dict):
+        return {name: _backwards(body[name]) for name in reversed(body)}
+    return [_backwards(entry) for entry in body] if isinstance(body, list) else body
 
 
 class AsSecondManager(UnderView):
@@ -315,6 +325,20 @@ class ByImportToken(UnderView):
         return usual.wrap_for_import(usual.import_token(), str(material))
 
 
+class WithDefaults(UnderView):
+    """Gives parameters of the query that the case leaves out their defaults."""
+
+    view = "defaults"
+
+    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
+        """Write the defaults of the operation into the query."""
+        contract = self.case.context.contract
+        operation = contract.operation_of(request.method, ROOT + request.path)
+        defaults = contract.operations[operation].defaults if operation else {}
+        left_out = {name: value for name, value in defaults.items() if request.params.get(name) is None}
+        return replace(request, params={**request.params, **left_out}) if left_out else None
+
+
 VIEWS: Mapping[str, type[UnderView]] = {
     view.view: view
     for view in (
@@ -328,5 +352,6 @@ VIEWS: Mapping[str, type[UnderView]] = {
         AsSecondManager,
         WithServicePlaintext,
         ByImportToken,
+        WithDefaults,
     )
 }

@@ -19,7 +19,7 @@ def create(attempt: Attempt) -> Outcome:
     rules, key = begin(attempt)
     alias = attempt.operation.path["alias"]
     if not is_alias(alias):
-        rules.broken(refusals((400, 404, 405, 409)))
+        rules.broken(refusals((400, 404, 405, 409, 422)))
     if key is None:
         return attempt.answer(rules, Success(frozenset({200, 201})))
     keys.not_deleted(attempt, rules, key, "an alias")

@@ -70,7 +70,7 @@ def create_with_overrides(attempt: Attempt) -> Outcome:
         if key.standard:
             rules.broken(ROOT_ONLY)
         elif key.imported:
-            rules.perhaps("a rotation policy of an imported key", refusals((400, 409)))
+            rules.perhaps("a rotation policy of an imported key", refusals((400, 409, 422)))
     return _made(attempt, rules, key)
 
 
@@ -131,12 +131,12 @@ def _access(attempt: Attempt, rules: Rules, *, standard: bool, imported: bool, p
 def _aliases(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> frozenset[str]:
     given = resource.get("aliases") or []
     if not isinstance(given, list) or not all(is_alias(one) for one in given):
-        rules.broken(refusals((400, 409)))
+        rules.broken(refusals((400, 409, 422)))
         return frozenset()
     if len(given) > _MOST_ALIASES:
-        rules.broken(refusals((400, 409)))
+        rules.broken(refusals((400, 409, 422)))
     if len(set(given)) < len(given):
-        rules.perhaps("an alias given twice", refusals((400, 409)))
+        rules.perhaps("an alias given twice", refusals((400, 409, 422)))
     for alias in given:
         check_unique(attempt, rules, alias)
     return frozenset(given)

@@ -126,7 +126,7 @@ def learned(state: Instance, prediction: Prediction, answer: Answer) -> Instance
 
 BODY = refusals((400,), "BAD_BODY_ERR")
 FIELD = refusals((400,), "INVALID_FIELD_ERR")
-BODY_OR_FIELD = BODY | FIELD
+BODY_OR_FIELD = BODY | FIELD | refusals((400, 422))
 """A member breaks its rule, and no source says which code tells it (facts sheet, section 10, gap 3)."""
 BAD_REQUEST = refusals((400,))
 ANY_REFUSAL = refusals((400, 403, 404, 405, 409, 410, 422))

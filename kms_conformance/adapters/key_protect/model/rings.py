@@ -40,9 +40,9 @@ def create(attempt: Attempt) -> Outcome:
     if ring == DEFAULT_RING:
         rules.broken(ANY_REFUSAL)
     if len(attempt.state.rings) + 1 >= _QUOTA:
-        rules.perhaps("E52", refusals((400, 409)))
+        rules.perhaps("E52", refusals((400, 409, 422)))
     if attempt.state.has_ring(ring):
-        rules.perhaps("a ring that exists", refusals((400, 409)))
+        rules.perhaps("a ring that exists", refusals((400, 409, 422)))
         return attempt.answer(rules, Success(frozenset({200, 201, 204})))
     after = replace(attempt.state, rings=(*attempt.state.rings, Ring(ring, attempt.now)))
     return attempt.answer(rules, Success(frozenset({201})), after)
@@ -54,10 +54,10 @@ def delete(attempt: Attempt) -> Outcome:
     if attempt.bad_flag("force"):
         rules.perhaps("a force that is no boolean", QUERY)
     if ring == DEFAULT_RING:
-        rules.broken(refusals((400, 409)))
+        rules.broken(refusals((400, 409, 422)))
         return attempt.answer(rules, Success(frozenset()))
     if not attempt.state.has_ring(ring):
-        rules.broken(refusals((400, 404)))
+        rules.broken(refusals((400, 404, 422)))
         return attempt.answer(rules, Success(frozenset()))
     inside = [key for key in attempt.state.keys if key.ring == ring]
     if inside and not attempt.flag("force"):

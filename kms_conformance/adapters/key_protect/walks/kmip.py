@@ -8,6 +8,9 @@ from typing import Any
 from kms_conformance.adapters.key_protect.model.operation import Operation
 from kms_conformance.adapters.key_protect.walks.choices import NOBODY, Choices, collection, page, total
 
+ADAPTERS = ("first-adapter", "second_adapter", "third")
+CERTIFICATES = ("cert-1", "cert-2", "cert-3")
+
 
 def with_adapter(build: Callable[[Choices], Operation | None]) -> Callable[[Choices], Operation | None]:
     """Ask only where there is an adapter, but for now and then."""
@@ -30,7 +33,7 @@ def create_adapter(choices: Choices) -> Operation:
         "profile_data": {"crk_id": key.id if key is not None and choices.chance(0.95) else NOBODY},
     }
     if choices.chance(0.6):
-        resource["name"] = choices.one(("first-adapter", "second_adapter", "third"))
+        resource["name"] = choices.one(ADAPTERS)
     if choices.chance(0.3):
         resource["description"] = "an adapter"
     if choices.chance(0.05):
@@ -45,7 +48,7 @@ def add_certificate(choices: Choices) -> Operation | None:
         return None
     resource: dict[str, Any] = {"certificate": choices.one(choices.walker.certificates)}
     if choices.chance(0.6):
-        resource["name"] = choices.one(("cert-1", "cert-2", "cert-3"))
+        resource["name"] = choices.one(CERTIFICATES)
     if choices.chance(0.05):
         resource["certificate"] = "no certificate"
     body = collection("kmip_client_certificate+json", resource)

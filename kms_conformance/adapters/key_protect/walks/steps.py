@@ -1,0 +1,71 @@
+"""Which operations a walk asks for, one after the other: anything, and now and then what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from kms_conformance.adapters.key_protect.walks import pick
+
+OPENING = ("createKeyRing", "createKey", "createKey", "createKey")
+"""What a walk begins with: there is something to act on."""
+MAKE_OBJECT = "makeObject"
+"""The step in which a KMIP client makes an object: no operation of the API does."""
+FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
+    "deleteKey": (
+        ("wait 31", "restoreKey"),
+        ("wait 31", "restoreKey", "getKeyMetadata"),
+        ("wait 14460", "purgeKey"),
+    ),
+    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
+    "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
+    "rotateKey": (
+        ("getKeyVersions",),
+        ("unwrapKey",),
+        ("wrapKey",),
+        ("wait 3700", "rotateKey", "getKeyVersions"),
+        ("disableKey", "wait 31", "enableKey", "rotateKey"),
+        ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
+    ),
+    "postImportToken": (("getImportToken", "createKey"), ("getImportToken", "rotateKey", "createKey")),
+    "setKeyForDeletion": (
+        ("deleteKey",),
+        ("getKeyMetadata", "unsetKeyForDeletion"),
+        ("wait 604000", "deleteKey"),
+    ),
+    "createKmipAdapter": (
+        ("addKmipClientCertificate", "getKmipClientCertificates"),
+        (MAKE_OBJECT, "getKmipObjects"),
+    ),
+    "addKmipClientCertificate": (("getKmipClientCertificate",), ("deleteKmipClientCertificate",)),
+    "createKeyAlias": (("getKeyMetadata",), ("deleteKeyAlias", "getKey")),
+    "createRegistration": (
+        ("getRegistrations",),
+        ("updateRegistration", "getRegistrations"),
+        ("replaceRegistration",),
+    ),
+    "putPolicy": (
+        ("getPolicy",),
+        ("getKeyMetadata",),
+        ("putPolicy", "getPolicy"),
+        ("setKeyForDeletion", "deleteKey", "deleteKey"),
+        ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
+        ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
+    ),
+    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
+    "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
+}
+"""What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
+_WAITS, _OBJECTS, _FOLLOWED = 0.08, 0.02, 0.6
+"""Shares of the steps: waits, objects of KMIP clients; and of the operations that are followed by what they make possible."""
+
+
+def steps_of(random: Random, length: int) -> list[str]:
+    """Return a walk's steps: operations, ``wait`` with or without seconds, :data:`MAKE_OBJECT`."""
+    names = [*OPENING]
+    while len(names) < length:
+        chance = random.random()
+        name = "wait" if chance < _WAITS else MAKE_OBJECT if chance < _WAITS + _OBJECTS else pick(random)
+        follows = FOLLOWS.get(name)
+        names += [name, *(random.choice(follows) if follows and random.random() < _FOLLOWED else ())]
+    return names[:length]

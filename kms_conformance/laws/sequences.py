@@ -1,0 +1,70 @@
+"""Drawn sequences: whatever was asked before, each answer is one that the system's model allows.
+
+``sequences.yaml`` holds cases: how many requests, drawn from which seed. The system's adapter draws and sends them, one
+after the other and to an instance that nobody else uses, and its model knows after each of them what the next one may
+be answered. What is promised is not more than each operation's own effect, after any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from kms_conformance.judging.histories import TimedExchange
+from kms_conformance.laws.concurrency import PATIENCE, state_order
+from kms_conformance.laws.entries import LawCase
+from kms_conformance.laws.histories import History
+from kms_conformance.laws.linearizability import Fit
+from kms_conformance.laws.request import System
+from kms_conformance.run.outcomes import Inconclusive, NotTested
+
+LONGER = 3
+"""How many times as long a sequence is where there is time."""
+
+
+class DrawingSystem(System, Protocol):
+    """A system whose model draws requests."""
+
+    def draw(self, seed: str, length: int) -> Iterator[TimedExchange]:
+        """Send drawn requests, and yield each with its answer; end after one whose answer the model does not allow."""
+
+    def history(self, seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> History[Any, Any, Any]:
+        """Return exchanges as a history of the system's model."""
+
+
+class Sequences:
+    """One case of the law."""
+
+    def __init__(self, system: DrawingSystem, case: LawCase) -> None:
+        """Take length and seed from the data of the contract."""
+        self.system, self.case, self.data = system, system.case, case.data
+        self.row = self.case.row(case.rows[0])
+        self._value: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Send the sequence; what the model does not allow is stated with as few of the requests before it as show it.
+
+        Raises :class:`ConformanceFailure` then, and :class:`NotTested` where others use the instance too.
+        """
+        if not self.system.alone:
+            raise NotTested('set instance = "fresh" in the target: what others change is not in the model')
+        _, unsure = self.case.clock_ahead()
+        length = self.data["length"] * (LONGER if self.case.context.thorough else 1)
+        seen = list(self.system.draw(f"sequence {self.data['seed']}", length))
+        self._value = {"edition": self.case.context.edition, "one_by_one": True, "unsure": round(unsure, 3)}
+        fit = self.system.history(seen, self._value).fit(PATIENCE)
+        if fit is Fit.UNDECIDED:
+            raise Inconclusive(f"{len(seen)} answers were not understood in {PATIENCE:g} s")
+        state_order(self.case, self.row, self._fewest(seen) if fit is Fit.VIOLATES else seen, self._value)
+
+    def _fewest(self, seen: Sequence[TimedExchange]) -> list[TimedExchange]:
+        """Leave out each request without which the same answer is not allowed for the same reason, and all others are."""
+        wrong, left = self._not_allowed(seen), list(seen)
+        for one in reversed(seen):
+            fewer = [other for other in left if other is not one]
+            if fewer and self._not_allowed(fewer) == wrong:
+                left = fewer
+        return left
+
+    def _not_allowed(self, seen: Sequence[TimedExchange]) -> tuple[str, str] | None:
+        return self.system.history(seen, self._value).not_allowed()
