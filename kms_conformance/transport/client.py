@@ -370,6 +370,7 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reply, trouble = None, trouble_of(error)
         ended = time.perf_counter()
+        self.traffic.answered(ended - begun)
         with self._lock:
             self.sent += 1
             if reply is not None:
