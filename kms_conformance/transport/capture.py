@@ -53,7 +53,7 @@ class Capture:
         for name in self._named & shown.keys():
             scheme, _, credential = shown[name].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
+            shown[name] = sys.intern(f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip())
             secret |= redactor.tokens_of([credential])
         text = None if request.raw is None else self._text(request.raw)
         secret |= redactor.tokens_of(redactor.guarded(request.body))
