@@ -87,10 +87,23 @@ class KeyProtectOperations(KeyProtect):
         kind, name = _MADE[request.operation], path.rsplit("/", 1)[-1]
         if kind.startswith("kmip"):
             resources = request.body.get("resources") if isinstance(request.body, dict) else None
-            name = str(resources[0].get("name")) if resources else self.short_name("kmip")
-            path = f"{path}/{step(name)}"
+            name = resources[0].get("name") if resources else self.short_name("kmip")
+            if name is None:
+                return self._make_nameless(kind, path, arguments)
+            path = f"{path}/{step(str(name))}"
         remover = "service" if kind == "registration" else "manager"
         return self._create(kind, name, path, arguments, remover=remover)
+
+    def _make_nameless(self, kind: str, everything: str, arguments: dict[str, Any]) -> Answer:
+        """Make something that the service names; until it has, only its list is known."""
+        return self.creates(
+            kind,
+            "",
+            lambda: self.request(**arguments),
+            ref=lambda answer: f"{everything}/{step(str(answer['resources.0.id']))}",
+            known=everything,
+            remove=lambda ref: self._remove(ref, "manager"),
+        )
 
     def _restored(self, request: OperationRequest, arguments: dict[str, Any]) -> Answer:
         """Restore a key, which the case's end deletes again."""
