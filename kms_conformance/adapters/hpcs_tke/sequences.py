@@ -341,9 +341,10 @@ class Sequence:
             lambda: unit.set(few, permissions=state.permissions),
             lambda: unit.importer([]),
             lambda: unit.clear_new([]),
-            lambda: unit.clear_current([]),
             lambda: unit.zeroize(few[:zeroizers]),
         ]
+        if state.current is not None:
+            commands.append(lambda: unit.clear_current([]))
         if state.spare:
             who = self._random.choice(state.administrators)
             commands.append(lambda: unit.remove(who.ski, self._signers(state, state.revocation - 1)))
