@@ -137,7 +137,9 @@ def _public_key(digest: bytes) -> bytes:
 
 @cache
 def _modulus() -> int:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key().public_numbers().n
+    """Return a number like the modulus of a token's key, which has 4,096 bits. Nobody decrypts by it, so any odd one does."""
+    octets = b"".join(hashlib.sha512(f"modulus {part}".encode()).digest() for part in range(8))
+    return int.from_bytes(octets, "big") | 1 << 4095 | 1
 
 
 def tokens_in(document: Any) -> Iterable[str]:
