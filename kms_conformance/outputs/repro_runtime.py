@@ -20,7 +20,6 @@ from typing import Any
 
 from kms_conformance.evidence.damage import DAMAGES
 from kms_conformance.evidence.members import MISSING, pick
-from kms_conformance.evidence.octets import has_octets
 from kms_conformance.judging.order import is_between, is_empty, is_sorted, selects
 from kms_conformance.outputs.repro_checks import (
     Answer,
@@ -31,7 +30,7 @@ from kms_conformance.outputs.repro_checks import (
 from kms_conformance.outputs.repro_credentials import Credentials, material
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_pages import of_page
-from kms_conformance.outputs.repro_sealing import aes_gcm, oaep
+from kms_conformance.outputs.repro_sealing import aes_gcm, is_as_told, oaep
 from kms_conformance.outputs.repro_sending import (
     BARE_TIME,
     CouldNotRunError,
@@ -411,7 +410,7 @@ class Reproduction:
             "equals": lambda: (
                 there
                 and type(value) is type(wanted)
-                and (value == wanted or has_octets(str(value), str(wanted)))
+                and (value == wanted or is_as_told(str(value), str(wanted)))
             ),
             "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
             "differs": lambda: there and value != wanted,
