@@ -73,7 +73,8 @@ def play(defect: dict[str, Any], sound: Server) -> Played:
     try:
         target = replace(build_target(tomllib.loads(target_text(broken)), {}), embedded=True)
         # What only some moments show, one try of a case need not meet; what others leave, no case meets alone.
-        tries = [(case, number) for case in defect["found_by"][:_OTHERS] for number in range(_TRIES)]
+        there = [one for one in defect["found_by"] if one in collected(contract)][:_OTHERS]
+        tries = [(one, number) for one in there for number in range(_TRIES)]
         for case, _ in sorted(tries, key=lambda one: one[1]):
             scripts = repro.render(run_cases(target, {case: collected(contract)[case]}, contract))
             if scripts:
