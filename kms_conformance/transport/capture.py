@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -52,7 +53,7 @@ class Capture:
         for name in self._named & shown.keys():
             scheme, _, credential = shown[name].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
+            shown[name] = sys.intern(f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip())
             secret |= redactor.tokens_of([credential])
         text = None if request.raw is None else self._text(request.raw)
         secret |= redactor.tokens_of(redactor.guarded(request.body))
@@ -64,7 +65,7 @@ class Capture:
             headers=shown,
             body=body,
             text=text,
-            secrets=frozenset(secret),
+            secrets=_once(frozenset(secret)),
         )
 
     def received(self, request: Request, reply: Reply) -> Received:
@@ -120,6 +121,12 @@ class Capture:
 
 _BLANK, _MOST_BLANK = bytes(range(0x21)), 8
 """Octets that careless code drops at an end, and how many of them are told."""
+
+
+@lru_cache(maxsize=64)
+def _once(tokens: frozenset[str]) -> frozenset[str]:
+    """Return always the same object for the same few tokens: most requests have no secret but their credential."""
+    return tokens
 
 
 def form_of(value: str) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Final
 
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
+from kms_reference.key_protect.defects.reported_askers import ASKER_DEFECTS
 from kms_reference.key_protect.defects.reported_callers import CALLER_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
@@ -32,10 +33,13 @@ _USUAL: Final = (
     ("", PAIR_DEFECTS),
     ("relations", QUERY_DEFECTS),
     ("relations", DETAIL_DEFECTS),
+    ("", ASKER_DEFECTS),
 )
 _OTHER: Final = {
     "": (
+        "adapters-counted-with-deleted",
         "alias-stored-in-lower-case",
+        "all-states-false-is-true",
         "allowed-operation-stays-allowed",
         "bad-filter-counts-none",
         "bearer-of-no-algorithm",
@@ -43,9 +47,13 @@ _OTHER: Final = {
         "body-with-leading-blank-is-none",
         "correlation-id-of-empty-replies",
         "count-needs-manager",
+        "count-obeys-limit",
+        "creation-represented-briefly",
         "creation-rights-cached",
+        "deletion-frees-its-aliases",
         "early-enabling-restarts-wait",
         "early-restore-restarts-wait",
+        "empty-ring-not-deleted-by-force",
         "escaped-slash-kept",
         "five-strings-bound",
         "forced-ring-deletion-purges",
@@ -54,17 +62,22 @@ _OTHER: Final = {
         "last-page-filled",
         "later-page-remembered",
         "metadata-come-first",
+        "minimal-creation-names-nothing",
+        "move-to-nowhere-is-home",
         "opened-with-any-additional-data",
+        "other-policy-where-none",
         "own-deletion-withdraws-authorisation",
         "patch-needs-no-role",
         "policy-rotation-not-in-versions",
         "purged-key-read-from-cache",
         "reader-fetches-import-token",
         "reader-reads-instance-policies",
+        "reasons-pile-up",
         "refused-import-ends-token",
         "resource-cut-to-128",
         "restored-key-not-searched",
         "ring-ignored-by-lists-of-a-key",
+        "ring-made-again-holds-its-keys",
         "rotation-by-token-makes-two-versions",
         "signature-known-from-before",
         "tag-split-at-blanks",
@@ -73,6 +86,7 @@ _OTHER: Final = {
     ),
     "concurrency": (
         "adapter-loses-ring",
+        "certificates-listed-with-text",
         "creation-loses-ring",
         "creation-undoes-instance-policy",
         "dropping-loses-an-adapter",
@@ -90,6 +104,7 @@ _OTHER: Final = {
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
         "adapter-held-by-destroyed-objects",
+        "adapters-listed-without-description",
         "authorisation-date-from-reading",
         "authorisation-shown-with-first-end",
         "both-policies-half-set",
@@ -122,6 +137,7 @@ _OTHER: Final = {
     "ownership": (
         "adapter-remembers-its-certificates",
         "certificate-name-unique-in-instance",
+        "extractable-may-be-a-text",
         "name-composed",
         "name-percent-decoded",
         "name-trimmed",
@@ -146,6 +162,7 @@ _OTHER: Final = {
         "retrievals-of-caller",
         "rotation-hour-of-all-keys",
         "same-key-made-at-once-refused",
+        "searched-after-paging",
         "tag-of-digits-is-a-number",
         "token-without-aes-192",
         "unnamed-adapters-alike",
