@@ -21,6 +21,7 @@ from kms_conformance.contract.contract import (
 from kms_conformance.contract.lookup import in_log, is_heading, named, pasted
 from kms_conformance.contract.phrases import Kind
 from kms_conformance.errors import BadValueError, did_you_mean
+from kms_conformance.outputs.text import plural
 from kms_conformance.system import systems
 
 LONGEST_PIECE = 64 * 1024
@@ -151,7 +152,7 @@ def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> 
             "give the log as it was written, for instance `kms-conformance explain - < run.log`.",
         )
     if not as_json:
-        click.echo(f"\n{times.total()} refusal{'s' if times.total() != 1 else ''} of {len(times)} kinds")
+        click.echo(f"\n{plural(times.total(), 'refusal')} of {plural(len(times), 'kind')}")
         for name in times:
             click.echo("\n" + "\n".join(first[name].lines()))
 

@@ -121,7 +121,10 @@ class _Log:
         texts = [match for match in whole if match.kind is Kind.MESSAGE]
         groups: dict[tuple[int, int], list[PhraseMatch]] = {}
         for match in sorted(due, key=lambda match: (match.line, match.start)):
-            if not _belongs(match, sure, texts):
+            titled = match.kind is Kind.SUBJECT and any(
+                other.kind is Kind.HEADING and other.start == match.end for other in whole
+            )
+            if not titled and not _belongs(match, sure, texts):
                 groups.setdefault((match.line, 0 if match.kind is Kind.CODE else match.start), []).append(
                     match
                 )

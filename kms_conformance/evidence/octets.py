@@ -8,14 +8,15 @@ import re
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
-def octets_in_words(number: int) -> str:
+class Words(str):
+    """What is said in the place of a secret that is not as it has to be: how it has to be."""
+
+    __slots__ = ()
+
+
+def octets_in_words(number: int) -> Words:
     """Return words for so many octets in base64."""
-    return f"{number} octets in base64"
-
-
-def are_words(text: str) -> bool:
-    """Tell whether a text is such words."""
-    return _WORDS.fullmatch(text) is not None
+    return Words(f"{number} octets in base64")
 
 
 def has_octets(text: str, words: str) -> bool:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from functools import cache
 
+from kms_conformance.evidence.octets import has_octets
+
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
+_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -43,6 +47,20 @@ def rsa_numbers(public_key: bytes) -> tuple[int, int]:
         raise ValueError("the import token's key is not an RSA key")
     modulus, exponent = (int.from_bytes(value, "big") for _, value in parts)
     return modulus, exponent
+
+
+def is_as_told(text: str, words: str) -> bool:
+    """Tell whether a secret is as words say that stand in its place: so many octets, or a key of so many bits."""
+    return has_octets(text, words) or _is_rsa_key_as_told(text, words)
+
+
+def _is_rsa_key_as_told(text: str, words: str) -> bool:
+    """Tell whether a text is base64 of a public key of as many bits as words say."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    try:
+        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+    except (ValueError, IndexError):
+        return False
 
 
 def _elements(der: bytes) -> list[tuple[int, bytes]]:

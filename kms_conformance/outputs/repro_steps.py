@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -25,8 +25,8 @@ from kms_conformance.outputs.repro_frames import Recipes, frames_of
 from kms_conformance.outputs.repro_model import packed_model
 from kms_conformance.outputs.repro_paging import is_page_of_same_list, of_earlier_pages, page_of
 from kms_conformance.outputs.repro_rules import rule_of
-from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, UUID, VARIABLE
-from kms_conformance.outputs.repro_shown import Place, shown_in, telling
+from kms_conformance.outputs.repro_runtime import UUID, VARIABLE
+from kms_conformance.outputs.repro_shown import Place, groups_of, shown_in, telling
 
 CLEAN_UP = "clean-up"
 _SENT_BY_RUNTIME = frozenset(
@@ -41,6 +41,7 @@ _SENT_BY_RUNTIME = frozenset(
     }
 )
 _PIECE, _DIGIT = re.compile(r"(?<![\w-])[0-9a-f-]{8,35}(?![\w-])"), re.compile(r"\d")
+_HEX = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r'"\$ref": "([^"#]+)')
 _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
 _CREDENTIAL = "credential"
@@ -68,7 +69,7 @@ class RecordedSequence:
         }
         # What else is broken after the first may follow from it.
         last = next((place for place, exchange in enumerate(judged) if exchange.id in failed_exchanges), -1)
-        groups = _groups(judged)
+        groups = groups_of(judged)
         # What was asked at the same moment belongs to it.
         end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
         self.exchanges, self.groups = judged[:end], groups[:end]
@@ -256,6 +257,7 @@ class RecordedSequence:
                         "value": self._by_place(member.value) if member.check == ONE_ORDER else member.value,
                         "from": {} if member.check == ONE_ORDER else self._sources_of_member(place, member),
                         "page": page_of(self.exchanges, place, member),
+                        "same": self._shown_empty(place, member),
                     }
                     for member in broken.members
                 ],
@@ -370,7 +372,7 @@ class RecordedSequence:
     def _pieces(self, place: int, text: str) -> dict[str, Ref]:
         """Return for each piece of an id in an address which part of it that is: a search may ask for one."""
         pieces: dict[str, Ref] = {}
-        ids = [value for value in self._shown if UUID.fullmatch(value)]
+        ids = [value for value in self._shown if UUID.fullmatch(value) or _HEX.fullmatch(value)]
         for piece in dict.fromkeys(_PIECE.findall(text)):
             whole = next((one for one in ids if piece in one and self._shown[one][0][0] < place), None)
             if whole is not None and _DIGIT.search(piece):
@@ -420,6 +422,20 @@ class RecordedSequence:
                 sources[value] = self._ref(best[-1])
         return sources
 
+    def _shown_empty(self, place: int, member: Member) -> list[Any]:
+        """Return which answer has shown a member empty before, of which a promise says that it stays so."""
+        url = self.exchanges[place].sent.url
+        earlier = [
+            number
+            for number, one in enumerate(self.exchanges[:place])
+            if one.sent.url == url and one.answer is not None and pick(one.answer.body, member.path) == ""
+        ]
+        return (
+            [earlier[-1], member.path.split(".")]
+            if member.check == "equals" and member.value == "" and earlier
+            else []
+        )
+
     def _values_in(self, text: str) -> Iterable[str]:
         variable = (value for value in VARIABLE.findall(text) if value in self._shown)
         other = (value for value in self._shown if not VARIABLE.fullmatch(value) and value in text)
@@ -468,18 +484,6 @@ def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:
     )
     open_law = only_how and broken.outcomes and broken.requirement.startswith("law-ownership")
     return (*broken.outcomes, Outcome(tuple(range(_OK, _OK + 100)))) if open_law else broken.outcomes
-
-
-def _groups(exchanges: Sequence[Exchange]) -> list[int]:
-    """Return for each request the number of those that were sent before the others were answered."""
-    groups: list[int] = []
-    until = -1.0
-    for exchange in exchanges:
-        together = exchange.started < until and groups.count(groups[-1]) < MOST_AT_ONCE
-        groups.append(groups[-1] if together else len(groups))
-        end = exchange.started + exchange.duration
-        until = max(until, end) if together else end
-    return groups
 
 
 def _bare(schema: Any) -> Any:

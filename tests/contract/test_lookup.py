@@ -298,6 +298,22 @@ def test_far_away_texts_are_refusals_of_their_own() -> None:
     assert [codes for _, codes in lines(far)] == [["KEY_DELETED_ERR"], ["KEY_DELETED_ERR"]]
 
 
+@pytest.mark.parametrize(
+    ("log", "code"),
+    [
+        ('{"log":"Gone: Key could not be retrieved: Key has already been deleted\\n"}', "KEY_DELETED_ERR"),
+        (
+            "Message:  Key could not be rotated: This root key has been\n          rotated within the last hour",
+            "KEY_ROTATION_NOT_PERMITTED",
+        ),
+    ],
+)
+def test_a_subject_before_its_title_is_one_refusal(log: str, code: str) -> None:
+    """What could not be done, and the page's title for why, in one sentence: that is one refusal, and its code is sure."""
+    refusals = list(in_log(CONTRACTS, enumerate(log.splitlines(), start=1)))
+    assert [[answer.entry.name for answer in refusal.answers] for refusal in refusals] == [[code]]
+
+
 def test_a_log_is_forgotten_as_it_is_read() -> None:
     """What a log has held does not stay: neither words nor findings grow with it."""
     import tracemalloc  # noqa: PLC0415 - this test only

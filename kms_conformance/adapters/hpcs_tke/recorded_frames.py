@@ -302,8 +302,21 @@ class Frames:
             kind = "rsa" if forms.RSA in algorithm.value else "ec"
             name = next((key for key in self.keys if key.startswith(ski.value.hex())), ski.value.hex())
             other = self._other(name, kind, signature.value, block, told)
+            if other == "78" and told is None and (maker := self._maker(signature.value, block)):
+                other = f"!{maker}"
             pieces.append(["sign", name, len(ski.value), kind, other])
         return ["cat", *pieces]
+
+    def _maker(self, signature: bytes, block: bytes) -> str:
+        """Return the administrator who has made a signature in the name of another one, ``""`` where none has."""
+        return next(
+            (
+                ski
+                for ski, key in self.keys.items()
+                if forms.RSA not in key and _verifies(key, signature, block)
+            ),
+            "",
+        )
 
     def _other(self, ski: str, kind: str, signature: bytes, block: bytes, told: Any) -> str | None:
         """Return what was signed beside the block, in hexadecimal, ``None`` where no signature stands in its place."""

@@ -156,6 +156,8 @@ class Resending:
         if other.startswith("@"):
             signed = self._blocks[int(other[1:])]
             return key.signer_info(size, self._signatures.get((ski, signed)) or key.signature(signed))
+        if other.startswith("!"):  # in the name of this administrator, by another one
+            return key.signer_info(size, self._key(other[1:], "", kind).signature(asked.block))
         signature = key.signature(asked.block + bytes.fromhex(other))
         if not other:
             self._signatures[ski, asked.block] = signature
