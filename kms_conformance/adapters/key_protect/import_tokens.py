@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
-from kms_conformance.adapters.key_protect.material import IV_BYTES, WrappedMaterial, pack, rsa_bits
+from kms_conformance.adapters.key_protect.material import IV_BYTES, WrappedMaterial, pack
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
@@ -26,11 +26,6 @@ class ImportTokens(Base):
         """Create and retrieve an import token; the case is inconclusive when that fails."""
         self.create_import_token(expiration=expiration, maxAllowedRetrievals=retrievals).needed()
         return self.get_import_token().needed()
-
-    def of_rsa_bits(self, bits: int, public_key: str) -> str:
-        """Return a token's public key itself if it is an RSA key of so many bits as others read it, else words for that."""
-        expected = f"an RSA public key (SubjectPublicKeyInfo) of {bits} bits in base64"
-        return public_key if rsa_bits(public_key) == bits else expected
 
     def wrap_for_import(self, token: Answer, material: str, iv: bytes | None = None) -> WrappedMaterial:
         """Pack key material for a retrieved import token."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kms_conformance.redaction.redactor import Secret
@@ -58,30 +57,13 @@ def seal_nonce(material: str, nonce: str, iv: bytes) -> Secret:
     return Secret(base64.b64encode(sealed).decode())
 
 
-def rsa_bits(public_key: str) -> int:
-    """Return how many bits the RSA key of a token has, 0 where it is no SubjectPublicKeyInfo (base64 of PEM or DER)."""
-    try:
-        data = base64.b64decode(public_key, validate=True)
-        key = _loaded(data)
-    except ValueError:
-        return 0
-    # Loaders take the older form as well, which OpenSSL's command line does not.
-    if not isinstance(key, rsa.RSAPublicKey) or b"BEGIN RSA" in data:
-        return 0
-    return key.key_size
-
-
-def _loaded(public_key: bytes) -> PublicKeyTypes:
+def _oaep(material: bytes, public_key: bytes) -> bytes:
     load = (
         serialization.load_pem_public_key
         if public_key.lstrip().startswith(b"-----")
         else serialization.load_der_public_key
     )
-    return load(public_key)
-
-
-def _oaep(material: bytes, public_key: bytes) -> bytes:
-    key = _loaded(public_key)
+    key = load(public_key)
     if not isinstance(key, rsa.RSAPublicKey):
         raise ValueError("the import token's key is not an RSA key")  # noqa: TRY004 - the value is wrong, not our type
     return key.encrypt(material, padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))

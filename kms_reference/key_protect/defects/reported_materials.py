@@ -11,13 +11,13 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from kms_reference.key_protect import actions, import_tokens, key_input, keys
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import stamp
-from kms_reference.key_protect.crypto import decode_base64, encode_base64
+from kms_reference.key_protect.crypto import encode_base64
 from kms_reference.key_protect.defects.conditions import of_operation
 from kms_reference.key_protect.errors import RefusalError, bad_field, plain
 from kms_reference.key_protect.instance import new_version
@@ -34,7 +34,6 @@ _AES_192: Final = 24
 _AES_SIZES: Final = (16, 24, 32)
 _STRINGS: Final = 10
 _CHARACTERS: Final = 512
-_SHORT_KEY: Final = 2_048
 
 
 def _after(operation: str, make: RuleLike) -> Change:
@@ -52,28 +51,6 @@ def _not_192(data: bytes, *_: Any, **__: Any) -> bytes:
     if len(data) == _AES_192:
         raise bad_field("payload", "a key material of 16 or 32 bytes")
     return data
-
-
-def _short_pair(token: ImportToken | None, _: Call) -> ImportToken | None:
-    """Give the token a pair of 2,048 bits when it is first read."""
-    if token is not None and token.private_pem and load_private(token.private_pem).key_size != _SHORT_KEY:
-        pair = rsa.generate_private_key(65_537, _SHORT_KEY)
-        token.private_pem = pair.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
-        token.public_pem = (
-            pair.public_key()
-            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-            .decode()
-        )
-    return token
-
-
-def _pkcs1(reply: Reply, _: Call) -> Reply:
-    public = serialization.load_pem_public_key(decode_base64(reply.body["payload"]))
-    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.PKCS1)
-    reply.body["payload"] = encode_base64(pem)
-    return reply
 
 
 def _other_mask(_: RuleLike, __: Call, token: ImportToken, payload: bytes) -> bytes | None:
@@ -202,8 +179,6 @@ MATERIAL_DEFECTS: Final = tuple(
     for name, doc, *changes in (
         ("refused-nonce-ends-token", "An import that is refused for its nonce ends the import token.", refused_but(import_tokens.check_nonce, _end_token)),
         ("token-without-aes-192", "Material of 24 bytes does not come by token.", gives(key_input.read_by_token, _not_192)),
-        ("token-key-of-2048-bits", "The public key of an import token has 2,048 bits.", gives(import_tokens.current_token, _short_pair)),
-        ("token-key-in-pkcs1", "The public key of an import token is in the form of PKCS 1.", _after("getImportToken", _pkcs1)),
         ("mask-of-sha1", "Material by token is opened with a mask of SHA-1.", instead(import_tokens.decrypt, _other_mask)),
         ("enforced-token-not-on-rotation", "Where material has to come by token, imported keys are rotated without.", skipped(actions.check_enforced_token)),
         ("rotation-material-dropped", "An imported key is rotated to other material than was given.", instead(actions.add_version, _other_material)),

@@ -86,10 +86,22 @@ class KeyProtectOperations(KeyProtect):
         kind, name = _MADE[request.operation], path.rsplit("/", 1)[-1]
         if kind.startswith("kmip"):
             resources = request.body.get("resources") if isinstance(request.body, dict) else None
+            if resources and resources[0].get("name") is None:
+                return self._make_nameless(kind, path, arguments)
             name = str(resources[0].get("name")) if resources else self.short_name("kmip")
             path = f"{path}/{step(name)}"
         remover = "service" if kind == "registration" else "manager"
         return self._create(kind, name, path, arguments, remover=remover)
+
+    def _make_nameless(self, kind: str, path: str, arguments: dict[str, Any]) -> Answer:
+        """Make something that the service gives a name; its id names it in the path that removes it."""
+        return self.creates(
+            kind,
+            "",
+            lambda: self.request(**arguments),
+            ref=lambda answer: f"{path}/{step(answer['resources.0.id'])}",
+            remove=lambda ref: self._remove(ref, "manager"),
+        )
 
     def _restored(self, request: OperationRequest, arguments: dict[str, Any]) -> Answer:
         """Restore a key, which the case's end deletes again."""
