@@ -35,6 +35,8 @@ def test_body_without_a_part(kms, part):
     )
     empty = {**body, part: [] if part == "resources" else {}}
     kms.create_key(empty).is_refused("BAD_BODY_ERR")
+    # Neither is there without any body.
+    kms.create_key(raw=b"").is_refused("BAD_BODY_ERR")
     kms.list_keys(search=name).succeeds(200).shows("metadata.collectionTotal", 0)
 
 

@@ -94,12 +94,12 @@ def test_ring_with_an_idle_key(kms):
         )
 
 
-@covers("key-ring-force-deleted-keys", "key-ring-not-empty")
+@covers("key-ring-force-deleted-keys", "key-ring-not-empty", "law-ownership-released")
 @key_rings
 @waits(600)
 def test_ring_with_a_deleted_key(kms):
-    """A key ring that holds only deleted keys can be deleted with force; they move to the default ring."""
-    kms.delete_ring(kms.new_ring()).succeeds(204)
+    """A key ring that holds only deleted keys can be deleted with force; they move to the default ring for good."""
+    kms.delete_ring(kms.new_ring(), force=True).succeeds(204, requirement="law-ownership-released")
     ring = kms.new_ring()
     key = kms.in_ring(ring).create_root_key()
     kms.delete_key(key).succeeds(200, 204)
@@ -110,6 +110,9 @@ def test_ring_with_a_deleted_key(kms):
     moved = kms.in_ring("default").get_metadata(key).proof.succeeds(200, requirement=row)
     moved.agrees("resources.0.keyRingID", "default", requirement=row)
     kms.list_rings(limit=5000).proof.lists_not("resources.*.id", ring, requirement=row)
+    # Made again, it is as empty as any new one.
+    kms.create_ring(ring).needed()
+    kms.delete_ring(ring).succeeds(204, requirement="law-ownership-released")
 
 
 @covers("key-ring-default-stays", "key-ring-default-reserved")

@@ -5,7 +5,7 @@ from kms_conformance.api import covers, needs
 kmip = needs(capability="kmip")
 
 
-@covers("kmip-adapter-life")
+@covers("kmip-adapter-life", "law-ownership-released-kmip")
 @kmip
 def test_life_of_an_adapter(kms):
     """A KMIP adapter is created for a root key, read by name and id, listed, and deleted."""
@@ -23,6 +23,8 @@ def test_life_of_an_adapter(kms):
     )
     kms.delete_adapter(name).succeeds(204, requirement="kmip-adapter-life")
     kms.get_adapter(name).is_refused_somehow(404)
+    counted = kms.list_adapters(crk_id=key.id, totalCount=True).succeeds(200, requirement="kmip-adapter-life")
+    counted.shows("metadata.totalCount", 0, requirement="law-ownership-released-kmip")
 
 
 @covers("kmip-adapter-duplicate-name")
@@ -70,7 +72,12 @@ def test_delete_key_of_an_adapter(kms):
     kms.delete_key(key).succeeds(200, 204)
 
 
-@covers("kmip-certificate-life", "kmip-certificate-duplicate", "kmip-certificate-duplicate-name")
+@covers(
+    "kmip-certificate-life",
+    "kmip-certificate-duplicate",
+    "kmip-certificate-duplicate-name",
+    "law-ownership-released-kmip",
+)
 @kmip
 def test_certificates(kms):
     """A client certificate is added once, under a unique name, read, listed and deleted."""
@@ -89,7 +96,9 @@ def test_certificates(kms):
         "resources.0.certificate"
     )
     kms.delete_certificate(adapter, name).succeeds(204, requirement=row)
-    kms.list_certificates(adapter).proof.shows("metadata.collectionTotal", 0, requirement=row)
+    counted = kms.list_certificates(adapter, totalCount=True).proof
+    counted.shows("metadata.collectionTotal", 0, requirement=row)
+    counted.shows("metadata.totalCount", 0, requirement="law-ownership-released-kmip")
 
 
 @covers("kmip-certificate-life")

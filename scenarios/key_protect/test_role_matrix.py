@@ -192,3 +192,25 @@ def uses_no_key(kms, nobody, *statuses):
     nobody.count_keys().is_refused_somehow(*statuses, control=counted)
     nobody.delete_key(key, force=True).is_refused("UNAUTHORIZED_ERR", control=below)
     kms.delete_key(key, force=True).succeeds()
+
+
+SHOWN = ("name", "description", "tags", "state", "extractable", "createdBy", "creationDate", "lastUpdateDate")
+
+
+@covers("role-reader-lists", "role-reader-reads-more")
+@needs(identity="reader", capability="key_rings")
+def test_reader_sees_what_a_manager_sees(kms):
+    """A reader reads the same metadata, lists the same keys and counts as many as the manager who has made them."""
+    inside, row = kms.in_ring(kms.new_ring()), "role-reader-lists"
+    key = inside.create_root_key(description="seen by readers", tags=["seen"])
+    standard, reader = inside.create_standard_key(), inside.as_identity("reader")
+    inside.disable(key).succeeds(204)
+    shown = kms.get_metadata(key).succeeds(200)
+    read = reader.get_metadata(key).succeeds(200, requirement=row)
+    for member in SHOWN:
+        read.shows(f"resources.0.{member}", shown[f"resources.0.{member}"], requirement=row)
+    listed = reader.list_keys().succeeds(200, requirement=row).counts("resources", 2, requirement=row)
+    listed.lists("resources.*.id", key.id, requirement=row).lists(
+        "resources.*.id", standard.id, requirement=row
+    )
+    reader.count_keys().has_header("key-total", "2", requirement="role-reader-reads-more")

@@ -10,15 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from kms_reference.key_protect import key_input, keys, kmip, registrations, rings, search
+from kms_reference.key_protect import keys, kmip, rings, search
 from kms_reference.key_protect.app import answered
-from kms_reference.key_protect.clock import parse_stamp
 from kms_reference.key_protect.defects.conditions import of_operation
 from kms_reference.key_protect.errors import RefusalError
-from kms_reference.key_protect.iam import Issuer
 from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.key_view import brief
-from kms_reference.key_protect.names import check_alias
 from kms_reference.key_protect.wire import Call, Members, Reply, collection
 from kms_reference.switches import After, Change, Defect, gives, instead, then
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kms_reference.key_protect.model import Key
-    from kms_reference.key_protect.search import Search, Test
+    from kms_reference.key_protect.search import Search
     from kms_reference.rules import Draft, Mutator, RuleLike
 
 _KEYS, _HEAD = "getKeys", "getKeyCollectionMetadata"
@@ -64,10 +61,6 @@ def _metadata(operation: str, change: Callable[[dict[str, Any]], None]) -> Chang
 
 
 # -- lists of registrations, adapters and policies -----------------------------------------------------------------------
-
-
-def _cased(lawful: RuleLike, call: Call, text: str, pattern: str) -> Any:
-    return lawful(call, text.lower(), pattern.lower())
 
 
 def _of_held_keys(lawful: RuleLike, call: Call) -> Reply:
@@ -139,16 +132,6 @@ def _ring_in_page(lawful: RuleLike, call: Call) -> Reply:
     return Reply(200, collection("key+json", entries))
 
 
-def _exactly(lawful: RuleLike, call: Call, name: str, operator: str, value: str) -> Test:
-    """Compare what is stored, whose fraction is not shown."""
-    moment, test = parse_stamp(value), lawful(call, name, operator, value)
-    if name not in search.DATES or moment is None:
-        kept: Test = test
-        return kept
-    read, compare = search.DATES[name], search.COMPARE[operator]
-    return lambda key: (held := read(key)) is not None and compare(held, moment)
-
-
 def _ascii_folded(lawful: RuleLike, call: Call, text: Search, key: Key) -> Any:
     if text.text.isascii():
         return lawful(call, text, key)
@@ -193,26 +176,11 @@ def _brief(reply: Reply, call: Call) -> Reply:
     return reply
 
 
-def _each_alias(_: Call, aliases: list[str]) -> None:
-    for alias in aliases:
-        check_alias(alias)
-
-
 def _lax(lawful: RuleLike, call: Call) -> Any:
     body = lawful(call)
     match body:
         case {"resources": [dict() as resource, *_]} if isinstance(resource.get("extractable"), str):
             resource["extractable"] = resource["extractable"] == "yes"
-    return body
-
-
-def _numbers_are_texts(lawful: RuleLike, call: Call) -> Any:
-    body = lawful(call)
-    match body:
-        case {"resources": [dict() as resource, *_]}:
-            for name in ("name", "description"):
-                if isinstance(resource.get(name), int | float):
-                    resource[name] = str(resource[name])
     return body
 
 
@@ -224,17 +192,6 @@ def _moved_home(lawful: RuleLike, call: Call) -> Reply:
         return keys.get_key_metadata(call)
     reply: Reply = lawful(call)
     return reply
-
-
-def _bare_token(lawful: RuleLike, issuer: Issuer, authorization: str | None) -> Any:
-    bare = authorization is not None and " " not in authorization.strip()
-    return lawful(issuer, f"Bearer {authorization}" if bare else authorization)
-
-
-def _other_summary(draft: Draft) -> None:
-    if draft.refused and draft.operation == _KEYS and "errorMsg" in draft.resource:
-        text = draft.resource["errorMsg"]
-        draft.resource["errorMsg"] = text.replace("Keys could not be retrieved", "Key could not be deleted")
 
 
 def _piled_up() -> Mutator:
@@ -274,7 +231,6 @@ def _names_freed(call: Call, key: Key) -> None:
 
 
 _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
-    ("resource-pattern-in-any-case", "The name of a registered resource is looked for in any case.", instead(registrations.fits, _cased)),
     ("all-of-a-held-key", "A list of registrations that prevent a deletion holds all of such a key.", _op("getRegistrations", _of_held_keys), _op("getRegistrationsAllKeys", _of_held_keys)),
     ("certificates-listed-with-text", "A list of client certificates holds their texts.", _entries("getKmipClientCertificates", lambda entry, call: entry.update(certificate=kmip.adapter_of(call).certificates[entry["id"]].pem))),
     ("adapters-listed-without-description", "A list of KMIP adapters leaves their descriptions out.", _entries("getKmipAdapters", lambda entry, _: entry.pop("description", None))),
@@ -285,7 +241,6 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("later-pages-upwards", "The later pages of a list are sorted upwards.", instead(search.in_order, _upwards_later)),
     ("searched-after-paging", "The page is taken before it is searched.", _op(_KEYS, _searched_in_page)),
     ("ring-looked-at-after-paging", "The page is taken before the key ring is looked at.", _op(_KEYS, _ring_in_page)),
-    ("filter-on-hidden-fraction", "A filter on a date compares the fraction that is not shown.", instead(search.filter_test, _exactly)),
     ("search-folds-ascii-only", "A search beyond ASCII looks at the case, and at names only.", instead(search.found_by, _ascii_folded)),
     ("search-cut-at-colon", "What stands before a colon in a search has no effect.", instead(search.read_search, _cut_at_colon)),
     ("search-shown-in-lower-case", "A list shows the text of its search in lower case.", _shown_query("query", str.lower)),
@@ -293,11 +248,8 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("count-obeys-limit", "HEAD counts up to a limit.", gives(search.head_keys, _limited_count)),
     ("minimal-creation-names-nothing", "A minimal answer to a creation does not name the key.", gives(answered, _minimal, of_operation("createKey"))),
     ("creation-represented-briefly", "The representation of a new key is what is shown without.", gives(answered, _brief, of_operation("createKey"))),
-    ("alias-twice-in-a-creation", "A new key is given the same alias twice.", instead(key_input.check_new_aliases, lambda _, call, names: _each_alias(call, names), lambda _, names: len(set(names)) < len(names))),
     ("extractable-may-be-a-text", "A text for extractable makes a root key.", instead(keys.creation_body, _lax)),
-    ("name-may-be-a-number", "A number for a name or a description is its text.", instead(keys.creation_body, _numbers_are_texts)),
     ("move-to-nowhere-is-home", "A move that names no key ring goes to the default one.", _op("patchKey", _moved_home)),
-    ("bearer-word-not-needed", "A token is accepted without the word before it.", instead(Issuer.authenticate, _bare_token)),
     ("empty-ring-not-deleted-by-force", "A key ring without keys is not deleted by force.", instead(rings.check_destroyed, _force_needs_keys)),
     ("ring-made-again-holds-its-keys", "A key ring that is made again holds the keys that it had when it was deleted.", _op("deleteKeyRing", _note_inside), gives(answered, _inside_again, of_operation("createKeyRing"))),
     ("deletion-frees-its-aliases", "The aliases of a deleted key lead nowhere.", then(keys.destroy, _names_freed)),
@@ -306,6 +258,5 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
 DETAIL_DEFECTS: Final = (
     *(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in _ROWS),
     Defect("adapters-counted-with-deleted", "totalCount of KMIP adapters counts those that were deleted.", (), changes=(gives(answered, _with_gone, of_operation("getKmipAdapters")),), after=After("deleteKmipAdapter", _note_adapter)),
-    Defect("summary-of-another-operation", "A refused list says that a key could not be deleted.", (), _other_summary),
     Defect("reasons-pile-up", "A refusal holds the reason of the one before as well.", (), counting=_piled_up),
 )  # fmt: skip
