@@ -87,10 +87,12 @@ _OTHER: Final = {
         "authorisation-date-from-reading",
         "both-policies-half-set",
         "certificate-deletion-destroys-objects",
+        "count-of-ones-own-keys",
         "dated-key-not-rotated",
         "dual-auth-holds-move",
         "dual-auth-holds-rotation",
         "expiry-lost-by-token",
+        "expiry-shown-as-sent",
         "first-alias-only-in-lists",
         "forced-deletion-unregisters",
         "fresh-ciphertext-of-cached-version",
@@ -98,6 +100,7 @@ _OTHER: Final = {
         "purge-date-from-reading",
         "registration-remembers-its-date",
         "restore-date-from-reading",
+        "ring-deleted-by-its-maker",
         "rotation-advances-registrations",
         "rotation-hour-of-caller",
         "switched-off-policy-keeps-attributes",
@@ -134,7 +137,9 @@ _OTHER: Final = {
         "unnamed-adapters-alike",
     ),
     "relations": (
+        "destroyed-not-searched-by-alias",
         "destroyed-object-gone",
+        "search-in-first-alias",
         "version-ids-shared",
     ),
     "schedules": (
@@ -142,6 +147,7 @@ _OTHER: Final = {
         "expiry-undoes-deletion",
     ),
     "views": (
+        "alias-removed-by-its-giver",
         "all-states-by-false",
         "restored-aliases-lead-nowhere",
         "typed-empty-body-refused",
