@@ -69,6 +69,8 @@ class Draft:
     """Set by a switch that changes the text itself; sent instead of `body`."""
     chunked: bool = False
     """Set by a switch: send the body in chunks, without a content-length."""
+    capitals: bool = False
+    """Set by a switch: write the names of headers in capitals."""
 
     @property
     def resource(self) -> dict[str, Any]:

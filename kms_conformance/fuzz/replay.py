@@ -191,7 +191,10 @@ class Replay:
     def _take(self, request: FilledRequest, result: SendResult) -> dict[Key, Finding]:
         """Take in an answer and return what is wrong with it."""
         self.tally.sent += 1
-        self.case.context.client.count()
+        client = self.case.context.client
+        client.count()
+        # Whatever else it has taken, it was awaited together with all those that were under way.
+        client.traffic.answered(min(result.duration, client.round_trip) / self._connections)
         self.tally.succeeded += HTTPStatus.OK <= result.status < HTTPStatus.MULTIPLE_CHOICES
         self.fixtures.after_answer(request, result.status, self._fuzzer.body_of(result), again=result.again)
         return self._fuzzer.judge(request, result)

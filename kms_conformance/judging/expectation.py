@@ -102,7 +102,10 @@ class Member:
             return f"{self.path} not before {first}" + (f" and not after {last}" if last else "")
         of, are, ordered = self.value
         order = " in this order" if ordered else ""
-        return f"{self.path} with exactly these of the case's {len(of)}{order}: {', '.join(are) or 'none'}"
+        names = ", ".join(
+            one if one and one.isprintable() and not set(one) & {" ", ","} else repr(one) for one in are
+        )
+        return f"{self.path} with exactly these of the case's {len(of)}{order}: {names or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

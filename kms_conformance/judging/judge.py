@@ -185,8 +185,7 @@ def _header_mismatch(member: Member, answer: Received) -> str | None:
 def _holds(member: Member, value: object) -> bool:
     match member.check:
         case "equals" | "agrees":
-            if_there = type(value) is type(member.value) and value == member.value
-            return member.check == "agrees" if value is MISSING else if_there
+            return member.check == "agrees" if value is MISSING else _is_same(value, member.value)
         case "differs":
             return value is not MISSING and value != member.value
         case "present":
@@ -206,6 +205,13 @@ def _holds(member: Member, value: object) -> bool:
         case "between":
             return is_between(value, member.value)
     raise ValueError(member.check)
+
+
+def _is_same(value: object, wanted: object) -> bool:
+    """Tell whether a value is the wanted one: numbers by what they are worth, as 2.0 is 2 in JSON; true is no number."""
+    if isinstance(value, bool) or isinstance(wanted, bool) or not isinstance(value, int | float):
+        return type(value) is type(wanted) and value == wanted
+    return isinstance(wanted, int | float) and value == wanted
 
 
 def _reads(member: Member, value: object) -> bool:

@@ -201,7 +201,7 @@ def _valued(path: str, change: Change, seen: Any, about: KnownFacts) -> Iterator
 
 def _one_more_or_less(path: str, change: Change, before: Any, seen: Any) -> Iterator[Member]:
     one = 1 if change.how == "plus-one" else -1
-    if isinstance(before, int):
+    if isinstance(before, int | float):
         yield Member(path, "equals", before + one)
         return
     had = list(before or ())

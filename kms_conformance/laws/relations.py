@@ -241,6 +241,12 @@ class Relations:
         for query in data.get("accepted", ()):
             answer = self._list(question, query=query).succeeds(requirement=question.row)
             self._page(Question(question.row, question.query | query), answer, wanted)
+        for query in data.get("tried", ()):
+            answer = self._list(question, query=query)
+            if answer.ok:
+                self._page(Question(question.row, question.query | query), answer, wanted)
+            else:
+                answer.not_judged()
         for query in data.get("refused", ()):
             answer = self._list(question, query=query)
             if "code" in data:

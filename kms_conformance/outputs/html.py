@@ -73,11 +73,16 @@ _TITLES = {
 
 def write(run: Run, directory: Path) -> Path:
     """Write ``report.html`` and return its path."""
-    return put(directory / NAME, render(run))
+    return put(directory / NAME, pieces(run))
 
 
 def render(run: Run) -> str:
     """Return the page."""
+    return "".join(pieces(run))
+
+
+def pieces(run: Run) -> Iterator[str]:
+    """Yield the page piece by piece: it is one of the largest things that a run holds at once."""
     style, script = _files()
     ordered = sorted(run.cases, key=lambda case: (_MOST_WANTED.index(case.verdict), _of_fuzzer(case)))
     places = {case.id: f"case-{number}" for number, case in enumerate(run.cases, 1)}
@@ -90,7 +95,7 @@ def render(run: Run) -> str:
     texts = [search_text(case, rows) for case in shown]
     blocks = list(_blocks(packed, places, rows, texts))
     in_order = sections(run)
-    return template_of("report.html.j2").render(
+    return template_of("report.html.j2").generate(
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file; the policy names its digest
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -24,7 +24,7 @@ from kms_conformance.outputs.text import duration_text, shorten, visible, visibl
 LONGEST_BODY = 6000
 _CLEAN_UP = "clean-up"
 _WORDS = {None: "null", True: "true", False: "false"}
-_plainly = cache(without_variable_parts)
+_plainly = lru_cache(maxsize=1024)(without_variable_parts)
 Rows = Mapping[tuple[str, str], RowResult]
 
 

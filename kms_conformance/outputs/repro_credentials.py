@@ -91,5 +91,12 @@ def material(form: str) -> str:
         for end in (0, -1) if drawn else ():
             drawn[end] |= 0x80
         return base64.b64encode((first + drawn + last)[: int(size)]).decode()
+    if ends:
+        # Base64 but for its padding, or its alphabet.
+        pads = int(ends[0][3:] or 0) if ends[0].startswith("url") else 0
+        drawn = bytearray(secrets.token_bytes(int(size) * 3 // 4 - pads))
+        drawn[:2] = b"\xfb\xff"[: len(drawn)]
+        plain = base64.b64encode(drawn).decode()
+        return plain.replace("+", "-").replace("/", "_") if ends[0] != "unpadded" else plain.rstrip("=")
     # No base64 either.
     return (secrets.token_urlsafe(int(size))[: int(size)])[:-1] + "$"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl
 
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.members import pick
-from kms_conformance.judging.expectation import Member
+from kms_conformance.judging.expectation import Expectation, Member
+from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.repro_pages import NONE, REST, SLICE
 
 
@@ -34,6 +35,30 @@ def page_of(exchanges: Sequence[Exchange], place: int, member: Member) -> dict[s
     if not are and set(of) <= known:
         return {**about, "kind": NONE}
     return {**about, "kind": REST, "last": set(are) == set(of) - known}
+
+
+def of_earlier_pages(
+    case: CaseResult, exchanges: Sequence[Exchange], broken: Mapping[str, list[Expectation]]
+) -> dict[str, list[Expectation]]:
+    """Return what the case has stated of earlier pages of a list, of the members whose statement about a later one is broken.
+
+    On which page an entry stands chance may decide, where a list is in the order of ids.
+    """
+    last = exchanges[-1] if exchanges else None
+    stated = {(one.requirement, _totals(one)) for one in broken[last.id]} if last is not None else set()
+    pages = [one.id for one in exchanges[:-1] if last and is_page_of_same_list(one.sent.url, last.sent.url)]
+    return {
+        page: own
+        for page in pages
+        if (own := [one for one in case.expectations if one.exchange == page
+                    and _totals(one) and (one.requirement, _totals(one)) in stated])
+    }  # fmt: skip
+
+
+def _totals(expectation: Expectation) -> tuple[str, ...]:
+    """Return the members of which it says a number, nothing where it says more."""
+    are_numbers = all(one.check == "equals" and type(one.value) is int for one in expectation.members)
+    return tuple(one.path for one in expectation.members) if are_numbers else ()
 
 
 def _slice(

@@ -206,6 +206,7 @@ class Reproduction:
 
     def pack(self, made: dict[str, str], refs: dict[str, Any]) -> None:
         """Pack key material for an import token, as the case did; the three members that it sends are then known."""
+        self.case["forms"].setdefault(made["material"], made.get("form", "base64 32"))
         material, key, nonce = (
             base64.b64decode(self.value(made[name], refs)) for name in ("material", "key", "nonce")
         )

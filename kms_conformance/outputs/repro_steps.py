@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from kms_conformance.judging.judge import mismatch
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.repro_frames import Recipes, frames_of
 from kms_conformance.outputs.repro_model import packed_model
-from kms_conformance.outputs.repro_paging import is_page_of_same_list, page_of
+from kms_conformance.outputs.repro_paging import is_page_of_same_list, of_earlier_pages, page_of
 from kms_conformance.outputs.repro_rules import rule_of
 from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE, UUID, VARIABLE
 from kms_conformance.outputs.repro_shown import Place, shown_in, telling
@@ -72,7 +73,20 @@ class RecordedSequence:
         end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
         self.exchanges, self.groups = judged[:end], groups[:end]
         self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
-        self.broken |= _of_earlier_pages(case, self.exchanges, self.broken)
+        self.broken |= of_earlier_pages(case, self.exchanges, self.broken)
+        together = [
+            one.id for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
+        ]
+        stated = [one for name in together for one in self.broken[name]]
+        for name in together:
+            # What is stated of each of several that were sent at the same moment, any of them may break.
+            self.broken[name] += [
+                one
+                for one in case.expectations
+                if one.exchange == name
+                and one not in self.broken[name]
+                and any(replace(one, exchange=other.exchange) == other for other in stated)
+            ]
         self._rules = {
             exchange.id: [
                 rule
@@ -85,6 +99,7 @@ class RecordedSequence:
         }
         self._shown = shown_in(self.exchanges)
         self._telling: dict[str, None] = {}
+        self._correlations = Counter(one.sent.headers.get(contract.correlation, "") for one in self.exchanges)
         self._damaged: set[str] = set()
         for exchange in self.exchanges:
             for note in json.loads(exchange.notes.get("before", "[]")):
@@ -142,17 +157,14 @@ class RecordedSequence:
 
     @property
     def is_by_chance(self) -> bool:
-        """Whether chance decides what is broken: changes at the same moment, or pages of a list in the order of random ids."""
+        """Whether chance decides what is broken: requests at the same moment, or pages of a list in the order of random ids."""
         return self._is_race or any(
             is_page_of_same_list(one.sent.url, self.exchanges[-1].sent.url) for one in self.exchanges[:-1]
         )
 
     @property
     def _is_race(self) -> bool:
-        last = [
-            one for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
-        ]
-        return len(last) > 1 and any(exchange.sent.method not in _ONLY_READ for exchange in last)
+        return self.groups.count(self.groups[-1]) > 1
 
     def steps(self) -> list[dict[str, Any]]:
         """Return each request as data."""
@@ -305,10 +317,16 @@ class RecordedSequence:
         credential = exchange.notes.get(_CREDENTIAL, "")
         is_forged = credential and sent.headers.get("authorization", "") not in self._owners
         own = {"authorization"} if is_forged else set()
+        correlation = self._contract.correlation
         headers = {
             name: value
             for name, value in sent.headers.items()
-            if (name not in _SENT_BY_RUNTIME or (name == "authorization" and value not in self._owners))
+            if (
+                name not in _SENT_BY_RUNTIME
+                or (name == "authorization" and value not in self._owners)
+                # One that several requests share belongs to the sequence.
+                or (name == correlation and self._correlations[value] > 1)
+            )
             and name not in {*signed, *own}
         }
         target = sent.url.removeprefix(self._base)
@@ -344,7 +362,9 @@ class RecordedSequence:
             earlier = [one for one in self._shown[value] if one[0] < place]
             if earlier:
                 lists = [one for one in earlier if in_body and self._is_part(one[0])]
-                sources[value] = self._ref(lists[-1] if lists else earlier[0])
+                # A thing that was made twice in the record is two things elsewhere, of which the last one is meant.
+                makings = [one for one in earlier if self._makes(one[0]) and one[1] == earlier[0][1]]
+                sources[value] = self._ref((lists or (makings if len(makings) > 1 else earlier[:1]))[-1])
         return sources if in_body else {**self._pieces(place, text), **sources}
 
     def _pieces(self, place: int, text: str) -> dict[str, Ref]:
@@ -405,6 +425,15 @@ class RecordedSequence:
         other = (value for value in self._shown if not VARIABLE.fullmatch(value) and value in text)
         return dict.fromkeys((*variable, *other))
 
+    def _makes(self, place: int) -> bool:
+        """Tell whether an answer is that to a request that has made something."""
+        exchange = self.exchanges[place]
+        return (
+            exchange.sent.method == "POST"
+            and exchange.answer is not None
+            and exchange.answer.status == _CREATED
+        )
+
     def _is_part(self, place: int) -> bool:
         """Tell whether an answer lists parts of a thing, such as versions of a key: ids of these are read nowhere else."""
         exchange = self.exchanges[place]
@@ -429,30 +458,6 @@ def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
 def _command(exchange: Exchange) -> str:
     """Return what a step asks for, without what it says of the thing: the same in steps that ask again."""
     return exchange.step.partition(",")[0]
-
-
-def _of_earlier_pages(
-    case: CaseResult, exchanges: Sequence[Exchange], broken: Mapping[str, list[Expectation]]
-) -> dict[str, list[Expectation]]:
-    """Return what the case has stated of earlier pages of a list, of the members whose statement about a later one is broken.
-
-    On which page an entry stands chance may decide, where a list is in the order of ids.
-    """
-    last = exchanges[-1] if exchanges else None
-    stated = {(one.requirement, _totals(one)) for one in broken[last.id]} if last is not None else set()
-    pages = [one.id for one in exchanges[:-1] if last and is_page_of_same_list(one.sent.url, last.sent.url)]
-    return {
-        page: own
-        for page in pages
-        if (own := [one for one in case.expectations if one.exchange == page
-                    and _totals(one) and (one.requirement, _totals(one)) in stated])
-    }  # fmt: skip
-
-
-def _totals(expectation: Expectation) -> tuple[str, ...]:
-    """Return the members of which it says a number, nothing where it says more."""
-    are_numbers = all(one.check == "equals" and type(one.value) is int for one in expectation.members)
-    return tuple(one.path for one in expectation.members) if are_numbers else ()
 
 
 def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:

@@ -1,4 +1,4 @@
-"""Entries of lists in memory once: on an instance that many cases share, each list shows the keys of all of them again."""
+"""What answers show again in memory once: on an instance that many cases share, each list shows the keys of all of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ FEW = 20
 """Entries of a list that are kept as they came: looking for equal ones costs more than that saves."""
 _MOST = 20_000
 """Entries that are looked for; beyond that, it begins anew."""
+_MOST_TEXTS = 4_096
+"""Texts that are looked for, likewise."""
 
 
 class ListEntries:
@@ -32,3 +34,16 @@ class ListEntries:
     def _once(self, entry: JSON) -> JSON:
         text = json.dumps(entry).encode("ascii")
         return self._kept.setdefault(hashlib.blake2b(text, digest_size=16).digest(), entry)
+
+
+class Texts:
+    """Texts that answers show again and again, each in memory once as far as there is room; safe between threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, str] = {}
+
+    def once(self, text: str) -> str:
+        """Return an equal text that is there already, if there is one."""
+        if len(self._kept) >= _MOST_TEXTS:
+            self._kept = {}  # what a case shows is shown again soon
+        return self._kept.setdefault(text, text)

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kms_conformance.redaction.list_entries import ListEntries
+from kms_conformance.redaction.list_entries import ListEntries, Texts
 from kms_conformance.redaction.pseudonyms import Pseudonyms
 from kms_conformance.redaction.under_way import UnderWay
 from kms_conformance.redaction.variants import SHORTEST, Search, parts, plainer, spellings
@@ -107,7 +107,7 @@ class Redactor:
             self._place = len(self._known.recent)
             self._known.recent = (*self._known.recent, {})
         self._pseudonyms = Pseudonyms(personal, self.key)
-        self._entries = ListEntries()
+        self._entries, self._texts = ListEntries(), Texts()
 
     @property
     def under_way(self) -> UnderWay:
@@ -308,7 +308,7 @@ class Redactor:
             case str() if not body or body in self._known.harmless:
                 return body
             case str() if name in self._public:
-                return self.scrub(body)
+                return self._texts.once(self.scrub(body))
             case str():
                 return self._known.tokens.get(body) or self._unknown(body, name)
         return body

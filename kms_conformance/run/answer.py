@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kms_conformance.run.context import CaseInfo, Context
     from kms_conformance.transport.client import Reply
 
+_ANY_REFUSAL = tuple(range(400, 500))
+"""One for all: every case that expects some refusal keeps what it has expected."""
 Rows: TypeAlias = str | tuple[str, ...] | None
 """The covered rows that a statement belongs to: one, several, or the first."""
 
@@ -172,7 +174,7 @@ class Answer:
         """
         self._demand_control(control)
         contract, edition = self.case.context.contract, self.case.context.edition
-        wanted = statuses or tuple(range(400, 500))
+        wanted = statuses or _ANY_REFUSAL
         primary = Outcome(wanted, schema=contract.envelope or None)
         without_envelope: tuple[Outcome, ...] = ()
         bare = needs_no_envelope(self.exchange, contract)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 OWN_WORK = 0.003
 """Seconds of this process for each request, on an ordinary machine; only for a forecast."""
-_BUSY = 0.7
+_BUSY, _AWAITED = 0.7, 0.5
+"""From this share of the time on this process is at work all the time, or an answer awaited most of it."""
 _REASONS = {
     "rate": "the rate limit",
     "latency": "the time that answers take",
@@ -53,13 +54,18 @@ class Pace:
     """Measures a run that is under way.
 
     ``sent`` returns how many requests have left, ``expected`` how many there will be, ``queued`` how many wait for the
-    rate limit at this moment.
+    rate limit at this moment, ``awaited`` how many seconds answers have been awaited by all who ask together.
     """
 
     def __init__(
-        self, sent: Callable[[], int], expected: Callable[[], int], queued: Callable[[], int]
+        self,
+        sent: Callable[[], int],
+        expected: Callable[[], int],
+        queued: Callable[[], int],
+        awaited: Callable[[], float],
     ) -> None:
-        self._sent, self._expected, self._queued = sent, expected, queued
+        self._sent, self._expected, self._queued, self._awaited = sent, expected, queued, awaited
+        self._awaited_before = awaited()
         self._begun = self._looked = time.monotonic()
         self._worked = time.process_time()
         self._bound = "own work"
@@ -69,12 +75,15 @@ class Pace:
         now, worked = time.monotonic(), time.process_time()
         if now - self._looked < 1:
             return self._bound
-        busy = (worked - self._worked) / (now - self._looked)
-        self._looked, self._worked = now, worked
+        awaited = self._awaited()
+        seconds = now - self._looked
+        busy, share = (worked - self._worked) / seconds, (awaited - self._awaited_before) / seconds
+        self._looked, self._worked, self._awaited_before = now, worked, awaited
         if self._queued():
             self._bound = "rate"
         else:
-            self._bound = "own work" if busy > _BUSY else "latency"
+            # On a machine that is busy with other things this process is seldom at work, and yet is what is waited for.
+            self._bound = "own work" if busy > _BUSY or share < _AWAITED else "latency"
         return self._bound
 
     def left(self) -> float | None:

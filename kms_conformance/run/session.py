@@ -176,7 +176,9 @@ class Session:
     def plan_requests(self, case_ids: Iterable[str]) -> None:
         """Add up how many requests the cases that are to run will send; from here on the run's pace is measured."""
         requests = sum(map(self.requests_of, case_ids)) + self.turns_taken
-        self._pace = Pace(lambda: self.turns_taken, lambda: requests, lambda: self.queued)
+        self._pace = Pace(
+            lambda: self.turns_taken, lambda: requests, lambda: self.queued, lambda: self._traffic.awaited
+        )
 
     def requests_of(self, case_id: str) -> int:
         """Return how many requests a case is expected to send to this target."""

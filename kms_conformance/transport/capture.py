@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -52,7 +53,7 @@ class Capture:
         for name in self._named & shown.keys():
             scheme, _, credential = shown[name].rpartition(" ")
             redactor.remember(credential, "token") if len(credential) > 8 else None  # noqa: PLR2004 - too short for a secret
-            shown[name] = f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip()
+            shown[name] = sys.intern(f"{redactor.scrub(scheme)} {redactor.scrub(credential)}".strip())
             secret |= redactor.tokens_of([credential])
         text = None if request.raw is None else self._text(request.raw)
         secret |= redactor.tokens_of(redactor.guarded(request.body))
@@ -64,7 +65,7 @@ class Capture:
             headers=shown,
             body=body,
             text=text,
-            secrets=frozenset(secret),
+            secrets=_once(frozenset(secret)),
         )
 
     def received(self, request: Request, reply: Reply) -> Received:
@@ -122,6 +123,12 @@ _BLANK, _MOST_BLANK = bytes(range(0x21)), 8
 """Octets that careless code drops at an end, and how many of them are told."""
 
 
+@lru_cache(maxsize=64)
+def _once(tokens: frozenset[str]) -> frozenset[str]:
+    """Return always the same object for the same few tokens: most requests have no secret but their credential."""
+    return tokens
+
+
 def form_of(value: str) -> str:
     """Return the form of a secret in two words: what it is made of, and how much.
 
@@ -131,11 +138,25 @@ def form_of(value: str) -> str:
     try:
         octets = base64.b64decode(value, validate=True)
     except ValueError:
-        return f"text {len(value)}"
+        return f"text{_spelling(value)} {len(value)}"
     first = octets[: len(octets) - len(octets.lstrip(_BLANK))][:_MOST_BLANK]
     last = octets[len(octets.rstrip(_BLANK)) :][-_MOST_BLANK:]
     ends = f":{first.hex()}:{last.hex()}" if first or last else ""
     return f"base64{ends} {len(octets)}"
+
+
+def _spelling(value: str) -> str:
+    """Return how a text that is no base64 nearly is: without its padding, or in the alphabet for URLs with so much of it."""
+    in_alphabet = value.replace("-", "+").replace("_", "/")
+    padding = len(value) - len(value.rstrip("="))
+    for spelling, text in (
+        (":unpadded", value + "=" * (-len(value) % 4)),
+        (f":url{padding}", in_alphabet),
+    ):
+        with contextlib.suppress(ValueError):
+            base64.b64decode(text, validate=True)
+            return spelling
+    return ""
 
 
 def _without_escapes(value: str) -> str:

@@ -269,8 +269,7 @@ class Client:
 
     def user_agent(self, case: str) -> str:
         """Return how a request of a case names its sender: suite, version, case, and the run's challenge if there is one."""
-        challenge = f" challenge/{self._challenge}" if self._challenge else ""
-        return f"kms-conformance/{__version__} ({case}){challenge}"
+        return _agent(case, self._challenge)
 
     def control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Send a request of the control protocol, which is no evidence.
@@ -370,6 +369,7 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reply, trouble = None, trouble_of(error)
         ended = time.perf_counter()
+        self.traffic.answered(ended - begun)
         with self._lock:
             self.sent += 1
             if reply is not None:
@@ -440,6 +440,13 @@ class Client:
                 **self._capture.forms(request.body),
             },
         )
+
+
+@lru_cache(maxsize=256)
+def _agent(case: str, challenge: str) -> str:
+    """Return how a case names its sender, always the same object: each of its requests keeps it."""
+    asked = f" challenge/{challenge}" if challenge else ""
+    return f"kms-conformance/{__version__} ({case}){asked}"
 
 
 @lru_cache(maxsize=2048)

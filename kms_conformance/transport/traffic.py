@@ -18,6 +18,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._sent = self._throttled = 0
         self._waited = 0.0
+        self._awaited = 0.0
         self._addresses: dict[str, dict[str, None]] = {}
         self._certificates: dict[str, dict[str, dict[str, str]]] = {}
 
@@ -30,6 +31,16 @@ class Traffic:
     def sent(self) -> int:
         """How many requests have left."""
         return self._sent
+
+    def answered(self, seconds: float) -> None:
+        """Add the time that somebody has awaited an answer."""
+        with self._lock:
+            self._awaited += seconds
+
+    @property
+    def awaited(self) -> float:
+        """How many seconds answers have been awaited, by all who ask together."""
+        return self._awaited
 
     def waits(self, seconds: float) -> None:
         """Count an answer of 429, after which the request is sent again in so many seconds."""

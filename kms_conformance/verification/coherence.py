@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.evidence.outline import Outline
@@ -28,6 +29,7 @@ _NAME, _SIGN, _STEM = re.compile(r"kmsct-([0-9A-Za-z]{8,})-", re.IGNORECASE), re
 _AGENT = re.compile(r"kms-conformance/(\S+) \((.*)\)(?: challenge/(\S+))?", re.DOTALL)
 _NONE = bytes(16)
 _APART, _SKEWED, _NEARLY_ALL = 1.0, 60.0, 0.95
+_REDIRECT = 300
 
 
 def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content]) -> Iterator[str]:
@@ -45,6 +47,7 @@ def complaints(run: Run, record: Mapping[str, Any], contents: Sequence[Content])
     yield from (sentence for content in contents for sentence in content.names)
     yield from _profile(record)
     yield from _once(run)
+    yield from _who_and_where(run, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,24 @@ class ContentChecks:
                 break
 
 
+def _who_and_where(run: Run, record: Mapping[str, Any]) -> Iterator[str]:
+    """Check that the record names the servers that were asked, and the identities that were let in."""
+    target = record["target"]
+    asked = {urlsplit(str(table.get("base_url"))).hostname for table in _tables(target)} - {None}
+    told = {str(server["name"]).rpartition(":")[0].strip("[]").lower() for server in record["servers"]}
+    if told and told.isdisjoint(asked) and not (record["shards"] or "proxy" in target):
+        yield f"results.json: servers are {', '.join(sorted(told))}, and its target names another"
+    let_in = {one.identity for one in run.outlines if one.status is not None and one.status < _REDIRECT}
+    own = let_in & set(target.get("identities", ()))
+    missing = sorted(own - record["identities"].keys()) if record["identities"] else []
+    if missing:
+        yield f"results.json: identities lack {', '.join(missing)}, as whom requests succeeded"
+
+
+def _tables(target: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [target, *(table for table in target.values() if isinstance(table, Mapping))]
+
+
 def _addresses(contents: Sequence[Content]) -> Iterator[str]:
     """Yield a sentence for each server that the target does not name, however many requests went there."""
     elsewhere: dict[str, list[tuple[str, str]]] = {}
@@ -144,8 +165,12 @@ def _addresses(contents: Sequence[Content]) -> Iterator[str]:
 
 
 def _once(run: Run) -> Iterator[str]:
-    """Check that no case is there twice: it would be counted twice."""
-    names = Counter(case.id for case in run.cases)
+    """Check that the cases are in the order of their ids, and that none is there twice: it would be counted twice."""
+    ids = [case.id for case in run.cases]
+    if ids != sorted(ids):
+        first = next(one for one, other in pairwise(ids) if one > other)
+        yield f"results.json: the cases are in the order of their ids no longer from {first} on"
+    names = Counter(ids)
     for name, times in names.items():
         if times > 1:
             yield f"results.json: the case {name} is there {times} times"

@@ -40,8 +40,8 @@ _AGENT, _RAW, _BEFORE, _FORMS, _SIGNED = "user-agent", "raw", "before", "forms",
 _CIRCUMSTANCES = frozenset({GATEWAY, OUTAGE, "throttled", "waited"})
 """Notes on how an answer came, which no case determines."""
 _COMPARED_APART = frozenset({_BEFORE, _FORMS, CLIENT, _RAW, _SIGNED, CREDENTIAL})
-_ENDS = re.compile(r":[0-9a-f]*")
-"""What a form says of the ends of a secret, which another one of the same size need not have."""
+_ENDS = re.compile(r":\w*")
+"""What a form says of the ends of a secret or its spelling, which another one of the same size need not have."""
 SKEWED = 10.0
 """Seconds by which two clocks may be apart."""
 BY_CONTROL = "of the control protocol, which answers"
@@ -158,7 +158,11 @@ class ReplayClient(Client):
         between = json.loads(self.noted().get(_BEFORE, "[]"))
         exchange = self._take(request, case)
         recorded = json.loads(exchange.notes.get(_BEFORE, "[]"))
-        self.alignment.demand(between, recorded, f"what was done before exchange {exchange.id}")
+        self.alignment.demand(
+            _with_plain_forms(between),
+            _with_plain_forms(recorded),
+            f"what was done before exchange {exchange.id}",
+        )
         if self.is_of_law:
             self.as_recorded[exchange.id] = exchange
             exchange = self._as_anew(exchange)
@@ -421,6 +425,16 @@ def _each_part(url: str, change: Callable[[str], str]) -> str:
         part if (anew := change(text)) == text else quote(anew, safe="")
         for part, text in zip(parts, plain, strict=True)
     )
+
+
+def _with_plain_forms(notes: Any) -> Any:
+    """Return notes in which the form of packed material says only its size."""
+    return [
+        [note[0], {**note[1], "form": _ENDS.sub("", str(note[1]["form"]))}]
+        if isinstance(note, list) and note[:1] == ["parcel"] and "form" in note[1]
+        else note
+        for note in notes
+    ]
 
 
 def _is_long(form: str) -> bool:

@@ -109,7 +109,11 @@ class TkeService:
     def _refused(self, request: Request) -> Response | None:
         """Answer a caller who may not use the instance; nothing for one who may."""
         header = request.headers.get("authorization")
-        return None if self.accepts(header, self._identify(header)) else self.unauthorized(request)
+        return None if self.accepts(header, self.identity_of(request)) else self.unauthorized(request)
+
+    def identity_of(self, request: Request) -> Identity | None:
+        """Find whose token a request carries; nobody's where it carries none that is good."""
+        return self._identify(request.headers.get("authorization"))
 
     @rule
     def accepts(self, header: str | None, identity: Identity | None) -> bool:  # noqa: ARG002 - a defect asks for the header

@@ -270,7 +270,8 @@ class IksService:
             "workerCount": len(cluster.workers),
         }
 
-    def _describe_worker(self, cluster: Cluster, worker: Worker) -> dict[str, object]:
+    def worker_view(self, cluster: Cluster, worker: Worker) -> dict[str, object]:
+        """Describe a worker, and what is wrong with it."""
         error = self.state.worker_error(cluster, worker)
         described: dict[str, object] = {
             "id": worker.id,
@@ -313,16 +314,16 @@ class IksService:
 
     async def _list_workers(self, request: Request, _: Identity) -> Response:
         cluster = self.find_cluster(request)
-        return JSONResponse([self._describe_worker(cluster, worker) for worker in cluster.workers.values()])
+        return JSONResponse([self.worker_view(cluster, worker) for worker in cluster.workers.values()])
 
     async def _add_workers(self, request: Request, _: Identity) -> Response:
         cluster = self.find_cluster(request)
         body = await _body(request)
         added = self.state.add_workers(cluster, _count(body.get("workerNum", 1)))
-        return JSONResponse([self._describe_worker(cluster, worker) for worker in added], 201)
+        return JSONResponse([self.worker_view(cluster, worker) for worker in added], 201)
 
     async def _get_worker(self, request: Request, _: Identity) -> Response:
-        return JSONResponse(self._describe_worker(*self.find_worker(request)))
+        return JSONResponse(self.worker_view(*self.find_worker(request)))
 
     async def _reload_worker(self, request: Request, _: Identity) -> Response:
         cluster, worker = self.find_worker(request)

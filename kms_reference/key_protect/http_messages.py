@@ -68,6 +68,8 @@ async def write_reply(draft: Draft, request_headers: dict[str, str], method: str
         headers["content-length"] = str(len(body))
     if draft.status == HTTPStatus.NO_CONTENT:
         headers.pop("content-type", None)
+    if draft.capitals:
+        headers = {name.upper(): value for name, value in headers.items()}
     await send(
         {
             "type": "http.response.start",

@@ -171,6 +171,12 @@ class Instance:
         self.changed = False
 
 
+@rule
+def new_id(_: Instance) -> str:
+    """Return the id of a new key, policy, adapter or certificate."""
+    return str(uuid4())
+
+
 def new_version(key: Key, now: float, material: bytes, *, by_token: bool) -> None:
     """Give the key a new newest version."""
     key.versions.append(Version(id=str(uuid4()), created=now, material=material.hex(), by_token=by_token))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from kms_reference.key_protect.clock import stamp
 from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field, bad_query
+from kms_reference.key_protect.instance import new_id
 from kms_reference.key_protect.key_view import crn
 from kms_reference.key_protect.model import Key, KeyPolicy, State
 from kms_reference.key_protect.wire import (
@@ -177,7 +177,7 @@ def renewed(call: Call, old: KeyPolicy | None, *, enabled: bool, interval: int =
     """Return a policy as the caller sets it now; one that was there keeps its id and its birth."""
     who = call.identity.iam_id
     return KeyPolicy(
-        id=old.id if old else str(uuid4()),
+        id=old.id if old else new_id(call.instance),
         enabled=enabled,
         created=old.created if old else call.now,
         created_by=old.created_by if old else who,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from kms_reference.key_protect.aliases import check_free
 from kms_reference.key_protect.clock import go_stamp
 from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field
-from kms_reference.key_protect.instance import DEFAULT_RING
+from kms_reference.key_protect.instance import DEFAULT_RING, new_id
 from kms_reference.key_protect.key_input import NewKey, check_access, read_material, read_new_key
 from kms_reference.key_protect.key_policies import inherit, read_overrides
 from kms_reference.key_protect.key_view import PURGE_WAIT, RESTORE_WINDOW, brief, full
@@ -69,7 +68,7 @@ def creation_body(call: Call) -> dict[str, Any]:
 
 
 def _new_key(call: Call, new: NewKey, material: Material, ring: str) -> Key:
-    key_id = str(uuid4())
+    key_id = new_id(call.instance)
     born = (call.now, call.identity.iam_id)
     return Key(
         id=key_id,

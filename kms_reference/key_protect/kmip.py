@@ -12,6 +12,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from kms_reference.key_protect.clock import stamp
 from kms_reference.key_protect.errors import RefusalError, bad_field, bad_query, plain
+from kms_reference.key_protect.instance import new_id
 from kms_reference.key_protect.model import KmipAdapter, KmipCertificate, KmipObject, State
 from kms_reference.key_protect.search import paged
 from kms_reference.key_protect.wire import (
@@ -71,7 +72,7 @@ def create_adapter(call: Call) -> Reply:
         raise RefusalError("NATIVE_CRK_ID_NOT_FOUND_ERR")
     check_adaptable(call, key, expiring=expiring)
     who = call.identity.iam_id
-    adapter = KmipAdapter(str(uuid4()), name, description, key.id, call.now, who, call.now, who)
+    adapter = KmipAdapter(new_id(call.instance), name, description, key.id, call.now, who, call.now, who)
     call.instance.adapters[adapter.id] = adapter
     call.instance.changed = True
     return Reply(201, collection("kmip_adapter+json", [_adapter_view(adapter)]))
@@ -164,7 +165,7 @@ def add_certificate(call: Call) -> Reply:
     if any(one.name == name for one in adapter.certificates.values()):
         raise RefusalError("KMIP_CERT_DUPLICATE_NAME_ERR")
     check_certificate_free(call, fingerprint)
-    made = KmipCertificate(str(uuid4()), name, pem, fingerprint, call.now, call.identity.iam_id)
+    made = KmipCertificate(new_id(call.instance), name, pem, fingerprint, call.now, call.identity.iam_id)
     adapter.certificates[made.id] = made
     _modified(call, adapter)
     return Reply(201, collection("kmip_client_certificate+json", [_certificate_view(made, pem=True)]))

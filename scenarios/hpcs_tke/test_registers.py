@@ -8,6 +8,8 @@ from kms_conformance.api import covers, impact
 
 IMPORT, EXPORT, RANDOM, ONE_PART = 0x1, 0x2, 0x8, 0x4
 PARTS = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 32)
+PATTERN_OF_ZERO = bytes.fromhex("4800") * 16
+"""A key whose verification pattern begins with an octet of zeros."""
 ENDING_IN_ZEROS = (b"\x5a" * 30 + bytes(2), b"\0" * 3 + b"\x33" * 26 + bytes(3))
 IMPORT_PARTS = 0x0C
 NO_PATTERN = bytes(32)
@@ -85,7 +87,13 @@ def test_import_after_a_refused_one(tke):
         IMPORT_PARTS, right + forged, label="two parts, one of them signed over other octets"
     ).is_refused("192/22", control=unit.attributes().needed(), requirement="tke-signature-invalid")
     unit.registers().succeeds().shows("registers", EMPTY)
-    for parts in (PARTS[1:], ENDING_IN_ZEROS, ENDING_IN_ZEROS[:1], (*PARTS[:1], *PARTS[:2])):
+    for parts in (
+        PARTS[1:],
+        ENDING_IN_ZEROS,
+        ENDING_IN_ZEROS[:1],
+        (*PARTS[:1], *PARTS[:2]),
+        (PATTERN_OF_ZERO,),
+    ):
         unit.send_parts(key, parts, by).succeeds()
         unit.registers().succeeds().shows("registers.new", pattern_of(*parts))
         unit.clear_new(by).succeeds()

@@ -43,39 +43,6 @@ def test_signers_in_any_order(tke):
     unit.add(fourth, [third, first, second]).succeeds()
 
 
-NEEDS = {
-    "remove": (1, lambda _, unit, by: unit.remove(by[-1].ski, by[:-1])),
-    "thresholds": (1, lambda _, unit, by: unit.set(by[:-1], signature=1, revocation=1)),
-    "importer": (0, lambda _, unit, by: unit.importer(by[:-1])),
-    "random": (0, lambda _, unit, by: unit.random_key(by[:-1])),
-    "export-current": (1, lambda tke, unit, by: unit.export_key(tke.holder(), by[:-1])),
-    "export-new": (1, lambda tke, unit, by: unit.export_key(tke.holder(), by[:-1], new=True)),
-    "add-control-points": (1, lambda _, unit, by: unit.add_control_points(POINT, by[:-1])),
-    "remove-control-points": (1, lambda _, unit, by: unit.remove_control_points(POINT, by[:-1])),
-    "clear-current": (0, lambda _, unit, by: unit.clear_current(by[:-1])),
-    "clear-new": (0, lambda _, unit, by: unit.clear_new(by[:-1])),
-}
-"""Commands, and one signature fewer than each needs where both thresholds are 2; the last of three signs nothing."""
-
-
-@covers("tke-too-few-signatures")
-@impact("zeroize")
-@pytest.mark.parametrize("command", NEEDS)
-def test_signatures_of_each_command(tke, command):
-    """Each command needs its documented number of signatures: one, or as many as its threshold."""
-    unit, (first, second, third) = tke.unit(), tke.administrators(3)
-    tke.operational(unit, signature=2, revocation=2)
-    unit.add(third, [first, second]).needed()
-    for _ in range(1 if command == "random" else 2):
-        unit.random_key([first]).needed()
-    few, ask = NEEDS[command]
-    before, points = unit.look(), unit.control_points().needed()["output"]
-    ask(tke, unit, [*[first, second][:few], third]).is_refused("208/21", control=unit.attributes().needed())
-    unit.unchanged(before)
-    unit.control_points().succeeds().shows("output", points)
-    ask(tke, unit, [first, second, third]).succeeds()
-
-
 @covers("tke-too-few-signatures")
 @impact("zeroize")
 def test_signatures_on_the_way_of_a_key(tke):
@@ -357,7 +324,7 @@ def test_replayed_after_zeroizing(tke):
 @covers("tke-counter-advances")
 @impact("zeroize")
 def test_counter_advances(tke):
-    """After a command succeeded, the unit's transaction counter is the one that the command carried."""
+    """After a command succeeded, the unit's transaction counter is the one that the command carried; a query leaves it."""
     unit, (first, second) = tke.unit(), tke.administrators(2)
     unit.attributes().succeeds()
     start = unit.counter
@@ -365,12 +332,19 @@ def test_counter_advances(tke):
     answer = unit.attributes().succeeds().shows("counter", tke.next_counter(start).hex())
     unit.add(second).succeeds()
     unit.attributes().succeeds().shows("counter", tke.next_counter(answer.heard.counter).hex())
+    wanted = unit.permissions() | tke.EVERY_REGISTER | tke.ZERO_1SIGN
+    unit.set([first], signature=1, revocation=1, permissions=wanted).succeeds()
+    key = unit.importer_of(unit.importer([first]).succeeds())
+    carried = tke.next_counter(unit.counter)
+    unit.send_parts(key, PARTS, [first]).succeeds()
+    unit.certificate_of(first.ski).succeeds()
+    unit.attributes().succeeds().shows("counter", carried.hex())
 
 
 @covers("tke-rsa-signatures")
 @impact("zeroize")
 def test_rsa_administrator(tke):
-    """An administrator with an RSA key can be installed, and the signature must cover the command."""
+    """An administrator with an RSA key can be installed, signs alone or with others, and the signature must cover the command."""
     unit, rsa, (first, _) = tke.unit(), tke.rsa_administrator(), tke.administrators(2)
     tke.operational(unit)
     unit.add(rsa, [first]).succeeds()
@@ -378,6 +352,8 @@ def test_rsa_administrator(tke):
     unit.clear_new([rsa]).succeeds()
     unit.set([rsa], revocation=2).succeeds()
     unit.attributes().succeeds().shows("attributes.revocation_threshold", 2)
+    for both in ([first, rsa], [rsa, first]):
+        unit.set(both, signature=2).succeeds()
     block = unit.block(CLEAR_NEW)
     forged = unit.signed(CLEAR_NEW, block, rsa.sign(block + b"x"), label="RSA signature over other octets")
     forged.shows("level", "inner")

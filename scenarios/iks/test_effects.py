@@ -1,7 +1,5 @@
 """What an operation changes: what it names, and nothing when it is refused."""
 
-from urllib.parse import quote
-
 import pytest
 
 from kms_conformance.api import Inconclusive, covers, impact, needs
@@ -12,9 +10,7 @@ OPERATIONS = {
     "unset": lambda iks, *_: iks.unset_credentials(),
     "reset": lambda iks, *_: iks.reset_api_key(),
     "create-cluster": lambda iks, *_: iks.create_cluster(),
-    "delete-cluster": lambda iks, _, cluster, __: iks.request(
-        "DELETE", f"/clusters/{quote(cluster, safe='')}"
-    ),
+    "delete-cluster": lambda iks, _, cluster, __: iks.delete_cluster(cluster),
     "add-worker": lambda iks, _, cluster, __: iks.add_worker(cluster),
     "reload-worker": lambda iks, _, cluster, worker: iks.reload_worker(cluster, worker),
     "remove-worker": lambda iks, _, cluster, worker: iks.remove_worker(cluster, worker),
@@ -61,14 +57,14 @@ def test_removed(iks):
     is_gone(iks.get_worker(first, gone), before)
     before, owner = iks.get_cluster(second).needed(200), iks.get_key_owner(second).needed(200)
     worker = iks.get_worker(second, workers[second][0]).needed(200)
-    iks.request("DELETE", f"/clusters/{quote(second, safe='')}").succeeds(*ACCEPTED)
+    iks.delete_cluster(second).succeeds(*ACCEPTED)
     deleted = iks.get_cluster(second)
     is_gone(deleted, before)
     if not deleted.ok:
-        is_gone(iks.get_worker(second, workers[second][0]), worker)
-        for refused in (iks.get_key_owner(second), iks.list_workers(second), iks.add_worker(second)):
-            refused.is_refused_somehow(control=owner)
-    iks.request("DELETE", f"/clusters/{quote(first, safe='')}").succeeds(*ACCEPTED)
+        for ask in (iks.get_key_owner, iks.list_workers, iks.add_worker):
+            ask(second).is_refused_somehow(control=owner)
+        iks.get_worker(second, workers[second][0]).is_refused_somehow(control=worker)
+    iks.delete_cluster(first).succeeds(*ACCEPTED)
     iks.get_credentials().succeeds(200, requirement="iks-effects").shows(
         "apiUser", mine.user, requirement="iks-effects"
     )
@@ -84,6 +80,17 @@ def test_next_creator(iks):
     another = iks.as_identity("approver").create_cluster().succeeds(201)["id"]
     for one in (cluster, another):
         iks.get_key_owner(one).succeeds(200).shows("id", owner)
+
+
+@covers("iks-effects")
+@needs(control=True)
+@impact("account", "clusters")
+def test_six_workers(iks):
+    """Each worker that is added is listed beside the earlier ones, also when there are more than a few."""
+    cluster = iks.cluster()
+    for _ in range(5):
+        iks.add_worker(cluster).succeeds(*ACCEPTED)
+    iks.list_workers(cluster).succeeds(200).counts("", 6)
 
 
 @covers("iks-effects")

@@ -45,17 +45,23 @@ def test_reset_does_not_heal(iks, of):
     iks.works(cluster, "INVALID_API_KEY", requirement="iks-07")
 
 
-@covers("iks-06")
+@covers("iks-06", "iks-effects")
 @needs(control=True)
 @impact("account", "clusters")
 def test_no_permission_is_missing(iks):
-    """A deleted classic key is not shown as a missing permission."""
+    """A deleted classic key is not shown as a missing permission, and where no cluster can be deleted with it all workers stay."""
     iks.set_credentials(iks.credential()).succeeds(200, 204)
     cluster = iks.cluster()
     iks.works(cluster, "INVALID_API_KEY")
     iks.fault("manual-key-deleted")
     iks.fails(cluster, "INVALID_API_KEY")
     iks.all_sufficient(iks.get_permissions().succeeds(200))
+    workers = iks.worker_ids(cluster)
+    deleted = iks.delete_cluster(cluster)
+    if not deleted.ok:
+        deleted.is_refused("INVALID_API_KEY", control=iks.get_user_config().needed(200))
+        listed = iks.list_workers(cluster).succeeds(200, requirement="iks-effects")
+        listed.counts("", len(workers), requirement="iks-effects")
 
 
 @covers("iks-reset-keeps-manual")

@@ -118,7 +118,10 @@ def test_alternatives() -> None:
     assert finding.expected == "410 KEY_DELETED_ERR or 400 NO_BODY_ERR"
 
 
-DOCUMENT = {"a": {"b": [1, "two", None, {"id": "x"}, {"id": "y"}], "n": 3, "yes": True}, "empty": []}
+DOCUMENT = {
+    "a": {"b": [1, "two", None, {"id": "x"}, {"id": "y"}], "n": 3, "half": 2.0, "yes": True},
+    "empty": [],
+}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,9 @@ DOCUMENT = {"a": {"b": [1, "two", None, {"id": "x"}, {"id": "y"}], "n": 3, "yes"
         (Member("a.n", "equals", 4), False),
         (Member("a.n", "equals", "3"), False),
         (Member("a.yes", "equals", 1), False),
+        (Member("a.half", "equals", 2), True),
+        (Member("a.half", "equals", "2.0"), False),
+        (Member("a.n", "equals", True), False),
         (Member("a.b.2", "equals", None), True),
         (Member("a.z", "equals", None), False),
         (Member("a.n", "differs", 4), True),
@@ -162,7 +168,7 @@ DOCUMENT = {"a": {"b": [1, "two", None, {"id": "x"}, {"id": "y"}], "n": 3, "yes"
     ids=lambda value: value.description() if isinstance(value, Member) else "",
 )
 def test_members(member: Member, *, holds: bool) -> None:
-    """Each check of a member, both ways; true is not 1, and null is not absence."""
+    """Each check of a member, both ways; 2.0 is 2, true is not 1, and null is not absence."""
     finding = judge(expect(members=(member,)), got(200, DOCUMENT, **{"x-total": "2"}), SCHEMAS)
     assert (finding is None) is holds
     assert member.description()

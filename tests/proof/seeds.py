@@ -42,18 +42,27 @@ _APART = (
     {"members-sorted", "members-reversed"},
     {"media-type-charset", "media-type-vendor", "media-type-upper-case"},
     {"more-info-other", "more-info-missing"},
-    {"json-as-go-writes-it", "json-as-java-writes-it", "replies-compressed"},
+    {
+        "json-as-go-writes-it",
+        "json-as-java-writes-it",
+        "json-by-numbers",
+        "json-with-blanks",
+        "replies-compressed",
+    },
     {"replies-compressed", "gateway-now-and-then"},
     {"replies-compressed", "rate-limited-now-and-then"},
     {"replies-compressed", "control-characters-stopped"},
-    {"fractional-seconds", "dates-in-nanoseconds"},
+    {"fractional-seconds", "dates-in-nanoseconds", "dates-with-zero-offset"},
     {"unauthorized-other-wording", "unauthorized-with-reason", "router-before-authentication"},
     {"key-ring-untold", "unset-members-null"},
+    {"members-chosen-otherwise", "unset-members-null"},
 )
 """Variations of which a server can have one only."""
 _LAST = (
     "json-as-go-writes-it",
     "json-as-java-writes-it",
+    "json-by-numbers",
+    "json-with-blanks",
     "rate-limited-now-and-then",
     "gateway-now-and-then",
 )

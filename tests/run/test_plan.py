@@ -120,18 +120,23 @@ def test_a_file_that_cannot_be_written_is_no_harm(tmp_path: Path) -> None:
 
 
 def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that has sent a quarter in ten seconds has thirty left; what waits for the rate is bound by it."""
+    """A run that has sent a quarter in ten seconds has thirty left; what bounds it is what is waited for most of the time."""
     now = [100.0]
     monkeypatch.setattr("kms_conformance.run.pace.time.monotonic", lambda: now[0])
     monkeypatch.setattr("kms_conformance.run.pace.time.process_time", lambda: now[0] / 100)
     queued = [0]
-    pace = Pace(lambda: 25, lambda: 100, lambda: queued[0])
+    awaited = [0.0]
+    pace = Pace(lambda: 25, lambda: 100, lambda: queued[0], lambda: awaited[0])
     assert pace.left() is None
     now[0] += 10
     left = pace.left()
     assert left is not None
     assert math.isclose(left, 30)
+    awaited[0] += 9
     assert pace.bound() == "latency"
+    now[0] += 10
+    awaited[0] += 2
+    assert pace.bound() == "own work"
     now[0] += 10
     queued[0] = 3
     assert pace.bound() == "rate"

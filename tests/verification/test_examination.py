@@ -393,6 +393,33 @@ def test_transcript_of_another_run_is_refused(runs: Path, broken: Path) -> None:
     assert judge(broken)[0] == 6
 
 
+def other_order(record: Record, _: Entries) -> None:
+    """Put the cases into another order."""
+    record["cases"].reverse()
+
+
+def other_server(record: Record, _: Entries) -> None:
+    """Say that another server was asked."""
+    record["servers"] = [{"name": "kms.example.test:443", "addresses": [], "certificates": []}]
+
+
+def fewer_identities(record: Record, _: Entries) -> None:
+    """Say that nobody but a reader was let in."""
+    record["identities"] = {"reader": {"roles": []}}
+
+
+@pytest.mark.parametrize("change", [other_order, other_server, fewer_identities])
+def test_circumstances_that_fit_no_evidence(
+    change: Callable[[Record, Entries], object], broken: Path
+) -> None:
+    """Cases in another order, a server that the target does not name, identities without those that were let in: refused."""
+    record = record_of(broken)
+    change(record, [])
+    write_all(run_of(record, har.read(broken / har.NAME), broken), broken)
+    code, output = judge(broken)
+    assert code == 6, output
+
+
 # --- random edits ------------------------------------------------------------------------------------------------------
 
 

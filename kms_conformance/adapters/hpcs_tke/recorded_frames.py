@@ -28,6 +28,8 @@ _STRING = re.compile(r"\d+;PCI request;XPNUM   ;(\d+);        ;((?:[0-9A-F]{2})+
 _LOCATION = re.compile(r"\[[^\]]*\]\.\[[^\]]*\]\.\[(\d{1,9})\]\.\[(\d{1,9})\]")
 _HEADER, _COUNTER, _INTEGER, _PERMISSIONS = 32, 16, 0x02, 3
 _NEAR = 1000
+_LIKE = 16
+"""Hexadecimal digits that are enough to tell of which value they are the beginning."""
 """How far a counter may be from the last one that the unit told, to be reckoned from it."""
 _NO_KEY = ["", "", []]
 _BOUND = ("domain", "module", "output")
@@ -242,9 +244,11 @@ class Frames:
         rest = data.hex()
         long = sorted({*self.keys, *(value for value in self.bound if len(value) > 2 * _COUNTER)}, key=len)
         while rest:
-            found = next((value for value in reversed(long) if rest.startswith(value)), "")
+            found = next((value for value in reversed(long) if _is_like(rest, value)), "")
             if found:
-                pieces.append(["ski", found, len(found) // 2] if found in self.keys else ["of", found])
+                like: Expression = ["ski", found, len(found) // 2] if found in self.keys else ["of", found]
+                mask = _difference(rest[: len(found)], found)
+                pieces.append(like if rest.startswith(found) else ["near", like, mask])
             else:
                 pieces.append(rest[:2])
             rest = rest[len(found) or 2 :]
@@ -317,7 +321,12 @@ class Frames:
             return "78"
         if not _is_signature(signature):
             return f"={signature.hex()}"
-        return "" if key is None or _verifies(key, signature, block) else "78"
+        if key is None or _verifies(key, signature, block):
+            return ""
+        for (_, earlier), place in self.blocks.items():
+            if place >= 0 and _verifies(key, signature, earlier):
+                return f"@{place}"
+        return "78"
 
 
 def recipes(exchanges: Sequence[Exchange], groups: Sequence[int]) -> list[dict[str, Any] | None]:
@@ -342,6 +351,20 @@ REPRODUCTION = FramesOfSystem(recipes, "kms_conformance.adapters.hpcs_tke.resend
 def hsm_of(exchange: Exchange) -> str:
     """Return the unit that a request is sent to."""
     return exchange.sent.path.rpartition("/")[2]
+
+
+def _is_like(text: str, value: str) -> bool:
+    """Tell whether a text begins with a value, with one that differs in one octet, or is a long part of its beginning."""
+    if len(text) < len(value):
+        return len(text) >= _LIKE and value.startswith(text)
+    pairs = zip(bytes.fromhex(text[: len(value)]), bytes.fromhex(value), strict=True)
+    return sum(one != other for one, other in pairs) <= 1
+
+
+def _difference(text: str, value: str) -> str:
+    """Return the octets to add without carry to the beginning of a value so that it becomes a text."""
+    octets = zip(bytes.fromhex(text), bytes.fromhex(value), strict=False)
+    return bytes(one ^ other for one, other in octets).hex()
 
 
 def _beginning(one: str, other: str) -> str:

@@ -50,6 +50,8 @@ class Resending:
         self._keys: dict[str, plain_keys.EcKey | plain_keys.RsaKey] = {}
         self._exported = ""
         self._blocks: dict[int, bytes] = {}
+        self._signatures: dict[tuple[str, bytes], bytes] = {}
+        """Signatures by whose they are and what they stand on."""
         self._installed: dict[str, dict[str, None]] = {}
         self._importers: dict[str, bytes] = {}
         self._nobody = plain_keys.importer_of_nobody(self._seed, "nobody")
@@ -96,6 +98,10 @@ class Resending:
             "admin": lambda *inner: self._admin(asked, *inner),
             "index": lambda: wire.word(asked.index),
             "of": self._of,
+            "near": lambda known, mask: bytes(
+                one ^ other
+                for one, other in zip(self._encoded(known, asked), bytes.fromhex(mask), strict=False)
+            ),
             "counter": lambda step, width: self._counter(asked, step).to_bytes(width, "big"),
             "permissions": lambda was, wanted: self._permitted(asked, was, wanted),
             "again": lambda place: self._blocks[place],
@@ -145,10 +151,14 @@ class Resending:
 
     def _signed(self, asked: _Asked, ski: str, size: int, kind: str, other: str) -> bytes:
         key = self._key(ski, "", kind)
-        is_literal = other.startswith("=")
-        signature = (
-            bytes.fromhex(other[1:]) if is_literal else key.signature(asked.block + bytes.fromhex(other))
-        )
+        if other.startswith("="):
+            return key.signer_info(size, bytes.fromhex(other[1:]))
+        if other.startswith("@"):
+            signed = self._blocks[int(other[1:])]
+            return key.signer_info(size, self._signatures.get((ski, signed)) or key.signature(signed))
+        signature = key.signature(asked.block + bytes.fromhex(other))
+        if not other:
+            self._signatures[ski, asked.block] = signature
         return key.signer_info(size, signature)
 
     def _part(self, token: str, zeros: list[int], importer: str) -> bytes:
@@ -263,6 +273,8 @@ class Resending:
         parts = [bytes.fromhex(self.values[one]) for one in tokens if one in self.values]
         if pattern and len(parts) == len(tokens):
             whole = forms.join_parts(*parts)
+            if pattern.startswith("00") and not forms.pattern_of(whole).hex().startswith("00"):
+                raise ValueError("the verification pattern of the recorded key begins with zeros")
             self.values |= {pattern: forms.pattern_of(whole).hex(), token: whole.hex()}
 
     def zeroized(self) -> Iterator[tuple[str, dict[str, str]]]:

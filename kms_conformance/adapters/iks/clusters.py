@@ -53,6 +53,10 @@ class Clusters(Credentials):
         """Ask for a cluster."""
         return self.request("GET", f"/clusters/{quote(cluster, safe='')}")
 
+    def delete_cluster(self, cluster: str) -> Answer:
+        """Delete a cluster and its workers."""
+        return self.request("DELETE", f"/clusters/{quote(cluster, safe='')}")
+
     def at_once(self, *requests: Callable[[], Answer]) -> list[Answer]:
         """Send requests at the same moment."""
         return self.case.at_once(requests)

@@ -9,6 +9,7 @@ from kms_conformance.adapters.key_protect.material import IV_BYTES, WrappedMater
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
+from kms_conformance.transport.capture import form_of
 
 
 class ImportTokens(Base):
@@ -47,6 +48,7 @@ class ImportTokens(Base):
             "material": remember(material, "payload"),
             "key": remember(key, "payload"),
             "nonce": remember(nonce, "nonce"),
+            "form": form_of(material),
         }
         self.case.context.client.note("parcel", made)
         return packed

@@ -24,7 +24,7 @@ _PAGE, _MOST = 200, 100_000
 OURS = re.compile(
     r"kmsct-[0-9a-f]{8}-(?:"
     r"[a-z]+-[^/]+-[0-9a-f]{6}[0-9]{3}"  # of a key
-    r"|[a-z_]{1,8}-[0-9a-f]{8}-[0-9]+"  # of an alias, a ring, an adapter
+    r"|[A-Za-z0-9_-]{1,8}-[0-9a-f]{8}-[0-9]+"  # of an alias, a ring, an adapter, a key of a drawn sequence
     r")"
 )
 """Names of the full shape that the suite gives: run, kind, case, digest and number."""

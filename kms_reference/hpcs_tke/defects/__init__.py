@@ -4,6 +4,7 @@ from typing import Final
 
 from kms_reference.hpcs_tke.defects.effects import EFFECT_DEFECTS
 from kms_reference.hpcs_tke.defects.reported import REPORTED_DEFECTS
+from kms_reference.hpcs_tke.defects.reported_ceremonies import CEREMONY_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_hsm import HSM_DEFECTS
 from kms_reference.hpcs_tke.defects.reported_quorum import QUORUM_DEFECTS
 from kms_reference.hpcs_tke.defects.rules import RULE_DEFECTS
@@ -17,4 +18,5 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *REPORTED_DEFECTS,
     *HSM_DEFECTS,
     *QUORUM_DEFECTS,
+    *CEREMONY_DEFECTS,
 )

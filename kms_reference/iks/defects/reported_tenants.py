@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from starlette.responses import JSONResponse
 
 from kms_reference.iks.app import IksService
-from kms_reference.iks.permissions import Operation
+from kms_reference.iks.permissions import GROUP_OF, STORAGE, Operation
 from kms_reference.iks.state import Cluster, Effective, ManualCredential, Scope, State, Worker
 from kms_reference.switches import Change, Defect, gives, instead, on_refusal, then, unchecked
 
@@ -80,13 +80,6 @@ def _stays_stored(stored: bool, service: IksService, scope: Scope) -> bool:
     if stored:
         known.add(scope)
     return scope in known
-
-
-def _required_alone(described: dict[str, Any], state: State, _: Scope) -> dict[str, Any]:
-    for needs in described.values():
-        if isinstance(needs, dict):
-            needs["recommended"] = state.need_view([])
-    return described
 
 
 # -- clusters ----------------------------------------------------------------------------------------------------------
@@ -158,7 +151,6 @@ def _gone_but_asked(service: IksService, request: Request) -> bool:
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-first-listing-stays", ("iks-08",), "The first listing of permissions of a place is given again.", gives(State.infra_permissions, _of_first_listing)),
     ("iks-last-cluster-takes-credentials", ("iks-effects",), "The last cluster of a place takes its credentials along.", then(State.remove_cluster, _with_last_cluster)),
-    ("iks-user-lower-cased", ("iks-02",), "The name of a user is stored in lower case.", _stores(str.lower)),
     ("iks-user-truncated", ("iks-02",), "The name of a user is stored in 24 characters.", _stores(lambda user: user[:_LONGEST])),
     ("iks-owner-told-before", ("iks-reset-owner",), "Once it was asked for, the owner told of a cluster stays.", instead(IksService.key_owner, _told_before)),
     ("iks-owner-is-creator", ("iks-key-scope",), "The owner told is who created the cluster.", gives(State.create_cluster, _remembered), instead(IksService.key_owner, _creator_of)),
@@ -166,7 +158,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-dead-key-blocks-manual", ("iks-05",), "A dead API key blocks operations with manual credentials.", instead(State.check_manual, _blocked_by_dead_key)),
     ("iks-orphan-unrendered", ("iks-12",), "The message about an orphan shows its placeholder.", instead(State.orphan_error, lambda _, state, cluster, __: state.account(cluster.scope.account).lookup.value.replace("{id}", "<ID>").replace("{provider}", "<provider>"))),
     ("iks-workers-outlive-cluster", ("iks-removed",), "The workers of a deleted cluster can still be asked for.", instead(State.change_worker, _not_removed), on_refusal(IksService.find_worker, _of_gone_cluster, _gone_but_asked)),
-    ("iks-required-alone", ("iks-08",), "Recommended permissions are never listed as missing.", gives(State.infra_permissions, _required_alone)),
+    ("iks-storage-never-listed", ("iks-08",), "Permissions on storage are never listed as missing.", gives(State.shown_missing, lambda missing, *_: {one for one in missing if GROUP_OF.get(one, ("",))[0] != STORAGE})),
     ("iks-once-connected", ("iks-11",), "A place that was connected by its credentials stays so without them.", on_refusal(State.connected, _once_connected), gives(State.connected, _connects)),
     ("iks-stored-flag-stays", ("iks-05",), "The user configuration shows credentials that were unset.", gives(IksService.has_manual, _stays_stored)),
 )  # fmt: skip

@@ -39,10 +39,6 @@ def _without_alias(key: Key) -> None:
     del key.aliases[next(iter(key.aliases))]
 
 
-def _living(key: Key) -> None:
-    key.expires = None
-
-
 SEQUENCE_DEFECTS: Final = (
     _on("rotation-drops-lone-description", "Rotating a key with a description and no tags drops the description.", "rotateKey",
         lambda key: key.description and not key.tags, _without_description),
@@ -50,8 +46,6 @@ SEQUENCE_DEFECTS: Final = (
         lambda key: len(key.aliases) == 1 and key.expires is None, _without_alias),
     _on("registering-drops-lone-tags", "Registering a key with tags and no description drops the tags.", "createRegistration",
         lambda key: key.tags and not key.description, _without_tags),
-    _on("policy-ends-expiry-of-nameless", "A policy of a key without aliases ends its expiration.", "putPolicy",
-        lambda key: not key.aliases and key.expires, _living),
     _on("moving-drops-lone-alias", "Moving a key of one alias and no description drops the alias.", "patchKey",
         lambda key: len(key.aliases) == 1 and not key.description, _without_alias),
     _on("suspended-key-loses-description-by-policy", "A policy of a suspended key drops its description.", "putPolicy",

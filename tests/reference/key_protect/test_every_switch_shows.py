@@ -114,6 +114,27 @@ OTHER_STATUS += (
     "ids-in-any-case",
 )
 OTHER_STATUS += ("expiry-half-an-hour-late", "restore-ignores-material", "active-kmip-object-needs-force")
+OTHER_STATUS += ("removed-aliases-lead-on", "moved-keys-found-in-both-rings", "registered-with-200")
+# The last ones spell codes otherwise, and add one.
+OTHER_STATUS += ("conflicts-as-400", "used-up-token-is-gone", "json-by-numbers", "more-in-envelopes")
+IN_SEQUENCES = {
+    "auto-purge-a-day-late",
+    "body-read-first",
+    "ciphertext-before-state",
+    "fifty-rings-at-most",
+    "hour-of-manual-rotations",
+    "ids-of-time",
+    "instance-before-token",
+    "late-answers",
+    "lists-backward",
+    "minimal-creation",
+    "policy-rotates-late",
+    "rings-page-of-51",
+    "state-before-dual-authorisation",
+    "uses-before-authorisations",
+    "wait-from-last-change",
+}
+"""They need sequences of their own: `test_free_variations.py` shows each of them."""
 
 
 def test_every_variation_shows(plain: list[list[Any]]) -> None:
@@ -121,5 +142,5 @@ def test_every_variation_shows(plain: list[list[Any]]) -> None:
     codes_of_plain = codes(plain)
     for name, variation in VARIATIONS.items():
         seen = asyncio.run(probe(Rules.of("page", [], [variation])))
-        assert seen != plain, name
+        assert (seen != plain) == (name not in IN_SEQUENCES), name
         assert (codes(seen) == codes_of_plain) == (name not in OTHER_STATUS), name

@@ -32,9 +32,11 @@ def things(kms: KeyProtectOperations, what: str, number: int) -> Iterator[Concur
     kms.demand_no_inherited_policies()
     ahead, unsure = clock(kms.case)
     if not maker.wait:
-        for _ in range(number):
+        for place in range(number):
             made = _made(kms, maker, ahead, unsure)
             made.ahead = ahead
+            # What is set for the whole instance is another value each time, so that an older one is told from it.
+            made.marks["measured"] = place % 2 == 0
             yield made
         return
     things = [_made(kms, maker, ahead, unsure) for _ in range(number)]
@@ -83,6 +85,13 @@ def _named(kms: KeyProtectOperations, key: Key) -> dict[str, Any]:
 def key(kms: KeyProtectOperations) -> dict[str, Any]:
     """Make a root key."""
     return _named(kms, kms.create_root_key())
+
+
+def wrapped(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make a root key that has wrapped."""
+    marks = key(kms)
+    answer = kms.wrap(marks["key"], marks["plaintext"]).needed()
+    return {**marks, "wrapped": answer["ciphertext"]}
 
 
 def key_beside_ring(kms: KeyProtectOperations) -> dict[str, Any]:
@@ -140,6 +149,11 @@ def destroyed(kms: KeyProtectOperations) -> dict[str, Any]:
     made = kms.import_root_key()
     kms.delete_key(made).needed()
     return {**_named(kms, made), "material": made.material}
+
+
+def purgeable(kms: KeyProtectOperations) -> dict[str, Any]:
+    """Make such a key, and one beside it."""
+    return {**destroyed(kms), "other": kms.create_root_key().id}
 
 
 def under_two(kms: KeyProtectOperations) -> dict[str, Any]:
@@ -230,6 +244,7 @@ def adapter(kms: KeyProtectOperations) -> dict[str, Any]:
 
 MAKERS: Mapping[str, Maker] = {
     "key": Maker(key),
+    "wrapped-key": Maker(wrapped),
     "key-beside-ring": Maker(key_beside_ring),
     "busy-key": Maker(busy),
     "busy-authorised-key": Maker(busy_under_two),
@@ -238,7 +253,7 @@ MAKERS: Mapping[str, Maker] = {
     "twins": Maker(twins),
     "suspended-key": Maker(suspended, _SETTLED, "a disabled key is enabled after 30 seconds"),
     "destroyed-key": Maker(destroyed, _SETTLED, "a deleted key is restored after 30 seconds"),
-    "purgeable-key": Maker(destroyed, _PURGEABLE, "a deleted key is purged after four hours"),
+    "purgeable-key": Maker(purgeable, _PURGEABLE, "a deleted key is purged after four hours"),
     "key-under-two": Maker(under_two),
     "authorised-key": Maker(authorised),
     "alias": Maker(aliased),

@@ -17,6 +17,7 @@ _AES_KEYS = (16, 24, 32)
 _BETWEEN_ZEROS = "AABhIGtleSB0aGF0IGhhcyB6ZXJvcyBhcm91bmQAAAA="
 """Material of 32 octets that begins and ends with zeros, in base64."""
 _IMPORTS = 7
+_CLIENTS = 7
 
 
 def names(kms: KeyProtectOperations) -> Subjects:
@@ -96,6 +97,13 @@ def kmip_key(kms: KeyProtectOperations) -> Subjects:
     return Subjects(marks=_names(kms) | {"key": kms.create_root_key().id})
 
 
+def kmip_certificates(kms: KeyProtectOperations) -> Subjects:
+    """Make a KMIP adapter, and certificates of seven clients."""
+    adapter = kms.new_adapter(kms.create_root_key())
+    pems = [{"pem": kms.client_certificate()} for _ in range(_CLIENTS)]
+    return Subjects(marks=_names(kms) | {"adapter": adapter, "pems": pems})
+
+
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
     """Return names of our own; ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number."""
     # Derived from run and case, so that a later judgement of the run finds the same names.
@@ -123,4 +131,5 @@ MAKERS: Mapping[str, Callable[[Any], Subjects]] = {
     "parcels": wrapped_materials,
     "key-under-two": key_under_two,
     "kmip-key": kmip_key,
+    "kmip-certificates": kmip_certificates,
 }

@@ -19,6 +19,7 @@ _MADE = {
     "createKeyAlias": "alias",
     "createKeyRing": "ring",
     "createRegistration": "registration",
+    "replaceRegistration": "registration",
     "createKmipAdapter": "kmip_adapter",
     "addKmipClientCertificate": "kmip_certificate",
 }

@@ -18,7 +18,7 @@ def wrap_body(choices: Choices, _: Key | None) -> Any:
     if choices.chance(0.6):
         body["plaintext"] = choices.one((choices.bytes(18), choices.bytes(32), choices.bytes(35)))
     if choices.chance(0.3):
-        body["aad"] = choices.one((["a"], ["a", "b"], []))
+        body["aad"] = choices.one((["a"], ["a", "b"], ["é", "鍵", ""], []))
     if choices.chance(0.06):
         body = choices.one(({"plaintext": "no!base64"}, {"aad": ["x" * 256]}, {"aad": "a"}))
     return body if body or choices.chance(0.5) else None

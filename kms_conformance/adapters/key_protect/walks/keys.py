@@ -31,7 +31,7 @@ def new_key(choices: Choices) -> dict[str, Any]:
         "extractable": choices.chance(0.2),
     }
     if choices.chance(0.5):
-        resource["description"] = choices.one(("what it is for", "another text"))
+        resource["description"] = choices.one(("what it is for", "another text", "für Zürich: 鍵"))
     if choices.chance(0.3):
         resource["tags"] = choices.one((["red"], ["red", "a b"]))
     if choices.chance(0.4):
