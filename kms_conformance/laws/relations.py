@@ -146,9 +146,13 @@ class Relations:
 
     @staticmethod
     def _agrees(answer: Answer, path: str, value: Any, row: str) -> None:
-        """Judge a member that an entry need not show: of a list every one has to come, in whatever order."""
-        if value is None or pick(answer.body, path) is MISSING:
-            if value is None:
+        """Judge a member that an entry need not show: of a list every one has to come, in whatever order.
+
+        An empty text or list tells no more than a member that is not there.
+        """
+        shown = pick(answer.body, path)
+        if value is None or shown is MISSING:
+            if value is None and shown not in (MISSING, None, "", []):
                 answer.lacks(path, requirement=row)
         elif isinstance(value, list):
             answer.selects(path, [*value], [*value], requirement=row)

@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.laws.entries import LawCase
 from kms_conformance.laws.relations import Relations
 from kms_conformance.laws.request import OperationRequest, Subjects
 from kms_conformance.run.outcomes import ConformanceFailure, Inconclusive
 
-THINGS = [{"id": name, "kind": kind} for name, kind in zip("dbcae", "xyxyx", strict=True)]
+THINGS: list[dict[str, Any]] = [
+    {"id": name, "kind": kind} for name, kind in zip("dbcae", "xyxyx", strict=True)
+]
+THINGS[0] |= {"tags": ["red", "blue"], "text": "of d"}
 LIST = {
     "operation": "list",
     "entries": "resources",
     "id": "id",
     "total": "total",
+    "agrees": ["tags", "text"],
     "page": {"limit": "limit", "offset": "offset", "most": 9, "default": 4},
     "count": {"query": {"counted": "true"}, "member": "count"},
 }
@@ -44,13 +49,22 @@ class Answered:
         return self
 
     def selects(self, path: str, of: list[str], are: list[str], *, ordered: bool = False, **_: Any) -> None:
-        """Say which of the things are there."""
-        ids = [one["id"] for one in self.body["resources"] if one["id"] in of]
+        """Say which of the things, or of the values of a member, are there."""
+        values = pick(self.body, path)
+        ids = [value for value in values if value in of]
         self._say(ids == are if ordered else sorted(ids) == sorted(are), path)
 
     def shows(self, path: str, value: Any, **_: Any) -> None:
         """Say what a member is."""
         self._say(self.body.get(path) == value, path)
+
+    def agrees(self, path: str, value: Any, **_: Any) -> None:
+        """Say what a member is, where it is there."""
+        self._say(pick(self.body, path) in {MISSING, value}, path)
+
+    def lacks(self, path: str, **_: Any) -> None:
+        """Say that a member is not there."""
+        self._say(pick(self.body, path) is MISSING, path)
 
     @staticmethod
     def _say(holds: bool, what: str) -> None:
@@ -91,7 +105,8 @@ class Listing:
         matches = self.find(dict(request.query))
         limit, offset = int(request.query.get("limit", 9)), int(request.query.get("offset", 0))
         page = matches[self.cut(offset, limit)]
-        return Answered({"resources": page, "total": len(page), "count": len(matches)})
+        told = {"said": request.query.get("kind", "")}
+        return Answered({"resources": page, "total": len(page), "count": len(matches), **told})
 
     def wait(self, seconds: float, why: str) -> None:
         """Never wait."""
@@ -99,7 +114,12 @@ class Listing:
 
 
 ASK = [
-    {"row": "r", "query": {"kind": "{x}"}, "where": {"kind": "{x}"}},
+    {
+        "row": "r",
+        "query": {"kind": "{x}"},
+        "where": {"kind": "{x}"},
+        "tells": {"row": "r", "members": {"said": "{x}"}},
+    },
     {"row": "r", "query": {}, "pages": [2]},
 ]
 PAIRS = {"row": "r", "of": [{"query": {"kind": "y"}, "where": {"kind": "y"}}, {"query": {"limit": 1}}]}
@@ -128,6 +148,9 @@ def test_lawful_list(monkeypatch: pytest.MonkeyPatch) -> None:
         Listing(cut=lambda offset, limit: slice(max(0, offset - 1), max(0, offset - 1) + limit)),
         Listing(lambda query: right({**query, "kind": None}) if "counted" in query else right(query)),
         Listing(lambda query: right({**query, "kind": None}) if query.get("limit") == 1 else right(query)),
+        Listing(lambda query: [{"tags": ["red"], **one} for one in right(query)]),
+        Listing(lambda query: [one | ({"tags": ["red"]} if "tags" in one else {}) for one in right(query)]),
+        Listing(lambda query: [one | ({"text": "of e"} if "text" in one else {}) for one in right(query)]),
     ],
     ids=[
         "filter-ignored",
@@ -136,6 +159,9 @@ def test_lawful_list(monkeypatch: pytest.MonkeyPatch) -> None:
         "entry-twice",
         "counted-unfiltered",
         "pair-broken",
+        "tags-of-another",
+        "tag-left-out",
+        "text-of-another",
     ],
 )
 def test_wrong_lists(system: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,3 +179,12 @@ def test_filter_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Inconclusive, match="selects what the list shows without it"):
         Relations(system, LawCase("x", ("r",), (), (), False, 0.0, (), data)).run()
     assert system.asked == 1 + 4
+
+
+def test_question_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that tells another question than was asked is found; one that tells none is not."""
+    tells = {"row": "r", "members": {"said": "y", "told": "x"}}
+    monkeypatch.setattr("kms_conformance.laws.relations.law_file", lambda *_: {"lists": {"things": LIST}})
+    data = {"id": "x", "list": "things", "subjects": "s", "ask": [{**ASK[0], "tells": tells}]}
+    with pytest.raises(ConformanceFailure, match="said"):
+        Relations(Listing(), LawCase("x", ("r",), (), (), False, 0.0, (), data)).run()

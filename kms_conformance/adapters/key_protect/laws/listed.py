@@ -77,7 +77,7 @@ def names(kms: KeyProtectOperations) -> Subjects:
         # What a query or a pattern gives a meaning is a part of this name.
         (f"{stem}-5 one+two%41é", {}),
         (f"{stem}-6-{word[:-1]}_", {"aliases": [f"{stem}-6", f"{stem}-six"]}),
-        (f"{stem}-7-{word}", {}),
+        (f"{stem}-7-{word}", {"aliases": [f"{stem}-7", f"{stem}-gone"]}),
     ]
     # However a key is created, a search finds it.
     paths = ("/keys", "/keys_with_policy_overrides")
