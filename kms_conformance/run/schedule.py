@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -111,7 +112,9 @@ class OverlappingCases:
             self._queue += [entry for entry in chosen if not (entry.waits or entry.moves_clock)]
             if not self._failures:
                 # A long case that begins last ends alone. With -x the first failure is the first in the usual order.
-                self._queue.sort(key=lambda entry: (-entry.requests, entry.place))
+                queue = sorted(self._queue, key=lambda entry: entry.place)
+                begun = order_of_beginning([(entry.requests, entry.turns) for entry in queue])
+                self._queue = [queue[place] for place in begun]
             self._launched = self._launched or time.time()
             missing = min(self._jobs - self._threads, len(self._queue))
             self._threads += missing
@@ -257,6 +260,23 @@ class OverlappingCases:
             while not entry.done.wait(_BEAT) and time.monotonic() < min(until, last):
                 if self._session.sent != seen:
                     seen, until = self._session.sent, time.monotonic() + patience
+
+
+def order_of_beginning(expected: Sequence[tuple[int, Collection[str]]]) -> list[int]:
+    """Return the places of cases in the order in which to begin them: what takes longest first.
+
+    ``expected`` has of each case how many requests it sends, and the things for which it takes turns: all cases that take
+    turns for one follow one another, so they are as long as all of them together.
+    """
+    together = Counter[str]()
+    for requests, things in expected:
+        together.update(dict.fromkeys(things, requests))
+
+    def key(place: int) -> tuple[int, int, int]:
+        requests, things = expected[place]
+        return -max((together[thing] for thing in things), default=requests), -requests, place
+
+    return sorted(range(len(expected)), key=key)
 
 
 def order(

@@ -23,6 +23,7 @@ from kms_conformance.judging.verdict import Run
 from kms_conformance.run.context import CaseInfo
 from kms_conformance.run.jobs import jobs_for
 from kms_conformance.run.journal import Journal
+from kms_conformance.run.schedule import order_of_beginning
 from kms_conformance.transport.client import Client, Reply, Request
 from kms_reference.server import Server
 from kms_reference.target import target_text
@@ -304,6 +305,19 @@ def test_clock(kms, number):
         assert len(names) == 1 or not any(name.startswith("alone") for name in names), names
         assert len({name.startswith("clock") for name in names}) == 1, names
         assert sum(name.startswith("turns") for name in names) <= 1, names
+
+
+def test_what_takes_longest_begins_first() -> None:
+    """Cases that take turns for one thing follow one another: together they may be longer than any other case."""
+    expected: list[tuple[int, tuple[str, ...]]] = [
+        (8, ()),
+        (30, ()),
+        (9, ("token",)),
+        (12, ("token",)),
+        (8, ()),
+    ]
+    assert order_of_beginning(expected) == [1, 3, 2, 0, 4]
+    assert order_of_beginning([*expected, (10, ("token", "other"))]) == [3, 5, 2, 1, 0, 4]
 
 
 def test_one_verdict_whatever_the_jobs(server: Server) -> None:
