@@ -70,18 +70,22 @@ def test_removed_by_place(tke, place):
     unit.clear_new([gone]).is_refused("257", requirement="tke-administrator-removed")
 
 
-@covers("tke-administrators-full")
+@covers("tke-administrators-full", "tke-effects")
 @impact("zeroize")
 def test_room_for_eight(tke):
-    """A ninth administrator is refused; after one is removed, another can be added."""
-    unit, people = tke.unit(), tke.administrators(9)
-    for who in people[:8]:
-        unit.add(who).succeeds()
+    """A ninth administrator is refused, thresholds stay whoever is added; after one is removed, another can be added."""
+    unit, people = tke.operational(tke.unit()), tke.administrators(9)
+    thresholds = unit.attributes().succeeds(requirement="tke-effects")["attributes"]
+    for who in people[2:8]:
+        unit.add(who, people[:1]).succeeds()
+    unit.attributes().succeeds(requirement="tke-effects").shows(
+        "attributes", thresholds, requirement="tke-effects"
+    )
     before = unit.look()
-    unit.add(people[8]).is_refused("261/39")
+    unit.add(people[8], people[:1]).is_refused("261/39")
     unit.unchanged(before)
-    unit.remove(people[0].ski).succeeds()
-    unit.add(people[8]).succeeds()
+    unit.remove(people[1].ski, people[:1]).succeeds()
+    unit.add(people[8], people[:1]).succeeds()
 
 
 @covers("tke-administrator-unknown")

@@ -114,6 +114,20 @@ def test_owner_after_reset(iks):
         owner.shows(member, before[member])
 
 
+@covers("iks-reset-owner")
+@needs(identity="approver")
+@impact("account", "clusters")
+def test_reset_before_the_first_cluster(iks):
+    """Who resets the API key owns it, also where no cluster was there yet and somebody else creates the first one."""
+    iks.as_identity("approver").reset_api_key().succeeds()
+    cluster = iks.cluster()
+    owner = iks.get_key_owner(cluster).succeeds(200)["id"]
+    iks.as_identity("approver").reset_api_key().succeeds()
+    iks.get_key_owner(cluster).succeeds(200).shows("id", owner)
+    iks.reset_api_key().succeeds()
+    iks.get_key_owner(cluster).succeeds(200).differs("id", owner)
+
+
 @covers("iks-10", "iks-09")
 @needs(control=True, identity="approver")
 @impact("account", "clusters")
