@@ -145,6 +145,11 @@ def shipped_corpus(contract_id: str, *, whole: bool) -> Corpus | None:
         return read_corpus(path, whole=whole)
 
 
+def forget_corpora() -> None:
+    """Let go of the requests that were read: once the last case has ended nobody needs them, and they take much room."""
+    shipped_corpus.cache_clear()
+
+
 @cache
 def shipped_digest(contract_id: str) -> str:
     """Return the SHA-256 of the corpus file that comes with a contract, ``""`` where none does."""

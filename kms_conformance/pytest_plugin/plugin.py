@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kms_conformance.contract.corpus import forget_corpora
 from kms_conformance.errors import ExitCode, ReportDirError, SuiteError
 from kms_conformance.evidence.serialization import from_document, to_document
 from kms_conformance.judging.results import CaseResult
@@ -234,6 +235,7 @@ class State:
             self._tidy()
             give_back()
             self.run = self.session.outcome()
+            forget_corpora()
             if self._report_dir is not None:
                 try:
                     write_all(self.run, self._report_dir)
