@@ -256,7 +256,7 @@ REPORTED_EFFECTS: Final = (
         ("instance-policies-join-overrides", "A key that is created with policies has those of the instance as well.", instead(answered, _inherited_besides, of_operation(_OVERRIDES))),
         ("fourth-alias-lost", "A new key keeps the first three of its aliases.", _body("aliases", lambda given: given[:_FEW_ALIASES])),
         ("description-escaped", "The description of a new key is stored as HTML.", _body("description", lambda text: html.escape(text) if isinstance(text, str) else text)),
-        ("expiry-in-32-bits", "No key expires later than 32 bits count seconds.", _body("expirationDate", _in_32_bits)),
+        ("expiry-within-32-bits", "No key expires later than 32 bits count seconds.", _body("expirationDate", _in_32_bits)),
         ("rotation-withdraws-authorisation", "A rotation withdraws the authorisation of a deletion.", then(actions.add_version, _set(authorized_by=""))),
         ("move-withdraws-authorisation", "A move withdraws the authorisation of a deletion.", then(keys.move, _set(authorized_by=""))),
         ("withdrawal-in-old-form-lost", "The older form of withdrawing an authorisation does nothing.", skipped(actions.withdraw, _in_old_form)),
