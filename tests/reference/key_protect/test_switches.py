@@ -11,6 +11,10 @@ import pytest
 import kms_reference
 from kms_reference.defects import ALL_DEFECTS, FUZZ_DEFECTS, SYSTEM_DEFECTS, rules_of
 from kms_reference.errors import ServerError
+from kms_reference.hpcs_tke.defects import DEFECTS as TKE_DEFECTS
+from kms_reference.iks.defects import DEFECTS as IKS_DEFECTS
+from kms_reference.key_protect.defects import DEFECTS as KEY_PROTECT_DEFECTS
+from kms_reference.key_protect.defects import FUZZ_DEFECTS as KEY_PROTECT_FUZZ_DEFECTS
 from kms_reference.key_protect.errors import CODES
 from kms_reference.key_protect.sections import SECTION_OF, UMBRELLA, UNAUTHORIZED
 from kms_reference.rules import RefusedError, Rules, as_stated, rule
@@ -47,6 +51,13 @@ LAWFUL = {
     for path in sorted((PACKAGE / system).glob("*.py"))
 }
 SOURCE = "\n".join(LAWFUL.values())
+
+
+def test_a_name_is_given_once() -> None:
+    """No defect hides another one of its name."""
+    tables = (KEY_PROTECT_DEFECTS, KEY_PROTECT_FUZZ_DEFECTS, TKE_DEFECTS, IKS_DEFECTS)
+    names = [defect.name for table in tables for defect in table]
+    assert sorted(names) == sorted(ALL_DEFECTS)
 
 
 def test_every_switch_is_described() -> None:
