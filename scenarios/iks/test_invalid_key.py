@@ -62,6 +62,8 @@ def test_no_permission_is_missing(iks):
         deleted.is_refused("INVALID_API_KEY", control=iks.get_user_config().needed(200))
         listed = iks.list_workers(cluster).succeeds(200, requirement="iks-effects")
         listed.counts("", len(workers), requirement="iks-effects")
+    else:
+        iks.list_clusters().succeeds(200).lists_not("*.id", cluster, requirement="iks-effects")
 
 
 @covers("iks-reset-keeps-manual")

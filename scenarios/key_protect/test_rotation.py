@@ -13,6 +13,18 @@ def test_rotate_twice_within_the_hour(kms):
     kms.wrap(key, kms.key_material()).succeeds(200).differs("keyVersion.id", key.id)
 
 
+@covers("key-rotation-not-permitted")
+@needs(identity="approver")
+def test_rotate_after_another_user(kms):
+    """The hour between two rotations is the key's, whoever rotates it and whoever made it."""
+    key, other = kms.create_root_key(), kms.as_identity("approver")
+    kms.rotate(key).succeeds(204)
+    other.rotate(key).is_refused("KEY_ROTATION_NOT_PERMITTED")
+    theirs = other.create_root_key()
+    other.rotate(theirs).succeeds(204)
+    kms.rotate(theirs).is_refused("KEY_ROTATION_NOT_PERMITTED")
+
+
 @covers("key-rotation-not-permitted-generated", "rotate-generated-key")
 def test_rotate_generated_key_twice(kms):
     """A generated root key cannot be rotated twice within an hour."""

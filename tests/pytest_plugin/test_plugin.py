@@ -110,11 +110,11 @@ def test_one_case_is_no_conformance(command: Command, target_file: Path, tmp_pat
         "--kms-target", str(target_file), "--kms-report-dir", "report", "--pyargs", case, module="pytest"
     )
     document = results(tmp_path / "report")
-    # The case, and the one view that pytest selects with it: they have one name and differ in the brackets.
-    assert verdicts(document) == {
-        "key_protect.rotation.rotate_twice_within_the_hour": "passed",
-        "key_protect.laws.views[import-token-rotation.rotate_twice_within_the_hour]": "passed",
-    }, ended.output
+    # The case, and the views that pytest selects with it: they have one name and differ in the brackets.
+    run = verdicts(document)
+    assert run.pop("key_protect.rotation.rotate_twice_within_the_hour") == "passed", ended.output
+    assert all(name.endswith("-rotation.rotate_twice_within_the_hour]") for name in run)
+    assert set(run.values()) <= {"passed"}
     assert document["verdict"] == "not-verified"
     left = document["not_run"]
     assert f"partial run: {left} cases were left out by the selection" in document["headline"]

@@ -139,16 +139,16 @@ def _without_zeros(encoded: bytes, registers: MasterKeyRegisters) -> bytes:
 
 
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
-    ("tke-attributes-in-order", ("tke-effects",), "A list of attributes is read as if it were in ascending order.", instead(Domain.run, _in_order, lambda _, block, __: block.command == _SET)),
+    ("tke-attributes-in-order", ("tke-effects", "tke-revocation-to-one"), "A list of attributes is read as if it were in ascending order.", instead(Domain.run, _in_order, lambda _, block, __: block.command == _SET)),
     ("tke-import-counts-parts", ("tke-counter-advances",), "An import moves the counter once more for each key part.", then(Domain.open_part, _part_counted)),
-    ("tke-registers-of-module", ("tke-effects",), "Units of one module share their registers.", instead(TkeService.answered, _of_module)),
+    ("tke-registers-of-module", ("tke-effects", "tke-export", "tke-sequences"), "Units of one module share their registers.", instead(TkeService.answered, _of_module)),
     ("tke-reader-commands", ("tke-manager-role",), "Any role on the instance is enough for a command.", instead(TkeService.send, _command_of_anybody)),
     ("tke-zeroize-by-stranger", ("tke-foreign-signer",), "A stranger's signature is enough to zeroize.", _NOTED, on_refusal(Domain.verified, _stranger_counts, _is_stranger(_ZEROIZE))),
     ("tke-finalize-unverified", ("tke-signature-invalid",), "Signatures under finalizing are counted, not verified.", _NOTED, instead(Domain.holds, _unverified, _during(_FINALIZE))),
     ("tke-zeroize-replayed", ("tke-transaction-counter",), "Any transaction counter is accepted for zeroizing.", _NOTED, on_refusal(Domain.check_count, _forgiven, _during(_ZEROIZE))),
     ("tke-attributes-for-any-module", ("tke-addressee",), "Attributes are set for another module.", on_refusal(Domain.check_addressee, _forgiven, lambda _, block: block.command == _SET)),
     ("tke-mixed-signers-refused", ("tke-rsa-signatures",), "Signatures of two kinds of keys are not accepted together.", instead(Domain.verified, _one_kind)),
-    ("tke-pattern-without-zeros", ("tke-pattern",), "A verification pattern loses the zeros at its beginning.", gives(MasterKeyRegisters.info, _without_zeros)),
+    ("tke-pattern-without-zeros", ("tke-pattern", "tke-import"), "A verification pattern loses the zeros at its beginning.", gives(MasterKeyRegisters.info, _without_zeros)),
 )  # fmt: skip
 
 CEREMONY_DEFECTS: Final = tuple(

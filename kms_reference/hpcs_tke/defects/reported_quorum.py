@@ -160,7 +160,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-raised-by-the-new", ("tke-effects",), "A signature threshold is raised by as many signatures as the new one says.", gives(Domain.signatures_to_set, lambda needed, _, new: max(needed, new.signature_threshold))),
     ("tke-commit-by-first-threshold", ("tke-effects",), "Committing asks for as many signatures as the first threshold said.", gives(Domain.signatures_to_commit, _as_at_first), then(Domain.forget_administrators, _no_first)),
     ("tke-fifth-raises-threshold", ("tke-effects",), "The fifth administrator raises the signature threshold.", then(Domain.run, _threshold_raised, _runs(_ADD))),
-    ("tke-imprint-zeroized-signed", ("tke-13",), "In imprint mode zeroizing asks for a signature once there are administrators.", instead(Domain.check_zeroize, _imprint_signed)),
+    ("tke-imprint-zeroized-signed", ("tke-13", "tke-sequences"), "In imprint mode zeroizing asks for a signature once there are administrators.", instead(Domain.check_zeroize, _imprint_signed)),
     ("tke-pattern-compared-short", ("tke-commit-mismatch",), "The first eight octets of a pattern are enough to commit.", instead(MasterKeyRegisters.commit, _agree(_SHORT))),
     ("tke-finalize-compared-short", ("tke-finalize-mismatch",), "The first four octets of a pattern are enough to finalize.", instead(MasterKeyRegisters.finalize, _agree(_TINY))),
     ("tke-counter-ahead-accepted", ("tke-transaction-counter",), "A transaction counter that is farther ahead is accepted.", unchecked(Domain.check_count, lambda domain, value: value > domain.counter)),
@@ -171,10 +171,10 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-removal-turns-control-points", ("tke-effects",), "Removing a control point that is not there adds it.", instead(Domain.run, _turned, _runs(_REMOVE_POINTS))),
     ("tke-no-random-beside-new", ("tke-random",), "No random key is made for an empty current register while the new one is full.", instead(Domain.run, _no_random, _new_is_full)),
     ("tke-finalize-needs-empty-current", ("tke-finalize",), "A key is not finalized while another one is current.", instead(MasterKeyRegisters.finalize, _current_is_full, lambda registers, _: registers.current is not None)),
-    ("tke-patterns-exchanged", ("tke-pattern",), "While both registers are full each shows the other's pattern.", gives(MasterKeyRegisters.info, _exchanged)),
+    ("tke-patterns-exchanged", ("tke-pattern", "tke-effects"), "While both registers are full each shows the other's pattern.", gives(MasterKeyRegisters.info, _exchanged)),
     ("tke-first-part-signed-alone", ("tke-too-few-signatures",), "Only the first key part must be signed.", instead(Domain.require_signed_part, _first_part_alone), instead(Domain.run, _counted_anew)),
     ("tke-administrator-by-beginning", ("tke-administrator-unknown",), "An administrator is removed by the beginning of the identifier.", instead(Domain.run, _by_beginning, _runs(_REMOVE))),
-    ("tke-four-administrators-listed", ("tke-09",), "At most four administrators are listed.", gives(Domain.list_administrators, lambda listed, _: listed[: 4 * SKI_LENGTH])),
+    ("tke-four-administrators-listed", ("tke-09", "tke-administrators-full", "tke-sequences"), "At most four administrators are listed.", gives(Domain.list_administrators, lambda listed, _: listed[: 4 * SKI_LENGTH])),
     ("tke-threshold-eight-refused", ("tke-effects",), "A signature threshold of eight is refused.", instead(attributes.check_signature_number, _too_many, _eight_are_too_many)),
 )  # fmt: skip
 

@@ -12,10 +12,9 @@ from weakref import WeakKeyDictionary
 from starlette.responses import JSONResponse
 
 from kms_reference.iks.app import DEFAULT_GROUP, IksService
-from kms_reference.iks.identity import Role, role_of
 from kms_reference.iks.messages import Refusal
 from kms_reference.iks.state import Cluster, Effective, ManualCredential, Scope, State
-from kms_reference.switches import Change, Defect, gives, instead, refused_but, then, unchecked
+from kms_reference.switches import Change, Defect, gives, instead, refused_but, then
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -108,22 +107,16 @@ def _with_key(described: dict[str, Any], state: State, scope: Scope) -> dict[str
     return described if credential is None else {**described, "apiKey": credential.key}
 
 
-def _by_operator(_: IksService, request: Request, identity: Identity, needed: Role) -> bool:
-    of_credentials = request.url.path.rsplit("/", 1)[-1] in {"credentials", "keys"}
-    return of_credentials and needed is Role.ADMINISTRATOR and role_of(identity) is Role.OPERATOR
-
-
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-four-workers-listed", ("iks-effects",), "At most four workers of a cluster are listed.", instead(IksService.answer, _four_listed)),
     ("iks-first-reset-lost", ("iks-reset-owner",), "A reset where there is no API key yet does nothing.", instead(State.reset_api_key, lambda *_: None, _has_no_key)),
-    ("iks-default-group-counts", ("iks-04",), "Credentials of the default group count in groups that have none.", gives(State.counting, _default_too)),
+    ("iks-default-group-counts", ("iks-04", "iks-sequences"), "Credentials of the default group count in groups that have none.", gives(State.counting, _default_too)),
     ("iks-unset-brings-back", ("iks-03",), "Unsetting brings back the credentials that were set before.", instead(State.set_manual, _keep_before), then(State.unset_manual, _back_to_before)),
-    ("iks-unset-by-setter", ("iks-03",), "Credentials are unset by who has set them only.", instead(IksService.answer, _by_setter)),
-    ("iks-refused-cluster-stays", ("iks-06", "iks-09"), "A cluster whose creation is refused is there.", refused_but(State.create_cluster, _kept_cluster)),
+    ("iks-unset-by-setter", ("iks-03", "iks-sequences"), "Credentials are unset by who has set them only.", instead(IksService.answer, _by_setter)),
+    ("iks-refused-cluster-stays", ("iks-06", "iks-09", "iks-11"), "A cluster whose creation is refused is there.", refused_but(State.create_cluster, _kept_cluster)),
     ("iks-refused-deletion-half-done", ("iks-06",), "A deletion that is refused has removed the workers.", instead(IksService.answer, _half_deleted)),
     ("iks-new-key-orphans", ("iks-07", "iks-12"), "A new key of the same user makes orphans of the workers.", gives(State.effective, _of_key)),
     ("iks-key-in-listing", ("iks-no-secret",), "The listing of permissions shows the infrastructure key.", gives(State.infra_permissions, _with_key)),
-    ("iks-operator-sets", ("iks-16",), "An operator sets and unsets credentials and resets the API key.", unchecked(IksService.check_role, _by_operator)),
 )  # fmt: skip
 
 STORE_DEFECTS: Final = tuple(

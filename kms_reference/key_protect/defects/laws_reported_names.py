@@ -292,7 +292,6 @@ NAME_OWNERSHIP: Final = _defects(
     ("policies-of-unknown-key", "A key that does not exist has no policies.", _unknown_is("getPolicy", lambda: Reply(200, collection("policy+json", [])))),
     ("registrations-of-unknown-key", "A key that does not exist has no registrations.", _unknown_is("getRegistrations", lambda: Reply(200, collection("registration+json", [])))),
     ("unknown-key-synced", "The services are told of a key that does not exist.", _unknown_is("syncAssociatedResources", lambda: Reply(204))),
-    ("certificate-of-another-shown", "A client certificate is read with the text of the first one of its adapter.", instead(kmip.shown_text, lambda _, call, __: next(iter(kmip.adapter_of(call).certificates.values())).pem)),
     ("certificate-remembers-its-text", "A client certificate that takes the name of another one before has its text.", instead(answered, _note_certificate, of_operation("deleteKmipClientCertificate")), gives(answered, _old_certificate, of_operation("addKmipClientCertificate"))),
 )  # fmt: skip
 
@@ -313,6 +312,8 @@ NAME_CONCURRENCY: Final = _defects(
 )  # fmt: skip
 
 NAME_DEFECTS: Final = _defects(
+    ("certificate-of-another-shown", "A client certificate is read with the text of the first one of its adapter.", instead(kmip.shown_text, lambda _, call, __: next(iter(kmip.adapter_of(call).certificates.values())).pem)),
+    ("rotation-hour-per-user", "Whoever has not made a key may rotate it at any time.", unchecked(actions.check_hour, lambda call, key, *_, **__: call.identity.iam_id != key.created_by)),
     ("alias-unknown-to-versions", "The versions of a key are listed by its id only.", _by_id_only("getKeyVersions")),
     ("alias-unknown-to-policies", "The policies of a key are set and read by its id only.", _by_id_only("getPolicy", "putPolicy")),
     ("ciphertext-of-the-name", "What was wrapped by an alias opens by that alias only.", gives(actions.bound, _bound_to_name, _named)),

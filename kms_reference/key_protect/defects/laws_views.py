@@ -87,7 +87,6 @@ _ROWS: Final = (
     ("minimal-rotation-keeps-version", (), "A rotation with a minimal answer makes no version.", skipped(actions.add_version, _minimal)),
     ("minimal-deletion-does-nothing", (), "A deletion with a minimal answer leaves the key.", skipped(keys.destroy, _minimal)),
     ("representation-skips-registrations", ("protected-resource-err",), "A deletion that is to show the key does not ask for registrations.", unchecked(keys.check_registrations, _representation)),
-    ("rotation-hour-per-user", (_ROTATION,), "Whoever has not made a key may rotate it at any time.", unchecked(actions.check_hour, _of_another)),
     ("state-ignored-for-others", (_STATE,), "For whoever has not made a key it works in any state.", unchecked(actions.check_state, _of_another)),
     ("untyped-material-ignored", (_MATERIAL,), "Without a content type an imported key is rotated without material.", unchecked(actions.check_material_given, _untyped)),
     ("token-imported-rotated-without-material", (_MATERIAL,), "A key that was imported by token is rotated without material.", unchecked(actions.check_material_given, _by_token)),

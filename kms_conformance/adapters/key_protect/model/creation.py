@@ -174,6 +174,10 @@ def _made(attempt: Attempt, rules: Rules, key: Key) -> Outcome:
         "resources.0.id": NoneOf(frozenset(one.id for one in attempt.state.keys) | attempt.state.gone),
         **shown.below("resources.0", shown.identity(attempt, key)),
     }
+    if attempt.operation.prefer == "return=minimal":
+        # What a minimal answer leaves out, no source says.
+        for name in ("imported", "deleted", "description", "expirationDate"):
+            facts[f"resources.0.{name}"] = Optional(facts[f"resources.0.{name}"])
     if key.aliases:
         facts["resources.0.aliases"] = Optional(Same(key.aliases))
     if key.tags:

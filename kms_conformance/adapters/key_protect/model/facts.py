@@ -77,11 +77,11 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Left out, null, or an empty list: the API shows what is not set in each of these ways."""
+    """Left out, null, or empty: the API shows what is not set in each of these ways."""
 
     def mismatch(self, value: Any) -> str:
         """Return what was expected instead of this value."""
-        return "" if value is MISSING or value is None or value == [] else "no such member"
+        return "" if value is MISSING or value in (None, "", []) else "no such member"
 
 
 @dataclass(frozen=True, slots=True)
