@@ -111,7 +111,8 @@ def _chosen_otherwise(draft: Draft) -> None:
             flags.pop("keySetForDeletion")
         key.setdefault("description", "")
         for name in ("aliases", "tags"):
-            key[name] = sorted(key.get(name, ()))
+            if name in key:
+                key[name] = sorted(key[name])
 
 
 def _minimal(draft: Draft) -> None:
@@ -154,7 +155,7 @@ SHAPE_VARIATIONS: Final = (
     Variation("json-by-numbers", "JSON writes letters by their numbers, and whole numbers with a fraction of zero.", (), _written(_by_numbers)),
     Variation("dates-with-zero-offset", "Dates have six digits of a second and end with +00:00.", (), _zero_offset),
     Variation("ids-of-time", "Ids are UUIDs of version 7.", (), changes=(gives(instance.new_id, _id_of_time),)),
-    Variation("members-chosen-otherwise", "Keys lack members that are deprecated or unexplained, show empty ones, and names in alphabetical order.", (), _chosen_otherwise),
+    Variation("members-chosen-otherwise", "Keys lack members that are deprecated or unexplained, show an empty description, and names in alphabetical order.", (), _chosen_otherwise),
     Variation("minimal-creation", "A creation with return=minimal shows what identifies the key.", (), _minimal),
     Variation("more-in-envelopes", "Refusals have a second reason that points at the documentation, and lists say their page.", (), _more),
 )  # fmt: skip
