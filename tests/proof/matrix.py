@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -95,11 +96,17 @@ def tasks(
 def _belongs(case: str, kind: Kind, name: str) -> bool:
     law = law_of(case)
     if kind == "variation" and law:
-        of_law = [one for one in collected(case.partition(".")[0]) if law_of(one) == law]
-        # Of a law of few cases chance may choose none.
-        chosen = [one for one in of_law if _is_part(f"{name} {one}", 0, _LAW_PARTS)] or of_law[:1]
-        return case in chosen
+        return case in _part_of_law(case.partition(".")[0], law, name)
     return law == LAW_OF.get(name, "")
+
+
+@cache
+def _part_of_law(contract: str, law: str, name: str) -> frozenset[str]:
+    """Return the cases of a law that a variation is run with; of a law of few cases chance may choose none."""
+    of_law = [case for case in collected(contract) if law_of(case) == law]
+    return frozenset(case for case in of_law if _is_part(f"{name} {case}", 0, _LAW_PARTS)) or frozenset(
+        of_law[:1]
+    )
 
 
 def _is_part(name: str, place: int, parts: int) -> bool:
