@@ -28,9 +28,9 @@ _STRING = re.compile(r"\d+;PCI request;XPNUM   ;(\d+);        ;((?:[0-9A-F]{2})+
 _LOCATION = re.compile(r"\[[^\]]*\]\.\[[^\]]*\]\.\[(\d{1,9})\]\.\[(\d{1,9})\]")
 _HEADER, _COUNTER, _INTEGER, _PERMISSIONS = 32, 16, 0x02, 3
 _NEAR = 1000
+"""How far a counter may be from the last one that the unit told, to be reckoned from it."""
 _LIKE = 16
 """Hexadecimal digits that are enough to tell of which value they are the beginning."""
-"""How far a counter may be from the last one that the unit told, to be reckoned from it."""
 _NO_KEY = ["", "", []]
 _BOUND = ("domain", "module", "output")
 Expression = str | list[Any]
