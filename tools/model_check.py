@@ -33,13 +33,12 @@ from kms_conformance.adapters.key_protect.model import (
     observe,
     with_object,
 )
-from kms_conformance.adapters.key_protect.walks import Walker, choose, pick, waited
-from kms_conformance.adapters.key_protect.walks.steps import MAKE_OBJECT, steps_of
+from kms_conformance.adapters.key_protect.walks import Walker, waited
+from kms_conformance.adapters.key_protect.walks.steps import MAKE_OBJECT, request_for, steps_of
 from tools.reference_client import Endpoint, Packer, certificates, read_target
 
 LENGTH = 80
 """Steps of one walk; each walk has an instance of its own."""
-_TRIES = 6
 _START = 60.0
 _REPLAYS = 300
 
@@ -91,12 +90,8 @@ class Walk:
         if step.name == MAKE_OBJECT:
             self._make_object(source)
             return None
-        now, operation, name = self.endpoint.now(), None, step.name
-        for _ in range(_TRIES):
-            operation = choose(name, source, self.state, self.walker, now)
-            if operation is not None:
-                break
-            name = pick(source)
+        now = self.endpoint.now()
+        operation = request_for(step.name, source, self.state, self.walker, now)
         if operation is None:
             return None
         answer = self.endpoint.send(operation)

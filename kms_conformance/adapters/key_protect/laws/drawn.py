@@ -6,8 +6,6 @@ of the suite's own. The same seed and the same answers give the same requests, s
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
@@ -17,17 +15,16 @@ from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_
 from kms_conformance.adapters.key_protect.laws.histories import SLACK
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.adapters.key_protect.model import Ciphertext, Instance, Operation, Timing, observe
-from kms_conformance.adapters.key_protect.walks import Walker, choose, pick, waited
+from kms_conformance.adapters.key_protect.model.facts import decoded
+from kms_conformance.adapters.key_protect.walks import Walker, waited
 from kms_conformance.adapters.key_protect.walks.choices import ALIASES, NAMES, RINGS
 from kms_conformance.adapters.key_protect.walks.kmip import ADAPTERS, CERTIFICATES
-from kms_conformance.adapters.key_protect.walks.steps import MAKE_OBJECT, steps_of
+from kms_conformance.adapters.key_protect.walks.steps import request_for, steps_of
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.request import OperationRequest
 from kms_conformance.run.outcomes import Inconclusive
 
-_TRIES = 6
-"""Operations that are tried for a step until there is one that the state has something for."""
 _CERTIFICATES = 2
 _WAIT = "wait"
 LOOKS = (
@@ -71,7 +68,7 @@ class DrawnRequests:
             if name.startswith(_WAIT):
                 self._wait(name.removeprefix(_WAIT))
             looks = LOOKS if number == length else LOOKS[:1] if number % _EVERY == 0 else ()
-            for operation in (*self._chosen(name), *looks):
+            for operation in (*(() if name.startswith(_WAIT) else self._chosen(name)), *looks):
                 exchange, is_allowed = self._ask(operation)
                 yield TimedExchange(exchange, self._ahead)
                 if not is_allowed:
@@ -93,14 +90,11 @@ class DrawnRequests:
         last = self.case.evidence(self.case.exchanges[-1]).started if self.case.exchanges else 0.0
         self._first = self._first or last
         now = self._begun + self._moved + last - self._first
-        for _ in range(0 if name.startswith(_WAIT) else _TRIES):
-            operation = (
-                None if name == MAKE_OBJECT else choose(name, self._random, self._state, self._walker, now)
-            )
-            if operation is not None and _is_told_by_a_record(operation) and self._can_be_removed(operation):
-                return (operation,)
-            name = pick(self._random)
-        return ()
+        operation = request_for(name, self._random, self._state, self._walker, now, fits=self._fits)
+        return () if operation is None else (operation,)
+
+    def _fits(self, operation: Operation) -> bool:
+        return _is_told_by_a_record(operation) and self._can_be_removed(operation)
 
     def _can_be_removed(self, operation: Operation) -> bool:
         """Tell whether what a request leaves can be removed at the end: not a key that has expired and needs two users."""
@@ -213,8 +207,5 @@ def _is_plain(value: Any) -> bool:
 
 def _size(member: str, value: Any) -> int | None:
     """Return the number of octets of a secret in base64; none where it is no secret of a usual size."""
-    try:
-        size = len(base64.b64decode(str(value), validate=True))
-    except binascii.Error:
-        return None
-    return size if size in _SECRET[member] else None
+    octets = decoded(value)
+    return len(octets) if octets is not None and len(octets) in _SECRET[member] else None

@@ -56,8 +56,7 @@ class InstanceModel:
                 _remember(ciphertexts, operation, answer)
             if operation.name in _LISTS and answer is not None:
                 answer = _ours(answer, rings)
-            reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
-            operations.append((SentRequest(operation, one.exchange.started + one.ahead, reads), answer))
+            operations.append((_sent(one, operation), answer))
         return operations
 
     def begin(self, history: Sequence[TimedExchange], value: Mapping[str, Any]) -> Instance:
@@ -126,8 +125,7 @@ class SequenceModel(InstanceModel):
         state, ciphertexts, operations = self.begin(history, self._value), dict[str, Ciphertext](), []
         for one in history:
             operation, answer = operation_of(one.exchange, ciphertexts), answer_of(one.exchange)
-            reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
-            sent = SentRequest(operation, one.exchange.started + one.ahead, reads)
+            sent = _sent(one, operation)
             state = self.step(state, sent, answer if one.answered else None) or state
             if answer is not None and not answer.refused and isinstance(answer.body, dict):
                 ciphertexts.update(filter(None, [made(operation, state, answer.body)]))
@@ -149,6 +147,12 @@ def history(
 def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | None:
     """Return why exchanges fit no order, ``None`` where they do: the function that the contract names."""
     return history(seen, value).complaint()
+
+
+def _sent(one: TimedExchange, operation: Operation) -> SentRequest:
+    """Return the request of an exchange, by the instance's clock."""
+    reads = one.exchange.sent.method in _READS and operation.name not in _TOKENS
+    return SentRequest(operation, one.exchange.started + one.ahead, reads)
 
 
 def _remember(ciphertexts: dict[str, Ciphertext], operation: Operation, answer: Answer) -> None:

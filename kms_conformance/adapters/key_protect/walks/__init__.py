@@ -88,9 +88,9 @@ def waited(random: Random) -> float:
 
 
 def choose(name: str, random: Random, state: Instance, walker: Walker, now: float) -> Operation | None:
-    """Return a request of an operation; nothing where the state has nothing to ask it of."""
-    choices = Choices(random, state, walker, now)
-    operation = _BUILDERS[name](choices)
+    """Return a request of an operation; nothing where the state has nothing to ask it of, or where it is none of the API."""
+    build, choices = _BUILDERS.get(name), Choices(random, state, walker, now)
+    operation = build(choices) if build else None
     if operation is None:
         return None
     if name not in _CALLERS and random.random() < 0.04:  # noqa: PLR2004 - a few of all

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
-from kms_conformance.adapters.key_protect.walks import pick
+from kms_conformance.adapters.key_protect.model.operation import Operation
+from kms_conformance.adapters.key_protect.model.state import Instance
+from kms_conformance.adapters.key_protect.walks import Walker, choose, pick
 
 OPENING = ("createKeyRing", "createKey", "createKey", "createKey")
 """What a walk begins with: there is something to act on."""
@@ -56,6 +58,8 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
     "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
 }
 """What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
+_TRIES = 6
+"""Operations that are tried for a step until there is one that the state has something for."""
 _WAITS, _OBJECTS, _FOLLOWED = 0.08, 0.02, 0.6
 """Shares of the steps: waits, objects of KMIP clients; and of the operations that are followed by what they make possible."""
 
@@ -69,3 +73,21 @@ def steps_of(random: Random, length: int) -> list[str]:
         follows = FOLLOWS.get(name)
         names += [name, *(random.choice(follows) if follows and random.random() < _FOLLOWED else ())]
     return names[:length]
+
+
+def request_for(
+    name: str,
+    random: Random,
+    state: Instance,
+    walker: Walker,
+    now: float,
+    *,
+    fits: Callable[[Operation], bool] = lambda _: True,
+) -> Operation | None:
+    """Return a request of a step's operation, or of another one where the state has none for it that fits; or nothing."""
+    for _ in range(_TRIES):
+        operation = choose(name, random, state, walker, now)
+        if operation is not None and fits(operation):
+            return operation
+        name = pick(random)
+    return None
