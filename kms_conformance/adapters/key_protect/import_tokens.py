@@ -7,7 +7,7 @@ from typing import Any
 from kms_conformance.adapters.key_protect.base import Base
 from kms_conformance.adapters.key_protect.material import IV_BYTES, WrappedMaterial, pack, rsa_bits
 from kms_conformance.evidence.exchange import JSON
-from kms_conformance.evidence.octets import Words
+from kms_conformance.evidence.octets import rsa_key_in_words
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.outcomes import Inconclusive
 from kms_conformance.transport.capture import form_of
@@ -31,8 +31,7 @@ class ImportTokens(Base):
 
     def of_rsa_bits(self, bits: int, public_key: str) -> str:
         """Return a token's public key itself if it is an RSA key of so many bits as others read it, else words for that."""
-        expected = Words(f"an RSA public key (SubjectPublicKeyInfo) of {bits} bits in base64")
-        return public_key if rsa_bits(public_key) == bits else expected
+        return public_key if rsa_bits(public_key) == bits else rsa_key_in_words(bits)
 
     def wrap_for_import(self, token: Answer, material: str, iv: bytes | None = None) -> WrappedMaterial:
         """Pack key material for a retrieved import token."""

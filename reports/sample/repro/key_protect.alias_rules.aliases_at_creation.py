@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.alias_rules.aliases_at_creation of run 9eac26fc.
+# Case key_protect.alias_rules.aliases_at_creation of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,9 +1471,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "Creating a key with an alias of another key, or with six aliases, is refused."
 CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '1b45a068-f577-4d99-9df9-e3368a2de936',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': 'ef5dc2f6-5e3b-4b01-b685-04cd642ae4b3',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1507,20 +1519,20 @@ CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '1b45a068-f577-4d99-9df9-e3368a2de936',
+                        'bluemix-instance': 'ef5dc2f6-5e3b-4b01-b685-04cd642ae4b3',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-aliases_at_creation-8cb081000',
+                                    'name': 'kmsct-596652ab-key-aliases_at_creation-8cb081000',
                                     'extractable': False,
-                                    'aliases': ['kmsct-9eac26fc-taken-c34c38fb-0']}]},
+                                    'aliases': ['kmsct-596652ab-taken-655f3d51-0']}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.584,
+            'started': 1796016780.324,
             'before': [],
             'promises': [],
             'again': 1,
@@ -1529,20 +1541,20 @@ CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '1b45a068-f577-4d99-9df9-e3368a2de936',
+                        'bluemix-instance': 'ef5dc2f6-5e3b-4b01-b685-04cd642ae4b3',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-taken-aliases_at_creation-8cb081000',
+                                    'name': 'kmsct-596652ab-taken-aliases_at_creation-8cb081000',
                                     'extractable': False,
-                                    'aliases': ['kmsct-9eac26fc-taken-c34c38fb-0']}]},
+                                    'aliases': ['kmsct-596652ab-taken-655f3d51-0']}]},
             'text': None,
-            'from': {'kmsct-9eac26fc-taken-c34c38fb-0': (0, ['resources', '0', 'aliases', '0'])},
+            'from': {'kmsct-596652ab-taken-655f3d51-0': (0, ['resources', '0', 'aliases', '0'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.585,
+            'started': 1796016780.326,
             'before': [],
             'promises': [['400 or 409 KEY_ALIAS_NOT_UNIQUE_ERR (alias-unique-at-creation)',
                           [{'statuses': [400, 409],
@@ -1574,27 +1586,27 @@ CASE = {'id': 'key_protect.alias_rules.aliases_at_creation',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/433af991-8497-4eea-9c90-80ed75362e9f',
+               'target': '/api/v2/keys/89eaced5-0761-42e6-8cc5-759489e773c5',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '1b45a068-f577-4d99-9df9-e3368a2de936',
+                           'bluemix-instance': 'ef5dc2f6-5e3b-4b01-b685-04cd642ae4b3',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'433af991-8497-4eea-9c90-80ed75362e9f': (0, ['resources', '0', 'id'])}},
+               'from': {'89eaced5-0761-42e6-8cc5-759489e773c5': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/9b542c98-7a6b-4c92-a79a-b25c2f4e1f73',
+               'target': '/api/v2/keys/d543172b-ed0f-4a18-9bc4-3eff59567cec',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '1b45a068-f577-4d99-9df9-e3368a2de936',
+                           'bluemix-instance': 'ef5dc2f6-5e3b-4b01-b685-04cd642ae4b3',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'kmsct-9eac26fc-taken-c34c38fb-0': (0, ['resources', '0', 'aliases', '0']),
-                        '9b542c98-7a6b-4c92-a79a-b25c2f4e1f73': (1, ['resources', '0', 'id'])}}]}
+               'from': {'kmsct-596652ab-taken-655f3d51-0': (0, ['resources', '0', 'aliases', '0']),
+                        'd543172b-ed0f-4a18-9bc4-3eff59567cec': (1, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

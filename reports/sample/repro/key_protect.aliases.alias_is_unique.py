@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.aliases.alias_is_unique of run 9eac26fc.
+# Case key_protect.aliases.alias_is_unique of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,9 +1471,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "An alias cannot be given to a second key and still addresses the first."
 CASE = {'id': 'key_protect.aliases.alias_is_unique',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': 'de311d21-2622-4783-bd6f-4b00696bde22',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1507,19 +1519,19 @@ CASE = {'id': 'key_protect.aliases.alias_is_unique',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'de311d21-2622-4783-bd6f-4b00696bde22',
+                        'bluemix-instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-alias_is_unique-4ed160000',
+                                    'name': 'kmsct-596652ab-key-alias_is_unique-4ed160000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.63,
+            'started': 1796016780.415,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1527,53 +1539,53 @@ CASE = {'id': 'key_protect.aliases.alias_is_unique',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'de311d21-2622-4783-bd6f-4b00696bde22',
+                        'bluemix-instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-alias_is_unique-4ed160001',
+                                    'name': 'kmsct-596652ab-key-alias_is_unique-4ed160001',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 1,
             'group': 1,
-            'started': 1796013712.631,
+            'started': 1796016780.418,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'createKeyAlias',
             'method': 'POST',
-            'target': '/api/v2/keys/f4fc1104-bb4c-4fc2-bc05-d23b72d22fac/aliases/kmsct-9eac26fc-alias-297551cc-2',
+            'target': '/api/v2/keys/cfcc0b95-5675-4599-a885-35fe666940f7/aliases/kmsct-596652ab-alias-79f47bbc-2',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'de311d21-2622-4783-bd6f-4b00696bde22'},
+                        'bluemix-instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'f4fc1104-bb4c-4fc2-bc05-d23b72d22fac': (0, ['resources', '0', 'id'])},
+            'from': {'cfcc0b95-5675-4599-a885-35fe666940f7': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.632,
+            'started': 1796016780.419,
             'before': [],
             'promises': [],
             'again': 3,
             'needed': True},
            {'step': 'createKeyAlias',
             'method': 'POST',
-            'target': '/api/v2/keys/1c8ae8df-5c06-4e13-97e1-a16a9056c336/aliases/kmsct-9eac26fc-alias-297551cc-2',
+            'target': '/api/v2/keys/53472e33-0aa8-413e-a465-23e5002a18cf/aliases/kmsct-596652ab-alias-79f47bbc-2',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'de311d21-2622-4783-bd6f-4b00696bde22'},
+                        'bluemix-instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'1c8ae8df-5c06-4e13-97e1-a16a9056c336': (1, ['resources', '0', 'id']),
-                     'kmsct-9eac26fc-alias-297551cc-2': (2, ['resources', '0', 'alias'])},
+            'from': {'53472e33-0aa8-413e-a465-23e5002a18cf': (1, ['resources', '0', 'id']),
+                     'kmsct-596652ab-alias-79f47bbc-2': (2, ['resources', '0', 'alias'])},
             'place': 3,
             'group': 3,
-            'started': 1796013712.632,
+            'started': 1796016780.419,
             'before': [],
             'promises': [['400 or 409 KEY_ALIAS_NOT_UNIQUE_ERR (alias-unique)',
                           [{'statuses': [400, 409],
@@ -1617,26 +1629,26 @@ CASE = {'id': 'key_protect.aliases.alias_is_unique',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/f4fc1104-bb4c-4fc2-bc05-d23b72d22fac',
+               'target': '/api/v2/keys/cfcc0b95-5675-4599-a885-35fe666940f7',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'de311d21-2622-4783-bd6f-4b00696bde22',
+                           'bluemix-instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'f4fc1104-bb4c-4fc2-bc05-d23b72d22fac': (0, ['resources', '0', 'id'])}},
+               'from': {'cfcc0b95-5675-4599-a885-35fe666940f7': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/1c8ae8df-5c06-4e13-97e1-a16a9056c336',
+               'target': '/api/v2/keys/53472e33-0aa8-413e-a465-23e5002a18cf',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'de311d21-2622-4783-bd6f-4b00696bde22',
+                           'bluemix-instance': 'd42606b3-7db8-46a9-b9be-d33269d351d3',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'1c8ae8df-5c06-4e13-97e1-a16a9056c336': (1, ['resources', '0', 'id'])}}]}
+               'from': {'53472e33-0aa8-413e-a465-23e5002a18cf': (1, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.restored_keys.enabling_does_not_shorten_the_hour of run 9eac26fc.
+# Case key_protect.restored_keys.enabling_does_not_shorten_the_hour of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,9 +1471,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A key that was rotated, disabled and enabled within an hour cannot be rotated again in that hour."
 CASE = {'id': 'key_protect.restored_keys.enabling_does_not_shorten_the_hour',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1507,83 +1519,83 @@ CASE = {'id': 'key_protect.restored_keys.enabling_does_not_shorten_the_hour',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9',
+                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-enabling_does_not_shorten_the_hour-6b5162000',
+                                    'name': 'kmsct-596652ab-key-enabling_does_not_shorten_the_hour-6b5162000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.725,
+            'started': 1796016780.686,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/da54ecdd-b63f-4196-a05c-96250b477250/actions/rotate',
+            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9'},
+                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'da54ecdd-b63f-4196-a05c-96250b477250': (0, ['resources', '0', 'id'])},
+            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.726,
+            'started': 1796016780.69,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'disable key',
             'method': 'POST',
-            'target': '/api/v2/keys/da54ecdd-b63f-4196-a05c-96250b477250/actions/disable',
+            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/disable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9'},
+                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'da54ecdd-b63f-4196-a05c-96250b477250': (0, ['resources', '0', 'id'])},
+            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.727,
+            'started': 1796016780.692,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'enable key',
             'method': 'POST',
-            'target': '/api/v2/keys/da54ecdd-b63f-4196-a05c-96250b477250/actions/enable',
+            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/enable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9'},
+                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'da54ecdd-b63f-4196-a05c-96250b477250': (0, ['resources', '0', 'id'])},
+            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1796013712.728,
+            'started': 1796016780.698,
             'before': [[['wait', 31], {}]],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/da54ecdd-b63f-4196-a05c-96250b477250/actions/rotate',
+            'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9'},
+                        'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'da54ecdd-b63f-4196-a05c-96250b477250': (0, ['resources', '0', 'id'])},
+            'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1796013712.728,
+            'started': 1796016780.7,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-after-enable)',
                           [{'statuses': [409],
@@ -1604,15 +1616,15 @@ CASE = {'id': 'key_protect.restored_keys.enabling_does_not_shorten_the_hour',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/da54ecdd-b63f-4196-a05c-96250b477250',
+               'target': '/api/v2/keys/78c2fad1-4d4e-4e93-8f0f-1da88440e0c1',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'cf3fd364-fcab-4b53-a942-51e9de85f0d9',
+                           'bluemix-instance': 'e9c58edf-6224-4271-b9b6-af7bbf638b61',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'da54ecdd-b63f-4196-a05c-96250b477250': (0, ['resources', '0', 'id'])}}]}
+               'from': {'78c2fad1-4d4e-4e93-8f0f-1da88440e0c1': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.restored_keys.restoring_does_not_shorten_the_hour of run 9eac26fc.
+# Case key_protect.restored_keys.restoring_does_not_shorten_the_hour of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,15 +1471,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A key that was rotated, deleted and restored within an hour cannot be rotated again in that hour."
 CASE = {'id': 'key_protect.restored_keys.restoring_does_not_shorten_the_hour',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '331ac737-473b-4655-a787-1583909db1ca',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:ced88ff0d3f1>': 'base64 32',
-           '<payload:73c5e710a8de>': 'base64 32',
-           '<payload:941d00b0baa6>': 'base64 32'},
+ 'forms': {'<payload:fe00616b8ab7>': 'base64 32',
+           '<payload:1b0b8c443e79>': 'base64 32',
+           '<payload:1456f832b544>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1509,88 +1521,88 @@ CASE = {'id': 'key_protect.restored_keys.restoring_does_not_shorten_the_hour',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca',
+                        'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-restoring_does_not_shorten_the_hour-5ebc8b000',
+                                    'name': 'kmsct-596652ab-key-restoring_does_not_shorten_the_hour-5ebc8b000',
                                     'extractable': False,
-                                    'payload': '<payload:ced88ff0d3f1>'}]},
+                                    'payload': '<payload:fe00616b8ab7>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.719,
+            'started': 1796016780.669,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/24512a26-dde8-4321-8464-bf95dcd8a1be/actions/rotate',
+            'target': '/api/v2/keys/4a021f5c-3b82-4e9d-9c21-e9673503653a/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca',
+                        'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:73c5e710a8de>'},
+            'body': {'payload': '<payload:1b0b8c443e79>'},
             'text': None,
-            'from': {'24512a26-dde8-4321-8464-bf95dcd8a1be': (0, ['resources', '0', 'id'])},
+            'from': {'4a021f5c-3b82-4e9d-9c21-e9673503653a': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.72,
+            'started': 1796016780.674,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'deleteKey',
             'method': 'DELETE',
-            'target': '/api/v2/keys/24512a26-dde8-4321-8464-bf95dcd8a1be',
+            'target': '/api/v2/keys/4a021f5c-3b82-4e9d-9c21-e9673503653a',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca'},
+                        'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'24512a26-dde8-4321-8464-bf95dcd8a1be': (0, ['resources', '0', 'id'])},
+            'from': {'4a021f5c-3b82-4e9d-9c21-e9673503653a': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.721,
+            'started': 1796016780.675,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'restoreKey',
             'method': 'POST',
-            'target': '/api/v2/keys/24512a26-dde8-4321-8464-bf95dcd8a1be/restore',
+            'target': '/api/v2/keys/4a021f5c-3b82-4e9d-9c21-e9673503653a/restore',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca',
+                        'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
-                     'resources': [{'payload': '<payload:ced88ff0d3f1>'}]},
+                     'resources': [{'payload': '<payload:fe00616b8ab7>'}]},
             'text': None,
-            'from': {'24512a26-dde8-4321-8464-bf95dcd8a1be': (0, ['resources', '0', 'id'])},
+            'from': {'4a021f5c-3b82-4e9d-9c21-e9673503653a': (0, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1796013712.722,
+            'started': 1796016780.682,
             'before': [[['wait', 31], {}]],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/24512a26-dde8-4321-8464-bf95dcd8a1be/actions/rotate',
+            'target': '/api/v2/keys/4a021f5c-3b82-4e9d-9c21-e9673503653a/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca',
+                        'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:941d00b0baa6>'},
+            'body': {'payload': '<payload:1456f832b544>'},
             'text': None,
-            'from': {'24512a26-dde8-4321-8464-bf95dcd8a1be': (3, ['resources', '0', 'id'])},
+            'from': {'4a021f5c-3b82-4e9d-9c21-e9673503653a': (3, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1796013712.723,
+            'started': 1796016780.683,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-after-restore)',
                           [{'statuses': [409],
@@ -1611,26 +1623,26 @@ CASE = {'id': 'key_protect.restored_keys.restoring_does_not_shorten_the_hour',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/24512a26-dde8-4321-8464-bf95dcd8a1be',
+               'target': '/api/v2/keys/4a021f5c-3b82-4e9d-9c21-e9673503653a',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca',
+                           'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'24512a26-dde8-4321-8464-bf95dcd8a1be': (0, ['resources', '0', 'id'])}},
+               'from': {'4a021f5c-3b82-4e9d-9c21-e9673503653a': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/24512a26-dde8-4321-8464-bf95dcd8a1be/restore/24512a26-dde8-4321-8464-bf95dcd8a1be',
+               'target': '/api/v2/keys/4a021f5c-3b82-4e9d-9c21-e9673503653a/restore/4a021f5c-3b82-4e9d-9c21-e9673503653a',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '331ac737-473b-4655-a787-1583909db1ca',
+                           'bluemix-instance': '518e1d01-8ec5-400c-97d7-62ab7821391d',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'24512a26-dde8-4321-8464-bf95dcd8a1be': (3, ['resources', '0', 'id'])}}]}
+               'from': {'4a021f5c-3b82-4e9d-9c21-e9673503653a': (3, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_at_the_same_moment of run 9eac26fc.
+# Case key_protect.rotation.rotate_twice_at_the_same_moment of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,9 +1471,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "Of two rotations at the same moment one succeeds and the other is refused; one version is added."
 CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '563ae958-ad3b-434d-9d66-648b365b5422',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': '5228f8bc-8a7b-4a7a-baec-3b7e8bcb02f2',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1508,51 +1520,51 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '563ae958-ad3b-434d-9d66-648b365b5422',
+                        'bluemix-instance': '5228f8bc-8a7b-4a7a-baec-3b7e8bcb02f2',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-rotate_twice_at_the_same_moment-7b285a000',
+                                    'name': 'kmsct-596652ab-key-rotate_twice_at_the_same_moment-7b285a000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.815,
+            'started': 1796016780.92,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/659c793d-b5c7-4453-8a74-d90293c91d66/actions/rotate',
+            'target': '/api/v2/keys/ef70d128-a4a5-4a5e-a964-b587bccc346f/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '563ae958-ad3b-434d-9d66-648b365b5422'},
+                        'bluemix-instance': '5228f8bc-8a7b-4a7a-baec-3b7e8bcb02f2'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'659c793d-b5c7-4453-8a74-d90293c91d66': (0, ['resources', '0', 'id'])},
+            'from': {'ef70d128-a4a5-4a5e-a964-b587bccc346f': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.816,
+            'started': 1796016780.922,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/659c793d-b5c7-4453-8a74-d90293c91d66/actions/rotate',
+            'target': '/api/v2/keys/ef70d128-a4a5-4a5e-a964-b587bccc346f/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '563ae958-ad3b-434d-9d66-648b365b5422'},
+                        'bluemix-instance': '5228f8bc-8a7b-4a7a-baec-3b7e8bcb02f2'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'659c793d-b5c7-4453-8a74-d90293c91d66': (0, ['resources', '0', 'id'])},
+            'from': {'ef70d128-a4a5-4a5e-a964-b587bccc346f': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 1,
-            'started': 1796013712.816,
+            'started': 1796016780.922,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted-at-once)',
                           [{'statuses': [409],
@@ -1573,15 +1585,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_at_the_same_moment',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/659c793d-b5c7-4453-8a74-d90293c91d66',
+               'target': '/api/v2/keys/ef70d128-a4a5-4a5e-a964-b587bccc346f',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '563ae958-ad3b-434d-9d66-648b365b5422',
+                           'bluemix-instance': '5228f8bc-8a7b-4a7a-baec-3b7e8bcb02f2',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'659c793d-b5c7-4453-8a74-d90293c91d66': (0, ['resources', '0', 'id'])}}]}
+               'from': {'ef70d128-a4a5-4a5e-a964-b587bccc346f': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

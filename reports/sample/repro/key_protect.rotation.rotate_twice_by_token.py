@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_by_token of run 9eac26fc.
+# Case key_protect.rotation.rotate_twice_by_token of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,19 +1471,19 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A root key rotated with an import token cannot be rotated again within an hour."
 CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '15a14626-a86b-4a81-933d-8b39e5039d65',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:d5c4c2090c23>': 'base64 32',
-           '<payload:a6c3597968f6>': 'base64 512',
-           '<encryptedNonce:d2ee5840ebf8>': 'base64 28',
-           '<iv:5bd45a362312>': 'base64 12',
-           '<payload:ecd7e3ea69c3>': 'base64 512',
-           '<encryptedNonce:965788da25e9>': 'base64 28',
-           '<iv:0dc4a7cfbeb5>': 'base64 12'},
+ 'forms': {'<payload:b2ea4dc91260>': 'base64 32',
+           '<payload:caa433fa7310>': 'base64::18 512',
+           '<encryptedNonce:628303f66a6f>': 'base64 28',
+           '<iv:6db20e511c81>': 'base64 12',
+           '<payload:bd95c44bb36d>': 'base64:1e: 512',
+           '<encryptedNonce:383cce1c4507>': 'base64 28',
+           '<iv:12b24c10f124>': 'base64 12'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1513,7 +1525,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'POST',
             'target': '/api/v2/import_token',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '15a14626-a86b-4a81-933d-8b39e5039d65',
+                        'bluemix-instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1',
                         'content-type': 'application/json'},
             'token_of': 'manager',
             'signed': False,
@@ -1522,7 +1534,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.994,
+            'started': 1796016781.269,
             'before': [],
             'promises': [],
             'needed': False},
@@ -1530,7 +1542,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'GET',
             'target': '/api/v2/import_token',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '15a14626-a86b-4a81-933d-8b39e5039d65'},
+                        'bluemix-instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
@@ -1538,7 +1550,7 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'from': {},
             'place': 1,
             'group': 1,
-            'started': 1796013712.998,
+            'started': 1796016781.275,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1546,80 +1558,80 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '15a14626-a86b-4a81-933d-8b39e5039d65',
+                        'bluemix-instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-rotate_twice_by_token-cc2466002',
+                                    'name': 'kmsct-596652ab-key-rotate_twice_by_token-cc2466002',
                                     'extractable': False,
-                                    'payload': '<payload:d5c4c2090c23>'}]},
+                                    'payload': '<payload:b2ea4dc91260>'}]},
             'text': None,
             'from': {},
             'place': 2,
             'group': 2,
-            'started': 1796013713.002,
+            'started': 1796016781.279,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/3cf96f40-76ce-441d-ba39-0d79952af129/actions/rotate',
+            'target': '/api/v2/keys/0b866a6e-7d21-4d56-a599-59aa618825e3/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '15a14626-a86b-4a81-933d-8b39e5039d65',
+                        'bluemix-instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:a6c3597968f6>',
-                     'encryptedNonce': '<encryptedNonce:d2ee5840ebf8>',
-                     'iv': '<iv:5bd45a362312>',
+            'body': {'payload': '<payload:caa433fa7310>',
+                     'encryptedNonce': '<encryptedNonce:628303f66a6f>',
+                     'iv': '<iv:6db20e511c81>',
                      'encryptionAlgorithm': 'RSAES_OAEP_SHA_256'},
             'text': None,
-            'from': {'3cf96f40-76ce-441d-ba39-0d79952af129': (2, ['resources', '0', 'id'])},
+            'from': {'0b866a6e-7d21-4d56-a599-59aa618825e3': (2, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1796013713.005,
+            'started': 1796016781.283,
             'before': [[['parcel',
-                         {'payload': '<payload:a6c3597968f6>',
-                          'encryptedNonce': '<encryptedNonce:d2ee5840ebf8>',
-                          'iv': '<iv:5bd45a362312>',
-                          'material': '<payload:721d9d593625>',
-                          'key': '<payload:865589253699>',
-                          'nonce': '<nonce:8e3508ae0df9>',
+                         {'payload': '<payload:caa433fa7310>',
+                          'encryptedNonce': '<encryptedNonce:628303f66a6f>',
+                          'iv': '<iv:6db20e511c81>',
+                          'material': '<payload:80c3b056d2e7>',
+                          'key': '<payload:1263abf1df18>',
+                          'nonce': '<nonce:b3c0d8b29d7d>',
                           'form': 'base64 32'}],
-                        {'<payload:865589253699>': (1, ['payload']),
-                         '<nonce:8e3508ae0df9>': (1, ['nonce'])}]],
+                        {'<payload:1263abf1df18>': (1, ['payload']),
+                         '<nonce:b3c0d8b29d7d>': (1, ['nonce'])}]],
             'promises': [],
             'again': 4,
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/3cf96f40-76ce-441d-ba39-0d79952af129/actions/rotate',
+            'target': '/api/v2/keys/0b866a6e-7d21-4d56-a599-59aa618825e3/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '15a14626-a86b-4a81-933d-8b39e5039d65',
+                        'bluemix-instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:ecd7e3ea69c3>',
-                     'encryptedNonce': '<encryptedNonce:965788da25e9>',
-                     'iv': '<iv:0dc4a7cfbeb5>',
+            'body': {'payload': '<payload:bd95c44bb36d>',
+                     'encryptedNonce': '<encryptedNonce:383cce1c4507>',
+                     'iv': '<iv:12b24c10f124>',
                      'encryptionAlgorithm': 'RSAES_OAEP_SHA_256'},
             'text': None,
-            'from': {'3cf96f40-76ce-441d-ba39-0d79952af129': (2, ['resources', '0', 'id'])},
+            'from': {'0b866a6e-7d21-4d56-a599-59aa618825e3': (2, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1796013713.009,
+            'started': 1796016781.288,
             'before': [[['parcel',
-                         {'payload': '<payload:ecd7e3ea69c3>',
-                          'encryptedNonce': '<encryptedNonce:965788da25e9>',
-                          'iv': '<iv:0dc4a7cfbeb5>',
-                          'material': '<payload:e0279e89be33>',
-                          'key': '<payload:865589253699>',
-                          'nonce': '<nonce:8e3508ae0df9>',
+                         {'payload': '<payload:bd95c44bb36d>',
+                          'encryptedNonce': '<encryptedNonce:383cce1c4507>',
+                          'iv': '<iv:12b24c10f124>',
+                          'material': '<payload:1c67217b880c>',
+                          'key': '<payload:1263abf1df18>',
+                          'nonce': '<nonce:b3c0d8b29d7d>',
                           'form': 'base64 32'}],
-                        {'<payload:865589253699>': (1, ['payload']),
-                         '<nonce:8e3508ae0df9>': (1, ['nonce'])}]],
+                        {'<payload:1263abf1df18>': (1, ['payload']),
+                         '<nonce:b3c0d8b29d7d>': (1, ['nonce'])}]],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
                             'code': 'KEY_ROTATION_NOT_PERMITTED',
@@ -1639,15 +1651,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_by_token',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/3cf96f40-76ce-441d-ba39-0d79952af129',
+               'target': '/api/v2/keys/0b866a6e-7d21-4d56-a599-59aa618825e3',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '15a14626-a86b-4a81-933d-8b39e5039d65',
+                           'bluemix-instance': '9fc7d8b7-4768-42af-ae6c-c56282efeaf1',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'3cf96f40-76ce-441d-ba39-0d79952af129': (2, ['resources', '0', 'id'])}}]}
+               'from': {'0b866a6e-7d21-4d56-a599-59aa618825e3': (2, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

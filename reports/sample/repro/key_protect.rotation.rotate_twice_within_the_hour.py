@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.rotation.rotate_twice_within_the_hour of run 9eac26fc.
+# Case key_protect.rotation.rotate_twice_within_the_hour of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,15 +1471,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A root key rotated less than an hour ago cannot be rotated again."
 CASE = {'id': 'key_protect.rotation.rotate_twice_within_the_hour',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '7dcbeef6-9c80-4fb3-9476-e8fee058c608',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': 'd280213d-500c-46a7-8eca-d21e5e15e8c3',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:0df7a0a76a15>': 'base64 32',
-           '<payload:a05dc94e7aee>': 'base64 32',
-           '<payload:0ca350d495ed>': 'base64 32'},
+ 'forms': {'<payload:33873e148a34>': 'base64 32',
+           '<payload:04d5a687ed42>': 'base64 32',
+           '<payload:4b49452cc6c9>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1509,55 +1521,55 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_within_the_hour',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '7dcbeef6-9c80-4fb3-9476-e8fee058c608',
+                        'bluemix-instance': 'd280213d-500c-46a7-8eca-d21e5e15e8c3',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-rotate_twice_within_the_hour-8fc5f1000',
+                                    'name': 'kmsct-596652ab-key-rotate_twice_within_the_hour-8fc5f1000',
                                     'extractable': False,
-                                    'payload': '<payload:0df7a0a76a15>'}]},
+                                    'payload': '<payload:33873e148a34>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.763,
+            'started': 1796016780.787,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/355d23a9-f60f-4c89-8da9-0a98f1aad2c8/actions/rotate',
+            'target': '/api/v2/keys/497c017a-86b8-438a-b66c-be9e7667f8fa/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '7dcbeef6-9c80-4fb3-9476-e8fee058c608',
+                        'bluemix-instance': 'd280213d-500c-46a7-8eca-d21e5e15e8c3',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:a05dc94e7aee>'},
+            'body': {'payload': '<payload:04d5a687ed42>'},
             'text': None,
-            'from': {'355d23a9-f60f-4c89-8da9-0a98f1aad2c8': (0, ['resources', '0', 'id'])},
+            'from': {'497c017a-86b8-438a-b66c-be9e7667f8fa': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.764,
+            'started': 1796016780.788,
             'before': [],
             'promises': [],
             'again': 2,
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/355d23a9-f60f-4c89-8da9-0a98f1aad2c8/actions/rotate',
+            'target': '/api/v2/keys/497c017a-86b8-438a-b66c-be9e7667f8fa/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '7dcbeef6-9c80-4fb3-9476-e8fee058c608',
+                        'bluemix-instance': 'd280213d-500c-46a7-8eca-d21e5e15e8c3',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:0ca350d495ed>'},
+            'body': {'payload': '<payload:4b49452cc6c9>'},
             'text': None,
-            'from': {'355d23a9-f60f-4c89-8da9-0a98f1aad2c8': (0, ['resources', '0', 'id'])},
+            'from': {'497c017a-86b8-438a-b66c-be9e7667f8fa': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.765,
+            'started': 1796016780.789,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
@@ -1578,15 +1590,15 @@ CASE = {'id': 'key_protect.rotation.rotate_twice_within_the_hour',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/355d23a9-f60f-4c89-8da9-0a98f1aad2c8',
+               'target': '/api/v2/keys/497c017a-86b8-438a-b66c-be9e7667f8fa',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '7dcbeef6-9c80-4fb3-9476-e8fee058c608',
+                           'bluemix-instance': 'd280213d-500c-46a7-8eca-d21e5e15e8c3',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'355d23a9-f60f-4c89-8da9-0a98f1aad2c8': (0, ['resources', '0', 'id'])}}]}
+               'from': {'497c017a-86b8-438a-b66c-be9e7667f8fa': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

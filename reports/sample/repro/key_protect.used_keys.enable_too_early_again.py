@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.used_keys.enable_too_early_again of run 9eac26fc.
+# Case key_protect.used_keys.enable_too_early_again of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,9 +1471,9 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "The 30 seconds before enabling count anew each time the key is disabled."
 CASE = {'id': 'key_protect.used_keys.enable_too_early_again',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '0a677dec-090c-40d4-aaec-2b93453d2178',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': '7eafc419-f8ce-40ea-99b7-d223be5b35ff',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
@@ -1507,51 +1519,51 @@ CASE = {'id': 'key_protect.used_keys.enable_too_early_again',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '0a677dec-090c-40d4-aaec-2b93453d2178',
+                        'bluemix-instance': '7eafc419-f8ce-40ea-99b7-d223be5b35ff',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-enable_too_early_again-edf5e3000',
+                                    'name': 'kmsct-596652ab-key-enable_too_early_again-edf5e3000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.898,
+            'started': 1796016781.091,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'disable key',
             'method': 'POST',
-            'target': '/api/v2/keys/4d7d2e19-a157-4ab5-bf09-ae47eba7d232/actions/disable',
+            'target': '/api/v2/keys/143b73d2-746b-4faa-a1ea-9edb2a4b81c6/actions/disable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '0a677dec-090c-40d4-aaec-2b93453d2178'},
+                        'bluemix-instance': '7eafc419-f8ce-40ea-99b7-d223be5b35ff'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'4d7d2e19-a157-4ab5-bf09-ae47eba7d232': (0, ['resources', '0', 'id'])},
+            'from': {'143b73d2-746b-4faa-a1ea-9edb2a4b81c6': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.899,
+            'started': 1796016781.094,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'enable key',
             'method': 'POST',
-            'target': '/api/v2/keys/4d7d2e19-a157-4ab5-bf09-ae47eba7d232/actions/enable',
+            'target': '/api/v2/keys/143b73d2-746b-4faa-a1ea-9edb2a4b81c6/actions/enable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '0a677dec-090c-40d4-aaec-2b93453d2178'},
+                        'bluemix-instance': '7eafc419-f8ce-40ea-99b7-d223be5b35ff'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'4d7d2e19-a157-4ab5-bf09-ae47eba7d232': (0, ['resources', '0', 'id'])},
+            'from': {'143b73d2-746b-4faa-a1ea-9edb2a4b81c6': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.9,
+            'started': 1796016781.095,
             'before': [],
             'promises': [['409 REQ_TOO_EARLY_ERR (req-too-early-err-enable)',
                           [{'statuses': [409],
@@ -1571,15 +1583,15 @@ CASE = {'id': 'key_protect.used_keys.enable_too_early_again',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/4d7d2e19-a157-4ab5-bf09-ae47eba7d232',
+               'target': '/api/v2/keys/143b73d2-746b-4faa-a1ea-9edb2a4b81c6',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '0a677dec-090c-40d4-aaec-2b93453d2178',
+                           'bluemix-instance': '7eafc419-f8ce-40ea-99b7-d223be5b35ff',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'4d7d2e19-a157-4ab5-bf09-ae47eba7d232': (0, ['resources', '0', 'id'])}}]}
+               'from': {'143b73d2-746b-4faa-a1ea-9edb2a4b81c6': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

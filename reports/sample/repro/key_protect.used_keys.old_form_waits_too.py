@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.used_keys.old_form_waits_too of run 9eac26fc.
+# Case key_protect.used_keys.old_form_waits_too of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,13 +1471,13 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "In the older path form, enabling and restoring within 30 seconds are refused."
 CASE = {'id': 'key_protect.used_keys.old_form_waits_too',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:cbe8052bc54b>': 'base64 32'},
+ 'forms': {'<payload:ea096625955a>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1507,19 +1519,19 @@ CASE = {'id': 'key_protect.used_keys.old_form_waits_too',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6',
+                        'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-old_form_waits_too-1a53d9000',
+                                    'name': 'kmsct-596652ab-key-old_form_waits_too-1a53d9000',
                                     'extractable': False}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.902,
+            'started': 1796016781.1,
             'before': [],
             'promises': [],
             'needed': True},
@@ -1527,68 +1539,68 @@ CASE = {'id': 'key_protect.used_keys.old_form_waits_too',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6',
+                        'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-old_form_waits_too-1a53d9001',
+                                    'name': 'kmsct-596652ab-key-old_form_waits_too-1a53d9001',
                                     'extractable': False,
-                                    'payload': '<payload:cbe8052bc54b>'}]},
+                                    'payload': '<payload:ea096625955a>'}]},
             'text': None,
             'from': {},
             'place': 1,
             'group': 1,
-            'started': 1796013712.903,
+            'started': 1796016781.103,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'disable key',
             'method': 'POST',
-            'target': '/api/v2/keys/cb2f7227-a7f1-43dc-a6aa-78d7218001b3/actions/disable',
+            'target': '/api/v2/keys/196b759a-3e5d-493c-b4bb-732e31471854/actions/disable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6'},
+                        'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'cb2f7227-a7f1-43dc-a6aa-78d7218001b3': (0, ['resources', '0', 'id'])},
+            'from': {'196b759a-3e5d-493c-b4bb-732e31471854': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.904,
+            'started': 1796016781.104,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'deleteKey',
             'method': 'DELETE',
-            'target': '/api/v2/keys/9a866fb1-e9f9-436c-9c11-e9c6e98693ea',
+            'target': '/api/v2/keys/8a9dd028-b50a-4fae-8509-045fabe34669',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6'},
+                        'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'9a866fb1-e9f9-436c-9c11-e9c6e98693ea': (1, ['resources', '0', 'id'])},
+            'from': {'8a9dd028-b50a-4fae-8509-045fabe34669': (1, ['resources', '0', 'id'])},
             'place': 3,
             'group': 3,
-            'started': 1796013712.905,
+            'started': 1796016781.105,
             'before': [],
             'promises': [],
             'needed': False},
            {'step': 'enable key (old form)',
             'method': 'POST',
-            'target': '/api/v2/keys/cb2f7227-a7f1-43dc-a6aa-78d7218001b3?action=enable',
+            'target': '/api/v2/keys/196b759a-3e5d-493c-b4bb-732e31471854?action=enable',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6'},
+                        'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b'},
             'token_of': 'manager',
             'signed': False,
             'body': None,
             'text': None,
-            'from': {'cb2f7227-a7f1-43dc-a6aa-78d7218001b3': (0, ['resources', '0', 'id'])},
+            'from': {'196b759a-3e5d-493c-b4bb-732e31471854': (0, ['resources', '0', 'id'])},
             'place': 4,
             'group': 4,
-            'started': 1796013712.905,
+            'started': 1796016781.105,
             'before': [],
             'promises': [['409 REQ_TOO_EARLY_ERR (req-too-early-err-enable)',
                           [{'statuses': [409],
@@ -1608,26 +1620,26 @@ CASE = {'id': 'key_protect.used_keys.old_form_waits_too',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/cb2f7227-a7f1-43dc-a6aa-78d7218001b3',
+               'target': '/api/v2/keys/196b759a-3e5d-493c-b4bb-732e31471854',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6',
+                           'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'cb2f7227-a7f1-43dc-a6aa-78d7218001b3': (0, ['resources', '0', 'id'])}},
+               'from': {'196b759a-3e5d-493c-b4bb-732e31471854': (0, ['resources', '0', 'id'])}},
               {'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/9a866fb1-e9f9-436c-9c11-e9c6e98693ea',
+               'target': '/api/v2/keys/8a9dd028-b50a-4fae-8509-045fabe34669',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': '5dfdd3c0-94f5-4e9b-9ab2-1d48a7cc11a6',
+                           'bluemix-instance': 'f4793ba7-35f5-4b6d-ba1e-6e60d2b2b39b',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'9a866fb1-e9f9-436c-9c11-e9c6e98693ea': (1, ['resources', '0', 'id'])}}]}
+               'from': {'8a9dd028-b50a-4fae-8509-045fabe34669': (1, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A reproduction by kms-conformance.
-# Case key_protect.version_chain.limits_of_a_second_rotation of run 9eac26fc.
+# Case key_protect.version_chain.limits_of_a_second_rotation of run 596652ab.
 # Exit code: 0 the promise holds, 1 it is broken, 2 the sequence could not be sent.
 # Environment: KMS_TOKEN (or KMS_API_KEY and KMS_IAM_URL; KMS_TOKEN_<IDENTITY> for others), KMS_BASE_URL,
 # KMS_INSTANCE, and KMS_CONTROL_URL where the endpoint has the control protocol: else waits are really waited.
@@ -109,6 +109,8 @@ DAMAGES: Mapping[str, Callable[[str], str]] = {
 """What may be done to a ciphertext, by its name."""
 
 
+_KEY = "an RSA public key (SubjectPublicKeyInfo) of {} bits in base64"
+_KEY_IN_WORDS = re.compile(re.escape(_KEY).replace(r"\{\}", r"(\d+)"))
 _WORDS = re.compile(r"(\d+) octets in base64")
 
 
@@ -130,6 +132,17 @@ def has_octets(text: str, words: str) -> bool:
         return told is not None and len(base64.b64decode(text, validate=True)) == int(told[1])
     except ValueError:
         return False
+
+
+def rsa_key_in_words(bits: int) -> Words:
+    """Return words for an RSA key of so many bits."""
+    return Words(_KEY.format(bits))
+
+
+def bits_of_key(words: str) -> int | None:
+    """Return of how many bits words for an RSA key tell; none where they are no such words."""
+    told = _KEY_IN_WORDS.fullmatch(words)
+    return None if told is None else int(told[1])
 
 
 DESCENDING, GROUPED = "descending", "grouped"
@@ -738,7 +751,6 @@ def of_page(
 
 _BLOCK, _DIGEST = 16, 32
 _INTEGER, _SEQUENCE, _BITS = 0x02, 0x30, 0x03
-_KEY_IN_WORDS = re.compile(r"an RSA public key \(SubjectPublicKeyInfo\) of (\d+) bits in base64")
 _REDUCED = 0xE1000000000000000000000000000000
 
 
@@ -778,9 +790,9 @@ def is_as_told(text: str, words: str) -> bool:
 
 def _is_rsa_key_as_told(text: str, words: str) -> bool:
     """Tell whether a text is base64 of a public key of as many bits as words say."""
-    told = _KEY_IN_WORDS.fullmatch(words)
+    bits = bits_of_key(words)
     try:
-        return told is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == int(told[1])
+        return bits is not None and rsa_numbers(base64.b64decode(text))[0].bit_length() == bits
     except (ValueError, IndexError):
         return False
 
@@ -1459,15 +1471,15 @@ def main(case: dict[str, Any]) -> int:
 
 TITLE = "A second rotation, like the first, needs key material and keeps the hour to the next."
 CASE = {'id': 'key_protect.version_chain.limits_of_a_second_rotation',
- 'run': '9eac26fc',
- 'base_url': 'http://127.0.0.1:41009',
- 'instance': 'dd7b2ac7-1657-4205-8248-80a42a314445',
+ 'run': '596652ab',
+ 'base_url': 'http://127.0.0.1:35421',
+ 'instance': '7233a3ab-ee0a-43f2-9a40-1b55a0231cf5',
  'grant': ['urn:ibm:params:oauth:grant-type:apikey', 'apikey'],
  'kept': [],
  'cannot': '',
- 'forms': {'<payload:6eaaa35bbab2>': 'base64 32',
-           '<payload:0609f7cbdd7a>': 'base64 32',
-           '<payload:0d197d38b098>': 'base64 32'},
+ 'forms': {'<payload:4afa9e4e46a7>': 'base64 32',
+           '<payload:613207439124>': 'base64 32',
+           '<payload:1603c7d1fddc>': 'base64 32'},
  'schemas': {'error-envelope': {'type': 'object',
                                 'required': ['metadata', 'resources'],
                                 'properties': {'metadata': {'type': 'object',
@@ -1509,55 +1521,55 @@ CASE = {'id': 'key_protect.version_chain.limits_of_a_second_rotation',
             'method': 'POST',
             'target': '/api/v2/keys',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'dd7b2ac7-1657-4205-8248-80a42a314445',
+                        'bluemix-instance': '7233a3ab-ee0a-43f2-9a40-1b55a0231cf5',
                         'content-type': 'application/vnd.ibm.kms.key+json'},
             'token_of': 'manager',
             'signed': False,
             'body': {'metadata': {'collectionType': 'application/vnd.ibm.kms.key+json', 'collectionTotal': 1},
                      'resources': [{'type': 'application/vnd.ibm.kms.key+json',
-                                    'name': 'kmsct-9eac26fc-key-limits_of_a_second_rotation-21c905000',
+                                    'name': 'kmsct-596652ab-key-limits_of_a_second_rotation-21c905000',
                                     'extractable': False,
-                                    'payload': '<payload:6eaaa35bbab2>'}]},
+                                    'payload': '<payload:4afa9e4e46a7>'}]},
             'text': None,
             'from': {},
             'place': 0,
             'group': 0,
-            'started': 1796013712.939,
+            'started': 1796016781.183,
             'before': [],
             'promises': [],
             'needed': True},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/f60930e3-f211-4d6a-bd4c-f0cb1b0014e1/actions/rotate',
+            'target': '/api/v2/keys/acc55f67-bcf3-45ea-bacd-59c05dddef94/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'dd7b2ac7-1657-4205-8248-80a42a314445',
+                        'bluemix-instance': '7233a3ab-ee0a-43f2-9a40-1b55a0231cf5',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:0609f7cbdd7a>'},
+            'body': {'payload': '<payload:613207439124>'},
             'text': None,
-            'from': {'f60930e3-f211-4d6a-bd4c-f0cb1b0014e1': (0, ['resources', '0', 'id'])},
+            'from': {'acc55f67-bcf3-45ea-bacd-59c05dddef94': (0, ['resources', '0', 'id'])},
             'place': 1,
             'group': 1,
-            'started': 1796013712.94,
+            'started': 1796016781.184,
             'before': [],
             'promises': [],
             'again': 2,
             'needed': False},
            {'step': 'rotate key',
             'method': 'POST',
-            'target': '/api/v2/keys/f60930e3-f211-4d6a-bd4c-f0cb1b0014e1/actions/rotate',
+            'target': '/api/v2/keys/acc55f67-bcf3-45ea-bacd-59c05dddef94/actions/rotate',
             'headers': {'accept': 'application/json',
-                        'bluemix-instance': 'dd7b2ac7-1657-4205-8248-80a42a314445',
+                        'bluemix-instance': '7233a3ab-ee0a-43f2-9a40-1b55a0231cf5',
                         'content-type': 'application/vnd.ibm.kms.key_action+json'},
             'token_of': 'manager',
             'signed': False,
-            'body': {'payload': '<payload:0d197d38b098>'},
+            'body': {'payload': '<payload:1603c7d1fddc>'},
             'text': None,
-            'from': {'f60930e3-f211-4d6a-bd4c-f0cb1b0014e1': (0, ['resources', '0', 'id'])},
+            'from': {'acc55f67-bcf3-45ea-bacd-59c05dddef94': (0, ['resources', '0', 'id'])},
             'place': 2,
             'group': 2,
-            'started': 1796013712.94,
+            'started': 1796016781.185,
             'before': [],
             'promises': [['409 KEY_ROTATION_NOT_PERMITTED (key-rotation-not-permitted)',
                           [{'statuses': [409],
@@ -1578,15 +1590,15 @@ CASE = {'id': 'key_protect.version_chain.limits_of_a_second_rotation',
             'needed': False}],
  'clean_up': [{'step': 'clean up',
                'method': 'DELETE',
-               'target': '/api/v2/keys/f60930e3-f211-4d6a-bd4c-f0cb1b0014e1',
+               'target': '/api/v2/keys/acc55f67-bcf3-45ea-bacd-59c05dddef94',
                'headers': {'accept': 'application/json',
-                           'bluemix-instance': 'dd7b2ac7-1657-4205-8248-80a42a314445',
+                           'bluemix-instance': '7233a3ab-ee0a-43f2-9a40-1b55a0231cf5',
                            'content-type': 'application/vnd.ibm.kms.key+json'},
                'token_of': 'manager',
                'signed': False,
                'body': None,
                'text': None,
-               'from': {'f60930e3-f211-4d6a-bd4c-f0cb1b0014e1': (0, ['resources', '0', 'id'])}}]}
+               'from': {'acc55f67-bcf3-45ea-bacd-59c05dddef94': (0, ['resources', '0', 'id'])}}]}
 
 if __name__ == "__main__":
     print(TITLE)
