@@ -215,9 +215,8 @@ class RecordedSequence:
         """Yield a request for each thing that a sequence makes by POST and that a DELETE of the same path removes."""
         for place, exchange in enumerate(self.exchanges):
             body = exchange.answer.body if exchange.answer is not None else None
-            made = exchange.answer is not None and exchange.answer.status == _CREATED
             match body:
-                case {"resources": [{"id": str() as made_id}, *_]} if made and exchange.sent.method == "POST":
+                case {"resources": [{"id": str() as made_id}, *_]} if self._makes(place):
                     step = self._request(place, exchange)
                     path = step["target"].partition("?")[0]
                     refs = {**step["from"], made_id: (place, ["resources", "0", "id"])}

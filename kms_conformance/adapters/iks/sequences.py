@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from kms_conformance.run.outcomes import NotTested
 
@@ -255,8 +254,7 @@ class Sequence:
             account != place.account for account in place.clusters[cluster].values()
         ):
             return
-        path = f"/clusters/{quote(cluster, safe='')}"
-        self._somebody(place).request("DELETE", path).succeeds(*_ACCEPTED, requirement=ROW)
+        self._somebody(place).delete_cluster(cluster).succeeds(*_ACCEPTED, requirement=ROW)
         del place.clusters[cluster]
 
     def _change_workers(self, place: Place, cluster: str, operation: str) -> None:
