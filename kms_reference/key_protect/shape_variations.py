@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from kms_reference.key_protect import instance
-from kms_reference.key_protect.wire import KEY_TYPE
+from kms_reference.key_protect.wire import keys_shown
 from kms_reference.switches import Variation, gives
 
 if TYPE_CHECKING:
@@ -45,11 +45,6 @@ _DEPRECATED: Final = (
 _IDENTIFYING: Final = ("type", "id", "name", "state", "extractable", "crn")
 _CREATIONS: Final = ("createKey", "createKeyWithPoliciesOverrides")
 _TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-
-
-def _keys(draft: Draft) -> list[dict[str, Any]]:
-    resources = draft.body.get("resources") if isinstance(draft.body, dict) and not draft.refused else None
-    return [one for one in resources or () if one.get("type") == KEY_TYPE and "extractable" in one]
 
 
 def _of_a_gateway(draft: Draft) -> None:
@@ -103,7 +98,7 @@ def _id_of_time(*_: Any) -> str:
 
 
 def _chosen_otherwise(draft: Draft) -> None:
-    for key in _keys(draft):
+    for key in keys_shown(draft):
         for name in _DEPRECATED:
             key.pop(name, None)
         flags = key.get("dualAuthDelete")
@@ -118,7 +113,7 @@ def _chosen_otherwise(draft: Draft) -> None:
 def _minimal(draft: Draft) -> None:
     prefers = draft.call.headers.get("prefer", "") if draft.call is not None else ""
     if draft.operation in _CREATIONS and "minimal" in prefers:
-        for key in _keys(draft):
+        for key in keys_shown(draft):
             for name in set(key) - set(_IDENTIFYING):
                 del key[name]
 

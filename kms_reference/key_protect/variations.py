@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kms_reference.key_protect.errors import UMBRELLA_MESSAGES, RefusalError
 from kms_reference.key_protect.iam import Issuer
 from kms_reference.key_protect.sections import UMBRELLA
-from kms_reference.key_protect.wire import KEY_TYPE
+from kms_reference.key_protect.wire import keys_shown
 from kms_reference.switches import Variation, gives
 
 if TYPE_CHECKING:
@@ -193,18 +193,13 @@ def _outages() -> Mutator:
 
 def _undeleted(draft: Draft) -> None:
     if draft.operation == "getKeys":
-        for key in _keys(draft):
+        for key in keys_shown(draft):
             key.pop("deleted", None)
-
-
-def _keys(draft: Draft) -> list[dict[str, Any]]:
-    resources = draft.body.get("resources") if isinstance(draft.body, dict) and not draft.refused else None
-    return [entry for entry in resources or () if entry.get("type") == KEY_TYPE and "extractable" in entry]
 
 
 def _ring_untold(draft: Draft) -> None:
     if draft.operation != "patchKey":
-        for key in _keys(draft):
+        for key in keys_shown(draft):
             key.pop("keyRingID", None)
 
 
@@ -218,7 +213,7 @@ def _lingering() -> Mutator:
             gone = known.get(key.id, set()) - key.aliases.keys()
             removed.setdefault(key.id, {}).update(dict.fromkeys(gone, draft.call.now))
             known[key.id] = set(key.aliases)
-        for entry in _keys(draft):
+        for entry in keys_shown(draft):
             late = [
                 alias
                 for alias, moment in removed.get(entry["id"], {}).items()
@@ -241,7 +236,7 @@ def _moving() -> Mutator:
             if before != key.ring:
                 moved[key.id] = (draft.call.now, before)
             known[key.id] = key.ring
-        for entry in _keys(draft) if draft.operation != "patchKey" else ():
+        for entry in keys_shown(draft) if draft.operation != "patchKey" else ():
             moment, before = moved.get(entry["id"], (0.0, ""))
             if draft.call.now < moment + _MOVE_TAKES:
                 entry["keyRingID"] = before
@@ -250,7 +245,7 @@ def _moving() -> Mutator:
 
 
 def _nulls(draft: Draft) -> None:
-    for key in _keys(draft):
+    for key in keys_shown(draft):
         for name in ("description", "aliases", "tags", "expirationDate", "lastRotateDate", "deletionDate"):
             key.setdefault(name, None)
 

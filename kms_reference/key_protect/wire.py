@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kms_reference.key_protect.instance import Instance
     from kms_reference.key_protect.model import Key
     from kms_reference.key_protect.server_state import ServerState
-    from kms_reference.rules import Rules
+    from kms_reference.rules import Draft, Rules
 
 TYPE_PREFIX: Final = "application/vnd.ibm.kms."
 KEY_TYPE: Final = "application/vnd.ibm.kms.key+json"
@@ -346,3 +346,9 @@ def ring_of(call: Call) -> str:
     if ring != DEFAULT_RING and ring not in call.instance.rings:
         raise RefusalError("KEY_RING_NOT_FOUND_ERR")
     return ring
+
+
+def keys_shown(draft: Draft) -> list[dict[str, Any]]:
+    """Return the keys that a success shows."""
+    resources = draft.body.get("resources") if isinstance(draft.body, dict) and not draft.refused else None
+    return [entry for entry in resources or () if entry.get("type") == KEY_TYPE and "extractable" in entry]

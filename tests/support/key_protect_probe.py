@@ -368,6 +368,16 @@ class Same(Exception):  # noqa: N818 - a result, not an error
     """The whole probe saw nothing new."""
 
 
+def tokens_of(app: KeyProtect) -> dict[str, str]:
+    """Return a token of each identity."""
+    issuer = app.server_state.issuer
+    form = "grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&apikey="
+    return {
+        name: issuer.exchange((form + key).encode())[1]["access_token"]
+        for name, key in issuer.api_keys.items()
+    }
+
+
 async def probe(rules: Rules, plain: list[list[Any]] | None = None) -> list[list[Any]]:
     """Run the parts, each in an instance of its own; what each saw.
 
@@ -375,12 +385,7 @@ async def probe(rules: Rules, plain: list[list[Any]] | None = None) -> list[list
     The reference itself must not fail.
     """
     app = KeyProtect(ServerState(rules))
-    issuer = app.server_state.issuer
-    form = "grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&apikey="
-    tokens = {
-        name: issuer.exchange((form + key).encode())[1]["access_token"]
-        for name, key in issuer.api_keys.items()
-    }
+    tokens = tokens_of(app)
     seen: list[list[Any]] = []
     for part in PARTS:
         each = Probe(app, tokens)

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, crypto
+from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.key_view import full
 from kms_reference.key_protect.wire import KEY_TYPE, Call, Reply, collection
-from kms_reference.switches import Change, Test, unchecked
+from kms_reference.switches import Change, Defect, Test, instead, unchecked
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.model import Key, Version
-    from kms_reference.rules import RefusedError
+    from kms_reference.rules import RefusedError, RuleLike
+
+
+class Memory:
+    """What the defects of a table remember of an instance or an issuer, each under a word of its own, as long as that lives."""
+
+    def __init__(self) -> None:
+        self._things: WeakKeyDictionary[Any, dict[str, dict[Any, Any]]] = WeakKeyDictionary()
+
+    def __call__(self, owner: Any, what: str) -> dict[Any, Any]:
+        """Return what is remembered of one of them."""
+        return self._things.setdefault(owner, {}).setdefault(what, {})
+
+
+def defects_of(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
+    """Return defects from rows of name, sentence and changes."""
+    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
+
+
+def answering(operation: str, act: RuleLike) -> Change:
+    """Answer one operation in another way."""
+    return instead(answered, act, of_operation(operation))
 
 
 def of_operation(operation: str) -> Test:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kms_reference.key_protect import kmip, registrations, search
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import parse_stamp
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import answering, of_operation
 from kms_reference.key_protect.instance import DEFAULT_RING
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.search import Search
@@ -292,10 +292,6 @@ def _first_state(lawful: RuleLike, call: Call) -> Any:
     return lawful(replace(call, query={**call.query, "state": states}) if states else call)
 
 
-def _op(operation: str, act: RuleLike) -> Change:
-    return instead(answered, act, of_operation(operation))
-
-
 def _after(operation: str, make: RuleLike) -> Change:
     return gives(answered, make, of_operation(operation))
 
@@ -321,7 +317,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("unsorted-by-expiration", "Sorting by expiration dates is accepted and sorts by id.", instead(search.in_order, _unknown_expiration, lambda _, __, order: "expirationDate" in dict(order))),
     ("updates-sorted-by-creation", "A list sorted by lastUpdateDate is sorted by creation.", instead(search.in_order, _by_creation, lambda _, __, order: "lastUpdateDate" in dict(order))),
     ("unsorted-in-ring", "A list of one key ring is not sorted.", instead(search.in_order, _unsorted_in_ring, lambda call, _, __: call.ring is not None)),
-    ("sorted-after-paging", "What is on a page is sorted, not the whole list.", _op(_KEYS, _sorted_in_page)),
+    ("sorted-after-paging", "What is on a page is sorted, not the whole list.", answering(_KEYS, _sorted_in_page)),
     ("filtered-after-paging", "The page is taken before the filter is applied.", _cut_first(_KEYS, "filter")),
     ("kind-filtered-after-paging", "The page is taken before the kind is looked at.", _cut_first(_KEYS, "extractable")),
     ("short-default-page", "Without a limit a page holds five keys.", gives(search.page_of, _short_page, lambda _, keys, *__: len(keys) > _SHORT_PAGE)),
@@ -331,7 +327,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("search-in-case-of-alias", "A search finds an alias in its own case only.", instead(search.found_by, _cased_alias)),
     ("escape-ignored", "What follows escape is read as prefixes.", instead(search.read_search, _escape_ignored)),
     ("id-found-in-any-ring", "A search for an id finds the key in other key rings.", gives(search.matching, _id_in_any_ring, lambda call, _: call.query.get("search", "") in call.instance.keys)),
-    ("unprevented-not-filtered", "preventKeyDeletion=false is taken for not given.", _op(_USES, _false_is_unset), _op(_ALL_USES, _false_is_unset)),
+    ("unprevented-not-filtered", "preventKeyDeletion=false is taken for not given.", answering(_USES, _false_is_unset), answering(_ALL_USES, _false_is_unset)),
     ("registrations-counted-unfiltered", "totalCount counts registrations that the filter leaves out.", _counted_without(_USES, "preventKeyDeletion", "urlEncodedResourceCRNQuery")),
     ("registrations-filtered-after-paging", "The page of registrations is taken before the filter is applied.", _cut_first(_USES, "preventKeyDeletion")),
     ("registrations-of-any-ring", "The list over all keys takes no notice of the key ring when a resource is named.", _without_ring(_ALL_USES, "urlEncodedResourceCRNQuery")),
@@ -344,7 +340,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("all-adapters-where-none", "A root key without adapters is answered with those of all keys.", _after("getKmipAdapters", _all_where_none)),
     ("certificates-of-all-adapters", "An adapter's list holds the certificates of all adapters.", _after("getKmipClientCertificates", _of_all_adapters)),
     ("certificates-without-offset", "The offset of a list of certificates has no effect.", _asked_without("getKmipClientCertificates", "offset")),
-    ("objects-of-first-state", "Of several states of KMIP objects the first one counts.", _op("getKmipObjects", _first_state)),
+    ("objects-of-first-state", "Of several states of KMIP objects the first one counts.", answering("getKmipObjects", _first_state)),
     ("objects-counted-in-page", "totalCount of KMIP objects counts those on the page.", _after("getKmipObjects", _counted_in_page)),
 )  # fmt: skip
 

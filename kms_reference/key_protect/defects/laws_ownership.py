@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import aliases, keys, kmip, registrations, rings
 from kms_reference.key_protect.app import Exchange, answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import answering, of_operation
 from kms_reference.key_protect.errors import RefusalError
 from kms_reference.key_protect.instance import DEFAULT_RING, Instance
 from kms_reference.key_protect.model import State
@@ -271,10 +271,6 @@ def _orphan_fingerprint(lawful: RuleLike, call: Call, fingerprint: str) -> Any:
     return lawful(call, fingerprint)
 
 
-def _op(operation: str, act: RuleLike) -> Change:
-    return instead(answered, act, of_operation(operation))
-
-
 def _then(operation: str, act: RuleLike) -> Change:
     return then(answered, act, of_operation(operation))
 
@@ -285,7 +281,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("certificate-deleted-through-any-adapter", "A client certificate is deleted through any adapter.", _through_any("deleteKmipClientCertificate", "certificates", "certificate")),
     ("certificate-name-of-instance", "The name of a client certificate is looked up in the whole instance.", _first_of_name("getKmipClientCertificate")),
     ("certificates-of-one-name-deleted", "Deleting a client certificate deletes those of the same name in all adapters.", _then("deleteKmipClientCertificate", _all_of_name)),
-    ("adapters-of-one-key-deleted", "Deleting an adapter deletes all adapters of its root key.", _op("deleteKmipAdapter", _adapters_of_key)),
+    ("adapters-of-one-key-deleted", "Deleting an adapter deletes all adapters of its root key.", answering("deleteKmipAdapter", _adapters_of_key)),
     ("object-read-through-any-adapter", "A KMIP object is read through any adapter.", _through_any("getKmipObject", "objects", "object")),
     ("object-deleted-through-any-adapter", "A KMIP object is destroyed through any adapter.", _through_any("deleteKmipObject", "objects", "object")),
     ("registration-updated-through-any-key", "A registration is updated through any key.", gives(registrations.registered, _of_any_key, of_operation("updateRegistration"))),
@@ -309,7 +305,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("rewrapped-through-any-instance", "A ciphertext is rewrapped through any instance.", _through_any_instance("rewrapKey")),
     ("adapter-read-through-any-instance", "A KMIP adapter is read through any instance.", _kmip_of_any_instance("getKmipAdapter", "getKmipClientCertificates", "getKmipClientCertificate")),
     ("adapter-deleted-through-any-instance", "A KMIP adapter is deleted through any instance.", _kmip_of_any_instance("deleteKmipAdapter", "deleteKmipClientCertificate")),
-    ("ring-deleted-through-any-instance", "A key ring is deleted through any instance.", _op("deleteKeyRing", _rings_of_any_instance)),
+    ("ring-deleted-through-any-instance", "A key ring is deleted through any instance.", answering("deleteKeyRing", _rings_of_any_instance)),
     ("rings-of-all-instances", "The list of key rings holds those of all instances.", _listed_from_all("listKeyRings", "rings")),
     ("adapters-of-all-instances", "The list of KMIP adapters holds those of all instances.", _listed_from_all("getKmipAdapters", "adapters")),
     ("registrations-of-all-instances", "The list over all keys holds the registrations of all instances.", _listed_from_all("getRegistrationsAllKeys", "keys")),
@@ -325,7 +321,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     # Deleted things
     ("adapter-name-stays-taken", "The name of a deleted KMIP adapter stays taken.", _stays_taken(kmip.check_name_free, "KMIP_ADAPTER_DUPLICATE_NAME_ERR")),
     ("certificate-stays-taken", "A client certificate that was removed cannot be added again.", _stays_taken(kmip.check_certificate_free, "KMIP_CERT_DUPLICATE_ERR")),
-    ("certificate-dies-with-adapter", "A client certificate of a deleted adapter stays taken.", _op("deleteKmipAdapter", _adapter_certificates_stay), instead(kmip.check_certificate_free, _orphan_fingerprint)),
+    ("certificate-dies-with-adapter", "A client certificate of a deleted adapter stays taken.", answering("deleteKmipAdapter", _adapter_certificates_stay), instead(kmip.check_certificate_free, _orphan_fingerprint)),
     ("ring-id-stays-taken", "The id of a deleted key ring stays taken.", instead(rings.check_ring_free, _deleted_ring_stays_taken)),
     ("ring-counts-moved-keys", "A key ring counts as full once a key was moved out of it.", instead(keys.move, _left_ring), instead(rings.check_empty, _still_full)),
     ("one-registration-fewer-frees-key", "Removing one registration removes all of its key.", _then("deleteRegistration", _without_registrations)),

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from kms_reference.key_protect import actions, aliases, import_tokens, keys, kmip, rings, search
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import parse_stamp, stamp
-from kms_reference.key_protect.defects.conditions import changed, of_operation
+from kms_reference.key_protect.defects.conditions import changed, defects_of, of_operation
 from kms_reference.key_protect.errors import RefusalError, plain
 from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.key_policies import inherit
@@ -240,15 +240,11 @@ def _wrapped(change: Callable[[bytes], bytes]) -> Change:
     return instead(actions.sealed, act)
 
 
-def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
 _IN_OVERRIDES: Final = {"operation": _OVERRIDES}
 _LOST: Final = lambda _: None  # noqa: E731 - a change like those beside it
 
 REPORTED_EFFECTS: Final = (
-    *_defects(
+    *defects_of(
         ("rotation-unlimited-with-ring-header", "With a key ring in the header a key is rotated as often as is asked.", unchecked(actions.check_hour, _with_ring)),
         ("tags-lost-with-overrides", "A key that is created with policies has no tags.", _body("tags", _LOST, **_IN_OVERRIDES)),
         ("description-lost-with-overrides", "A key that is created with policies has no description.", _body("description", _LOST, **_IN_OVERRIDES)),
@@ -274,28 +270,28 @@ REPORTED_EFFECTS: Final = (
     Defect("one-registration-fewer-ends-retention", "Removing one registration ends the retention of the others.", (), after=After("deleteRegistration", _nothing_retained)),
 )  # fmt: skip
 
-REPORTED_OWNERSHIP: Final = _defects(
+REPORTED_OWNERSHIP: Final = defects_of(
     ("alias-taken-in-all-instances", "An alias is unique among all instances.", then(aliases.check_free, _alias_elsewhere)),
     ("ring-taken-in-all-instances", "The id of a key ring is unique among all instances.", then(rings.check_ring_free, _ring_elsewhere)),
     ("adapter-name-taken-in-all-instances", "The name of a KMIP adapter is unique among all instances.", then(kmip.check_name_free, _adapter_elsewhere)),
     ("alias-remembers-its-first-key", "An alias leads to the key that it led to first.", instead(Call.find_key, _first_of_alias)),
 )  # fmt: skip
 
-REPORTED_LISTS: Final = _defects(
+REPORTED_LISTS: Final = defects_of(
     ("ties-as-they-fall", "Keys of equal rank stand in another order on each page.", gives(search.in_order, _unstable_ties)),
 )  # fmt: skip
 
-REPORTED_QUANTITY: Final = _defects(
+REPORTED_QUANTITY: Final = defects_of(
     ("ten-versions-at-most", "A key with ten versions is not rotated any more.", instead(actions.check_hour, _no_more_versions)),
     ("newest-ten-open", "Only the newest ten versions of a key open their ciphertexts.", then(actions.add_version, _oldest_spoilt)),
     ("count-of-a-page", "The number of keys is that of one page at most.", gives(search.head_keys, _page_counted)),
 )  # fmt: skip
 
-REPORTED_SCHEDULES: Final = _defects(
+REPORTED_SCHEDULES: Final = defects_of(
     ("policy-rotates-suspended-key", "A rotation policy rotates a suspended key as well.", instead(Instance.rotate_by_policy, _whatever_its_state)),
 )  # fmt: skip
 
-REPORTED_DEFECTS: Final = _defects(
+REPORTED_DEFECTS: Final = defects_of(
     ("aad-of-nothing-ignored", "Empty strings are left out of additional data.", _bound(lambda aad: [text for text in aad if text])),
     ("aad-without-blanks", "Blanks around additional data are left out.", _bound(lambda aad: [text.strip() for text in aad])),
     ("aad-cut", "Of each string of additional data the beginning counts.", _bound(lambda aad: [text[:_SHORT_AAD] for text in aad])),

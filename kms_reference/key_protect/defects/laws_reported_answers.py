@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, instance_policies, key_policies
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import parse_stamp, stamp
 from kms_reference.key_protect.crypto import Base64Error, decode_base64, encode_base64
-from kms_reference.key_protect.defects.conditions import of_member, of_operation
+from kms_reference.key_protect.defects.conditions import Memory, defects_of, of_member, of_operation
 from kms_reference.key_protect.errors import plain
 from kms_reference.key_protect.instance import MONTH, Instance
 from kms_reference.key_protect.wire import KEY_TYPE
@@ -30,13 +29,7 @@ if TYPE_CHECKING:
 _OVERRIDES: Final = "createKeyWithPoliciesOverrides"
 _CREATIONS: Final = frozenset({"createKey", _OVERRIDES})
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- what is shown ----------------------------------------------------------------------------------------
@@ -233,12 +226,8 @@ def _makes_plaintext(
     return action == "wrap" and not (call.json() or {}).get("plaintext")
 
 
-def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
 ANSWER_EFFECTS: Final = (
-    *_defects(
+    *defects_of(
         ("imported-key-takes-rotation-policy", "An imported key is given a rotation policy.", instead(answered, _as_generated, of_operation("putPolicy"))),
         ("imported-key-made-with-rotation-policy", "An imported key is created with a rotation policy.", then(key_policies.check_rotatable, _generated_for_now, of_operation(_OVERRIDES)), gives(answered, _imported_after_all, of_operation(_OVERRIDES))),
         ("omitted-rights-stay", "Rights that a keyCreateImportAccess policy leaves out stay as they were.", gives(instance_policies.read_policy, _with_old_rights)),
@@ -256,7 +245,7 @@ ANSWER_EFFECTS: Final = (
 )  # fmt: skip
 
 ANSWER_QUANTITY: Final = (
-    *_defects(
+    *defects_of(
         ("inherited-interval-is-one", "New keys inherit a rotation policy of one month, whatever its interval.", gives(key_policies.inherited_rotation, _one_month)),
         ("plaintext-without-padding", "A plaintext need not be padded.", _leniently(_padded)),
         ("plaintext-in-url-alphabet", "A plaintext may be in the alphabet for URLs.", _leniently(_of_standard_alphabet)),
@@ -265,14 +254,14 @@ ANSWER_QUANTITY: Final = (
 )  # fmt: skip
 
 ANSWER_SCHEDULES: Final = (
-    *_defects(
+    *defects_of(
         ("one-rotation-at-a-time", "Of two keys that their policies rotate at the same time one is rotated.", instead(Instance.rotate_by_policy, _one_at_a_time), gives(Instance.rotation_due, _later_if_skipped)),
     ),
     Defect("rotation-by-hand-stops-policy", "A rotation by hand stops the key's rotation policy.", (), changes=(then(actions.add_version, _stop), gives(Instance.runs, _not_stopped)), after=After("putPolicy", _go_on)),
     Defect("rotation-by-policy-undated", "A rotation by a policy leaves the date of the last rotation.", (), _shown("", _rotated_by_hand), changes=(then(actions.add_version, _note_rotation),)),
 )  # fmt: skip
 
-ANSWER_DEFECTS: Final = _defects(
+ANSWER_DEFECTS: Final = defects_of(
     ("rewrap-of-wrong-aad-crashes", "Rewrapping with other additional data fails with 500.", on_refusal(actions.decrypted, _crash, of_operation("rewrapKey"))),
     ("rewrap-without-aad-only", "Rewrap does not know additional data.", gives(actions.read_aad, lambda *_: [], of_operation("rewrapKey"))),
     ("fresh-ciphertext-of-unwrap-unbound", "The fresh ciphertext of an unwrap is not bound to the additional data.", instead(actions.fresh, lambda lawful, call, key, plaintext, _: lawful(call, key, plaintext, []), of_operation("unwrapKey"))),

@@ -9,13 +9,11 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, aliases, import_tokens, keys, kmip, registrations, search
 from kms_reference.key_protect.app import answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, defects_of, of_operation
 from kms_reference.key_protect.errors import RefusalError, plain, unknown_key
-from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import Call, Reply, collection
 from kms_reference.switches import After, Change, Defect, gives, instead, on_refusal, then, unchecked
@@ -30,13 +28,7 @@ _CACHED: Final = 300.0
 """Seconds that a cache keeps what it has read."""
 _SEVERAL: Final = 2
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(call: Call, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(call.instance, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- aliases ----------------------------------------------------------------------------------------------
@@ -70,7 +62,7 @@ def _crash_of_several(key: Key, _: Call) -> Key:
 
 
 def _cached_reading(lawful: RuleLike, call: Call) -> Reply:
-    read = _known(call, "read")
+    read = _known(call.instance, "read")
     moment, reply = read.get(call.args["id"], (0.0, None))
     if reply is None or call.now >= moment + _CACHED:
         reply = lawful(call)
@@ -80,19 +72,21 @@ def _cached_reading(lawful: RuleLike, call: Call) -> Reply:
 
 
 def _cached_version(version: Version, call: Call, _: Key) -> Version:
-    moment, cached = _known(call, "version").setdefault(call.args["id"], (call.now, version))
+    moment, cached = _known(call.instance, "version").setdefault(call.args["id"], (call.now, version))
     return cached if call.now < moment + _CACHED else version
 
 
 def _used(reply: Reply, call: Call) -> Reply:
-    _known(call, "used")[call.key().id] = call.now
+    _known(call.instance, "used")[call.key().id] = call.now
     return reply
 
 
 def _still_cached(
     call: Call, key: Key, _: tuple[int, ...], action: str, __: str | None = None, **___: Any
 ) -> bool:
-    return action in {"wrap", "unwrap"} and call.now < _known(call, "used").get(key.id, 0.0) + _CACHED
+    return (
+        action in {"wrap", "unwrap"} and call.now < _known(call.instance, "used").get(key.id, 0.0) + _CACHED
+    )
 
 
 # -- what is unknown ----------------------------------------------------------------------------------------
@@ -123,26 +117,26 @@ def _note_registration(lawful: RuleLike, call: Call) -> Reply:
     key = call.key()
     gone = key.registrations.get(call.args["crn"])
     reply: Reply = lawful(call)
-    _known(call, "registrations")[key.id, call.args["crn"]] = gone
+    _known(call.instance, "registrations")[key.id, call.args["crn"]] = gone
     return reply
 
 
 def _old_registration(kept: Registration | None, call: Call, _: Any, **__: Any) -> Registration | None:
     if kept is not None or call.operation.id != "createRegistration":
         return kept
-    gone: Registration | None = _known(call, "registrations").get((call.key().id, call.args["crn"]))
+    gone: Registration | None = _known(call.instance, "registrations").get((call.key().id, call.args["crn"]))
     return gone
 
 
 def _note_ring(lawful: RuleLike, call: Call) -> Reply:
     ring = call.instance.rings.get(call.args["ring"])
     reply: Reply = lawful(call)
-    _known(call, "rings")[call.args["ring"]] = ring
+    _known(call.instance, "rings")[call.args["ring"]] = ring
     return reply
 
 
 def _old_ring(call: Call) -> None:
-    old = _known(call, "rings").get(call.args["ring"])
+    old = _known(call.instance, "rings").get(call.args["ring"])
     if old is not None:
         call.instance.rings[call.args["ring"]] = old
 
@@ -160,14 +154,14 @@ def _retrieved_as_before(lawful: RuleLike, call: Call) -> Reply:
 def _note_certificate(lawful: RuleLike, call: Call) -> Reply:
     one = kmip.certificate_of(call)
     reply: Reply = lawful(call)
-    _known(call, "certificates")[kmip.adapter_of(call).id, one.name] = one.pem
+    _known(call.instance, "certificates")[kmip.adapter_of(call).id, one.name] = one.pem
     return reply
 
 
 def _old_certificate(reply: Reply, call: Call) -> Reply:
     adapter = kmip.adapter_of(call)
     made = adapter.certificates[reply.body["resources"][0]["id"]]
-    made.pem = _known(call, "certificates").get((adapter.id, made.name), made.pem)
+    made.pem = _known(call.instance, "certificates").get((adapter.id, made.name), made.pem)
     reply.body["resources"][0]["certificate"] = made.pem
     return reply
 
@@ -175,10 +169,10 @@ def _old_certificate(reply: Reply, call: Call) -> Reply:
 def _imported_once(lawful: RuleLike, call: Call) -> Reply:
     match call.body():
         case {"resources": [{"payload": str(payload)}]} if payload:
-            if payload in _known(call, "material"):
+            if payload in _known(call.instance, "material"):
                 raise plain(409, "Key could not be created: its material exists")
             reply: Reply = lawful(call)
-            _known(call, "material")[payload] = True
+            _known(call.instance, "material")[payload] = True
             return reply
     unlike: Reply = lawful(call)
     return unlike
@@ -189,7 +183,7 @@ def _imported_once(lawful: RuleLike, call: Call) -> Reply:
 
 def _remembered_count(lawful: RuleLike, call: Call) -> Reply:
     asked = (tuple(sorted(call.query.items())), call.ring, len(call.instance.keys))
-    counts = _known(call, "counts")
+    counts = _known(call.instance, "counts")
     if asked not in counts:
         counts[asked] = lawful(call).headers["Key-Total"]
     return Reply(200, None, {"Key-Total": counts[asked]})
@@ -262,12 +256,8 @@ def _without_rotation_date(draft: Draft) -> None:
     draft.call.key_as_is().rotated = None
 
 
-def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
 NAME_EFFECTS: Final = (
-    *_defects(
+    *defects_of(
         ("one-of-several-aliases-crashes", "Removing one of more than two aliases fails with 500.", gives(aliases.key_of_deletion, _crash_of_several)),
         ("alias-shows-what-was-read", "Metadata that are read by an alias are those of five minutes before.", instead(answered, _cached_reading, lambda call: call.operation.id == "getKeyMetadata" and _named(call))),
         ("alias-wraps-with-version-it-knew", "For five minutes an alias wraps with the version that it has wrapped with before.", gives(actions.wrapping_version, _cached_version, _named)),
@@ -284,34 +274,34 @@ NAME_EFFECTS: Final = (
     Defect("naming-forgets-rotation-date", "A key that is given an alias was never rotated.", (), after=After("createKeyAlias", _without_rotation_date)),
 )  # fmt: skip
 
-NAME_VIEWS: Final = _defects(
+NAME_VIEWS: Final = defects_of(
     ("alias-unknown-to-registrations", "The registrations of a key are listed by its id only.", _by_id_only("getRegistrations")),
 )  # fmt: skip
 
-NAME_OWNERSHIP: Final = _defects(
+NAME_OWNERSHIP: Final = defects_of(
     ("policies-of-unknown-key", "A key that does not exist has no policies.", _unknown_is("getPolicy", lambda: Reply(200, collection("policy+json", [])))),
     ("registrations-of-unknown-key", "A key that does not exist has no registrations.", _unknown_is("getRegistrations", lambda: Reply(200, collection("registration+json", [])))),
     ("unknown-key-synced", "The services are told of a key that does not exist.", _unknown_is("syncAssociatedResources", lambda: Reply(204))),
     ("certificate-remembers-its-text", "A client certificate that takes the name of another one before has its text.", instead(answered, _note_certificate, of_operation("deleteKmipClientCertificate")), gives(answered, _old_certificate, of_operation("addKmipClientCertificate"))),
 )  # fmt: skip
 
-NAME_LISTS: Final = _defects(
+NAME_LISTS: Final = defects_of(
     ("count-of-ring-is-none", "The number of keys of a key ring is none.", gives(search.head_keys, _none_of_ring, lambda call: call.ring is not None)),
     ("versions-begin-again", "Behind the end of a list of versions comes its first page again.", instead(answered, _first_page_again, of_operation("getKeyVersions"))),
     ("deleted-keys-take-places", "Deleted keys are left out of a page and keep their places in it.", gives(search.tests_by_default, lambda *_: [], _as_usual), instead(search.page_of, _places_of_deleted, _as_usual)),
     ("registrations-mispaired", "The list over all keys pairs registrations with other keys.", gives(answered, _mispaired, of_operation("getRegistrationsAllKeys"))),
 )  # fmt: skip
 
-NAME_QUANTITY: Final = _defects(
+NAME_QUANTITY: Final = defects_of(
     ("material-imported-once", "No two keys are made of the same material.", instead(answered, _imported_once, lambda call: call.operation.id.startswith("createKey") and call.operation.id not in {"createKeyAlias", "createKeyRing"})),
 )  # fmt: skip
 
-NAME_CONCURRENCY: Final = _defects(
+NAME_CONCURRENCY: Final = defects_of(
     ("alias-given-again", "A key is given an alias that it has, and says that it was made.", unchecked(aliases.check_free, _of_this_key)),
     ("token-remembers-retrievals", "A new import token counts the retrievals of the one before.", instead(import_tokens.post_import_token, _retrieved_as_before)),
 )  # fmt: skip
 
-NAME_DEFECTS: Final = _defects(
+NAME_DEFECTS: Final = defects_of(
     ("certificate-of-another-shown", "A client certificate is read with the text of the first one of its adapter.", instead(kmip.shown_text, lambda _, call, __: next(iter(kmip.adapter_of(call).certificates.values())).pem)),
     ("rotation-hour-per-user", "Whoever has not made a key may rotate it at any time.", unchecked(actions.check_hour, lambda call, key, *_, **__: call.identity.iam_id != key.created_by)),
     ("alias-unknown-to-versions", "The versions of a key are listed by its id only.", _by_id_only("getKeyVersions")),

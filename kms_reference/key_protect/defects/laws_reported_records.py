@@ -22,7 +22,7 @@ from kms_reference.key_protect import (
 )
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import DAY, parse_stamp, stamp
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import defects_of, of_operation
 from kms_reference.key_protect.errors import RefusalError, plain
 from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.wire import KEY_TYPE, Call
@@ -291,17 +291,13 @@ def _bound_to_nothing(aad: list[str], _: Call, __: Key, members: Members, ___: s
     return [""] if members.has("aad") and not aad else aad
 
 
-def _defects(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
 RECORD_EFFECTS: Final = (
-    *_defects(
+    *defects_of(
         ("deleted-by-its-maker", "A deleted key says that who has made it has deleted it.", then(keys.destroy, _deleted_by_its_maker)),
         ("description-in-the-first-plane", "The description of a new key loses characters of four octets.", gives(keys.creation_body, _first_plane("description"))),
         ("second-policy-lost-with-overrides", "Of two policies that a key is created with, one is lost.", instead(answered, _second_lost, of_operation(_OVERRIDES))),
     ),
-    *_defects(
+    *defects_of(
         ("instance-policy-lifts-dual-auth", "Without dual authorisation for new keys the keys that have it lose it.", instead(instance_policies.set_policy, _lifted)),
         ("enabling-leaves-first-alias", "Only the first alias of a key that was enabled leads to it.", then(actions.resume, _first_alias_leads)),
         ("withdrawal-by-another-lost", "Only who has authorised a deletion withdraws that.", skipped(actions.withdraw, _authorised_by_another)),
@@ -314,7 +310,7 @@ RECORD_EFFECTS: Final = (
 )  # fmt: skip
 
 RECORD_OWNERSHIP: Final = (
-    *_defects(
+    *defects_of(
         ("name-in-the-first-plane", "The name of a new key loses characters of four octets.", gives(keys.creation_body, _first_plane("name"))),
         ("unknown-ring-lists-all", "A list of a key ring that does not exist holds all keys.", gives(search.ring_of_list, _of_known_ring)),
         ("ring-count-of-all-instances", "The number of keys of a key ring counts those of other instances.", gives(search.head_keys, _counted_everywhere)),
@@ -330,19 +326,19 @@ RECORD_OWNERSHIP: Final = (
     Defect("alias-dies-with-its-alias", "An alias that was given by way of another one ends with it.", (), changes=(then(aliases.release, _with_its_children),), after=After("createKeyAlias", _note_parent)),
 )  # fmt: skip
 
-RECORD_LISTS: Final = _defects(
+RECORD_LISTS: Final = defects_of(
     ("total-of-the-rest", "totalCount counts from the offset on.", gives(search.paged, _total_of_the_rest)),
     ("search-like-a-database", "An underscore in a search stands for any character.", instead(search.found_by, _like)),
     ("second-star-is-a-star", "Only the first star in a resource name stands for any text.", instead(registrations.fits, _first_star)),
 )  # fmt: skip
 
-RECORD_QUANTITY: Final = _defects(
+RECORD_QUANTITY: Final = defects_of(
     ("empty-aad-bound", "An empty list of additional data is other additional data than none.", gives(actions.read_aad, _bound_to_nothing)),
     ("search-in-first-page", "A search looks at the first 200 keys of the instance.", gives(search.found_by, _among_first)),
 )  # fmt: skip
 
 RECORD_SCHEDULES: Final = (
-    *_defects(
+    *defects_of(
         ("first-interval-holds", "A rotation policy keeps the interval that it had first.", instead(Instance.rotation_due, _by_first_interval)),
     ),
     Defect("switched-on-again-sleeps", "A rotation policy that was switched off once does not run again.", (), changes=(gives(Instance.runs, _never_off),), after=After("putPolicy", _note_off)),

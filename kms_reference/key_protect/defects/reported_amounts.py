@@ -7,13 +7,11 @@ what is right.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, key_input, search
 from kms_reference.key_protect.app import answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, of_operation
 from kms_reference.key_protect.errors import RefusalError, plain
-from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.wire import Call, Reply
 from kms_reference.switches import After, Defect, gives, instead
 
@@ -28,13 +26,7 @@ _PAGE: Final = 20
 _USES: Final = 128
 _FEW: Final = 5
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(call: Call, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(call.instance, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- caches ----------------------------------------------------------------------------------------------------------
@@ -42,7 +34,7 @@ def _known(call: Call, what: str) -> dict[Any, Any]:
 
 def _opened_before(lawful: RuleLike, call: Call, key: Key, raw: bytes, *more: Any) -> Any:
     """Open what was opened within five minutes without looking at the additional data."""
-    cache = _known(call, "opened")
+    cache = _known(call.instance, "opened")
     found = cache.get((key.id, raw))
     if found is not None and call.now < found[0] + _CACHED:
         return found[1]
@@ -54,27 +46,27 @@ def _opened_before(lawful: RuleLike, call: Call, key: Key, raw: bytes, *more: An
 def _fresh_of_cache(lawful: RuleLike, call: Call, key: Key, plaintext: bytes, aad: list[str]) -> Any:
     """Give ciphertexts of the version that was the newest when one was asked for within five minutes."""
     version = key.newest
-    seen, known = _known(call, "newest").setdefault(key.id, (call.now, version))
+    seen, known = _known(call.instance, "newest").setdefault(key.id, (call.now, version))
     if call.now < seen + _CACHED:
         version = known
     else:
-        _known(call, "newest")[key.id] = (call.now, version)
+        _known(call.instance, "newest")[key.id] = (call.now, version)
     made = lawful(call, key, plaintext, aad)
     sealed = actions.sealed(call, version, plaintext, aad)
     return {**made, "ciphertext": sealed, "rewrappedKeyVersion": {"id": version.id}}
 
 
 def _rights_of_before(rights: dict[str, Any], call: Call) -> dict[str, Any]:
-    seen, known = _known(call, "rights").setdefault("", (call.now, rights))
+    seen, known = _known(call.instance, "rights").setdefault("", (call.now, rights))
     if call.now < seen + _A_MINUTE:
         return dict(known)
-    _known(call, "rights")[""] = (call.now, rights)
+    _known(call.instance, "rights")[""] = (call.now, rights)
     return rights
 
 
 def _ring_remembered(lawful: RuleLike, call: Call) -> Reply:
     """Refuse a key ring that was not there within five minutes."""
-    unknown = _known(call, "rings")
+    unknown = _known(call.instance, "rings")
     if call.ring is not None and call.now < unknown.get(call.ring, 0.0) + _CACHED:
         raise RefusalError("KEY_RING_NOT_FOUND_ERR")
     try:
@@ -89,14 +81,14 @@ def _ring_remembered(lawful: RuleLike, call: Call) -> Reply:
 def _certificates_of_before(draft: Draft) -> None:
     call = draft.call
     adapter = call.instance.adapters[draft.resource["id"]]
-    adapter.certificates.update(_known(call, "adapters").get(adapter.name, {}))
+    adapter.certificates.update(_known(call.instance, "adapters").get(adapter.name, {}))
 
 
 def _note_certificates(lawful: RuleLike, call: Call) -> Reply:
     named = call.args["adapter"]
     for adapter in call.instance.adapters.values():
         if named in (adapter.id, adapter.name):
-            _known(call, "adapters")[adapter.name] = dict(adapter.certificates)
+            _known(call.instance, "adapters")[adapter.name] = dict(adapter.certificates)
     reply: Reply = lawful(call)
     return reply
 
@@ -105,13 +97,13 @@ def _dates_of_before(draft: Draft) -> None:
     call = draft.call
     key = call.key_as_is()
     one = key.registrations[call.args["crn"]]
-    one.created = _known(call, "registered").setdefault((key.id, one.crn), one.created)
+    one.created = _known(call.instance, "registered").setdefault((key.id, one.crn), one.created)
 
 
 def _same_answer(lawful: RuleLike, call: Call) -> Reply:
     """Answer a request with the correlation id of an earlier one of the operation as that one."""
     name = call.headers.get("correlation-id")
-    known = _known(call, "answers")
+    known = _known(call.instance, "answers")
     at = (call.operation.id, name)
     if name is None or at not in known:
         known[at] = lawful(call)
@@ -121,7 +113,7 @@ def _same_answer(lawful: RuleLike, call: Call) -> Reply:
 
 def _same_key(lawful: RuleLike, call: Call) -> Reply:
     """Take a creation with the body of another one within a minute for a repetition."""
-    known = _known(call, "bodies")
+    known = _known(call.instance, "bodies")
     at = (call.raw, call.ring)
     if at in known and call.now < known[at][0] + _A_MINUTE:
         reply: Reply = known[at][1]
@@ -164,7 +156,7 @@ def _cut_tags(lawful: RuleLike, call: Call, tags: list[str]) -> None:
 
 
 def _used_up(version: Version, call: Call, key: Key) -> Version:
-    used = _known(call, "uses")
+    used = _known(call.instance, "uses")
     used[key.id] = used.get(key.id, 0) + 1
     if used[key.id] > _USES:
         raise plain(500, "The key is used up")

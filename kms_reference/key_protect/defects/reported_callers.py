@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, import_tokens, keys, kmip
 from kms_reference.key_protect.app import Exchange, answered
 from kms_reference.key_protect.clock import DAY
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, of_operation
 from kms_reference.key_protect.defects.laws_concurrency import WINDOW
 from kms_reference.key_protect.errors import RefusalError, plain
 from kms_reference.key_protect.instance import Instance
@@ -31,13 +30,7 @@ _CACHED: Final = 60.0
 _CERTIFICATES: Final = 5
 _RESOURCE: Final = 128
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- timers --------------------------------------------------------------------------------------------------------------

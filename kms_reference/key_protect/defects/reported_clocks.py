@@ -10,12 +10,11 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, import_tokens, keys, registrations, rings
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import DAY, parse_stamp, stamp
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, of_operation
 from kms_reference.key_protect.errors import RefusalError, bad_field, unknown_key
 from kms_reference.key_protect.instance import HOUR, MONTH, NEVER, Instance
 from kms_reference.key_protect.model import State
@@ -35,13 +34,7 @@ _LAST_OF_32_BITS: Final = 2**31 - 1
 _LAST_DATE: Final = 253_402_300_799.0
 _LIVING: Final = (State.ACTIVE, State.SUSPENDED)
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- what a span runs from ---------------------------------------------------------------------------------------------

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import keys, kmip, rings, search
 from kms_reference.key_protect.app import answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, answering, of_operation
 from kms_reference.key_protect.errors import RefusalError
-from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.key_view import brief
 from kms_reference.key_protect.wire import Call, Members, Reply, collection
 from kms_reference.switches import After, Change, Defect, gives, instead, then
@@ -28,17 +26,7 @@ if TYPE_CHECKING:
 
 _KEYS, _HEAD = "getKeys", "getKeyCollectionMetadata"
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
-
-
-def _op(operation: str, act: RuleLike) -> Change:
-    return instead(answered, act, of_operation(operation))
+_known: Final = Memory()
 
 
 def _entries(operation: str, change: Callable[[dict[str, Any], Call], None]) -> Change:
@@ -231,7 +219,7 @@ def _names_freed(call: Call, key: Key) -> None:
 
 
 _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
-    ("all-of-a-held-key", "A list of registrations that prevent a deletion holds all of such a key.", _op("getRegistrations", _of_held_keys), _op("getRegistrationsAllKeys", _of_held_keys)),
+    ("all-of-a-held-key", "A list of registrations that prevent a deletion holds all of such a key.", answering("getRegistrations", _of_held_keys), answering("getRegistrationsAllKeys", _of_held_keys)),
     ("certificates-listed-with-text", "A list of client certificates holds their texts.", _entries("getKmipClientCertificates", lambda entry, call: entry.update(certificate=kmip.adapter_of(call).certificates[entry["id"]].pem))),
     ("adapters-listed-without-description", "A list of KMIP adapters leaves their descriptions out.", _entries("getKmipAdapters", lambda entry, _: entry.pop("description", None))),
     ("all-states-false-is-true", "allKeyStates=false counts as asked for.", gives(Call.flag, lambda flag, call, name, **_: flag or call.query.get(name) == "false", lambda _, name, **__: name == "allKeyStates")),
@@ -239,8 +227,8 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("other-instance-policies-where-none", "An instance that lacks the policy that is asked for shows all others.", gives(answered, _all_where_none, of_operation("getInstancePolicy"))),
     ("imported-sorted-by-kind", "A list sorted by imported is sorted by extractable.", instead(search.in_order, _as_extractable)),
     ("later-pages-upwards", "The later pages of a list are sorted upwards.", instead(search.in_order, _upwards_later)),
-    ("searched-after-paging", "The page is taken before it is searched.", _op(_KEYS, _searched_in_page)),
-    ("ring-looked-at-after-paging", "The page is taken before the key ring is looked at.", _op(_KEYS, _ring_in_page)),
+    ("searched-after-paging", "The page is taken before it is searched.", answering(_KEYS, _searched_in_page)),
+    ("ring-looked-at-after-paging", "The page is taken before the key ring is looked at.", answering(_KEYS, _ring_in_page)),
     ("search-folds-ascii-only", "A search beyond ASCII looks at the case, and at names only.", instead(search.found_by, _ascii_folded)),
     ("search-cut-at-colon", "What stands before a colon in a search has no effect.", instead(search.read_search, _cut_at_colon)),
     ("search-shown-in-lower-case", "A list shows the text of its search in lower case.", _shown_query("query", str.lower)),
@@ -249,9 +237,9 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("minimal-creation-names-nothing", "A minimal answer to a creation does not name the key.", gives(answered, _minimal, of_operation("createKey"))),
     ("creation-represented-briefly", "The representation of a new key is what is shown without.", gives(answered, _brief, of_operation("createKey"))),
     ("extractable-may-be-a-text", "A text for extractable makes a root key.", instead(keys.creation_body, _lax)),
-    ("move-to-nowhere-is-home", "A move that names no key ring goes to the default one.", _op("patchKey", _moved_home)),
+    ("move-to-nowhere-is-home", "A move that names no key ring goes to the default one.", answering("patchKey", _moved_home)),
     ("empty-ring-not-deleted-by-force", "A key ring without keys is not deleted by force.", instead(rings.check_destroyed, _force_needs_keys)),
-    ("ring-made-again-holds-its-keys", "A key ring that is made again holds the keys that it had when it was deleted.", _op("deleteKeyRing", _note_inside), gives(answered, _inside_again, of_operation("createKeyRing"))),
+    ("ring-made-again-holds-its-keys", "A key ring that is made again holds the keys that it had when it was deleted.", answering("deleteKeyRing", _note_inside), gives(answered, _inside_again, of_operation("createKeyRing"))),
     ("deletion-frees-its-aliases", "The aliases of a deleted key lead nowhere.", then(keys.destroy, _names_freed)),
 )  # fmt: skip
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, instance_policies, key_input, key_policies, kmip, search
 from kms_reference.key_protect.app import Exchange, answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, answering, of_operation
 from kms_reference.key_protect.defects.laws_concurrency import WINDOW, _attribute
-from kms_reference.key_protect.instance import DEFAULT_RING, Instance, new_version
+from kms_reference.key_protect.instance import DEFAULT_RING, new_version
 from kms_reference.key_protect.model import State
 from kms_reference.switches import Change, Defect, gives, instead, refused_but, then
 
@@ -28,17 +27,7 @@ if TYPE_CHECKING:
 _32_BITS: Final = 2**32
 _CUT: Final = 200
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
-
-
-def _op(operation: str, act: RuleLike) -> Change:
-    return instead(answered, act, of_operation(operation))
+_known: Final = Memory()
 
 
 # -- pages and counts ----------------------------------------------------------------------------------------------------
@@ -202,15 +191,15 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("last-page-behind-the-end", "Behind the end of a list of keys comes its last page again.", instead(search.page_of, _last_page)),
     ("versions-counted-as-rotations", "totalCount of versions counts the rotations.", gives(answered, _rotations_counted, of_operation("getKeyVersions"))),
     ("rotation-by-token-makes-two-versions", "A rotation with packed material makes two versions.", then(actions.add_version, _twice)),
-    ("refused-ring-deletion-moves-destroyed", "A forced deletion of a key ring is refused and moves the destroyed keys.", _op("deleteKeyRing", _moved_by_half)),
+    ("refused-ring-deletion-moves-destroyed", "A forced deletion of a key ring is refused and moves the destroyed keys.", answering("deleteKeyRing", _moved_by_half)),
     ("refused-certificate-dates-adapter", "A certificate that is refused dates the last update of its adapter.", refused_but(kmip.check_certificate_free, _adapter_dated)),
-    ("key-policies-set-by-half", "Of two policies of a key the first is set although the second is refused.", _op("putPolicy", _first_policy_set)),
+    ("key-policies-set-by-half", "Of two policies of a key the first is set although the second is refused.", answering("putPolicy", _first_policy_set)),
     ("rewrap-names-version-before", "Rewrap says that the version before the newest had wrapped.", gives(actions.rewrap, _version_before)),
     ("inherited-interval-follows", "Keys that inherited a rotation policy follow its later intervals.", gives(answered, _note_inherited_at_creation, of_operation("createKey")), then(instance_policies.set_policy, _followed)),
     ("inherited-policy-ends-with-instance", "Keys that inherited a rotation policy lose it when the instance's is switched off.", gives(answered, _note_inherited_at_creation, of_operation("createKey")), then(instance_policies.set_policy, _ended)),
     ("instance-policy-dates-all", "Setting a policy of the instance dates all of them.", then(instance_policies.set_policy, _all_dated)),
     ("key-policy-dates-both", "Setting one policy of a key dates the other as well.", gives(answered, _both_dated, of_operation("putPolicy"))),
-    ("instance-policies-cached", "Policies of the instance are read as before until one is set by its own name.", _op("getInstancePolicy", _policies_cached), gives(answered, _forgotten_by_name, of_operation("putInstancePolicy"))),
+    ("instance-policies-cached", "Policies of the instance are read as before until one is set by its own name.", answering("getInstancePolicy", _policies_cached), gives(answered, _forgotten_by_name, of_operation("putInstancePolicy"))),
     ("count-loses-keys-made-at-once", "Of two keys that are made at once one is counted.", instead(Exchange.answer, _counted, lambda _, call: call.operation.id == "createKey"), gives(answered, _counted_less, of_operation("getKeyCollectionMetadata"))),
     ("purge-loses-a-new-alias", "A purge writes back the instance's index of aliases.", _attribute("alias_index", "purgeKey")),
     ("token-loses-instance-policy", "Making an import token writes back the policies of the instance.", _attribute("policies", "postImportToken")),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_reference.key_protect import actions, instance_policies, keys, kmip
 from kms_reference.key_protect.app import answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import defects_of, of_operation
 from kms_reference.key_protect.errors import RefusalError, plain
-from kms_reference.switches import Defect, gives, instead, then, unchecked
+from kms_reference.switches import gives, instead, then, unchecked
 
 if TYPE_CHECKING:
     from kms_reference.key_protect.key_input import Material
@@ -112,11 +112,7 @@ def _enabled_only(reply: Reply, _: Call) -> Reply:
     return reply
 
 
-def _rows(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
-HOLDER_DEFECTS: Final = _rows(
+HOLDER_DEFECTS: Final = defects_of(
     ("certificate-name-unique-in-instance", "The name of a client certificate is unique among all KMIP adapters.", then(kmip.check_certificate_free, _name_free_everywhere)),
     ("certificate-compared-as-text", "A client certificate that is written in another way is another one.", unchecked(kmip.check_certificate_free, _other_text)),
     ("certificate-deletion-destroys-objects", "Deleting a client certificate destroys the KMIP objects that were made with it.", instead(answered, _objects_with_it, of_operation("deleteKmipClientCertificate"))),

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from kms_reference.key_protect import actions, crypto, import_tokens, key_input, keys, kmip
 from kms_reference.key_protect.app import answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import defects_of, of_operation
 from kms_reference.key_protect.errors import RefusalError, bad_field
 from kms_reference.key_protect.instance import DEFAULT_RING
 from kms_reference.switches import After, Change, Defect, gives, instead, then
@@ -217,13 +217,9 @@ _CREATED: Final = (
 )  # fmt: skip
 
 
-def _rows(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
 PAIR_DEFECTS: Final = (
     *(Defect(name, doc, (), after=After(operation, act)) for name, doc, operation, act in _CREATED),
-    *_rows(
+    *defects_of(
         ("registered-key-not-disabled", "A key that is registered cannot be disabled.", _refused("disableKey", _registered)),
         ("adapted-key-not-rotated", "A key with a KMIP adapter cannot be rotated.", _refused("rotateKey", _adapted)),
         ("adapted-key-not-disabled", "A key with a KMIP adapter cannot be disabled.", _refused("disableKey", _adapted)),

@@ -12,14 +12,12 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import aliases, keys, search
 from kms_reference.key_protect.app import Exchange, answered
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, of_operation
 from kms_reference.key_protect.errors import RefusalError, bad_body, bad_field, plain, unauthorized
 from kms_reference.key_protect.iam import Issuer
-from kms_reference.key_protect.instance import Instance
 from kms_reference.key_protect.names import RESERVED_ALIASES
 from kms_reference.key_protect.wire import Call, Reply, decode_json
 from kms_reference.switches import After, Change, Defect, gives, instead, on_refusal, then, unchecked
@@ -38,13 +36,7 @@ _OVERRIDES: Final = "createKeyWithPoliciesOverrides"
 _SHORT: Final = 80
 Term = tuple[str, str, str]
 
-_memory: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance or an issuer."""
-
-
-def _known(owner: Instance | Issuer, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(owner, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- lists ---------------------------------------------------------------------------------------------------------------

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, import_tokens, keys, search
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import stamp
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, answering, of_operation
 from kms_reference.key_protect.errors import RefusalError
 from kms_reference.key_protect.instance import DEFAULT_RING, NEVER, Instance
 from kms_reference.key_protect.model import State
@@ -31,17 +30,7 @@ if TYPE_CHECKING:
 
 _SIGN: Final = re.compile(r"-(\d\d:\d\d)$")
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
-
-
-def _op(operation: str, act: RuleLike) -> Change:
-    return instead(answered, act, of_operation(operation))
+_known: Final = Memory()
 
 
 # -- which keys time looks at --------------------------------------------------------------------------------------------
@@ -229,7 +218,7 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("refused-sync-restarts-hour", "A sync that is too early starts the hour anew.", refused_but(actions.check_sync, _notified)),
     ("early-enabling-restarts-wait", "An enabling that is too early starts the 30 seconds anew.", _acted("settle-before-enable")),
     ("early-restore-restarts-wait", "A restore that is too early starts the 30 seconds anew.", _acted("settle-before-restore")),
-    ("early-purge-restarts-wait", "A purge that is too early starts the four hours anew.", _op("purgeKey", _purge_postponed)),
+    ("early-purge-restarts-wait", "A purge that is too early starts the four hours anew.", answering("purgeKey", _purge_postponed)),
     ("own-deletion-withdraws-authorisation", "Who has authorised a deletion withdraws that by trying to delete the key.", refused_but(keys.check_authorizations, _withdrawn)),
     ("offset-sign-lost", "A date behind UTC is read as one ahead of it.", gives(keys.creation_body, _sign_lost)),
     ("restored-key-uncounted", "The number of keys leaves out those that were restored.", then(keys.revive, _note_restored), gives(search.matching, _without_restored, of_operation("getKeyCollectionMetadata"))),

@@ -10,17 +10,16 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import aliases, instance_policies, kmip, registrations, rings, search
 from kms_reference.key_protect.app import answered
 from kms_reference.key_protect.clock import stamp
-from kms_reference.key_protect.defects.conditions import of_operation
+from kms_reference.key_protect.defects.conditions import Memory, answering, defects_of, of_operation
 from kms_reference.key_protect.errors import bad_field, plain, unauthorized
 from kms_reference.key_protect.instance import DEFAULT_RING, Instance
 from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import Call
-from kms_reference.switches import Change, Defect, gives, instead, then, unchecked
+from kms_reference.switches import Change, gives, instead, then, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,17 +32,7 @@ if TYPE_CHECKING:
 _SHORTEST: Final = 8
 """Characters of a name from which on its beginning stands for it."""
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(call: Call, what: str) -> dict[str, Any]:
-    things: dict[str, Any] = _memory.setdefault(call.instance, {}).setdefault(what, {})
-    return things
-
-
-def _op(operation: str, act: RuleLike) -> Change:
-    return instead(answered, act, of_operation(operation))
+_known: Final = Memory()
 
 
 def _after(operation: str, make: RuleLike) -> Change:
@@ -130,35 +119,35 @@ def _decoded_again(lawful: RuleLike, call: Call, text: str) -> Any:
 
 
 def _note_removed(lawful: RuleLike, call: Call) -> Reply:
-    _known(call, "removed").setdefault(call.key().id, []).append(call.args["alias"])
+    _known(call.instance, "removed").setdefault(call.key().id, []).append(call.args["alias"])
     reply: Reply = lawful(call)
     return reply
 
 
 def _by_removed_alias(found: bool, call: Call, search_: Search, key: Key) -> bool:
-    removed = _known(call, "removed").get(key.id, ())
+    removed = _known(call.instance, "removed").get(key.id, ())
     return found or (not search_.inverted and any(search_.text.lower() in alias for alias in removed))
 
 
 def _note_later(call: Call, alias: str) -> None:
     if call.operation.id == "createKeyAlias":
-        _known(call, "later")[alias] = True
+        _known(call.instance, "later")[alias] = True
 
 
 def _by_first_aliases(_: bool, call: Call, search_: Search, key: Key) -> bool:
-    first = {name: made for name, made in key.aliases.items() if name not in _known(call, "later")}
+    first = {name: made for name, made in key.aliases.items() if name not in _known(call.instance, "later")}
     return search_.matches(replace(key, aliases=first))
 
 
 def _note_ring(lawful: RuleLike, call: Call) -> Reply:
     key = call.key()
-    _known(call, "ring")[key.id] = key.ring
+    _known(call.instance, "ring")[key.id] = key.ring
     reply: Reply = lawful(call)
     return reply
 
 
 def _in_ring_of_before(keys: list[Key], call: Call, tests: list[Test]) -> list[Key]:
-    before = _known(call, "ring")
+    before = _known(call.instance, "ring")
     more = [
         key
         for key in call.instance.keys.values()
@@ -197,7 +186,7 @@ def _expiring(value: str) -> Change:
         reply: Reply = lawful(replace(call, query={**call.query, "allowExpiringKey": value}))
         return reply
 
-    return _op("createKmipAdapter", act)
+    return answering("createKmipAdapter", act)
 
 
 def _network_policy_stays(
@@ -230,18 +219,14 @@ def _charset_refused(lawful: RuleLike, call: Call) -> Reply:
     return reply
 
 
-def _rows(*rows: tuple[Any, ...]) -> tuple[Defect, ...]:
-    return tuple(Defect(name, doc, (), changes=tuple(changes)) for name, doc, *changes in rows)
-
-
-USE_EFFECTS: Final = _rows(
+USE_EFFECTS: Final = defects_of(
     ("alias-as-old-as-its-key", "The answer to a new alias shows the key's creation date.", _after("createKeyAlias", _alias_as_old_as_key)),
     ("alias-made-by-maker-of-key", "The answer to a new alias says that who has made the key has made it.", _after("createKeyAlias", _alias_by_maker_of_key)),
     ("adapter-made-by-maker-of-key", "A KMIP adapter says that who has made its key has made it.", _after("createKmipAdapter", _adapter_by_maker_of_key)),
-    ("policy-answer-of-before", "The answer to a rotation policy shows the interval of before.", _op("putPolicy", _policy_of_before)),
+    ("policy-answer-of-before", "The answer to a rotation policy shows the interval of before.", answering("putPolicy", _policy_of_before)),
 )  # fmt: skip
 
-USE_OWNERSHIP: Final = _rows(
+USE_OWNERSHIP: Final = defects_of(
     ("alias-known-by-its-beginning", "The beginning of an alias leads to its key.", gives(Call.find_key, _by_beginning_of_alias)),
     ("key-known-by-beginning-of-its-id", "The beginning of a key's id leads to the key.", gives(Call.find_key, _by_beginning_of_id)),
     ("ring-known-by-its-beginning", "The beginning of a key ring's id in the header stands for the key ring.", unchecked(Call.check_ring, _in_ring_that_begins_so)),
@@ -249,29 +234,29 @@ USE_OWNERSHIP: Final = _rows(
     ("resource-known-by-its-beginning", "A registration is removed by the beginning of its resource's name.", gives(registrations.registered, _resource_that_begins_so)),
 )  # fmt: skip
 
-USE_LISTS: Final = _rows(
+USE_LISTS: Final = defects_of(
     ("search-for-any-word", "A search finds keys by any of its words.", gives(search.found_by, _any_word)),
     ("search-in-ids", "A search finds a key by a part of its id.", gives(search.found_by, _in_ids)),
     ("search-decoded-twice", "The text of a search is decoded twice.", instead(search.read_search, _decoded_again)),
 )  # fmt: skip
 
-USE_QUANTITY: Final = _rows(
+USE_QUANTITY: Final = defects_of(
     ("alias-begins-with-a-letter", "An alias that does not begin with a letter is refused.", then(aliases.check_form, _letter_first)),
 )  # fmt: skip
 
-USE_VIEWS: Final = _rows(
+USE_VIEWS: Final = defects_of(
     ("charset-refused", "A media type with a charset is refused.", instead(answered, _charset_refused)),
 )  # fmt: skip
 
-USE_DEFECTS: Final = _rows(
+USE_DEFECTS: Final = defects_of(
     ("ring-of-suspended-keys-deleted", "A key ring whose keys are suspended is deleted.", unchecked(rings.check_empty, _all_suspended), unchecked(rings.check_destroyed, _all_suspended)),
     ("ring-of-standard-keys-deleted", "A key ring whose keys are standard keys is deleted.", unchecked(rings.check_empty, _all_standard), unchecked(rings.check_destroyed, _all_standard)),
-    ("resource-in-lower-case", "The name of a registered resource is put in lower case.", *(_op(f"{verb}Registration", _in_lower_case) for verb in ("create", "replace", "update", "delete"))),
+    ("resource-in-lower-case", "The name of a registered resource is put in lower case.", *(answering(f"{verb}Registration", _in_lower_case) for verb in ("create", "replace", "update", "delete"))),
     ("expiring-key-never-adapted", "No KMIP adapter is made for a key that expires.", _expiring("false")),
     ("expiring-key-always-adapted", "A KMIP adapter is made for a key that expires, without being allowed.", _expiring("true")),
-    ("removed-alias-searched", "A search finds a key by an alias that it had.", _op("deleteKeyAlias", _note_removed), gives(search.found_by, _by_removed_alias)),
+    ("removed-alias-searched", "A search finds a key by an alias that it had.", answering("deleteKeyAlias", _note_removed), gives(search.found_by, _by_removed_alias)),
     ("later-alias-not-searched", "A search does not find a key by an alias that it was given later.", then(aliases.check_form, _note_later), gives(search.found_by, _by_first_aliases)),
-    ("moved-key-in-list-of-before", "A key that was moved is listed in the key ring of before as well.", _op("patchKey", _note_ring), gives(search.matching, _in_ring_of_before)),
+    ("moved-key-in-list-of-before", "A key that was moved is listed in the key ring of before as well.", answering("patchKey", _note_ring), gives(search.matching, _in_ring_of_before)),
     ("network-policy-stays-on", "The allowedNetwork policy is not switched off.", instead(instance_policies.set_policy, _network_policy_stays)),
     ("default-ring-created", "A key ring of the id default can be created.", unchecked(rings.check_ring_free, _default_ring)),
     ("addresses-off-beside-network", "Beside an allowedNetwork policy, an allowedIP policy that is off lets nobody in.", then(instance_policies.check_allowed_network, _addresses_that_are_off)),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from kms_reference.key_protect import actions, keys, search
 from kms_reference.key_protect.app import Exchange
 from kms_reference.key_protect.clock import DAY
 from kms_reference.key_protect.crypto import decode_base64, encode_base64
+from kms_reference.key_protect.defects.conditions import Memory
 from kms_reference.key_protect.defects.laws_concurrency import WINDOW, _attribute, _crash
 from kms_reference.key_protect.instance import MONTH, Instance
 from kms_reference.key_protect.model import State
@@ -28,13 +28,7 @@ _BYTE: Final = 256
 _BLOCK: Final = 16
 _WEEK: Final = 7 * DAY
 
-_memory: Final[WeakKeyDictionary[Instance, dict[str, Any]]] = WeakKeyDictionary()
-"""What a defect remembers of an instance."""
-
-
-def _known(instance: Instance, what: str) -> dict[Any, Any]:
-    things: dict[Any, Any] = _memory.setdefault(instance, {}).setdefault(what, {})
-    return things
+_known: Final = Memory()
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

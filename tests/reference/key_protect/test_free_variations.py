@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from key_protect_probe import tokens_of
 from probe_client import CRN, DAY, POLICY, REGISTRATION, Probe, frame
 
 from kms_reference.key_protect import free_variations
@@ -132,12 +133,7 @@ async def minimal(p: Probe) -> Any:
 async def answered(rules: Rules, sequence: Sequence) -> Any:
     """Return what a sequence ends with under these rules."""
     app = KeyProtect(ServerState(rules))
-    issuer = app.server_state.issuer
-    form = "grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&apikey="
-    tokens = {
-        name: issuer.exchange((form + key).encode())[1]["access_token"]
-        for name, key in issuer.api_keys.items()
-    }
+    tokens = tokens_of(app)
     end = await sequence(Probe(app, tokens))
     assert app.crashes == []
     return end
