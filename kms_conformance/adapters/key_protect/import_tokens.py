@@ -35,7 +35,12 @@ class ImportTokens(Base):
 
     def wrap_for_import(self, token: Answer, material: str, iv: bytes | None = None) -> WrappedMaterial:
         """Pack key material for a retrieved import token."""
-        key, nonce = token["payload"], token["nonce"]
+        return self.pack_for_import(token["payload"], token["nonce"], material, iv)
+
+    def pack_for_import(
+        self, key: str, nonce: str, material: str, iv: bytes | None = None
+    ) -> WrappedMaterial:
+        """Pack key material for a public key and a nonce: those of one import token, or not."""
         try:
             packed = pack(material, key, nonce, iv or self.case.random_bytes(IV_BYTES))
         except ValueError as error:

@@ -6,17 +6,17 @@ of the suite's own. The same seed and the same answers give the same requests, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
 
 from kms_conformance.adapters.key_protect.exchanges import answer_of, operation_of
-from kms_conformance.adapters.key_protect.laws.histories import SLACK
+from kms_conformance.adapters.key_protect.laws.histories import SLACK, token_numbers
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.adapters.key_protect.model import Ciphertext, Instance, Operation, Timing, observe
 from kms_conformance.adapters.key_protect.model.facts import decoded
-from kms_conformance.adapters.key_protect.walks import Walker, waited
+from kms_conformance.adapters.key_protect.walks import Token, Walker, waited
 from kms_conformance.adapters.key_protect.walks.choices import ALIASES, NAMES, RINGS
 from kms_conformance.adapters.key_protect.walks.kmip import ADAPTERS, CERTIFICATES
 from kms_conformance.adapters.key_protect.walks.steps import request_for, steps_of
@@ -52,12 +52,16 @@ class DrawnRequests:
         self._random = Random(seed)  # noqa: S311 - which requests, no secret
         self._state = Instance(edition=self.case.context.edition)
         certificates = tuple(kms.client_certificate() for _ in range(_CERTIFICATES))
-        self._walker = Walker(certificates=certificates)
+        self._walker = Walker(certificates=certificates, pack=_planned)
         words = dict.fromkeys((*ALIASES, *RINGS, *NAMES, *ADAPTERS, *CERTIFICATES))
         self._names = {word: kms.short_name(word.replace(" ", "-")) for word in words}
         self._clear: dict[str, str] = {}
         """What the model sees of a secret -> the secret."""
         self._ciphertexts: dict[str, Ciphertext] = {}
+        self._tokens: dict[str, int] = {}
+        """The import tokens that were retrieved, as the model numbers them, by public key and by nonce."""
+        self._packed = ""
+        """The key material that the request under way has packed for an import token."""
         self._ahead = self._unsure = 0.0
         self._begun, self._moved, self._first = self.case.now().timestamp(), 0.0, 0.0
 
@@ -138,7 +142,17 @@ class DrawnRequests:
         if operation.name in _MADE_BY_NAME:
             resource = body["resources"][0]
             resource.setdefault("name", self._names[self._random.choice(_MADE_BY_NAME[operation.name])])
+        if operation.packing is not None:
+            self._pack(body.get("resources", [body]))
         return body
+
+    def _pack(self, resources: list[dict[str, Any]]) -> None:
+        """Pack material as it was planned; what it was, only its sender knows."""
+        plan = resources[0]
+        self._packed = plan["payload"]
+        parcel = self.kms.pack_for_import(plan["iv"], plan["encryptedNonce"], self._packed)
+        for resource in resources:
+            resource.update(parcel.members())
 
     def _sendable(self, value: Any, member: str = "") -> Any:
         """Return a document with our names, and with secrets in the place of what the model sees of them."""
@@ -163,15 +177,18 @@ class DrawnRequests:
         answer = self.kms.send_request(request)
         answer.not_judged()
         exchange = self.case.evidence(answer.exchange)
-        asked, shown = operation_of(exchange, self._ciphertexts), answer_of(exchange)
+        asked, shown = operation_of(exchange, self._ciphertexts, self._tokens), answer_of(exchange)
         if shown is None:
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}")
         self._learn([{**request.path}, request.body, answer.body], [{**asked.path}, asked.body, shown.body])
+        if asked.packing is not None:
+            self._clear[asked.packing.material] = self._packed
         before = replace(self._state, timing=Timing(slack=SLACK + self._unsure + exchange.duration))
         seen = observe(before, asked, exchange.started + self._ahead, shown)
         self._state = seen.state
         self._walker = self._walker.saw(asked, self._state, shown)
         self._ciphertexts.update(self._walker.ciphertexts)
+        self._tokens.update(token_numbers(self._state))
         return exchange, not seen.mismatches
 
     def _learn(self, clear: Any, shown: Any) -> None:
@@ -190,18 +207,25 @@ def _is_told_by_a_record(operation: Operation) -> bool:
     """Tell whether a record shows all that the model has to know of a request: not of odd secrets."""
     if operation.name.startswith("createKey") and operation.body is None and "alias" not in operation.path:
         return operation.name == "createKeyRing"
-    return _is_plain(operation.body)
+    if operation.packing is not None and not operation.packing.opens:
+        return False
+    return _is_plain(operation.body, packed=operation.packing is not None)
 
 
-def _is_plain(value: Any) -> bool:
+def _planned(material: str, key_of: Token, nonce_of: Token, _: bool) -> Mapping[str, str]:
+    """Return what material is packed with, where what is packed will stand: it is packed when it is sent."""
+    return {"payload": material, "encryptedNonce": nonce_of.nonce, "iv": key_of.payload}
+
+
+def _is_plain(value: Any, *, packed: bool = False) -> bool:
     match value:
         case dict():
-            return "iv" not in value and all(
-                _size(name, inner) is not None if name in _SECRET else _is_plain(inner)
+            return ("iv" not in value or packed) and all(
+                _size(name, inner) is not None if name in _SECRET else _is_plain(inner, packed=packed)
                 for name, inner in value.items()
             )
         case list():
-            return all(map(_is_plain, value))
+            return all(_is_plain(inner, packed=packed) for inner in value)
     return True
 
 

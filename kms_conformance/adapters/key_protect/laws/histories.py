@@ -123,10 +123,12 @@ class SequenceModel(InstanceModel):
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[SentRequest, Answer | None]]:
         """Return the operations and answers that exchanges show; what a ciphertext holds, the answers before it tell."""
         state, ciphertexts, operations = self.begin(history, self._value), dict[str, Ciphertext](), []
+        tokens: dict[str, int] = {}
         for one in history:
-            operation, answer = operation_of(one.exchange, ciphertexts), answer_of(one.exchange)
-            sent = _sent(one, operation)
+            operation = operation_of(one.exchange, ciphertexts, tokens)
+            answer, sent = answer_of(one.exchange), _sent(one, operation)
             state = self.step(state, sent, answer if one.answered else None) or state
+            tokens.update(token_numbers(state))
             if answer is not None and not answer.refused and isinstance(answer.body, dict):
                 ciphertexts.update(filter(None, [made(operation, state, answer.body)]))
             operations.append((sent, answer))
@@ -142,6 +144,14 @@ def history(
 ) -> History[SentRequest, Answer, Instance]:
     """Return exchanges as a history of one instance; ``one_by_one`` in ``value``: of all that was asked of it."""
     return History(SequenceModel(value) if value.get("one_by_one") else InstanceModel(), seen, value)
+
+
+def token_numbers(state: Instance) -> dict[str, int]:
+    """Return the number of the import token that was retrieved last, by its public key and by its nonce."""
+    token = state.token
+    return (
+        {} if token is None or not token.payload else {token.payload: token.serial, token.nonce: token.serial}
+    )
 
 
 def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | None:

@@ -96,6 +96,7 @@ def _read(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> Key:
         expires=_expires(attempt, rules, resource),
         standard=bool(standard),
         created=attempt.now,
+        maker=attempt.caller.name,
         touched=attempt.now,
         ring=ring,
         imported=given,

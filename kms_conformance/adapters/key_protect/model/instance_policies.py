@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from kms_conformance.adapters.key_protect.model import shown
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.bodies import KIND
 from kms_conformance.adapters.key_protect.model.facts import Absent, Entries, Equal, Optional, Rule
@@ -49,7 +50,10 @@ def put(attempt: Attempt) -> Outcome:
         rules.broken(BODY | _SINGLE)
     state = attempt.state
     for one in policies:
-        state = _with(state, one)
+        before = next(
+            (other.maker for other in state.policies if other.kind == one.kind), attempt.caller.name
+        )
+        state = _with(state, replace(one, maker=before, setter=attempt.caller.name))
     return attempt.answer(rules, Success(frozenset({204})), state)
 
 
@@ -59,12 +63,23 @@ def get(attempt: Attempt) -> Outcome:
     if query not in {None, *KINDS}:
         rules.broken(QUERY)
     wanted = [one for one in attempt.state.policies if query in {None, one.kind}]
-    entries = {one.kind: _shown(one) for one in wanted}
+    entries = {
+        one.kind: {
+            **_shown(one),
+            **shown.callers(attempt, createdBy=one.maker, updatedBy=one.setter),
+        }
+        for one in wanted
+    }
+    learn = (
+        shown.learn_callers("resources.0", createdBy=wanted[0].maker, updatedBy=wanted[0].setter)
+        if len(wanted) == 1
+        else ()
+    )
     facts: dict[str, Rule] = {
         "resources": Entries("policy_type", entries),
         "metadata.collectionTotal": Equal(len(entries)),
     }
-    return attempt.answer(rules, Success(frozenset({200}), facts))
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
 def get_port(attempt: Attempt) -> Outcome:

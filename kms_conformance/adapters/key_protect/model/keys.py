@@ -17,6 +17,7 @@ from kms_conformance.adapters.key_protect.model.prediction import (
     ROOT_ONLY,
     STATE,
     UNMET,
+    Learn,
     Rules,
     Success,
     refusals,
@@ -42,8 +43,7 @@ def get_key(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     facts = {**_COLLECTION, **shown.below("resources.0", shown.with_payload(attempt, key))}
-    learn = shown.learn_version(key, "resources.0.keyVersion.id")
-    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=_learn(key)))
 
 
 def get_metadata(attempt: Attempt) -> Outcome:
@@ -52,8 +52,14 @@ def get_metadata(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     facts = {**_COLLECTION, **shown.below("resources.0", shown.members(attempt, key))}
-    learn = shown.learn_version(key, "resources.0.keyVersion.id")
-    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=_learn(key)))
+
+
+def _learn(key: Key) -> tuple[Learn, ...]:
+    return (
+        *shown.learn_version(key, "resources.0.keyVersion.id"),
+        *shown.learn_callers("resources.0", createdBy=key.maker, deletedBy=key.deleter),
+    )
 
 
 def patch(attempt: Attempt) -> Outcome:
@@ -109,6 +115,7 @@ def delete(attempt: Attempt) -> Outcome:
         state=DESTROYED,
         state_open=DEACTIVATED in states,
         deleted=attempt.now,
+        deleter=attempt.caller.name,
         acted=attempt.now,
         touched=attempt.now,
         notified=attempt.now,
@@ -156,6 +163,7 @@ def restore(attempt: Attempt) -> Outcome:
         state=ACTIVE,
         state_open=key.state_open,
         deleted=None,
+        deleter="",
         touched=attempt.now,
         notified=attempt.now,
         authorised=(),

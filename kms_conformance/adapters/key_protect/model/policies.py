@@ -17,6 +17,7 @@ from kms_conformance.adapters.key_protect.model.prediction import (
     NO_BODY,
     QUERY,
     ROOT_ONLY,
+    Learn,
     Rules,
     Success,
     refusals,
@@ -41,15 +42,21 @@ def put(attempt: Attempt) -> Outcome:
             rules.broken(ROOT_ONLY | refusals((400, 409)))
         elif key.imported:
             rules.perhaps("a rotation policy of an imported key", refusals((400, 409)))
-        after = replace(after, rotation=read_rotation(rules, given["rotation"], key.rotation))
+        rotation = read_rotation(rules, given["rotation"], key.rotation)
+        after = replace(after, rotation=_set(attempt, rotation, key.rotation))
     if "dualAuthDelete" in given:
         dual = read_dual(rules, given["dualAuthDelete"])
         if key.dual is not None and key.dual.enabled and not (dual and dual.enabled):
             rules.broken(refusals((400, 409)))  # 2.4: it is never turned off; the code is not shown
-        after = replace(after, dual=dual)
-    return attempt.answer(
-        rules, Success(frozenset({200}), _replied(after, tuple(given), query)), attempt.state.put(after)
-    )
+        after = replace(after, dual=dual and _set(attempt, dual, key.dual))
+    facts, learn = _replied(attempt, after, tuple(given), query)
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn), attempt.state.put(after))
+
+
+def _set(attempt: Attempt, policy: Policy, before: Policy | None) -> Policy:
+    """Return a policy as its setter leaves it; who has made it stays."""
+    maker = attempt.caller.name if before is None else before.maker
+    return replace(policy, maker=maker, setter=attempt.caller.name)
 
 
 def get(attempt: Attempt) -> Outcome:
@@ -64,9 +71,11 @@ def get(attempt: Attempt) -> Outcome:
         keys.not_deleted(attempt, rules, key, "reading policies")
     wanted = [kind for kind in _KINDS if query in {None, kind} and _policy(key, kind) is not None]
     facts: dict[str, Rule] = {"metadata.collectionTotal": Equal(len(wanted))}
+    learn: tuple[Learn, ...] = ()
     if len(wanted) == 1:
-        facts |= shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
-    return attempt.answer(rules, Success(frozenset({200}), facts))
+        alone, learn = _alone(attempt, _policy(key, wanted[0]), wanted[0])
+        facts |= alone
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
 def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
@@ -135,9 +144,20 @@ def _policy(key: Key, kind: str) -> Policy | None:
     return key.rotation if kind == "rotation" else key.dual
 
 
-def _replied(key: Key, given: tuple[str, ...], query: str | None) -> dict[str, Rule]:
+def _alone(attempt: Attempt, policy: Policy | None, kind: str) -> tuple[dict[str, Rule], tuple[Learn, ...]]:
+    """Return what an answer shows that holds one policy, and what it tells."""
+    if policy is None:
+        return {}, ()
+    who = {"createdBy": policy.maker, "updatedBy": policy.setter}
+    facts = {**shown.policy_facts(policy, kind), **shown.callers(attempt, **who)}
+    return shown.below("resources.0", facts), shown.learn_callers("resources.0", **who)
+
+
+def _replied(
+    attempt: Attempt, key: Key, given: tuple[str, ...], query: str | None
+) -> tuple[dict[str, Rule], tuple[Learn, ...]]:
     # Whether the reply shows what was set, or all that is set, is not stated; with one policy it is the same.
     wanted = [kind for kind in _KINDS if _policy(key, kind) is not None]
     if len(wanted) == 1 and (query in {None, wanted[0]}) and given == (wanted[0],):
-        return shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
-    return {}
+        return _alone(attempt, _policy(key, wanted[0]), wanted[0])
+    return {}, ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,8 @@ from kms_conformance.adapters.key_protect.model.state import (
 )
 
 KEY_TYPE = "application/vnd.ibm.kms.key+json"
+_APART = frozenset({"manager", "approver"})
+"""Callers who are certainly two users: one authorises what the other deletes."""
 
 
 def identity(attempt: Attempt, key: Key) -> dict[str, Rule]:
@@ -62,6 +64,7 @@ def members(attempt: Attempt, key: Key) -> dict[str, Rule]:
         **_aliases(attempt, key),
         "keyRingID": Optional(_ring(attempt, key)),
         "creationDate": _near(attempt, key.created),
+        **callers(attempt, createdBy=key.maker),
         "lastUpdateDate": Optional(
             Near(key.created - attempt.timing.slack, attempt.now + attempt.timing.slack)
         ),
@@ -107,6 +110,27 @@ def newest_id(attempt: Attempt, key: Key) -> Rule | None:
     return NoneOf(frozenset(version.id for version in key.versions[:-1] if version.id))
 
 
+def callers(attempt: Attempt, **members: str) -> dict[str, Rule]:
+    """Return what members show that name callers: their names as before, or at least nobody else's."""
+    known = dict(attempt.state.callers)
+    facts: dict[str, Rule] = {}
+    for member, name in members.items():
+        if name in known:
+            facts[member] = Optional(Equal(known[name]))
+        elif name in _APART:
+            facts[member] = Optional(NoneOf(frozenset(known[one] for one in _APART & known.keys())))
+    return facts
+
+
+def learn_callers(prefix: str, **members: str) -> tuple[Learn, ...]:
+    """Return how an answer is taken that names callers, in members below a path."""
+
+    def keeper(name: str) -> Callable[[Instance, Any], Instance]:
+        return lambda state, value: state.called(name, value) if isinstance(value, str) else state
+
+    return tuple((f"{prefix}.{member}", keeper(name)) for member, name in members.items() if name)
+
+
 def _near(attempt: Attempt, moment: float) -> Near:
     return Near(moment - attempt.timing.slack, moment + attempt.timing.slack)
 
@@ -137,6 +161,7 @@ def _version(attempt: Attempt, key: Key) -> dict[str, Rule]:
     newest = newest_id(attempt, key)
     if newest is not None:
         facts["keyVersion.id"] = newest
+        facts["keyVersion.creationDate"] = Optional(_near(attempt, key.newest.at))
         facts["lastRotateDate"] = Absent() if len(key.versions) == 1 else _near(attempt, key.newest.at)
     return facts
 
@@ -174,10 +199,20 @@ def _deletion(attempt: Attempt, key: Key) -> dict[str, Rule]:
         until = min(until, key.expires)
     return {
         "deletionDate": _near(attempt, key.deleted),
+        **callers(attempt, deletedBy=key.deleter),
+        **_sure(attempt, "restoreAllowed", until, before=True),
+        **_sure(attempt, "purgeAllowed", key.deleted + PURGE_WAIT, before=False),
         "restoreExpirationDate": Optional(_near(attempt, until)),
         "purgeAllowedFrom": Optional(_near(attempt, key.deleted + PURGE_WAIT)),
         "purgeScheduledOn": Optional(_near(attempt, key.deleted + KEPT)),
     }
+
+
+def _sure(attempt: Attempt, member: str, moment: float, *, before: bool) -> dict[str, Rule]:
+    """Return a member that is true before a moment or after it, where it is sure on which side of it the answer is."""
+    if abs(attempt.now - moment) < attempt.timing.slack:
+        return {}
+    return {member: Optional(Equal((attempt.now < moment) is before))}
 
 
 def policy_facts(policy: Policy | None, name: str) -> dict[str, Rule]:

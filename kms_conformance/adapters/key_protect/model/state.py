@@ -45,10 +45,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy of a key: enabled, and for rotation the months between two rotations."""
+    """A policy of a key: enabled, for rotation the months between two rotations, and who made and who set it, if known."""
 
     enabled: bool
     interval: int | Unknown | None = None
+    maker: str = ""
+    setter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Key:
 
     ``acted`` is the moment of the last disabling or deletion, ``touched`` of any change, ``notified`` of the last
     event that adopting services hear of. ``authorised`` holds more than one entry where it is open whose holds.
+    ``maker`` and ``deleter`` are callers.
     """
 
     id: str
@@ -106,6 +109,8 @@ class Key:
     dual: Policy | None = None
     authorised: tuple[Authorisation, ...] = ()
     registrations: tuple[Registration, ...] = ()
+    maker: str = ""
+    deleter: str = ""
 
     @property
     def newest(self) -> Version:
@@ -153,6 +158,8 @@ class InstancePolicy:
     kind: str
     enabled: bool
     attributes: tuple[tuple[str, Any], ...] = ()
+    maker: str = ""
+    setter: str = ""
 
     def attribute(self, name: str, default: Any) -> Any:
         """Return an attribute, or its default where the policy leaves it out."""
@@ -208,7 +215,8 @@ class Instance:
     """All that one instance holds.
 
     ``edition`` is ``page`` or ``service``; ``gone`` are ids of purged keys; ``removed`` are aliases taken off a key,
-    with the key and the moment; ``serial`` numbers what the service has not named yet.
+    with the key and the moment; ``serial`` numbers what the service has not named yet; ``callers`` are callers with the names
+    that answers show of them.
     """
 
     edition: str = "page"
@@ -221,6 +229,13 @@ class Instance:
     token: ImportToken | None = None
     adapters: tuple[Adapter, ...] = ()
     serial: int = 0
+    callers: tuple[tuple[str, str], ...] = ()
+
+    def called(self, caller: str, name: str) -> Instance:
+        """Return the state with the name that an answer shows of a caller."""
+        return (
+            self if caller in dict(self.callers) else replace(self, callers=(*self.callers, (caller, name)))
+        )
 
     def key(self, key_id: str) -> Key:
         """Return a key by its id."""

@@ -93,8 +93,9 @@ def choose(name: str, random: Random, state: Instance, walker: Walker, now: floa
     operation = build(choices) if build else None
     if operation is None:
         return None
-    if name not in _CALLERS and random.random() < 0.04:  # noqa: PLR2004 - a few of all
-        operation = replace(operation, caller=random.choice((READER, OUTSIDER, APPROVER, PURGER, SERVICE)))
+    if name not in _CALLERS and random.random() < 0.12:  # noqa: PLR2004 - a few of all
+        others = (READER, OUTSIDER, APPROVER, APPROVER, APPROVER, APPROVER, PURGER, SERVICE)
+        operation = replace(operation, caller=random.choice(others))
     return replace(operation, caller=_CALLERS[name](choices)) if name in _CALLERS else operation
 
 

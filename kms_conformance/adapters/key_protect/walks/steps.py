@@ -18,6 +18,7 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("wait 31", "restoreKey"),
         ("wait 31", "restoreKey", "getKeyMetadata"),
         ("wait 14460", "purgeKey"),
+        ("wait 31", "restoreKey", "rotateKey", "deleteKey"),
     ),
     "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
     "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
@@ -54,7 +55,14 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
     ),
-    "putInstancePolicy": (("createKey", "getKeyMetadata"), ("getInstancePolicy",)),
+    "putInstancePolicy": (
+        ("createKey", "getKeyMetadata"),
+        ("getInstancePolicy",),
+        ("createKeyWithPoliciesOverrides", "getKeyMetadata"),
+        ("deleteKey", "wait 31", "restoreKey"),
+    ),
+    "restoreKey": (("rotateKey",), ("wrapKey", "unwrapKey")),
+    "unwrapKey": (("unwrapKey",), ("rewrapKey",)),
     "patchKey": (("getKeys",), ("deleteKeyRing",), ("getKeyMetadata",)),
 }
 """What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
