@@ -165,7 +165,7 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("tke-signed-block-encoded-anew", ("tke-frame-non-minimal",), "A signature over a block with lengths longer than necessary is refused.", instead(Domain.verified, _encoded_anew)),
     ("tke-parts-need-single-permission", ("tke-single-part",), "Several key parts need the permission for a single one.", instead(Domain.combined, _parts_as_one)),
     ("tke-permissions-by-one", ("tke-too-few-signatures",), "Permissions are changed by one signature.", gives(Domain.signatures_to_set, _same_thresholds)),
-    ("tke-zeroized-unit-unlisted", ("tke-01",), "A unit that was zeroized is not listed until it leaves imprint mode.", then(Domain.forget_administrators, _note_zeroized), instead(TkeService.listed, _without_zeroized)),
+    ("tke-zeroized-unit-unlisted", ("tke-01", "tke-sequences"), "A unit that was zeroized is not listed until it leaves imprint mode.", then(Domain.forget_administrators, _note_zeroized), instead(TkeService.listed, _without_zeroized)),
     ("tke-control-bits-of-three-octets", ("tke-attribute-protected",), "Control bits in the highest octet guard nothing.", instead(attributes.check_protected, _three_octets)),
     ("tke-part-of-earlier-import", ("tke-transaction-counter",), "A key part of an earlier import is accepted again.", unchecked(Domain.check_part_counter)),
     ("tke-imprint-zeroize-does-nothing", ("tke-imprint-zeroized",), "In imprint mode zeroizing succeeds and does nothing.", instead(Domain.run, _nothing_done, _in_imprint)),

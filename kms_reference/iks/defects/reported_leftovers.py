@@ -139,7 +139,7 @@ def _all_or_none(lawful: RuleLike, state: State, cluster: Cluster, worker: Worke
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("iks-user-in-small-letters", ("iks-02",), "The name of a user is stored in small letters.", instead(State.set_manual, _in_small_letters)),
     ("iks-unset-never-again", ("iks-03",), "Credentials that were unset are refused when they are set again.", instead(State.unset_manual, _note_unset), instead(State.set_manual, _not_again)),
-    ("iks-outsider-reads", ("iks-16",), "Whoever has a token reads.", unchecked(IksService.check_role, _reads)),
+    ("iks-outsider-reads", ("iks-no-role",), "Whoever has a token reads.", unchecked(IksService.check_role, _reads)),
     ("iks-listing-of-api-key", ("iks-08",), "The listing of permissions is that of the API key's owner while credentials are set.", gives(State.shown_missing, _of_api_key)),
     ("iks-owner-keeps-email", ("iks-reset-owner",), "After a reset the key owner has the address of the one before.", instead(IksService.key_owner, _first_email)),
     ("iks-refused-change-adopts", ("iks-12",), "A refused change of an orphan moves it to the account of the credentials.", refused_but(State.check_account, _adopted)),
