@@ -14,8 +14,8 @@ from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
 from kms_reference.key_protect.defects.reported_halves import HALF_DEFECTS
 from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
-from kms_reference.key_protect.defects.reported_lookups import LOOKUP_DEFECTS
 from kms_reference.key_protect.defects.reported_leftovers import LEFTOVER_DEFECTS
+from kms_reference.key_protect.defects.reported_lookups import LOOKUP_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
