@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -22,7 +21,6 @@ from kms_conformance.adapters.key_protect.model import (
     Caller,
     Ciphertext,
     Operation,
-    Packing,
 )
 from kms_conformance.contract.contract import load_contract
 from kms_conformance.evidence.exchange import Exchange
@@ -37,14 +35,8 @@ _UNAVAILABLE = frozenset({429, 502, 503, 504})
 """What a gateway says, or a service that is not there: whether the request was carried out, nobody knows."""
 
 
-def operation_of(
-    exchange: Exchange, ciphertexts: Mapping[str, Ciphertext], tokens: Mapping[str, int] | None = None
-) -> Operation:
-    """Return what a redacted exchange has asked.
-
-    ``ciphertexts`` are those that are known, by their text; ``tokens`` the numbers of the import tokens that are known, by
-    their public key and by their nonce.
-    """
+def operation_of(exchange: Exchange, ciphertexts: Mapping[str, Ciphertext]) -> Operation:
+    """Return what a redacted exchange has asked; ``ciphertexts`` are those that are known, by their text."""
     template = load_contract("key_protect").operations[exchange.operation or ""].path
     given = urlsplit(exchange.sent.url)
     names, values = template.split("/"), given.path.split("/")[-len(template.split("/")) :]
@@ -63,20 +55,7 @@ def operation_of(
         prefer=exchange.sent.headers.get("prefer"),
         body=body,
         ciphertext=ciphertexts.get(str(text)),
-        packing=_packing_of(exchange, body, tokens or {}),
     )
-
-
-def _packing_of(exchange: Exchange, body: Any, tokens: Mapping[str, int]) -> Packing | None:
-    """Return how the material of a request was packed, as the note before it tells; none where it does not."""
-    resources = body.get("resources", [body]) if isinstance(body, dict) else []
-    for what, *how in json.loads(exchange.notes.get("before", "[]")):
-        parcel = _without_tokens(how[0]) if what == "parcel" else {}
-        key_of, nonce_of = tokens.get(parcel.get("key", "")), tokens.get(parcel.get("nonce", ""))
-        sent = any(one.get("payload") == parcel.get("payload") for one in resources)
-        if sent and key_of is not None and nonce_of is not None:
-            return Packing(parcel["material"], key_of, nonce_of)
-    return None
 
 
 def answer_of(exchange: Exchange) -> Answer | None:

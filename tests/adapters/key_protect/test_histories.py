@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from typing import Any
 
 from kms_conformance.adapters.key_protect.laws.histories import complaint, history
@@ -165,41 +163,3 @@ def test_the_shortest_history_keeps_what_made_a_ciphertext() -> None:
     left = recorded.shortest()
     assert "x10" in {one.exchange.id for one in left}
     assert complaint(left, VALUE) is not None
-
-
-def token(number: int, sent: float) -> list[TimedExchange]:
-    """Return the making and the retrieval of an import token; its key and its nonce are shown as tokens of secrets."""
-    shown = {
-        "creationDate": "2027-01-15T08:00:00Z",
-        "expirationDate": "2027-01-15T08:10:00Z",
-        "maxAllowedRetrievals": 2,
-        "remainingRetrievals": 2,
-    }
-    secrets = {"payload": f"<payload:{number:012x}>", "nonce": f"<nonce:{number:012x}>"}
-    return [
-        asked("postImportToken", "/import_token", 200, sent, 1, shown, body={"maxAllowedRetrievals": 2}),
-        asked(
-            "getImportToken", "/import_token", 200, sent + 5, 1, {**shown, "remainingRetrievals": 1} | secrets
-        ),
-    ]
-
-
-def imported(key_of: int, nonce_of: int, status: int, code: str = "") -> TimedExchange:
-    """Return an import of material that was packed for the key of one token and the nonce of one."""
-    described = {"type": TYPE, "name": "a key", "extractable": False, "payload": "<payload:aaaaaaaaaaaa>"}
-    described |= {"encryptedNonce": "<encryptedNonce:bbbbbbbbbbbb>", "iv": "<iv:cccccccccccc>"}
-    body = {"metadata": {"collectionType": TYPE, "collectionTotal": 1}, "resources": [described]}
-    parcel = {"payload": described["payload"], "material": "<payload:dddddddddddd>"}
-    parcel |= {"key": f"<payload:{key_of:012x}>", "nonce": f"<nonce:{nonce_of:012x}>"}
-    answer = resource(imported=True) if status == 201 else None
-    one = asked("createKey", "/keys", status, 40, 1, answer, body=body, code=code)
-    return replace(one, exchange=replace(one.exchange, notes={"before": json.dumps([["parcel", parcel]])}))
-
-
-def test_material_that_was_packed_for_a_token() -> None:
-    """The note before a request tells for which token its material was packed, and the model whether it may come."""
-    before, alone = [*token(1, 0), *token(2, 20)], {**VALUE, "one_by_one": True}
-    assert complaint([*before, imported(2, 2, 201)], alone) is None
-    assert complaint([*before, imported(2, 1, 400, "INCORRECT_NONCE_ERR")], alone) is None
-    assert "INCORRECT_NONCE_ERR" in str(complaint([*before, imported(2, 1, 201)], alone))
-    assert "expected 201" in str(complaint([*before, imported(2, 2, 409, "KEY_DELETED_ERR")], alone))

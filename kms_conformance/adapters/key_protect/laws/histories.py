@@ -17,7 +17,7 @@ from kms_conformance.adapters.key_protect.model import (
     observe,
 )
 from kms_conformance.adapters.key_protect.model.facts import lead
-from kms_conformance.adapters.key_protect.walks.choices import made
+from kms_conformance.adapters.key_protect.walks.choices import Walker, as_packed, made
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.histories import History
@@ -123,13 +123,14 @@ class SequenceModel(InstanceModel):
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[SentRequest, Answer | None]]:
         """Return the operations and answers that exchanges show; what a ciphertext holds, the answers before it tell."""
         state, ciphertexts, operations = self.begin(history, self._value), dict[str, Ciphertext](), []
-        tokens: dict[str, int] = {}
+        walker = Walker()
         for one in history:
-            operation = operation_of(one.exchange, ciphertexts, tokens)
-            answer, sent = answer_of(one.exchange), _sent(one, operation)
+            operation, answer = operation_of(one.exchange, ciphertexts), answer_of(one.exchange)
+            operation = as_packed(operation, walker)
+            sent = _sent(one, operation)
             state = self.step(state, sent, answer if one.answered else None) or state
-            tokens.update(token_numbers(state))
             if answer is not None and not answer.refused and isinstance(answer.body, dict):
+                walker = walker.saw(operation, state, answer)
                 ciphertexts.update(filter(None, [made(operation, state, answer.body)]))
             operations.append((sent, answer))
         return operations
@@ -144,14 +145,6 @@ def history(
 ) -> History[SentRequest, Answer, Instance]:
     """Return exchanges as a history of one instance; ``one_by_one`` in ``value``: of all that was asked of it."""
     return History(SequenceModel(value) if value.get("one_by_one") else InstanceModel(), seen, value)
-
-
-def token_numbers(state: Instance) -> dict[str, int]:
-    """Return the number of the import token that was retrieved last, by its public key and by its nonce."""
-    token = state.token
-    return (
-        {} if token is None or not token.payload else {token.payload: token.serial, token.nonce: token.serial}
-    )
 
 
 def complaint(seen: Sequence[TimedExchange], value: Mapping[str, Any]) -> str | None:

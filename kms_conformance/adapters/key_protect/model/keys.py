@@ -17,7 +17,6 @@ from kms_conformance.adapters.key_protect.model.prediction import (
     ROOT_ONLY,
     STATE,
     UNMET,
-    Learn,
     Rules,
     Success,
     refusals,
@@ -43,7 +42,8 @@ def get_key(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     facts = {**_COLLECTION, **shown.below("resources.0", shown.with_payload(attempt, key))}
-    return attempt.answer(rules, Success(frozenset({200}), facts, learn=_learn(key)))
+    learn = shown.learn_version(key, "resources.0.keyVersion.id") + shown.learn_callers(key, "resources.0")
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
 def get_metadata(attempt: Attempt) -> Outcome:
@@ -52,14 +52,8 @@ def get_metadata(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     facts = {**_COLLECTION, **shown.below("resources.0", shown.members(attempt, key))}
-    return attempt.answer(rules, Success(frozenset({200}), facts, learn=_learn(key)))
-
-
-def _learn(key: Key) -> tuple[Learn, ...]:
-    return (
-        *shown.learn_version(key, "resources.0.keyVersion.id"),
-        *shown.learn_callers("resources.0", createdBy=key.maker, deletedBy=key.deleter),
-    )
+    learn = shown.learn_version(key, "resources.0.keyVersion.id") + shown.learn_callers(key, "resources.0")
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
 def patch(attempt: Attempt) -> Outcome:
@@ -115,11 +109,11 @@ def delete(attempt: Attempt) -> Outcome:
         state=DESTROYED,
         state_open=DEACTIVATED in states,
         deleted=attempt.now,
-        deleter=attempt.caller.name,
         acted=attempt.now,
         touched=attempt.now,
         notified=attempt.now,
         authorised=(),
+        deleter=attempt.caller.name,
     )
     facts = shown.below("resources.0", shown.identity(attempt, after))
     statuses = (
@@ -163,7 +157,6 @@ def restore(attempt: Attempt) -> Outcome:
         state=ACTIVE,
         state_open=key.state_open,
         deleted=None,
-        deleter="",
         touched=attempt.now,
         notified=attempt.now,
         authorised=(),

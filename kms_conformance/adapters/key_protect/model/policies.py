@@ -8,7 +8,8 @@ from typing import Any
 from kms_conformance.adapters.key_protect.model import keys, shown
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import KIND
-from kms_conformance.adapters.key_protect.model.facts import Equal, Rule
+from kms_conformance.adapters.key_protect.model.callers import called, learn_names
+from kms_conformance.adapters.key_protect.model.facts import ByKind, Equal, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
     BAD_REQUEST,
     BODY,
@@ -17,7 +18,6 @@ from kms_conformance.adapters.key_protect.model.prediction import (
     NO_BODY,
     QUERY,
     ROOT_ONLY,
-    Learn,
     Rules,
     Success,
     refusals,
@@ -42,21 +42,15 @@ def put(attempt: Attempt) -> Outcome:
             rules.broken(ROOT_ONLY | refusals((400, 409)))
         elif key.imported:
             rules.perhaps("a rotation policy of an imported key", refusals((400, 409)))
-        rotation = read_rotation(rules, given["rotation"], key.rotation)
-        after = replace(after, rotation=_set(attempt, rotation, key.rotation))
+        after = replace(after, rotation=read_rotation(attempt, rules, given["rotation"], key.rotation))
     if "dualAuthDelete" in given:
-        dual = read_dual(rules, given["dualAuthDelete"])
+        dual = read_dual(attempt, rules, given["dualAuthDelete"])
         if key.dual is not None and key.dual.enabled and not (dual and dual.enabled):
             rules.broken(refusals((400, 409)))  # 2.4: it is never turned off; the code is not shown
-        after = replace(after, dual=dual and _set(attempt, dual, key.dual))
-    facts, learn = _replied(attempt, after, tuple(given), query)
-    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn), attempt.state.put(after))
-
-
-def _set(attempt: Attempt, policy: Policy, before: Policy | None) -> Policy:
-    """Return a policy as its setter leaves it; who has made it stays."""
-    maker = attempt.caller.name if before is None else before.maker
-    return replace(policy, maker=maker, setter=attempt.caller.name)
+        after = replace(after, dual=dual)
+    return attempt.answer(
+        rules, Success(frozenset({200}), _replied(after, tuple(given), query)), attempt.state.put(after)
+    )
 
 
 def get(attempt: Attempt) -> Outcome:
@@ -70,16 +64,30 @@ def get(attempt: Attempt) -> Outcome:
     if key.state == 5:  # noqa: PLR2004 - destroyed
         keys.not_deleted(attempt, rules, key, "reading policies")
     wanted = [kind for kind in _KINDS if query in {None, kind} and _policy(key, kind) is not None]
-    facts: dict[str, Rule] = {"metadata.collectionTotal": Equal(len(wanted))}
-    learn: tuple[Learn, ...] = ()
-    if len(wanted) == 1:
-        alone, learn = _alone(attempt, _policy(key, wanted[0]), wanted[0])
-        facts |= alone
+    facts: dict[str, Rule] = {
+        "metadata.collectionTotal": Equal(len(wanted)),
+        "resources": ByKind({kind: _listed(attempt, _policy(key, kind), kind) for kind in wanted}),
+    }
+    policy = _policy(key, wanted[0]) if len(wanted) == 1 else None
+    learn = learn_names(("resources.0.updatedBy", policy.by)) if policy else ()
     return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
-def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
+def _listed(attempt: Attempt, policy: Policy | None, kind: str) -> dict[str, Rule]:
+    """Return what a list shows of a policy: what it says, and when and by whom it was set last."""
+    facts = shown.policy_facts(policy, kind)
+    if policy is not None and policy.at is not None:
+        facts["lastUpdateDate"] = Optional(shown.near(attempt, policy.at))
+        facts["updatedBy"] = called(attempt, policy.by)
+    return facts
+
+
+def read_rotation(attempt: Attempt, rules: Rules, value: Any, before: Policy | None) -> Policy:
     """Return a rotation policy; enabling it anew without an interval keeps the older one (1.3.6)."""
+    return replace(_rotation(rules, value, before), at=attempt.now, by=attempt.caller.name)
+
+
+def _rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
     if not isinstance(value, dict):
         rules.broken(BODY_OR_FIELD)
         return Policy(enabled=True)
@@ -100,12 +108,12 @@ def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
     return Policy(enabled=enabled is not False, interval=interval)
 
 
-def read_dual(rules: Rules, value: Any) -> Policy | None:
+def read_dual(attempt: Attempt, rules: Rules, value: Any) -> Policy | None:
     """Return a policy of dual authorisation."""
     if not isinstance(value, dict) or not isinstance(value.get("enabled"), bool):
         rules.broken(BODY_OR_FIELD)
         return None
-    return Policy(enabled=value["enabled"])
+    return Policy(enabled=value["enabled"], at=attempt.now, by=attempt.caller.name)
 
 
 def _surely(rules: Rules) -> Any:
@@ -144,20 +152,9 @@ def _policy(key: Key, kind: str) -> Policy | None:
     return key.rotation if kind == "rotation" else key.dual
 
 
-def _alone(attempt: Attempt, policy: Policy | None, kind: str) -> tuple[dict[str, Rule], tuple[Learn, ...]]:
-    """Return what an answer shows that holds one policy, and what it tells."""
-    if policy is None:
-        return {}, ()
-    who = {"createdBy": policy.maker, "updatedBy": policy.setter}
-    facts = {**shown.policy_facts(policy, kind), **shown.callers(attempt, **who)}
-    return shown.below("resources.0", facts), shown.learn_callers("resources.0", **who)
-
-
-def _replied(
-    attempt: Attempt, key: Key, given: tuple[str, ...], query: str | None
-) -> tuple[dict[str, Rule], tuple[Learn, ...]]:
+def _replied(key: Key, given: tuple[str, ...], query: str | None) -> dict[str, Rule]:
     # Whether the reply shows what was set, or all that is set, is not stated; with one policy it is the same.
     wanted = [kind for kind in _KINDS if _policy(key, kind) is not None]
     if len(wanted) == 1 and (query in {None, wanted[0]}) and given == (wanted[0],):
-        return _alone(attempt, _policy(key, wanted[0]), wanted[0])
-    return {}, ()
+        return shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
+    return {}

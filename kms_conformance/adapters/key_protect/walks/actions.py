@@ -35,7 +35,7 @@ def opening(name: str) -> Callable[[Choices], Operation | None]:
         if choices.chance(0.1):
             key = choices.key()
         aad = list(ciphertext.aad)
-        if choices.chance(0.1):
+        if choices.chance(0.06):
             aad = choices.one((["z"], [*aad, "z"], list(reversed(aad)), []))
         body: Any = {"ciphertext": text, **({"aad": aad} if aad else {})}
         if choices.chance(0.08):
@@ -57,7 +57,7 @@ def rotate(choices: Choices) -> Operation:
     imported = key is not None and key.imported
     if imported != choices.chance(0.06):
         body = {}
-        packing = packed(choices, body) if choices.chance(0.5) else None
+        packing = packed(choices, body) if choices.chance(0.3) else None
         if packing is None:
             body = {"payload": choices.bytes(choices.one((16, 24, 32, 32, 32, 17)))}
     return Operation(

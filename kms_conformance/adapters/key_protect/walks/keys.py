@@ -41,9 +41,6 @@ def new_key(choices: Choices) -> dict[str, Any]:
     if choices.chance(0.4):
         long = resource["extractable"] and choices.chance(0.3)
         resource["payload"] = choices.bytes(7500 if long else choices.one((16, 24, 32)))
-        known = [key.material for key in choices.state.keys if key.material and not key.standard]
-        if known and not resource["extractable"] and choices.chance(0.2):
-            resource["payload"] = choices.one(known)
     if choices.chance(0.06):
         spoil(choices, resource)
     return resource
@@ -75,7 +72,7 @@ def create(choices: Choices) -> Operation | None:
     if len(choices.state.keys) >= MOST_KEYS:
         return None
     resource = new_key(choices)
-    packing = packed(choices, resource) if choices.chance(0.5) else None
+    packing = packed(choices, resource) if choices.chance(0.3) else None
     resources = (resource, resource) if choices.chance(0.02) else (resource,)
     if choices.chance(0.03):
         return Operation("createKey", body=broken_collection(choices, resource))
@@ -114,7 +111,7 @@ def packed(choices: Choices, resource: dict[str, Any]) -> Packing | None:
     key_of, nonce_of = (
         (tokens[-1], tokens[-1]) if choices.chance(0.8) else (choices.one(tokens), choices.one(tokens))
     )
-    material, opens = choices.bytes(choices.one((16, 24, 32))), choices.chance(0.9)
+    material, opens = choices.bytes(choices.one((16, 32))), choices.chance(0.9)
     resource.update(pack(material, key_of, nonce_of, opens))
     return Packing(material, key_of.serial, nonce_of.serial, opens)
 
