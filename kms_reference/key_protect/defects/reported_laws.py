@@ -19,6 +19,7 @@ from kms_reference.key_protect.defects.reported_lookups import LOOKUP_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
+from kms_reference.key_protect.defects.reported_repeats import REPEAT_DEFECTS
 from kms_reference.key_protect.defects.reported_sequels import SEQUEL_DEFECTS
 from kms_reference.key_protect.defects.reported_spans import SPAN_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
@@ -39,6 +40,7 @@ _USUAL: Final = (
     ("relations", DETAIL_DEFECTS),
     ("", ASKER_DEFECTS),
     ("", SEQUEL_DEFECTS),
+    ("", REPEAT_DEFECTS),
     ("relations", LOOKUP_DEFECTS),
     ("schedules", CALENDAR_DEFECTS),
     ("concurrency", LEFTOVER_DEFECTS),
