@@ -19,6 +19,7 @@ from kms_reference.key_protect.defects.reported_lookups import LOOKUP_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
+from kms_reference.key_protect.defects.reported_rights import RIGHT_DEFECTS
 from kms_reference.key_protect.defects.reported_spans import SPAN_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
@@ -38,6 +39,7 @@ _USUAL: Final = (
     ("relations", DETAIL_DEFECTS),
     ("", ASKER_DEFECTS),
     ("relations", LOOKUP_DEFECTS),
+    ("relations", RIGHT_DEFECTS),
     ("schedules", CALENDAR_DEFECTS),
     ("concurrency", LEFTOVER_DEFECTS),
 )
