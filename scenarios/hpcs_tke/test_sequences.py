@@ -21,5 +21,6 @@ def test_commands(tke, part):
 @impact("zeroize")
 @PARTS
 def test_beside_another_instance(tke, part):
-    """Many commands to the units of one instance leave those of another instance as they were."""
-    tke.sequence("beside", apart=tke.another_instance().units()[:1], part=part).run()
+    """Many commands to the units of one instance, one for failover among them, leave those of another instance as they were."""
+    apart = tke.another_instance().units()[:1]
+    tke.sequence("beside", apart=apart, part=part, kind="failover_hsms").run()

@@ -17,7 +17,7 @@ from kms_reference.target import target_text
 from kms_reference.variations import VARIATIONS
 
 Kind = Literal["defect", "variation"]
-_AFTER_RESTART = "after-restart-"
+AFTER_RESTART = "after-restart-"
 _OF_THE_TRANSPORT = {"chunked", "connection-close"}
 
 
@@ -43,7 +43,7 @@ def _serve(kind: Kind, name: str) -> Iterator[Target]:
         with Server(variations=(name,)) as server:
             yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True)
     else:
-        restarted = name.startswith(_AFTER_RESTART)
+        restarted = name.startswith(AFTER_RESTART)
         with without_sockets(), reference(**{kind: name}, restarted=restarted) as (target, _):
             yield target
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
     from kms_conformance.adapters.hpcs_tke.unit import Unit
+    from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
 
 ROW: Final = "tke-sequences"
@@ -91,11 +92,12 @@ class Sequence:
         *,
         apart: Many[Unit] = (),
         part: tuple[int, int] = (1, 1),
+        listing: Callable[[], Answer],
     ) -> None:
         number, self._parts = part
         self._first = number - 1
         self._random = Random(f"{seed} {number}")  # noqa: S311 - an order, not a secret
-        self._case, self._people = case, people
+        self._case, self._people, self._listing = case, people, listing
         self._made: list[str] = []
         """Patterns of random keys."""
         self._units = [State(unit) for unit in units]
@@ -396,6 +398,7 @@ class Sequence:
     def _zeroize(self, state: State) -> None:
         number = 1 if state.allows(ZERO_1SIGN) else state.signature
         self._done(state.unit.zeroize(self._signers(state, number)))
+        self._look_at_list()
         state.current = state.new = state.importer = None
         state.committed = False
         # In imprint mode nobody signs, whoever is an administrator already.
@@ -429,6 +432,20 @@ class Sequence:
                 registers.shows("registers.committed", value=state.committed, requirement=ROW)
             points = next(answers).succeeds(requirement=ROW)
             points.shows("output", f"{state.points:0{2 * _POINT_OCTETS}x}", requirement=ROW)
+
+    def _look_at_list(self) -> None:
+        """Expect every unit to be listed, whatever state it is in."""
+        listed = self._listing().succeeds(200, requirement=ROW)
+        kinds = listed.body if isinstance(listed.body, dict) else {}
+        for unit in (state.unit for state in self._units):
+            kind = next((kind for kind in kinds if unit.hsm_id in _ids(kinds[kind])), "hsms")
+            listed.lists(f"{kind}.*.hsm_id", unit.hsm_id, requirement=ROW)
+
+
+def _ids(entries: object) -> list[object]:
+    """Return the ids in a list of units."""
+    listed = entries if isinstance(entries, list) else []
+    return [entry.get("hsm_id") for entry in listed if isinstance(entry, dict)]
 
 
 def _pattern_of(parts: Many[bytes]) -> str:

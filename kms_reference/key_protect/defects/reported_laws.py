@@ -7,12 +7,15 @@ from typing import Final
 
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_askers import ASKER_DEFECTS
+from kms_reference.key_protect.defects.reported_calendars import CALENDAR_DEFECTS
 from kms_reference.key_protect.defects.reported_callers import CALLER_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
 from kms_reference.key_protect.defects.reported_halves import HALF_DEFECTS
 from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
+from kms_reference.key_protect.defects.reported_leftovers import LEFTOVER_DEFECTS
+from kms_reference.key_protect.defects.reported_lookups import LOOKUP_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
@@ -34,6 +37,9 @@ _USUAL: Final = (
     ("relations", QUERY_DEFECTS),
     ("relations", DETAIL_DEFECTS),
     ("", ASKER_DEFECTS),
+    ("relations", LOOKUP_DEFECTS),
+    ("schedules", CALENDAR_DEFECTS),
+    ("concurrency", LEFTOVER_DEFECTS),
 )
 _OTHER: Final = {
     "": (

@@ -164,6 +164,12 @@ def _opened(
         if newest is not None:
             facts["rewrappedKeyVersion.id"] = newest
         return Success(frozenset({200}), facts, learn=shown.learn_version(key, "rewrappedKeyVersion.id"))
+    old = {version.id for version in key.versions}
+    if key.must_have_rotated(attempt.now, attempt.timing.slack) and ciphertext.version not in old:
+        return Success(frozenset({200}), facts)
+    if key.must_have_rotated(attempt.now, attempt.timing.slack) and newest is not None:
+        facts["ciphertext"], facts["rewrappedKeyVersion.id"] = _TEXT, newest
+        return Success(frozenset({200}), facts)
     if newest is None or attempt.states(key) != {ACTIVE}:
         # Whether a deactivated key, which does not wrap, gives a fresh ciphertext is not stated.
         return Success(frozenset({200}), facts)
