@@ -20,6 +20,7 @@ from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECT
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_repeats import REPEAT_DEFECTS
+from kms_reference.key_protect.defects.reported_rights import RIGHT_DEFECTS
 from kms_reference.key_protect.defects.reported_sequels import SEQUEL_DEFECTS
 from kms_reference.key_protect.defects.reported_spans import SPAN_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
@@ -42,6 +43,7 @@ _USUAL: Final = (
     ("", SEQUEL_DEFECTS),
     ("", REPEAT_DEFECTS),
     ("relations", LOOKUP_DEFECTS),
+    ("relations", RIGHT_DEFECTS),
     ("schedules", CALENDAR_DEFECTS),
     ("concurrency", LEFTOVER_DEFECTS),
 )
@@ -158,22 +160,37 @@ _OTHER: Final = {
         "versions-of-purged-key",
     ),
     "ownership": (
+        "adapter-description-escaped",
+        "adapter-for-key-of-any-instance",
         "adapter-remembers-its-certificates",
+        "apostrophe-doubled",
         "certificate-name-unique-in-instance",
+        "chunked-body-is-none",
+        "destroyed-key-lists-no-registrations",
         "extractable-may-be-a-text",
+        "forced-deletion-unrepresented",
+        "line-breaks-folded",
         "name-composed",
         "name-percent-decoded",
         "name-trimmed",
         "name-without-backslash",
         "one-of-two-adapters-frees-key",
+        "path-compared-undecoded",
+        "purged-by-its-maker",
+        "resource-plus-is-blank",
+        "ring-header-grants",
         "ring-ignored-by-restore",
         "underscore-in-adapter-name",
+        "ring-ignored-for-destroyed",
+        "search-in-all-instances",
         "unknown-ring-remembered",
         "vendor-type-unacceptable",
     ),
     "quantity": (
         "aes-192-cannot-wrap",
         "alias-ends-with-reserved-word-refused",
+        "alias-hyphen-is-underscore",
+        "alias-of-36-is-an-id",
         "alias-of-digits-loses-zeros",
         "alias-with-hyphen-at-edge-refused",
         "certificates-at-most-five",
@@ -211,6 +228,7 @@ _OTHER: Final = {
     "views": (
         "alias-removed-by-its-giver",
         "all-states-by-false",
+        "payload-read-by-alias",
         "restore-window-forgotten-in-old-form",
         "restored-aliases-lead-nowhere",
         "typed-empty-body-refused",

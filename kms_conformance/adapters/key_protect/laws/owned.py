@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kms_conformance.adapters.key_protect.base import Escaped
 from kms_conformance.adapters.key_protect.laws.listed import made_object
 from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOperations
 from kms_conformance.laws.request import Subjects
@@ -46,6 +47,9 @@ def key_in_ring(kms: KeyProtectOperations) -> Subjects:
         "part_of_crn": crn[:-_CUT],
         "like_alias": _like(alias),
         "like_ring": _like(ring),
+        "odd_crn": f"{crn}+a b%20é",
+        "escaped_key": Escaped.of(key.id),
+        "escaped_alias": Escaped.of(alias),
     }
     return Subjects(marks=marks | always(kms))
 
