@@ -180,8 +180,14 @@ class RecordedSequence:
 
     @property
     def is_by_chance(self) -> bool:
-        """Whether chance decides what is broken: requests at the same moment, or pages of a list in the order of random ids."""
-        return self._most_at_once > 1 or is_page(self.exchanges[-1].sent.url)
+        """Whether chance decides what is broken: requests at the same moment, or pages or the order of a list of random ids."""
+        last = self.exchanges[-1]
+        by_order = any(
+            member.check == "sorted" or (member.check == "selects" and member.value[2])
+            for one in self.broken[last.id]
+            for member in one.members
+        )
+        return self._most_at_once > 1 or by_order or is_page(last.sent.url)
 
     @property
     def _most_at_once(self) -> int:

@@ -8,7 +8,7 @@ PARTS = pytest.mark.parametrize("part", [(1, 2), (2, 2)], ids=["1", "2"])
 """Two sequences, one to each unit: they are sent beside each other where the endpoint is far away."""
 
 
-@covers("tke-sequences")
+@covers("tke-sequences", "tke-foreign-signer", "tke-signature-invalid")
 @impact("zeroize")
 @PARTS
 def test_commands(tke, part):
@@ -16,7 +16,7 @@ def test_commands(tke, part):
     tke.sequence("commands", part=part).run()
 
 
-@covers("tke-sequences")
+@covers("tke-sequences", "tke-foreign-signer", "tke-signature-invalid")
 @needs(control=True)
 @impact("zeroize")
 @PARTS

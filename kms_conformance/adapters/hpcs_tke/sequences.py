@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROW: Final = "tke-sequences"
 IMPORT, EXPORT, ONE_PART, RANDOM = 0x1, 0x2, 0x4, 0x8
 ONE_SIGN, POINTS_1SIGN, ZERO_1SIGN = 0x10, 0x20, 0x40
+_ROW_OF: Final = {"257": "tke-foreign-signer", "192/22": "tke-signature-invalid"}
+"""Rows of rules that a source knows by several codes."""
 _FEWEST: Final = 2
 """Administrators that a unit keeps: one can sign in the name of the other."""
 _EVERY: Final = 4
@@ -177,7 +179,8 @@ class Sequence:
 
     @staticmethod
     def _refused(answer: UnitAnswer, pair: str, state: State) -> None:
-        answer.is_refused(pair, control=state.unit.attributes().needed(), requirement=ROW)
+        row = _ROW_OF.get(pair, ROW)
+        answer.is_refused(pair, control=state.unit.attributes().needed(), requirement=row)
 
     def _add(self, state: State) -> None:
         if others := self._others(state):

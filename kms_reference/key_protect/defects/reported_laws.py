@@ -20,6 +20,7 @@ from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECT
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
 from kms_reference.key_protect.defects.reported_rights import RIGHT_DEFECTS
+from kms_reference.key_protect.defects.reported_sequels import SEQUEL_DEFECTS
 from kms_reference.key_protect.defects.reported_spans import SPAN_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
@@ -38,6 +39,7 @@ _USUAL: Final = (
     ("relations", QUERY_DEFECTS),
     ("relations", DETAIL_DEFECTS),
     ("", ASKER_DEFECTS),
+    ("", SEQUEL_DEFECTS),
     ("relations", LOOKUP_DEFECTS),
     ("relations", RIGHT_DEFECTS),
     ("schedules", CALENDAR_DEFECTS),
@@ -112,6 +114,7 @@ _OTHER: Final = {
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
         "adapter-held-by-destroyed-objects",
+        "adapter-shows-version",
         "adapters-listed-without-description",
         "authorisation-date-from-reading",
         "authorisation-shown-with-first-end",
@@ -119,6 +122,8 @@ _OTHER: Final = {
         "certificate-deletion-destroys-objects",
         "count-of-ones-own-keys",
         "dated-key-not-rotated",
+        "deactivated-key-opens-newest-only",
+        "deleted-again-by-the-first",
         "deletion-date-of-first-deletion",
         "dual-auth-holds-move",
         "dual-auth-holds-rotation",
@@ -133,17 +138,24 @@ _OTHER: Final = {
         "made-by-the-subject",
         "purge-date-from-reading",
         "refused-certificate-dates-adapter",
+        "refused-ciphertext-stays-refused",
         "registration-remembers-its-date",
+        "restore-asks-for-right-of-import",
         "restore-date-from-reading",
+        "restored-key-rotated-without-material",
         "restored-key-uncounted",
         "ring-deleted-by-its-maker",
         "rotation-advances-registrations",
         "rotation-hour-of-caller",
+        "rotation-revives-expired-key",
+        "shared-material-deleted",
         "standard-key-never-expires",
         "standard-key-purged-at-once",
+        "switched-off-override-inherits",
         "switched-off-policy-keeps-attributes",
         "tags-lost-by-token",
         "versions-as-young-as-newest",
+        "versions-of-purged-key",
     ),
     "ownership": (
         "adapter-description-escaped",
@@ -166,6 +178,7 @@ _OTHER: Final = {
         "resource-plus-is-blank",
         "ring-header-grants",
         "ring-ignored-by-restore",
+        "underscore-in-adapter-name",
         "ring-ignored-for-destroyed",
         "search-in-all-instances",
         "unknown-ring-remembered",
@@ -206,8 +219,10 @@ _OTHER: Final = {
         "expiry-undoes-deletion",
         "inherited-interval-follows",
         "inherited-policy-ends-with-instance",
+        "interval-alone-leaves-policy-off",
         "key-policy-dates-both",
     ),
+    "sequences": ("adapter-of-imported-key-refused",),
     "views": (
         "alias-removed-by-its-giver",
         "all-states-by-false",

@@ -94,8 +94,10 @@ def learn_callers(key: Key, path: str) -> tuple[Learn, ...]:
     return learn_names((f"{path}.createdBy", key.maker), deleted)
 
 
-def learn_version(key: Key, path: str) -> tuple[Learn, ...]:
-    """Return how an answer that names the newest version of a key is taken."""
+def learn_version(attempt: Attempt, key: Key, path: str) -> tuple[Learn, ...]:
+    """Return how an answer that names the newest version of a key is taken: not where a policy may have made another."""
+    if key.may_have_rotated(attempt.now):
+        return ()
 
     def take(state: Instance, value: Any) -> Instance:
         now = state.key(key.id)

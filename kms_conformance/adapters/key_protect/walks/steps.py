@@ -17,17 +17,22 @@ _OF_NO_KEY = frozenset({"createKey", "getImportToken"})
 MAKE_OBJECT = "makeObject"
 """The step in which a KMIP client makes an object: no operation of the API does."""
 FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
+    "createKey": (("edge",), ("wrapKey", "edge", "unwrapKey"), ()),
+    "createKeyWithPoliciesOverrides": (("edge",), ("setKeyForDeletion", "edge"), ("getPolicy",)),
     "deleteKey": (
-        ("wait 31", "restoreKey"),
+        ("edge",),
+        ("edge", "getKeyMetadata"),
         ("wait 31", "restoreKey", "getKeyMetadata"),
         ("wait 14460", "purgeKey"),
+        ("restoreKey", "edge"),
     ),
-    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
+    "disableKey": (("edge",), ("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("enableKey", "edge")),
     "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
     "rotateKey": (
         ("getKeyVersions",),
         ("unwrapKey",),
         ("wrapKey",),
+        ("edge",),
         ("wait 3700", "rotateKey", "getKeyVersions"),
         ("disableKey", "wait 31", "enableKey", "rotateKey"),
         ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
@@ -36,8 +41,10 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
     "setKeyForDeletion": (
         ("deleteKey",),
         ("getKeyMetadata", "unsetKeyForDeletion"),
-        ("wait 604000", "deleteKey"),
+        ("edge",),
+        ("edge", "deleteKey"),
     ),
+    "syncAssociatedResources": (("edge",), ()),
     "createKmipAdapter": (
         ("addKmipClientCertificate", "getKmipClientCertificates"),
         (MAKE_OBJECT, "getKmipObjects"),
@@ -53,6 +60,9 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("getPolicy",),
         ("getKeyMetadata",),
         ("putPolicy", "getPolicy"),
+        ("edge",),
+        ("edge", "getKeyVersions", "edge"),
+        ("setKeyForDeletion", "edge", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "deleteKey"),
         ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
@@ -70,6 +80,7 @@ EDGE = "edge"
 """The step that waits for a moment at which something ends or begins, and asks on one side of it."""
 _SAME = "+"
 """What a step begins with that is asked of the key of the step before."""
+EDGE_OF_SAME = f"{_SAME}{EDGE}"
 _OF_SAME = 0.85
 """The share of such steps that keep to it."""
 
