@@ -104,6 +104,15 @@ def test_json_of_other_clients(kms):
     made.shows("resources.0.extractable", value=False)
     shown = kms.get_metadata(made["resources.0.id"]).succeeds(200)
     shown.shows("resources.0.name", name).lists("resources.0.tags", "a/b=c")
+    # No source says which letters a description may have: those that are taken are shown, however JSON writes them.
+    letters = "\U0001f511 \u00e9"
+    body = kms.key_body(kms.key_resource(name=name, description=letters))
+    odd = kms.create_key(raw=json.dumps(body, ensure_ascii=True).encode())
+    if odd.ok:
+        odd.succeeds(201).shows("resources.0.name", name)
+        kms.get_metadata(odd["resources.0.id"]).succeeds(200).shows("resources.0.description", letters)
+    else:
+        odd.is_refused_somehow(control=made)
 
 
 @covers("wrap-empty-object")
