@@ -27,6 +27,10 @@ _ACTION = re.compile(
 )
 _RESTORE = re.compile(r"/keys/(?P<key>[^/]+)/restore")
 _WRAP = re.compile(r"/keys/[^/]+/actions/wrap")
+_BY_READERS = {"wrap", "unwrap", "rewrap"}
+_READ_BY_READERS = re.compile(
+    r"/keys|/key_rings|/keys/registrations|/keys/[^/]+/(metadata|versions|registrations)"
+)
 _AES_LENGTHS = {24, 32, 44}
 """Of base64 texts of 16, 24 and 32 octets."""
 _RING = "x-kms-key-ring"
@@ -174,22 +178,28 @@ def _backwards(body: JSON) -> JSON:
 
 
 class AsSecondManager(UnderView):
-    """Asks as a second identity of equal role."""
+    """Asks as a second identity of equal role, or as a reader where the target has one and a reader may do the same."""
 
     view = "second-identity"
 
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
-        """Every other request comes from the second identity."""
+        """Every other request comes from another identity."""
         if not self.is_usual_caller:
             return None
         turn = int(self.case.view_notes.get("turn", "0"))
         self.case.view_notes["turn"] = str(turn + 1)
-        return request if turn % 2 else None
+        if not turn % 2:
+            return None
+        is_for_readers = "reader" in self.case.context.target.identities and _is_for_readers(request)
+        return replace(request, identity="reader" if is_for_readers else "approver")
 
-    @property
-    def plain(self) -> KeyProtect:
-        """The second identity, asking in the usual way."""
-        return KeyProtect(self.case, replace(self._view, identity="approver"))
+
+def _is_for_readers(request: CaseRequest) -> bool:
+    """Tell whether the role of a reader is enough: for lists, metadata and versions, and what wraps and unwraps."""
+    if request.method == "POST":
+        action = request.path.rpartition("/actions/")[2]
+        return (action if "/actions/" in request.path else request.params.get("action")) in _BY_READERS
+    return request.method in {"GET", "HEAD"} and _READ_BY_READERS.fullmatch(request.path) is not None
 
 
 class WithServicePlaintext(UnderView):
