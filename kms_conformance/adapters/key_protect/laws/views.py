@@ -155,19 +155,30 @@ class OtherMediaTypes(UnderView):
         if any(name == "content-type" for name, _ in self._view.headers):
             return None
         if request.body is None:
-            return replace(request, headers={"content-type": ACTION if request.method == "POST" else KEY})
-        turn = int(self.case.view_notes.get("turn", "0"))
-        self.case.view_notes["turn"] = str(turn + 1)
+            usual = ACTION if request.method == "POST" else KEY
+            return replace(request, headers={"content-type": usual, "accept": self._accepted(usual)})
+        turn = self._turn("turn")
         match = _ACTION.fullmatch(request.path) or _RESTORE.fullmatch(request.path)
         action = "" if match is None else match.groupdict().get("action") or "restore"
         own = f"application/vnd.ibm.kms.key_action_{action}+json" if action else "application/json"
         types = (None, "application/json", own, "application/json; charset=utf-8")
         chosen = types[turn % len(types)]
         request = replace(request, body=_backwards(request.body))
-        headers = {"accept": (ACTION if action else KEY) if turn % 2 else "application/json"}
+        headers = {"accept": self._accepted(ACTION if action else KEY)}
         if chosen is None:
             return replace(request, headers={**headers, "content-type": None})
         return replace(request, content_type=chosen, headers=headers)
+
+    def _accepted(self, usual: str) -> str:
+        """Return the next of what clients accept: one type, several of different weight, or any (RFC 9110, section 12.5.1)."""
+        accepted = ("*/*", usual, "application/json, text/plain;q=0.5, */*;q=0.1")
+        return accepted[self._turn("accepted") % len(accepted)]
+
+    def _turn(self, what: str) -> int:
+        """Return how often this was asked before in the case."""
+        turn = int(self.case.view_notes.get(what, "0"))
+        self.case.view_notes[what] = str(turn + 1)
+        return turn
 
 
 def _backwards(body: JSON) -> JSON:
