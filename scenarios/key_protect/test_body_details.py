@@ -90,6 +90,8 @@ def test_actions_with_null_as_body(kms):
     headers = {"content_type": "application/json"}
     for action in ("rotate", "disable"):
         kms.request("POST", f"/keys/{key}/actions/{action}", raw=b"null", **headers).succeeds(204)
+    older = {"params": {"action": "disable"}, "raw": b"null", **headers}
+    kms.request("POST", f"/keys/{kms.create_root_key()}", **older).succeeds(204)
 
 
 @covers("law-view-json")
