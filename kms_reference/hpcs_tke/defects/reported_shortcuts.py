@@ -5,6 +5,7 @@ Each is translated to this service where a source fixes what is right.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from kms_reference.rules import RefusedError
 from kms_reference.switches import Change, Defect, gives, instead, on_refusal, then
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.responses import Response
 
     from kms_reference.hpcs_tke.administrators import Administrator, SignerInfo
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 _SET, _IMPORT, _CLEAR_NEW = 0x08, 0x0C, 0x1C
 _SIGNED: Final = (1 << 31) - 1
+WINDOW: Final = 0.050
+"""Seconds from reading which unit is asked to asking it."""
+_asked: WeakKeyDictionary[TkeService, str] = WeakKeyDictionary()
 _left: WeakKeyDictionary[Domain, dict[bytes, Administrator]] = WeakKeyDictionary()
 _at_first: WeakKeyDictionary[Domain, int] = WeakKeyDictionary()
 _answers: WeakKeyDictionary[CryptoUnit, dict[str, str]] = WeakKeyDictionary()
@@ -115,13 +120,23 @@ def _with_number(lawful: RuleLike, service: TkeService, unit: CryptoUnit, text: 
     return JSONResponse({**json.loads(bytes(answer.body)), "returnCode": code})
 
 
+async def _of_the_last(lawful: RuleLike, service: TkeService, request: Request) -> Any:
+    """Keep in one place which unit is asked, whoever asks."""
+    _asked[service] = request.path_params["hsm_id"]
+    await request.body()
+    await asyncio.sleep(WINDOW)
+    request.path_params["hsm_id"] = _asked[service]
+    return await lawful(service, request)
+
+
 _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] = (
     ("tke-removed-signs-parts", ("tke-foreign-signer",), "An administrator who was removed can sign key parts.", instead(Domain.remove, _keep), on_refusal(Domain.verified, _of_who_left)),
-    ("tke-zeroize-permission-at-first", ("tke-too-few-signatures",), "Zeroizing looks at the permission that was there when imprint mode was left.", then(Domain.run, _first_permissions), then(Domain.forget_administrators, _forget_first), gives(Domain.signatures_to_zeroize, _as_at_first)),
-    ("tke-highest-permission-lost", ("tke-effects",), "Setting attributes loses the highest bit of the permissions.", then(Domain.run, _without_sign, lambda _, block, __: block.command == _SET)),
+    ("tke-zeroize-permission-at-first", ("tke-too-few-signatures", "tke-sequences"), "Zeroizing looks at the permission that was there when imprint mode was left.", then(Domain.run, _first_permissions), then(Domain.forget_administrators, _forget_first), gives(Domain.signatures_to_zeroize, _as_at_first)),
+    ("tke-highest-permission-lost", ("tke-effects", "tke-sequences"), "Setting attributes loses the highest bit of the permissions.", then(Domain.run, _without_sign, lambda _, block, __: block.command == _SET)),
     ("tke-committed-key-stays", ("tke-clear-new",), "A new key that was committed is not cleared.", instead(Domain.run, _nothing_cleared, _stays_committed)),
     ("tke-answered-before", ("tke-transaction-counter",), "A command that is sent again is answered as before, without a refusal.", instead(CryptoUnit.answer, _answered_before)),
     ("tke-number-beside-refusal", ("tke-refusal-inside-200",), "The answer to a refused command has a number beside its texts.", gives(CryptoUnit.refused, _note_refused), instead(TkeService.answered, _with_number)),
+    ("tke-unit-of-another-request", ("tke-effects",), "Of two requests at once each is for the unit of the later one.", instead(TkeService.send, _of_the_last)),
 )  # fmt: skip
 
 SHORTCUT_DEFECTS: Final = tuple(

@@ -90,9 +90,9 @@ _ROWS: Final[tuple[tuple[str, tuple[str, ...], str, *tuple[Change, ...]], ...]] 
     ("iks-worker-list-kept", ("iks-12",), "The list of a cluster's workers is given again while the same ones are there.", instead(IksService.answer, _as_listed_before)),
     ("iks-percent-decoded", ("iks-02",), "A percent sign in the name of a user is decoded.", instead(State.set_manual, _decoded)),
     ("iks-deletion-from-any-account", ("iks-ownership",), "A cluster is deleted from another account.", on_refusal(IksService.find_cluster, _in_any_account, _is_deletion)),
-    ("iks-address-of-manual", ("iks-05",), "While manual credentials are set their user is told as the key owner's address.", instead(IksService.key_owner, _address_of_manual)),
+    ("iks-address-of-manual", ("iks-reset-owner", "iks-sequences"), "While manual credentials are set their user is told as the key owner's address.", instead(IksService.key_owner, _address_of_manual)),
     ("iks-lack-stays-with-key", ("iks-08",), "After a reset the new owner lacks the permissions of the one before.", instead(State.reset_api_key, _lack_stays)),
-    ("iks-reset-orphans", ("iks-effects",), "A reset by another user makes orphans of the workers of the linked account.", gives(State.effective, _of_owner)),
+    ("iks-reset-orphans", ("iks-effects", "iks-sequences"), "A reset by another user makes orphans of the workers of the linked account.", gives(State.effective, _of_owner)),
 )  # fmt: skip
 
 SHORTCUT_DEFECTS: Final = tuple(
