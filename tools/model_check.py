@@ -34,7 +34,14 @@ from kms_conformance.adapters.key_protect.model import (
     with_object,
 )
 from kms_conformance.adapters.key_protect.walks import Walker, waited
-from kms_conformance.adapters.key_protect.walks.steps import MAKE_OBJECT, request_for, steps_of
+from kms_conformance.adapters.key_protect.walks.edges import edge_of
+from kms_conformance.adapters.key_protect.walks.steps import (
+    EDGE,
+    EDGE_OF_SAME,
+    MAKE_OBJECT,
+    request_for,
+    steps_of,
+)
 from tools.reference_client import Endpoint, Packer, certificates, read_target
 
 LENGTH = 80
@@ -90,8 +97,17 @@ class Walk:
         if step.name == MAKE_OBJECT:
             self._make_object(source)
             return None
-        now = self.endpoint.now()
-        operation = request_for(step.name, source, self.state, self.walker, now)
+        now, name, walker = self.endpoint.now(), step.name, self.walker
+        if name in {EDGE, EDGE_OF_SAME}:
+            edge = edge_of(source, self.state, now, walker.last if name == EDGE_OF_SAME else "")
+            if edge is None:
+                return None
+            seconds, name, key = edge
+            walker = dataclasses.replace(walker, focus=key)
+            self.endpoint.advance(seconds)
+            self.history.append(f"wait {seconds:g} s")
+            now = self.endpoint.now()
+        operation = request_for(name, source, self.state, walker, now)
         if operation is None:
             return None
         answer = self.endpoint.send(operation)

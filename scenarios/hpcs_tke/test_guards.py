@@ -93,3 +93,35 @@ def test_each_command(tke, commands):
         look().shows(query if query != "control_points" else "output", before, requirement="tke-effects")
         done = send(unit, *sent).succeeds(requirement="tke-effects")
         key = unit.importer_of(done) if command == IMPORTER else key
+
+
+PART_BREACHES = {
+    "earlier-counter": ("tke-transaction-counter", lambda unit: {"counter": unit.counter}),
+    "other-module": ("tke-addressee", lambda unit: {"module": other_module(unit)}),
+}
+"""What the signed request of a key part says otherwise than its envelope, and the row of the rule."""
+
+
+@covers("tke-transaction-counter", "tke-addressee", "tke-import")
+@impact("zeroize")
+def test_each_key_part(tke):
+    """A key part is a signed command: one of an earlier import, or for another unit, is refused, be it the first or the last."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    key = unit.importer_of(unit.importer(by).needed())
+    earlier = unit.part(key.seal(PARTS[0]), by)
+    unit.command(IMPORT, earlier, label="1 part").succeeds(requirement="tke-import")
+    unit.clear_new(by).needed()
+    before = unit.look()
+    unit.command(IMPORT, earlier, label="the part of an earlier import").is_refused_anyhow(
+        requirement="tke-transaction-counter"
+    )
+    for label, (row, changes) in PART_BREACHES.items():
+        for place in (0, 1):
+            parts = [
+                unit.part(key.seal(part), by, **(changes(unit) if number == place else {}))
+                for number, part in enumerate(PARTS)
+            ]
+            refused = unit.command(IMPORT, b"".join(parts), label=f"part {place + 1} with {label}")
+            refused.is_refused_anyhow(requirement=row)
+    unit.unchanged(before, requirement="tke-transaction-counter")
+    unit.send_parts(key, PARTS, by).succeeds(requirement="tke-import")

@@ -14,7 +14,7 @@ from kms_conformance.target.target import Target, build_target
 from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.server import Server
 from kms_reference.target import target_text
-from kms_reference.variations import VARIATIONS
+from kms_reference.variations import SYSTEM_VARIATIONS
 
 Kind = Literal["defect", "variation"]
 AFTER_RESTART = "after-restart-"
@@ -51,7 +51,7 @@ def _serve(kind: Kind, name: str) -> Iterator[Target]:
 SYSTEMS: Mapping[str, System] = {
     system.contract: system
     for system in (
-        System(contract, defects, VARIATIONS if contract == "key_protect" else {}, _serve)
+        System(contract, defects, SYSTEM_VARIATIONS[contract], _serve)
         for contract, defects in SYSTEM_DEFECTS.items()
     )
 }

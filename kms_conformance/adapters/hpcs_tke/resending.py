@@ -104,6 +104,7 @@ class Resending:
             "oct": lambda inner: wire.tlv(wire.OCTET_STRING, self._encoded(inner, asked)),
             "admin": lambda *inner: self._admin(asked, *inner),
             "index": lambda: wire.word(asked.index),
+            "long": lambda inner: forms.in_long_lengths(self._encoded(inner, asked)),
             "of": self._of,
             "near": lambda known, mask: bytes(
                 one ^ other
@@ -164,6 +165,8 @@ class Resending:
         if other.startswith("@"):
             signed = self._blocks[int(other[1:])]
             return key.signer_info(size, self._signatures.get((ski, signed)) or key.signature(signed))
+        if other == "~":  # over shorter lengths than the block has
+            return key.signer_info(size, key.signature(forms.in_short_lengths(asked.block)))
         if other.startswith("!"):  # in the name of this administrator, by another one
             return key.signer_info(size, self._key(other[1:], "", kind).signature(asked.block))
         signature = key.signature(asked.block + bytes.fromhex(other))

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
     from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
     from kms_conformance.adapters.hpcs_tke.unit import Unit
+    from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
 
 ROW: Final = "tke-sequences"
 IMPORT, EXPORT, ONE_PART, RANDOM = 0x1, 0x2, 0x4, 0x8
 ONE_SIGN, POINTS_1SIGN, ZERO_1SIGN = 0x10, 0x20, 0x40
+_ROW_OF: Final = {"257": "tke-foreign-signer", "192/22": "tke-signature-invalid"}
+"""Rows of rules that a source knows by several codes."""
 _FEWEST: Final = 2
 """Administrators that a unit keeps: one can sign in the name of the other."""
 _EVERY: Final = 4
@@ -91,11 +94,12 @@ class Sequence:
         *,
         apart: Many[Unit] = (),
         part: tuple[int, int] = (1, 1),
+        listing: Callable[[], Answer],
     ) -> None:
         number, self._parts = part
         self._first = number - 1
         self._random = Random(f"{seed} {number}")  # noqa: S311 - an order, not a secret
-        self._case, self._people = case, people
+        self._case, self._people, self._listing = case, people, listing
         self._made: list[str] = []
         """Patterns of random keys."""
         self._units = [State(unit) for unit in units]
@@ -175,7 +179,8 @@ class Sequence:
 
     @staticmethod
     def _refused(answer: UnitAnswer, pair: str, state: State) -> None:
-        answer.is_refused(pair, control=state.unit.attributes().needed(), requirement=ROW)
+        row = _ROW_OF.get(pair, ROW)
+        answer.is_refused(pair, control=state.unit.attributes().needed(), requirement=row)
 
     def _add(self, state: State) -> None:
         if others := self._others(state):
@@ -396,6 +401,7 @@ class Sequence:
     def _zeroize(self, state: State) -> None:
         number = 1 if state.allows(ZERO_1SIGN) else state.signature
         self._done(state.unit.zeroize(self._signers(state, number)))
+        self._look_at_list()
         state.current = state.new = state.importer = None
         state.committed = False
         # In imprint mode nobody signs, whoever is an administrator already.
@@ -429,6 +435,20 @@ class Sequence:
                 registers.shows("registers.committed", value=state.committed, requirement=ROW)
             points = next(answers).succeeds(requirement=ROW)
             points.shows("output", f"{state.points:0{2 * _POINT_OCTETS}x}", requirement=ROW)
+
+    def _look_at_list(self) -> None:
+        """Expect every unit to be listed, whatever state it is in."""
+        listed = self._listing().succeeds(200, requirement=ROW)
+        kinds = listed.body if isinstance(listed.body, dict) else {}
+        for unit in (state.unit for state in self._units):
+            kind = next((kind for kind in kinds if unit.hsm_id in _ids(kinds[kind])), "hsms")
+            listed.lists(f"{kind}.*.hsm_id", unit.hsm_id, requirement=ROW)
+
+
+def _ids(entries: object) -> list[object]:
+    """Return the ids in a list of units."""
+    listed = entries if isinstance(entries, list) else []
+    return [entry.get("hsm_id") for entry in listed if isinstance(entry, dict)]
 
 
 def _pattern_of(parts: Many[bytes]) -> str:

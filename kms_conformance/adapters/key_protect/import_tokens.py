@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kms_conformance.adapters.key_protect.base import Base
@@ -33,7 +34,9 @@ class ImportTokens(Base):
         """Return a token's public key itself if it is an RSA key of so many bits as others read it, else words for that."""
         return public_key if rsa_bits(public_key) == bits else rsa_key_in_words(bits)
 
-    def wrap_for_import(self, token: Answer, material: str, iv: bytes | None = None) -> WrappedMaterial:
+    def wrap_for_import(
+        self, token: Answer | Mapping[str, Any], material: str, iv: bytes | None = None
+    ) -> WrappedMaterial:
         """Pack key material for a retrieved import token."""
         key, nonce = token["payload"], token["nonce"]
         try:

@@ -7,15 +7,20 @@ from typing import Final
 
 from kms_reference.key_protect.defects.reported_amounts import AMOUNT_DEFECTS
 from kms_reference.key_protect.defects.reported_askers import ASKER_DEFECTS
+from kms_reference.key_protect.defects.reported_calendars import CALENDAR_DEFECTS
 from kms_reference.key_protect.defects.reported_callers import CALLER_DEFECTS
 from kms_reference.key_protect.defects.reported_clocks import CLOCK_DEFECTS
 from kms_reference.key_protect.defects.reported_crowds import CROWD_DEFECTS
 from kms_reference.key_protect.defects.reported_details import DETAIL_DEFECTS
 from kms_reference.key_protect.defects.reported_halves import HALF_DEFECTS
 from kms_reference.key_protect.defects.reported_holders import HOLDER_DEFECTS
+from kms_reference.key_protect.defects.reported_leftovers import LEFTOVER_DEFECTS
+from kms_reference.key_protect.defects.reported_lookups import LOOKUP_DEFECTS
 from kms_reference.key_protect.defects.reported_materials import MATERIAL_DEFECTS
 from kms_reference.key_protect.defects.reported_pairs import PAIR_DEFECTS
 from kms_reference.key_protect.defects.reported_queries import QUERY_DEFECTS
+from kms_reference.key_protect.defects.reported_rights import RIGHT_DEFECTS
+from kms_reference.key_protect.defects.reported_sequels import SEQUEL_DEFECTS
 from kms_reference.key_protect.defects.reported_spans import SPAN_DEFECTS
 from kms_reference.key_protect.defects.reported_wholes import WHOLE_DEFECTS
 from kms_reference.switches import Defect
@@ -34,6 +39,11 @@ _USUAL: Final = (
     ("relations", QUERY_DEFECTS),
     ("relations", DETAIL_DEFECTS),
     ("", ASKER_DEFECTS),
+    ("", SEQUEL_DEFECTS),
+    ("relations", LOOKUP_DEFECTS),
+    ("relations", RIGHT_DEFECTS),
+    ("schedules", CALENDAR_DEFECTS),
+    ("concurrency", LEFTOVER_DEFECTS),
 )
 _OTHER: Final = {
     "": (
@@ -104,6 +114,7 @@ _OTHER: Final = {
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
         "adapter-held-by-destroyed-objects",
+        "adapter-shows-version",
         "adapters-listed-without-description",
         "authorisation-date-from-reading",
         "authorisation-shown-with-first-end",
@@ -111,6 +122,8 @@ _OTHER: Final = {
         "certificate-deletion-destroys-objects",
         "count-of-ones-own-keys",
         "dated-key-not-rotated",
+        "deactivated-key-opens-newest-only",
+        "deleted-again-by-the-first",
         "deletion-date-of-first-deletion",
         "dual-auth-holds-move",
         "dual-auth-holds-rotation",
@@ -125,34 +138,57 @@ _OTHER: Final = {
         "made-by-the-subject",
         "purge-date-from-reading",
         "refused-certificate-dates-adapter",
+        "refused-ciphertext-stays-refused",
         "registration-remembers-its-date",
+        "restore-asks-for-right-of-import",
         "restore-date-from-reading",
+        "restored-key-rotated-without-material",
         "restored-key-uncounted",
         "ring-deleted-by-its-maker",
         "rotation-advances-registrations",
         "rotation-hour-of-caller",
+        "rotation-revives-expired-key",
+        "shared-material-deleted",
         "standard-key-never-expires",
         "standard-key-purged-at-once",
+        "switched-off-override-inherits",
         "switched-off-policy-keeps-attributes",
         "tags-lost-by-token",
         "versions-as-young-as-newest",
+        "versions-of-purged-key",
     ),
     "ownership": (
+        "adapter-description-escaped",
+        "adapter-for-key-of-any-instance",
         "adapter-remembers-its-certificates",
+        "apostrophe-doubled",
         "certificate-name-unique-in-instance",
+        "chunked-body-is-none",
+        "destroyed-key-lists-no-registrations",
         "extractable-may-be-a-text",
+        "forced-deletion-unrepresented",
+        "line-breaks-folded",
         "name-composed",
         "name-percent-decoded",
         "name-trimmed",
         "name-without-backslash",
         "one-of-two-adapters-frees-key",
+        "path-compared-undecoded",
+        "purged-by-its-maker",
+        "resource-plus-is-blank",
+        "ring-header-grants",
         "ring-ignored-by-restore",
+        "underscore-in-adapter-name",
+        "ring-ignored-for-destroyed",
+        "search-in-all-instances",
         "unknown-ring-remembered",
         "vendor-type-unacceptable",
     ),
     "quantity": (
         "aes-192-cannot-wrap",
         "alias-ends-with-reserved-word-refused",
+        "alias-hyphen-is-underscore",
+        "alias-of-36-is-an-id",
         "alias-of-digits-loses-zeros",
         "alias-with-hyphen-at-edge-refused",
         "certificates-at-most-five",
@@ -183,11 +219,14 @@ _OTHER: Final = {
         "expiry-undoes-deletion",
         "inherited-interval-follows",
         "inherited-policy-ends-with-instance",
+        "interval-alone-leaves-policy-off",
         "key-policy-dates-both",
     ),
+    "sequences": ("adapter-of-imported-key-refused",),
     "views": (
         "alias-removed-by-its-giver",
         "all-states-by-false",
+        "payload-read-by-alias",
         "restore-window-forgotten-in-old-form",
         "restored-aliases-lead-nowhere",
         "typed-empty-body-refused",

@@ -6,7 +6,7 @@ of the suite's own. The same seed and the same answers give the same requests, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -17,9 +17,10 @@ from kms_conformance.adapters.key_protect.laws.operations import KeyProtectOpera
 from kms_conformance.adapters.key_protect.model import Ciphertext, Instance, Operation, Timing, observe
 from kms_conformance.adapters.key_protect.model.facts import decoded
 from kms_conformance.adapters.key_protect.walks import Walker, waited
-from kms_conformance.adapters.key_protect.walks.choices import ALIASES, NAMES, RINGS
+from kms_conformance.adapters.key_protect.walks.choices import ALIASES, NAMES, RINGS, as_packed
+from kms_conformance.adapters.key_protect.walks.edges import edge_of
 from kms_conformance.adapters.key_protect.walks.kmip import ADAPTERS, CERTIFICATES
-from kms_conformance.adapters.key_protect.walks.steps import request_for, steps_of
+from kms_conformance.adapters.key_protect.walks.steps import EDGE, EDGE_OF_SAME, request_for, steps_of
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.request import OperationRequest
@@ -27,6 +28,8 @@ from kms_conformance.run.outcomes import Inconclusive
 
 _CERTIFICATES = 2
 _WAIT = "wait"
+PACKED = "packed"
+"""What stands for what an import by token adds to the material until it is sent."""
 LOOKS = (
     Operation("getKeys", query={"state": "0,1,2,3,5"}),
     Operation("getRegistrationsAllKeys"),
@@ -52,7 +55,7 @@ class DrawnRequests:
         self._random = Random(seed)  # noqa: S311 - which requests, no secret
         self._state = Instance(edition=self.case.context.edition)
         certificates = tuple(kms.client_certificate() for _ in range(_CERTIFICATES))
-        self._walker = Walker(certificates=certificates)
+        self._walker = Walker(certificates=certificates, pack=_to_pack)
         words = dict.fromkeys((*ALIASES, *RINGS, *NAMES, *ADAPTERS, *CERTIFICATES))
         self._names = {word: kms.short_name(word.replace(" ", "-")) for word in words}
         self._clear: dict[str, str] = {}
@@ -65,10 +68,8 @@ class DrawnRequests:
         """Send the requests of so many steps, and yield each with its answer; end after one that the model forbids."""
         self._ahead, self._unsure = self.case.clock_ahead()
         for number, name in enumerate(steps_of(self._random, length), start=1):
-            if name.startswith(_WAIT):
-                self._wait(name.removeprefix(_WAIT))
             looks = LOOKS if number == length else LOOKS[:1] if number % _EVERY == 0 else ()
-            for operation in (*(() if name.startswith(_WAIT) else self._chosen(name)), *looks):
+            for operation in (*self._step(name), *looks):
                 exchange, is_allowed = self._ask(operation)
                 yield TimedExchange(exchange, self._ahead)
                 if not is_allowed:
@@ -79,18 +80,37 @@ class DrawnRequests:
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    def _wait(self, given: str) -> None:
-        seconds = float(given) if given else waited(self._random)
+    def _step(self, name: str) -> tuple[Operation, ...]:
+        """Return what a step asks, after it has waited if it does; a wait alone asks nothing."""
+        if name.startswith(_WAIT):
+            given = name.removeprefix(_WAIT)
+            self._wait(float(given) if given else waited(self._random))
+            return ()
+        if name not in {EDGE, EDGE_OF_SAME}:
+            return self._chosen(name)
+        focus = self._walker.last if name == EDGE_OF_SAME else ""
+        edge = edge_of(self._random, self._state, self._now(), focus)
+        if edge is None:
+            return ()
+        seconds, name, key = edge
+        self._wait(seconds)
+        return self._chosen(name, key)
+
+    def _wait(self, seconds: float) -> None:
         self.kms.wait(seconds, "time passes between two requests of a sequence")
         self._moved += seconds
         self._ahead += seconds
 
-    def _chosen(self, name: str) -> tuple[Operation, ...]:
-        """Return a request of an operation, or of another one where the state has nothing for it, or none."""
+    def _now(self) -> float:
+        """Return the time of the instance, by the last request."""
         last = self.case.evidence(self.case.exchanges[-1]).started if self.case.exchanges else 0.0
         self._first = self._first or last
-        now = self._begun + self._moved + last - self._first
-        operation = request_for(name, self._random, self._state, self._walker, now, fits=self._fits)
+        return self._begun + self._moved + last - self._first
+
+    def _chosen(self, name: str, focus: str = "") -> tuple[Operation, ...]:
+        """Return a request of an operation, or of another one where the state has nothing for it, or none."""
+        walker = replace(self._walker, focus=focus)
+        operation = request_for(name, self._random, self._state, walker, self._now(), fits=self._fits)
         return () if operation is None else (operation,)
 
     def _fits(self, operation: Operation) -> bool:
@@ -138,7 +158,15 @@ class DrawnRequests:
         if operation.name in _MADE_BY_NAME:
             resource = body["resources"][0]
             resource.setdefault("name", self._names[self._random.choice(_MADE_BY_NAME[operation.name])])
+        for members in _packed_parts(body):
+            members.update(self._pack(members["payload"]))
         return body
+
+    def _pack(self, material: str) -> Mapping[str, str]:
+        """Pack material for the import token that was retrieved last."""
+        token = self._walker.tokens[-1]
+        shown = {"payload": self._clear.get(token.payload, ""), "nonce": self._clear.get(token.nonce, "")}
+        return self.kms.wrap_for_import(shown, material).members()
 
     def _sendable(self, value: Any, member: str = "") -> Any:
         """Return a document with our names, and with secrets in the place of what the model sees of them."""
@@ -163,7 +191,10 @@ class DrawnRequests:
         answer = self.kms.send_request(request)
         answer.not_judged()
         exchange = self.case.evidence(answer.exchange)
-        asked, shown = operation_of(exchange, self._ciphertexts), answer_of(exchange)
+        asked, shown = (
+            as_packed(operation_of(exchange, self._ciphertexts), self._walker),
+            answer_of(exchange),
+        )
         if shown is None:
             raise Inconclusive(f"{exchange.step}: {exchange.outcome}")
         self._learn([{**request.path}, request.body, answer.body], [{**asked.path}, asked.body, shown.body])
@@ -186,6 +217,20 @@ class DrawnRequests:
             self._clear[shown] = clear
 
 
+def _to_pack(material: str, *_: Any) -> Mapping[str, str]:
+    """Return the members of an import by token, which are packed when they are sent."""
+    return {"payload": material, "encryptedNonce": PACKED, "iv": PACKED}
+
+
+def _packed_parts(body: Any) -> list[dict[str, Any]]:
+    """Return the objects of a body whose material is to be packed."""
+    if not isinstance(body, dict):
+        return []
+    resources = body.get("resources")
+    parts = [body, *(resources if isinstance(resources, list) else ())]
+    return [one for one in parts if isinstance(one, dict) and one.get("iv") == PACKED]
+
+
 def _is_told_by_a_record(operation: Operation) -> bool:
     """Tell whether a record shows all that the model has to know of a request: not of odd secrets."""
     if operation.name.startswith("createKey") and operation.body is None and "alias" not in operation.path:
@@ -196,7 +241,7 @@ def _is_told_by_a_record(operation: Operation) -> bool:
 def _is_plain(value: Any) -> bool:
     match value:
         case dict():
-            return "iv" not in value and all(
+            return ("iv" not in value or value["iv"] == PACKED) and all(
                 _size(name, inner) is not None if name in _SECRET else _is_plain(inner)
                 for name, inner in value.items()
             )

@@ -17,7 +17,7 @@ from kms_conformance.adapters.key_protect.model import (
     observe,
 )
 from kms_conformance.adapters.key_protect.model.facts import lead
-from kms_conformance.adapters.key_protect.walks.choices import made
+from kms_conformance.adapters.key_protect.walks.choices import Walker, as_packed, made
 from kms_conformance.evidence.exchange import Exchange
 from kms_conformance.judging.histories import TimedExchange
 from kms_conformance.laws.histories import History
@@ -123,11 +123,14 @@ class SequenceModel(InstanceModel):
     def read(self, history: Sequence[TimedExchange]) -> list[tuple[SentRequest, Answer | None]]:
         """Return the operations and answers that exchanges show; what a ciphertext holds, the answers before it tell."""
         state, ciphertexts, operations = self.begin(history, self._value), dict[str, Ciphertext](), []
+        walker = Walker()
         for one in history:
             operation, answer = operation_of(one.exchange, ciphertexts), answer_of(one.exchange)
+            operation = as_packed(operation, walker)
             sent = _sent(one, operation)
             state = self.step(state, sent, answer if one.answered else None) or state
             if answer is not None and not answer.refused and isinstance(answer.body, dict):
+                walker = walker.saw(operation, state, answer)
                 ciphertexts.update(filter(None, [made(operation, state, answer.body)]))
             operations.append((sent, answer))
         return operations

@@ -140,7 +140,9 @@ def registrations(kms: KeyProtectOperations) -> Subjects:
         (other, "films-2", True),
     ):
         crn = f"{base}:{name}"
-        service.create_registration(owner, crn, description=name, preventKeyDeletion=held).needed(200, 201)
+        service.create_registration(
+            owner, crn, description=name, preventKeyDeletion=held, registrationMetadata="for the service"
+        ).needed(200, 201)
         entries.append(
             {
                 "resourceCrn": crn,

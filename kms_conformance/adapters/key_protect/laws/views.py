@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 from kms_conformance.adapters.key_protect.actions import ACTION
 from kms_conformance.adapters.key_protect.adapter import KeyProtect
 from kms_conformance.adapters.key_protect.base import ROOT
 from kms_conformance.adapters.key_protect.keys import KEY
+from kms_conformance.adapters.key_protect.laws.under_view import KEY_PATH, CaseRequest, UnderView
+from kms_conformance.adapters.key_protect.laws.views_after import AfterRefusals, AfterUse
 from kms_conformance.adapters.key_protect.material import WrappedMaterial
 from kms_conformance.evidence.exchange import JSON
 from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.answer import Answer
 
-_KEY = re.compile(r"/keys/(?P<key>[0-9a-f-]{36})(?P<rest>/.*)?")
 _ACTION = re.compile(
     r"/keys/(?P<key>[^/]+)/actions/(?P<action>disable|enable|rewrap|rotate|setKeyForDeletion|unsetKeyForDeletion|unwrap|wrap)"
 )
@@ -31,80 +32,6 @@ _AES_LENGTHS = {24, 32, 44}
 _RING = "x-kms-key-ring"
 
 
-@dataclass(frozen=True, slots=True)
-class CaseRequest:
-    """A request as the case makes it. ``headers`` are added; a header that is ``None`` is left out."""
-
-    method: str
-    path: str
-    body: JSON
-    params: Mapping[str, Any]
-    content_type: str | None
-    step: str
-    headers: Mapping[str, str | None] = field(default_factory=dict)
-
-
-class UnderView(KeyProtect):
-    """A ``kms`` that asks in another way. ``equivalent`` are statuses of success that stand for each other."""
-
-    view: ClassVar[str] = ""
-    equivalent: ClassVar[tuple[int, ...]] = ()
-
-    def otherwise(self, request: CaseRequest) -> CaseRequest | None:
-        """Return the request in the other way, ``None`` where the view does not apply to it."""
-        raise NotImplementedError
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: JSON = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        content_type: str | None = None,
-        raw: bytes | None = None,
-        step: str = "",
-        view: str = "",
-    ) -> Answer:
-        """Send a request, in the other way where the view applies to it."""
-        request = CaseRequest(method, path, body, params or {}, content_type, step)
-        other = None if raw is not None or self.case.cleaning else self.otherwise(request)
-        if other is None:
-            return super().request(
-                method, path, body, params=params, content_type=content_type, raw=raw, step=step, view=view
-            )
-        usual = self.plain
-        if other.headers:
-            usual = usual.with_headers(
-                **{name.replace("-", "_"): value for name, value in other.headers.items()}
-            )
-        answer = usual.request(
-            other.method,
-            other.path,
-            other.body,
-            params=other.params,
-            content_type=other.content_type,
-            step=other.step,
-            view=self.view,
-        )
-        self.learn(request, answer)
-        usual_operation = self.case.context.contract.operation_of(method, ROOT + path) or ""
-        return replace(answer, equivalent=self.equivalent, usual_operation=usual_operation)
-
-    def learn(self, request: CaseRequest, answer: Answer) -> None:
-        """Note what an answer to a changed request tells."""
-
-    @property
-    def plain(self) -> KeyProtect:
-        """The same caller, asking in the usual way."""
-        return KeyProtect(self.case, self._view)
-
-    @property
-    def is_usual_caller(self) -> bool:
-        """Whether the request is made as the target's manager, with that identity's own token."""
-        return self._view.identity == "manager" and self._view.token == ""
-
-
 class ByAlias(UnderView):
     """Names a key by an alias that is made for it."""
 
@@ -112,7 +39,7 @@ class ByAlias(UnderView):
 
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Name the key by its alias, as long as the key is there."""
-        match = _KEY.fullmatch(request.path)
+        match = KEY_PATH.fullmatch(request.path)
         if match is None or "/aliases/" in request.path:
             return None
         alias = self.case.view_notes.get(match["key"])
@@ -178,7 +105,7 @@ class PreferringMinimal(UnderView):
     def otherwise(self, request: CaseRequest) -> CaseRequest | None:
         """Prefer a minimal answer to a deletion, a purge and a rotation."""
         is_rotation = request.path.endswith("/actions/rotate")
-        is_deletion = request.method == "DELETE" and _KEY.fullmatch(request.path) is not None
+        is_deletion = request.method == "DELETE" and KEY_PATH.fullmatch(request.path) is not None
         is_deletion = is_deletion and "/aliases/" not in request.path and "/registrations" not in request.path
         return replace(request, headers={"prefer": "return=minimal"}) if is_rotation or is_deletion else None
 
@@ -353,5 +280,7 @@ VIEWS: Mapping[str, type[UnderView]] = {
         WithServicePlaintext,
         ByImportToken,
         WithDefaults,
+        AfterRefusals,
+        AfterUse,
     )
 }

@@ -7,9 +7,11 @@ from dataclasses import replace
 from kms_conformance.adapters.key_protect.model import keys
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import is_alias
+from kms_conformance.adapters.key_protect.model.callers import called, learn_names
 from kms_conformance.adapters.key_protect.model.creation import check_unique
-from kms_conformance.adapters.key_protect.model.facts import Equal
+from kms_conformance.adapters.key_protect.model.facts import Equal, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import ANY_REFUSAL, Success, refusals
+from kms_conformance.adapters.key_protect.model.shown import near
 
 _MOST = 5
 
@@ -33,8 +35,17 @@ def create(attempt: Attempt) -> Outcome:
         # Another key may go on to show it for a while.
         removed=tuple(entry for entry in attempt.state.removed if entry[:2] != (alias, key.id)),
     )
-    facts = {"resources.0.alias": Equal(alias), "resources.0.keyId": Equal(key.id)}
-    return attempt.answer(rules, Success(frozenset({200, 201}), facts), after)
+    facts: dict[str, Rule] = {
+        "resources.0.alias": Equal(alias),
+        "resources.0.keyId": Equal(key.id),
+        "resources.0.createdBy": called(attempt, attempt.caller.name),
+        "resources.0.creationDate": Optional(near(attempt, attempt.now)),
+    }
+    if alias in key.aliases:
+        # Whether an alias that the key has is given anew is not stated.
+        del facts["resources.0.createdBy"], facts["resources.0.creationDate"]
+    learn = learn_names(("resources.0.createdBy", "" if alias in key.aliases else attempt.caller.name))
+    return attempt.answer(rules, Success(frozenset({200, 201}), facts, learn=learn), after)
 
 
 def delete(attempt: Attempt) -> Outcome:

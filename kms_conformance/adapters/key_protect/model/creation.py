@@ -49,10 +49,12 @@ def create(attempt: Attempt) -> Outcome:
         return attempt.answer(rules, Success(frozenset({201})))
     key = _read(attempt, rules, resource)
     if attempt.state.policy("dualAuthDelete"):
-        key = replace(key, dual=Policy(enabled=True))
+        key = replace(key, dual=Policy(enabled=True, at=attempt.now, by=attempt.caller.name))
     rotation = attempt.state.policy("rotation")
     if rotation and not key.standard and not key.imported:
-        key = replace(key, rotation=Policy(enabled=True, interval=rotation.attribute("interval_month", None)))
+        interval = rotation.attribute("interval_month", None)
+        policy = Policy(enabled=True, interval=interval, at=attempt.now, by=attempt.caller.name)
+        key = replace(key, rotation=policy)
     return _made(attempt, rules, key)
 
 
@@ -64,9 +66,9 @@ def create_with_overrides(attempt: Attempt) -> Outcome:
         return attempt.answer(rules, Success(frozenset({201})))
     key = _read(attempt, rules, resource)
     if resource.get("dualAuthDelete") is not None:
-        key = replace(key, dual=read_dual(rules, resource["dualAuthDelete"]))
+        key = replace(key, dual=read_dual(attempt, rules, resource["dualAuthDelete"]))
     if resource.get("rotation") is not None:
-        key = replace(key, rotation=read_rotation(rules, resource["rotation"], None))
+        key = replace(key, rotation=read_rotation(attempt, rules, resource["rotation"], None))
         if key.standard:
             rules.broken(ROOT_ONLY)
         elif key.imported:
@@ -102,6 +104,7 @@ def _read(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> Key:
         material=_material(attempt, rules, resource, standard=bool(standard), packed=packed),
         versions=(Version(symbol, attempt.now),),
         open_versions=False,
+        maker=attempt.caller.name,
     )
 
 

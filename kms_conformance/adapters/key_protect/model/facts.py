@@ -207,6 +207,28 @@ class Entries:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class ByKind:
+    """The entries of a list, each known by the member that only its kind has."""
+
+    kinds: Mapping[str, Mapping[str, Rule]]
+
+    def mismatch(self, value: Any) -> str:
+        """Return what was expected instead of this value."""
+        entries = [] if value is MISSING or value is None else value
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            return "a list of objects"
+        for kind, facts in self.kinds.items():
+            of_kind = [entry for entry in entries if entry.get(kind) is not None]
+            if len(of_kind) != 1:
+                return f"one entry of {kind}"
+            for path, rule in facts.items():
+                expected = rule.mismatch(lead(of_kind[0], path))
+                if expected:
+                    return f"{kind}: {path} {expected}, not {_shown(lead(of_kind[0], path))}"
+        return ""
+
+
 def lead(value: Any, path: str) -> Any:
     """Return what a dotted path leads to, :data:`MISSING` where it leads nowhere; ``""`` leads to the value itself."""
     for part in path.split(".") if path else []:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
 from kms_conformance.adapters.key_protect.model.bodies import KIND
+from kms_conformance.adapters.key_protect.model.callers import called, learn_names
 from kms_conformance.adapters.key_protect.model.facts import Absent, Entries, Equal, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
     BAD_REQUEST,
@@ -21,6 +22,7 @@ from kms_conformance.adapters.key_protect.model.prediction import (
     Success,
     refusals,
 )
+from kms_conformance.adapters.key_protect.model.shown import near
 from kms_conformance.adapters.key_protect.model.state import Instance, InstancePolicy
 
 KINDS = ("allowedNetwork", "dualAuthDelete", "allowedIP", "keyCreateImportAccess", "metrics", "rotation")
@@ -59,12 +61,13 @@ def get(attempt: Attempt) -> Outcome:
     if query not in {None, *KINDS}:
         rules.broken(QUERY)
     wanted = [one for one in attempt.state.policies if query in {None, one.kind}]
-    entries = {one.kind: _shown(one) for one in wanted}
+    entries = {one.kind: _shown(attempt, one) for one in wanted}
     facts: dict[str, Rule] = {
         "resources": Entries("policy_type", entries),
         "metadata.collectionTotal": Equal(len(entries)),
     }
-    return attempt.answer(rules, Success(frozenset({200}), facts))
+    learn = learn_names(("resources.0.updatedBy", wanted[0].by)) if len(wanted) == 1 else ()
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
 def get_port(attempt: Attempt) -> Outcome:
@@ -81,8 +84,10 @@ def locked_out(attempt: Attempt) -> bool:
     return closed or attempt.state.policy("allowedIP") is not None
 
 
-def _shown(one: InstancePolicy) -> dict[str, Rule]:
+def _shown(attempt: Attempt, one: InstancePolicy) -> dict[str, Rule]:
     facts: dict[str, Rule] = {"policy_data.enabled": Equal(one.enabled)}
+    if one.at is not None:
+        facts["lastUpdated"], facts["updatedBy"] = Optional(near(attempt, one.at)), called(attempt, one.by)
     if not one.enabled or not one.attributes:
         facts["policy_data.attributes"] = Absent()
         return facts
@@ -152,7 +157,7 @@ def _read(attempt: Attempt, rules: Rules, resource: dict[str, Any]) -> InstanceP
     )
     if enabled and locked_out(_as_if(attempt, str(kind), pairs)):
         rules.perhaps("a policy that keeps its own caller out", UNAUTHORISED)
-    return InstancePolicy(str(kind), enabled, pairs)
+    return InstancePolicy(str(kind), enabled, pairs, at=attempt.now, by=attempt.caller.name)
 
 
 def _as_if(attempt: Attempt, kind: str, attributes: tuple[tuple[str, Any], ...]) -> Attempt:

@@ -90,6 +90,19 @@ OPERATIONS: Mapping[str, Callable[[Attempt], Outcome]] = {
 """Each operation of the API by its operationId, and its rules."""
 
 
+_OF_MANY = frozenset(
+    {
+        "deleteKeyRing",
+        "createKmipAdapter",
+        "deleteKmipAdapter",
+        "addKmipClientCertificate",
+        "deleteKmipClientCertificate",
+        "deleteKmipObject",
+    }
+)
+"""Operations that may date keys which their path does not name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """A state after an answer, and what was wrong with the answer; the state is the one before where anything was."""
@@ -131,7 +144,25 @@ def observe(state: Instance, operation: Operation, now: float, answer: Answer) -
         return Observed(state, tuple(mismatches))
     if answer.refused:
         return Observed(_purged(state, operation, now, answer))
-    return Observed(learned(after, prediction, answer))
+    return Observed(_asked(learned(after, prediction, answer), operation, now))
+
+
+def _asked(state: Instance, operation: Operation, now: float) -> Instance:
+    """Return the state in which a success is noted with the keys that it may have dated.
+
+    Whether a use, an alias, a registration or an adapter counts as a change of the key, no source says.
+    """
+    if operation.name.startswith(("get", "list")):
+        return state
+    if operation.name in _OF_MANY:
+        concerned = {key.id for key in state.keys}
+    elif "id" in operation.path:
+        located = locate(Attempt(state, replace(operation, ring=None), now)).key
+        concerned = set() if located is None else {located.id}
+    else:
+        return state
+    keys_after = tuple(replace(key, asked=now) if key.id in concerned else key for key in state.keys)
+    return replace(state, keys=keys_after)
 
 
 def _newer(operation: Operation) -> Operation:

@@ -8,7 +8,8 @@ from typing import Any
 from kms_conformance.adapters.key_protect.model import keys, shown
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import KIND
-from kms_conformance.adapters.key_protect.model.facts import Equal, Rule
+from kms_conformance.adapters.key_protect.model.callers import called, learn_names
+from kms_conformance.adapters.key_protect.model.facts import ByKind, Equal, Optional, Rule
 from kms_conformance.adapters.key_protect.model.prediction import (
     BAD_REQUEST,
     BODY,
@@ -35,15 +36,16 @@ def put(attempt: Attempt) -> Outcome:
     if key is None:
         return attempt.answer(rules, Success(frozenset({200})))
     keys.not_deleted(attempt, rules, key, "policies")
-    after = replace(key, touched=attempt.now)
+    # What the policy of before has made until now, the one of now does not tell.
+    after = replace(key, touched=attempt.now, open_versions=key.may_have_rotated(attempt.now))
     if "rotation" in given:
         if key.standard:
             rules.broken(ROOT_ONLY | refusals((400, 409)))
         elif key.imported:
             rules.perhaps("a rotation policy of an imported key", refusals((400, 409)))
-        after = replace(after, rotation=read_rotation(rules, given["rotation"], key.rotation))
+        after = replace(after, rotation=read_rotation(attempt, rules, given["rotation"], key.rotation))
     if "dualAuthDelete" in given:
-        dual = read_dual(rules, given["dualAuthDelete"])
+        dual = read_dual(attempt, rules, given["dualAuthDelete"])
         if key.dual is not None and key.dual.enabled and not (dual and dual.enabled):
             rules.broken(refusals((400, 409)))  # 2.4: it is never turned off; the code is not shown
         after = replace(after, dual=dual)
@@ -63,14 +65,30 @@ def get(attempt: Attempt) -> Outcome:
     if key.state == 5:  # noqa: PLR2004 - destroyed
         keys.not_deleted(attempt, rules, key, "reading policies")
     wanted = [kind for kind in _KINDS if query in {None, kind} and _policy(key, kind) is not None]
-    facts: dict[str, Rule] = {"metadata.collectionTotal": Equal(len(wanted))}
-    if len(wanted) == 1:
-        facts |= shown.below("resources.0", shown.policy_facts(_policy(key, wanted[0]), wanted[0]))
-    return attempt.answer(rules, Success(frozenset({200}), facts))
+    facts: dict[str, Rule] = {
+        "metadata.collectionTotal": Equal(len(wanted)),
+        "resources": ByKind({kind: _listed(attempt, _policy(key, kind), kind) for kind in wanted}),
+    }
+    policy = _policy(key, wanted[0]) if len(wanted) == 1 else None
+    learn = learn_names(("resources.0.updatedBy", policy.by)) if policy else ()
+    return attempt.answer(rules, Success(frozenset({200}), facts, learn=learn))
 
 
-def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
+def _listed(attempt: Attempt, policy: Policy | None, kind: str) -> dict[str, Rule]:
+    """Return what a list shows of a policy: what it says, and when and by whom it was set last."""
+    facts = shown.policy_facts(policy, kind)
+    if policy is not None and policy.at is not None:
+        facts["lastUpdateDate"] = Optional(shown.near(attempt, policy.at))
+        facts["updatedBy"] = called(attempt, policy.by)
+    return facts
+
+
+def read_rotation(attempt: Attempt, rules: Rules, value: Any, before: Policy | None) -> Policy:
     """Return a rotation policy; enabling it anew without an interval keeps the older one (1.3.6)."""
+    return replace(_rotation(rules, value, before), at=attempt.now, by=attempt.caller.name)
+
+
+def _rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
     if not isinstance(value, dict):
         rules.broken(BODY_OR_FIELD)
         return Policy(enabled=True)
@@ -91,12 +109,12 @@ def read_rotation(rules: Rules, value: Any, before: Policy | None) -> Policy:
     return Policy(enabled=enabled is not False, interval=interval)
 
 
-def read_dual(rules: Rules, value: Any) -> Policy | None:
+def read_dual(attempt: Attempt, rules: Rules, value: Any) -> Policy | None:
     """Return a policy of dual authorisation."""
     if not isinstance(value, dict) or not isinstance(value.get("enabled"), bool):
         rules.broken(BODY_OR_FIELD)
         return None
-    return Policy(enabled=value["enabled"])
+    return Policy(enabled=value["enabled"], at=attempt.now, by=attempt.caller.name)
 
 
 def _surely(rules: Rules) -> Any:

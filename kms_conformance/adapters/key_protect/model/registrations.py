@@ -8,7 +8,8 @@ from typing import Any
 
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome, begin
 from kms_conformance.adapters.key_protect.model.bodies import flag, single
-from kms_conformance.adapters.key_protect.model.facts import AbsentOrFalse, Equal, Rule
+from kms_conformance.adapters.key_protect.model.callers import called
+from kms_conformance.adapters.key_protect.model.facts import AbsentOrFalse, Equal, Optional, Rule
 from kms_conformance.adapters.key_protect.model.paging import listing, page_of
 from kms_conformance.adapters.key_protect.model.prediction import (
     ANY_REFUSAL,
@@ -18,6 +19,7 @@ from kms_conformance.adapters.key_protect.model.prediction import (
     Success,
     refusals,
 )
+from kms_conformance.adapters.key_protect.model.shown import near
 from kms_conformance.adapters.key_protect.model.state import (
     ACTIVE,
     DEACTIVATED,
@@ -85,7 +87,10 @@ def _listed(attempt: Attempt, rules: Rules, keys: list[Key], *, everything: bool
 
 
 def _shown(attempt: Attempt, key: Key, one: Registration) -> dict[str, Rule]:
-    facts: dict[str, Rule] = {"keyId": Equal(key.id)}
+    facts: dict[str, Rule] = {"keyId": Equal(key.id), "keyName": Optional(Equal(key.name))}
+    if one.changed is not None:
+        facts["lastUpdated"] = Optional(near(attempt, one.changed))
+        facts["updatedBy"] = called(attempt, one.owner)
     if isinstance(one.description, str):
         facts["description"] = Equal(one.description)
     if not isinstance(one.prevents, Unknown):
@@ -118,11 +123,11 @@ def create(attempt: Attempt) -> Outcome:
     rules, key, given, registration = _begin(attempt)
     if key is None:
         return attempt.answer(rules, Success(_WRITTEN))
+    fresh = _fresh(attempt, key, given)
     if registration is not None:
         rules.perhaps("a registration that exists", refusals((400, 409, 422)))
-    return attempt.answer(
-        rules, Success(_WRITTEN), attempt.state.put(_with(key, _fresh(attempt, key, given)))
-    )
+        fresh = replace(fresh, changed=None)
+    return attempt.answer(rules, Success(_WRITTEN), attempt.state.put(_with(key, fresh)))
 
 
 def replace_(attempt: Attempt) -> Outcome:
@@ -155,6 +160,7 @@ def update(attempt: Attempt) -> Outcome:
             prevents=registration.prevents if given.prevents is None else given.prevents,
             metadata=registration.metadata if given.metadata is None else given.metadata,
             version=given.version or registration.version,
+            changed=attempt.now,
         )
     return attempt.answer(rules, Success(_WRITTEN), attempt.state.put(_with(key, after)))
 
@@ -251,6 +257,7 @@ def _fresh(attempt: Attempt, key: Key, given: _Given) -> Registration:
         metadata=given.metadata if given.metadata is not None else UNKNOWN,
         version=version,
         at=attempt.now,
+        changed=attempt.now,
     )
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from kms_conformance.adapters.key_protect.model.attempt import Attempt, Outcome
+from kms_conformance.adapters.key_protect.model.callers import called
 from kms_conformance.adapters.key_protect.model.facts import Near, Rule
 from kms_conformance.adapters.key_protect.model.paging import Page, listing, page_of
 from kms_conformance.adapters.key_protect.model.prediction import ANY_REFUSAL, QUERY, Rules, Success, refusals
@@ -24,7 +25,10 @@ def get(attempt: Attempt) -> Outcome:
     slack = attempt.timing.slack
     entries: dict[str, dict[str, Rule]] = {DEFAULT_RING: {}}
     for ring in attempt.state.rings:
-        entries[ring.id] = {"creationDate": Near(ring.at - slack, ring.at + slack)}
+        entries[ring.id] = {
+            "creationDate": Near(ring.at - slack, ring.at + slack),
+            "createdBy": called(attempt, ring.maker),
+        }
     if "limit" not in attempt.operation.query and len(entries) > _SHORTEST_DEFAULT:
         page = Page(100, page.offset, page.total)  # E52: 51 or 100
         rules.perhaps("E52")
@@ -44,7 +48,7 @@ def create(attempt: Attempt) -> Outcome:
     if attempt.state.has_ring(ring):
         rules.perhaps("a ring that exists", refusals((400, 409, 422)))
         return attempt.answer(rules, Success(frozenset({200, 201, 204})))
-    after = replace(attempt.state, rings=(*attempt.state.rings, Ring(ring, attempt.now)))
+    after = replace(attempt.state, rings=(*attempt.state.rings, Ring(ring, attempt.now, attempt.caller.name)))
     return attempt.answer(rules, Success(frozenset({201})), after)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kms_conformance.adapters.key_protect.model.attempt import Attempt
+from kms_conformance.adapters.key_protect.model.callers import called, learn_names
 from kms_conformance.adapters.key_protect.model.facts import (
     Absent,
     AbsentOrFalse,
@@ -23,8 +24,10 @@ from kms_conformance.adapters.key_protect.model.facts import (
 from kms_conformance.adapters.key_protect.model.prediction import Learn
 from kms_conformance.adapters.key_protect.model.state import (
     AUTHORISED_FOR,
+    DAY,
     DESTROYED,
     KEPT,
+    MONTH,
     PURGE_WAIT,
     RESTORE_WINDOW,
     Instance,
@@ -61,10 +64,9 @@ def members(attempt: Attempt, key: Key) -> dict[str, Rule]:
         "tags": Same(frozenset(key.tags)) if key.tags else Absent(),
         **_aliases(attempt, key),
         "keyRingID": Optional(_ring(attempt, key)),
-        "creationDate": _near(attempt, key.created),
-        "lastUpdateDate": Optional(
-            Near(key.created - attempt.timing.slack, attempt.now + attempt.timing.slack)
-        ),
+        "creationDate": near(attempt, key.created),
+        "createdBy": called(attempt, key.maker),
+        "lastUpdateDate": Optional(_updated(attempt, key)),
         **_version(attempt, key),
         **_policies(attempt, key),
         **_deletion(attempt, key),
@@ -86,8 +88,16 @@ def below(prefix: str, facts: Mapping[str, Rule]) -> dict[str, Rule]:
     return {f"{prefix}.{path}": rule for path, rule in facts.items()}
 
 
-def learn_version(key: Key, path: str) -> tuple[Learn, ...]:
-    """Return how an answer that names the newest version of a key is taken."""
+def learn_callers(key: Key, path: str) -> tuple[Learn, ...]:
+    """Return how an answer that shows a key tells the names of callers."""
+    deleted = (f"{path}.deletedBy", key.deleter if key.state == DESTROYED else "")
+    return learn_names((f"{path}.createdBy", key.maker), deleted)
+
+
+def learn_version(attempt: Attempt, key: Key, path: str) -> tuple[Learn, ...]:
+    """Return how an answer that names the newest version of a key is taken: not where a policy may have made another."""
+    if key.may_have_rotated(attempt.now):
+        return ()
 
     def take(state: Instance, value: Any) -> Instance:
         now = state.key(key.id)
@@ -100,6 +110,8 @@ def learn_version(key: Key, path: str) -> tuple[Learn, ...]:
 
 def newest_id(attempt: Attempt, key: Key) -> Rule | None:
     """Return what the id of the newest version is: known, or none of the older ones; nothing where it is open."""
+    if key.must_have_rotated(attempt.now, attempt.timing.slack):
+        return NoneOf(frozenset(version.id for version in key.versions if version.id))
     if key.may_have_rotated(attempt.now) or not key.versions:
         return None
     if key.newest.id:
@@ -107,12 +119,24 @@ def newest_id(attempt: Attempt, key: Key) -> Rule | None:
     return NoneOf(frozenset(version.id for version in key.versions[:-1] if version.id))
 
 
-def _near(attempt: Attempt, moment: float) -> Near:
+def near(attempt: Attempt, moment: float) -> Near:
+    """Return a date of about a moment."""
     return Near(moment - attempt.timing.slack, moment + attempt.timing.slack)
 
 
+def _updated(attempt: Attempt, key: Key) -> Near:
+    """Return when a key was updated last: not before its last rotation, and not after the last thing that was done to it."""
+    slack, latest = attempt.timing.slack, max(key.created, key.asked)
+    if key.open_versions or key.may_have_rotated(attempt.now) or attempt.states(key) != {key.state}:
+        latest = attempt.now
+    if key.expires is not None and attempt.now > key.expires - slack:
+        latest = attempt.now
+    earliest = key.created if key.rotated is None else key.rotated
+    return Near(earliest - slack, max(latest, key.newest.at if key.versions else latest) + slack)
+
+
 def _expiry(attempt: Attempt, key: Key) -> dict[str, Rule]:
-    return {"expirationDate": Absent() if key.expires is None else _near(attempt, key.expires)}
+    return {"expirationDate": Absent() if key.expires is None else near(attempt, key.expires)}
 
 
 def _aliases(attempt: Attempt, key: Key) -> dict[str, Rule]:
@@ -135,9 +159,14 @@ def _version(attempt: Attempt, key: Key) -> dict[str, Rule]:
         return {}
     facts: dict[str, Rule] = {}
     newest = newest_id(attempt, key)
-    if newest is not None:
-        facts["keyVersion.id"] = newest
-        facts["lastRotateDate"] = Absent() if len(key.versions) == 1 else _near(attempt, key.newest.at)
+    if newest is None:
+        return {}
+    facts["keyVersion.id"] = newest
+    if key.must_have_rotated(attempt.now, attempt.timing.slack):
+        facts["lastRotateDate"] = Near(key.newest.at + MONTH - 2 * DAY, attempt.now + attempt.timing.slack)
+        return facts
+    facts["lastRotateDate"] = Absent() if len(key.versions) == 1 else near(attempt, key.newest.at)
+    facts["keyVersion.creationDate"] = Optional(near(attempt, key.newest.at))
     return facts
 
 
@@ -161,7 +190,7 @@ def _policies(attempt: Attempt, key: Key) -> dict[str, Rule]:
     lapses = key.authorised[0].at + AUTHORISED_FOR
     if attempt.now < lapses - attempt.timing.slack:
         facts["dualAuthDelete.keySetForDeletion"] = Equal(True)
-        facts["dualAuthDelete.authExpiration"] = Optional(_near(attempt, lapses))
+        facts["dualAuthDelete.authExpiration"] = Optional(near(attempt, lapses))
     return facts
 
 
@@ -172,12 +201,20 @@ def _deletion(attempt: Attempt, key: Key) -> dict[str, Rule]:
     until = key.deleted + RESTORE_WINDOW
     if key.expires is not None:
         until = min(until, key.expires)
-    return {
-        "deletionDate": _near(attempt, key.deleted),
-        "restoreExpirationDate": Optional(_near(attempt, until)),
-        "purgeAllowedFrom": Optional(_near(attempt, key.deleted + PURGE_WAIT)),
-        "purgeScheduledOn": Optional(_near(attempt, key.deleted + KEPT)),
+    facts: dict[str, Rule] = {
+        "deletionDate": near(attempt, key.deleted),
+        "deletedBy": called(attempt, key.deleter),
+        "restoreExpirationDate": Optional(near(attempt, until)),
+        "purgeAllowedFrom": Optional(near(attempt, key.deleted + PURGE_WAIT)),
+        "purgeScheduledOn": Optional(near(attempt, key.deleted + KEPT)),
     }
+    slack = attempt.timing.slack
+    if attempt.now > until + slack:
+        facts["restoreAllowed"] = AbsentOrFalse()
+    if abs(attempt.now - key.deleted - PURGE_WAIT) > slack:
+        allowed = attempt.now > key.deleted + PURGE_WAIT
+        facts["purgeAllowed"] = Optional(Equal(True)) if allowed else AbsentOrFalse()
+    return facts
 
 
 def policy_facts(policy: Policy | None, name: str) -> dict[str, Rule]:

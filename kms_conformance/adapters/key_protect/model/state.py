@@ -45,10 +45,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy of a key: enabled, and for rotation the months between two rotations."""
+    """A policy of a key: enabled, for rotation the months between two rotations, and when and by whom it was set last."""
 
     enabled: bool
     interval: int | Unknown | None = None
+    at: float | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Registration:
     metadata: str | Unknown | None = None
     version: str = ""
     at: float = 0.0
+    changed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Key:
     """A key. ``material`` is what the caller gave, empty where the service made it; ``versions`` are oldest first.
 
     ``acted`` is the moment of the last disabling or deletion, ``touched`` of any change, ``notified`` of the last
-    event that adopting services hear of. ``authorised`` holds more than one entry where it is open whose holds.
+    event that adopting services hear of, ``asked`` of the last success that may have dated it. ``authorised`` holds more
+    than one entry where it is open whose holds. ``maker`` and ``deleter`` are callers by the names that the model gives them.
     """
 
     id: str
@@ -106,6 +110,9 @@ class Key:
     dual: Policy | None = None
     authorised: tuple[Authorisation, ...] = ()
     registrations: tuple[Registration, ...] = ()
+    maker: str = ""
+    deleter: str = ""
+    asked: float = float("-inf")
 
     @property
     def newest(self) -> Version:
@@ -137,6 +144,25 @@ class Key:
         months = self.rotation.interval if isinstance(self.rotation.interval, int) else 1
         return now >= self.newest.at + months * MONTH - DAY
 
+    def must_have_rotated(self, now: float, slack: float) -> bool:
+        """Whether its rotation policy has surely rotated it since: within a day of the day on which that was due (2.3).
+
+        It has been active all the time since the policy was set, or it was rotated last, whichever came later.
+        """
+        policy = self.rotation
+        if policy is None or not policy.enabled or self.standard or self.open_versions or self.imported:
+            return False
+        if (
+            not isinstance(policy.interval, int)
+            or policy.at is None
+            or self.state != ACTIVE
+            or self.state_open
+        ):
+            return False
+        begun = max(policy.at, self.newest.at)
+        due = begun + policy.interval * MONTH + DAY + slack
+        return self.acted < begun and now > due and (self.expires is None or self.expires > due)
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:
@@ -144,6 +170,7 @@ class Ring:
 
     id: str
     at: float
+    maker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +180,8 @@ class InstancePolicy:
     kind: str
     enabled: bool
     attributes: tuple[tuple[str, Any], ...] = ()
+    at: float | None = None
+    by: str = ""
 
     def attribute(self, name: str, default: Any) -> Any:
         """Return an attribute, or its default where the policy leaves it out."""
@@ -180,6 +209,7 @@ class Certificate:
     name: str
     pem: str
     at: float
+    maker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +229,7 @@ class Adapter:
     key: str
     at: float
     description: str | None = None
+    maker: str = ""
     certificates: tuple[Certificate, ...] = ()
     objects: tuple[KmipObject, ...] = ()
 
@@ -208,7 +239,8 @@ class Instance:
     """All that one instance holds.
 
     ``edition`` is ``page`` or ``service``; ``gone`` are ids of purged keys; ``removed`` are aliases taken off a key,
-    with the key and the moment; ``serial`` numbers what the service has not named yet.
+    with the key and the moment; ``serial`` numbers what the service has not named yet; ``callers`` are those whose names
+    an answer has shown, with these.
     """
 
     edition: str = "page"
@@ -221,6 +253,7 @@ class Instance:
     token: ImportToken | None = None
     adapters: tuple[Adapter, ...] = ()
     serial: int = 0
+    callers: tuple[tuple[str, str], ...] = ()
 
     def key(self, key_id: str) -> Key:
         """Return a key by its id."""

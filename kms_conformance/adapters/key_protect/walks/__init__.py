@@ -81,6 +81,10 @@ WAITS: tuple[tuple[float, int], ...] = (
 """Seconds to wait, and how often."""
 
 
+_STRANGERS, _EQUALS = 0.03, 0.25
+"""Shares of the requests that those ask who may not, and below the second one another user of equal roles."""
+
+
 def waited(random: Random) -> float:
     """Return how many seconds to wait."""
     seconds, weights = zip(*WAITS, strict=True)
@@ -93,8 +97,12 @@ def choose(name: str, random: Random, state: Instance, walker: Walker, now: floa
     operation = build(choices) if build else None
     if operation is None:
         return None
-    if name not in _CALLERS and random.random() < 0.04:  # noqa: PLR2004 - a few of all
-        operation = replace(operation, caller=random.choice((READER, OUTSIDER, APPROVER, PURGER, SERVICE)))
+    chance = random.random() if name not in _CALLERS else 1.0
+    if chance < _STRANGERS:
+        operation = replace(operation, caller=random.choice((READER, OUTSIDER, SERVICE)))
+    elif chance < _EQUALS:
+        # Whatever an instance remembers of one user holds for others of the same roles.
+        operation = replace(operation, caller=random.choice((APPROVER, PURGER)))
     return replace(operation, caller=_CALLERS[name](choices)) if name in _CALLERS else operation
 
 

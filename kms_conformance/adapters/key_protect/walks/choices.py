@@ -9,11 +9,13 @@ from random import Random
 from typing import Any
 
 from kms_conformance.adapters.key_protect.model.bodies import KIND
-from kms_conformance.adapters.key_protect.model.operation import Answer, Ciphertext, Operation
+from kms_conformance.adapters.key_protect.model.facts import lead
+from kms_conformance.adapters.key_protect.model.operation import Answer, Ciphertext, Operation, Packing
 from kms_conformance.adapters.key_protect.model.state import DESTROYED, Instance, Key
 
-ALIASES = ("alpha", "beta", "Beta", "gamma_1", "delta-2", "epsilon", "zeta", "eta")
-RINGS = ("ring-a", "ring-B", "ring-b")
+ALIASES = ("alpha", "beta", "Beta", "gamma_1", "gamma-1", "delta-2", "delta_2", "eta")
+"""Names that differ in little: in their case, or in a hyphen and an underscore."""
+RINGS = ("ring_b", "ring-B", "ring-b")
 NAMES = ("first key", "second key", "Key three", "alpha", "notes")
 CRNS = tuple(
     f"crn:v1:bluemix:public:cloud-object-storage:global:a/{'0123456789abcdef' * 2}:7f1d1c4e-0000-4000-8000-00000000000{n}:bucket:b{n}"
@@ -22,6 +24,7 @@ CRNS = tuple(
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SORTS = ("id", "-id", "creationDate", "-creationDate", "state,name", "state", "-extractable", "colour")
 MOST_KEYS = 7
+_MAKES_KEY = frozenset({"createKey", "createKeyWithPoliciesOverrides"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +38,58 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """What a walker remembers beside the state: ciphertexts, tokens, and things to use."""
+    """What a walker remembers beside the state: ciphertexts, tokens, and things to use.
+
+    ``last`` is the id of the key that was asked about last, ``focus`` of the key that is to be asked about now.
+    """
 
     ciphertexts: tuple[tuple[str, Ciphertext], ...] = ()
     tokens: tuple[Token, ...] = ()
     certificates: tuple[str, ...] = ()
+    last: str = ""
+    focus: str = ""
     pack: Callable[[str, Token, Token, bool], Mapping[str, str]] | None = field(default=None, compare=False)
 
     def saw(self, operation: Operation, state: Instance, answer: Answer) -> Walker:
         """Return what the walker knows after an answer: a new ciphertext, a retrieved token."""
         body = answer.body
-        if answer.refused or not isinstance(body, dict):
-            return self
-        if operation.name == "getImportToken" and state.token is not None:
-            token = Token(state.token.serial, str(body.get("payload")), str(body.get("nonce")))
-            return replace(
-                self, tokens=(*(one for one in self.tokens if one.serial != token.serial), token)[-3:]
-            )
-        ciphertext = made(operation, state, body)
-        return (
-            self if ciphertext is None else replace(self, ciphertexts=(*self.ciphertexts, ciphertext)[-12:])
-        )
+        named = _named(operation, state)
+        made_key = lead(body, "resources.0.id") if operation.name in _MAKES_KEY else None
+        if isinstance(made_key, str) and not answer.refused:
+            named = made_key
+        return _learned(self if named is None else replace(self, last=named), operation, state, answer)
+
+
+def _learned(walker: Walker, operation: Operation, state: Instance, answer: Answer) -> Walker:
+    body = answer.body
+    if answer.refused or not isinstance(body, dict):
+        return walker
+    if operation.name == "getImportToken" and state.token is not None:
+        token = Token(state.token.serial, str(body.get("payload")), str(body.get("nonce")))
+        others = (one for one in walker.tokens if one.serial != token.serial)
+        return replace(walker, tokens=(*others, token)[-3:])
+    ciphertext = made(operation, state, body)
+    return (
+        walker if ciphertext is None else replace(walker, ciphertexts=(*walker.ciphertexts, ciphertext)[-12:])
+    )
+
+
+def as_packed(operation: Operation, walker: Walker) -> Operation:
+    """Return a request as an import by token that was packed for the token retrieved last, if it is one."""
+    body = operation.body if isinstance(operation.body, dict) else {}
+    parts = [body, *(one for one in body.get("resources") or () if isinstance(one, dict))]
+    if not walker.tokens or not any(
+        one.get("encryptedNonce") is not None and one.get("iv") is not None for one in parts
+    ):
+        return operation
+    serial = walker.tokens[-1].serial
+    return replace(operation, packing=Packing("", serial, serial))
+
+
+def _named(operation: Operation, state: Instance) -> str | None:
+    """Return the id of the key that a path names."""
+    named = operation.path.get("id", "")
+    return next((one.id for one in state.keys if named == one.id or named in one.aliases), None)
 
 
 def made(operation: Operation, state: Instance, body: dict[str, Any]) -> tuple[str, Ciphertext] | None:
@@ -94,6 +128,9 @@ class Choices:
 
     def key(self, *, wanted: Callable[[Key], bool] | None = None) -> Key | None:
         """Return a key of the state, mostly one that is wanted and mostly one that is not deleted."""
+        focused = next((key for key in self.state.keys if key.id == self.walker.focus), None)
+        if focused is not None:
+            return focused
         fitting = [key for key in self.state.keys if (wanted or living)(key)]
         if fitting and self.chance(0.4):
             # What was just changed is asked again: what follows from a step is seen on its key.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from kms_conformance.adapters.key_protect.model.operation import Operation
@@ -11,20 +12,27 @@ from kms_conformance.adapters.key_protect.walks import Walker, choose, pick
 
 OPENING = ("createKeyRing", "createKey", "createKey", "createKey")
 """What a walk begins with: there is something to act on."""
+_OF_NO_KEY = frozenset({"createKey", "getImportToken"})
+"""Operations in :data:`FOLLOWS` that make a key, or ask about none."""
 MAKE_OBJECT = "makeObject"
 """The step in which a KMIP client makes an object: no operation of the API does."""
 FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
+    "createKey": (("edge",), ("wrapKey", "edge", "unwrapKey"), ()),
+    "createKeyWithPoliciesOverrides": (("edge",), ("setKeyForDeletion", "edge"), ("getPolicy",)),
     "deleteKey": (
-        ("wait 31", "restoreKey"),
+        ("edge",),
+        ("edge", "getKeyMetadata"),
         ("wait 31", "restoreKey", "getKeyMetadata"),
         ("wait 14460", "purgeKey"),
+        ("restoreKey", "edge"),
     ),
-    "disableKey": (("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("wait 20", "enableKey")),
+    "disableKey": (("edge",), ("wait 31", "enableKey"), ("wrapKey", "unwrapKey"), ("enableKey", "edge")),
     "wrapKey": (("unwrapKey",), ("rotateKey", "unwrapKey"), ("rewrapKey",)),
     "rotateKey": (
         ("getKeyVersions",),
         ("unwrapKey",),
         ("wrapKey",),
+        ("edge",),
         ("wait 3700", "rotateKey", "getKeyVersions"),
         ("disableKey", "wait 31", "enableKey", "rotateKey"),
         ("deleteKey", "wait 31", "restoreKey", "rotateKey"),
@@ -33,8 +41,10 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
     "setKeyForDeletion": (
         ("deleteKey",),
         ("getKeyMetadata", "unsetKeyForDeletion"),
-        ("wait 604000", "deleteKey"),
+        ("edge",),
+        ("edge", "deleteKey"),
     ),
+    "syncAssociatedResources": (("edge",), ()),
     "createKmipAdapter": (
         ("addKmipClientCertificate", "getKmipClientCertificates"),
         (MAKE_OBJECT, "getKmipObjects"),
@@ -50,6 +60,9 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
         ("getPolicy",),
         ("getKeyMetadata",),
         ("putPolicy", "getPolicy"),
+        ("edge",),
+        ("edge", "getKeyVersions", "edge"),
+        ("setKeyForDeletion", "edge", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "deleteKey"),
         ("setKeyForDeletion", "unsetKeyForDeletion", "deleteKey"),
         ("setKeyForDeletion", "deleteKey", "wait 31", "restoreKey", "deleteKey"),
@@ -60,8 +73,16 @@ FOLLOWS: Mapping[str, Sequence[Sequence[str]]] = {
 """What is asked after some operations more often than by chance: what they make possible, after what it waits for."""
 _TRIES = 6
 """Operations that are tried for a step until there is one that the state has something for."""
-_WAITS, _OBJECTS, _FOLLOWED = 0.08, 0.02, 0.6
-"""Shares of the steps: waits, objects of KMIP clients; and of the operations that are followed by what they make possible."""
+_WAITS, _OBJECTS, _EDGES, _FOLLOWED = 0.05, 0.02, 0.13, 0.6
+"""Shares of the steps: waits, objects of KMIP clients, moments at which something ends; and of the operations that are
+followed by what they make possible."""
+EDGE = "edge"
+"""The step that waits for a moment at which something ends or begins, and asks on one side of it."""
+_SAME = "+"
+"""What a step begins with that is asked of the key of the step before."""
+EDGE_OF_SAME = f"{_SAME}{EDGE}"
+_OF_SAME = 0.85
+"""The share of such steps that keep to it."""
 
 
 def steps_of(random: Random, length: int) -> list[str]:
@@ -69,10 +90,20 @@ def steps_of(random: Random, length: int) -> list[str]:
     names = [*OPENING]
     while len(names) < length:
         chance = random.random()
-        name = "wait" if chance < _WAITS else MAKE_OBJECT if chance < _WAITS + _OBJECTS else pick(random)
+        if chance < _WAITS + _OBJECTS + _EDGES:
+            names += ["wait" if chance < _WAITS else MAKE_OBJECT if chance < _WAITS + _OBJECTS else EDGE]
+            continue
+        name = pick(random)
         follows = FOLLOWS.get(name)
-        names += [name, *(random.choice(follows) if follows and random.random() < _FOLLOWED else ())]
+        names += [
+            name,
+            *map(_of_same, random.choice(follows) if follows and random.random() < _FOLLOWED else ()),
+        ]
     return names[:length]
+
+
+def _of_same(name: str) -> str:
+    return name if name.startswith("wait") or name in {MAKE_OBJECT, *_OF_NO_KEY} else f"{_SAME}{name}"
 
 
 def request_for(
@@ -85,9 +116,12 @@ def request_for(
     fits: Callable[[Operation], bool] = lambda _: True,
 ) -> Operation | None:
     """Return a request of a step's operation, or of another one where the state has none for it that fits; or nothing."""
+    if name.startswith(_SAME):
+        name = name.removeprefix(_SAME)
+        walker = replace(walker, focus=walker.last if random.random() < _OF_SAME else "")
     for _ in range(_TRIES):
         operation = choose(name, random, state, walker, now)
         if operation is not None and fits(operation):
             return operation
-        name = pick(random)
+        name, walker = pick(random), replace(walker, focus="")
     return None
