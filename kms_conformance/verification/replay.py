@@ -95,7 +95,13 @@ class _ReplayedCase(CaseRun):
         self.now()  # as the record notes it
         clock = self.context.clock
         assert isinstance(clock, ReplayClock)
-        return clock.begun + (self.waited if self.context.target.control_url else 0.0), 0.0
+        return clock.begun + (self.waited if self.context.target.control_url else 0.0), self._unsure()
+
+    def _unsure(self) -> float:
+        """Return by how much the reading of the instance's clock may have been wrong, as the case's expectations state it."""
+        stated = (member for left in self.stated.values() for one in left for member in one.members)
+        measured = [member.value.get("unsure", 0.0) for member in stated if member.check == ONE_ORDER]
+        return max((unsure for unsure in measured if 0.0 <= unsure < SKEWED), default=0.0)
 
     def judge(self, expectation: Expectation, exchange: Exchange) -> Finding | None:
         """Judge the recorded expectation, once it is seen to be the one that the case states."""
