@@ -106,16 +106,22 @@ def kmip_certificates(kms: KeyProtectOperations) -> Subjects:
 
 
 def _names(kms: KeyProtectOperations) -> dict[str, Any]:
-    """Return names of our own; ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number."""
+    """Return names of our own.
+
+    ``pair`` has two characters, the fewest that an alias may have, ``digits`` look like a number, ``nothing`` like none.
+    """
     # Derived from run and case, so that a later judgement of the run finds the same names.
     octets = hashlib.sha256(f"{kms.case.context.run} {kms.case.info.id}".encode()).digest()
     pair = "".join(_LETTERS[octet % len(_LETTERS)] for octet in octets[:2])
     correlation = str(UUID(bytes=octets[:16], version=4))
     digits = f"00{int.from_bytes(octets[2:6]):010}"
+    stem = kms.short_name("many")
     return always(kms) | {
-        "stem": kms.short_name("many"),
+        "stem": stem,
         "pair": pair,
         "digits": digits,
+        # A word for nothing is a name like any other; on a shared instance somebody else may have it.
+        "nothing": "null" if kms.alone else f"{stem}-null",
         "correlation": correlation,
     }
 
