@@ -21,9 +21,8 @@ from kms_reference.key_protect import (
 )
 from kms_reference.key_protect.app import Exchange
 from kms_reference.key_protect.defects.conditions import Memory, answering, of_operation
-from kms_reference.key_protect.defects.laws_concurrency import WINDOW, _key, read_early
+from kms_reference.key_protect.defects.laws_concurrency import WINDOW, read_early
 from kms_reference.key_protect.errors import RefusalError, plain
-from kms_reference.key_protect.model import State
 from kms_reference.key_protect.wire import Reply, collection
 from kms_reference.switches import Change, Defect, gives, instead, then
 
@@ -159,24 +158,6 @@ def _set_once(lawful: RuleLike, call: Call) -> Reply:
 # -- two records without a transaction -----------------------------------------------------------------------------------
 
 
-async def _in_front_of_the_dead(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
-    """Make an adapter for a key that was active before a pause."""
-    body = call.json()
-    named = body["resources"][0].get("profile_data", {}).get("crk_id", "") if isinstance(body, dict) else ""
-    key = call.instance.find(str(named))
-    state = None if key is None else key.state
-    await asyncio.sleep(WINDOW)
-    if key is None or state != State.ACTIVE:
-        reply: Reply = await lawful(exchange, call)
-        return reply
-    now, key.state = key.state, State.ACTIVE
-    try:
-        reply = await lawful(exchange, call)
-    finally:
-        key.state = now
-    return reply
-
-
 async def _retrieval_given_back(lawful: RuleLike, exchange: Exchange, call: Call) -> Reply:
     """Write the token back as it was when an import by token began."""
     token = call.instance.import_token
@@ -227,10 +208,8 @@ _ROWS: Final[tuple[tuple[str, str, *tuple[Change, ...]], ...]] = (
     ("retention-indexed-when-made", "A list of registrations that prevent a deletion goes by what they were made with.", answering("createRegistration", _note_prevention), answering("deleteRegistration", _forget_prevention), answering("getRegistrationsAllKeys", _by_old_index), answering("getRegistrations", _by_old_index)),
     ("same-replacement-left-out", "A registration is not replaced by what it was replaced by last, whatever has changed it since.", answering("replaceRegistration", _replaced_once)),
     ("policy-of-before-left-out", "A policy of a key is not set to what it was set to within the last ten minutes.", answering("putPolicy", _set_once)),
-    ("adapter-of-a-dead-key", "A KMIP adapter is made for a key that was deleted in between.", instead(Exchange.answer, _in_front_of_the_dead, lambda _, call: call.operation.id == "createKmipAdapter")),
     ("import-gives-back-retrieval", "An import by token gives back a retrieval that was made in between.", instead(Exchange.answer, _retrieval_given_back, lambda _, call: call.operation.id == "createKey")),
     ("certificate-in-two-adapters", "Two adapters are given the same client certificate at once.", *_in_two_adapters()),
-    ("restored-into-deleted-ring", "A key is restored into a key ring that was deleted in between.", _key("restoreKey", members=("ring",))),
     ("ring-deletion-takes-eight-home", "Of the keys of a ring that is deleted by force eight go to the default ring, and the others are gone.", then(rings.check_destroyed, _eight_taken)),
     ("ranges-cut-to-a-hundred", "An allowedIP policy lets in the first 100 of its ranges.", gives(instance_policies.allowed_ranges, lambda ranges, *_: ranges[:_RANGES])),
     ("adapters-page-of-20", "Without a limit a page holds 20 KMIP adapters.", instead(search.page, _short_page, of_operation("getKmipAdapters"))),
