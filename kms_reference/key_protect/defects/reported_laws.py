@@ -40,7 +40,14 @@ _USUAL: Final = (
     ("concurrency", LEFTOVER_DEFECTS),
 )
 _OTHER: Final = {
+    "sequences": (
+        "rotation-hour-of-each-day",
+        "purge-wait-of-each-day",
+        "auto-purge-counts-from-expiry",
+    ),
     "": (
+        "disabling-withdraws-authorisation",
+        "inheritance-cached",
         "adapters-counted-with-deleted",
         "alias-stored-in-lower-case",
         "all-states-false-is-true",
@@ -104,6 +111,10 @@ _OTHER: Final = {
         "unwrap-during-rotation-fails",
     ),
     "effects": (
+        "bad-material-starts-hour",
+        "opened-before-opens-on",
+        "token-cached-for-caller",
+        "policy-of-before-left-out",
         "adapted-key-not-disabled",
         "adapted-key-not-rotated",
         "adapter-deleted-with-objects",
@@ -155,6 +166,8 @@ _OTHER: Final = {
         "vendor-type-unacceptable",
     ),
     "quantity": (
+        "ring-deletion-takes-eight-home",
+        "adapters-page-of-20",
         "aes-192-cannot-wrap",
         "alias-ends-with-reserved-word-refused",
         "alias-of-digits-loses-zeros",
