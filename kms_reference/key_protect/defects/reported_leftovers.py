@@ -1,8 +1,7 @@
 """Defects of what is remembered too long, done once too often or not at all, and cut short, after faults that others reported.
 
-Stores of idempotency keys, caches of answers and of what was not found, indexes that a change does not reach, checks across
-two records without a transaction, pages and batches of a fixed size. Each is translated to this API where a source fixes what
-is right.
+Stores of idempotency keys, caches of answers, a check across two records without a transaction, pages and batches of a fixed
+size. Each is translated to this API where a source fixes what is right.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 _MINUTE: Final = 60.0
 _HOUR: Final = 3_600.0
 _TAKEN: Final = 8
-_RANGES: Final = 100
 _PAGE: Final = 20
 
 _known: Final = Memory()
