@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import textwrap
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from kms_conformance.cli.explanation import Explanation
+from kms_conformance.cli.log_lines import lines
 from kms_conformance.contract.contract import (
     Contract,
     load_contract,
@@ -24,11 +24,8 @@ from kms_conformance.errors import BadValueError, did_you_mean
 from kms_conformance.outputs.text import plural
 from kms_conformance.system import systems
 
-LONGEST_PIECE = 64 * 1024
 _IN_FULL = 3
 _LONGEST_ECHO = 200
-# A word or an escape that the end of a piece may have cut in two.
-_CUT = re.compile(rb"[^\s]{0,120}\Z")
 
 
 @click.command("explain")
@@ -133,7 +130,7 @@ def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> 
     """Name each refusal of a log as it is read, then explain each kind once."""
     first: dict[str, Explanation] = {}
     times: Counter[str] = Counter()
-    for refusal in in_log(contracts, pieces(log)):
+    for refusal in in_log(contracts, lines(log)):
         answers = [Explanation.of(answer) for answer in refusal.answers]
         for one in answers:
             first.setdefault(one.name, one)
@@ -155,25 +152,6 @@ def _explain_log(contracts: list[Contract], log: BinaryIO, *, as_json: bool) -> 
         click.echo(f"\n{plural(times.total(), 'refusal')} of {plural(len(times), 'kind')}")
         for name in times:
             click.echo("\n" + "\n".join(first[name].lines()))
-
-
-def pieces(log: BinaryIO) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a log with their numbers; a long line in pieces of bounded size, none cut within a word."""
-    number, kept = 1, b""
-    while read := log.readline(LONGEST_PIECE):
-        whole = kept + read
-        ends = whole.endswith(b"\n")
-        cut = len(whole) if ends else _cut(whole)
-        yield number, whole[:cut].decode("utf-8", "replace").rstrip("\r\n")
-        kept = whole[cut:]
-        number += ends
-    if kept:
-        yield number, kept.decode("utf-8", "replace")
-
-
-def _cut(whole: bytes) -> int:
-    match = _CUT.search(whole)
-    return match.start() if match is not None else len(whole)
 
 
 def _numbered(contract: Contract, wanted: str) -> Mapping[str, Any] | None:

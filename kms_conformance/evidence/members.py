@@ -35,3 +35,19 @@ def pick(document: JSON, path: str) -> JSON:
 def _each(entries: list[JSON], rest: str) -> Iterator[JSON]:
     for entry in entries:
         yield pick(entry, rest) if rest else entry
+
+
+def is_same(value: object, wanted: object) -> bool:
+    """Tell whether a value is the wanted one: numbers by what they are worth, as 2.0 is 2 in JSON; true is no number."""
+    if isinstance(value, bool) or isinstance(wanted, bool) or not isinstance(value, int | float):
+        return type(value) is type(wanted) and value == wanted
+    return isinstance(wanted, int | float) and value == wanted
+
+
+def texts_in(document: JSON) -> Iterator[str]:
+    """Yield every text of a document, wherever it stands."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, list | dict):
+        for value in document if isinstance(document, list) else document.values():
+            yield from texts_in(value)

@@ -15,7 +15,7 @@ from kms_conformance.contract.messages import says
 from kms_conformance.contract.schemas import SCHEMA_FILES
 from kms_conformance.evidence.curl import curl_line
 from kms_conformance.evidence.exchange import JSON, Exchange, Received
-from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.evidence.members import MISSING, is_same, pick
 from kms_conformance.judging.expectation import Expectation, Member, Outcome
 from kms_conformance.judging.histories import NO_HISTORIES, ONE_ORDER, Histories
 from kms_conformance.judging.order import chosen, is_between, is_empty, is_sorted, selects
@@ -185,7 +185,7 @@ def _header_mismatch(member: Member, answer: Received) -> str | None:
 def _holds(member: Member, value: object) -> bool:
     match member.check:
         case "equals" | "agrees":
-            return member.check == "agrees" if value is MISSING else _is_same(value, member.value)
+            return member.check == "agrees" if value is MISSING else is_same(value, member.value)
         case "differs":
             return value is not MISSING and value != member.value
         case "present":
@@ -205,13 +205,6 @@ def _holds(member: Member, value: object) -> bool:
         case "between":
             return is_between(value, member.value)
     raise ValueError(member.check)
-
-
-def _is_same(value: object, wanted: object) -> bool:
-    """Tell whether a value is the wanted one: numbers by what they are worth, as 2.0 is 2 in JSON; true is no number."""
-    if isinstance(value, bool) or isinstance(wanted, bool) or not isinstance(value, int | float):
-        return type(value) is type(wanted) and value == wanted
-    return isinstance(wanted, int | float) and value == wanted
 
 
 def _reads(member: Member, value: object) -> bool:

@@ -36,19 +36,19 @@ from kms_conformance.outputs import (
     repro_runtime,
     repro_sealing,
     repro_sending,
+    repro_tries,
+    repro_values,
 )
 from kms_conformance.outputs.files import put
 from kms_conformance.outputs.repro_frames import frames_of, packed_speaker
 from kms_conformance.outputs.repro_model import packed_model
-from kms_conformance.outputs.repro_runtime import UUID
 from kms_conformance.outputs.repro_steps import RecordedSequence
+from kms_conformance.outputs.repro_values import UUID
 from kms_conformance.system import systems
 
 NAME = "repro"
 MARK = "#!/usr/bin/env python3\n# A reproduction by kms-conformance.\n"
 _LONGEST_NAME = 120
-TRIES = 5
-"""How often a script sends requests whose moments decide, until a promise is broken."""
 
 
 def write(run: Run, directory: Path) -> Path:
@@ -116,6 +116,8 @@ def _runtime() -> str:
             repro_pages,
             repro_sealing,
             repro_sending,
+            repro_tries,
+            repro_values,
             repro_runtime,
         )
     ]
@@ -166,10 +168,10 @@ def _document(run: Run, case: CaseResult, owners: Mapping[str, str]) -> dict[str
     sent, undone = recorded.steps(), list(recorded.clean_up())
     more: dict[str, Any] = {"schemas": recorded.schemas(), "first": recorded.first()}
     if recorded.is_by_chance:
-        more["tries"] = TRIES
+        more["tries"] = recorded.tries
     if recorded.is_history:
         contract = load_contract(case.contract)
-        more |= {"tries": TRIES, "code_at": contract.reason.code, "model": packed_model(contract.id)}
+        more |= {"code_at": contract.reason.code, "model": packed_model(contract.id)}
     frames = frames_of(case.contract)
     if frames is not None and recorded.has_frames:
         more["speaker"] = packed_speaker(frames.speaker)

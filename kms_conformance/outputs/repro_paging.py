@@ -8,15 +8,20 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from kms_conformance.evidence.exchange import Exchange
+from kms_conformance.evidence.header_values import whole_number
 from kms_conformance.evidence.members import pick
 from kms_conformance.judging.expectation import Expectation, Member
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.repro_pages import NONE, REST, SLICE
 
+_ONLY_READ = frozenset({"GET", "HEAD"})
+
 
 def page_of(exchanges: Sequence[Exchange], place: int, member: Member) -> dict[str, Any]:
     """Return how the entries that a statement names follow from earlier answers, nothing where they do not."""
-    if member.check != "selects":
+    parts = member.path.split(".")
+    # Only what is collected from all entries of a list stands on its pages; what a number names is of one entry.
+    if member.check != "selects" or "*" not in parts or any(part.isdigit() for part in parts):
         return {}
     of, are, ordered = member.value
     if ordered and are:
@@ -35,6 +40,46 @@ def page_of(exchanges: Sequence[Exchange], place: int, member: Member) -> dict[s
     if not are and set(of) <= known:
         return {**about, "kind": NONE}
     return {**about, "kind": REST, "last": set(are) == set(of) - known}
+
+
+def with_count_first(
+    exchanges: Sequence[Exchange], place: int, stated: Sequence[Expectation]
+) -> list[Exchange]:
+    """Return the exchanges with what tells how long a list is before the list itself, where the list was asked for first.
+
+    A statement that both agree is broken at the list, and is judged there. Requests that only read, or look at the same moment of
+    a sequence, may come in any order.
+    """
+    look = exchanges[place].step.partition(" ")[2]
+    members = [member for one in stated if one.exchange == exchanges[place].id for member in one.members]
+    for later in exchanges[place + 1 :]:
+        if later.sent.method not in _ONLY_READ and (not look or later.step.partition(" ")[2] != look):
+            break
+        if any(_counts(later, exchanges[place], member) for member in members):
+            others = [one for one in exchanges if one is not later]
+            return [*others[:place], later, *others[place:]]
+    return list(exchanges)
+
+
+def counted_by(exchanges: Sequence[Exchange], place: int, member: Member) -> list[Any]:
+    """Return which earlier answer without a body has told in a header how long a list is, and the header; nothing where none has."""
+    for number in reversed(range(place)):
+        header = _counts(exchanges[number], exchanges[place], member)
+        if header:
+            return [number, header]
+    return []
+
+
+def _counts(head: Exchange, whole: Exchange, member: Member) -> str:
+    """Return the header by which an answer without a body tells the length of a list that a statement is about, ``""`` where none does."""
+    is_of_list = head.sent.method == "HEAD" and _without_numbers(head.sent.url) == _without_numbers(
+        whole.sent.url
+    )
+    if member.check != "length" or not is_of_list:
+        return ""
+    headers = head.answer.headers if head.answer is not None else {}
+    told = (name for name, value in headers.items() if whole_number(value) == member.value)
+    return next((name for name in told if name != "content-length"), "")
 
 
 def of_earlier_pages(
@@ -90,12 +135,18 @@ def _without_numbers(url: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return path, tuple(sorted((name, value) for name, value in parse_qsl(query) if not value.isdigit()))
 
 
+def is_page(url: str) -> bool:
+    """Tell whether an address asks for a part of a list by numbers: what stands there chance decides, where a list is in the order of ids."""
+    return any(value.isdigit() for _, value in parse_qsl(url.partition("?")[2]))
+
+
 def is_page_of_same_list(one: str, other: str) -> bool:
-    """Tell whether two addresses differ in numbers alone: where a page begins, and how long it is."""
+    """Tell whether two addresses are different ones, and in numbers alone: where a page begins, and how long it is."""
     (path, _, query), (other_path, _, other_query) = one.partition("?"), other.partition("?")
     ours, theirs = dict(parse_qsl(query)), dict(parse_qsl(other_query))
     return (
-        path == other_path
+        one != other
+        and path == other_path
         and ours.keys() == theirs.keys()
         and any(value.isdigit() for value in ours.values())
         and all(value == theirs[name] or (value + theirs[name]).isdigit() for name, value in ours.items())

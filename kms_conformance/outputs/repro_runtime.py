@@ -15,11 +15,11 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from kms_conformance.evidence.damage import DAMAGES
-from kms_conformance.evidence.members import MISSING, pick
+from kms_conformance.evidence.members import MISSING, is_same, texts_in
 from kms_conformance.judging.order import is_between, is_empty, is_sorted, selects
 from kms_conformance.outputs.repro_checks import (
     Answer,
@@ -27,30 +27,31 @@ from kms_conformance.outputs.repro_checks import (
     rule_complaint,
     short_text,
 )
-from kms_conformance.outputs.repro_credentials import Credentials, material
+from kms_conformance.outputs.repro_credentials import Credentials
 from kms_conformance.outputs.repro_histories import ONE_ORDER, Timed, brought, history_complaint
 from kms_conformance.outputs.repro_pages import of_page
 from kms_conformance.outputs.repro_sealing import aes_gcm, is_as_told, oaep
 from kms_conformance.outputs.repro_sending import (
     BARE_TIME,
     CouldNotRunError,
-    any_time_about,
     ask,
     connected,
     send,
     send_over,
     widened,
 )
+from kms_conformance.outputs.repro_tries import moments
+from kms_conformance.outputs.repro_values import MOST_AT_ONCE, ValuesOfRun
 
 HOLDS, BROKEN, COULD_NOT_RUN = 0, 1, 2
-FIRST_YEAR, REACH = 2020, 200
+MOST_WAITING, MOST_TRIES = 5, 100
 
 
 class HeldEarlierError(Exception):
-    """What is promised held when it was asked first: in the record it did not, and was asked again."""
+    """What is promised held before it was asked in the record; the text says how."""
 
 
-class Reproduction:
+class Reproduction(ValuesOfRun):
     """Sends the requests of a case again; values that differ from run to run are generated or taken from the answers."""
 
     def __init__(self, case: dict[str, Any]) -> None:
@@ -63,11 +64,14 @@ class Reproduction:
         self.credentials = Credentials(case["grant"])
         self.later = timedelta(0)
         self.speaker: Any = None
+        self.number = 0
+        self.ahead = 0.0
         self.begin()
 
     def begin(self) -> None:
         """Forget every value of this run; the instance stays."""
         self.answers, self.seen, self.values = {}, {}, {}
+        self.ahead = 0.0
         self.case["new_run"] = secrets.token_hex(4)
         packed = self.case.get("speaker")
         self.speaker = packed and brought(packed)(self.case["new_run"], is_fresh=not self.case["kept"])
@@ -78,12 +82,19 @@ class Reproduction:
     def run(self) -> int:
         """Send every request, some more than once where it is a matter of moments, and return the exit code."""
         broken = self.once()
-        for _ in range(self.case.get("tries", 1) - 1):
+        for number in range(1, self.tries()):
             if not broken:
                 self.begin()
+                self.number = number
                 broken = self.once()
         print("the promise is broken" if broken else "the promise holds")
         return BROKEN if broken else HOLDS
+
+    def tries(self) -> int:
+        """Return how often the requests may be sent: not often where each time takes real waits."""
+        waits = any(note[0] == "wait" for step in self.case["steps"] for note, _ in step["before"])
+        tries: int = self.case.get("tries", 1)
+        return min(tries, MOST_WAITING if waits and not self.control else MOST_TRIES)
 
     def once(self) -> list[str]:
         """Send every request and return the promises that were broken."""
@@ -91,8 +102,8 @@ class Reproduction:
         try:
             for _, group in itertools.groupby(self.case["steps"], lambda step: step["group"]):
                 broken += self.perform(list(group))
-        except HeldEarlierError:
-            print("  as promised, so that it need not be asked again")
+        except HeldEarlierError as why:
+            print(f"  {why}")
         except CouldNotRunError:
             if not broken:
                 raise
@@ -107,9 +118,10 @@ class Reproduction:
             self.between(what, how, refs)
         requests = [self.request(step) for step in steps]
         sent_over = [connected(request) if len(steps) > 1 else None for request in requests]
+        at = moments([step.get("offset", 0.0) for step in steps], self.number)
         begun = time.monotonic()
         with ThreadPoolExecutor(len(requests)) as threads:
-            given = list(threads.map(self.send_at, steps, requests, sent_over, itertools.repeat(begun)))
+            given = list(threads.map(self.send_at, steps, requests, sent_over, [begun + one for one in at]))
         # Which of several equal requests is answered first, nobody knows: the best fit counts.
         answers = min(self.orders(steps, given), key=lambda order: len(self.broken(steps, order)))
         broken = self.broken(steps, answers)
@@ -127,14 +139,28 @@ class Reproduction:
         for step, answer in zip(steps, answers, strict=True):
             later = self.case["steps"][step["again"]]["promises"] if "again" in step else []
             if later and not any(self.mismatch(step, answer, *promise) for _, *promise in later):
-                raise HeldEarlierError
+                raise HeldEarlierError("as promised, so that it need not be asked again")
             if step["needed"] and not 200 <= answer[0] < 300:  # noqa: PLR2004 - a success
+                if self.says_so_now(step, answer):
+                    raise HeldEarlierError("refused at once with what a later answer has to say")
                 raise CouldNotRunError(
                     f"{step['step']} was answered by {answer[0]}, and the sequence needs a success"
                 )
             done = isinstance(answer[2], dict) and answer[2].get("level") == "ok"
             if step.get("frame", {}).get("done") and not done and not step["promises"]:
                 raise CouldNotRunError(f"{step['step']} was refused, and the sequence needs a success")
+
+    def says_so_now(self, step: dict[str, Any], answer: Answer) -> bool:
+        """Tell whether a refusal has the text that a later answer is promised to have, about a request that went through in the record."""
+        patterns = [
+            pattern
+            for later in self.case["steps"][step["place"] + 1 :]
+            for _, _, members, _ in later["promises"]
+            for member in members
+            if member["check"] == "matches"
+            for pattern in member["value"]
+        ]
+        return any(re.search(pattern, text) for pattern in patterns for text in texts_in(answer[2]))
 
     def hear(self, steps: list[dict[str, Any]], answers: Sequence[Answer]) -> None:
         """Take in what answers to frames tell the requests after them."""
@@ -147,13 +173,10 @@ class Reproduction:
         own = self.target(step["target"], step["from"]).rpartition("/")[2]
         return str(self.speaker.unit(step["frame"], own)) if "text" in (step.get("frame") or {}) else own
 
-    def send_at(
-        self, step: dict[str, Any], request: urllib.request.Request, over: Any, begun: float
-    ) -> Answer:
-        """Send a request, as long after the first of those at the same moment as in the record where moments matter."""
-        if self.case.get("model"):
-            time.sleep(max(0.0, begun + step["offset"] - time.monotonic()))
-        started, first = time.time(), time.monotonic()
+    def send_at(self, step: dict[str, Any], request: urllib.request.Request, over: Any, at: float) -> Answer:
+        """Send a request at its moment."""
+        time.sleep(max(0.0, at - time.monotonic()))
+        started, first = time.time() + self.ahead, time.monotonic()
         answer = send_over(over, request)
         if frame := step.get("frame"):
             answer = (*answer[:2], self.speaker.read(frame, answer[2]), answer[3])
@@ -190,6 +213,7 @@ class Reproduction:
         elif what == "wait":
             instance = self.value(self.case["instance"], {})
             ask("POST", f"{self.control}/instances/{instance}/clock", {"advance_seconds": how[0]})
+            self.ahead += how[0]
         elif what == "parcel":
             self.pack(how[0], refs)
         elif what == "damage":
@@ -254,94 +278,6 @@ class Reproduction:
         )
         return request
 
-    def target(self, recorded: str, refs: dict[str, Any]) -> str:
-        """Return a path and query of this run; a value may stand there with escapes."""
-        parts = re.split(r"([/?&=+])", recorded)
-        for place, part in enumerate(parts):
-            plain = urllib.parse.unquote(part)
-            own = self.text(plain, refs)
-            is_escaped = plain not in {part, own}
-            parts[place] = urllib.parse.quote(own, safe="") if is_escaped else self.text(part, refs)
-        return "".join(parts)
-
-    # --- values of this run in the place of those of the record -------------------------------------------------------
-
-    def text(self, recorded: str, refs: dict[str, Any]) -> str:
-        """Return a recorded text with every value of that run replaced by one of this run.
-
-        ``refs`` says in which answer, and where in it, each value stood.
-        """
-        longest_first = sorted(map(re.escape, refs), key=len, reverse=True)
-        variable = re.compile("|".join([*longest_first, VARIABLE.pattern]))
-        return variable.sub(lambda match: self.value(match[0], refs), recorded) if recorded else recorded
-
-    def value(self, recorded: str, refs: dict[str, Any]) -> str:
-        """Return what stands for a recorded value here; one that no answer has given is made anew."""
-        if recorded in refs:
-            place, path = refs[recorded]
-            given = self.at(self.answers.get(place), path)
-            if isinstance(given, str):
-                return given
-        if recorded not in self.values:
-            whole = VARIABLE.fullmatch(recorded)
-            self.values[recorded] = (
-                self.made(recorded)
-                if whole
-                else VARIABLE.sub(lambda match: self.value(match[0], refs), recorded)
-            )
-        return self.values[recorded]
-
-    def at(self, document: Any, path: list[Any]) -> Any:
-        """Return the value at a path; a part ``[member, recorded]`` is the entry of a list that has this value."""
-        for place, part in enumerate(path):
-            if isinstance(part, str):
-                if part == "*":
-                    return pick(document, ".".join(path[place:]))
-                document = pick(document, part)
-                continue
-            if isinstance(part, dict):
-                return document[part["from"] : part["to"]] if isinstance(document, str) else MISSING
-            member, recorded = part
-            wanted = self.value(recorded, self.case["first"])
-            entries = document if isinstance(document, list) else []
-            document = next((entry for entry in entries if pick(entry, member) == wanted), MISSING)
-        return document
-
-    def made(self, recorded: str) -> str:
-        """Make a value of the same form."""
-        if recorded in self.case["kept"]:
-            return recorded
-        if recorded.startswith("<"):
-            return material(self.case["forms"].get(recorded, "base64 32"))
-        run, new_run = self.case["run"], self.case["new_run"]
-        if recorded.casefold().startswith("kmsct-"):
-            return recorded.replace(run, new_run).replace(run.upper(), new_run.upper())
-        if recorded[4:5] == "-" and "T" in recorded:
-            moment = self.moved(datetime.fromisoformat(recorded))
-            fraction = recorded.partition(".")[2]
-            exact = "microseconds" if fraction[3:4].isdigit() else "milliseconds" if fraction else "seconds"
-            return moment.isoformat(timespec=exact).replace("+00:00", "Z")
-        return str(uuid.uuid4())
-
-    def about_then(self, time_of_record: re.Match[str]) -> str:
-        """Return a pattern for the time here of one in a pattern of the record, which names no offset."""
-        sent = self.values.get(f"{time_of_record[0]}Z")
-        if sent is not None:
-            return sent[: len(time_of_record[0])]
-        return any_time_about(self.moved(datetime.fromisoformat(time_of_record[0])))
-
-    def moved(self, then: datetime) -> datetime:
-        """Return the moment here of one in the record; what is out of all reach, such as the last date there is, stays."""
-        return then + self.later if abs(then.year - FIRST_YEAR) < REACH else then
-
-    def document(self, recorded: Any, refs: dict[str, Any]) -> Any:
-        """Return a recorded document with the values of this run."""
-        if isinstance(recorded, dict):
-            return {name: self.document(value, refs) for name, value in recorded.items()}
-        if isinstance(recorded, list):
-            return [self.document(value, refs) for value in recorded]
-        return self.text(recorded, refs) if isinstance(recorded, str) else recorded
-
     # --- what is promised ---------------------------------------------------------------------------------------------
 
     def mismatch(
@@ -365,6 +301,8 @@ class Reproduction:
                 (one for one, outcome in zip(told, outcomes, strict=True) if status in outcome["statuses"]),
                 told[0],
             )
+        if status in step["open"] and not outcomes:
+            return ""
         gone = status in {404, 410} and not outcomes  # what is not there has no member that could be the same
         for member in (one for one in members if not (gone and one["check"] == "differs")):
             wrong = self.member(member, headers, body, text, step.get("frame"))
@@ -390,7 +328,7 @@ class Reproduction:
             value: Any = headers.get(path, MISSING)
             return (
                 ""
-                if value is not MISSING and wanted in (None, value)
+                if value is not MISSING and (wanted is None or value == str(wanted))
                 else f"header {path} = {short_text(value)}"
             )
         if check == "hides":
@@ -398,10 +336,10 @@ class Reproduction:
             return f"{path} in the answer" if is_there else ""
         value = self.at(body, member["at"])
         there = value is not MISSING
-        if member.get("same"):
-            before = self.at(self.answers.get(member["same"][0]), member["same"][1])
-            wanted = before if isinstance(before, str) else wanted
-        if check in {"equals", "between"} and not there and self.is_gone(member, body):
+        wanted = self.told_before(member, wanted)
+        if not there and (
+            self.lacks_entry(member, body) or (check in {"equals", "between"} and self.was_empty(member))
+        ):
             return ""
         if check.startswith("matches"):
             texts = [
@@ -413,10 +351,9 @@ class Reproduction:
         checks: dict[str, Callable[[], bool]] = {
             "equals": lambda: (
                 there
-                and type(value) is type(wanted)
-                and (value == wanted or is_as_told(str(value), str(wanted)))
+                and (is_same(value, wanted) or (isinstance(value, str) and is_as_told(value, str(wanted))))
             ),
-            "agrees": lambda: not there or (type(value) is type(wanted) and value == wanted),
+            "agrees": lambda: not there or is_same(value, wanted),
             "differs": lambda: there and value != wanted,
             "present": lambda: there,
             "absent": lambda: not there or value is None,
@@ -438,6 +375,17 @@ class Reproduction:
             return ""
         return f"{path} = {short_text(value)}"
 
+    def told_before(self, member: dict[str, Any], wanted: Any) -> Any:
+        """Return what an earlier answer here has told in the place of what one in the record has: a number, or nothing."""
+        if member.get("count"):
+            place, header = member["count"]
+            told = self.seen[place][-1][1].get(header, "") if place in self.seen else ""
+            return int(told) if told.isdigit() else wanted
+        if member.get("same"):
+            before = self.at(self.answers.get(member["same"][0]), member["same"][1])
+            return before if isinstance(before, str) else wanted
+        return wanted
+
     def spoken(self, member: dict[str, Any], frame: Any) -> Any:
         """Return what a statement about a member says, of an answer to a frame in the values of this run."""
         try:
@@ -445,15 +393,17 @@ class Reproduction:
         except ValueError as error:
             raise CouldNotRunError(str(error)) from None
 
-    def is_gone(self, member: dict[str, Any], body: Any) -> bool:
-        """Tell whether nothing is expected at a place: it was empty before, or its list lacks the entry, which others judge."""
+    def was_empty(self, member: dict[str, Any]) -> bool:
+        """Tell whether nothing is expected at a place, because nothing was there before."""
         refs, value = member["from"], member["value"]
         known = [
             refs.get(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
         ]
         before = [self.at(self.answers[ref[0]], ref[1]) for ref in known if ref and ref[0] in self.answers]
-        if before and all(was is MISSING for was in before):
-            return True
+        return bool(before) and all(was is MISSING for was in before)
+
+    def lacks_entry(self, member: dict[str, Any], body: Any) -> bool:
+        """Tell whether a list lacks the entry that a statement is about, which is for others to judge: it may not have been made."""
         at = member["at"]
         entry = next((place for place, part in enumerate(at) if not isinstance(part, str)), None)
         return entry is not None and self.at(body, at[: entry + 1]) is MISSING
@@ -474,15 +424,6 @@ class Reproduction:
                     send(self.request(step))
                 except CouldNotRunError:
                     return
-
-
-MOST_AT_ONCE = 5
-UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-VARIABLE = re.compile(
-    r"<[A-Za-z][\w-]*:[0-9a-f]{12}>|kmsct-[A-Za-z0-9_-]+|KMSCT-[A-Z0-9_-]+"
-    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
-)
 
 
 def main(case: dict[str, Any]) -> int:

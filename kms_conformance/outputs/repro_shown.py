@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kms_conformance.evidence.exchange import JSON, Exchange
-from kms_conformance.outputs.repro_runtime import MOST_AT_ONCE
+from kms_conformance.outputs.repro_values import MOST_AT_ONCE
 
 _SHORTEST_ID, _DIGIT = 8, re.compile(r"\d")
 Place = tuple[int, str]
@@ -24,12 +24,12 @@ def shown_in(exchanges: Sequence[Exchange]) -> dict[str, list[Place]]:
     return shown
 
 
-def groups_of(exchanges: Sequence[Exchange]) -> list[int]:
-    """Return for each request the number of those that were sent before the others were answered."""
+def groups_of(exchanges: Sequence[Exchange], most: int = MOST_AT_ONCE) -> list[int]:
+    """Return for each request the number of those that were sent before the others were answered, at most so many."""
     groups: list[int] = []
     until = -1.0
     for exchange in exchanges:
-        together = exchange.started < until and groups.count(groups[-1]) < MOST_AT_ONCE
+        together = exchange.started < until and groups.count(groups[-1]) < most
         groups.append(groups[-1] if together else len(groups))
         end = exchange.started + exchange.duration
         until = max(until, end) if together else end

@@ -17,16 +17,25 @@ from kms_conformance.contract.severity import Verdict
 from kms_conformance.evidence.exchange import NOW, Exchange
 from kms_conformance.evidence.members import MISSING, pick
 from kms_conformance.evidence.serialization import to_document
-from kms_conformance.judging.expectation import Expectation, Member, Outcome
+from kms_conformance.judging.expectation import Member
 from kms_conformance.judging.histories import ONE_ORDER
 from kms_conformance.judging.judge import mismatch
 from kms_conformance.judging.results import CaseResult
 from kms_conformance.outputs.repro_frames import Recipes, frames_of
 from kms_conformance.outputs.repro_model import packed_model
-from kms_conformance.outputs.repro_paging import is_page_of_same_list, of_earlier_pages, page_of
+from kms_conformance.outputs.repro_moments import whole_history
+from kms_conformance.outputs.repro_needs import places_needed
+from kms_conformance.outputs.repro_paging import (
+    counted_by,
+    is_page,
+    of_earlier_pages,
+    page_of,
+    with_count_first,
+)
+from kms_conformance.outputs.repro_promises import bare, broken_of, command_of, open_to, outcomes_of
 from kms_conformance.outputs.repro_rules import rule_of
-from kms_conformance.outputs.repro_runtime import UUID, VARIABLE
 from kms_conformance.outputs.repro_shown import Place, groups_of, shown_in, telling
+from kms_conformance.outputs.repro_values import UUID, VARIABLE
 
 CLEAN_UP = "clean-up"
 _SENT_BY_RUNTIME = frozenset(
@@ -47,6 +56,8 @@ _OK, _CREATED, _BAD_REQUEST = 200, 201, 400
 _CREDENTIAL = "credential"
 """The note on how a credential was made, by whoever sends requests."""
 _ONLY_READ = frozenset({"GET", "HEAD"})
+_TRIES, _FEWEST_TRIES, _REQUESTS = 14, 3, 400
+"""Tries where chance decides, and fewer where these would be so many requests."""
 _LONGEST_MADE = 64
 """Bytes of what a case makes itself; what is longer is of the endpoint."""
 _UNSENDABLE = (
@@ -62,6 +73,7 @@ class RecordedSequence:
     def __init__(self, case: CaseResult, contract: Contract, base: str, owners: Mapping[str, str]) -> None:
         """Take the requests; ``owners`` tells whose a credential is."""
         self._contract, self._base, self._owners = contract, base, owners
+        self._stated = case.expectations
         judged = [exchange for exchange in case.exchanges if exchange.notes.get("phase") != CLEAN_UP]
         judged.sort(key=lambda exchange: exchange.started)
         failed_exchanges = {
@@ -69,11 +81,21 @@ class RecordedSequence:
         }
         # What else is broken after the first may follow from it.
         last = next((place for place, exchange in enumerate(judged) if exchange.id in failed_exchanges), -1)
-        groups = groups_of(judged)
+        # Of a history the model judges all answers, however many came at once.
+        states_order = any(
+            member.check == ONE_ORDER
+            for one in case.expectations
+            if one.exchange in failed_exchanges
+            for member in one.members
+        )
+        if last >= 0:
+            judged = with_count_first(judged, last, case.expectations)
+            last = next(place for place, exchange in enumerate(judged) if exchange.id in failed_exchanges)
+        groups = groups_of(judged, len(judged)) if states_order else groups_of(judged)
         # What was asked at the same moment belongs to it.
         end = len(groups) - groups[::-1].index(groups[last]) if groups and last >= 0 else 0
         self.exchanges, self.groups = judged[:end], groups[:end]
-        self.broken = {exchange.id: _broken(case, exchange) for exchange in self.exchanges}
+        self.broken = {exchange.id: broken_of(case, exchange) for exchange in self.exchanges}
         self.broken |= of_earlier_pages(case, self.exchanges, self.broken)
         together = [
             one.id for one, group in zip(self.exchanges, self.groups, strict=True) if group == self.groups[-1]
@@ -158,28 +180,36 @@ class RecordedSequence:
 
     @property
     def is_by_chance(self) -> bool:
-        """Whether chance decides what is broken: requests at the same moment, or pages of a list in the order of random ids."""
-        return self._is_race or any(
-            is_page_of_same_list(one.sent.url, self.exchanges[-1].sent.url) for one in self.exchanges[:-1]
+        """Whether chance decides what is broken: requests at the same moment, or pages or the order of a list of random ids."""
+        last = self.exchanges[-1]
+        by_order = any(
+            member.check == "sorted" or (member.check == "selects" and member.value[2])
+            for one in self.broken[last.id]
+            for member in one.members
+        )
+        return self._most_at_once > 1 or by_order or is_page(last.sent.url)
+
+    @property
+    def _most_at_once(self) -> int:
+        """How many requests are sent at the same moment that do not only read, or are judged."""
+        return max(
+            self.groups.count(group)
+            for group, one in zip(self.groups, self.exchanges, strict=True)
+            if one.sent.method not in _ONLY_READ or group == self.groups[-1]
         )
 
     @property
-    def _is_race(self) -> bool:
-        return self.groups.count(self.groups[-1]) > 1
+    def tries(self) -> int:
+        """How often the sequence is sent, until a promise is broken: each of those at the same moment comes first, twice."""
+        if not self.is_by_chance:
+            return 1
+        wanted = max(_TRIES, 2 * (self._most_at_once + 1))
+        return max(_FEWEST_TRIES, min(wanted, _REQUESTS // len(self.exchanges)))
 
     def steps(self) -> list[dict[str, Any]]:
         """Return each request as data."""
         steps = [self._step(place, exchange) for place, exchange in enumerate(self.exchanges)]
-        used = {
-            place
-            for step in steps
-            for refs in (
-                step["from"],
-                *(refs for _, refs in step["before"]),
-                *(member["from"] for promise in step["promises"] for member in promise[2]),
-            )
-            for place, _ in refs.values()
-        }
+        needed = places_needed(steps)
         for step, exchange in zip(steps, self.exchanges, strict=True):
             succeeded = exchange.answer is not None and exchange.answer.status < _OK + 100
             # Which of several at the same moment succeed, the model judges.
@@ -187,7 +217,9 @@ class RecordedSequence:
             again = self._asked_again(step["place"])
             if again is not None:
                 step["again"] = again
-            step["needed"] = succeeded and step["place"] in used and not step["promises"] and not open_to_all
+            step["needed"] = (
+                succeeded and step["place"] in needed and not step["promises"] and not open_to_all
+            )
         return steps
 
     def _asked_again(self, place: int) -> int | None:
@@ -201,7 +233,7 @@ class RecordedSequence:
         between = self.exchanges[place : last + 1]
         if not place < last < len(self.groups) or self.groups.count(self.groups[last]) > 1 or self.is_history:
             return None
-        same = {(one.operation, one.sent.method, _command(one)) for one in between}
+        same = {(one.operation, one.sent.method, command_of(one)) for one in between}
         if len(same) > 1 or between[0].sent.method in _ONLY_READ:
             return None
         # Without the schemas: what a body has to be is no reason to ask again.
@@ -239,7 +271,7 @@ class RecordedSequence:
                     file.rpartition("/")[2].removesuffix(".schema.json")
                     for file in _FILE.findall(json.dumps(schemas[name]))
                 ]
-        return {name: _bare(schemas[name]) for name in sorted(schemas)}
+        return {name: bare(schemas[name]) for name in sorted(schemas)}
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -247,16 +279,19 @@ class RecordedSequence:
         promises: list[list[Any]] = [
             [
                 f"{broken.description()} ({broken.requirement})",
-                [to_document(outcome) for outcome in _outcomes(broken, exchange)],
+                [to_document(outcome) for outcome in outcomes_of(broken, exchange)],
                 [
                     {
                         "path": member.path,
                         "at": self._path(place, member.path),
                         "check": member.check,
-                        "value": self._by_place(member.value) if member.check == ONE_ORDER else member.value,
+                        "value": whole_history(self.exchanges, member.value)
+                        if member.check == ONE_ORDER
+                        else member.value,
                         "from": {} if member.check == ONE_ORDER else self._sources_of_member(place, member),
                         "page": page_of(self.exchanges, place, member),
                         "same": self._shown_empty(place, member),
+                        "count": counted_by(self.exchanges, place, member),
                     }
                     for member in broken.members
                 ],
@@ -276,7 +311,7 @@ class RecordedSequence:
             **self._request(place, exchange),
             "place": place,
             "group": self.groups[place],
-            **(self._moment(place, exchange) if self.is_history else {}),
+            **(self._moment(place, exchange) if self._may_meet(place) else {}),
             "started": round(exchange.started, 3),
             "before": [
                 [note, self._sources(place, json.dumps(note, ensure_ascii=False))]
@@ -284,7 +319,11 @@ class RecordedSequence:
                 if note[0] != NOW
             ],
             "promises": promises,
+            "open": open_to(self._stated, exchange),
         }
+
+    def _may_meet(self, place: int) -> bool:
+        return self.is_history or self.groups.count(self.groups[place]) > 1
 
     def _moment(self, place: int, exchange: Exchange) -> dict[str, Any]:
         """Return what the model has to know of a request, and how long after the first of its group it was sent."""
@@ -294,24 +333,6 @@ class RecordedSequence:
             "identity": exchange.identity,
             "offset": round(exchange.started - first.started, 4),
         }
-
-    def _by_place(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is said of a history with the number of a step in the place of each exchange's id.
-
-        A refusal that the record can do without belongs to it again: another time it may be the request that succeeds.
-        """
-        places = {exchange.id: place for place, exchange in enumerate(self.exchanges)}
-        named = {places[name]: more for name, *more in value["requests"] if name in places}
-        for place, exchange in enumerate(self.exchanges):
-            beside = [
-                other
-                for other in named
-                if self.groups[other] == self.groups[place]
-                and self.exchanges[other].sent.path == exchange.sent.path
-            ]
-            if beside and exchange.sent.method not in _ONLY_READ:
-                named.setdefault(place, [named[beside[0]][0], True])
-        return {**value, "requests": [[place, *named[place]] for place in sorted(named)]}
 
     def _request(self, place: int, exchange: Exchange) -> dict[str, Any]:
         sent, signed = exchange.sent, exchange.notes.get("signed", "").split(",")
@@ -360,7 +381,9 @@ class RecordedSequence:
         """Return for each value in a request where an earlier answer has shown it."""
         sources = {}
         for value in self._values_in(text):
-            earlier = [one for one in self._shown[value] if one[0] < place]
+            shown = [one for one in self._shown[value] if one[0] < place]
+            # What is answered at the same moment is not known yet, unless one client waits for it.
+            earlier = [one for one in shown if self.groups[one[0]] != self.groups[place]] or shown
             if earlier:
                 lists = [one for one in earlier if in_body and self._is_part(one[0])]
                 # A thing that was made twice in the record is two things elsewhere, of which the last one is meant.
@@ -437,7 +460,13 @@ class RecordedSequence:
 
     def _values_in(self, text: str) -> Iterable[str]:
         variable = (value for value in VARIABLE.findall(text) if value in self._shown)
-        other = (value for value in self._shown if not VARIABLE.fullmatch(value) and value in text)
+        other = (
+            value
+            for value in self._shown
+            if not VARIABLE.fullmatch(value)
+            # A name of several parts may be the beginning of another one, and stands for itself only as a whole.
+            and _stands_in(text, value)
+        )
         return dict.fromkeys((*variable, *other))
 
     def _makes(self, place: int) -> bool:
@@ -455,45 +484,10 @@ class RecordedSequence:
         return exchange.sent.method == "GET" and VARIABLE.search(exchange.sent.path) is not None
 
 
-def _broken(case: CaseResult, exchange: Exchange) -> list[Expectation]:
-    """Return the expectations of an exchange that did not hold."""
-    outcomes = {
-        (finding.requirement, finding.expected)
-        for finding in case.findings
-        if finding.exchange == exchange.id and finding.severity is Verdict.FAILED
-    }
-    return [
-        expectation
-        for expectation in case.expectations
-        if expectation.exchange == exchange.id
-        and (expectation.requirement, expectation.description()) in outcomes
-    ]
-
-
-def _command(exchange: Exchange) -> str:
-    """Return what a step asks for, without what it says of the thing: the same in steps that ask again."""
-    return exchange.step.partition(",")[0]
-
-
-def _outcomes(broken: Expectation, exchange: Exchange) -> tuple[Outcome, ...]:
-    """Return what was expected; a law that leaves open whether a request is refused says only how."""
-    refused = exchange.answer is not None and exchange.answer.status >= _BAD_REQUEST
-    only_how = refused and all(
-        status >= _BAD_REQUEST for outcome in broken.outcomes for status in outcome.statuses
+def _stands_in(text: str, value: str) -> bool:
+    """Tell whether a value stands in a text as a word of its own; one of several parts may be the beginning of another, and has to be all."""
+    if ":" in value:
+        return f'"{value}"' in text or value == text
+    return (
+        value in text and re.search(rf"(?<![0-9A-Za-z]){re.escape(value)}(?![0-9A-Za-z])", text) is not None
     )
-    open_law = only_how and broken.outcomes and broken.requirement.startswith("law-ownership")
-    return (*broken.outcomes, Outcome(tuple(range(_OK, _OK + 100)))) if open_law else broken.outcomes
-
-
-def _bare(schema: Any) -> Any:
-    """Return a schema without its texts for people."""
-    if isinstance(schema, list):
-        return [_bare(one) for one in schema]
-    if isinstance(schema, dict):
-        left_out = {"$schema", "$id", "title", "description"}
-        return {
-            name: _bare(one)
-            for name, one in schema.items()
-            if name not in left_out or not isinstance(one, str)
-        }
-    return schema

@@ -67,9 +67,14 @@ class TkeService:
                 serial = f"93AA{self._serials:04X}"[-8:]
                 host = f"AZ{len(units) % 3 + 1}-CS{len(units) + 1}"
                 location = Location("us-south", host, 2 + len(units) % 2, 3 + len(units))
-                unit = CryptoUnit(uuid.uuid4().hex, kind, location, serial, self.rules)
+                unit = CryptoUnit(self.new_id(), kind, location, serial, self.rules)
                 units[unit.hsm_id] = unit
         self.instances[instance_id] = units
+
+    @rule
+    def new_id(self) -> str:
+        """Make the id of a unit."""
+        return uuid.uuid4().hex
 
     def remove(self, instance_id: str) -> bool:
         """Forget an instance; answer whether it was there."""

@@ -123,8 +123,15 @@ class Domain(DomainRegisters):
     # Queries: unsigned, uncounted.
 
     def _query_administrators(self, ski: bytes) -> bytes:
-        if not ski:
-            return self.list_administrators()
+        return self.certificate_of(ski) if ski else self.list_administrators()
+
+    @rule
+    def certificate_of(self, ski: bytes) -> bytes:
+        """Tell an administrator's certificate.
+
+        Raises:
+            Refusal: 32/32 for somebody who is not an administrator.
+        """
         if ski not in self.administrators:
             raise Refusal(codes.NO_SUCH_ADMINISTRATOR)
         return self.administrators[ski].certificate

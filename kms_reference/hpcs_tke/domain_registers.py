@@ -137,9 +137,18 @@ class DomainRegisters(DomainRules):
             raise Refusal(codes.PART_DOMAIN_DIFFERS)
         if part.block.module != envelope.module:
             raise Refusal(codes.MODULE_MISMATCH)
+        self.check_part_counter(envelope, part)
+        self.require_signed_part(self._count_signers(part.block, part.signers))
+
+    @rule
+    def check_part_counter(self, envelope: AdminBlock, part: AdminRequest) -> None:
+        """A key part carries the counter of its envelope.
+
+        Raises:
+            Refusal: 163/19 otherwise.
+        """
         if part.block.counter != envelope.counter:
             raise Refusal(codes.COUNTER_WRONG)
-        self.require_signed_part(self._count_signers(part.block, part.signers))
 
     def _commit(self, block: AdminBlock, signers: int) -> bytes:
         self.require(signers, self.signatures_to_commit())

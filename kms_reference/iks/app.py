@@ -259,7 +259,9 @@ class IksService:
             raise Refusal(404, "The specified worker node could not be found.", "E0011")
         return cluster, worker
 
-    def _describe_cluster(self, cluster: Cluster) -> dict[str, object]:
+    @rule
+    def cluster_view(self, cluster: Cluster) -> dict[str, object]:
+        """Describe a cluster."""
         scope = cluster.scope
         return {
             "id": cluster.id,
@@ -270,6 +272,7 @@ class IksService:
             "workerCount": len(cluster.workers),
         }
 
+    @rule
     def worker_view(self, cluster: Cluster, worker: Worker) -> dict[str, object]:
         """Describe a worker, and what is wrong with it."""
         error = self.state.worker_error(cluster, worker)
@@ -284,7 +287,7 @@ class IksService:
 
     async def _list_clusters(self, request: Request, _: Identity) -> Response:
         account = self.state.account(request.headers.get("x-auth-resource-account") or DEFAULT_ACCOUNT)
-        return JSONResponse([self._describe_cluster(cluster) for cluster in account.clusters.values()])
+        return JSONResponse([self.cluster_view(cluster) for cluster in account.clusters.values()])
 
     async def _create_cluster(self, request: Request, caller: Identity) -> Response:
         body = await _body(request)
@@ -303,7 +306,7 @@ class IksService:
         return [{"description": Message.REGISTRY_ROLE.value}] if lacks else []
 
     async def _get_cluster(self, request: Request, _: Identity) -> Response:
-        return JSONResponse(self._describe_cluster(self.find_cluster(request)))
+        return JSONResponse(self.cluster_view(self.find_cluster(request)))
 
     async def _delete_cluster(self, request: Request, _: Identity) -> Response:
         cluster = self.find_cluster(request)

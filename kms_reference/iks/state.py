@@ -51,7 +51,7 @@ class Effective(NamedTuple):
     manual: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class Worker:
     """One worker node and the infrastructure account in which it lives."""
 
@@ -287,6 +287,7 @@ class State:
         account.clusters[cluster.id] = cluster
         return cluster
 
+    @rule
     def add_workers(self, cluster: Cluster, count: int) -> list[Worker]:
         """Order workers; an item that may not be ordered leaves its message on the worker.
 
@@ -333,6 +334,7 @@ class State:
         if effective.account != worker.account:
             raise refusal(self, self.account(cluster.scope.account).lookup, **_parts(worker))
 
+    @rule
     def worker_error(self, cluster: Cluster, worker: Worker) -> str:
         """Say what is wrong with a worker, or nothing: messages 3 to 6."""
         error = self.order_error(worker)

@@ -55,7 +55,7 @@ def test_eight_signatures(tke):
     unit.attributes().succeeds().shows("attributes.signature_threshold", 1, requirement="tke-effects")
 
 
-@covers("tke-administrator-removed")
+@covers("tke-administrator-removed", "tke-foreign-signer")
 @impact("zeroize")
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_removed_by_place(tke, place):
@@ -67,7 +67,7 @@ def test_removed_by_place(tke, place):
     unit.administrators().succeeds().shows("administrators", sorted(who.ski.hex() for who in people))
     for who in people:
         unit.clear_new([who]).succeeds()
-    unit.clear_new([gone]).is_refused("257", requirement="tke-administrator-removed")
+    unit.clear_new([gone]).is_refused("257", requirement="tke-foreign-signer")
 
 
 @covers("tke-administrators-full", "tke-effects")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers
+from kms_conformance.api import covers, impact
 
 STRINGS = [
     "empty",
@@ -40,6 +40,7 @@ HEADERS = [
     "cut-at-31",
     "no-message",
 ]
+ADD = 0x02
 FIELDS = [
     "message",
     "function",
@@ -123,3 +124,15 @@ def test_long_lengths(tke):
     unit = tke.any_unit()
     unit.registers().succeeds(requirement="tke-frame-non-minimal")
     unit.longer_lengths().succeeds(requirement="tke-frame-non-minimal")
+
+
+@covers("tke-frame-non-minimal", "tke-signature-invalid")
+@impact("zeroize")
+def test_signed_in_long_lengths(tke):
+    """A signature covers the octets that are sent, be their lengths encoded in more octets than necessary."""
+    unit, by = tke.operational(tke.unit(), signature=2, revocation=2), tke.administrators(3)
+    before = unit.look()
+    forged = unit.in_long_lengths(ADD, by[2].certificate_sent, by[:2], over_short=True)
+    forged.is_refused_anyhow(requirement="tke-signature-invalid")
+    unit.unchanged(before, requirement="tke-signature-invalid")
+    unit.in_long_lengths(ADD, by[2].certificate_sent, by[:2]).succeeds(requirement="tke-frame-non-minimal")

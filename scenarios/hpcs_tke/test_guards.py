@@ -77,10 +77,13 @@ BREACHES = {
 def test_each_command(tke, commands):
     """A command that breaks a rule about who may send it is refused and changes nothing, and is done without the breach."""
     unit, by = tke.operational(tke.unit(), signature=2, revocation=2), tke.administrators(2)
-    key = None
+    key, stranger = None, tke.administrators(5)[4]
+    # Who signs as a stranger was an administrator before.
+    unit.add(stranger, by).needed()
+    unit.remove(stranger.ski, by).needed()
     if commands is ON_REGISTERS:
         unit.import_key(PARTS, by[:1]).needed()
-    for command, signers, data, query in commands.values():
+    for name, (command, signers, data, query) in commands.items():
         sent = (command, data(tke, unit), by[:signers], key)
         look, control = getattr(unit, query), unit.attributes().needed()
         before = look().needed()[query if query != "control_points" else "output"]
@@ -92,4 +95,39 @@ def test_each_command(tke, commands):
                 refused.is_refused_anyhow(requirement=row)
         look().shows(query if query != "control_points" else "output", before, requirement="tke-effects")
         done = send(unit, *sent).succeeds(requirement="tke-effects")
+        if name != "zeroize":
+            # There may be a second reason to refuse it, such as an administrator who is there now.
+            unit.sent_again().is_refused_anyhow(requirement="tke-transaction-counter")
         key = unit.importer_of(done) if command == IMPORTER else key
+
+
+PART_BREACHES = {
+    "earlier-counter": ("tke-transaction-counter", lambda unit: {"counter": unit.counter}),
+    "other-module": ("tke-addressee", lambda unit: {"module": other_module(unit)}),
+}
+"""What the signed request of a key part says otherwise than its envelope, and the row of the rule."""
+
+
+@covers("tke-transaction-counter", "tke-addressee", "tke-import")
+@impact("zeroize")
+def test_each_key_part(tke):
+    """A key part is a signed command: one of an earlier import, or for another unit, is refused, be it the first or the last."""
+    unit, by = tke.operational(tke.unit()), tke.administrators(1)
+    key = unit.importer_of(unit.importer(by).needed())
+    earlier = unit.part(key.seal(PARTS[0]), by)
+    unit.command(IMPORT, earlier, label="1 part").succeeds(requirement="tke-import")
+    unit.clear_new(by).needed()
+    before = unit.look()
+    unit.command(IMPORT, earlier, label="the part of an earlier import").is_refused_anyhow(
+        requirement="tke-transaction-counter"
+    )
+    for label, (row, changes) in PART_BREACHES.items():
+        for place in (0, 1):
+            parts = [
+                unit.part(key.seal(part), by, **(changes(unit) if number == place else {}))
+                for number, part in enumerate(PARTS)
+            ]
+            refused = unit.command(IMPORT, b"".join(parts), label=f"part {place + 1} with {label}")
+            refused.is_refused_anyhow(requirement=row)
+    unit.unchanged(before, requirement="tke-transaction-counter")
+    unit.send_parts(key, PARTS, by).succeeds(requirement="tke-import")

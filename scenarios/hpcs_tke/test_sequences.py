@@ -8,7 +8,7 @@ PARTS = pytest.mark.parametrize("part", [(1, 2), (2, 2)], ids=["1", "2"])
 """Two sequences, one to each unit: they are sent beside each other where the endpoint is far away."""
 
 
-@covers("tke-sequences")
+@covers("tke-sequences", "tke-foreign-signer", "tke-signature-invalid")
 @impact("zeroize")
 @PARTS
 def test_commands(tke, part):
@@ -16,10 +16,11 @@ def test_commands(tke, part):
     tke.sequence("commands", part=part).run()
 
 
-@covers("tke-sequences")
+@covers("tke-sequences", "tke-foreign-signer", "tke-signature-invalid")
 @needs(control=True)
 @impact("zeroize")
 @PARTS
 def test_beside_another_instance(tke, part):
-    """Many commands to the units of one instance leave those of another instance as they were."""
-    tke.sequence("beside", apart=tke.another_instance().units()[:1], part=part).run()
+    """Many commands to the units of one instance, one for failover among them, leave those of another instance as they were."""
+    apart = tke.another_instance().units()[:1]
+    tke.sequence("beside", apart=apart, part=part, kind="failover_hsms").run()

@@ -304,6 +304,19 @@ def test_one_counter_at_once(tke):
     again.clear_new([first]).succeeds()
 
 
+@covers("tke-effects")
+@impact("zeroize")
+def test_two_units_at_once(tke):
+    """Commands that come to two units at the same moment are done by the unit that each is for."""
+    sent = list(zip(tke.fresh_units()[:2], tke.administrators(2), strict=False))
+    for unit, _ in sent:
+        unit.attributes().needed()  # so that both commands leave at once
+    for done in tke.at_once(*(partial(unit.add, who) for unit, who in sent)):
+        done.succeeds()
+    for unit, who in sent:
+        unit.administrators().succeeds().shows("administrators", [who.ski.hex()])
+
+
 @covers("tke-replay-after-zeroizing", "tke-imprint-zeroized")
 @impact("zeroize")
 def test_replayed_after_zeroizing(tke):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_conformance.api import covers, impact, needs
+from kms_conformance.api import Secret, covers, impact, needs
 
 UNUSABLE = {
     "none": None,
@@ -23,6 +23,26 @@ def test_unusable_token(tke, value):
     unit.seen_by(nobody).attributes().is_refused("UNAUTHORIZED", control=asked).lacks("level")
     tke.list_units().succeeds(200, requirement="tke-04")
     unit.attributes().succeeds(requirement="tke-04").shows("attributes", asked["attributes"])
+
+
+FORGED = {
+    "other-signature": lambda signed, seal: f"{signed}.{'B' if seal.startswith('A') else 'A'}{seal[1:]}",
+    "no-signature": lambda signed, _: f"{signed}.",
+}
+"""Copies of a good token with something else in its signature's place."""
+
+
+@covers("tke-02", "tke-04")
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_forged_token(tke, forge):
+    """A copy of a good token with another signature is refused, also right after the good one was accepted."""
+    unit = tke.any_unit()
+    listed, asked = tke.list_units().succeeds(200), unit.attributes().succeeds()
+    signed, _, seal = str(tke.current_token()).rpartition(".")
+    forger = tke.with_authorization(Secret(f"Bearer {forge(signed, seal)}"))
+    forger.list_units().is_refused("UNAUTHORIZED", control=listed).lacks("hsms")
+    unit.seen_by(forger).attributes().is_refused("UNAUTHORIZED", control=asked).lacks("level")
+    unit.attributes().succeeds(requirement="tke-04")
 
 
 @covers("tke-02", "tke-04")

@@ -97,9 +97,12 @@ def test_manual_credentials_help_too(iks):
 @covers("iks-reset-owner", "iks-10")
 @needs(identity="approver")
 @impact("account", "clusters")
-def test_owner_after_reset(iks):
+@pytest.mark.parametrize("manual", [False, True], ids=["api-key", "manual"])
+def test_owner_after_reset(iks, manual):
     """After a reset by another user, that user owns the API key of each cluster of the region and group."""
     clusters = [iks.cluster(), iks.cluster()]
+    if manual:
+        iks.set_credentials(iks.credential()).needed(200, 204)
     before = iks.get_key_owner(clusters[0]).succeeds(200).shows("name").shows("email")
     iks.as_identity("approver").reset_api_key().succeeds(requirement="iks-10")
     # The owner may be a service, which has no address.

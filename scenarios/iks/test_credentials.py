@@ -81,6 +81,24 @@ def test_one_place(iks, place):
     elsewhere.get_credentials().is_refused("E0051", requirement=("iks-04", "iks-03"))
 
 
+@covers("iks-04", "iks-02")
+@impact("account")
+@pytest.mark.parametrize("place", ["region", "group", "account"])
+def test_one_user_in_two_places(iks, place):
+    """One user's credentials are set and unset in one place, and stay in another one where they are set as well."""
+    places = {"region": iks.in_other_region, "group": iks.in_other_group, "account": iks.in_other_account}
+    mine, elsewhere = iks.credential(), places[place]()
+    elsewhere.set_credentials(mine).succeeds(200, 204)
+    for _ in range(2):
+        iks.set_credentials(mine).succeeds(200, 204)
+        iks.unset_credentials().succeeds()
+        elsewhere.get_credentials().succeeds(200).shows("apiUser", mine.user)
+    iks.set_credentials(iks.credential("other")).succeeds(200, 204)
+    elsewhere.get_credentials().succeeds(200).shows("apiUser", mine.user, requirement=("iks-04", "iks-02"))
+    elsewhere.unset_credentials().succeeds()
+    iks.get_credentials().succeeds(200).shows("apiUser", iks.credential("other").user)
+
+
 @covers("iks-04")
 @impact("account")
 def test_one_account(iks):

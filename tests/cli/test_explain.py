@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kms_conformance.cli.explain import LONGEST_PIECE, by_weight, command, explain, explained, pieces
+from kms_conformance.cli.explain import by_weight, command, explain, explained
+from kms_conformance.cli.log_lines import LONGEST_PIECE, lines
 from kms_conformance.contract.case_index import listed_cases
 from kms_conformance.contract.contract import known_contracts, load_contract
 from kms_conformance.contract.lookup import in_log
@@ -203,7 +204,7 @@ def test_long_lines_are_read_in_pieces(size: int, filler: bytes) -> None:
     """A code is found wherever in a long line it stands, and the pieces stay small."""
     line = (filler * size)[:size] + b" KEY_DELETED_ERR " + (filler * size)[:size]
     log = BytesIO(b"first\n" + line + b"\nlast KEY_EXPIRED_ERR")
-    read = list(pieces(log))
+    read = list(lines(log))
     assert max(len(piece) for _, piece in read) <= LONGEST_PIECE + 120
     contracts = [load_contract(name) for name in by_weight()]
     assert [(refusal.line, refusal.answers[0].entry.name) for refusal in in_log(contracts, read)] == [
@@ -216,6 +217,35 @@ def test_bytes_that_are_no_text() -> None:
     """A log of any bytes is read; what is known in it is found."""
     log = BytesIO(bytes(range(256)) * 300 + b"\n\xff\xfe (KEY_DELETED_ERR)\r\n\0")
     contracts = [load_contract(name) for name in by_weight()]
-    assert [refusal.answers[0].entry.name for refusal in in_log(contracts, pieces(log))] == [
-        "KEY_DELETED_ERR"
+    assert [refusal.answers[0].entry.name for refusal in in_log(contracts, lines(log))] == ["KEY_DELETED_ERR"]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
+def test_logs_of_windows(encoding: str) -> None:
+    """A log says the same in whatever characters it was written, with a mark or without, and however it comes."""
+    text = "Schlüssel gelöscht\r\n409 KEY_DELETED_ERR\r\nThe key can\u2019t be rotated\n"
+    contract = load_contract("key_protect")
+    log = text.encode(encoding)
+    assert list(lines(BytesIO(log))) == [
+        (1, "Schlüssel gelöscht"),
+        (2, "409 KEY_DELETED_ERR"),
+        (3, "The key can\u2019t be rotated"),
     ]
+    found = list(in_log([contract], lines(_InDrops(log))))
+    assert [(one.line, one.answers[0].entry.name) for one in found] == [(2, "KEY_DELETED_ERR")]
+
+
+def test_octets_of_two_encodings() -> None:
+    """Octets that are no UTF-8 do not spoil what stands beside them."""
+    log = BytesIO("Zürich ".encode() + b"Z\xfcrich \x81 KEY_DELETED_ERR")
+    assert list(lines(log)) == [(1, "Zürich Zürich \x81 KEY_DELETED_ERR")]
+
+
+class _InDrops(BytesIO):
+    """A pipe that gives three octets at a time."""
+
+    def read1(self, size: int | None = -1) -> bytes:
+        del size
+        return self.read(3)

@@ -30,7 +30,7 @@ from kms_conformance.run.options import USUAL, Options
 from kms_conformance.run.session import Session
 from kms_conformance.target.target import Target
 from kms_conformance.verification.installed import InstalledCase
-from kms_reference.variations import VARIATIONS
+from kms_reference.variations import SYSTEM_VARIATIONS
 
 CONTRACT = "key_protect"
 _OF_THE_TRANSPORT = {"chunked", "connection-close"}
@@ -100,7 +100,7 @@ def drawing_cases(seed: int, share: int) -> Mapping[str, InstalledCase]:
 
 def groups(seed: int, together: int) -> Iterator[tuple[str, ...]]:
     """Yield all variations in groups that one server can have at once, other ones for each seed."""
-    left = [name for name in VARIATIONS if name not in _OF_THE_TRANSPORT]
+    left = [name for name in SYSTEM_VARIATIONS[CONTRACT] if name not in _OF_THE_TRANSPORT]
     random.Random(seed).shuffle(left)
     while left:
         chosen: list[str] = []

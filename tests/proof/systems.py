@@ -14,10 +14,10 @@ from kms_conformance.target.target import Target, build_target
 from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.server import Server
 from kms_reference.target import target_text
-from kms_reference.variations import VARIATIONS
+from kms_reference.variations import SYSTEM_VARIATIONS
 
 Kind = Literal["defect", "variation"]
-_AFTER_RESTART = "after-restart-"
+AFTER_RESTART = "after-restart-"
 _OF_THE_TRANSPORT = {"chunked", "connection-close"}
 
 
@@ -43,7 +43,7 @@ def _serve(kind: Kind, name: str) -> Iterator[Target]:
         with Server(variations=(name,)) as server:
             yield replace(build_target(tomllib.loads(target_text(server)), {}), embedded=True)
     else:
-        restarted = name.startswith(_AFTER_RESTART)
+        restarted = name.startswith(AFTER_RESTART)
         with without_sockets(), reference(**{kind: name}, restarted=restarted) as (target, _):
             yield target
 
@@ -51,7 +51,7 @@ def _serve(kind: Kind, name: str) -> Iterator[Target]:
 SYSTEMS: Mapping[str, System] = {
     system.contract: system
     for system in (
-        System(contract, defects, VARIATIONS if contract == "key_protect" else {}, _serve)
+        System(contract, defects, SYSTEM_VARIATIONS[contract], _serve)
         for contract, defects in SYSTEM_DEFECTS.items()
     )
 }

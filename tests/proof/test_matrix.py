@@ -16,13 +16,13 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from cases import collected, law_of
-from matrix import DATA, PAGE, _belongs, _is_wanted, differences, text_of
+from matrix import DATA, PAGE, _Before, _belongs, _is_wanted, differences, text_of
 from matrix_page import render
 from matrix_rules import broken_rules
 from systems import SYSTEMS
 
 from kms_conformance.contract.schemas import load_schema
-from kms_reference.variations import VARIATIONS
+from kms_reference.variations import SYSTEM_VARIATIONS, VARIATIONS
 
 PART = "0/12"
 """Which rows are run anew: a twelfth, by the hash of their name."""
@@ -64,6 +64,7 @@ def test_stored_matrix_is_complete(stored: Any) -> None:
     assert {row["name"] for row in stored["defects"]} == set(NAMES) - set(VARIATIONS)
     assert {row["name"] for row in stored["variations"]} == set(VARIATIONS)
     assert all(row["doc"] for row in (*stored["defects"], *stored["variations"]))
+    assert all(row["reached"] for row in stored["variations"])
 
 
 def test_stored_matrix_is_what_its_schema_and_page_say(stored: Any) -> None:
@@ -96,13 +97,14 @@ def test_no_case_is_left_out_that_would_find_a_defect(stored: Any) -> None:
 def test_each_law_meets_each_variation() -> None:
     """Every variation is run with cases of every law, and every case of a law with some variation."""
     cases = {case for case in collected("key_protect") if law_of(case)}
-    met = {(name, case) for name in VARIATIONS for case in cases if _belongs(case, "variation", name)}
+    variations = SYSTEM_VARIATIONS["key_protect"]
+    met = {(name, case) for name in variations for case in cases if _belongs(case, "variation", name)}
     laws = {law_of(case) for case in cases}
     assert {(name, law_of(case)) for name, case in met} == {
-        (name, law) for name in VARIATIONS for law in laws
+        (name, law) for name in variations for law in laws
     }
     assert {case for _, case in met} == cases
-    assert len(met) < len(cases) * len(VARIATIONS) / 3
+    assert len(met) < len(cases) * len(variations) / 3
 
 
 def row(**members: Any) -> dict[str, Any]:
@@ -152,6 +154,24 @@ def test_section_by_topic_counts() -> None:
     """A case of a topic that elaborates a section counts as one of that section, whatever the spelling of its anchor."""
     cases = [{"id": "one.a", "contract": "one", "must": True, "sections": ["api-wrap"]}]
     assert broken_rules(matrix(cases=cases, defects=[row(sections=["invalid_sig_exp_err"])])) == []
+
+
+def test_what_is_new_is_run_with_everything() -> None:
+    """A new defect meets each case, a new case each defect, a finder what it found; a third of all else is run again."""
+    known = [f"one.{number}" for number in range(300)]
+    before = _Before(
+        matrix(
+            cases=[{"id": case} for case in known],
+            defects=[row(found_by=known[:2], warned=known[2:3], inconclusive=known[3:4])],
+        )
+    )
+    assert all(before.asks("d", case) for case in known[:4])
+    assert before.asks("d", "one.new")
+    assert all(before.asks("new", case) for case in known)
+    assert all(_Before(None).asks("d", case) for case in known)
+    again = [case for case in known[4:] if before.asks("d", case)]
+    assert len(known) / 4 < len(again) < len(known) / 2
+    assert again == [case for case in known[4:] if before.asks("d", case)]
 
 
 def test_differences_are_told() -> None:

@@ -146,16 +146,26 @@ class TrustedKeyEntry(SystemAdapter):
 
     # --- units ----------------------------------------------------------------------------------------------------
 
-    def sequence(self, name: str, apart: Iterable[Unit] = (), *, part: tuple[int, int] = (1, 1)) -> Sequence:
-        """Return a drawn sequence of commands to two units, one for recovery if there is any, the same for the same name.
+    def sequence(
+        self,
+        name: str,
+        apart: Iterable[Unit] = (),
+        *,
+        part: tuple[int, int] = (1, 1),
+        kind: str = "source_hsms",
+    ) -> Sequence:
+        """Return a drawn sequence of commands to two units, one of another ``kind`` if there is any, the same for the same name.
 
         ``part`` is number and count of the part of the units that get the commands. Units that are ``apart`` are set up
         too, and then left alone.
         """
         units, listed = self.fresh_units()[:2], self.list_units().needed().body
-        if isinstance(listed, dict) and listed.get("source_hsms"):
-            units = [*units[:1], *self.fresh_units("source_hsms")[:1]]
-        return Sequence(self.case, units, self.administrators(8), name, apart=tuple(apart), part=part)
+        if isinstance(listed, dict) and listed.get(kind):
+            units = [*units[:1], *self.fresh_units(kind)[:1]]
+        people = self.administrators(8)
+        return Sequence(
+            self.case, units, people, name, apart=tuple(apart), part=part, listing=self.list_units
+        )
 
     def units(self, kind: str = "hsms") -> list[Unit]:
         """Return the units of a kind, whatever state they are in: ``hsms`` are operational, ``source_hsms`` recovery."""
@@ -272,11 +282,7 @@ class TrustedKeyEntry(SystemAdapter):
         if entry.kind == KMS_KEY:
             paths = [entry.ref] if entry.ref else self._paths_of(entry.name)
             return all(self._delete_key(path) for path in paths)
-        return any(
-            unit.hsm_id == entry.ref and self._vacated(unit)
-            for kind in ("hsms", "source_hsms")
-            for unit in self.units(kind)
-        )
+        return any(unit.hsm_id == entry.ref and self._vacated(unit) for unit in self.every_unit())
 
     def _leave(self, unit: Unit, hsm_id: str) -> None:
         if self._vacated(unit):

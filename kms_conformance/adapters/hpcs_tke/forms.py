@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import hashlib
 
-from kms_conformance.adapters.hpcs_tke.wire import OCTET_STRING, SEQUENCE, WireError, nodes, sequence, tlv
+from kms_conformance.adapters.hpcs_tke.wire import (
+    OCTET_STRING,
+    SEQUENCE,
+    WireError,
+    members_of,
+    nodes,
+    octets,
+    sequence,
+    tlv,
+)
 
 NAME_WIDTH = 30
 UNIT_NAME = "TKE Administration"
@@ -101,3 +110,14 @@ def join_parts(*parts: bytes) -> bytes:
     for part in parts:
         whole ^= int.from_bytes(part, "big")
     return whole.to_bytes(KEY_OCTETS, "big")
+
+
+def in_long_lengths(block: bytes) -> bytes:
+    """Encode the block of a command anew, with lengths that take more octets than they need."""
+    members = b"".join(tlv(OCTET_STRING, member, length_octets=2) for member in members_of(block, (5,)))
+    return tlv(SEQUENCE, members, length_octets=3)
+
+
+def in_short_lengths(block: bytes) -> bytes:
+    """Encode the block of a command anew, with lengths that take as few octets as they can."""
+    return octets(*members_of(block, (5,)))

@@ -199,7 +199,9 @@ class Frames:
         except wire.WireError:
             return block.hex()
         if wire.octets(*members) != block:
-            return block.hex()
+            short = forms.in_short_lengths(block)
+            is_long = forms.in_long_lengths(block) == block
+            return ["long", self._block(short, hsm, place, parts, told)] if is_long else block.hex()
         if (before := self.blocks.setdefault((hsm, block), place)) != place and members[3]:
             return ["again", before]
         command, domain, module, counter, data = members
@@ -336,6 +338,8 @@ class Frames:
             return f"={signature.hex()}"
         if key is None or _verifies(key, signature, block):
             return ""
+        if (short := _shortened(block)) != block and _verifies(key, signature, short):
+            return "~"
         for (_, earlier), place in self.blocks.items():
             if place >= 0 and _verifies(key, signature, earlier):
                 return f"@{place}"
@@ -445,6 +449,14 @@ def _is_part(block: bytes) -> bool:
     except wire.WireError:
         return False
     return members[0] == wire.word(wire.IMPORT_KEY)
+
+
+def _shortened(block: bytes) -> bytes:
+    """Return a block in lengths of as few octets as can be, or the block itself where it is none."""
+    try:
+        return forms.in_short_lengths(block)
+    except wire.WireError:
+        return block
 
 
 def _is_signature(octets: bytes) -> bool:

@@ -32,6 +32,10 @@ _POINTS = re.compile(r"(?:[0-9a-f]{2}){1,16}")
 _OCTETS = re.compile(r"(?:[0-9a-f]{2})+")
 _PART = 0x19
 """The tag of a key part in the output of an export."""
+_SHORTEST_CERTIFICATE = 400
+"""Hexadecimal digits that any certificate of an administrator has."""
+_ZERO, _DRAWS = "00", 20_000
+"""An octet that one of 256 patterns begins with, and how often a key is drawn for it."""
 _SAME = ("domain", "module", "output")
 
 
@@ -53,6 +57,8 @@ class Resending:
         self._signatures: dict[tuple[str, bytes], bytes] = {}
         """Signatures by whose they are and what they stand on."""
         self._installed: dict[str, dict[str, None]] = {}
+        self._certificates: dict[str, str] = {}
+        """Certificates by the recorded identifier of whose they are."""
         self._importers: dict[str, bytes] = {}
         self._nobody = plain_keys.importer_of_nobody(self._seed, "nobody")
         self.values: dict[str, str] = {}
@@ -74,6 +80,7 @@ class Resending:
         module, index = self._units[hsm]
         if "message" not in recipe:
             return {"request": self._literal(recipe, module, index)}
+        self._draw_parts(recipe["message"], recipe["key"])
         payload = self._encoded(recipe["message"], _Asked(hsm, recipe["hsm"], index, place))
         self._learn_key(recipe["key"])
         header = wire.Header(int(recipe["domain"] or index))
@@ -97,6 +104,7 @@ class Resending:
             "oct": lambda inner: wire.tlv(wire.OCTET_STRING, self._encoded(inner, asked)),
             "admin": lambda *inner: self._admin(asked, *inner),
             "index": lambda: wire.word(asked.index),
+            "long": lambda inner: forms.in_long_lengths(self._encoded(inner, asked)),
             "of": self._of,
             "near": lambda known, mask: bytes(
                 one ^ other
@@ -147,6 +155,7 @@ class Resending:
     def _certificate(self, asked: _Asked, ski: str, name: str, kind: str) -> bytes:
         encoded = self._key(ski, name, kind).certificate(name)
         self._installed.setdefault(asked.hsm, {})[ski] = None
+        self._certificates[ski] = encoded.hex()
         return encoded
 
     def _signed(self, asked: _Asked, ski: str, size: int, kind: str, other: str) -> bytes:
@@ -156,6 +165,8 @@ class Resending:
         if other.startswith("@"):
             signed = self._blocks[int(other[1:])]
             return key.signer_info(size, self._signatures.get((ski, signed)) or key.signature(signed))
+        if other == "~":  # over shorter lengths than the block has
+            return key.signer_info(size, key.signature(forms.in_short_lengths(asked.block)))
         if other.startswith("!"):  # in the name of this administrator, by another one
             return key.signer_info(size, self._key(other[1:], "", kind).signature(asked.block))
         signature = key.signature(asked.block + bytes.fromhex(other))
@@ -165,14 +176,28 @@ class Resending:
 
     def _part(self, token: str, zeros: list[int], importer: str) -> bytes:
         """Encode a key part for an importer key; one that has a token is the same wherever the token stands."""
-        made = secrets.token_bytes(forms.KEY_OCTETS)
-        if token:
-            middle = bytes(octet | 1 for octet in made[zeros[0] : forms.KEY_OCTETS - zeros[1]])
-            made = bytes.fromhex(
-                self.values.setdefault(token, (bytes(zeros[0]) + middle + bytes(zeros[1])).hex())
-            )
+        made = bytes.fromhex(self.values.setdefault(token, _drawn_part(zeros))) if token else b""
+        made = made or secrets.token_bytes(forms.KEY_OCTETS)
         padding = bytes(octet or 1 for octet in secrets.token_bytes(512))
         return plain_keys.seal(made, self._importers.get(importer, self._nobody), padding)
+
+    def _draw_parts(self, message: Any, key: list[Any]) -> None:
+        """Draw the parts of a key whose verification pattern begins with zeros until this one's does, too."""
+        _, pattern, tokens = key
+        zeros = dict(_zeros_of(message))
+        new = [token for token in tokens if token in zeros and token not in self.values]
+        if (
+            not pattern.startswith(_ZERO)
+            or not new
+            or not all(one in {*zeros, *self.values} for one in tokens)
+        ):
+            return
+        for _ in range(_DRAWS):
+            drawn = {token: _drawn_part(zeros[token]) for token in new}
+            parts = (bytes.fromhex(drawn.get(one) or self.values[one]) for one in tokens)
+            if forms.pattern_of(forms.join_parts(*parts)).hex().startswith(_ZERO):
+                self.values |= drawn
+                return
 
     def _exported_parts(self) -> bytes:
         """Return the key parts of the last export, as they came."""
@@ -256,6 +281,8 @@ class Resending:
         if last == "counter" and (heard := self._counters.get(hsm)):
             return f"{_reckoned(heard, int(value, 16)):032x}"
         plain = value.removeprefix("^")
+        if last == "output" and plain not in self.values and (own := self._certificate_of(plain)):
+            return own
         output = self._outputs.get(hsm, ("", ""))
         if (
             last == "output"
@@ -269,13 +296,20 @@ class Resending:
             plain = f"{now:032x}"
         return f"{value[: len(value) - len(plain)]}{self.values.get(plain, plain)}"
 
+    def _certificate_of(self, recorded: str) -> str:
+        """Return the certificate here of the administrator whose recorded one this is, ``""`` where it is nobody's."""
+        is_certificate = recorded.startswith("30") and len(recorded) > _SHORTEST_CERTIFICATE
+        return next(
+            (own for ski, own in self._certificates.items() if is_certificate and ski in recorded), ""
+        )
+
     def _learn_key(self, key: list[Any]) -> None:
         """Take in which key an import makes: its token, its recorded pattern, and the tokens of its parts."""
         token, pattern, tokens = key
         parts = [bytes.fromhex(self.values[one]) for one in tokens if one in self.values]
         if pattern and len(parts) == len(tokens):
             whole = forms.join_parts(*parts)
-            if pattern.startswith("00") and not forms.pattern_of(whole).hex().startswith("00"):
+            if pattern.startswith(_ZERO) and not forms.pattern_of(whole).hex().startswith(_ZERO):
                 raise ValueError("the verification pattern of the recorded key begins with zeros")
             self.values |= {pattern: forms.pattern_of(whole).hex(), token: whole.hex()}
 
@@ -331,3 +365,18 @@ def _seed(run: str, *, is_fresh: bool) -> bytes:
     if is_fresh or not secret:
         return hashlib.sha256(f"administrators of {run}".encode()).digest()
     return hashlib.scrypt(secret.encode(), salt=b"kms-conformance tke", n=2**14, r=8, p=1, dklen=32)
+
+
+def _drawn_part(zeros: list[int]) -> str:
+    """Draw a key part, in hexadecimal, with so many zeros at its beginning and at its end, and none between."""
+    middle = secrets.token_bytes(forms.KEY_OCTETS - sum(zeros))
+    return (bytes(zeros[0]) + bytes(octet | 1 for octet in middle) + bytes(zeros[1])).hex()
+
+
+def _zeros_of(expression: Any) -> Iterator[tuple[str, list[int]]]:
+    """Yield the token of each key part of a message, and how many zeros it begins and ends with."""
+    if isinstance(expression, list):
+        if expression[:1] == ["part"]:
+            yield expression[1], expression[2]
+        for inner in expression[1:]:
+            yield from _zeros_of(inner)

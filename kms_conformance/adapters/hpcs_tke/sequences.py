@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
     from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
     from kms_conformance.adapters.hpcs_tke.unit import Unit
+    from kms_conformance.run.answer import Answer
     from kms_conformance.run.case import CaseRun
 
 ROW: Final = "tke-sequences"
 IMPORT, EXPORT, ONE_PART, RANDOM = 0x1, 0x2, 0x4, 0x8
 ONE_SIGN, POINTS_1SIGN, ZERO_1SIGN = 0x10, 0x20, 0x40
+_ROW_OF: Final = {"257": "tke-foreign-signer", "192/22": "tke-signature-invalid"}
+"""Rows of rules that a source knows by several codes."""
 _FEWEST: Final = 2
 """Administrators that a unit keeps: one can sign in the name of the other."""
 _EVERY: Final = 4
@@ -42,7 +45,7 @@ _COMMANDS: Final = (
     *("points", "points", "random", "random", "import", "import", "commit", "finalize", "clear", "export"),
     *("clear-beside-committed", "remove-by-fewer"),
     *("export", "too-few", "too-few", "too-high", "stranger", "zeroize"),
-    *("prohibit-import", "prohibit-random", "prohibit-second-random", "prohibit-export"),
+    *("prohibit-import", "prohibit-random", "prohibit-second-random", "prohibit-export", "prohibit-zeroize"),
 )
 _PARTS: Final = (b"\x5a" * 32, bytes(range(32)), b"\xa7" * 31 + b"\0")
 
@@ -91,11 +94,12 @@ class Sequence:
         *,
         apart: Many[Unit] = (),
         part: tuple[int, int] = (1, 1),
+        listing: Callable[[], Answer],
     ) -> None:
         number, self._parts = part
         self._first = number - 1
         self._random = Random(f"{seed} {number}")  # noqa: S311 - an order, not a secret
-        self._case, self._people = case, people
+        self._case, self._people, self._listing = case, people, listing
         self._made: list[str] = []
         """Patterns of random keys."""
         self._units = [State(unit) for unit in units]
@@ -163,6 +167,7 @@ class Sequence:
             "prohibit-import": partial(self._prohibit, IMPORT, self._import),
             "prohibit-random": partial(self._prohibit, RANDOM, self._make_random),
             "prohibit-second-random": self._prohibit_second_random,
+            "prohibit-zeroize": self._prohibit_zeroize,
             "prohibit-export": partial(self._prohibit, EXPORT, self._export),
             "stranger": self._stranger,
             "zeroize": self._zeroize,
@@ -175,7 +180,8 @@ class Sequence:
 
     @staticmethod
     def _refused(answer: UnitAnswer, pair: str, state: State) -> None:
-        answer.is_refused(pair, control=state.unit.attributes().needed(), requirement=ROW)
+        row = _ROW_OF.get(pair, ROW)
+        answer.is_refused(pair, control=state.unit.attributes().needed(), requirement=row)
 
     def _add(self, state: State) -> None:
         if others := self._others(state):
@@ -380,6 +386,16 @@ class Sequence:
             self._clear_new(state)
         self._prohibit(RANDOM, self._make_random, state)
 
+    def _prohibit_zeroize(self, state: State) -> None:
+        """Take the permission to zeroize by one signature away, and zeroize by one where more are needed."""
+        if not state.allows(ZERO_1SIGN):
+            self._permit(state, state.permissions | ZERO_1SIGN)
+        if state.signature == 1:
+            self._done(state.unit.set(self._signers(state, 1), signature=2))
+            state.signature = 2
+        self._permit(state, state.permissions & ~ZERO_1SIGN)
+        self._refused(state.unit.zeroize(self._signers(state, 1)), "208/21", state)
+
     def _stranger(self, state: State) -> None:
         """Let somebody sign who is no administrator here, beside as many as are needed, or one in the name of another."""
         others = self._others(state)
@@ -396,6 +412,7 @@ class Sequence:
     def _zeroize(self, state: State) -> None:
         number = 1 if state.allows(ZERO_1SIGN) else state.signature
         self._done(state.unit.zeroize(self._signers(state, number)))
+        self._look_at_list()
         state.current = state.new = state.importer = None
         state.committed = False
         # In imprint mode nobody signs, whoever is an administrator already.
@@ -429,6 +446,20 @@ class Sequence:
                 registers.shows("registers.committed", value=state.committed, requirement=ROW)
             points = next(answers).succeeds(requirement=ROW)
             points.shows("output", f"{state.points:0{2 * _POINT_OCTETS}x}", requirement=ROW)
+
+    def _look_at_list(self) -> None:
+        """Expect every unit to be listed, whatever state it is in."""
+        listed = self._listing().succeeds(200, requirement=ROW)
+        kinds = listed.body if isinstance(listed.body, dict) else {}
+        for unit in (state.unit for state in self._units):
+            kind = next((kind for kind in kinds if unit.hsm_id in _ids(kinds[kind])), "hsms")
+            listed.lists(f"{kind}.*.hsm_id", unit.hsm_id, requirement=ROW)
+
+
+def _ids(entries: object) -> list[object]:
+    """Return the ids in a list of units."""
+    listed = entries if isinstance(entries, list) else []
+    return [entry.get("hsm_id") for entry in listed if isinstance(entry, dict)]
 
 
 def _pattern_of(parts: Many[bytes]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kms_conformance.adapters.hpcs_tke import reading, wire
 from kms_conformance.adapters.hpcs_tke.answers import UnitAnswer
-from kms_conformance.adapters.hpcs_tke.forms import join_parts, pattern_of
+from kms_conformance.adapters.hpcs_tke.forms import in_long_lengths, join_parts, pattern_of
 from kms_conformance.adapters.hpcs_tke.signing import Administrator, Importer
 from kms_conformance.adapters.hpcs_tke.unit_requests import UnitRequests
 from kms_conformance.evidence.exchange import JSON
@@ -61,6 +61,7 @@ class Unit(UnitRequests):
     def signed(self, command: int, block: bytes, signer_infos: bytes, *, label: str = "") -> UnitAnswer:
         """Send an encoded block with encoded signer infos."""
         step = _COMMANDS.get(command, f"command {command:#x}") + (f", {label}" if label else "")
+        self._sent = (command, block, signer_infos)
         shows = reading.octets if command in _PUBLIC_OUTPUT else reading.withheld
         answer = self.message(
             wire.admin_request(self.domain_index, block, signer_infos),
@@ -74,6 +75,10 @@ class Unit(UnitRequests):
         if command == wire.ZEROIZE:
             self._known = None  # the domain may get another instance number
         return answer
+
+    def sent_again(self) -> UnitAnswer:
+        """Send the last command again, octet by octet."""
+        return self.signed(*self._sent, label="sent again")
 
     def _shown_import(self, block: bytes, signer_infos: bytes) -> JSON:
         """Return the evidence of an import: the request without the encrypted parts, and what they hold, as secrets."""
@@ -97,6 +102,19 @@ class Unit(UnitRequests):
         """Return the string of a request around an encoded block."""
         payload = wire.admin_request(self.domain_index, block, signer_infos)
         return wire.htp_request(self.module_index, wire.Header(self.domain_index).encode(payload))
+
+    def in_long_lengths(
+        self, command: int, data: bytes, by: Sequence[Administrator], *, over_short: bool = False
+    ) -> UnitAnswer:
+        """Send a command whose block has lengths of more octets than necessary.
+
+        With ``over_short`` it is signed as if they had as few as possible.
+        """
+        block = self.block(command, data)
+        sent = in_long_lengths(block)
+        infos = b"".join(who.sign(block if over_short else sent) for who in by)
+        label = "in long lengths" + (", signed over short ones" if over_short else "")
+        return self.signed(command, sent, infos, label=label)
 
     def add(self, who: Administrator, by: Sequence[Administrator] = ()) -> UnitAnswer:
         """Install an administrator."""
@@ -185,12 +203,14 @@ class Unit(UnitRequests):
         """Encode the signed request of a key part of zeros."""
         return self.part(key.seal(bytes(32)), by)
 
-    def part(self, sealed: bytes, by: Sequence[Administrator], *, over: bytes = b"") -> bytes:
+    def part(
+        self, sealed: bytes, by: Sequence[Administrator], *, over: bytes = b"", **changes: bytes
+    ) -> bytes:
         """Encode the signed request of a key part that is sealed already, or of anything in its place.
 
-        With ``over`` the signatures are over more octets than there are.
+        With ``over`` the signatures are over more octets than there are; ``changes`` are those of :meth:`block`.
         """
-        block = self.block(wire.IMPORT_KEY, sealed)
+        block = self.block(wire.IMPORT_KEY, sealed, **changes)
         signatures = b"".join(who.sign(block + over) for who in by)
         request = wire.admin_request(self.domain_index, block, signatures)
         self._parts[request] = {"forged": True} if over else {}

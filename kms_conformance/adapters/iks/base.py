@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from kms_conformance.evidence.exchange import JSON
+from kms_conformance.redaction.redactor import Secret
 from kms_conformance.run.adapter import SystemAdapter
 from kms_conformance.run.answer import Answer
 from kms_conformance.run.case import CaseRun
@@ -47,6 +48,10 @@ class Base(SystemAdapter):
     def with_authorization(self, value: str | None) -> Self:
         """Return the same place with a literal ``authorization`` header, or without one."""
         return self._seen(token=value)
+
+    def current_token(self) -> Secret:
+        """Return the token of the present identity."""
+        return self.case.context.client.tokens.of(self._view.identity)
 
     def in_other_region(self) -> Self:
         """Return the same resource group in another region."""

@@ -331,14 +331,11 @@ class Sequence:
         # An account shows the clusters of all its places.
         homes = [[place for place in self._places if place.home is home] for home in (True, False)]
         accounts = [places for places in homes if places]
-        shown = iter(
-            self._case.read(
-                [
-                    *(request for place, viewer in viewers for request in self._requests(viewer, place)),
-                    *(places[0].view.list_clusters for places in accounts),
-                ]
-            )
-        )
+        alone = self._somewhere()
+        asked = [request for place, viewer in viewers for request in self._requests(viewer, place)]
+        asked += [places[0].view.list_clusters for places in accounts]
+        asked += [partial(place.view.get_worker, cluster, worker) for place, cluster, worker in alone]
+        shown = iter(self._case.read(asked))
         for place, viewer in viewers:
             self._look_at_credentials(next(shown), next(shown), place)
             if self._shows_permissions(place):
@@ -351,8 +348,24 @@ class Sequence:
             listed = next(shown).succeeds(200, requirement=ROW)
             for cluster in (cluster for place in places for cluster in place.clusters):
                 listed.lists("*.id", cluster, requirement=ROW)
+        for place, cluster, worker in alone:
+            told = next(shown).succeeds(200, requirement=ROW).shows("id", worker, requirement=ROW)
+            is_orphan = place.clusters[cluster][worker] != place.account
+            tells = told.tells if is_orphan else told.tells_not
+            tells("errorMessage", *ORPHANED, requirement=ROW)
         if not self._faults:
             self._use((place, cluster) for place in self._places for cluster in place.clusters)
+
+    def _somewhere(self) -> list[tuple[Place, str, str]]:
+        """Return a worker that is looked at alone, where that of any is known."""
+        known = [
+            (place, cluster, worker)
+            for place in self._places
+            for cluster, workers in sorted(place.clusters.items())
+            for worker, account in sorted(workers.items())
+            if account
+        ]
+        return [self._random.choice(known)] if known else []
 
     def _requests(self, viewer: Clusters, place: Place) -> list[Callable[[], Answer]]:
         """Return what is asked of a place at each look, in the order in which the answers are judged."""

@@ -3,7 +3,9 @@
 from typing import Final
 
 from kms_reference.iks.defects.reported import REPORTED_DEFECTS
+from kms_reference.iks.defects.reported_leftovers import LEFTOVER_DEFECTS
 from kms_reference.iks.defects.reported_provisioners import PROVISIONER_DEFECTS
+from kms_reference.iks.defects.reported_shortcuts import SHORTCUT_DEFECTS
 from kms_reference.iks.defects.reported_stores import STORE_DEFECTS
 from kms_reference.iks.defects.reported_tenants import TENANT_DEFECTS
 from kms_reference.iks.defects.rules import DEFECTS as RULE_DEFECTS
@@ -17,4 +19,6 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     *PROVISIONER_DEFECTS,
     *TENANT_DEFECTS,
     *STORE_DEFECTS,
+    *LEFTOVER_DEFECTS,
+    *SHORTCUT_DEFECTS,
 )

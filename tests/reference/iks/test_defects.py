@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from kms_reference.defects import SYSTEM_DEFECTS
 from kms_reference.iks.defects.reported import REPORTED_DEFECTS
+from kms_reference.iks.defects.reported_leftovers import LEFTOVER_DEFECTS
 from kms_reference.iks.defects.reported_provisioners import PROVISIONER_DEFECTS
+from kms_reference.iks.defects.reported_shortcuts import SHORTCUT_DEFECTS
 from kms_reference.iks.defects.reported_stores import STORE_DEFECTS
 from kms_reference.iks.defects.reported_tenants import TENANT_DEFECTS
 
 ONLY_IN_CASES = {
-    defect.name for defect in (*REPORTED_DEFECTS, *PROVISIONER_DEFECTS, *TENANT_DEFECTS, *STORE_DEFECTS)
+    defect.name
+    for defect in (
+        *REPORTED_DEFECTS,
+        *PROVISIONER_DEFECTS,
+        *TENANT_DEFECTS,
+        *STORE_DEFECTS,
+        *LEFTOVER_DEFECTS,
+        *SHORTCUT_DEFECTS,
+    )
 }
 """They need sequences of their own, which the cases are; the kill matrix proves that each of them shows."""
 DEFECTS = {name: defect for name, defect in SYSTEM_DEFECTS["iks"].items() if name not in ONLY_IN_CASES}

@@ -21,7 +21,7 @@ from kms_reference.key_protect.defects.reported_times import LAPSE_DEFECTS
 from kms_reference.key_protect.defects.reported_uses import USE_DEFECTS
 from kms_reference.key_protect.defects.stored import STORED_DEFECTS
 from kms_reference.rules import Rules
-from kms_reference.variations import VARIATIONS
+from kms_reference.variations import SYSTEM_VARIATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,7 @@ IN_SEQUENCES = {
 def test_every_variation_shows(plain: list[list[Any]]) -> None:
     """Lawful differences show, and leave statuses and codes alone apart from those that are about them."""
     codes_of_plain = codes(plain)
-    for name, variation in VARIATIONS.items():
+    for name, variation in SYSTEM_VARIATIONS["key_protect"].items():
         seen = asyncio.run(probe(Rules.of("page", [], [variation])))
         assert (seen != plain) == (name not in IN_SEQUENCES), name
         assert (codes(seen) == codes_of_plain) == (name not in OTHER_STATUS), name
